@@ -1,0 +1,139 @@
+/** A resource: everything the system knows of one kind in one version. Routes, discovery, OpenAPI, codecs, clients and informers come from here. */
+import type { Mutable } from "../base/mutable.ts";
+import type { KubeObject } from "./meta/object.ts";
+import type { Schema } from "./schema/schema.ts";
+import type { FieldError } from "./validation/field-error.ts";
+
+export type Verb = "create" | "delete" | "deletecollection" | "get" | "list" | "patch" | "update" | "watch";
+
+/** What names a resource on the wire. */
+export interface ResourceName {
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly scope: "Namespaced" | "Cluster";
+}
+
+/** A resource as clients see it: its name and, for the compiler, the type of its objects. */
+export interface ResourceOf<T extends KubeObject> extends ResourceName {
+  readonly __type?: T;
+}
+
+/** What a hook may know of the request, besides the objects. */
+export interface HookContext {
+  /** RFC 3339, whole seconds. */
+  readonly now: string;
+  readonly user: {
+    readonly name: string;
+    readonly uid?: string;
+    readonly groups: readonly string[];
+    readonly extra?: Readonly<Record<string, readonly string[]>>;
+  };
+  readonly featureGates: ReadonlyMap<string, boolean>;
+  uuid(): string;
+}
+
+/**
+ * The behaviour that the schema does not say. Order: `defaults` (on every decode, request or storage), then mutating admission, then
+ * `prepareForCreate` or `prepareForUpdate`, `validate` or `validateUpdate`, `warnings`, `canonicalize`.
+ * `prepareForUpdate` must put back what this endpoint may not change (status on the main resource) and raise `metadata.generation`.
+ */
+export interface Behaviour<T extends KubeObject> {
+  defaults?(draft: Mutable<T>): void;
+  prepareForCreate?(draft: Mutable<T>, context: HookContext): void;
+  prepareForUpdate?(draft: Mutable<T>, old: T, context: HookContext): void;
+  validate?(object: T, context: HookContext): readonly FieldError[];
+  validateUpdate?(object: T, old: T, context: HookContext): readonly FieldError[];
+  warnings?(object: T, old: T | undefined): readonly string[];
+  canonicalize?(draft: Mutable<T>): void;
+}
+
+export interface Column<T> {
+  readonly name: string;
+  readonly type: "string" | "integer" | "number" | "boolean" | "date";
+  readonly format?: string;
+  readonly description?: string;
+  /** 0 always shows; 1 only with `-o wide`. */
+  readonly priority: number;
+  cell(object: T, now: number): string | number | boolean | null;
+}
+
+/** A subresource that has an object of its own or a view of the parent: `status`, `scale`, `binding`, `eviction`, `token`, … */
+export interface Subresource {
+  readonly verbs: readonly string[];
+  /** The kind that travels, where it isn't the parent's. */
+  readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
+  /** For views that read and write the parent as it is (`status`, `ephemeralcontainers`, `resize`, `approval`, `finalize`). */
+  readonly behaviour?: Behaviour<any>;
+}
+
+/** Where the parts of a Scale are in the parent: paths as in a CRD, without the leading dot. */
+export interface ScalePaths {
+  readonly specReplicas: string;
+  readonly statusReplicas: string;
+  readonly selector?: string;
+}
+
+export interface Resource<T extends KubeObject = any> extends ResourceOf<T> {
+  readonly listKind: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly verbs: readonly Verb[];
+  readonly schema: Schema;
+  readonly behaviour: Behaviour<T>;
+  readonly columns: readonly Column<T>[];
+  /** Field selectors beyond `metadata.name` and `metadata.namespace`. */
+  readonly selectableFields: Readonly<Record<string, (object: T) => string>>;
+  readonly subresources: Readonly<Record<string, Subresource>>;
+  readonly scale?: ScalePaths;
+  /** A PUT (or apply) of an object that is not there creates it. */
+  readonly createOnUpdate: boolean;
+  /** A PUT without a resourceVersion is taken as unconditional. */
+  readonly unconditionalUpdate: boolean;
+  /** Seconds a delete without options waits (pods: from the spec); undefined where deletion is at once. */
+  gracefulDeletionSeconds?(object: T): number | undefined;
+  readonly storage: StorageSpec;
+  /** Names with their own rule; the default is a DNS-1123 subdomain. Returns messages. */
+  validateName?(name: string, prefix: boolean): readonly string[];
+  readonly deprecated?: { readonly warning: string };
+  /** False: known, and off until `--runtime-config` or a feature gate says otherwise. */
+  readonly servedByDefault: boolean;
+}
+
+export interface StorageSpec {
+  /** `/registry/` + prefix + `/namespace/name`; upstream's oddities kept (`services/specs`, `minions`). */
+  readonly prefix: string;
+  /** The group and version that is stored. */
+  readonly group: string;
+  readonly version: string;
+  /** Between this version and the stored one, where they differ in more than `apiVersion`. */
+  readonly toStored?: (object: any) => any;
+  readonly fromStored?: (object: any) => any;
+  /** Not stored at all: reviews and the like answer a create. */
+  readonly virtual?: boolean;
+}
+
+/** The identifier that `apiVersion` carries: `v1` or `apps/v1`. */
+export function apiVersionOf({ group, version }: { readonly group: string; readonly version: string }): string {
+  return group === "" ? version : `${group}/${version}`;
+}
+
+/** The URL of a resource, of one object in it, or of an object's subresource. */
+export function pathOf(
+  resource: ResourceName,
+  at: { readonly namespace?: string; readonly name?: string; readonly subresource?: string } = {},
+): string {
+  const root = resource.group === "" ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
+  const scoped =
+    resource.scope === "Namespaced" && at.namespace !== undefined && at.namespace !== ""
+      ? `${root}/namespaces/${encodeURIComponent(at.namespace)}`
+      : root;
+  const named =
+    at.name === undefined
+      ? `${scoped}/${resource.plural}`
+      : `${scoped}/${resource.plural}/${encodeURIComponent(at.name)}`;
+  return at.subresource === undefined ? named : `${named}/${at.subresource}`;
+}

@@ -1,0 +1,38 @@
+/**
+ * The structure of a kind: what defaulting, pruning, validation, the codecs, both patch merges, managed fields and OpenAPI read. Built-in kinds
+ * bring it from generated facts, custom ones from their CRD.
+ */
+export interface Schema {
+  readonly type: "object" | "array" | "string" | "integer" | "number" | "boolean" | "any";
+  /** `int32`, `int64`, `double`, `byte`, `date-time`, `int-or-string`, `quantity`, `micro-time`, `duration`, `raw`, `fields` */
+  readonly format?: string;
+  /** The schema's name in OpenAPI (`io.k8s.api.core.v1.PodSpec`) where it is a named one. */
+  readonly name?: string;
+  readonly properties?: ReadonlyMap<string, Schema>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  /** The values of a map. */
+  readonly values?: Schema;
+  /** Filled in when the field is absent on decoding: Go's zero structs and strings without omitempty, and a CRD's defaults. */
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly nullable?: boolean;
+  readonly preserveUnknownFields?: boolean;
+  readonly embeddedResource?: boolean;
+
+  /** Server-side apply: how a list merges (default atomic) and a map or struct (default granular). */
+  readonly listType?: "atomic" | "set" | "map";
+  readonly listMapKeys?: readonly string[];
+  readonly mapType?: "atomic" | "granular";
+  /** Strategic merge patch. */
+  readonly patchStrategy?: readonly ("merge" | "replace" | "retainKeys")[];
+  readonly patchMergeKey?: string;
+  readonly unions?: readonly { readonly discriminator?: string; readonly fields: readonly string[] }[];
+
+  /** Protobuf: the field's number within its parent, and its wire type where it isn't what `type` and `format` say. */
+  readonly proto?: { readonly number: number; readonly type: string };
+  /** Go leaves an empty value out when it encodes. */
+  readonly omitEmpty?: boolean;
+  /** Go's field is a pointer: absent differs from zero. */
+  readonly pointer?: boolean;
+}

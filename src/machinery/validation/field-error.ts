@@ -1,0 +1,83 @@
+import { StatusError } from "../status.ts";
+
+/** One broken rule at one place of an object, as upstream's field.Error: the type decides the words in front of the detail. */
+export interface FieldError {
+  readonly type:
+    | "FieldValueNotFound"
+    | "FieldValueRequired"
+    | "FieldValueDuplicate"
+    | "FieldValueInvalid"
+    | "FieldValueNotSupported"
+    | "FieldValueForbidden"
+    | "FieldValueTooLong"
+    | "FieldValueTooMany"
+    | "InternalError"
+    | "FieldValueTypeInvalid";
+  /** `spec.containers[0].name` */
+  readonly field: string;
+  /** The whole text after `field: `, for example `Required value: must be set`. */
+  readonly message: string;
+}
+
+export const required = (field: string, detail = ""): FieldError =>
+  make("FieldValueRequired", field, "Required value", undefined, detail);
+export const invalid = (field: string, value: unknown, detail = ""): FieldError =>
+  make("FieldValueInvalid", field, "Invalid value", value, detail);
+export const typeInvalid = (field: string, value: unknown, detail = ""): FieldError =>
+  make("FieldValueTypeInvalid", field, "Invalid value", value, detail);
+export const duplicate = (field: string, value: unknown): FieldError =>
+  make("FieldValueDuplicate", field, "Duplicate value", value, "");
+export const fieldNotFound = (field: string, value: unknown): FieldError =>
+  make("FieldValueNotFound", field, "Not found", value, "");
+export const fieldForbidden = (field: string, detail = ""): FieldError => ({
+  type: "FieldValueForbidden",
+  field,
+  message: `Forbidden${detail === "" ? "" : `: ${detail}`}`,
+});
+export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
+  make(
+    "FieldValueNotSupported",
+    field,
+    "Unsupported value",
+    value,
+    supported.length === 0
+      ? ""
+      : `supported values: ${[...supported]
+          .sort()
+          .map((s) => JSON.stringify(s))
+          .join(", ")}`,
+  );
+export const tooLong = (field: string, max: number): FieldError => ({
+  type: "FieldValueTooLong",
+  field,
+  message: `Too long: may not be more than ${max} bytes`,
+});
+export const tooMany = (field: string, actual: number, max: number): FieldError => ({
+  type: "FieldValueTooMany",
+  field,
+  message: `Too many: ${actual}: must have at most ${max} items`,
+});
+
+function make(type: FieldError["type"], field: string, words: string, value: unknown, detail: string): FieldError {
+  const shown = value === undefined ? "" : `: ${render(value)}`;
+  return { type, field, message: `${words}${shown}${detail === "" ? "" : `: ${detail}`}` };
+}
+
+/** As Go's field errors print a value: strings quoted, nil as null, structures as JSON. */
+function render(value: unknown): string {
+  return JSON.stringify(value) ?? "null";
+}
+
+/** The 422 that carries these errors, one cause each; `kind` is `Pod`, `group` may be empty. */
+export function invalidObject(group: string, kind: string, name: string, errors: readonly FieldError[]): StatusError {
+  const texts = errors.map((error) => `${error.field}: ${error.message}`);
+  const unique = [...new Set(texts)];
+  const list = unique.length === 1 ? unique[0]! : `[${unique.join(", ")}]`;
+  const qualifiedKind = group === "" ? kind : `${kind}.${group}`;
+  return new StatusError("Invalid", `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${list}`, {
+    name,
+    ...(group !== "" && { group }),
+    kind,
+    causes: errors.map((error) => ({ reason: error.type, message: error.message, field: error.field })),
+  });
+}

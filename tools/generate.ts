@@ -1,0 +1,11 @@
+/** Regenerates everything under `src/api/generated` and `src/protocols/*‍/generated.ts` from a folder of fact tables: `npm run generate -- FOLDER`. */
+import { writeApi } from "./generate/api.ts";
+import { writeProtocols } from "./generate/protocols.ts";
+
+const facts = process.argv[2];
+if (facts === undefined) {
+  console.error("usage: npm run generate -- FOLDER_WITH_FACT_TABLES");
+  process.exit(2);
+}
+writeProtocols(facts);
+writeApi(facts);

@@ -40,7 +40,7 @@ const SCALARS: Readonly<Record<string, string>> = {
 
 /** Identifiers and nanosecond timestamps use all 64 bits; counters stay safe integers. */
 const isBig = (message: string, row: Row): boolean =>
-  /64$/.test(row.type) &&
+  row.type.endsWith("64") &&
   (/(^|_)(id|ids|ID|IDs)$|ID$|^lease$|_at$|^timestamp$|^voters|^learners|^leader$|^raft_?[Ll]eader/.test(row.name) ||
     (message.startsWith("raftpb.") && ["vote", "from", "to", "rejectHint"].includes(row.name)));
 

@@ -1,0 +1,319 @@
+/**
+ * Files in memory. What was written and not synced is lost by `powerCut`, as a real disk may lose it: unsynced bytes of a file go (all or, by
+ * chance, a torn part stays), and names that no `syncDir` has made durable.
+ */
+import type { File, FileStat, Fs, OpenOptions } from "../../world/fs.ts";
+import type { Random } from "../../world/world.ts";
+
+interface Owned {
+  readonly inode: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  mtimeMs: number;
+}
+interface FileNode extends Owned {
+  readonly kind: "file";
+  data: Uint8Array;
+  length: number;
+  /** The content as of the last sync. */
+  durable: Uint8Array;
+}
+interface DirNode extends Owned {
+  readonly kind: "dir";
+  readonly children: Map<string, Node>;
+  /** The names as of the last `syncDir`. */
+  durable: Map<string, Node>;
+}
+interface LinkNode extends Owned {
+  readonly kind: "symlink";
+  readonly target: string;
+}
+type Node = FileNode | DirNode | LinkNode;
+
+export class SimulatedFs implements Fs {
+  #inodes = 1;
+  readonly #now: () => number;
+  readonly #random: Random;
+  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #root: DirNode;
+  /** Each write throws this while it is set: a full or broken disk. */
+  failWrites: Error | undefined;
+
+  constructor(now: () => number, random: Random) {
+    this.#now = now;
+    this.#random = random;
+    this.#root = this.#dir();
+  }
+
+  /** Drops all that was not synced. Open handles are dead afterwards. */
+  powerCut(): void {
+    const cut = (dir: DirNode): void => {
+      dir.children.clear();
+      for (const [name, node] of dir.durable) {
+        dir.children.set(name, node);
+        if (node.kind === "dir") cut(node);
+        if (node.kind === "file") {
+          const current = node.data.subarray(0, node.length);
+          const unsynced = current.length - node.durable.length;
+          // A torn write: some prefix of the unsynced tail may have reached the disk.
+          const torn = unsynced > 0 && this.#random.next() < 0.5 ? Math.floor(this.#random.next() * unsynced) : 0;
+          node.data = Buffer.concat([node.durable, current.subarray(node.durable.length, node.durable.length + torn)]);
+          node.length = node.data.length;
+        }
+      }
+    };
+    cut(this.#root);
+  }
+
+  async open(path: string, options: OpenOptions): Promise<File> {
+    let node = this.#find(path);
+    if (node === undefined) {
+      if (options.create !== true) throw failure("ENOENT", "open", path);
+      node = this.#file(new Uint8Array(0), options.mode);
+      this.#attach(path, node);
+    } else if (options.exclusive === true) throw failure("EEXIST", "open", path);
+    if (node.kind !== "file") throw failure("EISDIR", "open", path);
+    if (options.truncate === true) node.length = 0;
+    return this.#handle(node, options.durable === true, options.append === true);
+  }
+
+  #handle(node: FileNode, durable: boolean, append: boolean): File {
+    const sync = () => {
+      node.durable = node.data.slice(0, node.length);
+    };
+    const write = (position: number, chunks: readonly Uint8Array[]) => {
+      if (this.failWrites !== undefined) throw this.failWrites;
+      const start = append ? node.length : position;
+      const end = start + chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+      if (end > node.data.length)
+        node.data = grown(node.data.subarray(0, node.length), Math.max(end, node.data.length * 2));
+      if (start > node.length) node.data.fill(0, node.length, start);
+      let at = start;
+      for (const chunk of chunks) {
+        node.data.set(chunk, at);
+        at += chunk.length;
+      }
+      node.length = Math.max(node.length, end);
+      node.mtimeMs = this.#now();
+      if (!durable) return;
+      // O_DSYNC: these bytes, and no more than these, are on disk.
+      if (node.durable.length < end) node.durable = grown(node.durable, end);
+      node.durable.set(node.data.subarray(start, end), start);
+    };
+    return {
+      async read(position, length) {
+        return node.data.slice(Math.min(position, node.length), Math.min(position + length, node.length));
+      },
+      async write(position, chunks) {
+        write(position, chunks);
+      },
+      writeSync: write,
+      async sync() {
+        sync();
+      },
+      syncSync: sync,
+      async truncate(length) {
+        node.data = grown(node.data.subarray(0, Math.min(length, node.length)), length);
+        node.length = length;
+      },
+      async size() {
+        return node.length;
+      },
+      async close() {},
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+
+  async readFile(path: string): Promise<Uint8Array> {
+    const node = this.#find(path);
+    if (node === undefined) throw failure("ENOENT", "open", path);
+    if (node.kind !== "file") throw failure("EISDIR", "read", path);
+    return node.data.slice(0, node.length);
+  }
+
+  async writeFile(
+    path: string,
+    data: Uint8Array | string,
+    options: { readonly mode?: number; readonly atomic?: boolean } = {},
+  ): Promise<void> {
+    if (this.failWrites !== undefined) throw this.failWrites;
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data.slice();
+    const existing = this.#find(path);
+    if (existing?.kind === "dir") throw failure("EISDIR", "open", path);
+    if (existing?.kind === "file" && options.atomic !== true) {
+      existing.data = bytes;
+      existing.length = bytes.length;
+      existing.mtimeMs = this.#now();
+      this.#notify(path);
+      return;
+    }
+    const node = this.#file(bytes, options.mode);
+    if (options.atomic === true) node.durable = bytes.slice();
+    this.#attach(path, node);
+    if (options.atomic === true) this.#parent(path).durable.set(baseName(path), node);
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    return [...this.#dirAt(path, "scandir").children.keys()].sort();
+  }
+  async stat(path: string): Promise<FileStat | undefined> {
+    return stat(this.#find(path));
+  }
+  async lstat(path: string): Promise<FileStat | undefined> {
+    return stat(this.#find(path, false));
+  }
+  async mkdir(path: string, options: { readonly recursive?: boolean; readonly mode?: number } = {}): Promise<void> {
+    let at: DirNode = this.#root;
+    const parts = split(path);
+    for (const [i, part] of parts.entries()) {
+      const last = i === parts.length - 1;
+      let next = at.children.get(part);
+      if (next?.kind === "symlink") next = this.#find(`/${parts.slice(0, i + 1).join("/")}`);
+      if (next === undefined) {
+        if (!last && options.recursive !== true) throw failure("ENOENT", "mkdir", path);
+        next = this.#dir(options.mode);
+        at.children.set(part, next);
+        // Journaling file systems sync a new folder with its parent; losing one would tell us nothing new.
+        at.durable.set(part, next);
+      } else if (last && options.recursive !== true) throw failure("EEXIST", "mkdir", path);
+      if (next.kind !== "dir") throw failure("ENOTDIR", "mkdir", path);
+      at = next;
+    }
+  }
+  async rename(from: string, to: string): Promise<void> {
+    const node = this.#find(from, false);
+    if (node === undefined) throw failure("ENOENT", "rename", from);
+    this.#parent(from).children.delete(baseName(from));
+    this.#attach(to, node);
+    this.#notify(from);
+  }
+  async remove(path: string): Promise<void> {
+    if (this.#find(path, false) === undefined) return;
+    this.#parent(path).children.delete(baseName(path));
+    this.#notify(path);
+  }
+  async symlink(target: string, path: string): Promise<void> {
+    if (this.#find(path, false) !== undefined) throw failure("EEXIST", "symlink", path);
+    this.#attach(path, { kind: "symlink", target, ...this.#owned(0o777) });
+  }
+  async readlink(path: string): Promise<string> {
+    const node = this.#find(path, false);
+    if (node === undefined) throw failure("ENOENT", "readlink", path);
+    if (node.kind !== "symlink") throw failure("EINVAL", "readlink", path);
+    return node.target;
+  }
+  async realpath(path: string): Promise<string> {
+    this.#need(path);
+    return this.#resolve(path, 0);
+  }
+  async chmod(path: string, mode: number): Promise<void> {
+    this.#need(path).mode = mode;
+  }
+  async chown(path: string, uid: number, gid: number): Promise<void> {
+    Object.assign(this.#need(path), { uid, gid });
+  }
+  async syncDir(path: string): Promise<void> {
+    const dir = this.#dirAt(path, "fsync");
+    dir.durable = new Map(dir.children);
+  }
+  async statfs() {
+    return { sizeBytes: 100 * 2 ** 30, freeBytes: 80 * 2 ** 30, files: 6_553_600, filesFree: 6_000_000 };
+  }
+  watch(path: string, onChange: () => void): Disposable {
+    const set = this.#watchers.get(path) ?? new Set();
+    this.#watchers.set(path, set.add(onChange));
+    return { [Symbol.dispose]: () => void set.delete(onChange) };
+  }
+
+  #owned(mode: number): Owned {
+    return { inode: this.#inodes++, mode, uid: 0, gid: 0, mtimeMs: this.#now() };
+  }
+  #file(data: Uint8Array, mode = 0o644): FileNode {
+    return { kind: "file", data, length: data.length, durable: new Uint8Array(0), ...this.#owned(mode) };
+  }
+  #dir(mode = 0o755): DirNode {
+    return { kind: "dir", children: new Map(), durable: new Map(), ...this.#owned(mode) };
+  }
+  #notify(path: string): void {
+    for (const [folder, listeners] of this.#watchers) {
+      if (path === folder || path.startsWith(`${folder}/`)) for (const listener of listeners) listener();
+    }
+  }
+  #attach(path: string, node: Node): void {
+    const parent = this.#parent(path);
+    parent.children.set(baseName(path), node);
+    parent.mtimeMs = this.#now();
+    this.#notify(path);
+  }
+  #parent(path: string): DirNode {
+    return this.#dirAt(`/${split(path).slice(0, -1).join("/")}`, "open");
+  }
+  #dirAt(path: string, call: string): DirNode {
+    const node = this.#find(path);
+    if (node === undefined) throw failure("ENOENT", call, path);
+    if (node.kind !== "dir") throw failure("ENOTDIR", call, path);
+    return node;
+  }
+  #need(path: string): Node {
+    const node = this.#find(path);
+    if (node === undefined) throw failure("ENOENT", "stat", path);
+    return node;
+  }
+  #resolve(path: string, depth: number): string {
+    if (depth > 40) throw failure("ELOOP", "stat", path);
+    let at = "";
+    const parts = split(path);
+    for (const [i, part] of parts.entries()) {
+      const node = this.#find(`${at}/${part}`, false);
+      if (node?.kind === "symlink")
+        return this.#resolve([absolute(node.target, at), ...parts.slice(i + 1)].join("/"), depth + 1);
+      at = `${at}/${part}`;
+    }
+    return at === "" ? "/" : at;
+  }
+  #find(path: string, follow = true): Node | undefined {
+    let at: Node = this.#root;
+    const parts = split(path);
+    for (const [i, part] of parts.entries()) {
+      if (at.kind !== "dir") return undefined;
+      const next: Node | undefined = at.children.get(part);
+      if (next === undefined) return undefined;
+      if (next.kind === "symlink" && (follow || i < parts.length - 1)) {
+        const folder = `/${parts.slice(0, i).join("/")}`;
+        return this.#find([absolute(next.target, folder), ...parts.slice(i + 1)].join("/"), follow);
+      }
+      at = next;
+    }
+    return at;
+  }
+}
+
+const absolute = (target: string, folder: string): string => (target.startsWith("/") ? target : `${folder}/${target}`);
+
+function grown(data: Uint8Array, length: number): Uint8Array {
+  const larger = new Uint8Array(length);
+  larger.set(data);
+  return larger;
+}
+
+function stat(node: Node | undefined): FileStat | undefined {
+  if (node === undefined) return undefined;
+  const { kind, inode, mode, uid, gid, mtimeMs } = node;
+  return { kind, inode, mode, uid, gid, mtimeMs, sizeBytes: node.kind === "file" ? node.length : 0 };
+}
+
+/** Normalised: `.` and `..` are gone. */
+function split(path: string): string[] {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return parts;
+}
+const baseName = (path: string): string => split(path).at(-1) ?? "";
+
+function failure(code: string, call: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path });
+}

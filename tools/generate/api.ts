@@ -2,9 +2,10 @@
  * Writes the schema facts of all built-in kinds: TypeScript types (one file a group version), `schemas.json` (structure, list types, merge keys,
  * enums, defaults, protobuf numbers) and `resources.json` (what is served where).
  */
+import { writeSchemas } from "./schemas.ts";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 
-interface OpenApiSchema {
+export interface OpenApiSchema {
   readonly type?: string;
   readonly format?: string;
   readonly $ref?: string;
@@ -15,6 +16,15 @@ interface OpenApiSchema {
   readonly default?: unknown;
   readonly oneOf?: unknown;
   readonly enum?: readonly string[];
+  readonly "x-kubernetes-list-type"?: string;
+  readonly "x-kubernetes-list-map-keys"?: readonly string[];
+  readonly "x-kubernetes-map-type"?: string;
+  readonly "x-kubernetes-patch-strategy"?: string;
+  readonly "x-kubernetes-patch-merge-key"?: string;
+  readonly "x-kubernetes-unions"?: readonly {
+    readonly discriminator?: string;
+    readonly "fields-to-discriminateBy": Readonly<Record<string, string>>;
+  }[];
   readonly "x-kubernetes-group-version-kind"?: readonly {
     readonly group: string;
     readonly kind: string;
@@ -118,4 +128,5 @@ export function writeApi(facts: string): void {
     readonly schemas: Record<string, OpenApiSchema>;
   };
   writeTypes(openapi.schemas);
+  writeSchemas(facts, openapi.schemas);
 }

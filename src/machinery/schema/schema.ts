@@ -4,7 +4,10 @@
  */
 export interface Schema {
   readonly type: "object" | "array" | "string" | "integer" | "number" | "boolean" | "any";
-  /** `int32`, `int64`, `double`, `byte`, `date-time`, `int-or-string`, `quantity`, `micro-time`, `duration`, `raw`, `fields` */
+  /**
+   * `int32`, `int64`, `double`, `byte`, `date-time`, `int-or-string`, `quantity`, `micro-time`, `duration`, `raw`, `fields`, `json`; and for
+   * what a CRD's own schema may hold, `schema-or-array`, `schema-or-bool`, `schema-or-strings`, with that schema in `items`.
+   */
   readonly format?: string;
   /** The schema's name in OpenAPI (`io.k8s.api.core.v1.PodSpec`) where it is a named one. */
   readonly name?: string;
@@ -30,7 +33,14 @@ export interface Schema {
   readonly unions?: readonly { readonly discriminator?: string; readonly fields: readonly string[] }[];
 
   /** Protobuf: the field's number within its parent, and its wire type where it isn't what `type` and `format` say. */
-  readonly proto?: { readonly number: number; readonly type: string };
+  readonly proto?: {
+    readonly number: number;
+    readonly type: string;
+    /** The numbers of the embedded messages to go through, where Go embeds a struct that JSON spreads out. */
+    readonly within?: readonly number[];
+  };
+  /** Go's name for a scalar that has one (`v1.RestartPolicy`): decoding errors show it. */
+  readonly goType?: string;
   /** Go leaves an empty value out when it encodes. */
   readonly omitEmpty?: boolean;
   /** Go's field is a pointer: absent differs from zero. */

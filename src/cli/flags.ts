@@ -1,0 +1,180 @@
+/**
+ * Flags are a table: parsing, `--help`, the reference page and the typed options all come from it. The syntax is pflag's, as upstream's
+ * components and scripts write it: `--name=value`, `--name value`, `--bool`, `--bool=false`, `-v=2`, `-v 2`, `--map a=1,b=2`, repeated lists.
+ * (No parser on npm reads that: they take `-v=2` for the value `=2`, and a boolean's `=false` for an error.)
+ */
+export type Flag = {
+  readonly help: string;
+  readonly short?: string;
+  readonly hidden?: boolean;
+  readonly deprecated?: string;
+} & (
+  | { readonly type: "string"; readonly default: string }
+  | { readonly type: "int"; readonly default: number }
+  | { readonly type: "float"; readonly default: number }
+  | { readonly type: "bool"; readonly default: boolean }
+  /** Milliseconds; written as Go writes durations (`1m30s`). */
+  | { readonly type: "duration"; readonly default: number }
+  | { readonly type: "list"; readonly default: readonly string[] }
+  | { readonly type: "map"; readonly default: Readonly<Record<string, string>> }
+);
+export type Flags = Readonly<Record<string, Flag>>;
+
+type ValueOf<F extends Flag> = F extends { type: "string" }
+  ? string
+  : F extends { type: "int" | "float" | "duration" }
+    ? number
+    : F extends { type: "bool" }
+      ? boolean
+      : F extends { type: "list" }
+        ? readonly string[]
+        : Readonly<Record<string, string>>;
+export type Values<T extends Flags> = { readonly [K in keyof T]: ValueOf<T[K]> };
+
+/** What is wrong with a command line, in pflag's words. Exit code 1 goes with it. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+export interface Parsed<T extends Flags> {
+  readonly values: Values<T>;
+  /** Names that the command line set, so that a configuration file can fill the others. */
+  readonly set: ReadonlySet<string>;
+  readonly positional: readonly string[];
+}
+
+export function parseFlags<T extends Flags>(flags: T, args: readonly string[]): Parsed<T> {
+  const values: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(flags)) values[name] = flag.default;
+  const shorts = new Map(
+    Object.entries(flags).flatMap(([name, flag]) => (flag.short === undefined ? [] : [[flag.short, name]])),
+  );
+  const set = new Set<string>();
+  const positional: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--") {
+      positional.push(...args.slice(i + 1));
+      break;
+    }
+    if (!arg.startsWith("-") || arg === "-") {
+      positional.push(arg);
+      continue;
+    }
+    const equals = arg.indexOf("=");
+    const word = equals < 0 ? arg : arg.slice(0, equals);
+    const long = word.startsWith("--");
+    // Go's flag package, which etcd uses, takes one dash for a long name; pflag takes one letter and its value together (`-v2`).
+    let name = long ? word.slice(2) : (shorts.get(word.slice(1)) ?? word.slice(1));
+    let text = equals < 0 ? undefined : arg.slice(equals + 1);
+    if (!long && !(name in flags) && shorts.has(word[1]!)) {
+      name = shorts.get(word[1]!)!;
+      text ??= word.slice(2);
+    }
+    const flag = flags[name];
+    if (flag === undefined)
+      throw new UsageError(long ? `unknown flag: ${word}` : `unknown shorthand flag: '${word[1]}' in ${arg}`);
+    if (text === undefined) {
+      if (flag.type === "bool") text = "true";
+      else {
+        text = args[++i];
+        if (text === undefined) throw new UsageError(`flag needs an argument: ${word}`);
+      }
+    }
+    values[name] = read(name, flag, text, set.has(name) ? values[name] : undefined);
+    set.add(name);
+  }
+  return { values: values as Values<T>, set, positional };
+}
+
+function read(name: string, flag: Flag, text: string, before: unknown): unknown {
+  const bad = (why: string) => new UsageError(`invalid argument ${JSON.stringify(text)} for "--${name}" flag: ${why}`);
+  switch (flag.type) {
+    case "string":
+      return text;
+    case "bool":
+      if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+      if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
+      throw bad(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+    case "int":
+      if (!/^[+-]?\d+$/.test(text)) throw bad(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+      return Number(text);
+    case "float":
+      if (text === "" || Number.isNaN(Number(text)))
+        throw bad(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
+      return Number(text);
+    case "duration": {
+      const ms = parseDuration(text);
+      if (ms === undefined) throw bad(`time: invalid duration ${JSON.stringify(text)}`);
+      return ms;
+    }
+    case "list":
+      return [...((before as readonly string[] | undefined) ?? []), ...(text === "" ? [] : text.split(","))];
+    case "map": {
+      const entries = text === "" ? [] : text.split(",").map((pair) => pair.split(/=(.*)/s).slice(0, 2));
+      if (entries.some((entry) => entry.length < 2)) throw bad(`${text} must be formatted as key=value`);
+      return { ...(before as object | undefined), ...Object.fromEntries(entries as [string, string][]) };
+    }
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Go's duration text in milliseconds: `1h15m30.5s`; `0` needs no unit. */
+export function parseDuration(text: string): number | undefined {
+  if (/^[+-]?0$/.test(text)) return 0;
+  const parts = [...text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
+  const sign = text.startsWith("-") ? -1 : 1;
+  if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text.replace(/^[+-]/, "")) return undefined;
+  return sign * parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNITS[unit!]!, 0);
+}
+
+export function formatDuration(ms: number): string {
+  if (ms === 0) return "0s";
+  if (Math.abs(ms) < 1000) return `${ms}ms`;
+  const hours = Math.trunc(ms / 3_600_000);
+  const minutes = Math.trunc((ms % 3_600_000) / 60_000);
+  const seconds = (ms % 60_000) / 1000;
+  return `${hours === 0 ? "" : `${hours}h`}${hours === 0 && minutes === 0 ? "" : `${minutes}m`}${seconds}s`;
+}
+
+/** The `--help` text, as pflag lays it out. */
+export function helpText(usage: string, about: string, flags: Flags): string {
+  const rows = Object.entries(flags)
+    .filter(([, flag]) => flag.hidden !== true)
+    .map(([name, flag]) => {
+      const kind =
+        flag.type === "bool"
+          ? ""
+          : ` ${{ string: "string", int: "int", float: "float", duration: "duration", list: "strings", map: "mapStringString" }[flag.type]}`;
+      return [
+        `${flag.short === undefined ? "      " : `  -${flag.short}, `}--${name}${kind}`,
+        `${flag.help}${shownDefault(flag)}`,
+      ] as const;
+    });
+  const width = Math.max(0, ...rows.map(([left]) => left.length)) + 3;
+  return `${about}\n\nUsage:\n  ${usage}\n\nFlags:\n${rows.map(([left, right]) => `${left.padEnd(width)}${right}`).join("\n")}\n`;
+}
+
+function shownDefault(flag: Flag): string {
+  switch (flag.type) {
+    case "string":
+      return flag.default === "" ? "" : ` (default ${JSON.stringify(flag.default)})`;
+    case "duration":
+      return flag.default === 0 ? "" : ` (default ${formatDuration(flag.default)})`;
+    case "list":
+      return flag.default.length === 0 ? "" : ` (default [${flag.default.join(",")}])`;
+    case "map":
+      return "";
+    default:
+      return flag.default === 0 || flag.default === false ? "" : ` (default ${flag.default})`;
+  }
+}

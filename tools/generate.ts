@@ -1,6 +1,7 @@
 /** Regenerates everything under `src/api/generated` and `src/protocols/*‍/generated.ts` from a folder of fact tables: `npm run generate -- FOLDER`. */
 import { writeApi } from "./generate/api.ts";
 import { writeProtocols } from "./generate/protocols.ts";
+import { writeResources } from "./generate/resources.ts";
 
 const facts = process.argv[2];
 if (facts === undefined) {
@@ -9,3 +10,4 @@ if (facts === undefined) {
 }
 writeProtocols(facts);
 writeApi(facts);
+writeResources(facts);

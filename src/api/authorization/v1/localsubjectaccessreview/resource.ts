@@ -1,0 +1,9 @@
+/** Upstream: pkg/apis/authorization/v1, pkg/registry/authorization/localsubjectaccessreview */
+import type { LocalSubjectAccessReview } from "../../../generated/authorization.v1.ts";
+import { defineResource } from "../../../define.ts";
+
+export const localSubjectAccessReviews = defineResource<LocalSubjectAccessReview>({
+  group: "authorization.k8s.io",
+  version: "v1",
+  kind: "LocalSubjectAccessReview",
+});

@@ -1,0 +1,249 @@
+/**
+ * How a built-in kind is declared. What is plain fact (where it is served, its verbs, its storage key, whether its generation counts) comes from the
+ * generated table; a kind's own file adds what has to be said in code, and this file puts the two together.
+ * Upstream: pkg/registry, staging/src/k8s.io/apiserver/pkg/registry/rest
+ */
+import { assert } from "../base/assert.ts";
+import type { Mutable } from "../base/mutable.ts";
+import type { KubeObject } from "../machinery/meta/object.ts";
+import type {
+  Behaviour,
+  Column,
+  HookContext,
+  Resource,
+  ScalePaths,
+  StorageSpec,
+  Subresource,
+  Verb,
+} from "../machinery/resource.ts";
+import type { Schema } from "../machinery/schema/schema.ts";
+import type { FieldError } from "../machinery/validation/field-error.ts";
+import { nameIsSubdomain, type NameRule } from "../machinery/validation/names.ts";
+import { validateObjectMeta, validateObjectMetaUpdate } from "../machinery/validation/object-meta.ts";
+import { defaultColumns } from "./columns.ts";
+import rows from "./generated/resources.json" with { type: "json" };
+import { schemaOf } from "./schemas.ts";
+import { semanticEqual } from "./semantic-equal.ts";
+
+type Rule =
+  | "clearStatusOnCreate"
+  | "generationFromOne"
+  | "generationCountsSpec"
+  | "keepStatusOnUpdate"
+  | "statusKeepsMetadata";
+
+interface Facts {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly scope: "Namespaced" | "Cluster";
+  readonly schema: string;
+  readonly verbs: readonly Verb[];
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly subresources: Readonly<Record<string, Subresource>>;
+  readonly servedByDefault: boolean;
+  readonly createOnUpdate: boolean;
+  readonly unconditionalUpdate: boolean;
+  readonly storage: { readonly prefix: string; readonly group: string; readonly version: string } | null;
+  readonly strategy: readonly Rule[];
+}
+
+const facts = rows as unknown as readonly Facts[];
+
+/** What a kind says for itself. All of it is optional: a kind without any of it is stored, defaulted from its schema and checked for its metadata. */
+export interface Definition<T extends KubeObject> {
+  /** Hooks run after the common part; `validate` returns only what is beyond metadata. */
+  readonly behaviour?: Behaviour<T>;
+  /** The behaviour of views on the parent: `status` and the like. Their common part keeps everything but what the view is for. */
+  readonly views?: Readonly<Record<string, Behaviour<T>>>;
+  readonly columns?: readonly Column<T>[];
+  readonly selectableFields?: Readonly<Record<string, (object: T) => string>>;
+  readonly scale?: ScalePaths;
+  readonly nameRule?: NameRule;
+  readonly deprecated?: { readonly warning: string };
+  readonly gracefulDeletionSeconds?: (object: T) => number | undefined;
+  readonly toStored?: (object: any) => any;
+  readonly fromStored?: (object: any) => any;
+}
+
+interface Named {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+}
+
+export function defineResource<T extends KubeObject>(definition: Named & Definition<T>): Resource<T> {
+  const { group, version, kind } = definition;
+  const fact = facts.find((row) => row.group === group && row.version === version && row.kind === kind);
+  assert(fact !== undefined, `${group}/${version} has no kind ${kind}`);
+  const nameRule = definition.nameRule ?? nameIsSubdomain;
+  return {
+    group,
+    version,
+    kind,
+    plural: fact.plural,
+    scope: fact.scope,
+    listKind: `${kind}List`,
+    singular: fact.singular,
+    shortNames: fact.shortNames,
+    categories: fact.categories,
+    verbs: fact.verbs,
+    get schema(): Schema {
+      return schemaOf(fact.schema);
+    },
+    behaviour: mainBehaviour<T>(fact, definition, nameRule),
+    columns: definition.columns ?? defaultColumns,
+    selectableFields: definition.selectableFields ?? {},
+    subresources: subresourcesOf(fact, definition),
+    ...(definition.scale !== undefined && { scale: definition.scale }),
+    createOnUpdate: fact.createOnUpdate,
+    unconditionalUpdate: fact.unconditionalUpdate,
+    ...(definition.gracefulDeletionSeconds !== undefined && {
+      gracefulDeletionSeconds: definition.gracefulDeletionSeconds,
+    }),
+    storage: storageOf(fact, definition),
+    validateName: nameRule,
+    ...(definition.deprecated !== undefined && { deprecated: definition.deprecated }),
+    servedByDefault: fact.servedByDefault,
+  };
+}
+
+function storageOf(fact: Facts, { toStored, fromStored }: Definition<any>): StorageSpec {
+  if (fact.storage === null) return { prefix: fact.plural, group: fact.group, version: fact.version, virtual: true };
+  return {
+    ...fact.storage,
+    ...(toStored !== undefined && { toStored }),
+    ...(fromStored !== undefined && { fromStored }),
+  };
+}
+
+interface Loose extends KubeObject {
+  spec?: unknown;
+  status?: unknown;
+}
+
+function mainBehaviour<T extends KubeObject>(
+  fact: Facts,
+  { behaviour = {} }: Definition<T>,
+  nameRule: NameRule,
+): Behaviour<T> {
+  const has = (rule: Rule) => fact.strategy.includes(rule);
+  const namespaced = fact.scope === "Namespaced";
+  const checkMeta = fact.storage !== null;
+  return {
+    ...behaviour,
+    prepareForCreate(draft: Mutable<T>, context: HookContext) {
+      const object = draft as unknown as Mutable<Loose>;
+      if (has("clearStatusOnCreate")) object.status = emptyStatus(fact.schema);
+      if (object.status === undefined) delete object.status;
+      if (has("generationFromOne")) object.metadata.generation = 1;
+      behaviour.prepareForCreate?.(draft, context);
+    },
+    prepareForUpdate(draft: Mutable<T>, old: T, context: HookContext) {
+      const object = draft as unknown as Mutable<Loose>;
+      const before = old as unknown as Loose;
+      keep(object.metadata, before.metadata, "generation");
+      if (has("keepStatusOnUpdate")) keep(object, before, "status");
+      behaviour.prepareForUpdate?.(draft, old, context);
+      if (has("generationCountsSpec") && !semanticEqual(object.spec, before.spec)) nextGeneration(draft, old);
+    },
+    validate(object: T, context: HookContext): readonly FieldError[] {
+      return [
+        ...(checkMeta ? validateObjectMeta(object.metadata, namespaced, nameRule) : []),
+        ...(behaviour.validate?.(object, context) ?? []),
+      ];
+    },
+    validateUpdate(object: T, old: T, context: HookContext): readonly FieldError[] {
+      // A name that an older rule let in stays valid: only its identity is checked.
+      return [
+        ...validateObjectMeta(object.metadata, namespaced, () => []),
+        ...validateObjectMetaUpdate(object.metadata, old.metadata),
+        ...(behaviour.validateUpdate?.(object, old, context) ?? behaviour.validate?.(object, context) ?? []),
+      ];
+    },
+  };
+}
+
+function subresourcesOf<T extends KubeObject>(
+  fact: Facts,
+  { views = {} }: Definition<T>,
+): Readonly<Record<string, Subresource>> {
+  return Object.fromEntries(
+    Object.entries(fact.subresources).map(([name, subresource]) => {
+      if (name === "status") return [name, { ...subresource, behaviour: statusBehaviour<T>(fact, views[name] ?? {}) }];
+      const view = views[name];
+      return [name, view === undefined ? subresource : { ...subresource, behaviour: withMetaChecks(view) }];
+    }),
+  );
+}
+
+/** What Go writes for a status that nobody has filled: a struct keeps its fields without `omitempty`, a pointer disappears. */
+export function emptyStatus(schemaName: string): unknown {
+  const status = schemaOf(schemaName).properties?.get("status");
+  return status === undefined || status.pointer === true ? undefined : zeroOf(status);
+}
+
+function zeroOf(schema: Schema): unknown {
+  if (schema.type !== "object") return schema.default;
+  const zero: Record<string, unknown> = {};
+  for (const [name, field] of schema.properties ?? [])
+    if (field.default !== undefined) zero[name] = field.type === "object" ? zeroOf(field) : field.default;
+  return zero;
+}
+
+/** The status endpoint writes status alone; the spec, and for the younger kinds the metadata, stay as they are stored. */
+function statusBehaviour<T extends KubeObject>(fact: Facts, view: Behaviour<T>): Behaviour<T> {
+  return withMetaChecks({
+    ...view,
+    prepareForUpdate(draft: Mutable<T>, old: T, context: HookContext) {
+      const object = draft as unknown as Mutable<Loose>;
+      const before = old as unknown as Loose;
+      keep(object, before, "spec");
+      keep(object.metadata, before.metadata, "generation");
+      if (fact.strategy.includes("statusKeepsMetadata")) keepMetadata(draft, old);
+      view.prepareForUpdate?.(draft, old, context);
+    },
+  });
+}
+
+function withMetaChecks<T extends KubeObject>(view: Behaviour<T>): Behaviour<T> {
+  return {
+    ...view,
+    validateUpdate: (object, old, context) => [
+      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...(view.validateUpdate?.(object, old, context) ?? []),
+    ],
+  };
+}
+
+/** Puts `field` back to what is stored, absence included. */
+export function keep<O extends object, K extends keyof O>(
+  draft: O,
+  old: { readonly [P in K]?: unknown },
+  field: K,
+): void {
+  if (old[field] === undefined) delete draft[field];
+  else draft[field] = old[field] as O[K];
+}
+
+/** All of metadata that a status write may not touch; managed fields are the field manager's. */
+export function keepMetadata(draft: Mutable<KubeObject>, old: KubeObject): void {
+  for (const field of [
+    "deletionTimestamp",
+    "generation",
+    "selfLink",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+  ] as const)
+    keep(draft.metadata, old.metadata as Mutable<KubeObject["metadata"]>, field);
+}
+
+/** A change of what the user wants: controllers report the generation they have seen. */
+export function nextGeneration(draft: Mutable<KubeObject>, old: KubeObject): void {
+  draft.metadata.generation = (old.metadata.generation ?? 0) + 1;
+}

@@ -1,0 +1,9 @@
+/** Upstream: pkg/apis/resource/v1, pkg/registry/resource/resourceclaim */
+import type { ResourceClaim } from "../../../generated/resource.v1.ts";
+import { defineResource } from "../../../define.ts";
+
+export const resourceClaims = defineResource<ResourceClaim>({
+  group: "resource.k8s.io",
+  version: "v1",
+  kind: "ResourceClaim",
+});

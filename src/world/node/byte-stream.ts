@@ -1,0 +1,80 @@
+import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { ByteStream, Peer } from "../net.ts";
+import { ByteQueue } from "./byte-queue.ts";
+
+/** A socket (TCP, unix, TLS, or one that HTTP handed over) as a byte stream. */
+export function byteStream(socket: Duplex, peer: Peer): ByteStream {
+  let corked = false;
+  let drain: { promise: Promise<void>; resolve(): void; reject(error: unknown): void } | undefined;
+  let failure: unknown;
+  const incoming = new ByteQueue(socket, (cause) => failure ?? cause ?? broken("the connection was closed"));
+  socket.on("drain", () => {
+    drain?.resolve();
+    drain = undefined;
+  });
+  const closed = new Promise<void>((resolve) => {
+    socket.once("close", () => {
+      failure ??= socket.errored ?? broken("the connection is closed");
+      drain?.reject(failure);
+      drain = undefined;
+      resolve();
+    });
+  });
+  const uncork = () => {
+    corked = false;
+    socket.uncork();
+  };
+  return {
+    peer,
+    write(data) {
+      if (failure || socket.destroyed || socket.writableEnded)
+        return Promise.reject(failure ?? socket.errored ?? broken("the connection is closed"));
+      if (!corked) {
+        // Everything that one turn of work writes leaves in one packet.
+        corked = true;
+        socket.cork();
+        process.nextTick(uncork);
+      }
+      if (socket.write(data)) return Promise.resolve();
+      if (!drain) {
+        let resolve!: () => void;
+        let reject!: (error: unknown) => void;
+        const promise = new Promise<void>((yes, no) => {
+          resolve = yes;
+          reject = no;
+        });
+        promise.catch(() => {}); // A writer that does not wait learns of the break from his next write.
+        drain = { promise, resolve, reject };
+      }
+      return drain.promise;
+    },
+    end: () => void socket.end(),
+    destroy(error) {
+      failure ??= error;
+      socket.destroy(error);
+    },
+    closed,
+    [Symbol.asyncIterator]: () => incoming[Symbol.asyncIterator](),
+  };
+}
+
+export function broken(message: string): Error {
+  return Object.assign(new Error(message), { code: "ECONNRESET" });
+}
+
+/** Made once a connection; every request on it shares the object. `clientCa` says whether a certificate was asked for. */
+export function peerOf(socket: Socket, asksForCertificate: boolean): Peer {
+  const address = { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+  if (!asksForCertificate || !(socket instanceof TLSSocket)) return { address };
+  const chain: Uint8Array[] = [];
+  let certificate = socket.getPeerCertificate(true);
+  while (certificate?.raw && !chain.some((seen) => Buffer.compare(seen, certificate.raw) === 0)) {
+    chain.push(certificate.raw);
+    certificate = certificate.issuerCertificate;
+  }
+  if (chain.length === 0) return { address };
+  const error = socket.authorized ? undefined : String(socket.authorizationError ?? "not verified");
+  return { address, certificate: { der: chain[0]!, chain, authorized: socket.authorized, ...(error && { error }) } };
+}

@@ -1,0 +1,406 @@
+/** HTTP clients: kept-alive HTTP/1.1 connections, or one HTTP/2 connection that is made anew when it is lost. */
+import {
+  Agent as Http1Agent,
+  request as http1Request,
+  type ClientRequest as Http1Request,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from "node:http";
+import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { connect as connectTcp, type Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import type {
+  ByteStream,
+  ClientRequest,
+  ClientTls,
+  Headers,
+  HttpClient,
+  HttpClientOptions,
+  HttpResponse,
+} from "../net.ts";
+import { ByteQueue } from "./byte-queue.ts";
+import { broken, byteStream } from "./byte-stream.ts";
+
+const CONNECT_TIMEOUT_MS = 30_000;
+const WINDOW_BYTES = 4 << 20;
+const SESSION_WINDOW_BYTES = 32 << 20;
+/** As client-go: a connection with requests on it that is silent this long is asked for a sign of life, and given up without one. */
+const SILENCE_MS = 30_000;
+const PING_TIMEOUT_MS = 15_000;
+
+interface Target {
+  readonly encrypted: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly path: string | undefined;
+  readonly authority: string;
+}
+
+function parseBase(base: string): Target {
+  if (base.startsWith("unix:")) {
+    const path = base.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
+    return { encrypted: false, host: "localhost", port: 0, path, authority: "localhost" };
+  }
+  const url = new URL(base);
+  const encrypted = url.protocol === "https:";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  return { encrypted, host, port: Number(url.port) || (encrypted ? 443 : 80), path: undefined, authority: url.host };
+}
+
+export function tlsOptions(tls: ClientTls | undefined): ConnectionOptions {
+  return {
+    ca: tls?.ca,
+    cert: tls?.cert,
+    key: tls?.key,
+    ...(tls?.serverName !== undefined && { servername: tls.serverName }),
+    rejectUnauthorized: !tls?.insecureSkipVerify,
+    minVersion: "TLSv1.2",
+  };
+}
+
+export function httpClient(options: HttpClientOptions): HttpClient {
+  const target = parseBase(options.base);
+  const http1 = new Http1Client(target, options);
+  const http2 = new Http2Client(target, options);
+  let version = options.version ?? (target.encrypted ? undefined : "1.1");
+  return {
+    async request(request) {
+      // Without a version the first connection's ALPN decides for the rest.
+      version ??= await http2.negotiate(request.signal);
+      return version === "2" ? http2.request(request) : http1.request(request);
+    },
+    upgrade: (request) => http1.upgrade(request),
+    async close() {
+      http1.close();
+      http2.close();
+    },
+    async [Symbol.asyncDispose]() {
+      await this.close();
+    },
+  };
+}
+
+class Http1Client {
+  readonly #target: Target;
+  readonly #agent: Http1Agent;
+  readonly #upgraded = new Set<Socket>();
+
+  constructor(target: Target, options: HttpClientOptions) {
+    this.#target = target;
+    const agent = { keepAlive: true, maxFreeSockets: 256, timeout: 0, noDelay: true };
+    this.#agent = target.encrypted ? new HttpsAgent({ ...agent, ...tlsOptions(options.tls) }) : new Http1Agent(agent);
+  }
+
+  #start(request: ClientRequest): Http1Request {
+    const { encrypted, host, port, path } = this.#target;
+    const headers: OutgoingHttpHeaders = {};
+    for (const [name, value] of Object.entries(request.headers ?? {}))
+      if (value !== undefined && !name.startsWith(":")) headers[name] = value as string | string[];
+    const { body } = request;
+    if (typeof body === "string" || body instanceof Uint8Array)
+      headers["content-length"] = String(Buffer.byteLength(body));
+    const sent = (encrypted ? httpsRequest : http1Request)({
+      ...(path === undefined ? { host, port } : { socketPath: path }),
+      method: request.method,
+      path: request.path,
+      headers,
+      agent: this.#agent,
+    });
+    if (request.signal) abortWith(request.signal, sent, (reason) => sent.destroy(reason));
+    return sent;
+  }
+
+  request(request: ClientRequest): Promise<HttpResponse> {
+    if (request.signal?.aborted) return Promise.reject(request.signal.reason);
+    return new Promise((resolve, reject) => {
+      const sent = this.#start(request);
+      sent.on("error", (error) => reject(request.signal?.aborted ? request.signal.reason : error));
+      sent.on("response", (message) => resolve(http1Response(message, request.signal)));
+      send(sent, request.body, (error) => sent.destroy(error));
+    });
+  }
+
+  upgrade(request: ClientRequest): Promise<{ response: HttpResponse; stream: ByteStream | undefined }> {
+    if (request.signal?.aborted) return Promise.reject(request.signal.reason);
+    return new Promise((resolve, reject) => {
+      const sent = this.#start({ ...request, headers: { connection: "Upgrade", ...request.headers } });
+      sent.on("error", (error) => reject(request.signal?.aborted ? request.signal.reason : error));
+      sent.on("response", (message) =>
+        resolve({ response: http1Response(message, request.signal), stream: undefined }),
+      );
+      sent.on("upgrade", (message, socket: Socket, head) => {
+        socket.on("error", () => {});
+        if (head.length > 0) socket.unshift(head);
+        this.#upgraded.add(socket);
+        socket.once("close", () => this.#upgraded.delete(socket));
+        const peer = { address: { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 } };
+        resolve({
+          response: { status: 101, headers: message.headers, body: nothing(), trailers: Promise.resolve({}) },
+          stream: byteStream(socket, peer),
+        });
+      });
+      send(sent, request.body, (error) => sent.destroy(error));
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+    for (const socket of this.#upgraded) socket.destroy();
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+function http1Response(message: IncomingMessage, signal: AbortSignal | undefined): HttpResponse {
+  return {
+    status: message.statusCode!,
+    headers: message.headers,
+    body: new ByteQueue(message, (cause) => signal?.reason ?? cause ?? broken("the server cut the answer")),
+    trailers: once(message, () => message.trailers),
+  };
+}
+
+class Http2Client {
+  readonly #target: Target;
+  readonly #options: HttpClientOptions;
+  #session: Promise<ClientHttp2Session> | undefined;
+  #closed = false;
+  /** Requests whose streams are open. */
+  #requests = 0;
+  readonly #open = new Set<ClientHttp2Session>();
+
+  constructor(target: Target, options: HttpClientOptions) {
+    this.#target = target;
+    this.#options = options;
+  }
+
+  /** Connects, and says what the server would speak. An HTTP/2 connection is kept for the first request. */
+  async negotiate(signal: AbortSignal | undefined): Promise<"1.1" | "2"> {
+    try {
+      await this.#connected(signal);
+      return "2";
+    } catch (error) {
+      if (error === NO_HTTP2) return "1.1";
+      throw error;
+    }
+  }
+
+  async request(request: ClientRequest): Promise<HttpResponse> {
+    request.signal?.throwIfAborted();
+    let session = await this.#connected(request.signal);
+    if (session.closed || session.destroyed) session = await this.#connected(request.signal);
+    const { body } = request;
+    const whole = typeof body === "string" || body instanceof Uint8Array;
+    const headers: OutgoingHttpHeaders = {};
+    for (const name in request.headers) {
+      const value = request.headers[name];
+      if (value !== undefined && name !== "connection" && name !== "host") headers[name] = value as string | string[];
+    }
+    headers[":method"] = request.method;
+    headers[":path"] = request.path;
+    headers[":scheme"] ??= this.#target.encrypted ? "https" : "http";
+    headers[":authority"] ??= (request.headers?.["host"] as string | undefined) ?? this.#target.authority;
+    if (whole && headers["content-type"] !== "application/grpc")
+      headers["content-length"] ??= String(Buffer.byteLength(body));
+    const stream = session.request(headers, { endStream: body === undefined });
+    this.#requests++;
+    stream.once("close", () => this.#requests--);
+    if (request.signal) abortWith(request.signal, stream, (reason) => cancel(stream, reason));
+    return new Promise((resolve, reject) => {
+      const failure = () => (request.signal?.aborted ? request.signal.reason : (stream.errored ?? streamError(stream)));
+      stream.on("error", () => reject(failure()));
+      stream.on("close", () => reject(failure()));
+      stream.on("response", (received) => {
+        let trailers: Headers = {};
+        stream.on("trailers", (sent) => (trailers = sent as Headers));
+        resolve({
+          status: received[":status"] as number,
+          headers: received as Headers,
+          body: new ByteQueue(stream, failure),
+          trailers: once(stream, () => trailers),
+        });
+      });
+      if (body !== undefined) send(stream, body, (error) => cancel(stream, error));
+    });
+  }
+
+  async #connected(signal: AbortSignal | undefined): Promise<ClientHttp2Session> {
+    if (this.#closed) throw broken("the client is closed");
+    this.#session ??= this.#connect();
+    const connecting = this.#session;
+    const forget = () => {
+      if (this.#session === connecting) this.#session = undefined;
+    };
+    let session: ClientHttp2Session;
+    try {
+      session = signal ? await orAborted(connecting, signal) : await connecting;
+    } catch (error) {
+      if (!signal?.aborted) forget();
+      throw error;
+    }
+    if (session.closed || session.destroyed) {
+      forget();
+      return this.#connected(signal);
+    }
+    return session;
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
+    const { encrypted, host, port, path, authority } = this.#target;
+    const socket = await openSocket(
+      path === undefined ? { host, port } : { path },
+      encrypted
+        ? {
+            ...tlsOptions(this.#options.tls),
+            ALPNProtocols: this.#options.version === "2" ? ["h2"] : ["h2", "http/1.1"],
+          }
+        : undefined,
+      this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    );
+    if (encrypted && (socket as TLSSocket).alpnProtocol !== "h2" && this.#options.version !== "2") {
+      socket.destroy();
+      throw NO_HTTP2;
+    }
+    const session = connectHttp2(`${encrypted ? "https" : "http"}://${authority}`, {
+      createConnection: () => socket,
+      maxSessionMemory: 1000,
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES, maxHeaderListSize: 16 << 20 },
+      peerMaxConcurrentStreams: 2 ** 31 - 1,
+    });
+    session.on("error", () => {}); // The streams on it tell their callers.
+    session.on("goaway", () => session.close()); // Streams under way may end; the next request connects anew.
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    if (path === undefined) watchSilence(session, () => this.#requests > 0);
+    this.#open.add(session);
+    session.once("close", () => this.#open.delete(session));
+    return session;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const session of this.#open) session.destroy();
+  }
+}
+
+const NO_HTTP2 = new Error("the server does not speak HTTP/2");
+
+/** Only while requests are open: gRPC servers end connections that ping without any. */
+function watchSilence(session: ClientHttp2Session, requestsOpen: () => boolean): void {
+  const { socket } = session;
+  let read = -1;
+  const timer = setInterval(() => {
+    const now = socket.bytesRead;
+    if (now === read && !session.destroyed && requestsOpen()) {
+      const limit = setTimeout(() => session.destroy(broken("http2: client connection lost")), PING_TIMEOUT_MS);
+      session.ping(() => clearTimeout(limit));
+    }
+    read = now;
+  }, SILENCE_MS);
+  timer.unref();
+  session.once("close", () => clearInterval(timer));
+}
+
+export function openSocket(
+  target: { readonly host: string; readonly port: number } | { readonly path: string },
+  tls: ConnectionOptions | undefined,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<Socket | TLSSocket> {
+  signal?.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const socket = tls ? connectTls({ ...target, ...tls }) : connectTcp({ ...target, noDelay: true });
+    const timer = setTimeout(
+      () => socket.destroy(Object.assign(new Error("connecting took too long"), { code: "ETIMEDOUT" })),
+      timeoutMs,
+    );
+    const onAbort = () => socket.destroy(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const settled = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    socket.once("error", (error) => {
+      settled();
+      reject(error);
+    });
+    socket.once("close", () => {
+      settled();
+      reject(broken("the connection was closed"));
+    });
+    socket.once(tls ? "secureConnect" : "connect", () => {
+      settled();
+      socket.setNoDelay(true);
+      if (!("path" in target)) socket.setKeepAlive(true, SILENCE_MS);
+      socket.on("error", () => {});
+      resolve(socket);
+    });
+  });
+}
+
+function cancel(stream: ClientHttp2Stream, reason: unknown): void {
+  if (stream.destroyed) return;
+  stream.close(8); // CANCEL
+  stream.destroy(reason instanceof Error ? reason : undefined);
+}
+
+function streamError(stream: ClientHttp2Stream): Error {
+  const names: Readonly<Record<number, string>> = { 7: "REFUSED_STREAM", 8: "CANCEL", 11: "ENHANCE_YOUR_CALM" };
+  const code = stream.rstCode ?? 0;
+  return Object.assign(broken(`the server reset the stream: ${names[code] ?? code}`), { rstCode: code });
+}
+
+function abortWith(
+  signal: AbortSignal,
+  until: { once(event: "close", listener: () => void): unknown },
+  abort: (reason: Error) => void,
+): void {
+  const onAbort = () =>
+    abort(signal.reason instanceof Error ? signal.reason : new Error("aborted", { cause: signal.reason }));
+  signal.addEventListener("abort", onAbort, { once: true });
+  until.once("close", () => signal.removeEventListener("abort", onAbort));
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+function send(sent: Http1Request | ClientHttp2Stream, body: ClientRequest["body"], cut: (error: Error) => void): void {
+  if (body === undefined || typeof body === "string" || body instanceof Uint8Array) return void sent.end(body);
+  void (async () => {
+    try {
+      for await (const chunk of body) {
+        if (sent.destroyed) return;
+        if (!sent.write(chunk)) await room(sent);
+      }
+      sent.end();
+    } catch (error) {
+      cut(error instanceof Error ? error : new Error(String(error)));
+    }
+  })();
+}
+
+function room(sent: Http1Request | ClientHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      sent.off("drain", done);
+      sent.off("close", done);
+      resolve();
+    };
+    sent.on("drain", done);
+    sent.on("close", done);
+  });
+}
+
+/** Trailers, with the end of the body. A body cut short has none; its reader has the error. */
+function once(source: Readable, trailers: () => Headers): Promise<Headers> {
+  return new Promise((resolve) => {
+    source.once("end", () => resolve(trailers()));
+    source.once("close", () => resolve(trailers()));
+  });
+}

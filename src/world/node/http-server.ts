@@ -1,0 +1,416 @@
+/**
+ * HTTP/1.1 and HTTP/2 on one port. With TLS the protocol is what ALPN agreed on; without, a connection that opens with
+ * HTTP/2's preface speaks HTTP/2, so one plain port serves gRPC clients and everyone else.
+ */
+import { createServer as createHttp1, ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import { createServer as createHttp2, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type {
+  ByteStream,
+  Exchange,
+  Headers,
+  HttpHandler,
+  HttpRequest,
+  Listener,
+  ListenOptions,
+  Peer,
+  ResponseStream,
+} from "../net.ts";
+import { ByteQueue } from "./byte-queue.ts";
+import { broken, byteStream, peerOf } from "./byte-stream.ts";
+import { accept } from "./listener.ts";
+
+const HEADER_BYTES_MAX = 1 << 20; // As net/http's DefaultMaxHeaderBytes.
+const IDLE_MS = 180_000; // Longer than any client keeps an idle connection, so that it is not closed under a request.
+const HTTP2 = {
+  // Node's default of 10 MB answers many watches with ENHANCE_YOUR_CALM.
+  maxSessionMemory: 1000,
+  // A client-go process cancels watches by the thousand; nghttp2's default budget of 1,000 resets cuts its connection.
+  streamResetBurst: 100_000,
+  streamResetRate: 10_000,
+  maxHeaderListPairs: 2000,
+  settings: { maxConcurrentStreams: 10_000, initialWindowSize: 1 << 20, maxHeaderListSize: HEADER_BYTES_MAX },
+} as const;
+const SESSION_WINDOW_BYTES = 16 << 20;
+
+export type OnHandlerError = (error: unknown, request: HttpRequest) => void;
+
+export async function serveHttp(
+  options: ListenOptions & { readonly http1Only?: boolean },
+  handle: HttpHandler,
+  onError: OnHandlerError,
+): Promise<Listener> {
+  const peers = new WeakMap<Duplex, Peer>();
+  const sessions = new Set<ServerHttp2Session>();
+  let closing = false;
+
+  const run = (exchange: NodeExchange): void => {
+    const failed = (error: unknown) => {
+      onError(error, exchange.request);
+      exchange.fail();
+    };
+    try {
+      const done = handle(exchange);
+      if (done) done.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
+
+  const http1 = createHttp1({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    requestTimeout: 0, // An upload may take long; the handler has its own deadline.
+    keepAliveTimeout: IDLE_MS,
+  });
+  http1.on("request", (request, response) => {
+    if (closing) response.setHeader("connection", "close");
+    run(new Http1Exchange(request, response, peers.get(request.socket)!));
+  });
+  http1.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on("error", () => {});
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.shouldKeepAlive = false;
+    response.on("finish", () => socket.destroySoon());
+    run(new Http1Exchange(request, response, peers.get(socket)!, head));
+  });
+  http1.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === "ECONNRESET" || !socket.writable) return socket.destroy();
+    const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+    socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
+  });
+
+  const http2 = createHttp2(HTTP2);
+  http2.on("session", (session) => {
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    session.on("error", () => {}); // Its streams hear of it.
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  });
+  http2.on("sessionError", () => {});
+  http2.on("stream", (stream, headers) => {
+    const socket = socketOf.get(stream.session!)!;
+    run(new Http2Exchange(stream, headers as Headers, peers.get(socket)!, encrypted));
+  });
+  // `session.socket` is a proxy; this is the socket itself.
+  const socketOf = new WeakMap<object, Socket>();
+  const startHttp2 = (socket: Socket) => {
+    http2.once("session", (session) => socketOf.set(session, socket));
+    http2.emit("connection", socket);
+  };
+
+  const encrypted = options.tls !== undefined;
+  const acceptor = await accept(
+    { ...options, protocols: options.http1Only ? ["http/1.1"] : ["h2", "http/1.1"] },
+    (socket, asksForCertificate) => {
+      socket.setKeepAlive(true, 30_000);
+      peers.set(socket, peerOf(socket, asksForCertificate));
+      if (options.http1Only) return void http1.emit("connection", socket);
+      if (encrypted) {
+        const { alpnProtocol } = socket as unknown as { alpnProtocol?: string | false };
+        if (alpnProtocol === "h2") startHttp2(socket);
+        else http1.emit("connection", socket);
+        return;
+      }
+      const look = () => {
+        const start = socket.read() as Buffer | null;
+        if (start === null) return;
+        socket.off("readable", look);
+        socket.unshift(start);
+        if (start.subarray(0, 3).toString("latin1") === "PRI") startHttp2(socket);
+        else http1.emit("connection", socket);
+      };
+      socket.on("readable", look);
+    },
+  );
+
+  const close = async (graceMs = 0): Promise<void> => {
+    if (!closing) {
+      closing = true;
+      acceptor.stop();
+      http1.closeIdleConnections();
+      for (const session of sessions) session.close();
+    }
+    const empty = () => acceptor.sockets.size === 0;
+    if (graceMs > 0 && !empty()) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        for (const socket of acceptor.sockets)
+          socket.once("close", () => {
+            if (!empty()) return;
+            clearTimeout(timer);
+            resolve();
+          });
+      });
+    }
+    const last = [...acceptor.sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+    for (const session of sessions) session.destroy();
+    for (const socket of acceptor.sockets) socket.destroy();
+    await Promise.all(last);
+  };
+  return { address: acceptor.address, reload: acceptor.reload, close, [Symbol.asyncDispose]: () => close() };
+}
+
+interface NodeExchange extends Exchange {
+  /** The handler threw: a 500 where nothing was sent yet, else a cut. */
+  fail(): void;
+}
+
+/** What both protocols share: the request with a body and a signal that are made when they are asked for. */
+class NodeRequest implements HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Headers;
+  readonly httpVersion: HttpRequest["httpVersion"];
+  readonly body: ByteQueue;
+  readonly peer: Peer;
+  readonly encrypted: boolean;
+  #controller: AbortController | undefined;
+  #gone = false;
+
+  constructor(init: Omit<HttpRequest, "signal" | "body"> & { readonly body: ByteQueue }) {
+    this.method = init.method;
+    this.url = init.url;
+    this.headers = init.headers;
+    this.httpVersion = init.httpVersion;
+    this.body = init.body;
+    this.peer = init.peer;
+    this.encrypted = init.encrypted;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#gone) this.#controller.abort(clientLeft());
+    return this.#controller.signal;
+  }
+
+  leave(): void {
+    this.#gone = true;
+    this.#controller?.abort(clientLeft());
+  }
+}
+
+const clientLeft = () => Object.assign(new Error("the client went away"), { name: "AbortError" });
+
+class Http2Exchange implements NodeExchange {
+  readonly request: NodeRequest;
+  readonly #stream: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream, headers: Headers, peer: Peer, encrypted: boolean) {
+    this.#stream = stream;
+    const named = headers as Record<string, string>;
+    named["host"] ??= named[":authority"] ?? "";
+    const body = new ByteQueue(stream, (cause) => cause ?? broken("the client cut the request"));
+    this.request = new NodeRequest({
+      method: named[":method"]!,
+      url: named[":path"] ?? "/",
+      headers,
+      httpVersion: "2.0",
+      body,
+      peer,
+      encrypted,
+    });
+    stream.on("close", () => {
+      if (!stream.writableFinished || stream.rstCode !== 0) this.request.leave();
+    });
+  }
+
+  respond(status: number, headers: Headers, body?: Uint8Array | string): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    const head: OutgoingHttpHeaders = { ":status": status, ...(headers as OutgoingHttpHeaders) };
+    if (body === undefined || body.length === 0) {
+      if (status !== 204 && status !== 304) head["content-length"] ??= 0;
+      stream.respond(head, { endStream: true });
+    } else {
+      head["content-length"] ??= typeof body === "string" ? Buffer.byteLength(body) : body.length;
+      stream.respond(head);
+      stream.end(this.request.method === "HEAD" ? undefined : body);
+    }
+    this.request.body.drop();
+  }
+
+  stream(status: number, headers: Headers): ResponseStream {
+    const stream = this.#stream;
+    // Node can only send trailers that it knows of beforehand.
+    const waitForTrailers =
+      headers["trailer"] !== undefined || String(headers["content-type"]).startsWith("application/grpc");
+    if (!stream.destroyed && !stream.closed)
+      stream.respond({ ":status": status, ...(headers as OutgoingHttpHeaders) }, { waitForTrailers });
+    let trailers: Headers = {};
+    if (waitForTrailers)
+      stream.once("wantTrailers", () => {
+        if (!stream.destroyed) stream.sendTrailers(trailers as OutgoingHttpHeaders);
+      });
+    return new NodeResponseStream(
+      stream,
+      (sent) => {
+        if (sent) trailers = sent;
+        stream.end();
+        this.request.body.drop();
+      },
+      () => cut(stream),
+    );
+  }
+
+  upgrade(): ByteStream {
+    throw new Error("HTTP/2 has no upgrades");
+  }
+
+  fail(): void {
+    if (this.#stream.headersSent) cut(this.#stream);
+    else this.respond(500, { "content-type": "text/plain" }, "Internal Server Error");
+  }
+}
+
+/** RST_STREAM with INTERNAL_ERROR. `close` would end the answer first, and the client take it for whole. */
+function cut(stream: ServerHttp2Stream): void {
+  stream.destroy(new Error("the answer is cut short"));
+}
+
+class Http1Exchange implements NodeExchange {
+  readonly request: NodeRequest;
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #head: Buffer | undefined;
+  #upgraded = false;
+
+  /** `head` is there when the request asks for an upgrade: what came after its headers. */
+  constructor(message: IncomingMessage, response: ServerResponse, peer: Peer, head?: Buffer) {
+    this.#message = message;
+    this.#response = response;
+    this.#head = head;
+    this.request = new NodeRequest({
+      method: message.method!,
+      url: message.url!,
+      headers: message.headers,
+      httpVersion: message.httpVersion as "1.0" | "1.1",
+      body: new ByteQueue(message, (cause) => cause ?? broken("the client cut the request")),
+      peer,
+      encrypted: "encrypted" in message.socket,
+    });
+    response.on("error", () => {});
+    response.on("close", () => {
+      if (!response.writableFinished && !this.#upgraded) this.request.leave();
+    });
+  }
+
+  respond(status: number, headers: Headers, body?: Uint8Array | string): void {
+    const response = this.#response;
+    if (response.destroyed) return;
+    const head: OutgoingHttpHeaders = { ...(headers as OutgoingHttpHeaders) };
+    if (status !== 204 && status !== 304)
+      head["content-length"] ??=
+        body === undefined ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    response.writeHead(status, head);
+    response.end(body);
+    this.request.body.drop();
+  }
+
+  stream(status: number, headers: Headers): ResponseStream {
+    const response = this.#response;
+    if (!response.destroyed) {
+      response.writeHead(status, headers as OutgoingHttpHeaders);
+      response.flushHeaders();
+    }
+    return new NodeResponseStream(
+      response,
+      (trailers) => {
+        if (trailers) response.addTrailers(trailers as Record<string, string>);
+        response.end();
+        this.request.body.drop();
+      },
+      () => response.destroy(),
+    );
+  }
+
+  upgrade(headers: Headers): ByteStream {
+    const socket = this.#message.socket;
+    if (!this.#head) throw new Error("the request asks for no upgrade");
+    this.#upgraded = true;
+    this.#response.detachSocket(socket);
+    let head = "HTTP/1.1 101 Switching Protocols\r\n";
+    for (const [name, value] of Object.entries(headers))
+      for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) head += `${name}: ${one}\r\n`;
+    if (this.#head.length > 0) socket.unshift(this.#head);
+    const stream = byteStream(socket, this.request.peer);
+    stream.write(Buffer.from(`${head}\r\n`, "latin1")).catch(() => {}); // A broken connection shows on the stream.
+    return stream;
+  }
+
+  fail(): void {
+    if (this.#upgraded || this.#response.headersSent) this.#message.socket.destroy();
+    else this.respond(500, { "content-type": "text/plain" }, "Internal Server Error");
+  }
+}
+
+/** An answer that goes on. Writes of one turn leave together; the bytes go to the socket as they are. */
+class NodeResponseStream implements ResponseStream {
+  readonly #target: ServerHttp2Stream | ServerResponse;
+  readonly #finish: (trailers: Headers | undefined) => void;
+  readonly #cut: () => void;
+  #corked = false;
+  #ended = false;
+  #drained: Promise<void> | undefined;
+
+  constructor(
+    target: ServerHttp2Stream | ServerResponse,
+    finish: (trailers: Headers | undefined) => void,
+    cut: () => void,
+  ) {
+    this.#target = target;
+    this.#finish = finish;
+    this.#cut = cut;
+  }
+
+  write(data: Uint8Array | string): boolean {
+    const target = this.#target;
+    if (this.#ended || target.destroyed || target.writableEnded) return true; // Nobody to be slow.
+    if (!this.#corked) {
+      this.#corked = true;
+      target.cork();
+      process.nextTick(this.#uncork);
+    }
+    return target.write(data);
+  }
+
+  readonly #uncork = (): void => {
+    this.#corked = false;
+    if (!this.#ended) this.#target.uncork();
+  };
+
+  /** Resolves too when the client is gone: what is written then goes nowhere. */
+  get drained(): Promise<void> {
+    const target = this.#target;
+    if (!target.writableNeedDrain || target.destroyed) return Promise.resolve();
+    this.#drained ??= new Promise<void>((resolve) => {
+      const done = () => {
+        this.#drained = undefined;
+        target.off("drain", done);
+        target.off("close", done);
+        resolve();
+      };
+      target.on("drain", done);
+      target.on("close", done);
+    });
+    return this.#drained;
+  }
+
+  get queuedBytes(): number {
+    return this.#target.writableLength;
+  }
+
+  end(trailers?: Headers): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    // A corked chunked answer of Node's would send its last-chunk mark before what waits.
+    if (this.#corked) this.#target.uncork();
+    this.#finish(trailers);
+  }
+
+  destroy(): void {
+    this.#ended = true;
+    this.#cut();
+  }
+}

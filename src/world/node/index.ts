@@ -1,0 +1,18 @@
+/** The real world: this machine's clock, randomness, files, sockets and programs. The only folder below `cli` that touches them. */
+import type { World } from "../world.ts";
+import { nodeClock } from "./clock.ts";
+import { nodeFs } from "./fs.ts";
+import { nodeHost } from "./host.ts";
+import type { OnHandlerError } from "./http-server.ts";
+import { nodeNet } from "./net.ts";
+import { nodeRandom } from "./random.ts";
+
+export interface NodeWorldOptions {
+  /** Told of each error that an HTTP handler threw; its client got a 500. */
+  readonly onHandlerError?: OnHandlerError;
+}
+
+export function nodeWorld({ onHandlerError = () => {} }: NodeWorldOptions = {}): World {
+  const random = nodeRandom();
+  return { clock: nodeClock, random, net: nodeNet(onHandlerError), fs: nodeFs(random), host: nodeHost() };
+}

@@ -1,0 +1,106 @@
+/** Listening on TCP or a unix socket, with or without TLS: what plain byte streams and HTTP share. */
+import { unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import type { Address, ListenOptions, ServerTls } from "../net.ts";
+
+export interface Acceptor {
+  readonly address: Address;
+  /** The sockets that are open now. */
+  readonly sockets: ReadonlySet<Socket>;
+  reload(tls: ServerTls): void;
+  /** Takes no more connections. */
+  stop(): void;
+}
+
+/** `onSocket` gets each connection when it can be read: after the handshake with TLS. */
+export async function accept(
+  options: ListenOptions & { readonly protocols?: readonly string[] },
+  onSocket: (socket: Socket, asksForCertificate: boolean) => void,
+): Promise<Acceptor> {
+  let tls = options.tls;
+  let server: Server;
+  if (tls) {
+    server = createTlsServer({
+      ...tlsOptions(tls),
+      noDelay: true,
+      ALPNProtocols: options.protocols ? [...options.protocols] : undefined,
+      // Asked for by name first, so that `reload` reaches these too.
+      SNICallback: (name, done) => {
+        const found = tls?.byName?.get(name);
+        done(null, found && tls ? createSecureContext({ ...secureContext(tls), ...found }) : undefined);
+      },
+    });
+    server.on("secureConnection", (socket: Socket) => onSocket(socket, tls?.clientCa !== undefined));
+    server.on("tlsClientError", (_error, socket: Socket) => socket.destroy());
+  } else {
+    server = createServer({ noDelay: true }, (socket) => onSocket(socket, false));
+  }
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    socket.on("error", () => {}); // The reader of the socket hears of it; without one it is nobody's.
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  await listen(server, options);
+  const bound = server.address();
+  return {
+    address:
+      typeof bound === "object" && bound !== null
+        ? { host: bound.address, port: bound.port }
+        : { host: options.path ?? "", port: 0 },
+    sockets,
+    reload(next) {
+      tls = next;
+      (server as TlsServer).setSecureContext(secureContext(next));
+    },
+    stop: () => void server.close(),
+  };
+}
+
+function secureContext({ cert, key, clientCa }: ServerTls) {
+  return { cert, key, ca: clientCa, minVersion: "TLSv1.2" as const };
+}
+
+function tlsOptions(tls: ServerTls) {
+  return {
+    ...secureContext(tls),
+    requestCert: tls.clientCa !== undefined,
+    // Otherwise the handler decides: a stranger may still be anonymous.
+    rejectUnauthorized: tls.requireClientCert ?? false,
+  };
+}
+
+async function listen(server: Server, { host, port, path }: ListenOptions): Promise<void> {
+  const target = path === undefined ? { host, port: port ?? 0 } : { path };
+  try {
+    await listenOnce(server, target);
+  } catch (error) {
+    if (path === undefined || (error as NodeJS.ErrnoException).code !== "EADDRINUSE" || (await answers(path)))
+      throw error;
+    unlinkSync(path); // Left behind by a process that was killed.
+    await listenOnce(server, target);
+  }
+  server.on("error", () => {}); // From here on: a failed accept, as when the process is out of descriptors. The next may work.
+}
+
+function listenOnce(server: Server, target: { host?: string; port?: number; path?: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ ...target, backlog: 4096 }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.on("error", () => resolve(false));
+    probe.on("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+  });
+}

@@ -43,13 +43,20 @@ export interface ControllerDefinition {
   readonly triggers: readonly Trigger[];
   /** Other resources it reads: their informers are synced before the first reconcile. */
   readonly reads?: readonly ResourceOf<any>[];
+  /** The wait after a failure, where it isn't the usual 5 ms · 2ⁿ up to 1000 s. */
+  readonly backoff?: { readonly baseMs: number; readonly maxMs: number };
+  /** Failures after which a key is dropped until something wakes it again. */
+  readonly retriesMax?: number;
   /** Called once, before the informers start: indexes, and state that lives as long as the controller. */
   create(context: ControllerContext): Reconciler;
 }
 
 export interface Reconciler {
-  /** Reads the world as it is, never the event that woke it: a missed or doubled event changes nothing. */
-  reconcile(key: string, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Reads the world as it is, never the event that woke it: a missed or doubled event changes nothing. `client` is this call's own: the key
+   * comes again only when the informers show what was written through it.
+   */
+  reconcile(key: string, signal: AbortSignal, client: Client): Promise<Outcome>;
   /** Work beside the queue (periodic scans). Runs until the signal aborts. */
   background?(signal: AbortSignal): Promise<void>;
 }

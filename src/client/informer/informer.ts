@@ -17,6 +17,10 @@ export interface Informer<T extends KubeObject = KubeObject> {
   waitForSync(signal: AbortSignal): Promise<void>;
   /** The newest resourceVersion seen, bookmarks included. */
   readonly resourceVersion: string;
+  /** Whether this copy is at least as new as `resourceVersion`; versions that can't be compared count as seen. */
+  hasSeen(resourceVersion: string): boolean;
+  /** Calls once the copy is that new. It never calls at once: ask `hasSeen` first. */
+  onceSeen(resourceVersion: string, call: () => void): Disposable;
 }
 
 export interface InformerHandler<T> {

@@ -104,6 +104,10 @@ function fieldSchema(row: FieldRow, types: ReadonlyMap<string, Schema>): Schema 
   if (row.omit === 1) draft.omitEmpty = true;
   if (row.pointer === 1) draft.pointer = true;
   if (row.default !== undefined) draft.default = row.default;
+  // Go would write null for a list or map that is always written and was never set; empty is kinder to its readers here.
+  else if (row.omit !== 1 && row.pointer !== 1 && row.number !== undefined)
+    if (row.type.startsWith("[]")) draft.default = [];
+    else if (row.type.startsWith("{}")) draft.default = {};
   if (row.listType !== undefined) draft.listType = row.listType as "atomic" | "set" | "map";
   if (row.listMapKeys !== undefined) draft.listMapKeys = row.listMapKeys;
   if (row.mapType !== undefined) draft.mapType = row.mapType as "atomic" | "granular";
@@ -118,7 +122,7 @@ function typeSchema(row: FieldRow, type: string, types: ReadonlyMap<string, Sche
   if (type.startsWith("{}")) {
     const values = typeSchema(row, type.slice(2), types);
     if (row.wrapped === 1) values.proto = { number: 2, type: "wrapped" };
-    return { type: "object", values };
+    return { type: "object", values, ...(row.go !== undefined && { goType: row.go }) };
   }
   if (type.startsWith("schema-or-")) {
     const schema = types.get(JSON_SCHEMA)!;

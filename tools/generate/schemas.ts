@@ -67,10 +67,11 @@ export function writeSchemas(facts: string, openapi: Readonly<Record<string, Ope
     const schema = openapi[full];
     const goFields = goFieldsOf(full);
     const message = messages.get(full);
-    const names =
-      schema !== undefined
-        ? Object.keys(schema.properties ?? {})
-        : [...goFields.keys()].sort((a, b) => (a < b ? -1 : 1));
+    // Go's order is the order on the wire; what Go's table doesn't have follows by name.
+    const order = [...goFields.keys()];
+    const names = schema === undefined ? order : Object.keys(schema.properties ?? {});
+    const rank = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
+    names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
     const fields: Record<string, FieldRow> = {};
     for (const name of names) {
       const goField = goFields.get(name);
@@ -101,8 +102,8 @@ export function writeSchemas(facts: string, openapi: Readonly<Record<string, Ope
         if (name === "-") continue;
         if (name !== "(inline)") found.set(name, field);
         else if (field.go.endsWith("TypeMeta")) {
-          found.set("apiVersion", { go: "string", omitempty: true });
           found.set("kind", { go: "string", omitempty: true });
+          found.set("apiVersion", { go: "string", omitempty: true });
         } else {
           const inner = field.go.replace(/^\*/, "");
           visit(
@@ -195,7 +196,9 @@ export function writeSchemas(facts: string, openapi: Readonly<Record<string, Ope
       ...(strategy !== undefined && { strategy }),
       ...(mergeKey !== undefined && { mergeKey }),
       ...(values !== undefined && { enum: values }),
-      ...(alias && { go: goTypeName(full, goName!) }),
+      ...((alias || (type.startsWith("{}") && goField !== undefined && !/^\*?map/.test(goField.go))) && {
+        go: goTypeName(full, goName!),
+      }),
     };
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { canonicalQuantity, formatQuantity, parseQuantity, roundUpToMilli } from "./quantity.ts";
+import { canonicalQuantity, formatQuantity, parseQuantity, quantityError, roundUpToMilli } from "./quantity.ts";
 
 test("a quantity prints in its one canonical form", () => {
   for (const [text, canonical] of [
@@ -42,4 +42,25 @@ test("what is not a quantity is refused", () => {
 test("resource lists round up to a thousandth", () => {
   assert.equal(formatQuantity(roundUpToMilli(parseQuantity("0.1234")!)), "124m");
   assert.equal(formatQuantity(roundUpToMilli(parseQuantity("2")!)), "2");
+});
+
+test("the quick test for canonical forms agrees with the arithmetic", () => {
+  for (const number of ["0", "1", "9", "10", "100", "999", "1000", "1023", "1024", "1025", "2048", "500000", "1000000"])
+    for (const suffix of ["", "m", "k", "M", "G", "Ki", "Mi", "Gi"])
+      assert.equal(
+        canonicalQuantity(number + suffix),
+        formatQuantity(parseQuantity(number + suffix)!),
+        number + suffix,
+      );
+});
+
+test("what is no quantity has upstream's words", () => {
+  assert.equal(quantityError("1Gi"), undefined);
+  assert.equal(quantityError("1x"), "unable to parse quantity's suffix");
+  for (const text of ["", "x", "1.2.3", "--1", "1 ", "Ki"])
+    assert.match(quantityError(text)!, /^quantities must match/, text);
+});
+
+test("a binary amount with a fraction of a unit is printed the decimal way", () => {
+  assert.equal(canonicalQuantity("1.1Ki"), "1126400m");
 });

@@ -62,8 +62,8 @@ export function formatQuantity({ nano, format }: Quantity): string {
   if (nano === 0n) return "0";
   const sign = nano < 0n ? "-" : "";
   const size = nano < 0n ? -nano : nano;
-  if (format === "BinarySI" && size >= 1024n * NANO) {
-    let value = divideUp(size, NANO);
+  if (format === "BinarySI" && size >= 1024n * NANO && size % NANO === 0n) {
+    let value = size / NANO;
     let step = 0;
     while (value % 1024n === 0n && step < BINARY.length - 1) {
       value /= 1024n;
@@ -81,10 +81,32 @@ export function formatQuantity({ nano, format }: Quantity): string {
   return `${sign}${value}${DECIMAL.find(([, power]) => power === exponent)![0]}`;
 }
 
+/** Digits, and at most a suffix that nothing can be merged into, are canonical as they are: the common case without arithmetic. */
+const PLAIN = /^(?:0|[1-9][0-9]{0,14})$/;
+const SIMPLE = /^([1-9][0-9]{0,5})(m|k|M|G|[KMG]i)$/;
+
+function isCanonical(text: string): boolean {
+  if (PLAIN.test(text)) return text === "0" || !text.endsWith("000");
+  const match = SIMPLE.exec(text);
+  if (match === null) return false;
+  const number = Number(match[1]);
+  return match[2]!.length === 2 ? number % 1024 !== 0 : number % 1000 !== 0;
+}
+
 /** The text as upstream would print it after reading it; text that isn't a quantity stays as it is. */
 export function canonicalQuantity(text: string | number): string {
+  if (typeof text === "string" && isCanonical(text)) return text;
   const quantity = parseQuantity(text);
   return quantity === undefined ? String(text) : formatQuantity(quantity);
+}
+
+/** Upstream's words for text that isn't a quantity; undefined for text that is one. */
+export function quantityError(text: string): string | undefined {
+  if (isCanonical(text) || parseQuantity(text) !== undefined) return undefined;
+  return /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text) ||
+    /^[+-]?[0-9]+[a-zA-Z]+$/.test(text)
+    ? "unable to parse quantity's suffix"
+    : "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 }
 
 /** Resource lists hold nothing finer than a thousandth: what is finer is rounded up. */
@@ -98,6 +120,18 @@ export function roundUpToMilli(quantity: Quantity): Quantity {
 
 export function addQuantities(a: Quantity, b: Quantity): Quantity {
   return { nano: a.nano + b.nano, format: a.nano === 0n ? b.format : a.format };
+}
+
+export function subtractQuantities(a: Quantity, b: Quantity): Quantity {
+  return { nano: a.nano - b.nano, format: a.nano === 0n ? b.format : a.format };
+}
+
+/** A quantity of whole units, or of thousandths. */
+export function quantityOf(units: number | bigint, format: Quantity["format"] = "DecimalSI"): Quantity {
+  return { nano: BigInt(units) * NANO, format };
+}
+export function milliQuantityOf(thousandths: number | bigint, format: Quantity["format"] = "DecimalSI"): Quantity {
+  return { nano: BigInt(thousandths) * MILLI_IN_NANO, format };
 }
 
 /** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. */

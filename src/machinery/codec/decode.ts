@@ -1,0 +1,355 @@
+/**
+ * A parsed tree becomes an object of its schema: unknown fields go, empty values that Go leaves out go, zero values that Go writes come, scalars get
+ * their canonical form, and fields and map keys their order. What comes out is plain, new, and encodes as upstream encodes it.
+ */
+import { canonicalQuantity, quantityError } from "../meta/quantity.ts";
+import { canonicalMicroTime, canonicalTime, formatDuration, parseDuration } from "../meta/time.ts";
+import type { Schema } from "../schema/schema.ts";
+
+export type FieldValidation = "Strict" | "Warn" | "Ignore";
+
+export interface DecodeOptions {
+  /** Default `Ignore`: unknown and duplicate fields are dropped silently, as from storage. */
+  readonly fieldValidation?: FieldValidation;
+  /** A custom resource: values of a wrong type are kept (its validation reports them), as are nulls; nothing is left out for being empty. */
+  readonly custom?: boolean;
+}
+
+export interface Decoded<T = any> {
+  readonly object: T;
+  /** `unknown field "spec.foo"`, `duplicate field "spec.bar"`: what Strict refuses and Warn tells. */
+  readonly warnings: readonly string[];
+}
+
+/** The input doesn't fit the type, in Go's words. The API server answers 400 with them. */
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+}
+
+/** The message of upstream's strict decoding error. */
+export function strictError(errors: readonly string[]): DecodeError {
+  return new DecodeError(`strict decoding error: ${errors.join(", ")}`);
+}
+
+/** Reads a parsed tree; `found` says how many fields were seen, known or not, and how many were unknown. */
+export function readTree(
+  value: unknown,
+  schema: Schema,
+  custom: boolean,
+): { readonly object: any; readonly fields: number; readonly unknown: number } {
+  const reader = new Reader(schema, custom);
+  const object = reader.read(value, schema);
+  return { object, fields: reader.fields, unknown: reader.unknown };
+}
+
+class Reader {
+  fields = 0;
+  unknown = 0;
+  readonly #root: Schema;
+  readonly #custom: boolean;
+  /** Names of fields and keys, and indexes, down to the value at hand. */
+  readonly #path: (string | number)[] = [];
+
+  constructor(root: Schema, custom: boolean) {
+    this.#root = root;
+    this.#custom = custom;
+  }
+
+  read(value: any, schema: Schema): any {
+    switch (schema.type) {
+      case "string":
+        return schema.format === undefined ? this.#string(value, schema) : this.#formatted(value, schema);
+      case "integer":
+        return this.#integer(value, schema);
+      case "number":
+        return typeof value === "number" ? value : this.#mismatch(value, schema);
+      case "boolean":
+        return typeof value === "boolean" ? value : this.#mismatch(value, schema);
+      case "array":
+        return this.#array(value, schema);
+      case "object":
+        if (schema.properties !== undefined) return this.#struct(value, schema, schema.properties);
+        if (schema.values !== undefined) return this.#map(value, schema, schema.values);
+        if (schema.format === undefined && !isObject(value)) return this.#mismatch(value, schema);
+        if (schema.format === undefined && schema.preserveUnknownFields !== true) {
+          this.#count(value);
+          this.unknown += Object.keys(value).length;
+          return {};
+        }
+        return this.#count(value);
+      case "any":
+        return this.#any(value, schema);
+    }
+  }
+
+  #string(value: unknown, schema: Schema): unknown {
+    return typeof value === "string" ? value : this.#mismatch(value, schema);
+  }
+
+  #formatted(value: unknown, schema: Schema): unknown {
+    if (this.#custom) return this.#string(value, schema);
+    try {
+      switch (schema.format) {
+        case "quantity":
+          return quantity(typeof value === "string" ? value.trim() : JSON.stringify(value));
+        case "date-time":
+          return typeof value === "string" ? canonicalTime(value) : wrongValue(value, "string");
+        case "micro-time":
+          return typeof value === "string" ? canonicalMicroTime(value) : wrongValue(value, "string");
+        case "duration":
+          return typeof value === "string" ? formatDuration(parseDuration(value)) : wrongValue(value, "string");
+        case "byte":
+          return typeof value === "string" ? base64(value) : this.#mismatch(value, schema);
+      }
+    } catch (error) {
+      throw error instanceof DecodeError ? error : new DecodeError((error as Error).message, { cause: error });
+    }
+    return this.#string(value, schema);
+  }
+
+  #integer(value: unknown, schema: Schema): unknown {
+    if (typeof value !== "number") return this.#mismatch(value, schema);
+    const limit = schema.format === "int32" ? 2 ** 31 : 2 ** 63;
+    if (Number.isInteger(value) && value < limit && value >= -limit) return value === 0 ? 0 : value;
+    return this.#mismatch(value, schema, `number ${value}`);
+  }
+
+  #array(value: unknown, schema: Schema): unknown {
+    if (!Array.isArray(value)) return this.#mismatch(value, schema);
+    const items = schema.items!;
+    const out = Array.from<unknown>({ length: value.length });
+    for (let i = 0; i < value.length; i++) {
+      this.#path.push(i);
+      out[i] = value[i] === null ? this.#null(items) : this.read(value[i], items);
+      this.#path.pop();
+    }
+    return out;
+  }
+
+  #map(value: any, schema: Schema, values: Schema): unknown {
+    if (!isObject(value)) return this.#mismatch(value, schema);
+    const out: Record<string, unknown> = {};
+    const keys = Object.keys(value);
+    this.fields += keys.length;
+    for (const key of sorted(keys)) {
+      this.#path.push(key);
+      put(out, key, value[key] === null ? this.#null(values) : this.read(value[key], values));
+      this.#path.pop();
+    }
+    return out;
+  }
+
+  #struct(value: any, schema: Schema, properties: ReadonlyMap<string, Schema>): unknown {
+    if (!isObject(value)) return this.#mismatch(value, schema);
+    const out: Record<string, unknown> = {};
+    let known = 0;
+    for (const [name, field] of properties) {
+      const given = value[name];
+      // A function is what plain objects inherit, never data.
+      if (given === undefined || typeof given === "function") {
+        if (field.default !== undefined) out[name] = this.#default(field);
+        continue;
+      }
+      known++;
+      if (given === null) {
+        if (field.default !== undefined && field.nullable !== true) out[name] = this.#default(field);
+        else if (this.#custom) out[name] = null;
+        continue;
+      }
+      this.#path.push(name);
+      const read = this.read(given, field);
+      this.#path.pop();
+      if (field.omitEmpty === true && field.pointer !== true && isEmpty(read, field)) {
+        if (field.default !== undefined) out[name] = this.#default(field);
+      } else out[name] = read;
+    }
+    const keys = Object.keys(value);
+    this.fields += keys.length;
+    if (keys.length > known) {
+      for (const key of keys) {
+        if (properties.has(key)) continue;
+        if (schema.preserveUnknownFields === true) put(out, key, this.#count(value[key]));
+        else if (schema.embeddedResource === true && /^(apiVersion|kind|metadata)$/.test(key))
+          put(out, key, this.#count(value[key]));
+        else {
+          this.unknown++;
+          this.#count(value[key]);
+        }
+      }
+    }
+    return out;
+  }
+
+  #any(value: unknown, schema: Schema): unknown {
+    switch (schema.format) {
+      case "int-or-string":
+        if (typeof value === "string" || this.#custom) return value;
+        if (typeof value !== "number") return wrongValue(value, "int32");
+        if (!Number.isInteger(value) || value >= 2 ** 31 || value < -(2 ** 31))
+          return wrongValue(value, "int32", `number ${value}`);
+        return value;
+      case "schema-or-array":
+        return Array.isArray(value)
+          ? this.#array(value, { type: "array", items: schema.items! })
+          : this.read(value, schema.items!);
+      case "schema-or-bool":
+        return typeof value === "boolean" ? value : this.read(value, schema.items!);
+      case "schema-or-strings":
+        return Array.isArray(value)
+          ? this.#array(value, { type: "array", items: { type: "string" } })
+          : this.read(value, schema.items!);
+    }
+    return this.#count(value);
+  }
+
+  /** An element or map value that is null is its type's zero value. */
+  #null(schema: Schema): unknown {
+    if (this.#custom || schema.pointer === true || schema.type === "any" || schema.format === "raw") return null;
+    if (schema.default !== undefined) return this.#default(schema);
+    if (schema.properties !== undefined) return this.#struct({}, schema, schema.properties);
+    switch (schema.type) {
+      case "string":
+        return schema.format === "quantity"
+          ? "0"
+          : schema.format === "date-time" || schema.format === "micro-time"
+            ? null
+            : "";
+      case "integer":
+      case "number":
+        return 0;
+      case "boolean":
+        return false;
+      case "array":
+        return [];
+      default:
+        return {};
+    }
+  }
+
+  #default(schema: Schema): unknown {
+    const value = schema.default;
+    if (typeof value !== "object" || value === null) return value;
+    const { fields, unknown } = this;
+    const read = this.read(structuredClone(value), schema);
+    this.fields = fields;
+    this.unknown = unknown;
+    return read;
+  }
+
+  /** Passes a value through, counting the fields in it. */
+  #count<T>(value: T): T {
+    if (Array.isArray(value)) for (const item of value) this.#count(item);
+    else if (isObject(value)) {
+      for (const key of Object.keys(value)) {
+        this.fields++;
+        this.#count((value as Record<string, unknown>)[key]);
+      }
+    }
+    return value;
+  }
+
+  #mismatch(value: unknown, schema: Schema, words?: string): unknown {
+    if (this.#custom) return this.#count(value);
+    const type = goType(schema);
+    // Go names the innermost struct and all fields on the way; indexes and map keys are no fields.
+    let at: Schema | undefined = this.#root;
+    let struct: string | undefined;
+    const fields: string[] = [];
+    for (const step of this.#path) {
+      if (at === undefined) break;
+      if (typeof step === "number") at = at.items;
+      else if (at.properties !== undefined) {
+        struct = at.name;
+        fields.push(step);
+        at = at.properties.get(step);
+      } else at = at.values;
+    }
+    if (struct === undefined) return wrongValue(value, type, words);
+    throw new DecodeError(
+      `json: cannot unmarshal ${words ?? kindOf(value)} into Go struct field ${struct.slice(struct.lastIndexOf(".") + 1)}.${fields.join(".")} of type ${type}`,
+    );
+  }
+}
+
+function wrongValue(value: unknown, type: string, words = kindOf(value)): never {
+  throw new DecodeError(`json: cannot unmarshal ${words} into Go value of type ${type}`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isEmpty(value: unknown, schema: Schema): boolean {
+  if (value === "" || value === 0 || value === false) return schema.type !== "any";
+  if (Array.isArray(value)) return value.length === 0 && schema.type === "array";
+  if (schema.values === undefined) return false;
+  for (const _ in value as object) return false;
+  return true;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "boolean") return "bool";
+  return value === null ? "null" : typeof value;
+}
+
+/** Go's name of the type, as its errors print it. */
+export function goType(schema: Schema): string {
+  if (schema.goType !== undefined) return schema.goType;
+  if (schema.name !== undefined) return schema.name.split(".").slice(-2).join(".");
+  switch (schema.type) {
+    case "array":
+      return `[]${goType(schema.items!)}`;
+    case "object":
+      return `map[string]${schema.values === undefined ? "interface {}" : goType(schema.values)}`;
+    case "integer":
+      return schema.format ?? "int64";
+    case "number":
+      return "float64";
+    case "boolean":
+      return "bool";
+    case "string":
+      switch (schema.format) {
+        case "byte":
+          return "[]uint8";
+        case "quantity":
+          return "resource.Quantity";
+        case "date-time":
+          return "v1.Time";
+        default:
+          return "string";
+      }
+    default:
+      return "interface {}";
+  }
+}
+
+function quantity(text: string): string {
+  const wrong = quantityError(text);
+  if (wrong !== undefined) throw new DecodeError(wrong);
+  return canonicalQuantity(text);
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+function base64(text: string): string {
+  if (BASE64.test(text)) return text;
+  const joined = text.replaceAll(/[\r\n]/g, "");
+  if (BASE64.test(joined)) return joined;
+  const wrong = text.search(/[^A-Za-z0-9+/=\r\n]/);
+  const padding = text.indexOf("=");
+  const at = wrong >= 0 ? wrong : padding >= 0 ? padding : Math.floor(text.length / 4) * 4;
+  throw new DecodeError(`illegal base64 data at input byte ${at}`);
+}
+
+function sorted(keys: string[]): string[] {
+  for (let i = 1; i < keys.length; i++) if (keys[i - 1]! > keys[i]!) return keys.sort();
+  return keys;
+}
+
+/** `__proto__` is a key like any other. */
+function put(target: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === "__proto__")
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  else target[key] = value;
+}

@@ -1,0 +1,225 @@
+/** What only the text of a JSON document tells: fields that come twice, in the order of the document, and where it is broken, in Go's words. */
+import type { Schema } from "../schema/schema.ts";
+
+/** The fields of all objects in a valid document, those that come twice counted twice. */
+export function countFields(text: string): number {
+  let count = 0;
+  for (let open = text.indexOf('"'); open >= 0;) {
+    let i = endOfString(text, open);
+    let code = text.charCodeAt(i);
+    while (code === 32 || code === 10 || code === 13 || code === 9) code = text.charCodeAt(++i);
+    if (code === 58 /* : */) count++;
+    open = text.indexOf('"', i);
+  }
+  return count;
+}
+
+/** The index after the closing quote of the string that opens at `open`. */
+function endOfString(text: string, open: number): number {
+  for (let close = open; ;) {
+    close = text.indexOf('"', close + 1);
+    let slashes = close - 1;
+    while (text.charCodeAt(slashes) === 92) slashes--;
+    if ((close - slashes) % 2 === 1) return close + 1;
+  }
+}
+
+/** Upstream stops collecting here. */
+const MOST = 100;
+
+/** `unknown field "a.b"` and `duplicate field "c[0].d"` of a valid document, in its order, each once. */
+export function strictErrors(text: string, schema: Schema, custom: boolean): readonly string[] {
+  const errors = new Set<string>();
+  const space = /[ \t\r\n]*/y;
+  let i = 0;
+  const skip = () => {
+    space.lastIndex = i;
+    space.test(text);
+    i = space.lastIndex;
+  };
+  const report = (what: string, path: string) => {
+    if (errors.size < MOST) errors.add(`${what} field ${JSON.stringify(path)}`);
+  };
+  /** `schema` undefined: nothing is known of this value, so all of it is allowed; `quiet`: nothing in it is reported. */
+  const value = (path: string, at: Schema | undefined, quiet: boolean): void => {
+    skip();
+    const code = text[i]!;
+    if (code === "{") object(path, at, quiet);
+    else if (code === "[") {
+      const inner = at?.format?.startsWith("schema-or-") ? at.items : at?.type === "array" ? at.items : undefined;
+      i++;
+      skip();
+      for (let n = 0; text[i] !== "]"; n++) {
+        value(`${path}[${n}]`, inner, quiet || (inner === undefined && !custom));
+        skip();
+        if (text[i] === ",") i++;
+        skip();
+      }
+      i++;
+    } else if (code === '"') i = endOfString(text, i);
+    else while (i < text.length && !/[,\]}\s]/.test(text[i]!)) i++;
+  };
+  const object = (path: string, given: Schema | undefined, quiet: boolean): void => {
+    const at = given?.format?.startsWith("schema-or-") ? given.items : given;
+    const opaque = at === undefined || (at.properties === undefined && at.values === undefined);
+    const silent =
+      quiet ||
+      (opaque && !custom && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
+    const seen = new Set<string>();
+    i++;
+    skip();
+    while (text[i] !== "}") {
+      const end = endOfString(text, i);
+      const key = JSON.parse(text.slice(i, end)) as string;
+      i = end;
+      skip();
+      i++; // The colon.
+      const here = path === "" ? key : `${path}.${key}`;
+      let inner: Schema | undefined;
+      let hush = silent;
+      if (!silent && seen.has(key)) report("duplicate", here);
+      seen.add(key);
+      if (at?.properties !== undefined) {
+        inner = at.properties.get(key);
+        const kept =
+          at.preserveUnknownFields === true ||
+          (at.embeddedResource === true && /^(apiVersion|kind|metadata)$/.test(key));
+        if (inner === undefined && !kept) {
+          if (!silent) report("unknown", here);
+          hush = true;
+        }
+      } else if (at?.values !== undefined) inner = at.values;
+      else if (at?.type === "object" && at.format === undefined && at.preserveUnknownFields !== true) {
+        if (!silent) report("unknown", here);
+        hush = true;
+      }
+      value(here, inner, hush);
+      skip();
+      if (text[i] === ",") i++;
+      skip();
+    }
+    i++;
+  };
+  value("", schema, false);
+  return [...errors];
+}
+
+/** Go's words for what is wrong with a document, or undefined when Go finds nothing wrong. */
+export function syntaxError(text: string): string | undefined {
+  let i = 0;
+  const skip = () => {
+    while (i < text.length && " \t\r\n".includes(text[i]!)) i++;
+  };
+  const fail = (where: string): never => {
+    throw new Broken(
+      i >= text.length ? "unexpected end of JSON input" : `invalid character ${quote(text.codePointAt(i)!)} ${where}`,
+    );
+  };
+  const string = () => {
+    for (i++; ; i++) {
+      const c = text[i];
+      if (c === undefined) fail("");
+      if (c === '"') break;
+      if (c! < " ") fail("in string literal");
+      if (c !== "\\") continue;
+      const escape = text[++i];
+      if (escape === undefined || !'bfnrt\\/"u'.includes(escape)) fail("in string escape code");
+      if (escape !== "u") continue;
+      for (let n = 0; n < 4; n++) {
+        i++;
+        if (!/^[0-9a-fA-F]$/.test(text[i] ?? "")) fail("in \\u hexadecimal character escape");
+      }
+    }
+    i++;
+  };
+  const digits = (where: string) => {
+    if (!/^\d$/.test(text[i] ?? "")) fail(where);
+    while (/^\d$/.test(text[i] ?? "")) i++;
+  };
+  const number = () => {
+    if (text[i] === "-") i++;
+    if (text[i] === "0") i++;
+    else digits("in numeric literal");
+    if (text[i] === ".") {
+      i++;
+      digits("after decimal point in numeric literal");
+    }
+    if (text[i] === "e" || text[i] === "E") {
+      i++;
+      if (text[i] === "+" || text[i] === "-") i++;
+      digits("in exponent of numeric literal");
+    }
+  };
+  const literal = (word: string) => {
+    for (const letter of word.slice(1)) {
+      i++;
+      if (text[i] !== letter) fail(`in literal ${word} (expecting '${letter}')`);
+    }
+    i++;
+  };
+  const value = () => {
+    skip();
+    const c = text[i] ?? "";
+    if (c === "{") {
+      i++;
+      skip();
+      if (text[i] === "}") {
+        i++;
+        return;
+      }
+      for (;;) {
+        skip();
+        if (text[i] !== '"') fail("looking for beginning of object key string");
+        string();
+        skip();
+        if (text[i] !== ":") fail("after object key");
+        i++;
+        value();
+        skip();
+        if (text[i] === "}") break;
+        if (text[i] !== ",") fail("after object key:value pair");
+        i++;
+      }
+      i++;
+    } else if (c === "[") {
+      i++;
+      skip();
+      if (text[i] === "]") {
+        i++;
+        return;
+      }
+      for (;;) {
+        value();
+        skip();
+        if (text[i] === "]") break;
+        if (text[i] !== ",") fail("after array element");
+        i++;
+      }
+      i++;
+    } else if (c === '"') string();
+    else if (c === "-" || /^\d$/.test(c)) number();
+    else if (c === "t") literal("true");
+    else if (c === "f") literal("false");
+    else if (c === "n") literal("null");
+    else fail("looking for beginning of value");
+  };
+  try {
+    value();
+    skip();
+    if (i < text.length) fail("after top-level value");
+    return undefined;
+  } catch (error) {
+    if (error instanceof Broken) return error.message;
+    throw error;
+  }
+}
+
+class Broken extends Error {}
+
+function quote(code: number): string {
+  const c = String.fromCodePoint(code);
+  if (c === "'") return "'\\''";
+  if (c === '"') return "'\"'";
+  const escaped = JSON.stringify(c).slice(1, -1);
+  return `'${escaped}'`;
+}

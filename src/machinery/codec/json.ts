@@ -1,0 +1,42 @@
+/**
+ * JSON, as the API server reads it: case-sensitive, unknown and duplicate fields reported, errors in Go's words. The platform's parser does the
+ * work; the text itself is looked at again only when something is wrong with it.
+ * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/json
+ */
+import type { Schema } from "../schema/schema.ts";
+import { type Decoded, DecodeError, type DecodeOptions, readTree, strictError } from "./decode.ts";
+import { countFields, strictErrors, syntaxError } from "./json-text.ts";
+
+export function decodeJson<T = any>(
+  input: string | Uint8Array,
+  schema: Schema,
+  options: DecodeOptions = {},
+): Decoded<T> {
+  const text = textOf(input);
+  const { object, fields, unknown } = readTree(parseJson(text), schema, options.custom === true);
+  const validation = options.fieldValidation ?? "Ignore";
+  if (validation === "Ignore" || (unknown === 0 && countFields(text) === fields)) return { object, warnings: [] };
+  const warnings = strictErrors(text, schema, options.custom === true);
+  if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
+  return { object, warnings };
+}
+
+/** Parses JSON of no particular type; a broken one throws a DecodeError in Go's words. */
+export function parseJson(input: string | Uint8Array): unknown {
+  const text = textOf(input);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DecodeError(syntaxError(text) ?? (error as Error).message, { cause: error });
+  }
+}
+
+/** Objects that came from a decoder are canonical already. */
+export function encodeJson(object: unknown): Buffer {
+  return Buffer.from(JSON.stringify(object));
+}
+
+export function textOf(input: string | Uint8Array): string {
+  if (typeof input === "string") return input;
+  return Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString("utf8");
+}

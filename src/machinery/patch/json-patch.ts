@@ -117,9 +117,7 @@ class Patching {
     const length = container.length + 1;
     const index = indexOf(key, `error in add for path: '${path}'`);
     if (index >= length || index < -length) {
-      fail(
-        `error in add for path: '${path}': Unable to access invalid index: ${index}: invalid index referenced`,
-      );
+      fail(`error in add for path: '${path}': Unable to access invalid index: ${index}: invalid index referenced`);
     }
     container.splice(index < 0 ? index + length : index, 0, value);
   }

@@ -64,18 +64,10 @@ function mergeMap(live: JsonObject, patch: JsonObject, schema: Schema | undefine
       else if (old !== undefined) delete merged[key];
     } else if (isObject(value)) {
       const field = lookup(schema, key);
-      setMember(
-        merged,
-        key,
-        strategyOf(field) === "replace" ? value : mergeMap(old as JsonObject, value, field),
-      );
+      setMember(merged, key, strategyOf(field) === "replace" ? value : mergeMap(old as JsonObject, value, field));
     } else if (Array.isArray(value)) {
       const field = lookup(schema, key);
-      setMember(
-        merged,
-        key,
-        strategyOf(field) === "merge" ? mergeList(old as unknown[], value, field) : value,
-      );
+      setMember(merged, key, strategyOf(field) === "merge" ? mergeList(old as unknown[], value, field) : value);
     } else setMember(merged, key, value);
   }
   return same(merged, live) ? live : merged;
@@ -101,7 +93,12 @@ function mergeList(live: readonly unknown[], patch: readonly unknown[], field: S
   const key = field.patchMergeKey;
   if (kind !== "map") {
     const all = [...live, ...patch];
-    return inOrder(all.filter((item, i) => all.indexOf(item) === i), patch, live, undefined);
+    return inOrder(
+      all.filter((item, i) => all.indexOf(item) === i),
+      patch,
+      live,
+      undefined,
+    );
   }
   if (key === undefined) throw plain(`cannot merge lists without merge key for ${field.items?.name ?? ""}`);
 
@@ -158,7 +155,8 @@ function mergeInOrder(
 
 /** What the patch brings must come in the order that the order list gives. */
 function checkOrder(patch: readonly unknown[], order: readonly unknown[], key: string | undefined): void {
-  const items = key === undefined ? patch : patch.filter((item) => !isObject(item) || member(item, DIRECTIVE) === undefined);
+  const items =
+    key === undefined ? patch : patch.filter((item) => !isObject(item) || member(item, DIRECTIVE) === undefined);
   let next = 0;
   for (const wanted of order) {
     if (next < items.length && sameItem(items[next], wanted, key)) next++;

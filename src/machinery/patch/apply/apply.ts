@@ -1,0 +1,266 @@
+/**
+ * Server-side apply: the configuration laid over the live object, fields that its manager no longer mentions taken out where nobody
+ * else owns them, and a conflict where it would change what others own.
+ *
+ * Upstream: sigs.k8s.io/structured-merge-diff/v6/merge/update.go, staging/src/k8s.io/apimachinery/pkg/util/managedfields
+ */
+import type { KubeObject } from "../../meta/object.ts";
+import type { Schema } from "../../schema/schema.ts";
+import { StatusError, badRequest } from "../../status.ts";
+import { isObject, jsonEqual, type JsonObject } from "../json-value.ts";
+import { withoutNulls } from "../merge-patch.ts";
+import {
+  EMPTY,
+  difference,
+  equalSets,
+  intersection,
+  isEmptySet,
+  isSubset,
+  pathsOf,
+  union,
+  type FieldSet,
+} from "./field-set.ts";
+import {
+  decodeManagedFields,
+  encodeManagedFields,
+  identityOf,
+  withManagedFields,
+  withoutMeta,
+  withoutReset,
+  type Managed,
+  type ManagedTable,
+} from "./managed-fields.ts";
+import { checkTyped, compare, mentioned, mergeTyped, removeFields, typedErrorText, withNamedFields } from "./typed.ts";
+import { Views, conflictsWith, reconcile, takeAway, type Endpoint } from "./update.ts";
+
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+const ANNOTATIONS_BYTES_MAX = 256 * 1024;
+
+export interface ApplyOptions extends Endpoint {
+  readonly manager: string;
+  readonly force: boolean;
+  /** RFC 3339, whole seconds. */
+  readonly time: string;
+  /** For messages: `default` and `web`. */
+  readonly namespace?: string;
+  readonly name: string;
+}
+
+/**
+ * The live object with the configuration applied and its managed fields; `live` itself where nothing changes. For an object that
+ * doesn't exist yet, `live` is one with its apiVersion, kind and an empty metadata. Throws a Conflict, or what is wrong with the configuration.
+ * Defaults are the caller's: a field that was taken out gets its default again.
+ */
+export function apply<T extends KubeObject>(live: T, applied: unknown, options: ApplyOptions): T {
+  if (!isObject(applied)) throw badRequest("error decoding YAML: expected an object");
+  const { apiVersion } = options;
+  if (applied["apiVersion"] !== apiVersion || applied["kind"] !== live.kind) {
+    throw badRequest(`invalid object type: ${gvk(applied["apiVersion"], applied["kind"])}`);
+  }
+  if (isObject(applied["metadata"]) && (applied["metadata"]["managedFields"] ?? null) !== null) {
+    throw badRequest("metadata.managedFields must be nil");
+  }
+  const errors = checkTyped(applied, options.schema);
+  if (errors.length > 0) {
+    throw new StatusError(
+      "Unknown",
+      `failed to create typed patch object (${options.namespace ?? ""}/${options.name}; ${gvk(apiVersion, live.kind)}): ${typedErrorText(errors)}`,
+    );
+  }
+  const upgraded =
+    options.manager === "kubectl" ? applyUpgrading(live, applied, options) : merge(live, applied, options);
+  return options.manager === "kubectl" ? withFreshAnnotation(upgraded, applied) : upgraded;
+}
+
+/** A first apply by kubectl over its own client-side apply doesn't conflict with what that one last wrote. */
+function applyUpgrading<T extends KubeObject>(live: T, applied: JsonObject, options: ApplyOptions): T {
+  try {
+    return merge(live, applied, options);
+  } catch (error) {
+    if (options.force || !(error instanceof ConflictError)) throw error;
+    const allowed = allowedByAnnotation(live, options);
+    if (allowed === undefined) throw error;
+    const rest = error.conflicts
+      .map(({ managed, fields }) => ({ managed, fields: difference(fields, allowed) }))
+      .filter(({ fields }) => !isEmptySet(fields));
+    if (rest.length > 0) throw new ConflictError(rest);
+    return merge(live, applied, { ...options, force: true });
+  }
+}
+
+function allowedByAnnotation(live: KubeObject, options: ApplyOptions): FieldSet | undefined {
+  const annotation = live.metadata.annotations?.[LAST_APPLIED];
+  if (annotation === undefined || annotation === "") return undefined;
+  let last: unknown;
+  try {
+    last = JSON.parse(annotation);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(last) || last["apiVersion"] !== options.apiVersion) return undefined;
+  const { changed, removed } = compare(last, live as unknown as JsonObject, options.schema);
+  return difference(difference(mentioned(last, options.schema), changed), removed);
+}
+
+function withFreshAnnotation<T extends KubeObject>(object: T, applied: JsonObject): T {
+  const annotations = object.metadata.annotations;
+  if (annotations?.[LAST_APPLIED] === undefined || annotations[LAST_APPLIED] === "") return object;
+  const { [LAST_APPLIED]: _, ...others } = annotations;
+  const metadata = applied["metadata"];
+  const own = isObject(metadata) ? metadata["annotations"] : undefined;
+  const clean = isObject(own)
+    ? { ...applied, metadata: { ...(metadata as JsonObject), annotations: without(own, LAST_APPLIED) } }
+    : applied;
+  const text = `${JSON.stringify(clean)}\n`;
+  if (text === annotations[LAST_APPLIED]) return object;
+  const all: Readonly<Record<string, string>> = { ...others, [LAST_APPLIED]: text };
+  const size = Object.entries(all).reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  );
+  return { ...object, metadata: { ...object.metadata, annotations: size > ANNOTATIONS_BYTES_MAX ? others : all } };
+}
+
+function without(object: JsonObject, key: string): JsonObject {
+  const { [key]: _, ...rest } = object;
+  return rest;
+}
+
+function merge<T extends KubeObject>(live: T, config: JsonObject, options: ApplyOptions): T {
+  const { schema, apiVersion } = options;
+  const stored = live.metadata.managedFields ?? [];
+  const bare = withManagedFields(live, undefined) as unknown as JsonObject;
+  const before = startingTable(live, bare, options);
+  const identity = {
+    manager: options.manager,
+    operation: "Apply" as const,
+    apiVersion,
+    ...(options.subresource !== undefined && options.subresource !== "" && { subresource: options.subresource }),
+  };
+  const who = identityOf(identity);
+  const table = reconcile(before, options);
+  const last = table.get(who);
+  const mine: Managed = {
+    ...identity,
+    ...(last?.time !== undefined && { time: last.time }),
+    fields: withoutReset(mentioned(config, schema), options.resetFields),
+  };
+  const claimed = new Map(table).set(who, mine);
+
+  const laid = settled(mergeTyped(bare, config, schema), schema);
+  const pruned = prune(laid, last, claimed, options);
+  const changes = compare(bare, pruned, schema);
+  const views = new Views(bare, pruned, changes, options);
+  if (!options.force) {
+    const conflicts = [...claimed]
+      .filter(([key]) => key !== who)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, managed]) => {
+        const theirs = views.changesFor(managed.apiVersion);
+        return { managed, fields: theirs === undefined ? EMPTY : conflictsWith(managed, theirs) };
+      })
+      .filter(({ fields }) => !isEmptySet(fields));
+    if (conflicts.length > 0) throw new ConflictError(conflicts);
+  }
+  const after = takeAway(claimed, (managed) => views.changesFor(managed.apiVersion), who);
+  const unchanged = jsonEqual(bare, pruned);
+  const owned = withoutMeta(mine.fields);
+  if (isEmptySet(owned)) after.delete(who);
+  else {
+    const fields = last !== undefined && equalSets(last.fields, owned) ? last.fields : owned;
+    const time = unchanged ? last?.time : options.time;
+    const { time: _, ...rest } = mine;
+    after.set(who, { ...rest, fields, ...(time !== undefined && { time }) });
+  }
+  const result = (unchanged ? bare : pruned) as unknown as T;
+  const entries = encodeManagedFields(after, stored);
+  if (unchanged && entries === live.metadata.managedFields) return live;
+  return withManagedFields(result, entries);
+}
+
+/** The live entries; what nobody is known to own belongs to `before-first-apply`. */
+function startingTable(live: KubeObject, bare: JsonObject, options: ApplyOptions): ManagedTable {
+  let table: ManagedTable;
+  try {
+    table = decodeManagedFields(live.metadata.managedFields);
+  } catch (error) {
+    throw new StatusError("Unknown", `failed to decode managed fields: ${(error as Error).message}`);
+  }
+  if (table.size > 0 || live.metadata.uid === undefined || live.metadata.uid === "") return table;
+  const zero = { apiVersion: live.apiVersion, kind: live.kind, metadata: {} };
+  const everything = withoutMeta(compare(zero, bare, options.schema).changed);
+  if (isEmptySet(everything)) return table;
+  const identity = { manager: "before-first-apply", operation: "Update", apiVersion: options.apiVersion } as const;
+  return new Map([[identityOf(identity), { ...identity, fields: everything, time: options.time }]]);
+}
+
+/** An explicit null in a configuration becomes what Go's decoder makes of it: nothing. Custom resources may hold nulls. */
+function settled(object: JsonObject, schema: Schema): JsonObject {
+  for (const field of schema.properties?.values() ?? []) {
+    if (field.proto !== undefined && field.name !== OBJECT_META) return withoutNulls(object) as JsonObject;
+  }
+  return object;
+}
+const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/** Takes out what the manager applied last, doesn't mention any more, and nobody else owns. */
+function prune(merged: JsonObject, last: Managed | undefined, table: ManagedTable, options: ApplyOptions): JsonObject {
+  if (last === undefined || isEmptySet(last.fields)) return merged;
+  const now = table.get(identityOf(last))!.fields;
+  if (last.apiVersion === options.apiVersion && isSubset(last.fields, now)) return merged;
+  if (last.apiVersion !== options.apiVersion && options.version !== undefined && !options.version(last.apiVersion)) {
+    return merged;
+  }
+  const { schema } = options;
+  const named = (set: FieldSet) => withNamedFields(set, schema);
+  const all = named(mentioned(merged, schema));
+  let pruned = removeFields(merged, schema, named(last.fields));
+  const claimed = [...table.values()].reduce<FieldSet>((set, managed) => union(set, managed.fields), EMPTY);
+  const kept = union(named(mentioned(pruned, schema)), named(claimed));
+  pruned = removeFields(merged, schema, difference(all, kept));
+  const dangling = difference(all, named(mentioned(pruned, schema)));
+  return removeFields(merged, schema, intersection(dangling, named(last.fields)));
+}
+
+interface ConflictOf {
+  readonly managed: Managed;
+  readonly fields: FieldSet;
+}
+
+class ConflictError extends StatusError {
+  readonly conflicts: readonly ConflictOf[];
+
+  constructor(conflicts: readonly ConflictOf[]) {
+    const causes = conflicts.flatMap(({ managed, fields }) =>
+      pathsOf(fields).map((field) => ({
+        reason: "FieldManagerConflict",
+        message: `conflict with ${describe(managed)}`,
+        field,
+      })),
+    );
+    super("Conflict", conflictText(conflicts, causes.length), { causes });
+    this.conflicts = conflicts;
+  }
+}
+
+function conflictText(conflicts: readonly ConflictOf[], count: number): string {
+  if (count === 1) {
+    const { managed, fields } = conflicts[0]!;
+    return `Apply failed with 1 conflict: conflict with ${describe(managed)}: ${pathsOf(fields)[0]}`;
+  }
+  const lines = conflicts.flatMap(({ managed, fields }) => [
+    `conflicts with ${describe(managed)}:`,
+    ...pathsOf(fields).map((path) => `- ${path}`),
+  ]);
+  return `Apply failed with ${count} conflicts: ${lines.join("\n")}`;
+}
+
+function describe({ manager, operation, apiVersion, subresource }: Managed): string {
+  return [
+    JSON.stringify(manager),
+    ...(subresource === undefined ? [] : [`with subresource ${JSON.stringify(subresource)}`]),
+    ...(operation === "Update" ? [`using ${apiVersion}`] : []),
+  ].join(" ");
+}
+
+const gvk = (apiVersion: unknown, kind: unknown): string => `${String(apiVersion ?? "")}, Kind=${String(kind ?? "")}`;

@@ -1,0 +1,581 @@
+/**
+ * Protocol buffers from field tables, both ways. A message type is compiled once, when it is first used, into a list of
+ * small functions, one a field. Encoding runs backwards, last field first, so that a nested message's length is known
+ * when it is due and nothing is measured or moved.
+ *
+ * On our objects an enum is its name (a number where the table has none), a `big` field a bigint and every other 64-bit
+ * number a safe integer. Decoded messages are whole: what is absent has its zero value; only messages, members of a
+ * oneof and `optional` fields may be undefined.
+ */
+import { assert } from "../../base/assert.ts";
+import { BackwardWriter } from "./backward-writer.ts";
+import { DecodeError, Reader } from "./reader.ts";
+import type { Init, MessageField, MessageType } from "./service.ts";
+
+export interface Codec {
+  readonly registry: Registry;
+  /** The bytes of a message, in memory of their own, after `prefixBytes` that the caller fills in. */
+  encode<T>(type: MessageType<T>, message: Init<T>, prefixBytes?: number): Uint8Array;
+  /** As `encode`, in memory shared with other messages: for bytes that are sent and forgotten. */
+  encodeTransient<T>(type: MessageType<T>, message: Init<T>, prefixBytes?: number): Uint8Array;
+  /** The message's `bytes` fields are views of `data`. Throws `DecodeError`. */
+  decode<T>(type: MessageType<T>, data: Uint8Array): T;
+  /** The whole message that the other side would see. Bytes are shared. */
+  fill<T>(type: MessageType<T>, message: Init<T>): T;
+}
+
+/** What a protocol's generated file says. */
+export interface Registry {
+  readonly messages: Readonly<Record<string, MessageType<any>>>;
+  readonly enums: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Packages of proto2, whose repeated numbers are not packed. */
+  readonly proto2?: readonly string[];
+}
+
+/** Stands for a message where its bytes are known already: they are copied in place of encoding it. */
+export class Encoded {
+  readonly bytes: Uint8Array;
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
+/** `encoded<KeyValue>(bytes)` may be given wherever `Init<KeyValue>` is asked for. */
+export function encoded<T>(bytes: Uint8Array): Init<T> {
+  return new Encoded(bytes) as unknown as Init<T>;
+}
+
+export function createCodec(registry: Registry): Codec {
+  const compiled = new Map<MessageType<unknown>, CompiledMessage>();
+  const writer = new BackwardWriter();
+  const lookup = (name: string): MessageType<unknown> => {
+    const type = registry.messages[name] ?? WELL_KNOWN[name];
+    assert(type, `no message type ${name}`);
+    return type as MessageType<unknown>;
+  };
+  const compile = (type: MessageType<unknown>): CompiledMessage => {
+    let message = compiled.get(type);
+    if (!message) {
+      message = new CompiledMessage(type.name);
+      compiled.set(type, message); // Before its fields: messages may nest themselves.
+      message.compile(type, registry, (name) => compile(lookup(name)));
+    }
+    return message;
+  };
+  const write = (type: MessageType<any>, message: object, prefixBytes: number): void => {
+    if (message instanceof Encoded) writer.bytes(message.bytes);
+    else compile(type).write(message as Message, writer);
+    writer.skip(prefixBytes);
+  };
+  return {
+    registry,
+    encode(type, message, prefixBytes = 0) {
+      writer.start();
+      write(type, message as object, prefixBytes);
+      return writer.copy();
+    },
+    encodeTransient(type, message, prefixBytes = 0) {
+      writer.start();
+      write(type, message as object, prefixBytes);
+      return writer.take();
+    },
+    decode: <T>(type: MessageType<T>, data: Uint8Array) => {
+      const reader = new Reader(data);
+      return compile(type as MessageType<unknown>).read(reader, data.length) as T;
+    },
+    fill: <T>(type: MessageType<T>, message: Init<T>) =>
+      compile(type as MessageType<unknown>).fill(message as Message) as T,
+  };
+}
+
+type Message = Record<string, unknown>;
+/** Numbers and strings by which a value of one scalar or enum type is written, read and completed. */
+interface Kind {
+  readonly wire: 0 | 1 | 2 | 5;
+  readonly zero: unknown;
+  write(value: any, writer: BackwardWriter): void;
+  read(reader: Reader): unknown;
+  isZero(value: any): boolean;
+}
+
+const NO_ITEMS: readonly unknown[] = Object.freeze([]);
+const NO_ENTRIES: Readonly<Record<string, unknown>> = Object.freeze({});
+const NO_BYTES = new Uint8Array(0);
+
+class CompiledMessage {
+  readonly name: string;
+  #template: Message = {};
+  /** In descending field number: the encoder runs backwards. */
+  readonly #writers: ((message: Message, writer: BackwardWriter) => void)[] = [];
+  readonly #readers: (FieldReader | undefined)[] = [];
+  readonly #fillers: ((from: Message, to: Message) => void)[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  compile(type: MessageType<unknown>, registry: Registry, nested: (name: string) => CompiledMessage): void {
+    const packed = !registry.proto2?.includes(type.name.slice(0, type.name.indexOf(".")));
+    for (const field of [...type.fields].sort((a, b) => b.number - a.number)) {
+      const kind = kindOf(field, registry);
+      // A nested type is compiled when it is first met, not now: raft's Message holds Messages.
+      let target: CompiledMessage | undefined;
+      const message = kind ? undefined : () => (target ??= nested(field.map?.value ?? field.type));
+      const compiled = field.map
+        ? mapField(field, kind, message, registry)
+        : field.repeated
+          ? kind
+            ? repeatedScalar(field, kind, packed)
+            : repeatedMessage(field, message!)
+          : kind
+            ? scalarField(field, kind)
+            : messageField(field, message!);
+      this.#writers.push(compiled.write);
+      this.#readers[field.number] = compiled.read;
+      this.#fillers.push(compiled.fill);
+    }
+    // In the table's order, and every message starts from the same shape.
+    for (const field of type.fields) this.#template[field.name] = zeroOf(field, kindOf(field, registry));
+  }
+
+  write(message: Message, writer: BackwardWriter): void {
+    const writers = this.#writers;
+    for (let i = 0; i < writers.length; i++) writers[i]!(message, writer);
+  }
+
+  read(reader: Reader, end: number): Message {
+    const message = { ...this.#template };
+    const readers = this.#readers;
+    reader.enter();
+    while (reader.position < end) {
+      const tag = reader.uint32();
+      const read = readers[tag >>> 3];
+      if (read) read(message, reader, tag & 7);
+      else reader.skip(tag & 7, tag >>> 3);
+    }
+    if (reader.position !== end) throw new DecodeError(`${this.name}: a field runs past the end of its message`);
+    reader.leave();
+    return message;
+  }
+
+  fill(from: Message): Message {
+    if (from instanceof Encoded) return this.read(new Reader(from.bytes), from.bytes.length);
+    const to = { ...this.#template };
+    for (const fill of this.#fillers) fill(from, to);
+    return to;
+  }
+}
+
+type FieldReader = (message: Message, reader: Reader, wire: number) => void;
+interface CompiledField {
+  readonly write: (message: Message, writer: BackwardWriter) => void;
+  readonly read: FieldReader;
+  readonly fill: (from: Message, to: Message) => void;
+}
+
+const mayBeAbsent = (field: MessageField): boolean => field.oneof !== undefined || field.optional === true;
+
+function zeroOf(field: MessageField, kind: Kind | undefined): unknown {
+  if (field.map) return NO_ENTRIES;
+  if (field.repeated) return NO_ITEMS;
+  return kind && !mayBeAbsent(field) ? kind.zero : undefined;
+}
+
+function scalarField({ name, number, ...field }: MessageField, kind: Kind): CompiledField {
+  const always = mayBeAbsent({ name, number, ...field });
+  const tag = (number << 3) | kind.wire;
+  return {
+    write(message, writer) {
+      const value = message[name];
+      if (value === undefined || (!always && kind.isZero(value))) return;
+      kind.write(value, writer);
+      writer.varint32(tag);
+    },
+    read(message, reader, wire) {
+      if (wire !== kind.wire) return mismatch(reader, wire, number);
+      message[name] = kind.read(reader);
+    },
+    fill(from, to) {
+      const value = from[name];
+      if (value !== undefined) to[name] = value;
+    },
+  };
+}
+
+function messageField({ name, number }: MessageField, type: () => CompiledMessage): CompiledField {
+  const tag = (number << 3) | 2;
+  return {
+    write(message, writer) {
+      const value = message[name];
+      if (value === undefined || value === null) return;
+      writeNested(value as Message, writer, type());
+      writer.varint32(tag);
+    },
+    read(message, reader, wire) {
+      if (wire !== 2) return mismatch(reader, wire, number);
+      const length = reader.uint32();
+      const value = type().read(reader, reader.endOf(length));
+      const before = message[name] as Message | undefined;
+      message[name] = before === undefined ? value : mergeOf(before, value);
+    },
+    fill(from, to) {
+      const value = from[name];
+      if (value !== undefined && value !== null) to[name] = type().fill(value as Message);
+    },
+  };
+}
+
+/** A message field that comes twice: the later fields win. Nobody sends it, but the format allows it. */
+function mergeOf(before: Message, value: Message): Message {
+  const merged = { ...before };
+  for (const [name, item] of Object.entries(value)) {
+    const empty = item === undefined || item === 0 || item === "" || item === false || item === 0n || item === NO_ITEMS;
+    if (Array.isArray(item) && Array.isArray(merged[name])) merged[name] = [...(merged[name] as unknown[]), ...item];
+    else if (!empty) merged[name] = item;
+  }
+  return merged;
+}
+
+function writeNested(value: Message, writer: BackwardWriter, type: CompiledMessage): void {
+  if (value instanceof Encoded) {
+    writer.bytes(value.bytes);
+    writer.varint32(value.bytes.length);
+    return;
+  }
+  const before = writer.length;
+  type.write(value, writer);
+  writer.varint32(writer.length - before);
+}
+
+function repeatedMessage({ name, number }: MessageField, type: () => CompiledMessage): CompiledField {
+  const tag = (number << 3) | 2;
+  return {
+    write(message, writer) {
+      const items = message[name] as readonly Message[] | undefined;
+      if (items === undefined) return;
+      for (let i = items.length - 1; i >= 0; i--) {
+        writeNested(items[i]!, writer, type());
+        writer.varint32(tag);
+      }
+    },
+    read(message, reader, wire) {
+      if (wire !== 2) return mismatch(reader, wire, number);
+      const length = reader.uint32();
+      const item = type().read(reader, reader.endOf(length));
+      const items = message[name] as Message[];
+      if ((items as unknown) === NO_ITEMS) message[name] = [item];
+      else items.push(item);
+    },
+    fill(from, to) {
+      const items = from[name] as readonly Message[] | undefined;
+      if (items !== undefined && items.length > 0) to[name] = items.map((item) => type().fill(item));
+    },
+  };
+}
+
+function repeatedScalar({ name, number }: MessageField, kind: Kind, packed: boolean): CompiledField {
+  const packs = packed && kind.wire !== 2;
+  const tag = (number << 3) | (packs ? 2 : kind.wire);
+  return {
+    write(message, writer) {
+      const items = message[name] as readonly unknown[] | undefined;
+      if (items === undefined || items.length === 0) return;
+      const before = writer.length;
+      for (let i = items.length - 1; i >= 0; i--) {
+        kind.write(items[i], writer);
+        if (!packs) writer.varint32(tag);
+      }
+      if (packs) {
+        writer.varint32(writer.length - before);
+        writer.varint32(tag);
+      }
+    },
+    read(message, reader, wire) {
+      let items = message[name] as unknown[];
+      if ((items as unknown) === NO_ITEMS) message[name] = items = [];
+      if (wire === kind.wire) items.push(kind.read(reader));
+      else if (wire === 2) {
+        const end = reader.endOf(reader.uint32());
+        while (reader.position < end) items.push(kind.read(reader));
+      } else mismatch(reader, wire, number);
+    },
+    fill(from, to) {
+      const items = from[name];
+      if (items !== undefined) to[name] = items;
+    },
+  };
+}
+
+function mapField(
+  { name, number, map }: MessageField,
+  kind: Kind | undefined,
+  message: (() => CompiledMessage) | undefined,
+  registry: Registry,
+): CompiledField {
+  const tag = (number << 3) | 2;
+  const key = kindOf({ name: "key", number: 1, type: map!.key }, registry)!;
+  const keyOf = (text: string): unknown =>
+    key.zero === "" ? text : key.zero === false ? text === "true" : Number(text);
+  return {
+    write(owner, writer) {
+      const entries = owner[name] as Readonly<Record<string, unknown>> | undefined;
+      if (entries === undefined) return;
+      // Sorted, so that equal maps have equal bytes, as Go's deterministic marshalling has them.
+      const keys = Object.keys(entries).sort();
+      for (let i = keys.length - 1; i >= 0; i--) {
+        const value = entries[keys[i]!];
+        const before = writer.length;
+        if (kind) kind.write(value, writer);
+        else writeNested(value as Message, writer, message!());
+        writer.varint32((2 << 3) | (kind?.wire ?? 2));
+        key.write(keyOf(keys[i]!), writer);
+        writer.varint32((1 << 3) | key.wire);
+        writer.varint32(writer.length - before);
+        writer.varint32(tag);
+      }
+    },
+    read(owner, reader, wire) {
+      if (wire !== 2) return mismatch(reader, wire, number);
+      const end = reader.endOf(reader.uint32());
+      let entryKey: unknown = key.zero;
+      let value: unknown = kind?.zero;
+      while (reader.position < end) {
+        const entry = reader.uint32();
+        if (entry === ((1 << 3) | key.wire)) entryKey = key.read(reader);
+        else if (entry === ((2 << 3) | (kind?.wire ?? 2)))
+          value = kind ? kind.read(reader) : message!().read(reader, reader.endOf(reader.uint32()));
+        else reader.skip(entry & 7, entry >>> 3);
+      }
+      if (!kind && value === undefined) value = message!().fill({});
+      let entries = owner[name] as Record<string, unknown>;
+      if (entries === NO_ENTRIES) owner[name] = entries = {};
+      if (entryKey === "__proto__")
+        Object.defineProperty(entries, "__proto__", { value, enumerable: true, configurable: true, writable: true });
+      else entries[String(entryKey)] = value;
+    },
+    fill(from, to) {
+      const entries = from[name] as Readonly<Record<string, Message>> | undefined;
+      if (entries === undefined) return;
+      to[name] = kind
+        ? entries
+        : Object.fromEntries(Object.entries(entries).map(([entry, value]) => [entry, message!().fill(value)]));
+    },
+  };
+}
+
+/** A known field in a form that it doesn't have is skipped, as an unknown one. */
+function mismatch(reader: Reader, wire: number, number: number): void {
+  reader.skip(wire, number);
+}
+
+function kindOf(field: MessageField, registry: Registry): Kind | undefined {
+  const type = field.map?.value ?? field.type;
+  const values = registry.enums[type];
+  if (values) return enumKind(values);
+  if (field.big) {
+    const big = BIG_SCALARS[type];
+    assert(big, `${field.name}: ${type} can't be big`);
+    return big;
+  }
+  return SCALARS[type];
+}
+
+function enumKind(values: Readonly<Record<string, number>>): Kind {
+  const names = new Map<number, string>();
+  for (const [name, number] of Object.entries(values)) if (!names.has(number)) names.set(number, name);
+  const zero = names.get(0) ?? 0;
+  const numberOf = (value: string | number): number => {
+    if (typeof value === "number") return value;
+    const number = values[value];
+    assert(number !== undefined, `no enum value ${value}`);
+    return number;
+  };
+  return {
+    wire: 0,
+    zero,
+    write: (value: string | number, writer) => writer.int32(numberOf(value)),
+    read(reader) {
+      const number = reader.int32();
+      return names.get(number) ?? number;
+    },
+    isZero: (value) => value === zero || value === 0,
+  };
+}
+
+const isZeroNumber = (value: number) => value === 0;
+const isZeroBig = (value: bigint) => value === 0n;
+
+const SCALARS: Readonly<Record<string, Kind>> = {
+  string: {
+    wire: 2,
+    zero: "",
+    write: (value: string, writer) => writer.string(value),
+    read: (reader) => reader.string(),
+    isZero: (value: string) => value === "",
+  },
+  bytes: {
+    wire: 2,
+    zero: NO_BYTES,
+    write(value: Uint8Array, writer) {
+      writer.bytes(value);
+      writer.varint32(value.length);
+    },
+    read: (reader) => reader.bytes(),
+    isZero: (value: Uint8Array) => value.length === 0,
+  },
+  bool: {
+    wire: 0,
+    zero: false,
+    write: (value: boolean, writer) => writer.varint32(value ? 1 : 0),
+    read: (reader) => reader.int64() !== 0,
+    isZero: (value: boolean) => !value,
+  },
+  int32: {
+    wire: 0,
+    zero: 0,
+    write: (value, writer) => writer.int32(value),
+    read: (reader) => reader.int32(),
+    isZero: isZeroNumber,
+  },
+  uint32: {
+    wire: 0,
+    zero: 0,
+    write: (value, writer) => writer.varint32(value),
+    read: (reader) => reader.uint32(),
+    isZero: isZeroNumber,
+  },
+  sint32: {
+    wire: 0,
+    zero: 0,
+    write: (value: number, writer) => writer.varint32(((value << 1) ^ (value >> 31)) >>> 0),
+    read(reader) {
+      const value = reader.uint32();
+      return (value >>> 1) ^ -(value & 1);
+    },
+    isZero: isZeroNumber,
+  },
+  int64: {
+    wire: 0,
+    zero: 0,
+    write: (value, writer) => writer.int64(value),
+    read: (reader) => reader.int64(),
+    isZero: isZeroNumber,
+  },
+  uint64: {
+    wire: 0,
+    zero: 0,
+    write: (value, writer) => writer.int64(value),
+    read: (reader) => reader.uint64(),
+    isZero: isZeroNumber,
+  },
+  sint64: {
+    wire: 0,
+    zero: 0,
+    write(value: number, writer) {
+      const big = BigInt(value);
+      writer.big(BigInt.asUintN(64, (big << 1n) ^ (big >> 63n)));
+    },
+    read(reader) {
+      const value = reader.big();
+      return Number((value >> 1n) ^ -(value & 1n));
+    },
+    isZero: isZeroNumber,
+  },
+  fixed32: {
+    wire: 5,
+    zero: 0,
+    write: (value, writer) => writer.fixed32(value),
+    read: (reader) => reader.fixed32(),
+    isZero: isZeroNumber,
+  },
+  sfixed32: {
+    wire: 5,
+    zero: 0,
+    write: (value, writer) => writer.fixed32(value),
+    read: (reader) => reader.fixed32() | 0,
+    isZero: isZeroNumber,
+  },
+  fixed64: {
+    wire: 1,
+    zero: 0,
+    write: (value: number, writer) => writer.fixed64(BigInt(value)),
+    read: (reader) => Number(reader.fixed64()),
+    isZero: isZeroNumber,
+  },
+  sfixed64: {
+    wire: 1,
+    zero: 0,
+    write: (value: number, writer) => writer.fixed64(BigInt(value)),
+    read: (reader) => Number(BigInt.asIntN(64, reader.fixed64())),
+    isZero: isZeroNumber,
+  },
+  // Minus zero is not zero here: only the value with no bit set is left out.
+  float: {
+    wire: 5,
+    zero: 0,
+    write: (value, writer) => writer.float(value),
+    read: (reader) => reader.float(),
+    isZero: (value) => Object.is(value, 0),
+  },
+  double: {
+    wire: 1,
+    zero: 0,
+    write: (value, writer) => writer.double(value),
+    read: (reader) => reader.double(),
+    isZero: (value) => Object.is(value, 0),
+  },
+};
+
+const BIG_SCALARS: Readonly<Record<string, Kind>> = {
+  int64: {
+    wire: 0,
+    zero: 0n,
+    write: (value, writer) => writer.big(value),
+    read: (reader) => BigInt.asIntN(64, reader.big()),
+    isZero: isZeroBig,
+  },
+  uint64: {
+    wire: 0,
+    zero: 0n,
+    write: (value, writer) => writer.big(value),
+    read: (reader) => reader.big(),
+    isZero: isZeroBig,
+  },
+  fixed64: {
+    wire: 1,
+    zero: 0n,
+    write: (value, writer) => writer.fixed64(value),
+    read: (reader) => reader.fixed64(),
+    isZero: isZeroBig,
+  },
+  sfixed64: {
+    wire: 1,
+    zero: 0n,
+    write: (value, writer) => writer.fixed64(value),
+    read: (reader) => BigInt.asIntN(64, reader.fixed64()),
+    isZero: isZeroBig,
+  },
+};
+
+const wrapper = (type: string): MessageType<unknown> => ({
+  name: type,
+  fields: [{ name: "value", number: 1, type }],
+});
+const WELL_KNOWN: Readonly<Record<string, MessageType<unknown>>> = {
+  "google.protobuf.BoolValue": wrapper("bool"),
+  "google.protobuf.Int32Value": wrapper("int32"),
+  "google.protobuf.Int64Value": wrapper("int64"),
+  "google.protobuf.UInt32Value": wrapper("uint32"),
+  "google.protobuf.UInt64Value": wrapper("uint64"),
+  "google.protobuf.DoubleValue": wrapper("double"),
+  "google.protobuf.StringValue": wrapper("string"),
+  "google.protobuf.BytesValue": wrapper("bytes"),
+  "google.protobuf.Empty": { name: "google.protobuf.Empty", fields: [] },
+  "google.protobuf.Timestamp": {
+    name: "google.protobuf.Timestamp",
+    fields: [
+      { name: "seconds", number: 1, type: "int64" },
+      { name: "nanos", number: 2, type: "int32" },
+    ],
+  },
+};

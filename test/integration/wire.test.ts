@@ -198,8 +198,14 @@ test(
       openssl("req", ...key, "-keyout", file(`${name}.key`), "-out", file(`${name}.csr`), "-subj", `/CN=${name}`);
       writeFileSync(file("ext"), `subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n`);
       openssl(
-        ...["x509", "-req", "-in", file(`${name}.csr`), "-CA", file("ca.crt"), "-CAkey", file("ca.key")],
-        ...["-CAcreateserial", "-out", file(`${name}.crt`), "-days", "2", "-extfile", file("ext")],
+        ..."x509 -req -CAcreateserial -days 2".split(" "),
+        ...Object.entries({
+          in: `${name}.csr`,
+          CA: "ca.crt",
+          CAkey: "ca.key",
+          out: `${name}.crt`,
+          extfile: "ext",
+        }).flatMap(([flag, value]) => [`-${flag}`, file(value)]),
       );
     }
     const read = async (name: string) => text(await world.fs.readFile(file(name)));

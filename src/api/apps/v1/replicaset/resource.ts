@@ -1,5 +1,29 @@
-/** Upstream: pkg/apis/apps/v1, pkg/registry/apps/replicaset */
-import type { ReplicaSet } from "../../../generated/apps.v1.ts";
+/** Upstream: pkg/apis/apps/v1/defaults.go, pkg/registry/apps/replicaset */
+import { ageColumn, column, nameColumn, selectorText, wide } from "../../../columns.ts";
+import { defaultPodTemplate } from "../../../core/v1/pod/defaults.ts";
+import { templateColumns } from "../../../core/v1/pod/template.ts";
+import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import type { ReplicaSet } from "../../../generated/apps.v1.ts";
 
-export const replicaSets = defineResource<ReplicaSet>({ group: "apps", version: "v1", kind: "ReplicaSet" });
+export const replicaSets = defineResource<ReplicaSet>({
+  group: "apps",
+  version: "v1",
+  kind: "ReplicaSet",
+  behaviour: {
+    defaults({ spec }) {
+      ifAbsent(spec, "replicas", 1);
+      defaultPodTemplate(spec.template);
+    },
+  },
+  scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },
+  columns: [
+    nameColumn,
+    column("Desired", "integer", ({ spec }) => spec.replicas ?? 0),
+    column("Current", "integer", ({ status }) => status?.replicas ?? 0),
+    column("Ready", "integer", ({ status }) => status?.readyReplicas ?? 0),
+    ageColumn,
+    ...templateColumns<ReplicaSet>(({ spec }) => spec.template),
+    wide("Selector", "string", ({ spec }) => selectorText(spec.selector)),
+  ],
+});

@@ -1,5 +1,29 @@
-/** Upstream: pkg/apis/core/v1, pkg/registry/core/endpoints */
-import type { Endpoints } from "../../../generated/core.v1.ts";
+/** Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/endpoint */
+import { ageColumn, column, firstThree, nameColumn } from "../../../columns.ts";
+import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import type { Endpoints } from "../../../generated/core.v1.ts";
+import { validateEndpoints, validateEndpointsUpdate } from "./validation.ts";
 
-export const endpoints = defineResource<Endpoints>({ group: "", version: "v1", kind: "Endpoints" });
+export const endpoints = defineResource<Endpoints>({
+  group: "",
+  version: "v1",
+  kind: "Endpoints",
+  behaviour: {
+    defaults({ subsets }) {
+      for (const { ports } of subsets ?? []) for (const port of ports ?? []) ifEmpty(port, "protocol", "TCP");
+    },
+    validate: validateEndpoints,
+    validateUpdate: validateEndpointsUpdate,
+  },
+  deprecated: { warning: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice" },
+  columns: [nameColumn, column("Endpoints", "string", addresses), ageColumn],
+});
+
+function addresses({ subsets }: Endpoints): string {
+  const all = (subsets ?? []).flatMap(({ addresses: ready = [], ports = [] }) => {
+    if (ports.length === 0) return ready.map(({ ip }) => ip);
+    return ports.flatMap(({ port }) => ready.map(({ ip }) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`)));
+  });
+  return all.length === 0 ? "<none>" : firstThree(all);
+}

@@ -1,5 +1,47 @@
-/** Upstream: pkg/apis/core/v1, pkg/registry/core/pod */
-import type { Pod } from "../../../generated/core.v1.ts";
+/** Pods. Upstream: pkg/apis/core, pkg/registry/core/pod */
 import { defineResource } from "../../../define.ts";
+import type { Pod } from "../../../generated/core.v1.ts";
+import { podColumns } from "./columns.ts";
+import { defaultPod } from "./defaults.ts";
+import {
+  canonicalizePod,
+  ephemeralContainersView,
+  preparePodForCreate,
+  preparePodStatus,
+  resizeView,
+} from "./strategy.ts";
 
-export const pods = defineResource<Pod>({ group: "", version: "v1", kind: "Pod" });
+export const pods = defineResource<Pod>({
+  group: "",
+  version: "v1",
+  kind: "Pod",
+  behaviour: {
+    defaults: defaultPod,
+    prepareForCreate: preparePodForCreate,
+    canonicalize: canonicalizePod,
+  },
+  views: {
+    status: { prepareForUpdate: preparePodStatus },
+    ephemeralcontainers: ephemeralContainersView,
+    resize: resizeView,
+  },
+  columns: podColumns,
+  selectableFields: {
+    "spec.nodeName": (pod) => pod.spec.nodeName ?? "",
+    "spec.restartPolicy": (pod) => pod.spec.restartPolicy ?? "",
+    "spec.schedulerName": (pod) => pod.spec.schedulerName ?? "",
+    "spec.serviceAccountName": (pod) => pod.spec.serviceAccountName ?? "",
+    "spec.hostNetwork": (pod) => String(pod.spec.hostNetwork === true),
+    "status.phase": (pod) => pod.status?.phase ?? "",
+    "status.podIP": (pod) => pod.status?.podIPs?.[0]?.ip ?? "",
+    "status.podIPs": () => "",
+    "status.nominatedNodeName": (pod) => pod.status?.nominatedNodeName ?? "",
+  },
+  gracefulDeletionSeconds(pod) {
+    // Nobody runs it: nothing to wait for.
+    if (!pod.spec.nodeName) return 0;
+    if (pod.status?.phase === "Failed" || pod.status?.phase === "Succeeded") return 0;
+    const grace = pod.spec.terminationGracePeriodSeconds ?? 0;
+    return grace < 0 ? 1 : grace;
+  },
+});

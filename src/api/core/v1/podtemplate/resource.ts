@@ -1,5 +1,25 @@
-/** Upstream: pkg/apis/core/v1, pkg/registry/core/podtemplate */
+/** Upstream: pkg/registry/core/podtemplate */
+import { column, labelsText, nameColumn } from "../../../columns.ts";
+import { defineResource, nextGeneration } from "../../../define.ts";
 import type { PodTemplate } from "../../../generated/core.v1.ts";
-import { defineResource } from "../../../define.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
+import { defaultPodTemplate } from "../pod/defaults.ts";
+import { containerImages, containerNames } from "../pod/template.ts";
 
-export const podTemplates = defineResource<PodTemplate>({ group: "", version: "v1", kind: "PodTemplate" });
+export const podTemplates = defineResource<PodTemplate>({
+  group: "",
+  version: "v1",
+  kind: "PodTemplate",
+  behaviour: {
+    defaults: ({ template }) => defaultPodTemplate(template),
+    prepareForUpdate(podTemplate, old) {
+      if (!semanticEqual(podTemplate.template, old.template)) nextGeneration(podTemplate, old);
+    },
+  },
+  columns: [
+    nameColumn,
+    column("Containers", "string", ({ template }) => containerNames(template)),
+    column("Images", "string", ({ template }) => containerImages(template)),
+    column("Pod Labels", "string", ({ template }) => labelsText(template?.metadata?.labels)),
+  ],
+});

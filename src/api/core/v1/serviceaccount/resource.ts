@@ -1,5 +1,18 @@
-/** Upstream: pkg/apis/core/v1, pkg/registry/core/serviceaccount */
-import type { ServiceAccount } from "../../../generated/core.v1.ts";
+/** Upstream: pkg/registry/core/serviceaccount */
+import type { Mutable } from "../../../../base/mutable.ts";
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { ServiceAccount } from "../../../generated/core.v1.ts";
 
-export const serviceAccounts = defineResource<ServiceAccount>({ group: "", version: "v1", kind: "ServiceAccount" });
+export const serviceAccounts = defineResource<ServiceAccount>({
+  group: "",
+  version: "v1",
+  kind: "ServiceAccount",
+  behaviour: { prepareForCreate: nameSecretsOnly, prepareForUpdate: nameSecretsOnly },
+  columns: [nameColumn, column("Secrets", "string", ({ secrets }) => (secrets ?? []).length), ageColumn],
+});
+
+/** A reference to a secret is its name: the namespace is the account's own. */
+function nameSecretsOnly(account: Mutable<ServiceAccount>): void {
+  if (account.secrets !== undefined) account.secrets = account.secrets.map(({ name }) => ({ name: name ?? "" }));
+}

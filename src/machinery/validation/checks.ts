@@ -1,0 +1,66 @@
+/** Small checks that many kinds make: each returns the errors of one value at one path. */
+import { type FieldError, fieldForbidden, invalid, notSupported, required } from "./field-error.ts";
+import { isLabelValue, isQualifiedName } from "./names.ts";
+import { validateLabels } from "./object-meta.ts";
+import type { LabelSelector } from "../meta/types.ts";
+
+/** One error for each message about a text. */
+export function checkText(
+  value: string,
+  path: string,
+  rule: (value: string) => readonly string[],
+  shown: unknown = value,
+): FieldError[] {
+  return rule(value).map((message) => invalid(path, shown, message));
+}
+
+/** A text that must be there, and must obey its rule. */
+export function checkRequiredText(
+  value: string | undefined,
+  path: string,
+  rule: (value: string) => readonly string[] = () => [],
+  detail = "",
+): FieldError[] {
+  if (value === undefined || value === "") return [required(path, detail)];
+  return checkText(value, path, rule);
+}
+
+export function checkNonNegative(value: number | undefined, path: string): FieldError[] {
+  return (value ?? 0) < 0 ? [invalid(path, value, "must be greater than or equal to 0")] : [];
+}
+
+/** One of a few words; the empty one is missing, unless it is allowed. */
+export function checkWord(value: string | undefined, path: string, words: readonly string[]): FieldError[] {
+  if (value === undefined || value === "") return [required(path)];
+  return words.includes(value) ? [] : [notSupported(path, value, words)];
+}
+
+/** As `checkWord`, where absence is fine. */
+export function checkOptionalWord(value: string | undefined, path: string, words: readonly string[]): FieldError[] {
+  return value === undefined || words.includes(value) ? [] : [notSupported(path, value, words)];
+}
+
+export function validateLabelSelector(
+  selector: LabelSelector | undefined,
+  path: string,
+  { allowInvalidValues = false }: { readonly allowInvalidValues?: boolean } = {},
+): FieldError[] {
+  if (selector === undefined) return [];
+  const errors = validateLabels(selector.matchLabels, `${path}.matchLabels`);
+  for (const [i, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
+    const at = `${path}.matchExpressions[${i}]`;
+    if (operator === "In" || operator === "NotIn") {
+      if (values.length === 0)
+        errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+    } else if (operator === "Exists" || operator === "DoesNotExist") {
+      if (values.length > 0)
+        errors.push(
+          fieldForbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
+        );
+    } else errors.push(invalid(`${at}.operator`, operator ?? "", "not a valid selector operator"));
+    errors.push(...checkText(key ?? "", `${at}.key`, isQualifiedName));
+    if (!allowInvalidValues)
+      for (const [j, value] of values.entries()) errors.push(...checkText(value, `${at}.values[${j}]`, isLabelValue));
+  }
+  return errors;
+}

@@ -1,0 +1,99 @@
+/**
+ * Addresses and address ranges, in the strict form that 1.36 asks for.
+ * Upstream: staging/src/k8s.io/apimachinery/pkg/util/validation/ip.go
+ */
+export interface Cidr {
+  readonly family: 4 | 6;
+  readonly address: bigint;
+  readonly bits: number;
+}
+
+/** The address as a number; undefined for what isn't one. Leading zeros are read as decimal, as Go's old parser did. */
+export function parseIp(text: string): { readonly family: 4 | 6; readonly value: bigint } | undefined {
+  if (!text.includes(":")) {
+    const value = v4(text);
+    return value === undefined ? undefined : { family: 4, value };
+  }
+  const value = v6(text);
+  if (value === undefined) return undefined;
+  // An IPv4 address in IPv6's clothes.
+  return value >> 32n === 0xffffn ? { family: 4, value: value & 0xffffffffn } : { family: 6, value };
+}
+
+function v4(text: string): bigint | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4 || !parts.every((part) => /^[0-9]+$/.test(part) && Number(part) <= 255)) return undefined;
+  return parts.reduce((sum, part) => sum * 256n + BigInt(part), 0n);
+}
+
+function v6(text: string): bigint | undefined {
+  let groups = text;
+  const dotted = /^(.*:)([0-9]+\.[0-9.]+)$/.exec(text);
+  if (dotted !== null) {
+    const low = v4(dotted[2]!);
+    if (low === undefined) return undefined;
+    groups = `${dotted[1]}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`;
+  }
+  const halves = groups.split("::");
+  if (halves.length > 2) return undefined;
+  const [left, right] = [halves[0]!, halves[1] ?? ""].map((half) => (half === "" ? [] : half.split(":"))) as [
+    string[],
+    string[],
+  ];
+  const missing = 8 - left.length - right.length;
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  const all = [...left, ...Array.from({ length: missing }, () => "0"), ...right];
+  if (!all.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return undefined;
+  return all.reduce((sum, group) => sum * 65536n + BigInt(`0x${group}`), 0n);
+}
+
+const isMapped = (text: string): boolean => text.includes(":") && parseIp(text)?.family === 4;
+const hasLeadingZeros = (text: string): boolean => !isMapped(text) && /(^|\.)0[0-9]/.test(text) && text.includes(".");
+
+export function isIp(text: string): readonly string[] {
+  if (parseIp(text) === undefined) return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"];
+  if (hasLeadingZeros(text)) return ["must not have leading 0s"];
+  if (isMapped(text)) return ["must not be an IPv4-mapped IPv6 address"];
+  return [];
+}
+
+export function parseCidr(text: string): Cidr | undefined {
+  const match = /^([^/]+)\/([0-9]+)$/.exec(text);
+  if (match === null) return undefined;
+  const ip = parseIp(match[1]!);
+  const bits = Number(match[2]);
+  if (ip === undefined) return undefined;
+  const family = match[1]!.includes(":") ? 6 : 4;
+  if (bits > (family === 4 ? 32 : 128)) return undefined;
+  return { family, address: ip.value, bits };
+}
+
+export function isCidr(text: string): readonly string[] {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"];
+  const [address, bits] = text.split("/") as [string, string];
+  if (hasLeadingZeros(address) || /^0[0-9]/.test(bits)) return ["must not have leading 0s in IP or prefix length"];
+  if (isMapped(address)) return ["must not have an IPv4-mapped IPv6 address"];
+  const rest = BigInt((cidr.family === 4 ? 32 : 128) - cidr.bits);
+  if (cidr.address & ((1n << rest) - 1n)) return ["must not have bits set beyond the prefix length"];
+  return [];
+}
+
+/** Addresses that can't be a backend: loopback, link-local, unspecified, multicast next door. */
+export function isEndpointIp(text: string): readonly string[] {
+  const ip = parseIp(text);
+  if (ip === undefined) return ["must be a valid IP address"];
+  const { family, value } = ip;
+  const within = (network: string) => {
+    const cidr = parseCidr(network)!;
+    const rest = BigInt((family === 4 ? 32 : 128) - cidr.bits);
+    return cidr.family === family && value >> rest === cidr.address >> rest;
+  };
+  if (value === 0n) return [`may not be unspecified (${text})`];
+  if (within("127.0.0.0/8") || within("::1/128")) return ["may not be in the loopback range (127.0.0.0/8, ::1/128)"];
+  if (within("169.254.0.0/16") || within("fe80::/10"))
+    return ["may not be in the link-local range (169.254.0.0/16, fe80::/10)"];
+  if (within("224.0.0.0/24") || within("ff02::/16"))
+    return ["may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"];
+  return [];
+}

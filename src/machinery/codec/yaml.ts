@@ -1,0 +1,109 @@
+/**
+ * YAML 1.1, as sigs.k8s.io/yaml reads it: `yes` and `on` are booleans, `0644` is octal, dates and times of day are strings, keys are strings. Only
+ * the first document of a stream counts. What comes out takes the way of JSON from there.
+ * Upstream: sigs.k8s.io/yaml, staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json
+ */
+import { Document, LineCounter, type Pair, parseAllDocuments, type Tags, visit } from "yaml";
+import type { Schema } from "../schema/schema.ts";
+import { type Decoded, DecodeError, type DecodeOptions, strictError } from "./decode.ts";
+import { decodeJson, textOf } from "./json.ts";
+
+const TAGS = (tags: Tags): Tags =>
+  tags
+    .filter((tag) => typeof tag === "string" || !/timestamp|binary|set$|omap|pairs/.test(tag.tag))
+    .filter((tag) => typeof tag === "string" || tag.format !== "TIME");
+
+export function decodeYaml<T = any>(
+  input: string | Uint8Array,
+  schema: Schema,
+  options: DecodeOptions = {},
+): Decoded<T> {
+  const { value, duplicates } = read(textOf(input));
+  const json = JSON.stringify(value ?? null);
+  const strict = (options.fieldValidation ?? "Ignore") !== "Ignore";
+  const { object, warnings } = decodeJson<T>(json, schema, { ...options, ...(strict && { fieldValidation: "Warn" }) });
+  if (!strict) return { object, warnings };
+  const repeated = duplicates.map((line) => `  ${line}`);
+  if (options.fieldValidation === "Warn") return { object, warnings: [...duplicates, ...warnings] };
+  const all = [...(repeated.length > 0 ? [`yaml: unmarshal errors:\n${repeated.join("\n")}`] : []), ...warnings];
+  if (all.length > 0) throw strictError(all);
+  return { object, warnings };
+}
+
+/** Reads YAML of no particular type into what JSON can say. */
+export function parseYaml(input: string | Uint8Array): unknown {
+  return read(textOf(input)).value;
+}
+
+function read(text: string): { readonly value: unknown; readonly duplicates: readonly string[] } {
+  // JSON is YAML, and far the most of it.
+  if (/^\s*\{/.test(text)) {
+    try {
+      return { value: JSON.parse(text), duplicates: [] };
+    } catch {
+      // Flow style that isn't JSON, or a mistake that the reader of YAML will tell.
+    }
+  }
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, {
+    version: "1.1",
+    merge: true,
+    uniqueKeys: false,
+    customTags: TAGS,
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: "silent",
+  });
+  const document = Array.isArray(documents) ? documents[0] : undefined;
+  if (document === undefined) return { value: null, duplicates: [] };
+  const error = document.errors[0];
+  if (error !== undefined) {
+    const { line } = lines.linePos(error.pos[0]);
+    throw new DecodeError(`yaml: line ${line}: ${WORDS[error.code] ?? error.message}`);
+  }
+  const duplicates: string[] = [];
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<string>();
+      for (const pair of map.items as Pair<any>[]) {
+        const key = String(pair.key?.value ?? pair.key);
+        if (seen.has(key) && key !== "<<")
+          duplicates.push(
+            `line ${lines.linePos(pair.key?.range?.[0] ?? 0).line}: key ${JSON.stringify(key)} already set in map`,
+          );
+        seen.add(key);
+      }
+    },
+  });
+  try {
+    return { value: document.toJS({ maxAliasCount: 1000 }), duplicates };
+  } catch (cause) {
+    throw new DecodeError(
+      /alias/i.test((cause as Error).message)
+        ? "yaml: document contains excessive aliasing"
+        : `yaml: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+/** libyaml's words for the mistakes people make. */
+const WORDS: Readonly<Record<string, string>> = {
+  BAD_ALIAS: "unknown anchor referenced",
+  BAD_DQ_ESCAPE: "found unknown escape character",
+  BAD_INDENT: "did not find expected key",
+  BAD_PROP_ORDER: "did not find expected node content",
+  BAD_SCALAR_START: "found character that cannot start any token",
+  BLOCK_AS_IMPLICIT_KEY: "mapping values are not allowed in this context",
+  BLOCK_IN_FLOW: "did not find expected ',' or '}'",
+  MISSING_CHAR: "could not find expected ':'",
+  MULTILINE_IMPLICIT_KEY: "could not find expected ':'",
+  TAB_AS_INDENT: "found character that cannot start any token",
+  UNEXPECTED_TOKEN: "did not find expected key",
+};
+
+/** Keys sorted, sequences not indented: as sigs.k8s.io/yaml writes. */
+export function encodeYaml(object: unknown): string {
+  const document = new Document(object, { version: "1.1", sortMapEntries: true, aliasDuplicateObjects: false });
+  return document.toString({ indentSeq: false, lineWidth: 0, directives: false });
+}

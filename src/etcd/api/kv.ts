@@ -1,0 +1,95 @@
+/** Thin on purpose: check the request, ask the member, shape the answer. Upstream: server/etcdserver/api/v3rpc/key.go */
+import { etcdError } from "../../protocols/etcd/errors.ts";
+import type {
+  CompactionRequest,
+  CompactionResponse,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  RangeStreamResponse,
+  RequestOp,
+  TxnRequest,
+  TxnResponse,
+} from "../../protocols/etcd/generated.ts";
+import { RpcError, type Init, type ServerStream } from "../../wire/rpc/service.ts";
+import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "../apply/check.ts";
+import { applyRange } from "../apply/range.ts";
+import type { Member } from "../member.ts";
+
+/** Keys in the first piece of a streamed range; later ones double while they stay below a request's size. */
+const FIRST_PIECE = 10;
+
+export function kvService(member: Member) {
+  const { options } = member;
+  return {
+    /** What is applied here has been acknowledged, and with one member the reverse holds too: a read needs no round. */
+    Range(request: Init<RangeRequest>): RangeResponse {
+      checkRange(request);
+      return applyRange(member.store, request, member.header());
+    },
+
+    async RangeStream(request: Init<RangeRequest>, stream: ServerStream<never, RangeStreamResponse>): Promise<void> {
+      checkRange(request);
+      if ((request.sort_order ?? "NONE") !== "NONE" || (request.sort_target ?? "KEY") !== "KEY")
+        throw new RpcError("Unimplemented", "RangeStream does not support custom sort orders");
+      if (
+        request.min_mod_revision ||
+        request.max_mod_revision ||
+        request.min_create_revision ||
+        request.max_create_revision
+      )
+        throw new RpcError("Unimplemented", "RangeStream does not support revision filters");
+      const revision = request.revision || member.store.revision;
+      // One read, so that every piece is of one revision; the pieces only bound what a client must take at once.
+      const whole = applyRange(member.store, { ...request, revision }, undefined);
+      let size = FIRST_PIECE;
+      for (let at = 0; at < whole.kvs.length;) {
+        const kvs = whole.kvs.slice(at, at + size);
+        at += kvs.length;
+        if (!stream.send({ range_response: { kvs } })) await stream.drained;
+        const bytes = kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
+        size = bytes * 2 <= options.maxRequestBytes ? size * 2 : Math.max(1, size >> 1);
+      }
+      const { more, count } = whole;
+      stream.send({ range_response: { header: member.header(revision), more, count } });
+    },
+
+    Put(request: Init<PutRequest>): Promise<PutResponse> {
+      checkPut(request);
+      member.checkQuota(request.key!.length + (request.value?.length ?? 0));
+      return member.propose({ put: request }) as Promise<PutResponse>;
+    },
+
+    DeleteRange(request: Init<DeleteRangeRequest>): Promise<DeleteRangeResponse> {
+      checkDeleteRange(request);
+      return member.propose({ delete_range: request }) as Promise<DeleteRangeResponse>;
+    },
+
+    Txn(request: Init<TxnRequest>): Promise<TxnResponse> | TxnResponse {
+      checkTxn(request, options.maxTxnOps);
+      if (isReadOnly(request)) return member.applier.txn(request);
+      const bytes = Math.max(putBytes(request.success), putBytes(request.failure));
+      if (bytes > 0) member.checkQuota(bytes);
+      return member.propose({ txn: request }) as Promise<TxnResponse>;
+    },
+
+    async Compact(request: Init<CompactionRequest>): Promise<CompactionResponse> {
+      const { revision = 0 } = request;
+      // Told without the log where it is plain; the log decides the rest.
+      if (revision > member.store.revision) throw etcdError("futureRevision");
+      return (await member.propose({ compaction: request })) as CompactionResponse;
+    },
+  };
+}
+
+function putBytes(ops: readonly Init<RequestOp>[] | undefined): number {
+  let bytes = 0;
+  for (const { request_put: put, request_txn: txn } of ops ?? []) {
+    if (put !== undefined) bytes += put.key!.length + (put.value?.length ?? 0);
+    if (txn !== undefined) bytes += Math.max(putBytes(txn.success), putBytes(txn.failure));
+  }
+  return bytes;
+}

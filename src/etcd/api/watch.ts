@@ -1,0 +1,33 @@
+/** Upstream: server/etcdserver/api/v3rpc/watch.go */
+import { etcdError } from "../../protocols/etcd/errors.ts";
+import type { WatchRequest, WatchResponse } from "../../protocols/etcd/generated.ts";
+import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
+import type { Member } from "../member.ts";
+
+export function watchService(member: Member) {
+  return {
+    async Watch(stream: ServerStream<Init<WatchRequest>, WatchResponse>, call: Call): Promise<void> {
+      const watching = member.watchable.open({
+        send: (response) => stream.send(response),
+        get drained() {
+          return stream.drained;
+        },
+      });
+      try {
+        for await (const request of stream) {
+          if (request.create_request !== undefined) watching.create(request.create_request);
+          else if (request.cancel_request !== undefined) watching.cancel(request.cancel_request.watch_id ?? 0n);
+          else if (request.progress_request !== undefined) watching.requestProgress();
+        }
+        // The client says no more; its watchers go on until it leaves.
+        await new Promise<void>((resolve) => {
+          if (call.signal.aborted) resolve();
+          call.signal.addEventListener("abort", () => resolve(), { once: true });
+        });
+        throw etcdError("watchCanceled");
+      } finally {
+        watching.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,243 @@
+/**
+ * Turns committed requests into answers: the state machine of the log. The same entries in the same order give the same state, so nothing in
+ * here asks for the time or for chance.
+ *
+ * Upstream: server/etcdserver/apply/apply.go, txn/txn.go
+ */
+import { assert } from "../../base/assert.ts";
+import { etcdError } from "../../protocols/etcd/errors.ts";
+import type {
+  AlarmMember,
+  AlarmRequest,
+  AlarmResponse,
+  CompactionResponse,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  InternalRaftRequest,
+  LeaseGrantResponse,
+  LeaseRevokeResponse,
+  PutRequest,
+  PutResponse,
+  ResponseHeader,
+  ResponseOp,
+  TxnRequest,
+  TxnResponse,
+} from "../../protocols/etcd/generated.ts";
+import type { Init } from "../../wire/rpc/service.ts";
+import type { Lessor } from "../lease/lessor.ts";
+import { keyBytes } from "../mvcc/key-text.ts";
+import type { Change, Store } from "../mvcc/store.ts";
+import { compareHolds } from "./compare.ts";
+import { applyRange } from "./range.ts";
+
+export type Applied =
+  | PutResponse
+  | DeleteRangeResponse
+  | TxnResponse
+  | CompactionResponse
+  | LeaseGrantResponse
+  | LeaseRevokeResponse
+  | AlarmResponse
+  | undefined;
+
+export interface ApplierDeps {
+  readonly store: Store;
+  readonly lessor: Lessor;
+  /** The header that goes with the state as it is now. */
+  readonly header: () => ResponseHeader;
+  /** Told what each transaction changed. */
+  readonly onChanges: (changes: readonly Change[]) => void;
+  /** Told the work that a compaction leaves to do. */
+  readonly onCompaction: (work: { step(rows: number): boolean }) => void;
+}
+
+const EMPTY = new Uint8Array(0);
+const NO_KVS: DeleteRangeResponse["prev_kvs"] = [];
+
+/** The selected branch of a transaction and of those inside it, told from the state before any of it runs. */
+interface Path {
+  readonly succeeded: boolean;
+  /** By the number of the operation. */
+  readonly inner: ReadonlyMap<number, Path> | undefined;
+}
+
+export class Applier {
+  readonly #deps: ApplierDeps;
+  readonly #store: Store;
+  readonly #lessor: Lessor;
+  #alarms: readonly AlarmMember[] = [];
+
+  constructor(deps: ApplierDeps) {
+    this.#deps = deps;
+    this.#store = deps.store;
+    this.#lessor = deps.lessor;
+  }
+
+  get alarms(): readonly AlarmMember[] {
+    return this.#alarms;
+  }
+
+  restoreAlarms(alarms: readonly AlarmMember[]): void {
+    this.#alarms = alarms;
+  }
+
+  hasAlarm(alarm: AlarmMember["alarm"]): boolean {
+    return this.#alarms.length > 0 && this.#alarms.some((raised) => raised.alarm === alarm);
+  }
+
+  /** Applies one committed request. What it throws as an `RpcError` is the request's answer. */
+  apply(request: Init<InternalRaftRequest>): Applied {
+    if (request.txn !== undefined) return this.txn(request.txn);
+    if (request.put !== undefined) return this.#put(request.put);
+    if (request.delete_range !== undefined) return this.#deleteRange(request.delete_range);
+    if (request.compaction !== undefined) {
+      const work = this.#store.compact(request.compaction.revision ?? 0);
+      this.#deps.onCompaction(work);
+      return { header: this.#deps.header() };
+    }
+    if (request.lease_grant !== undefined) {
+      if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
+      const { ID = 0n, TTL = 0 } = request.lease_grant;
+      const lease = this.#lessor.grant(ID, TTL);
+      return { header: this.#deps.header(), ID, TTL: lease.ttl, error: "" };
+    }
+    if (request.lease_revoke !== undefined) return this.#revoke(request.lease_revoke.ID ?? 0n);
+    if (request.alarm !== undefined) return this.#alarm(request.alarm);
+    return undefined; // Members and versions: the server's own, see there.
+  }
+
+  #put(request: Init<PutRequest>): PutResponse {
+    if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
+    this.#checkPut(request);
+    return this.#write(() => this.#putOp(request));
+  }
+
+  #deleteRange(request: Init<DeleteRangeRequest>): DeleteRangeResponse {
+    return this.#write(() => this.#deleteRangeOp(request));
+  }
+
+  /** Also for transactions that only read, which come here without the log. */
+  txn(request: Init<TxnRequest>): TxnResponse {
+    const path = this.#pathOf(request);
+    this.#checkPath(request, path);
+    return this.#write(() => this.#txnOp(request, path));
+  }
+
+  #write<R extends { readonly header?: ResponseHeader | undefined }>(run: () => R): R {
+    this.#store.begin();
+    let response: R;
+    let changes: readonly Change[];
+    try {
+      response = run();
+    } finally {
+      // What failed in the middle would stay half done: everything is checked before, and a bug in here stops the member.
+      changes = this.#store.end();
+    }
+    (response as { header?: ResponseHeader }).header = this.#deps.header();
+    if (changes.length > 0) this.#deps.onChanges(changes);
+    return response;
+  }
+
+  #putOp(request: Init<PutRequest>): PutResponse {
+    const key = request.key!;
+    let value = request.value ?? EMPTY;
+    let lease = request.lease ?? 0n;
+    if (request.ignore_value || request.ignore_lease) {
+      const kv = this.#store.get(key)!;
+      if (request.ignore_value) value = kv.value;
+      if (request.ignore_lease) lease = kv.lease;
+    }
+    const previous = this.#store.put(key, value, lease);
+    return { header: undefined, prev_kv: request.prev_kv ? previous : undefined };
+  }
+
+  #deleteRangeOp(request: Init<DeleteRangeRequest>): DeleteRangeResponse {
+    const deleted = this.#store.deleteRange(request.key!, request.range_end);
+    return { header: undefined, deleted: deleted.length, prev_kvs: request.prev_kv ? deleted : NO_KVS };
+  }
+
+  #txnOp(request: Init<TxnRequest>, path: Path): TxnResponse {
+    const ops = (path.succeeded ? request.success : request.failure) ?? [];
+    const responses: ResponseOp[] = [];
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!;
+      // Inner headers tell nothing but the revision, as upstream's.
+      if (op.request_put !== undefined) {
+        const response = this.#putOp(op.request_put);
+        responses.push({ response_put: { ...response, header: this.#innerHeader() } });
+      } else if (op.request_range !== undefined) {
+        responses.push({ response_range: applyRange(this.#store, op.request_range, this.#innerHeader()) });
+      } else if (op.request_delete_range !== undefined) {
+        const response = this.#deleteRangeOp(op.request_delete_range);
+        responses.push({ response_delete_range: { ...response, header: this.#innerHeader() } });
+      } else {
+        const response = this.#txnOp(op.request_txn!, path.inner!.get(i)!);
+        responses.push({ response_txn: { ...response, header: this.#innerHeader() } });
+      }
+    }
+    return { header: undefined, succeeded: path.succeeded, responses };
+  }
+
+  #innerHeader(): ResponseHeader {
+    return { cluster_id: 0n, member_id: 0n, revision: this.#store.revisionNow, raft_term: 0 };
+  }
+
+  #pathOf(request: Init<TxnRequest>): Path {
+    const succeeded = (request.compare ?? []).every((compare) => compareHolds(this.#store, compare));
+    const ops = (succeeded ? request.success : request.failure) ?? [];
+    let inner: Map<number, Path> | undefined;
+    for (let i = 0; i < ops.length; i++) {
+      const nested = ops[i]!.request_txn;
+      if (nested !== undefined) (inner ??= new Map()).set(i, this.#pathOf(nested));
+    }
+    return { succeeded, inner };
+  }
+
+  /** Everything that could fail, before anything is done. */
+  #checkPath(request: Init<TxnRequest>, path: Path): void {
+    const ops = (path.succeeded ? request.success : request.failure) ?? [];
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!;
+      if (op.request_put !== undefined) {
+        if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
+        this.#checkPut(op.request_put);
+      } else if (op.request_range !== undefined) this.#store.checkReadable(op.request_range.revision ?? 0);
+      else if (op.request_txn !== undefined) this.#checkPath(op.request_txn, path.inner!.get(i)!);
+    }
+  }
+
+  #checkPut(request: Init<PutRequest>): void {
+    if ((request.ignore_value || request.ignore_lease) && this.#store.get(request.key!) === undefined)
+      throw etcdError("keyNotFound");
+    if (request.lease && this.#lessor.get(request.lease) === undefined) throw etcdError("leaseNotFound");
+  }
+
+  /** The keys go with the lease, in one revision and in order. */
+  #revoke(id: bigint): LeaseRevokeResponse {
+    const lease = this.#lessor.revoke(id);
+    return this.#write(() => {
+      for (const key of [...lease.keys].sort()) this.#store.deleteRange(keyBytes(key), undefined);
+      return { header: undefined };
+    });
+  }
+
+  #alarm({ action = "GET", alarm = "NONE", memberID = 0n }: Init<AlarmRequest>): AlarmResponse {
+    const is = (raised: AlarmMember) => raised.alarm === alarm && raised.memberID === memberID;
+    const header = this.#deps.header();
+    switch (action) {
+      case "GET":
+        return { header, alarms: this.#alarms.filter((raised) => alarm === "NONE" || raised.alarm === alarm) };
+      case "ACTIVATE": {
+        if (alarm === "NONE") return { header, alarms: [] };
+        if (!this.#alarms.some(is)) this.#alarms = [...this.#alarms, { memberID, alarm }];
+        return { header, alarms: [{ memberID, alarm }] };
+      }
+      case "DEACTIVATE": {
+        const gone = this.#alarms.filter(is);
+        assert(gone.length <= 1, "an alarm is raised twice for one member");
+        this.#alarms = this.#alarms.filter((raised) => !is(raised));
+        return { header, alarms: gone };
+      }
+    }
+  }
+}

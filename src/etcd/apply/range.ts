@@ -1,0 +1,75 @@
+/** Answers a range request from the store. Upstream: server/etcdserver/txn/range.go */
+import type {
+  RangeRequest,
+  RangeRequestSortTarget,
+  RangeResponse,
+  ResponseHeader,
+} from "../../protocols/etcd/generated.ts";
+import { unreachable } from "../../base/assert.ts";
+import type { Init } from "../../wire/rpc/service.ts";
+import type { KeyValue } from "../backend/backend.ts";
+import type { Store } from "../mvcc/store.ts";
+
+const EMPTY = new Uint8Array(0);
+
+export function applyRange(
+  store: Store,
+  request: Init<RangeRequest>,
+  header: ResponseHeader | undefined,
+): RangeResponse {
+  const filtered =
+    !!request.min_mod_revision ||
+    !!request.max_mod_revision ||
+    !!request.min_create_revision ||
+    !!request.max_create_revision;
+  const wanted = request.limit ?? 0;
+  let order = request.sort_order ?? "NONE";
+  const target = request.sort_target ?? "KEY";
+  // Sorting and filtering come before the limit, so they need all there is; else one more than the limit tells that there is more.
+  const limit = order !== "NONE" || filtered || wanted <= 0 ? 0 : wanted + 1;
+  const result = store.range(request.key!, request.range_end, {
+    limit,
+    revision: request.revision ?? 0,
+    countOnly: request.count_only ?? false,
+  });
+  let { kvs } = result;
+  if (filtered) kvs = kvs.filter((kv) => passes(request, kv));
+  if (target !== "KEY" && order === "NONE") order = "ASCEND";
+  if (order !== "NONE" && kvs.length > 1) {
+    const direction = order === "DESCEND" ? -1 : 1;
+    kvs.sort((a, b) => direction * compareBy(target, a, b));
+  }
+  let more = false;
+  if (wanted > 0 && kvs.length > wanted) {
+    kvs.length = wanted;
+    more = true;
+  }
+  if (request.keys_only) kvs = kvs.map((kv) => ({ ...kv, value: EMPTY }));
+  return { header, kvs, more, count: result.count };
+}
+
+function passes(request: Init<RangeRequest>, kv: KeyValue): boolean {
+  return (
+    (!request.min_mod_revision || kv.mod_revision >= request.min_mod_revision) &&
+    (!request.max_mod_revision || kv.mod_revision <= request.max_mod_revision) &&
+    (!request.min_create_revision || kv.create_revision >= request.min_create_revision) &&
+    (!request.max_create_revision || kv.create_revision <= request.max_create_revision)
+  );
+}
+
+function compareBy(target: RangeRequestSortTarget, a: KeyValue, b: KeyValue): number {
+  switch (target) {
+    case "KEY":
+      return Buffer.compare(a.key, b.key);
+    case "VERSION":
+      return a.version - b.version;
+    case "CREATE":
+      return a.create_revision - b.create_revision;
+    case "MOD":
+      return a.mod_revision - b.mod_revision;
+    case "VALUE":
+      return Buffer.compare(a.value, b.value);
+    default:
+      return unreachable(target);
+  }
+}

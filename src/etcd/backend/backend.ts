@@ -1,0 +1,24 @@
+/**
+ * Where the versions of keys live, by revision. The key index in memory says which revision; the backend has the key and the value.
+ *
+ * Today the only one is in memory, and a snapshot file carries it over a restart (`snap/`). The bbolt file, which comes with its own
+ * issue, is the second implementation: it commits in batches behind the writer, keeps the consistent index in the same transaction, and
+ * replaces the state inside snapshot files.
+ *
+ * Upstream: server/storage/backend
+ */
+import type { MvccpbKeyValue } from "../../protocols/etcd/generated.ts";
+
+/** A version of a key, frozen by habit: readers, watchers and the store share it. `version` 0 is a tombstone. */
+export type KeyValue = MvccpbKeyValue;
+
+export interface Backend {
+  /** An estimate of what it takes, as a quota sees it. */
+  readonly sizeBytes: number;
+  /** Revisions come in order, and `row.mod_revision` is the main one. */
+  put(row: KeyValue, sub: number): void;
+  get(main: number, sub: number): KeyValue | undefined;
+  delete(main: number, sub: number): void;
+  /** Visits what is there from main revision `from` up to and including `to`, in order, until `visit` says false. */
+  scan(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): void;
+}

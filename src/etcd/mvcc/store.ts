@@ -1,0 +1,296 @@
+/**
+ * Keys with all their versions. Writes happen inside one transaction at a time and share its main revision; reads see the state now, writes of
+ * the open transaction included, or the state at any revision that compaction has left.
+ *
+ * Single-threaded and synchronous: what makes a write durable, and what serves readers, is around it.
+ *
+ * Upstream: server/storage/mvcc/kvstore.go, kvstore_txn.go
+ */
+import { assert } from "../../base/assert.ts";
+import { SortedMap } from "../../base/sorted-map.ts";
+import { etcdError } from "../../protocols/etcd/errors.ts";
+import type { Backend, KeyValue } from "../backend/backend.ts";
+import { KeyIndex } from "./key-index.ts";
+import { endText, keyText } from "./key-text.ts";
+import type { Revision } from "./revision.ts";
+
+/** One write of a transaction, with the version that it replaced. */
+export interface Change {
+  readonly kv: KeyValue;
+  readonly previous: KeyValue | undefined;
+}
+
+export interface RangeOptions {
+  /** At most so many; 0 for all. */
+  readonly limit: number;
+  /** 0 for now. */
+  readonly revision: number;
+  readonly countOnly: boolean;
+}
+
+export interface RangeResult {
+  readonly kvs: KeyValue[];
+  /** All keys of the range at that revision, whatever the limit. */
+  readonly count: number;
+}
+
+/** Told which keys hang on which lease. */
+export interface LeaseBook {
+  attach(lease: bigint, key: string): void;
+  detach(lease: bigint, key: string): void;
+}
+
+const EMPTY = new Uint8Array(0);
+const NO_CHANGES: readonly Change[] = [];
+
+export class Store {
+  readonly backend: Backend;
+  /** Weighed by life: the weight of a range is how many keys it has now. */
+  readonly #index = new SortedMap<KeyIndex>((key) => (key.alive ? 1 : 0));
+  readonly #leases: LeaseBook;
+  #revision = 1;
+  #compactRevision = -1;
+  #changes: Change[] | undefined;
+
+  constructor(backend: Backend, leases: LeaseBook) {
+    this.backend = backend;
+    this.#leases = leases;
+  }
+
+  /** The revision of the last finished transaction that wrote. An empty store is at 1. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Reads below this fail. -1 before the first compaction. */
+  get compactRevision(): number {
+    return this.#compactRevision;
+  }
+
+  get keys(): number {
+    return this.#index.weightBetween("", undefined);
+  }
+
+  /** Throws what a read at `revision` would throw. */
+  checkReadable(revision: number): void {
+    if (revision > this.#revision) throw etcdError("futureRevision");
+    if (revision > 0 && revision < this.#compactRevision) throw etcdError("compacted");
+  }
+
+  range(key: Uint8Array, rangeEnd: Uint8Array | undefined, options: RangeOptions): RangeResult {
+    const { limit, revision, countOnly } = options;
+    this.checkReadable(revision);
+    const past = revision > 0 && revision < this.#revision;
+    const from = keyText(key);
+    const kvs: KeyValue[] = [];
+    if (rangeEnd === undefined || rangeEnd.length === 0) {
+      const index = this.#index.get(from);
+      const at = index === undefined ? undefined : past ? index.get(revision)?.modified : index.latest();
+      if (at === undefined) return { kvs, count: 0 };
+      if (!countOnly) kvs.push(this.#row(at));
+      return { kvs, count: 1 };
+    }
+    const end = endText(rangeEnd);
+    if (end !== undefined && from >= end) return { kvs, count: 0 };
+    if (!past) {
+      const count = this.#index.weightBetween(from, end);
+      if (countOnly || count === 0) return { kvs, count };
+      this.#index.forEach(from, end, (index) => {
+        const at = index.latest();
+        if (at !== undefined) kvs.push(this.#row(at));
+        return limit === 0 || kvs.length < limit;
+      });
+      return { kvs, count };
+    }
+    let count = 0;
+    this.#index.forEach(from, end, (index) => {
+      const at = index.get(revision)?.modified;
+      if (at === undefined) return;
+      count++;
+      if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(this.#row(at));
+    });
+    return { kvs, count };
+  }
+
+  /** The version of one key now. */
+  get(key: Uint8Array): KeyValue | undefined {
+    const at = this.#index.get(keyText(key))?.latest();
+    return at === undefined ? undefined : this.#row(at);
+  }
+
+  /** The version of a key that a reader at `revision` meets, where that can still be told. */
+  getAt(key: string, revision: number): KeyValue | undefined {
+    if (revision < this.#compactRevision) return undefined;
+    const at = this.#index.get(key)?.get(revision)?.modified;
+    return at === undefined ? undefined : this.backend.get(at.main, at.sub);
+  }
+
+  begin(): void {
+    assert(this.#changes === undefined, "a transaction is open already");
+    this.#changes = [];
+  }
+
+  /** Ends the transaction. The revision moves when something changed. */
+  end(): readonly Change[] {
+    const changes = this.#changes;
+    assert(changes !== undefined, "no transaction is open");
+    this.#changes = undefined;
+    if (changes.length === 0) return NO_CHANGES;
+    this.#revision++;
+    return changes;
+  }
+
+  /** What a header tells: the revision of the open transaction when it has written. */
+  get revisionNow(): number {
+    return this.#changes !== undefined && this.#changes.length > 0 ? this.#revision + 1 : this.#revision;
+  }
+
+  put(key: Uint8Array, value: Uint8Array, lease: bigint): KeyValue | undefined {
+    const changes = this.#changes;
+    assert(changes !== undefined, "a put outside of a transaction");
+    const text = keyText(key);
+    const revision: Revision = { main: this.#revision + 1, sub: changes.length };
+    let index = this.#index.get(text);
+    let previous: KeyValue | undefined;
+    let version = 1;
+    let created = revision.main;
+    const open = index?.openGeneration;
+    if (open !== undefined) {
+      previous = this.#row(open.revisions.at(-1)!);
+      version = open.version + 1;
+      created = open.created.main;
+      index!.put(revision);
+    } else {
+      if (index === undefined) this.#index.set(text, (index = new KeyIndex(text)));
+      index.put(revision);
+      this.#index.reweigh(text, 1);
+    }
+    const kv: KeyValue = {
+      // One copy of the key serves all its versions.
+      key: previous?.key ?? owned(key),
+      create_revision: created,
+      mod_revision: revision.main,
+      version,
+      value: owned(value),
+      lease,
+    };
+    this.backend.put(kv, revision.sub);
+    changes.push({ kv, previous });
+    const before = previous?.lease ?? 0n;
+    if (before !== lease) {
+      if (before !== 0n) this.#leases.detach(before, text);
+      if (lease !== 0n) this.#leases.attach(lease, text);
+    }
+    return previous;
+  }
+
+  /** Deletes a key or a range; gives the versions deleted. */
+  deleteRange(key: Uint8Array, rangeEnd: Uint8Array | undefined): KeyValue[] {
+    const changes = this.#changes;
+    assert(changes !== undefined, "a delete outside of a transaction");
+    const { kvs } = this.range(key, rangeEnd, { limit: 0, revision: 0, countOnly: false });
+    for (const previous of kvs) {
+      const text = keyText(previous.key);
+      const revision: Revision = { main: this.#revision + 1, sub: changes.length };
+      this.#index.get(text)!.tombstone(revision);
+      this.#index.reweigh(text, -1);
+      const kv: KeyValue = {
+        key: previous.key,
+        create_revision: 0,
+        mod_revision: revision.main,
+        version: 0,
+        value: EMPTY,
+        lease: 0n,
+      };
+      this.backend.put(kv, revision.sub);
+      changes.push({ kv, previous });
+      if (previous.lease !== 0n) this.#leases.detach(previous.lease, text);
+    }
+    return kvs;
+  }
+
+  /** Changes from `from` up to and including `to`, in order, for watchers that catch up. Rows that compaction took are not there. */
+  history(from: number, to: number, visit: (kv: KeyValue) => boolean | void): void {
+    this.backend.scan(from, to, (kv) => visit(kv));
+  }
+
+  /**
+   * Makes everything below `revision` unreadable at once; dropping it is the returned work, cut into small steps: `step` does about so many
+   * rows and says whether it is done. Only keys written since the last compaction can have anything to drop, so the work is as long as
+   * that history and not as the store.
+   */
+  compact(revision: number): { step(rows: number): boolean } {
+    if (revision <= this.#compactRevision) throw etcdError("compacted");
+    if (revision > this.#revision) throw etcdError("futureRevision");
+    // The last compaction's own revision again: it may have left a tombstone there.
+    let next = Math.max(1, this.#compactRevision);
+    this.#compactRevision = revision;
+    return {
+      step: (rows) => {
+        const keys = new Set<string>();
+        let seen = 0;
+        let reached = revision;
+        this.backend.scan(next, revision, (row) => {
+          if (seen >= rows && row.mod_revision > reached) return false;
+          keys.add(keyText(row.key));
+          reached = row.mod_revision;
+          seen++;
+          return true;
+        });
+        const done = seen < rows;
+        for (const key of keys) {
+          const index = this.#index.get(key);
+          if (index?.compact(revision, ({ main, sub }) => this.backend.delete(main, sub))) this.#index.delete(key);
+        }
+        next = reached + 1;
+        return done || next > revision;
+      },
+    };
+  }
+
+  /** Revisions at or below the compaction's that a reader can still meet. */
+  keptByCompaction(): Set<string> {
+    const kept = new Set<string>();
+    this.#index.forEach("", undefined, (index) => {
+      const revision = index.keep(this.#compactRevision);
+      if (revision !== undefined) kept.add(`${revision.main}_${revision.sub}`);
+    });
+    return kept;
+  }
+
+  /** Takes up rows in order of revision, then the revisions themselves: the way back from a snapshot. */
+  restoreRow(kv: KeyValue, sub: number): void {
+    const text = keyText(kv.key);
+    const revision: Revision = { main: kv.mod_revision, sub };
+    let index = this.#index.get(text);
+    if (index === undefined) this.#index.set(text, (index = new KeyIndex(text)));
+    const before = index.alive;
+    const open = index.openGeneration;
+    if (kv.version === 0) index.restoreTombstone(revision);
+    else if (open !== undefined || kv.version === 1) index.put(revision);
+    else index.restore({ main: kv.create_revision, sub: 0 }, revision, kv.version);
+    if (index.alive !== before) this.#index.reweigh(text, index.alive ? 1 : -1);
+    this.backend.put(kv, sub);
+  }
+
+  restoreRevisions(revision: number, compactRevision: number): void {
+    this.#revision = revision;
+    this.#compactRevision = compactRevision;
+    this.#index.forEach("", undefined, (index, key) => {
+      const at = index.latest();
+      const lease = at === undefined ? 0n : this.#row(at).lease;
+      if (lease !== 0n) this.#leases.attach(lease, key);
+    });
+  }
+
+  #row(at: Revision): KeyValue {
+    const row = this.backend.get(at.main, at.sub);
+    assert(row !== undefined, `revision ${at.main}_${at.sub} is in the index and not in the backend`);
+    return row;
+  }
+}
+
+/** Bytes that we may keep: a small view would hold on to the whole network buffer or pool page under it. */
+function owned(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength <= bytes.length + 512 ? bytes : Uint8Array.prototype.slice.call(bytes);
+}

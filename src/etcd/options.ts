@@ -1,0 +1,44 @@
+/** What a member may be told. The flags of `t8s etcd` end here. */
+import type { ServerTls } from "../world/net.ts";
+
+export interface EtcdOptions {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Empty means inside of the data folder. */
+  readonly walDir: string;
+  /** Empty serves this process alone. */
+  readonly listenClientUrls: readonly string[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly initialAdvertisePeerUrls: readonly string[];
+  readonly initialClusterToken: string;
+  /** Entries between two snapshots, at least. */
+  readonly snapshotCount: number;
+  readonly heartbeatIntervalMs: number;
+  readonly electionTimeoutMs: number;
+  /** Negative for none. */
+  readonly quotaBackendBytes: number;
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+  readonly watchProgressNotifyIntervalMs: number;
+  /** Rows that compaction drops at a time. */
+  readonly compactionBatchLimit: number;
+  readonly clientTls?: ServerTls;
+  readonly walSegmentBytes?: number;
+}
+
+export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
+  name: "default",
+  walDir: "",
+  listenClientUrls: [],
+  advertiseClientUrls: [],
+  initialAdvertisePeerUrls: ["http://localhost:2380"],
+  initialClusterToken: "etcd-cluster",
+  snapshotCount: 10_000,
+  heartbeatIntervalMs: 100,
+  electionTimeoutMs: 1000,
+  quotaBackendBytes: 2 * 1024 ** 3,
+  maxTxnOps: 128,
+  maxRequestBytes: 1.5 * 1024 * 1024,
+  watchProgressNotifyIntervalMs: 10 * 60_000,
+  compactionBatchLimit: 1000,
+};

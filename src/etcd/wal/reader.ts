@@ -1,0 +1,133 @@
+/**
+ * Reads WAL files back, checksum by checksum. A write that a crash cut off can only be the last thing in the last file: there it is told apart
+ * (`torn`) and everything before it stands. Damage anywhere else is no crash's doing, and fails with file and offset.
+ *
+ * Upstream: server/storage/wal/decoder.go, wal.go (ReadAll)
+ */
+import { crc32c } from "./crc32c.ts";
+import { readEntry, readFields, readState, RECORD, type Entry, type HardState } from "./record.ts";
+
+export interface SnapshotMark {
+  readonly index: number;
+  readonly term: number;
+}
+
+export interface WalContent {
+  readonly metadata: Uint8Array | undefined;
+  readonly state: HardState | undefined;
+  /** In order of index, without gaps; a later record of the same index has replaced the earlier and all behind it. */
+  readonly entries: Entry[];
+  readonly snapshots: readonly SnapshotMark[];
+  /** The checksum so far: what the next record carries on from. */
+  readonly crc: number;
+  /** Where the last good record of the last file ends. */
+  readonly endOffset: number;
+  /** The last file ends in a write that was cut off. */
+  readonly torn: boolean;
+}
+
+export class WalDamage extends Error {
+  override readonly name = "WalDamage";
+}
+
+/** A frame can't be longer: a request is at most 1.5 MiB, with room for what upstream's flags may allow. */
+const FRAME_MAX_BYTES = 256 * 1024 * 1024;
+/** Disks write whole sectors, so a cut-off write leaves a sector of the zeros that were there before. */
+const SECTOR_BYTES = 512;
+
+/** `files` are all those from the one that holds the entry after `after` on, in order. */
+export function readWal(
+  files: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  after: number,
+): WalContent {
+  let metadata: Uint8Array | undefined;
+  let state: HardState | undefined;
+  const entries: Entry[] = [];
+  const snapshots: SnapshotMark[] = [];
+  let crc = 0;
+  let offset = 0;
+  let torn = false;
+
+  for (const [number, { name, bytes }] of files.entries()) {
+    const last = number === files.length - 1;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    offset = 0;
+    while (offset + 8 <= bytes.length) {
+      const damage = (what: string): WalDamage => new WalDamage(`wal: ${what} in ${name} at offset ${offset}`);
+      const recordLength = view.getUint32(offset, true) + (view.getUint32(offset + 4, true) & 0xffffff) * 2 ** 32;
+      const top = bytes[offset + 7]!;
+      const padding = top & 0x80 ? top & 7 : 0;
+      if (recordLength === 0 && top === 0) break; // The zeros that the file was prepared with.
+      const from = offset + 8;
+      if (recordLength > FRAME_MAX_BYTES || from + recordLength + padding > bytes.length) {
+        if (!last) throw damage("unexpected end");
+        torn = true;
+        break;
+      }
+      const record = bytes.subarray(from, from + recordLength);
+      let fields: ReturnType<typeof readFields> | undefined;
+      try {
+        fields = readFields(record);
+      } catch {
+        // Told below.
+      }
+      const type = Number(fields?.get(1) ?? 0);
+      const wanted = Number(fields?.get(2) ?? 0);
+      const data = (fields?.get(3) as Uint8Array | undefined) ?? new Uint8Array(0);
+      const next = fields === undefined || type === RECORD.crc ? crc : crc32c(data, crc);
+      if (fields === undefined || (type !== RECORD.crc && next !== wanted)) {
+        if (last && hasZeroSector(bytes, from, from + recordLength + padding)) {
+          torn = true;
+          break;
+        }
+        throw damage(fields === undefined ? "record is not readable" : "crc mismatch");
+      }
+      switch (type) {
+        case RECORD.metadata:
+          if (metadata !== undefined && !equal(metadata, data)) throw damage("conflicting metadata found");
+          metadata = data;
+          break;
+        case RECORD.entry: {
+          const entry = readEntry(data);
+          if (entry.index <= after) break;
+          if (entry.index > after + entries.length + 1) throw damage(`entry ${entry.index} comes too early, a gap`);
+          entries.length = entry.index - after - 1;
+          entries.push(entry);
+          break;
+        }
+        case RECORD.state:
+          state = readState(data);
+          break;
+        case RECORD.crc:
+          if (crc !== 0 && crc !== wanted) throw damage("crc mismatch");
+          crc = wanted;
+          break;
+        case RECORD.snapshot: {
+          const mark = readFields(data);
+          snapshots.push({ index: Number(mark.get(1) ?? 0), term: Number(mark.get(2) ?? 0) });
+          break;
+        }
+        default:
+          throw damage(`unexpected record type ${type}`);
+      }
+      if (type !== RECORD.crc) crc = next;
+      offset = from + recordLength + padding;
+    }
+  }
+  return { metadata, state, entries, snapshots, crc, endOffset: offset, torn };
+}
+
+function hasZeroSector(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to;) {
+    const end = Math.min(to, at + SECTOR_BYTES - (at % SECTOR_BYTES));
+    let i = at;
+    while (i < end && bytes[i] === 0) i++;
+    if (i === end) return true;
+    at = end;
+  }
+  return false;
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,346 @@
+/**
+ * The write-ahead log, in etcd's own files: what `append` was given is on disk when it returns. One append at a time; the caller puts
+ * into it all that queued up meanwhile.
+ *
+ * Files are opened so that each write is durable by itself (O_DSYNC), and written over zeros that were put there ahead of time: a write
+ * that neither grows the file nor moves its blocks costs one trip to the disk. Upstream prepares a whole segment of 64 MB; here it is done
+ * piece by piece, so that a small cluster has a small log.
+ *
+ * Upstream: server/storage/wal/wal.go, repair.go
+ */
+import { assert } from "../../base/assert.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { File, Fs } from "../../world/fs.ts";
+import { readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
+import { FrameWriter, RECORD, varintBytes, type Entry, type HardState } from "./record.ts";
+
+/** A segment is closed, and the next begun, by the append that takes it past this. */
+const SEGMENT_BYTES = 64_000_000;
+/** Zeros are put ahead in pieces of this size, the next as soon as less than half of one is left. */
+const PREPARE_BYTES = 1024 * 1024;
+/** Writes up to this size are done on the calling thread: a trip through the thread pool costs more than they do. */
+const SYNCHRONOUS_BYTES = 16 * 1024;
+/** … as long as the disk answers within this. On a slower one, other work goes on meanwhile. */
+const SYNCHRONOUS_MS = 1;
+
+export interface WalOptions {
+  readonly fs: Fs;
+  readonly folder: string;
+  readonly log: Logger;
+  readonly segmentBytes?: number;
+  /** Milliseconds for measuring, never going back. */
+  readonly monotonic: () => number;
+  /** Told how long each durable write took. */
+  readonly onWrite?: (ms: number, bytes: number) => void;
+}
+
+interface Segment {
+  readonly name: string;
+  readonly sequence: number;
+  /** Of the first entry it may hold. */
+  readonly firstIndex: number;
+}
+
+export class Wal {
+  readonly #options: WalOptions;
+  readonly #metadata: Uint8Array;
+  readonly #segmentBytes: number;
+  #segments: Segment[];
+  #file: File;
+  #position: number;
+  /** The file has zeros, or our records, up to here. */
+  #prepared: number;
+  #preparing: Promise<void> | undefined;
+  readonly #frames: FrameWriter;
+  #state: HardState | undefined;
+  #lastIndex: number;
+  /** How long a durable write takes of late. */
+  #recentMs = 0;
+  #writtenBytes = 0;
+
+  private constructor(
+    options: WalOptions,
+    from: {
+      readonly metadata: Uint8Array;
+      readonly segments: Segment[];
+      readonly file: File;
+      readonly position: number;
+      readonly prepared: number;
+      readonly crc: number;
+      readonly state: HardState | undefined;
+      readonly lastIndex: number;
+    },
+  ) {
+    this.#options = options;
+    this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.#metadata = from.metadata;
+    this.#segments = from.segments;
+    this.#file = from.file;
+    this.#position = from.position;
+    this.#prepared = from.prepared;
+    this.#frames = new FrameWriter(from.crc);
+    this.#state = from.state;
+    this.#lastIndex = from.lastIndex;
+  }
+
+  static async exists(fs: Fs, folder: string): Promise<boolean> {
+    return (await fs.stat(folder)) !== undefined && (await segmentsIn(fs, folder)).length > 0;
+  }
+
+  /** Begins a log: the folder comes to be as a whole, so that a crash leaves none rather than half of one. */
+  static async create(options: WalOptions, metadata: Uint8Array): Promise<Wal> {
+    const { fs, folder } = options;
+    const temporary = `${folder}.tmp`;
+    await fs.remove(temporary);
+    await fs.remove(folder);
+    await fs.mkdir(temporary, { recursive: true, mode: 0o700 });
+    const segment: Segment = { name: segmentName(0, 0), sequence: 0, firstIndex: 0 };
+    const frames = new FrameWriter(0);
+    frames.start(512);
+    frames.crcRecord();
+    frames.record(RECORD.metadata, metadata);
+    frames.record(RECORD.snapshot, snapshotData({ index: 0, term: 0 }));
+    const head = frames.take();
+    {
+      await using file = await fs.open(`${temporary}/${segment.name}`, { write: true, create: true, mode: 0o600 });
+      await file.write(0, [head, new Uint8Array(PREPARE_BYTES - head.length)]);
+      await file.sync();
+    }
+    await fs.syncDir(temporary);
+    await fs.rename(temporary, folder);
+    await fs.syncDir(parentOf(folder));
+    const file = await fs.open(`${folder}/${segment.name}`, { write: true, durable: true });
+    return new Wal(options, {
+      metadata,
+      segments: [segment],
+      file,
+      position: head.length,
+      prepared: PREPARE_BYTES,
+      crc: frames.crc,
+      state: undefined,
+      lastIndex: 0,
+    });
+  }
+
+  /** Every snapshot that the log knows of, oldest first: only those may be started from. */
+  static async snapshots(options: WalOptions): Promise<readonly SnapshotMark[]> {
+    const segments = await segmentsIn(options.fs, options.folder);
+    // From the first file that is left, entries begin anywhere: only the marks are wanted here.
+    return (await read(options, segments, Math.max(0, (segments[0]?.firstIndex ?? 0) - 1))).snapshots;
+  }
+
+  /** Opens the log behind a snapshot (index 0 is the beginning), and repairs a torn tail. */
+  static async open(options: WalOptions, after: number): Promise<{ readonly wal: Wal; readonly content: WalContent }> {
+    const { fs, folder, log } = options;
+    const all = await segmentsIn(fs, folder);
+    const needed = all.slice(
+      Math.max(
+        0,
+        all.findLastIndex(({ firstIndex }) => firstIndex <= after + 1),
+      ),
+    );
+    const content = await read(options, needed, after);
+    const { metadata } = content;
+    if (metadata === undefined) throw new WalDamage(`wal: no metadata in ${folder}`);
+    const last = all.at(-1)!;
+    const path = `${folder}/${last.name}`;
+    if (content.torn) {
+      log.info("repaired a torn write at the end of the WAL", { path, offset: content.endOffset });
+      await fs.writeFile(`${path}.broken`, await fs.readFile(path), { mode: 0o600 });
+    }
+    let prepared: number;
+    {
+      // Behind the last good record may lie parts of a write that never ended: later records would run into them.
+      await using file = await fs.open(path, { write: true });
+      await file.truncate(content.endOffset);
+      prepared = content.endOffset + PREPARE_BYTES;
+      await file.write(content.endOffset, [new Uint8Array(PREPARE_BYTES)]);
+      await file.sync();
+    }
+    const wal = new Wal(options, {
+      metadata,
+      segments: all,
+      file: await fs.open(path, { write: true, durable: true }),
+      position: content.endOffset,
+      prepared,
+      crc: content.crc,
+      state: content.state,
+      lastIndex: content.entries.at(-1)?.index ?? after,
+    });
+    return { wal, content };
+  }
+
+  /** Bytes since it was opened. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  /** Returns when the entries and the state are on disk: at once where that was done on this thread. */
+  append(entries: readonly Entry[], state: HardState | undefined): Promise<void> | undefined {
+    const frames = this.#frames;
+    let bytes = state === undefined ? 0 : 64;
+    for (let i = 0; i < entries.length; i++) bytes += entries[i]!.data.length + 64;
+    frames.start(bytes);
+    for (let i = 0; i < entries.length; i++) frames.entry(entries[i]!);
+    if (entries.length > 0) this.#lastIndex = entries[entries.length - 1]!.index;
+    if (state !== undefined) {
+      frames.state(state);
+      this.#state = state;
+    }
+    return this.#write(frames.take());
+  }
+
+  async saveSnapshot(mark: SnapshotMark, voters: readonly bigint[]): Promise<void> {
+    this.#frames.start(256);
+    this.#frames.record(RECORD.snapshot, snapshotData(mark, voters));
+    await this.#write(this.#frames.take());
+  }
+
+  /** Removes the segments that hold nothing after `index`. */
+  async release(index: number): Promise<void> {
+    const keepFrom = Math.max(
+      0,
+      this.#segments.findLastIndex(({ firstIndex }) => firstIndex <= index + 1),
+    );
+    for (const { name } of this.#segments.splice(0, keepFrom)) {
+      await this.#options.fs.remove(`${this.#options.folder}/${name}`);
+      this.#options.log.info("purged a WAL segment", { name });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#preparing;
+    await this.#file.close();
+  }
+
+  #write(bytes: Uint8Array): Promise<void> | undefined {
+    const end = this.#position + bytes.length;
+    if (end > this.#prepared || end > this.#segmentBytes) return this.#writeSlowly(bytes);
+    if (bytes.length > SYNCHRONOUS_BYTES || this.#recentMs > SYNCHRONOUS_MS) return this.#writeElsewhere(bytes);
+    const started = this.#options.monotonic();
+    this.#file.writeSync(this.#position, [bytes]);
+    this.#wrote(bytes.length, started);
+    if (this.#prepared - this.#position < PREPARE_BYTES / 2) void this.#prepare(PREPARE_BYTES).catch(() => {}); // The next write meets the failure.
+    return undefined;
+  }
+
+  async #writeElsewhere(bytes: Uint8Array): Promise<void> {
+    const started = this.#options.monotonic();
+    await this.#file.write(this.#position, [bytes]);
+    this.#wrote(bytes.length, started);
+    if (this.#prepared - this.#position < PREPARE_BYTES / 2) void this.#prepare(PREPARE_BYTES).catch(() => {});
+  }
+
+  async #writeSlowly(bytes: Uint8Array): Promise<void> {
+    await this.#preparing?.catch(() => {});
+    if (this.#position + bytes.length > this.#prepared) await this.#prepare(bytes.length + PREPARE_BYTES);
+    await this.#writeElsewhere(bytes);
+    if (this.#position > this.#segmentBytes) await this.#cut();
+  }
+
+  #wrote(length: number, started: number): void {
+    this.#position += length;
+    this.#writtenBytes += length;
+    const ms = this.#options.monotonic() - started;
+    // A decaying mean; one slow write doesn't turn the way of writing, a slow disk does within ten.
+    this.#recentMs += (ms - this.#recentMs) / 8;
+    if (ms > 1000) this.#options.log.info("slow fdatasync", { took: ms, "expected-duration": 1000 });
+    this.#options.onWrite?.(ms, length);
+  }
+
+  /** Puts zeros behind what is prepared. Never behind the position alone: records beyond it would be lost. */
+  async #prepare(bytes: number): Promise<void> {
+    await this.#preparing;
+    const name = this.#segments.at(-1)!.name;
+    const run = async () => {
+      await using file = await this.#options.fs.open(`${this.#options.folder}/${name}`, { write: true });
+      await file.write(this.#prepared, [new Uint8Array(bytes)]);
+      await file.sync();
+      this.#prepared += bytes;
+    };
+    this.#preparing = run().finally(() => {
+      this.#preparing = undefined;
+    });
+    await this.#preparing;
+  }
+
+  /** Closes the segment and begins the next, which appears under its name only when its head is on disk. */
+  async #cut(): Promise<void> {
+    const { fs, folder } = this.#options;
+    await this.#preparing?.catch(() => {});
+    await this.#file.truncate(this.#position);
+    await this.#file.sync();
+    await this.#file.close();
+    const sequence = this.#segments.at(-1)!.sequence + 1;
+    const segment: Segment = {
+      name: segmentName(sequence, this.#lastIndex + 1),
+      sequence,
+      firstIndex: this.#lastIndex + 1,
+    };
+    const frames = this.#frames;
+    frames.start(512);
+    frames.crcRecord();
+    frames.record(RECORD.metadata, this.#metadata);
+    if (this.#state !== undefined) frames.state(this.#state);
+    const head = frames.take();
+    const temporary = `${folder}/0.tmp`;
+    {
+      await using file = await fs.open(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
+      await file.write(0, [head, new Uint8Array(PREPARE_BYTES)]);
+      await file.sync();
+    }
+    await fs.rename(temporary, `${folder}/${segment.name}`);
+    await fs.syncDir(folder);
+    this.#segments.push(segment);
+    this.#file = await fs.open(`${folder}/${segment.name}`, { write: true, durable: true });
+    this.#position = head.length;
+    this.#prepared = head.length + PREPARE_BYTES;
+    this.#options.log.info("created a new WAL segment", { name: segment.name });
+  }
+}
+
+async function read(options: WalOptions, segments: readonly Segment[], after: number): Promise<WalContent> {
+  const files = [];
+  for (const { name } of segments) {
+    const path = `${options.folder}/${name}`;
+    files.push({ name: path, bytes: await options.fs.readFile(path) });
+  }
+  return readWal(files, after);
+}
+
+/** The only place that knows the names of WAL files: sequence and first index, in hexadecimal. */
+function segmentName(sequence: number, index: number): string {
+  const hex = (value: number) => value.toString(16).padStart(16, "0");
+  return `${hex(sequence)}-${hex(index)}.wal`;
+}
+
+async function segmentsIn(fs: Fs, folder: string): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  for (const name of await fs.list(folder)) {
+    const match = /^([0-9a-f]{16})-([0-9a-f]{16})\.wal$/.exec(name);
+    if (match !== null)
+      segments.push({ name, sequence: Number.parseInt(match[1]!, 16), firstIndex: Number.parseInt(match[2]!, 16) });
+  }
+  for (const [i, segment] of segments.entries()) {
+    const before = segments[i - 1];
+    if (before !== undefined && segment.sequence !== before.sequence + 1)
+      throw new WalDamage(`wal: ${folder}/${before.name} is followed by ${segment.name}: a file is missing`);
+  }
+  return segments;
+}
+
+function snapshotData({ index, term }: SnapshotMark, voters: readonly bigint[] = []): Uint8Array {
+  const data = [0x08, ...varintBytes(index), 0x10, ...varintBytes(term)];
+  if (voters.length > 0) {
+    const state = voters.flatMap((voter) => [0x08, ...varintBytes(voter)]);
+    state.push(0x28, 0); // auto_leave: always written.
+    data.push(0x1a, ...varintBytes(state.length), ...state);
+  }
+  return Uint8Array.from(data);
+}
+
+function parentOf(path: string): string {
+  const cut = path.lastIndexOf("/");
+  assert(cut !== -1, `${path} has no parent folder`);
+  return cut === 0 ? "/" : path.slice(0, cut);
+}

@@ -1,0 +1,47 @@
+/**
+ * Every failure that etcd can answer: code and words. Clients match on the words, so they are the contract.
+ *
+ * Upstream: api/v3rpc/rpctypes/error.go
+ */
+import { RpcError, type Code } from "../../wire/rpc/service.ts";
+
+export const ETCD_ERRORS = {
+  emptyKey: ["InvalidArgument", "etcdserver: key is not provided"],
+  keyNotFound: ["InvalidArgument", "etcdserver: key not found"],
+  valueProvided: ["InvalidArgument", "etcdserver: value is provided"],
+  leaseProvided: ["InvalidArgument", "etcdserver: lease is provided"],
+  tooManyOps: ["InvalidArgument", "etcdserver: too many operations in txn request"],
+  duplicateKey: ["InvalidArgument", "etcdserver: duplicate key given in txn request"],
+  invalidSortOption: ["InvalidArgument", "etcdserver: invalid sort option"],
+  requestTooLarge: ["InvalidArgument", "etcdserver: request is too large"],
+  compacted: ["OutOfRange", "etcdserver: mvcc: required revision has been compacted"],
+  futureRevision: ["OutOfRange", "etcdserver: mvcc: required revision is a future revision"],
+  leaseTTLTooLarge: ["OutOfRange", "etcdserver: too large lease TTL"],
+  noSpace: ["ResourceExhausted", "etcdserver: mvcc: database space exceeded"],
+  tooManyRequests: ["ResourceExhausted", "etcdserver: too many requests"],
+  leaseNotFound: ["NotFound", "etcdserver: requested lease not found"],
+  memberNotFound: ["NotFound", "etcdserver: member not found"],
+  leaseExists: ["FailedPrecondition", "etcdserver: lease already exists"],
+  notLeader: ["FailedPrecondition", "etcdserver: not leader"],
+  badLeaderTransferee: ["FailedPrecondition", "etcdserver: bad leader transferee"],
+  authNotEnabled: ["FailedPrecondition", "etcdserver: authentication is not enabled"],
+  notCapable: ["FailedPrecondition", "etcdserver: not capable"],
+  noLeader: ["Unavailable", "etcdserver: no leader"],
+  leaderChanged: ["Unavailable", "etcdserver: leader changed"],
+  stopped: ["Unavailable", "etcdserver: server stopped"],
+  timeout: ["Unavailable", "etcdserver: request timed out"],
+  unhealthy: ["Unavailable", "etcdserver: unhealthy cluster"],
+  corrupt: ["DataLoss", "etcdserver: corrupt cluster"],
+  watchCanceled: ["Canceled", "etcdserver: watch canceled"],
+} as const satisfies Readonly<Record<string, readonly [Code, string]>>;
+
+export type EtcdErrorName = keyof typeof ETCD_ERRORS;
+
+export function etcdError(name: EtcdErrorName, options?: ErrorOptions): RpcError {
+  const [code, message] = ETCD_ERRORS[name];
+  return new RpcError(code, message, options);
+}
+
+export function isEtcdError(error: unknown, name: EtcdErrorName): boolean {
+  return error instanceof RpcError && error.message === ETCD_ERRORS[name][1];
+}

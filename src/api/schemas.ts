@@ -108,6 +108,7 @@ function fieldSchema(row: FieldRow, types: ReadonlyMap<string, Schema>): Schema 
   else if (row.omit !== 1 && row.pointer !== 1 && row.number !== undefined)
     if (row.type.startsWith("[]")) draft.default = [];
     else if (row.type.startsWith("{}")) draft.default = {};
+  if (row.type === "quantity" && row.pointer !== 1 && row.default === undefined) draft.default = "0";
   if (row.listType !== undefined) draft.listType = row.listType as "atomic" | "set" | "map";
   if (row.listMapKeys !== undefined) draft.listMapKeys = row.listMapKeys;
   if (row.mapType !== undefined) draft.mapType = row.mapType as "atomic" | "granular";

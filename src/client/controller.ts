@@ -39,6 +39,8 @@ export interface ControllerDefinition {
   readonly name: string;
   /** Names that `--controllers` takes as well. */
   readonly aliases?: readonly string[];
+  /** The component that its events name, where it isn't `name`. */
+  readonly eventsAs?: string;
   readonly workers: { readonly flag?: string; readonly default: number };
   readonly triggers: readonly Trigger[];
   /** Other resources it reads: their informers are synced before the first reconcile. */

@@ -68,7 +68,7 @@ export function writeSchemas(facts: string, openapi: Readonly<Record<string, Ope
     const goFields = goFieldsOf(full);
     const message = messages.get(full);
     // Go's order is the order on the wire; what Go's table doesn't have follows by name.
-    const order = [...goFields.keys()];
+    const order = goFields.size > 0 ? [...goFields.keys()] : (message ?? []).map((field) => field.name);
     const names = schema === undefined ? order : Object.keys(schema.properties ?? {});
     const rank = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
     names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
@@ -115,6 +115,16 @@ export function writeSchemas(facts: string, openapi: Readonly<Record<string, Ope
       }
     };
     visit(short(full));
+    if (found.size === 0) {
+      // Go spells it as another version's type, or without tags.
+      const other = Object.keys(go.types).find(
+        (name) => name.split(".")[0] === short(full).split(".")[0] && name.endsWith(`.${full.split(".").at(-1)!}`),
+      );
+      if (other !== undefined) visit(other);
+      for (const field of messages.get(full) ?? [])
+        if (!found.has(field.name) && !openapi[full])
+          found.set(field.name, { go: field.type === "bool" ? "bool" : field.type });
+    }
     // The Go table keeps one embedded struct a type; the others are found through the messages that protobuf nests.
     for (const inner of embeddedMessages(full))
       for (const [name, field] of goFieldsOf(inner)) if (!found.has(name)) found.set(name, field);
@@ -180,7 +190,7 @@ export function writeSchemas(facts: string, openapi: Readonly<Record<string, Ope
       type,
       ...(place !== undefined && { number: place.field.number }),
       ...(place !== undefined && place.within.length > 0 && { within: place.within }),
-      ...(place !== undefined && WRAPPED.test(place.field.type) && { wrapped: 1 as const }),
+      ...(place !== undefined && WRAPPED.test(`.${place.field.type}`) && { wrapped: 1 as const }),
       ...((goField?.omitempty === true || (goField === undefined && (name === "kind" || name === "apiVersion"))) && {
         omit: 1 as const,
       }),

@@ -9,6 +9,9 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
+import { Cluster, KV, Lease, Maintenance, Watch } from "../protocols/etcd/generated.ts";
+import { bind } from "../wire/rpc/grpc-server.ts";
+import type { Listener, ListenOptions } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { clusterService } from "./api/cluster.ts";
 import { kvService } from "./api/kv.ts";
@@ -16,6 +19,7 @@ import { leaseService } from "./api/lease.ts";
 import { maintenanceService } from "./api/maintenance.ts";
 import { watchService } from "./api/watch.ts";
 import { directClient } from "./direct-client.ts";
+import { clientHandler } from "./http.ts";
 import { Member } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
 
@@ -46,8 +50,10 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       const member = await Member.open(whole, deps, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
+      const listeners: Listener[] = [];
       try {
         services = servicesOf(member, deps);
+        await listen(whole, member, services, deps, listeners);
         deps.log.info("ready to serve client requests", { revision: member.store.revision });
         ready();
         const aborted = new Promise<void>((resolve) => {
@@ -57,6 +63,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         await Promise.race([aborted, failure.promise]);
       } finally {
         services = undefined;
+        await Promise.all(listeners.map((listener) => listener.close()));
         await member.close();
       }
     },
@@ -71,4 +78,41 @@ function servicesOf(member: Member, { random }: EtcdDeps) {
     maintenance: maintenanceService(member),
     cluster: clusterService(member),
   };
+}
+
+async function listen(
+  options: EtcdOptions,
+  member: Member,
+  services: ReturnType<typeof servicesOf>,
+  deps: EtcdDeps,
+  listeners: Listener[],
+): Promise<void> {
+  if (options.listenClientUrls.length === 0) return;
+  const handle = clientHandler(
+    member,
+    [
+      bind(KV, services.kv),
+      bind(Watch, services.watch),
+      bind(Lease, services.lease),
+      bind(Maintenance, services.maintenance),
+      bind(Cluster, services.cluster),
+    ],
+    deps,
+  );
+  for (const url of options.listenClientUrls) {
+    listeners.push(await deps.net.serveHttp(addressOf(url, options), handle));
+    deps.log.info("serving client traffic", { url });
+  }
+}
+
+/** `http://host:port`, `https://host:port`, `unix:///path`. */
+function addressOf(text: string, { clientTls }: EtcdOptions): ListenOptions {
+  if (text.startsWith("unix:")) return { path: text.replace(/^unix:(\/\/)?/, "") };
+  const { protocol, hostname, port } = new URL(text);
+  const address = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 2379) };
+  if (protocol === "http:") return address;
+  if (protocol !== "https:") throw new Error(`URL scheme must be http, https, unix, or unixs: ${text}`);
+  if (clientTls === undefined)
+    throw new Error(`cannot listen on TLS for ${text}: KeyFile and CertFile are not presented`);
+  return { ...address, tls: clientTls };
 }

@@ -1,6 +1,7 @@
 /** Upstream: server/etcdserver/api/v3rpc/member.go */
 import type { MemberListResponse } from "../../protocols/etcd/generated.ts";
 import type { Member } from "../member.ts";
+import { notYet } from "./not-yet.ts";
 
 export function clusterService(member: Member) {
   return {
@@ -8,5 +9,10 @@ export function clusterService(member: Member) {
       // Headers of this service tell no revision, as upstream's.
       return { header: member.header(0), members: member.members };
     },
+
+    MemberAdd: notYet("etcdserverpb.Cluster", "MemberAdd"),
+    MemberRemove: notYet("etcdserverpb.Cluster", "MemberRemove"),
+    MemberUpdate: notYet("etcdserverpb.Cluster", "MemberUpdate"),
+    MemberPromote: notYet("etcdserverpb.Cluster", "MemberPromote"),
   };
 }

@@ -12,6 +12,7 @@ import type {
 import type { Init } from "../../wire/rpc/service.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { hashKV } from "../mvcc/hash.ts";
+import { notYet } from "./not-yet.ts";
 
 export function maintenanceService(member: Member) {
   return {
@@ -61,5 +62,9 @@ export function maintenanceService(member: Member) {
     MoveLeader(): never {
       throw etcdError("badLeaderTransferee"); // There is nobody to move to.
     },
+
+    /** A snapshot is a bbolt file, which comes with that backend. */
+    Snapshot: notYet("etcdserverpb.Maintenance", "Snapshot"),
+    Downgrade: notYet("etcdserverpb.Maintenance", "Downgrade"),
   };
 }

@@ -17,6 +17,8 @@ export interface Fs {
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a folder with all in it; nothing happens where there is none. */
   remove(path: string): Promise<void>;
+  /** Removes an empty folder: the only way that cgroups go. */
+  rmdir(path: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
   readlink(path: string): Promise<string>;
   realpath(path: string): Promise<string>;
@@ -25,9 +27,7 @@ export interface Fs {
   /** Makes renames and new names in this folder durable. */
   syncDir(path: string): Promise<void>;
   /** Size of the file system that holds `path`, in bytes and inodes. */
-  statfs(
-    path: string,
-  ): Promise<{
+  statfs(path: string): Promise<{
     readonly sizeBytes: number;
     readonly freeBytes: number;
     readonly files: number;

@@ -193,6 +193,10 @@ export class SimulatedFs implements Fs {
     this.#parent(path).children.delete(baseName(path));
     this.#notify(path);
   }
+  async rmdir(path: string): Promise<void> {
+    if (this.#dirAt(path, "rmdir").children.size > 0) throw failure("ENOTEMPTY", "rmdir", path);
+    await this.remove(path);
+  }
   async symlink(target: string, path: string): Promise<void> {
     if (this.#find(path, false) !== undefined) throw failure("EEXIST", "symlink", path);
     this.#attach(path, { kind: "symlink", target, ...this.#owned(0o777) });

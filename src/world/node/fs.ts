@@ -50,6 +50,7 @@ export function nodeFs(random: Random): Fs {
     },
     rename: (from, to) => promises.rename(from, to),
     remove: (path) => promises.rm(path, { recursive: true, force: true }),
+    rmdir: (path) => promises.rmdir(path),
     symlink: (target, path) => promises.symlink(target, path),
     readlink: (path) => promises.readlink(path),
     realpath: (path) => promises.realpath(path),

@@ -1,0 +1,157 @@
+/**
+ * Gives a node its pod network: waits for the node's `spec.podCIDR`, writes the CNI configuration, lets pods through the host's firewall, and keeps a route
+ * to every other node's subnet. What a cloud's or a network provider's agent does elsewhere.
+ */
+import type { Component } from "../../base/component-group.ts";
+import { deferred } from "../../base/deferred.ts";
+import type { Node } from "../../api/generated/core.v1.ts";
+import type { Informers } from "../../client/informer/informer.ts";
+import type { Logger } from "../../observe/log.ts";
+import { pause } from "../../world/time.ts";
+import type { World } from "../../world/world.ts";
+import { nodes } from "../resources.ts";
+import { renderConflist, renderNetworkRules, type Route, routesTo } from "./conflist.ts";
+
+export interface NodeNetworkOptions {
+  readonly nodeName: string;
+  readonly clusterCidr: string;
+  readonly bridge: string;
+  /** Where containerd looks for CNI configurations. */
+  readonly confDir: string;
+  readonly stateDir: string;
+}
+
+/** from, chain of ours, table */
+const JUMPS = [
+  ["filter", "FORWARD", "T8S-FORWARD"],
+  ["nat", "POSTROUTING", "T8S-POSTROUTING"],
+] as const;
+
+export function createNodeNetwork(
+  options: NodeNetworkOptions,
+  deps: Pick<World, "fs" | "host" | "clock"> & { readonly informers: Informers; readonly log: Logger },
+): Component {
+  const { fs, host, clock, log } = deps;
+
+  async function run(command: string, args: readonly string[], stdin?: string): Promise<void> {
+    const { code, stderr } = await host.exec(command, args, stdin === undefined ? {} : { stdin });
+    if (code !== 0)
+      throw new Error(`${command} ${args.join(" ")} exited with ${code}: ${Buffer.from(stderr).toString().trim()}`);
+  }
+  const succeeds = async (command: string, args: readonly string[]) => (await host.exec(command, args)).code === 0;
+
+  async function configure(podCidrs: readonly string[]): Promise<void> {
+    for (const [key, value] of [
+      ["net/ipv4/ip_forward", "1"],
+      ["net/bridge/bridge-nf-call-iptables", "1"],
+    ] as const) {
+      const path = `/proc/sys/${key}`;
+      // A kernel without br_netfilter has no second key; services between pods of one node then need hairpin by other means.
+      if ((await fs.stat(path)) === undefined) continue;
+      if (
+        Buffer.from(await fs.readFile(path))
+          .toString()
+          .trim() !== value
+      )
+        await fs.writeFile(path, value);
+    }
+    await run("iptables-restore", ["-w", "5", "--noflush"], renderNetworkRules(podCidrs[0]!, options.clusterCidr));
+    for (const [table, from, to] of JUMPS) {
+      if (!(await succeeds("iptables", ["-w", "5", "-t", table, "-C", from, "-j", to])))
+        await run("iptables", ["-w", "5", "-t", table, "-I", from, "-j", to]);
+    }
+    await fs.mkdir(options.confDir, { recursive: true });
+    await fs.writeFile(
+      `${options.confDir}/10-typernetes.conflist`,
+      renderConflist({ bridge: options.bridge, podCidrs, stateDir: options.stateDir }),
+      { atomic: true },
+    );
+  }
+
+  async function cleanup(routes: ReadonlyMap<string, Route>): Promise<void> {
+    for (const { to, via } of routes.values()) await host.exec("ip", ["route", "del", to, "via", via]);
+    for (const [table, from, to] of JUMPS) {
+      while (await succeeds("iptables", ["-w", "5", "-t", table, "-D", from, "-j", to]));
+      await host.exec("iptables", ["-w", "5", "-t", table, "-F", to]);
+      await host.exec("iptables", ["-w", "5", "-t", table, "-X", to]);
+    }
+    await cleanHostPorts();
+    await host.exec("ip", ["link", "del", options.bridge]);
+    await fs.remove(`${options.confDir}/10-typernetes.conflist`);
+  }
+
+  /** The portmap plugin leaves its base chains when the last host port goes. They go too, unless someone else's pods still use them. */
+  async function cleanHostPorts(): Promise<void> {
+    const saved = await host.exec("iptables-save", ["-t", "nat"]);
+    const text = Buffer.from(saved.stdout).toString();
+    if (saved.code !== 0 || !/^:CNI-HOSTPORT-/m.test(text) || /^:CNI-DN-/m.test(text)) return;
+    const lines = text.split("\n");
+    const jumps = lines
+      .filter((line) => /-j CNI-HOSTPORT-/.test(line) && !line.startsWith("-A CNI-HOSTPORT-"))
+      .map((line) => line.replace(/^-A/, "-D"));
+    const chains = lines
+      .filter((line) => line.startsWith(":CNI-HOSTPORT-"))
+      .map((line) => line.slice(1).split(" ")[0]!);
+    const input = [
+      "*nat",
+      ...jumps,
+      ...chains.map((chain) => `-F ${chain}`),
+      ...chains.map((chain) => `-X ${chain}`),
+      "COMMIT",
+      "",
+    ].join("\n");
+    await host.exec("iptables-restore", ["-w", "5", "--noflush"], { stdin: input });
+  }
+
+  return {
+    name: "node-network",
+    async run(signal, ready) {
+      const informer = deps.informers.of<Node>(nodes);
+      let wake = deferred();
+      const touch = () => wake.resolve();
+      signal.addEventListener("abort", touch, { once: true });
+      using _subscription = informer.subscribe({ add: touch, update: touch, delete: touch });
+      const routes = new Map<string, Route>();
+      let configured = "";
+      ready();
+      while (!signal.aborted) {
+        wake = deferred();
+        const self = informer.get(options.nodeName);
+        const podCidrs = self?.spec.podCIDRs ?? (self?.spec.podCIDR === undefined ? [] : [self.spec.podCIDR]);
+        try {
+          if (podCidrs.length > 0 && configured !== podCidrs.join()) {
+            await configure(podCidrs);
+            configured = podCidrs.join();
+            log.info("Configured the pod network", { podCIDRs: configured });
+          }
+          const wanted = new Map(
+            routesTo(
+              informer.list().map((node) => ({
+                name: node.metadata.name,
+                podCidr: node.spec.podCIDR,
+                internalIp: node.status.addresses?.find(({ type }) => type === "InternalIP")?.address,
+              })),
+              options.nodeName,
+            ).map((route) => [`${route.to} ${route.via}`, route]),
+          );
+          for (const [key, { to, via }] of routes) {
+            if (wanted.has(key)) continue;
+            routes.delete(key);
+            await host.exec("ip", ["route", "del", to, "via", via]);
+          }
+          for (const [key, route] of wanted) {
+            if (routes.has(key)) continue;
+            await run("ip", ["route", "replace", route.to, "via", route.via]);
+            routes.set(key, route);
+          }
+        } catch (error) {
+          log.error("Failed to configure the pod network", error);
+          await pause(clock, 1000, signal);
+          continue;
+        }
+        await wake.promise;
+      }
+      await cleanup(routes);
+    },
+  };
+}

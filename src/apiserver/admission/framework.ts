@@ -1,0 +1,107 @@
+/**
+ * Admission: plugins in upstream's order, first every mutating half, then (after defaulting and validation) every validating half.
+ * Upstream: pkg/admission, pkg/kubeapiserver/options/plugins.go.
+ */
+import type { KubeObject } from "../../machinery/meta/object.ts";
+import type { ResourceName } from "../../machinery/resource.ts";
+import { qualified } from "../../machinery/status.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { Net } from "../../world/net.ts";
+import type { Clock, Random } from "../../world/world.ts";
+import type { UserInfo } from "../authn/user.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+
+export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
+
+/** Untyped on purpose: a plugin meets every kind and looks into those it handles. */
+export type AnyObject = any;
+
+export interface AdmissionRequest {
+  readonly operation: Operation;
+  readonly resource: ResourceName;
+  /** Empty for the resource itself. */
+  readonly subresource: string;
+  readonly namespace: string;
+  /** Empty for a create with generateName. */
+  readonly name: string;
+  /** The draft: `admit` may change it, `validate` may not. Undefined for DELETE. */
+  object: AnyObject;
+  readonly oldObject: AnyObject;
+  readonly user: UserInfo;
+  readonly dryRun: boolean;
+  /** CreateOptions, UpdateOptions or DeleteOptions as a webhook sees them. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly signal: AbortSignal;
+  warn(text: string): void;
+}
+
+/** What plugins know of the cluster: the watch caches of this server, and etcd where a stale answer would be a wrong one. */
+export interface ClusterView {
+  get(resource: string, namespace: string, name: string): AnyObject | undefined;
+  list(resource: string, namespace?: string): readonly AnyObject[];
+  live(resource: string, namespace: string, name: string): Promise<AnyObject | undefined>;
+  /** A write of the server's own, through no filter: `change` gets the object there is. */
+  update(
+    resource: string,
+    namespace: string,
+    name: string,
+    change: (current: AnyObject) => AnyObject | undefined,
+  ): Promise<AnyObject | undefined>;
+}
+
+export interface AdmissionContext {
+  readonly cluster: ClusterView;
+  readonly authorizer: Authorizer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly net: Net;
+  readonly log: Logger;
+}
+
+export interface AdmissionPlugin {
+  readonly name: string;
+  readonly onByDefault: boolean;
+  readonly handles: {
+    readonly operations: readonly Operation[];
+    /** `pods`, `deployments.apps`; absent: all. A subresource is meant only where `subresources` is there. */
+    readonly resources?: readonly string[];
+    readonly subresources?: readonly string[];
+  };
+  admit?(request: AdmissionRequest, context: AdmissionContext): void | Promise<void>;
+  validate?(request: AdmissionRequest, context: AdmissionContext): void | Promise<void>;
+}
+
+export function defineAdmission(plugin: AdmissionPlugin): AdmissionPlugin {
+  return plugin;
+}
+
+export interface Admission {
+  admit(request: AdmissionRequest): Promise<void>;
+  validate(request: AdmissionRequest): Promise<void>;
+}
+
+export function createAdmission(plugins: readonly AdmissionPlugin[], context: AdmissionContext): Admission {
+  return {
+    async admit(request) {
+      for (const plugin of plugins)
+        if (plugin.admit !== undefined && handles(plugin, request)) await plugin.admit(request, context);
+    },
+    async validate(request) {
+      for (const plugin of plugins)
+        if (plugin.validate !== undefined && handles(plugin, request)) await plugin.validate(request, context);
+    },
+  };
+}
+
+function handles({ handles }: AdmissionPlugin, request: AdmissionRequest): boolean {
+  if (!handles.operations.includes(request.operation)) return false;
+  if (handles.resources === undefined) return true;
+  if (!handles.resources.includes(qualifiedName(request.resource))) return false;
+  return request.subresource === "" || handles.subresources?.includes(request.subresource) === true;
+}
+
+function qualifiedName(resource: ResourceName): string {
+  return qualified(resource);
+}
+
+export type { KubeObject };

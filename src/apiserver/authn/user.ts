@@ -1,0 +1,27 @@
+/** Who asks. */
+export interface UserInfo {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+export const ANONYMOUS: UserInfo = { name: "system:anonymous", groups: ["system:unauthenticated"] };
+/** The server itself: its own bootstrap writes carry this name. */
+export const LOOPBACK: UserInfo = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
+
+const PREFIX = "system:serviceaccount:";
+
+export function serviceAccountUser(namespace: string, name: string): string {
+  return `${PREFIX}${namespace}:${name}`;
+}
+
+export function splitServiceAccountUser(
+  user: string,
+): { readonly namespace: string; readonly name: string } | undefined {
+  if (!user.startsWith(PREFIX)) return undefined;
+  const parts = user.slice(PREFIX.length).split(":");
+  return parts.length === 2 && parts[0] !== "" && parts[1] !== ""
+    ? { namespace: parts[0]!, name: parts[1]! }
+    : undefined;
+}

@@ -1,0 +1,46 @@
+/** The server's own look at its objects, for admission, authentication and authorisation: from the watch caches, by reference. */
+import type { AnyObject, ClusterView } from "./admission/framework.ts";
+import type { Registry } from "./registry/registry.ts";
+import { keyFor, prefixFor } from "./storage/watch-cache.ts";
+import { viewOf, storedOf } from "./storage/entry.ts";
+import { deepFreeze } from "../base/mutable.ts";
+
+export function clusterView(registry: Registry): ClusterView {
+  return {
+    get(name, namespace, object) {
+      const resource = registry.named(name);
+      if (resource === undefined) return undefined;
+      return registry
+        .storage(resource)
+        .cache.get(keyFor(resource, namespace, object))
+        ?.view(resource);
+    },
+    list(name, namespace = "") {
+      const resource = registry.named(name);
+      if (resource === undefined) return [];
+      return registry
+        .storage(resource)
+        .cache.list({ prefix: prefixFor(resource, namespace) })
+        .map((entry) => entry.view(resource));
+    },
+    async live(name, namespace, object) {
+      const resource = registry.named(name);
+      if (resource === undefined) return undefined;
+      const { store, cache } = registry.storage(resource);
+      const key = keyFor(resource, namespace, object);
+      return (await store.get(key, cache.get(key))).entry?.view(resource);
+    },
+    async update(name, namespace, object, change) {
+      const resource = registry.named(name);
+      if (resource === undefined) return undefined;
+      const { store, cache } = registry.storage(resource);
+      const key = keyFor(resource, namespace, object);
+      const result = await store.update(key, cache.get(key), (current) => {
+        if (current === undefined) return "same";
+        const wanted: AnyObject = change(viewOf(resource, current.stored));
+        return wanted === undefined ? "same" : { put: deepFreeze(storedOf(resource, wanted)) };
+      });
+      return result?.entry.view(resource);
+    },
+  };
+}

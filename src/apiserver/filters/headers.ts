@@ -1,0 +1,6 @@
+import type { Filter } from "../request.ts";
+
+export const cacheControl: Filter = (request, next) => {
+  request.responseHeaders.set("cache-control", "no-cache, private");
+  return next(request);
+};

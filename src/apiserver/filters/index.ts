@@ -1,0 +1,42 @@
+/**
+ * The filter chain: what happens to every request before its handler, outermost first. The list is the order.
+ * Upstream: pkg/server/config.go (DefaultBuildHandlerChain).
+ */
+import type { Authorizer } from "../authz/authorizer.ts";
+import type { Authenticator } from "../authn/authenticator.ts";
+import type { Filter, Handler } from "../request.ts";
+import type { Clock, Random } from "../../world/world.ts";
+import { auditId } from "./audit.ts";
+import { authenticate } from "./authentication.ts";
+import { authorize } from "./authorization.ts";
+import { cacheControl } from "./headers.ts";
+import { impersonate } from "./impersonation.ts";
+import { maxInFlight } from "./max-in-flight.ts";
+import { requestTimeout } from "./timeout.ts";
+
+export interface FilterOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  readonly requestTimeoutMs: number;
+  readonly maxRequestsInFlight: number;
+  readonly maxMutatingRequestsInFlight: number;
+}
+
+/** Panics become 500s and warnings become headers where bytes are written (`http.ts`), for they concern the answer. */
+export function filters(options: FilterOptions): readonly Filter[] {
+  return [
+    auditId(options.random),
+    cacheControl,
+    requestTimeout(options.clock, options.requestTimeoutMs),
+    authenticate(options.authenticator),
+    impersonate(options.authorizer),
+    maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight),
+    authorize(options.authorizer),
+  ];
+}
+
+export function chain(filters: readonly Filter[], handler: Handler): Handler {
+  return filters.reduceRight<Handler>((next, filter) => (request) => filter(request, next), handler);
+}

@@ -1,0 +1,48 @@
+/** `/healthz`, `/livez`, `/readyz`, whole and check by check. Upstream: pkg/server/healthz. */
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { text } from "../request.ts";
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Where it counts. */
+  readonly on: readonly ("healthz" | "livez" | "readyz")[];
+  /** What is wrong; undefined when all is well. */
+  check(): Promise<string | undefined> | string | undefined;
+}
+
+export async function health(
+  request: ApiRequest,
+  endpoint: "healthz" | "livez" | "readyz",
+  checks: readonly HealthCheck[],
+): Promise<ApiResponse> {
+  const mine = checks.filter(({ on }) => on.includes(endpoint));
+  const single = request.path.slice(endpoint.length + 2);
+  if (single !== "") {
+    const check = mine.find(({ name }) => name === single);
+    if (check === undefined) return text(404, "404 page not found\n");
+    const error = await check.check();
+    return error === undefined ? text(200, "ok") : text(500, `internal server error: ${error}\n`);
+  }
+  const excluded = new Set(request.query.getAll("exclude"));
+  const unknown = [...excluded].filter((name) => !mine.some((check) => check.name === name));
+  const lines: string[] = [];
+  let failed = false;
+  for (const { name, check } of mine) {
+    if (excluded.has(name)) {
+      lines.push(`[+]${name} excluded: ok\n`);
+      continue;
+    }
+    if ((await check()) === undefined) lines.push(`[+]${name} ok\n`);
+    else {
+      failed = true;
+      lines.push(`[-]${name} failed: reason withheld\n`);
+    }
+  }
+  if (unknown.length > 0)
+    lines.push(
+      `warn: some health checks cannot be excluded: no matches for ${unknown.map((name) => JSON.stringify(name)).join(",")}\n`,
+    );
+  if (failed) return text(500, `${lines.join("")}${endpoint} check failed\n`);
+  if (request.query.has("verbose")) return text(200, `${lines.join("")}${endpoint} check passed\n`);
+  return text(200, "ok");
+}

@@ -1,0 +1,91 @@
+/** Everything that is no resource: health, version, discovery, documents, metrics. */
+import type { Metrics } from "../../observe/metrics.ts";
+import type { Address } from "../../world/net.ts";
+import type { Services } from "../registry/context.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { text } from "../request.ts";
+import { VERSION } from "../version.ts";
+import { discovery, groupsOf } from "./discovery.ts";
+import type { HealthCheck } from "./health.ts";
+import { health } from "./health.ts";
+import { notAllowed, pageNotFound } from "./resources.ts";
+
+export interface NonResourceOptions {
+  readonly services: Services;
+  readonly checks: readonly HealthCheck[];
+  readonly metrics: Metrics;
+  address(): Address | undefined;
+}
+
+export async function handleNonResource(options: NonResourceOptions, request: ApiRequest): Promise<ApiResponse> {
+  const { services, checks } = options;
+  const { path, method } = request;
+  if (method !== "GET" && method !== "HEAD") throw notAllowed();
+  const first = path.split("/")[1] ?? "";
+  switch (first) {
+    case "healthz":
+    case "livez":
+    case "readyz":
+      return health(request, first, checks);
+    case "version":
+      return path === "/version" || path === "/version/" ? json(VERSION, 2) : pageNotFound();
+    case "metrics":
+      return path === "/metrics"
+        ? text(200, await options.metrics.render(), { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+        : pageNotFound();
+    case "api":
+    case "apis": {
+      const address = options.address();
+      const server =
+        address === undefined ? "" : `${services.options.advertiseAddress ?? address.host}:${address.port}`;
+      return discovery(services.registry, request, server) ?? pageNotFound();
+    }
+    case ".well-known":
+      return path === "/.well-known/openid-configuration"
+        ? json(services.accounts.openidConfiguration())
+        : pageNotFound();
+    case "openid":
+      return path === "/openid/v1/jwks"
+        ? json(services.accounts.jwks(), 0, "application/jwk-set+json")
+        : pageNotFound();
+    case "":
+    case "index.html":
+      return json({ paths: paths(options) }, 2);
+    default:
+      return pageNotFound();
+  }
+}
+
+function paths({ services, checks }: NonResourceOptions): readonly string[] {
+  const groups = groupsOf(services.registry).filter(({ name }) => name !== "");
+  return [
+    "/.well-known/openid-configuration",
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/apis/",
+    ...groups.flatMap(({ name, versions }) => [
+      `/apis/${name}`,
+      ...versions.map(({ version }) => `/apis/${name}/${version}`),
+    ]),
+    ...(["healthz", "livez", "readyz"] as const).flatMap((endpoint) => [
+      `/${endpoint}`,
+      ...checks.filter(({ on }) => on.includes(endpoint)).map(({ name }) => `/${endpoint}/${name}`),
+    ]),
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openapi/v3/",
+    "/openid/v1/jwks",
+    "/version",
+  ].sort();
+}
+
+function json(value: unknown, indent = 0, contentType = "application/json"): ApiResponse {
+  return {
+    kind: "raw",
+    status: 200,
+    headers: { "content-type": contentType },
+    body: JSON.stringify(value, undefined, indent),
+  };
+}

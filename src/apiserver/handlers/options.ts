@@ -1,0 +1,80 @@
+/** What a write's query says, checked as upstream checks CreateOptions, UpdateOptions, PatchOptions and DeleteOptions. */
+import { badRequest } from "../../machinery/status.ts";
+import type { FieldError } from "../../machinery/validation/field-error.ts";
+import { invalid, invalidObject, notSupported, tooLong } from "../../machinery/validation/field-error.ts";
+import type { ApiRequest } from "../request.ts";
+import { isTrue } from "../request-info.ts";
+import type { FieldValidation, Services, WriteContext } from "../registry/context.ts";
+import type { DeleteOptions } from "../registry/delete.ts";
+
+const MANAGER_MAX = 128;
+
+export function writeContext(services: Services, request: ApiRequest, kind: string): WriteContext {
+  const { query } = request;
+  const errors: FieldError[] = [];
+  const fieldManager = query.get("fieldManager") ?? "";
+  if (Buffer.byteLength(fieldManager) > MANAGER_MAX) errors.push(tooLong("fieldManager", MANAGER_MAX));
+  const control = [...fieldManager].findIndex((letter) => /[\p{C}]/u.test(letter));
+  if (control >= 0) {
+    const code = [...fieldManager][control]!.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+    errors.push(invalid("fieldManager", fieldManager, `invalid character U+${code} (at position ${control})`));
+  }
+  const dryRun = query.getAll("dryRun").filter((value) => value !== "");
+  if (dryRun.some((value) => value !== "All"))
+    errors.push({
+      ...notSupported("dryRun", dryRun, []),
+      message: `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`,
+    });
+  const fieldValidation = query.get("fieldValidation") ?? "";
+  if (!["", "Ignore", "Warn", "Strict"].includes(fieldValidation))
+    errors.push(notSupported("fieldValidation", fieldValidation, ["", "Ignore", "Strict", "Warn"]));
+  if (errors.length > 0) throw invalidObject("meta.k8s.io", kind, "", errors);
+  return {
+    services,
+    user: request.user!,
+    signal: request.signal,
+    dryRun: dryRun.length > 0,
+    fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
+    fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,
+    warn: (text) => {
+      if (!request.warnings.includes(text)) request.warnings.push(text);
+    },
+  };
+}
+
+/** A client without a manager's name is known by its program's. */
+function managerOf(userAgent: string | undefined): string {
+  const name = (userAgent ?? "").split("/")[0]!;
+  return name === "" ? "unknown" : name.slice(0, MANAGER_MAX);
+}
+
+/** From the body where there is one, else from the query. */
+export async function deleteOptions(request: ApiRequest): Promise<DeleteOptions> {
+  const body = await request.body();
+  if (body.kind === "object" && typeof body.value === "object" && body.value !== null)
+    return body.value as DeleteOptions;
+  if (body.kind === "bytes" && body.bytes.length > 0) {
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(Buffer.from(body.bytes).toString());
+    } catch (error) {
+      throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
+    }
+    if (typeof parsed !== "object" || parsed === null)
+      throw badRequest("decoded object cannot be converted to DeleteOptions");
+    const { kind } = parsed as { kind?: string };
+    if (kind !== undefined && kind !== "DeleteOptions")
+      throw badRequest("decoded object cannot be converted to DeleteOptions");
+    return parsed as DeleteOptions;
+  }
+  const { query } = request;
+  const grace = query.get("gracePeriodSeconds");
+  const orphan = query.get("orphanDependents");
+  const policy = query.get("propagationPolicy");
+  return {
+    ...(grace !== null && grace !== "" && { gracePeriodSeconds: Number(grace) }),
+    ...(orphan !== null && { orphanDependents: isTrue(orphan) }),
+    ...(policy !== null && policy !== "" && { propagationPolicy: policy }),
+    dryRun: query.getAll("dryRun"),
+  };
+}

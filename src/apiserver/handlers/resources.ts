@@ -1,0 +1,173 @@
+/** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
+import type { Resource, Verb } from "../../machinery/resource.ts";
+import { badRequest, StatusError } from "../../machinery/status.ts";
+import { create } from "../registry/create.ts";
+import type { Services, WriteContext } from "../registry/context.ts";
+import { decodeBody, expectedOf } from "../registry/decode.ts";
+import { deletedStatus, remove, removeAll } from "../registry/delete.ts";
+import { recordUpdate } from "../registry/managed-fields.ts";
+import { APPLY_PATCH, patcher } from "../registry/patch.ts";
+import { get, list, listOptions, watch } from "../registry/read.ts";
+import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
+import { update } from "../registry/update.ts";
+import type { ApiRequest, ApiResponse, ObjectResponse } from "../request.ts";
+import { text } from "../request.ts";
+import { isTrue } from "../request-info.ts";
+import type { Entry } from "../storage/entry.ts";
+import { deleteOptions, writeContext } from "./options.ts";
+
+export async function handleResource(services: Services, request: ApiRequest): Promise<ApiResponse> {
+  const { info } = request;
+  const resource = services.registry.find(info.apiGroup, info.apiVersion, info.resource);
+  if (resource === undefined) {
+    if (!services.registry.hasVersion(info.apiGroup, info.apiVersion)) return pageNotFound();
+    throw new StatusError("NotFound", "the server could not find the requested resource");
+  }
+  if (resource.scope === "Cluster" && info.namespace !== "" && info.resource !== "namespaces")
+    throw new StatusError("NotFound", "the server could not find the requested resource");
+  if (resource.deprecated !== undefined) warn(request, resource.deprecated.warning);
+  if (info.subresource !== "") return handleSubresource(services, request, resource);
+  if (resource.storage.virtual === true) return virtualResource(services, request, resource);
+  const namespace = resource.scope === "Namespaced" ? info.namespace : "";
+  const { verb, name } = info;
+  if (!resource.verbs.includes(verb as Verb)) throw notAllowed();
+  const named = verb === "get" || verb === "update" || verb === "patch" || verb === "delete";
+  if (
+    resource.scope === "Namespaced" &&
+    namespace === "" &&
+    (named || verb === "create" || verb === "deletecollection")
+  )
+    throw notAllowed();
+
+  switch (verb) {
+    case "get": {
+      const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "");
+      return entryResponse(200, resource, entry);
+    }
+    case "list":
+      return list(services, resource, namespace, name, listOptions(request.query));
+    case "watch":
+      return watch(services, resource, namespace, name, listOptions(request.query), request.signal);
+    case "create": {
+      if (info.parts.length > 1) throw notAllowed();
+      const context = writeContext(services, request, "CreateOptions");
+      const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
+      return entryResponse(201, resource, await create(context, resource, namespace, draft));
+    }
+    case "update":
+    case "patch":
+      return change(services, request, resource, "", namespace, name);
+    case "delete": {
+      const options = await deleteOptions(request);
+      const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
+      const result = await remove(context, resource, namespace, name, options);
+      if (result.kind === "pending" || result.answersObject) return entryResponse(200, resource, result.entry);
+      return { kind: "object", status: 200, object: deletedStatus(resource, result.entry) };
+    }
+    case "deletecollection": {
+      const options = await deleteOptions(request);
+      const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
+      const found = await list(services, resource, namespace, name, listOptions(request.query));
+      const removed = await removeAll(context, resource, found.entries, options);
+      return { ...found, entries: removed };
+    }
+    default:
+      throw notAllowed();
+  }
+}
+
+async function handleSubresource(services: Services, request: ApiRequest, resource: Resource): Promise<ApiResponse> {
+  const { info } = request;
+  const namespace = resource.scope === "Namespaced" ? info.namespace : "";
+  if (resource.scope === "Namespaced" && namespace === "")
+    throw new StatusError("NotFound", "the server could not find the requested resource");
+  const special = specialSubresource(resource, info.subresource);
+  if (special !== undefined) {
+    if (!special.verbs.includes(info.verb)) throw notAllowed();
+    return special.handle(services, request, resource, namespace);
+  }
+  const subresource = resource.subresources[info.subresource];
+  if (subresource === undefined || info.parts.length > 3)
+    throw new StatusError("NotFound", "the server could not find the requested resource");
+  if (!subresource.verbs.includes(info.verb)) throw notAllowed();
+  switch (info.verb) {
+    case "get":
+      return entryResponse(
+        200,
+        resource,
+        await get(services, resource, namespace, info.name, request.query.get("resourceVersion") ?? ""),
+      );
+    case "update":
+    case "patch":
+      return change(services, request, resource, info.subresource, namespace, info.name);
+    default:
+      throw notAllowed();
+  }
+}
+
+/** PUT and PATCH, of an object or of a view on it. */
+async function change(
+  services: Services,
+  request: ApiRequest,
+  resource: Resource,
+  subresource: string,
+  namespace: string,
+  name: string,
+): Promise<ApiResponse> {
+  const { verb } = request.info;
+  const body = await request.body();
+  if (verb === "update") {
+    const context = writeContext(services, request, "UpdateOptions");
+    const expected = expectedOf(resource);
+    const updated = await update(context, {
+      resource,
+      subresource,
+      namespace,
+      name,
+      make: (current) => {
+        const draft = decodeBody(body, expected, context.fieldValidation, context.warn);
+        return recordUpdate(context, resource, subresource, current, draft);
+      },
+      onMissing: subresource === "" && resource.createOnUpdate ? "create" : "fail",
+    });
+    return entryResponse(updated.created ? 201 : 200, resource, updated.entry);
+  }
+  const context = writeContext(services, request, "PatchOptions");
+  const force = request.query.get("force");
+  const type = body.kind === "none" ? "" : body.contentType;
+  const make = patcher(context, resource, subresource, { namespace, name }, body, {
+    force: force === null ? undefined : isTrue(force),
+    fieldManager: request.query.get("fieldManager") ?? "",
+  });
+  const updated = await update(context, {
+    resource,
+    subresource,
+    namespace,
+    name,
+    make,
+    onMissing: subresource === "" && type === APPLY_PATCH ? "create" : "fail",
+  });
+  return entryResponse(updated.created ? 201 : 200, resource, updated.entry);
+}
+
+function withDryRun(context: WriteContext, dryRun: readonly string[] | undefined): WriteContext {
+  return dryRun?.includes("All") === true ? { ...context, dryRun: true } : context;
+}
+
+export function entryResponse(status: number, resource: Resource, entry: Entry): ObjectResponse {
+  return { kind: "object", status, object: entry.view(resource), resource, entry };
+}
+
+export function notAllowed(): StatusError {
+  return new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
+}
+
+export function pageNotFound(): ApiResponse {
+  return text(404, "404 page not found\n");
+}
+
+function warn(request: ApiRequest, words: string): void {
+  if (!request.warnings.includes(words)) request.warnings.push(words);
+}
+
+export { badRequest };

@@ -1,0 +1,211 @@
+/**
+ * Bytes on one side, requests and answers on the other: content negotiation, compression, watch streams, and errors as a Status.
+ * Upstream: pkg/endpoints/handlers (responsewriters, negotiation, watch).
+ */
+import { gzipSync } from "node:zlib";
+import { InvariantError } from "../base/assert.ts";
+import { StatusError } from "../machinery/status.ts";
+import type { Logger } from "../observe/log.ts";
+import type { Exchange, HttpHandler } from "../world/net.ts";
+import type { Clock } from "../world/world.ts";
+import type { Encoding } from "./negotiation.ts";
+import { negotiate, statusEncoding } from "./negotiation.ts";
+import { encodeResponse } from "./responses.ts";
+import type { ApiRequest, ApiResponse, Handler, RequestBody } from "./request.ts";
+import { requestInfo } from "./request-info.ts";
+import { serveWatch } from "./watch-stream.ts";
+
+const BODY_MAX = 3 * 1024 * 1024;
+const GZIP_FROM = 128 * 1024;
+const WARNINGS_MAX = 4096;
+const WARNING_MAX = 256;
+
+export interface HttpOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Told of each answer: method, verb, code, milliseconds. */
+  observe(request: ApiRequest, code: number, ms: number): void;
+}
+
+export function httpHandler(handle: Handler, options: HttpOptions): HttpHandler {
+  return async (exchange) => {
+    const started = options.clock.monotonic();
+    const request = requestOf(exchange);
+    let code = 200;
+    try {
+      code = await answer(request, exchange, await handle(request), options);
+    } catch (error) {
+      code = fail(request, exchange, error, options.log);
+    }
+    options.observe(request, code, options.clock.monotonic() - started);
+  };
+}
+
+function requestOf(exchange: Exchange): ApiRequest {
+  const { method, url, headers, peer, signal } = exchange.request;
+  const mark = url.indexOf("?");
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+  const all = (name: string): readonly string[] => {
+    const value = headers[name];
+    return value === undefined ? [] : typeof value === "string" ? [value] : value;
+  };
+  let body: Promise<RequestBody> | undefined;
+  return {
+    method,
+    path,
+    query,
+    header: (name) => all(name)[0],
+    headers: all,
+    info: requestInfo(method, path, query),
+    peer,
+    user: undefined,
+    signal,
+    body: () => (body ??= readBody(exchange)),
+    warnings: [],
+    responseHeaders: new Map(),
+    exchange,
+  };
+}
+
+async function readBody({ request }: Exchange): Promise<RequestBody> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.length;
+    if (size > BODY_MAX)
+      throw new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${BODY_MAX}`);
+    chunks.push(chunk);
+  }
+  const header = request.headers["content-type"];
+  const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
+  if (size === 0) return { kind: "none" };
+  return { kind: "bytes", bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), contentType };
+}
+
+async function answer(
+  request: ApiRequest,
+  exchange: Exchange,
+  response: ApiResponse,
+  options: HttpOptions,
+): Promise<number> {
+  switch (response.kind) {
+    case "taken":
+      return 200;
+    case "raw": {
+      const headers = { ...commonHeaders(request), ...response.headers };
+      if (typeof response.body === "string" || response.body instanceof Uint8Array) {
+        send(request, exchange, response.status, headers, response.body);
+        return response.status;
+      }
+      const stream = exchange.stream(response.status, headers);
+      try {
+        for await (const chunk of response.body) if (!stream.write(chunk)) await stream.drained;
+        stream.end();
+      } catch (error) {
+        stream.destroy();
+        throw error;
+      }
+      return response.status;
+    }
+    case "watch":
+      try {
+        await serveWatch(request, exchange, response, commonHeaders(request), options);
+      } finally {
+        response.watcher.close();
+      }
+      return 200;
+    default: {
+      const encoding = negotiate(request, response);
+      const body = encodeResponse(response, encoding, options.clock.now());
+      const status = response.kind === "list" ? 200 : response.status;
+      send(request, exchange, status, { ...commonHeaders(request), "content-type": encoding.contentType }, body);
+      return status;
+    }
+  }
+}
+
+function fail(request: ApiRequest, exchange: Exchange, error: unknown, log: Logger): number {
+  if (request.signal.aborted && !(error instanceof StatusError)) return 499;
+  let status: StatusError;
+  if (error instanceof StatusError) status = error;
+  else {
+    log.error("A request failed", error, { method: request.method, path: request.path });
+    if (error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError) {
+      send(
+        request,
+        exchange,
+        500,
+        { ...commonHeaders(request), "content-type": "text/plain; charset=utf-8" },
+        "This request caused apiserver to panic. Look in the logs for details.\n",
+      );
+      return 500;
+    }
+    status = new StatusError("Unknown", error instanceof Error ? error.message : String(error), {}, { code: 500 });
+  }
+  const encoding: Encoding = statusEncoding(request);
+  const body = encodeResponse({ kind: "object", status: status.code, object: orderedStatus(status) }, encoding, 0);
+  const headers: Record<string, string | readonly string[]> = {
+    ...commonHeaders(request),
+    "content-type": encoding.contentType,
+  };
+  if (status.details.retryAfterSeconds) headers["retry-after"] = String(status.details.retryAfterSeconds);
+  try {
+    send(request, exchange, status.code, headers, body);
+  } catch (already) {
+    log.v(2).info("An answer broke off", { path: request.path, error: String(already) });
+  }
+  return status.code;
+}
+
+/** Upstream's order of keys, and `details` even where it is empty if the reason is one of those that carry it. */
+export function orderedStatus(error: StatusError): object {
+  const { details, reason, code, message } = error.toStatus() as any;
+  const { metadata } = error.toStatus();
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata,
+    status: "Failure",
+    message,
+    ...(reason !== undefined && { reason }),
+    ...(details !== undefined ? { details } : EMPTY_DETAILS.has(error.reason) && { details: {} }),
+    code,
+  };
+}
+const EMPTY_DETAILS = new Set(["Forbidden", "NotFound", "MethodNotAllowed", "Timeout"]);
+
+function commonHeaders(request: ApiRequest): Record<string, string | readonly string[]> {
+  const headers: Record<string, string | readonly string[]> = Object.fromEntries(request.responseHeaders);
+  if (request.warnings.length > 0) headers["warning"] = warningHeaders(request.warnings);
+  return headers;
+}
+
+function warningHeaders(warnings: readonly string[]): readonly string[] {
+  const total = warnings.reduce((sum, warning) => sum + [...warning].length, 0);
+  const texts = total <= WARNINGS_MAX ? warnings : warnings.map((text) => [...text].slice(0, WARNING_MAX).join(""));
+  return texts.map((text) => `299 - "${text.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[\r\n]+/g, " ")}"`);
+}
+
+function send(
+  request: ApiRequest,
+  exchange: Exchange,
+  status: number,
+  headers: Record<string, string | readonly string[]>,
+  body: Uint8Array | string,
+): void {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  if (request.method === "HEAD") {
+    exchange.respond(status, { ...headers, "content-length": String(bytes.length) });
+    return;
+  }
+  if (bytes.length > GZIP_FROM && /\bgzip\b/.test(request.header("accept-encoding") ?? "")) {
+    exchange.respond(
+      status,
+      { ...headers, "content-encoding": "gzip", vary: "Accept-Encoding" },
+      gzipSync(bytes, { level: 1 }),
+    );
+    return;
+  }
+  exchange.respond(status, headers, bytes);
+}

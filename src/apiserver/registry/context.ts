@@ -1,0 +1,60 @@
+/** What a verb knows of its request, and what it works with. */
+import type { HookContext } from "../../machinery/resource.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { Clock, Random } from "../../world/world.ts";
+import { uuid } from "../../world/world.ts";
+import type { Net } from "../../world/net.ts";
+import type { Admission, ClusterView } from "../admission/framework.ts";
+import type { TokenAuthenticator } from "../authn/authenticator.ts";
+import type { ServiceAccountTokens } from "../authn/service-account.ts";
+import type { ApiServerOptions } from "../options.ts";
+import type { UserInfo } from "../authn/user.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import type { Registry } from "./registry.ts";
+import type { Allocators } from "./specials/allocators.ts";
+
+/** The server's parts that verbs need. */
+export interface Services {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly net: Net;
+  readonly cluster: ClusterView;
+  readonly accounts: ServiceAccountTokens;
+  readonly tokens: TokenAuthenticator;
+  readonly options: ApiServerOptions;
+  readonly admission: Admission;
+  readonly authorizer: Authorizer;
+  readonly allocators: Allocators;
+  readonly featureGates: ReadonlyMap<string, boolean>;
+}
+
+export type FieldValidation = "Ignore" | "Warn" | "Strict";
+
+export interface WriteContext {
+  readonly services: Services;
+  readonly user: UserInfo;
+  readonly signal: AbortSignal;
+  readonly dryRun: boolean;
+  /** Who is written into managedFields. */
+  readonly fieldManager: string;
+  readonly fieldValidation: FieldValidation;
+  warn(text: string): void;
+  /** Skips admission: the server's own writes at start, before plugins know anything. */
+  readonly internal?: boolean;
+}
+
+export function hookContext({ services, user }: WriteContext): HookContext {
+  return {
+    now: rfc3339(services.clock.now()),
+    user,
+    featureGates: services.featureGates,
+    uuid: () => uuid(services.random),
+  };
+}
+
+/** Whole seconds, as metav1.Time. */
+export function rfc3339(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,158 @@
+/**
+ * The life of a create, in upstream's order: metadata, mutating admission, name, allocation, strategy, validation, validating admission, Txn.
+ * Upstream: pkg/endpoints/handlers/create.go, pkg/registry/generic/registry/store.go.
+ */
+import { deepFreeze } from "../../base/mutable.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { alreadyExists, badRequest, forbidden, StatusError } from "../../machinery/status.ts";
+import { invalidObject } from "../../machinery/validation/field-error.ts";
+import { uuid } from "../../world/world.ts";
+import type { AdmissionRequest, Operation } from "../admission/framework.ts";
+import { Entry, storedOf } from "../storage/entry.ts";
+import { ExistsError } from "../storage/store.ts";
+import { keyFor } from "../storage/watch-cache.ts";
+import type { WriteContext } from "./context.ts";
+import { hookContext } from "./context.ts";
+import { recordUpdate } from "./managed-fields.ts";
+import { generateName } from "./names.ts";
+import { hooksOf } from "./specials/hooks.ts";
+
+const GENERATE_ATTEMPTS = 8;
+/** Events are forgotten after an hour. */
+const EVENT_TTL_SECONDS = 3600;
+
+export async function create(context: WriteContext, resource: Resource, namespace: string, draft: any): Promise<Entry> {
+  resetSystemMetadata(draft);
+  placeIn(resource, namespace, draft);
+  return createDraft(context, resource, namespace, recordUpdate(context, resource, "", undefined, draft));
+}
+
+/** From a draft whose managed fields are settled (a create, or an apply or update that found nothing). */
+export async function createDraft(
+  context: WriteContext,
+  resource: Resource,
+  namespace: string,
+  draft: any,
+): Promise<Entry> {
+  const { services } = context;
+  const { metadata } = draft;
+  const generated = (metadata.name ?? "") === "" && (metadata.generateName ?? "") !== "";
+  const admission = admissionRequest(context, resource, "", "CREATE", namespace, metadata.name ?? "", draft, undefined);
+  if (context.internal !== true) await services.admission.admit(admission);
+  draft = admission.object;
+  if ((draft.metadata.resourceVersion ?? "") !== "")
+    throw new StatusError("Unknown", "resourceVersion should not be set on objects to be created", {}, { code: 500 });
+  delete draft.metadata.resourceVersion;
+  draft.metadata.uid = uuid(services.random);
+  draft.metadata.creationTimestamp = hookContext(context).now;
+  const original = generated ? structuredClone(draft) : undefined;
+  for (let attempt = 1; ; attempt++) {
+    if (generated) draft.metadata.name = generateName(services.random, draft.metadata.generateName);
+    try {
+      return await store(context, resource, namespace, draft, admission);
+    } catch (error) {
+      if (!generated || !(error instanceof StatusError) || error.reason !== "AlreadyExists") throw error;
+      if (attempt === GENERATE_ATTEMPTS)
+        throw new StatusError(
+          "AlreadyExists",
+          `${error.message}, the server was not able to generate a unique name for the object`,
+          { ...error.details, retryAfterSeconds: 1 },
+        );
+      draft = structuredClone(original);
+    }
+  }
+}
+
+async function store(
+  context: WriteContext,
+  resource: Resource,
+  namespace: string,
+  draft: any,
+  admission: AdmissionRequest,
+): Promise<Entry> {
+  const { services } = context;
+  const { behaviour } = resource;
+  const hooks = hookContext(context);
+  const finish = hooksOf(resource)?.beginCreate?.(services, draft, context);
+  let done = false;
+  try {
+    behaviour.prepareForCreate?.(draft, hooks);
+    const errors = behaviour.validate?.(draft, hooks) ?? [];
+    if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);
+    for (const warning of behaviour.warnings?.(draft, undefined) ?? []) context.warn(warning);
+    behaviour.canonicalize?.(draft);
+    canonicalizeAlways(resource, draft);
+    if (context.internal !== true) await services.admission.validate({ ...admission, object: draft });
+    const name: string = draft.metadata.name;
+    const stored = deepFreeze(storedOf(resource, draft));
+    const storage = services.registry.storage(resource);
+    const key = keyFor(resource, namespace, name);
+    if (context.dryRun) {
+      if ((await storage.store.get(key, storage.cache.get(key))).entry !== undefined)
+        throw alreadyExists(resource, name);
+      return new Entry(key, 0, stored);
+    }
+    const ttl = resource.kind === "Event" ? EVENT_TTL_SECONDS : undefined;
+    const entry = await storage.store.create(key, stored, ttl).catch((error: unknown) => {
+      throw error instanceof ExistsError ? alreadyExists(resource, name) : error;
+    });
+    done = true;
+    return entry;
+  } finally {
+    finish?.(done);
+  }
+}
+
+/** What no strategy says and upstream's storage does for every kind. */
+export function canonicalizeAlways(_resource: Resource, draft: any): void {
+  const { metadata } = draft;
+  for (const field of ["labels", "annotations"] as const)
+    if (metadata[field] !== undefined && Object.keys(metadata[field]).length === 0) delete metadata[field];
+  for (const field of ["finalizers", "ownerReferences", "managedFields"] as const)
+    if (metadata[field] !== undefined && metadata[field].length === 0) delete metadata[field];
+  for (const field of ["namespace", "generateName", "selfLink"] as const)
+    if (metadata[field] === "") delete metadata[field];
+}
+
+export function resetSystemMetadata(draft: any): void {
+  const { metadata } = draft;
+  for (const field of ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"])
+    delete metadata[field];
+}
+
+/** The namespace of the URL is the object's, said or not. */
+export function placeIn(resource: Resource, namespace: string, draft: any): void {
+  const said: string = draft.metadata.namespace ?? "";
+  if (resource.scope === "Cluster") return;
+  if (said !== "" && said !== namespace)
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  draft.metadata.namespace = namespace;
+}
+
+export function admissionRequest(
+  context: WriteContext,
+  resource: Resource,
+  subresource: string,
+  operation: Operation,
+  namespace: string,
+  name: string,
+  draft: any,
+  old: any,
+): AdmissionRequest {
+  return {
+    operation,
+    resource,
+    subresource,
+    namespace,
+    name,
+    object: draft,
+    oldObject: old,
+    user: context.user,
+    dryRun: context.dryRun,
+    options: {},
+    signal: context.signal,
+    warn: (text) => context.warn(text),
+  };
+}
+
+export { forbidden };

@@ -1,0 +1,133 @@
+/** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
+import { DecodeError, readTree, strictError } from "../../machinery/codec/decode.ts";
+import { decodeJson, parseJson } from "../../machinery/codec/json.ts";
+import type { Schema } from "../../machinery/schema/schema.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { apiVersionOf } from "../../machinery/resource.ts";
+import { badRequest, StatusError } from "../../machinery/status.ts";
+import type { RequestBody } from "../request.ts";
+import type { FieldValidation } from "./context.ts";
+
+/** Kinds are what a body may be: the resource's own, or that of a subresource. */
+export interface Expected {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly schema: Schema;
+  readonly defaults?: (draft: any) => void;
+  readonly custom?: boolean;
+}
+
+export function expectedOf(resource: Resource): Expected {
+  return {
+    group: resource.group,
+    version: resource.version,
+    kind: resource.kind,
+    schema: resource.schema,
+    ...(resource.behaviour.defaults !== undefined && { defaults: (draft: any) => resource.behaviour.defaults!(draft) }),
+    custom: isCustom(resource),
+  };
+}
+
+/** Structural schemas of CRDs have no name in OpenAPI. */
+export function isCustom(resource: Resource): boolean {
+  return resource.schema.name === undefined;
+}
+
+export function decodeBody(
+  body: RequestBody,
+  expected: Expected,
+  validation: FieldValidation,
+  warn: (text: string) => void,
+): any {
+  if (body.kind === "none") throw unrecognised(expected, "EOF", Buffer.alloc(0));
+  if (body.kind === "object") {
+    checkKind(body.value as any, expected, () => Buffer.from(JSON.stringify(body.value)));
+    const { object } = readTree(body.value, expected.schema, expected.custom === true);
+    expected.defaults?.(object);
+    return fillKind(object, expected);
+  }
+  const { bytes } = body;
+  let object: any;
+  try {
+    checkKind(parseJson(bytes) as any, expected, () => bytes);
+    const decoded = decodeJson(bytes, expected.schema, {
+      fieldValidation: validation,
+      custom: expected.custom === true,
+    });
+    for (const warning of decoded.warnings) warn(warning);
+    object = decoded.object;
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw undecodable(expected, error.message, bytes);
+  }
+  expected.defaults?.(object);
+  return fillKind(object, expected);
+}
+
+/** A tree that is not from the wire (a patched object): brought to its kind's shape, as decoding would. */
+export function decodeTree(
+  tree: unknown,
+  expected: Expected,
+  validation: FieldValidation,
+  warn: (text: string) => void,
+): any {
+  const text = JSON.stringify(tree);
+  const decoded = decodeJson(text, expected.schema, { fieldValidation: "Warn", custom: expected.custom === true });
+  if (validation === "Strict" && decoded.warnings.length > 0) throw strictError(decoded.warnings);
+  if (validation === "Warn") for (const warning of decoded.warnings) warn(warning);
+  expected.defaults?.(decoded.object);
+  return fillKind(decoded.object, expected);
+}
+
+function fillKind(object: any, expected: Expected): any {
+  const { apiVersion: _, kind: __, metadata, ...rest } = object;
+  return { apiVersion: apiVersionOf(expected), kind: expected.kind, metadata: metadata ?? {}, ...rest };
+}
+
+function checkKind(value: any, expected: Expected, bytes: () => Uint8Array): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw unrecognised(
+      expected,
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+      bytes(),
+    );
+  const { apiVersion = "", kind = "" } = value as { apiVersion?: unknown; kind?: unknown };
+  // Upstream takes a body without either for what the endpoint expects.
+  if (kind === "" && apiVersion === "") return;
+  const wanted = apiVersionOf(expected);
+  if (kind === "") return;
+  if (apiVersion === "") return;
+  if (apiVersion === wanted && kind === expected.kind) return;
+  if (kind === expected.kind)
+    throw badRequest(
+      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
+    );
+  throw badRequest(
+    `${String(kind)} in version ${JSON.stringify(String(apiVersion).split("/").at(-1))} cannot be handled as a ${expected.kind}: converting (${goVersion(apiVersion)}.${String(kind)}) to (${goVersion(wanted)}.${expected.kind}): unknown conversion`,
+  );
+}
+
+const goVersion = (apiVersion: unknown): string => String(apiVersion).split("/").at(-1)!;
+
+/** The type is known, its content is wrong. */
+function undecodable(expected: Expected, why: string, bytes: Uint8Array): StatusError {
+  if (why.startsWith("strict decoding error") || why.startsWith("json: cannot unmarshal"))
+    return badRequest(
+      `${expected.kind} in version ${JSON.stringify(expected.version)} cannot be handled as a ${expected.kind}: ${why}`,
+    );
+  return unrecognised(expected, `couldn't get version/kind; json parse error: ${why}`, bytes);
+}
+
+function unrecognised(expected: Expected, why: string, bytes: Uint8Array): StatusError {
+  return badRequest(
+    `the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summary(bytes)})`,
+  );
+}
+
+function summary(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "<empty>";
+  const head = Buffer.from(bytes.subarray(0, 30));
+  const text = head[0] === 0x7b ? head.toString() : head.toString("hex");
+  return bytes.length > 30 ? `${text} ...` : text;
+}

@@ -1,0 +1,232 @@
+/**
+ * The life of a delete: preconditions, finalizers by propagation policy, a grace period for pods, and the end when nothing holds the object any more.
+ * Upstream: pkg/registry/rest/delete.go, pkg/registry/generic/registry/store.go (Delete).
+ */
+import { deepFreeze } from "../../base/mutable.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { conflict, notFound, qualified, StatusError } from "../../machinery/status.ts";
+import { invalid, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
+import { Entry, storedOf } from "../storage/entry.ts";
+import type { Change } from "../storage/store.ts";
+import { keyFor } from "../storage/watch-cache.ts";
+import type { WriteContext } from "./context.ts";
+import { rfc3339 } from "./context.ts";
+import { admissionRequest } from "./create.ts";
+import { hooksOf } from "./specials/hooks.ts";
+
+export interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly dryRun?: readonly string[];
+}
+
+/** Kinds whose deletion answers with the object that is gone, where others answer with a Status. */
+const RETURNS_OBJECT = new Set(
+  (
+    "pods services namespaces persistentvolumes persistentvolumeclaims podtemplates resourcequotas serviceaccounts " +
+    "deviceclasses.resource.k8s.io resourceclaims.resource.k8s.io resourceclaimtemplates.resource.k8s.io resourceslices.resource.k8s.io " +
+    "devicetaintrules.resource.k8s.io resourcepoolstatusrequests.resource.k8s.io storageclasses.storage.k8s.io " +
+    "volumeattachments.storage.k8s.io csinodes.storage.k8s.io csidrivers.storage.k8s.io volumeattributesclasses.storage.k8s.io"
+  ).split(" "),
+);
+
+const ORPHAN = "orphan";
+const FOREGROUND = "foregroundDeletion";
+
+export function checkDeleteOptions(options: DeleteOptions): void {
+  const { orphanDependents, propagationPolicy } = options;
+  const field = "propagationPolicy";
+  if (orphanDependents !== undefined && propagationPolicy !== undefined)
+    throw invalidObject("meta.k8s.io", "DeleteOptions", "", [
+      invalid(field, propagationPolicy, "orphanDependents and deletionPropagation cannot be both set"),
+    ]);
+  if (propagationPolicy !== undefined && !["Foreground", "Background", "Orphan"].includes(propagationPolicy))
+    throw invalidObject("meta.k8s.io", "DeleteOptions", "", [
+      {
+        ...notSupported(field, propagationPolicy, []),
+        message: `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+      },
+    ]);
+}
+
+export type Deleted =
+  /** Still there: a finalizer or its grace period holds it. */
+  | { readonly kind: "pending"; readonly entry: Entry }
+  | { readonly kind: "gone"; readonly entry: Entry; readonly answersObject: boolean };
+
+export async function remove(
+  context: WriteContext,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  options: DeleteOptions,
+): Promise<Deleted> {
+  checkDeleteOptions(options);
+  const { services } = context;
+  const { store, cache } = services.registry.storage(resource);
+  const key = keyFor(resource, namespace, name);
+  let admitted = context.internal === true;
+  let kept: any;
+  const change = async (current: Entry | undefined): Promise<Change> => {
+    if (current === undefined) throw notFound(resource, name);
+    const object = current.view(resource) as any;
+    checkPreconditions(resource, name, object, options);
+    const admission = admissionRequest(context, resource, "", "DELETE", namespace, name, undefined, object);
+    if (!admitted) {
+      await services.admission.admit(admission);
+      admitted = true;
+    }
+    if (context.internal !== true) await services.admission.validate(admission);
+    const plan = planDeletion(resource, object, options, services.clock.now());
+    if (plan === "delete" || plan === "same") return plan;
+    kept = deepFreeze(storedOf(resource, plan));
+    return { put: kept };
+  };
+  if (context.dryRun) {
+    const { entry } = await store.get(key, cache.get(key));
+    const wanted = await change(entry);
+    if (wanted === "delete")
+      return { kind: "gone", entry: entry!, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
+    return { kind: "pending", entry: wanted === "same" ? entry! : new Entry(key, entry!.revision, kept) };
+  }
+  const result = await store.update(key, cache.get(key), change);
+  if (result === undefined) throw notFound(resource, name);
+  if (!result.deleted) return { kind: "pending", entry: result.entry };
+  hooksOf(resource)?.afterDelete?.(services, result.entry.view(resource));
+  return { kind: "gone", entry: result.entry, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
+}
+
+/** What becomes of the object: it goes, it stays as it is, or it stays with these marks on it. Pure. */
+export function planDeletion(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
+  const { metadata } = object;
+  const finalizers = finalizersAfter(metadata.finalizers ?? [], options);
+  const sameFinalizers = JSON.stringify(finalizers) === JSON.stringify(metadata.finalizers ?? []);
+  const withFinalizers = { ...metadata, ...(finalizers.length > 0 ? { finalizers } : { finalizers: undefined }) };
+  const held = finalizers.length > 0 || hooksOf(resource)?.keepsOnDelete?.(object) === true;
+  const grace = graceOf(resource, object, options);
+
+  if (metadata.deletionTimestamp !== undefined) {
+    const before: number = metadata.deletionGracePeriodSeconds ?? 0;
+    if (grace !== undefined && before > 0 && (options.gracePeriodSeconds ?? before) < before) {
+      // A grace period may shrink, never grow.
+      if (grace === 0 && !held) return "delete";
+      const start = Date.parse(metadata.deletionTimestamp) - before * 1000;
+      let deadline = start + grace * 1000;
+      let period = grace;
+      if (grace > 0 && deadline < nowMs) {
+        deadline = nowMs;
+        period = 1;
+      }
+      return prune({
+        ...object,
+        metadata: { ...withFinalizers, deletionTimestamp: rfc3339(deadline), deletionGracePeriodSeconds: period },
+      });
+    }
+    if (before > 0) return "same";
+    if (!held) return "delete";
+    return sameFinalizers ? "same" : prune({ ...object, metadata: withFinalizers });
+  }
+
+  if ((grace === undefined || grace === 0) && !held) return "delete";
+  const marked = {
+    ...object,
+    metadata: {
+      ...withFinalizers,
+      deletionTimestamp: rfc3339(nowMs + (grace ?? 0) * 1000),
+      deletionGracePeriodSeconds: grace ?? 0,
+      ...(metadata.generation > 0 && { generation: metadata.generation + 1 }),
+    },
+  };
+  if (resource.kind === "Namespace" && resource.group === "") {
+    delete marked.metadata.deletionGracePeriodSeconds;
+    marked.status = { ...object.status, phase: "Terminating" };
+  }
+  return prune(marked);
+}
+
+function prune(object: any): any {
+  if (object.metadata.finalizers === undefined) delete object.metadata.finalizers;
+  return object;
+}
+
+/** Seconds until the end; undefined where the kind knows no grace. */
+function graceOf(resource: Resource, object: any, { gracePeriodSeconds }: DeleteOptions): number | undefined {
+  if (resource.kind !== "Pod" || resource.group !== "") {
+    const own = resource.gracefulDeletionSeconds?.(object);
+    return own === undefined ? undefined : (gracePeriodSeconds ?? own);
+  }
+  // A pod that no node runs has nobody to wait for.
+  if ((object.spec?.nodeName ?? "") === "") return 0;
+  if (["Succeeded", "Failed"].includes(object.status?.phase)) return 0;
+  const grace: number = gracePeriodSeconds ?? object.spec?.terminationGracePeriodSeconds ?? 0;
+  return grace < 0 ? 1 : grace;
+}
+
+function finalizersAfter(finalizers: readonly string[], options: DeleteOptions): readonly string[] {
+  const { propagationPolicy, orphanDependents } = options;
+  let orphan = finalizers.includes(ORPHAN);
+  let foreground = finalizers.includes(FOREGROUND);
+  if (orphanDependents !== undefined) {
+    orphan = orphanDependents;
+    foreground = false;
+  } else if (propagationPolicy !== undefined) {
+    orphan = propagationPolicy === "Orphan";
+    foreground = propagationPolicy === "Foreground";
+  }
+  const rest = finalizers.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
+  if (orphan === finalizers.includes(ORPHAN) && foreground === finalizers.includes(FOREGROUND)) return finalizers;
+  return [...rest, ...(orphan ? [ORPHAN] : []), ...(foreground ? [FOREGROUND] : [])];
+}
+
+function checkPreconditions(
+  resource: Resource,
+  name: string,
+  { metadata }: any,
+  { preconditions }: DeleteOptions,
+): void {
+  if (preconditions?.uid !== undefined && preconditions.uid !== metadata.uid)
+    throw conflict(
+      { group: resource.group, plural: resource.kind },
+      name,
+      `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`,
+    );
+  if (preconditions?.resourceVersion !== undefined && preconditions.resourceVersion !== metadata.resourceVersion)
+    throw conflict(
+      { group: resource.group, plural: resource.kind },
+      name,
+      `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
+    );
+}
+
+/** The Status that says an object is gone. */
+export function deletedStatus(resource: Resource, entry: Entry): object {
+  const { name, uid } = entry.stored.metadata;
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+    details: { name, ...(resource.group !== "" && { group: resource.group }), kind: resource.plural, uid },
+  };
+}
+
+/** Deletes what a selection holds, one after the other; what another deleted meanwhile is no failure. */
+export async function removeAll(
+  context: WriteContext,
+  resource: Resource,
+  entries: readonly Entry[],
+  options: DeleteOptions,
+): Promise<readonly Entry[]> {
+  const removed: Entry[] = [];
+  for (const entry of entries) {
+    const { name, namespace } = entry.stored.metadata;
+    try {
+      removed.push((await remove(context, resource, namespace ?? "", name, options)).entry);
+    } catch (error) {
+      if (!(error instanceof StatusError && error.reason === "NotFound")) throw error;
+    }
+  }
+  return removed;
+}

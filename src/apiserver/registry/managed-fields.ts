@@ -1,0 +1,59 @@
+/** Who set which field: kept at every write, so that a later apply knows what it may change. */
+import type { Resource } from "../../machinery/resource.ts";
+import { apiVersionOf } from "../../machinery/resource.ts";
+import { apply } from "../../machinery/patch/apply/apply.ts";
+import type { FieldSet } from "../../machinery/patch/apply/field-set.ts";
+import { updateManagedFields } from "../../machinery/patch/apply/update.ts";
+import type { WriteContext } from "./context.ts";
+import { hookContext } from "./context.ts";
+
+/** The draft with its managed fields after a create (no `old`), a PUT or a patch. */
+export function recordUpdate(
+  context: WriteContext,
+  resource: Resource,
+  subresource: string,
+  old: any,
+  draft: any,
+): any {
+  return updateManagedFields(old, draft, {
+    ...endpoint(resource, subresource),
+    manager: context.fieldManager,
+    time: hookContext(context).now,
+  });
+}
+
+/** The live object with a configuration applied; `live` itself when nothing changes. */
+export function applyConfiguration(
+  context: WriteContext,
+  resource: Resource,
+  subresource: string,
+  live: any,
+  at: { readonly namespace: string; readonly name: string },
+  configuration: unknown,
+  force: boolean,
+): any {
+  const base = live ?? { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: {} };
+  return apply(base, configuration, {
+    ...endpoint(resource, subresource),
+    ...at,
+    manager: context.fieldManager,
+    force,
+    time: hookContext(context).now,
+  });
+}
+
+function endpoint(resource: Resource, subresource: string) {
+  return {
+    apiVersion: apiVersionOf(resource),
+    schema: resource.schema,
+    subresource,
+    resetFields: resetFields(resource, subresource),
+  };
+}
+
+/** What nobody gains at an endpoint: the status where it has its own, and all else there. */
+function resetFields(resource: Resource, subresource: string): FieldSet {
+  const none: FieldSet = {};
+  if (subresource === "status") return { "f:spec": none };
+  return resource.subresources["status"] === undefined ? none : { "f:status": none };
+}

@@ -1,0 +1,124 @@
+/** The four kinds of patch, as the `make` of an update. Upstream: pkg/endpoints/handlers/patch.go. */
+import { DecodeError } from "../../machinery/codec/decode.ts";
+import { parseJson } from "../../machinery/codec/json.ts";
+import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
+import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
+import { applyStrategicMergePatch } from "../../machinery/patch/strategic.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { badRequest, StatusError } from "../../machinery/status.ts";
+import { fieldForbidden, invalid, invalidObject, required } from "../../machinery/validation/field-error.ts";
+import type { RequestBody } from "../request.ts";
+import { parseYaml } from "../serialization.ts";
+import type { WriteContext } from "./context.ts";
+import type { Expected } from "./decode.ts";
+import { decodeTree, expectedOf, isCustom } from "./decode.ts";
+import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
+
+export const JSON_PATCH = "application/json-patch+json";
+export const MERGE_PATCH = "application/merge-patch+json";
+export const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
+export const APPLY_PATCH = "application/apply-patch+yaml";
+
+export function patchTypes(resource: Resource): readonly string[] {
+  return isCustom(resource)
+    ? [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
+    : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH];
+}
+
+export interface PatchOptions {
+  /** Undefined: not said. */
+  readonly force: boolean | undefined;
+  /** As in the request, before any default. */
+  readonly fieldManager: string;
+}
+
+/** A function from what is there to what the patch makes of it. */
+export function patcher(
+  context: WriteContext,
+  resource: Resource,
+  subresource: string,
+  at: { readonly namespace: string; readonly name: string },
+  body: RequestBody,
+  options: PatchOptions,
+): (current: any) => any {
+  const type = body.kind === "none" ? "" : body.contentType;
+  const accepted = patchTypes(resource);
+  if (!accepted.includes(type))
+    throw new StatusError(
+      "UnsupportedMediaType",
+      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
+    );
+  checkOptions(type, options);
+  const expected = expectedOf(resource);
+  const document = parse(body, type);
+  const warn = once((text) => context.warn(text));
+
+  if (type === APPLY_PATCH)
+    return (current) => {
+      const applied = applyConfiguration(context, resource, subresource, current, at, document, options.force === true);
+      if (applied === current) return structuredClone(current);
+      const draft = decode(applied, expected, context, warn);
+      // Managed fields of the result are settled; decoding keeps them as they are.
+      return draft;
+    };
+  return (current) => {
+    let patched: unknown;
+    switch (type) {
+      case JSON_PATCH:
+        patched = applyJsonPatch(current, document);
+        break;
+      case MERGE_PATCH:
+        patched = applyMergePatch(current, document);
+        break;
+      default:
+        patched = applyStrategicMergePatch(current, document, resource.schema);
+    }
+    const draft = decode(patched, expected, context, warn);
+    return recordUpdate(context, resource, subresource, current, draft);
+  };
+}
+
+function parse(body: RequestBody, type: string): unknown {
+  if (body.kind === "object") return body.value;
+  if (body.kind === "none") return undefined;
+  if (type === APPLY_PATCH) {
+    try {
+      return parseYaml(body.bytes);
+    } catch (error) {
+      throw badRequest(`error decoding YAML: ${(error as Error).message}`);
+    }
+  }
+  try {
+    return parseJson(body.bytes);
+  } catch (error) {
+    throw badRequest((error as Error).message);
+  }
+}
+
+function decode(tree: unknown, expected: Expected, context: WriteContext, warn: (text: string) => void): any {
+  try {
+    return decodeTree(tree, expected, context.fieldValidation, warn);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw invalidObject("", "", "", [invalid("patch", JSON.stringify(tree), error.message)]);
+  }
+}
+
+function checkOptions(type: string, { force, fieldManager }: PatchOptions): void {
+  if (type === APPLY_PATCH && fieldManager === "")
+    throw invalidObject("meta.k8s.io", "PatchOptions", "", [required("fieldManager", "is required for apply patch")]);
+  if (type !== APPLY_PATCH && force !== undefined)
+    throw invalidObject("meta.k8s.io", "PatchOptions", "", [
+      fieldForbidden("force", "may not be specified for non-apply patch"),
+    ]);
+}
+
+/** Warnings of a patch that is made again are the same ones. */
+function once(warn: (text: string) => void): (text: string) => void {
+  const said = new Set<string>();
+  return (text) => {
+    if (said.has(text)) return;
+    said.add(text);
+    warn(text);
+  };
+}

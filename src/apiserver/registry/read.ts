@@ -1,0 +1,331 @@
+/**
+ * Get, list and watch. All are served by the watch cache; the resourceVersion that a client gives says how fresh the answer must be.
+ * Upstream: pkg/endpoints/handlers/get.go, pkg/storage/cacher/delegator.
+ */
+import type { Resource } from "../../machinery/resource.ts";
+import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
+import type { FieldError } from "../../machinery/validation/field-error.ts";
+import { fieldForbidden, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
+import { RpcError } from "../../wire/rpc/service.ts";
+import { randomInt } from "../../world/world.ts";
+import type { ApiRequest, ListResponse, WatchResponse } from "../request.ts";
+import { isTrue } from "../request-info.ts";
+import type { Entry } from "../storage/entry.ts";
+import { keyFor, prefixFor, tooLarge } from "../storage/watch-cache.ts";
+import type { Services } from "./context.ts";
+import type { Predicate } from "./selection.ts";
+import { parseSelection } from "./selection.ts";
+
+/** An object: linearisable without a resourceVersion, from the cache with one. */
+export async function get(
+  { registry }: Services,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  resourceVersion: string,
+): Promise<Entry> {
+  const { store, cache } = registry.storage(resource);
+  const key = keyFor(resource, namespace, name);
+  let entry: Entry | undefined;
+  if (resourceVersion === "") {
+    entry = (await store.get(key, cache.get(key))).entry;
+  } else {
+    await cache.waitUntil(parseRevision(resourceVersion));
+    entry = cache.get(key);
+  }
+  if (entry === undefined) throw notFound(resource, name);
+  return entry;
+}
+
+/** Reads a resourceVersion as upstream's cache does: nonsense is a plain 500 there. */
+function parseRevision(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new StatusError(
+    "Unknown",
+    `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    {},
+    { code: 500 },
+  );
+}
+
+export interface ListOptions {
+  readonly labelSelector: string;
+  readonly fieldSelector: string;
+  readonly resourceVersion: string;
+  readonly resourceVersionMatch: string;
+  readonly limit: number;
+  readonly continue: string;
+  readonly allowWatchBookmarks: boolean;
+  readonly sendInitialEvents: boolean | undefined;
+  readonly timeoutSeconds: number | undefined;
+}
+
+export function listOptions(query: URLSearchParams): ListOptions {
+  const text = (name: string) => query.get(name) ?? "";
+  const initial = query.get("sendInitialEvents");
+  return {
+    labelSelector: text("labelSelector"),
+    fieldSelector: text("fieldSelector"),
+    resourceVersion: text("resourceVersion"),
+    resourceVersionMatch: text("resourceVersionMatch"),
+    limit: integer(query, "limit") ?? 0,
+    continue: text("continue"),
+    allowWatchBookmarks: isTrue(query.get("allowWatchBookmarks")),
+    sendInitialEvents: initial === null || initial === "" ? undefined : isTrue(initial),
+    timeoutSeconds: integer(query, "timeoutSeconds"),
+  };
+}
+
+function integer(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === "") return undefined;
+  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
+
+export async function list(
+  services: Services,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  options: ListOptions,
+): Promise<ListResponse> {
+  checkListOptions(options, false);
+  const { store, cache } = services.registry.storage(resource);
+  const predicate = selectionOf(resource, name, options);
+  const prefix =
+    predicate.name === undefined || (resource.scope === "Namespaced" && namespace === "")
+      ? prefixFor(resource, namespace)
+      : keyFor(resource, namespace, predicate.name);
+  const matches = matcher(resource, predicate);
+  const { resourceVersion, limit } = options;
+
+  if (options.continue !== "" || exactAsked(options)) {
+    const from = options.continue === "" ? undefined : decodeContinue(options.continue, prefix);
+    const wanted = from?.revision ?? Number(resourceVersion);
+    return listFromEtcd(services, resource, prefix, matches, limit, wanted, from?.start, predicate);
+  }
+  if (resourceVersion === "") await cache.waitUntil(await store.currentRevision(prefix));
+  else await cache.waitUntil(parseRevision(resourceVersion));
+  const revision = cache.revision;
+  let entries = cache.list({ prefix });
+  if (predicate.name !== undefined && prefix.endsWith(predicate.name))
+    entries = entries.filter((e) => e.key === prefix);
+  const total = entries.length;
+  // With resourceVersion 0 any state will do, and upstream's cache gives it all at once.
+  const page = limit > 0 && resourceVersion !== "0" ? limit : 0;
+  const picked: Entry[] = [];
+  for (let i = 0; i < entries.length; i++) {
+    if (matches !== undefined && !matches(entries[i]!)) continue;
+    picked.push(entries[i]!);
+    if (page > 0 && picked.length === page && i + 1 < entries.length) {
+      return {
+        kind: "list",
+        resource,
+        entries: picked,
+        metadata: {
+          resourceVersion: String(revision),
+          continue: encodeContinue(revision, entries[i]!.key, prefix),
+          ...(matches === undefined && { remainingItemCount: total - i - 1 }),
+        },
+      };
+    }
+  }
+  return { kind: "list", resource, entries: picked, metadata: { resourceVersion: String(revision) } };
+}
+
+/** Exactly one revision is asked for: by name, or by the old rule that a limit with a resourceVersion pins it. */
+function exactAsked({ resourceVersion, resourceVersionMatch, limit }: ListOptions): boolean {
+  if (resourceVersion === "" || resourceVersion === "0") return false;
+  return resourceVersionMatch === "Exact" || (resourceVersionMatch === "" && limit > 0);
+}
+
+async function listFromEtcd(
+  { registry }: Services,
+  resource: Resource,
+  prefix: string,
+  matches: ((entry: Entry) => boolean) | undefined,
+  limit: number,
+  wanted: number,
+  start: string | undefined,
+  predicate: Predicate,
+): Promise<ListResponse> {
+  const { store, cache } = registry.storage(resource);
+  const known = (key: string) => cache.get(key);
+  const picked: Entry[] = [];
+  let from = start ?? prefix;
+  let revision = Math.max(wanted, 0);
+  try {
+    for (;;) {
+      const page = await store.list(prefix, { start: from, limit, revision }, known);
+      if (revision === 0) revision = page.revision;
+      if (wanted > page.revision) throw tooLarge(wanted, page.revision, 0);
+      for (let i = 0; i < page.entries.length; i++) {
+        const entry = page.entries[i]!;
+        if (matches === undefined || matches(entry)) picked.push(entry);
+        const last = i + 1 === page.entries.length;
+        if (limit > 0 && picked.length === limit && (!last || page.more))
+          return {
+            kind: "list",
+            resource,
+            entries: picked,
+            metadata: {
+              resourceVersion: String(revision),
+              continue: encodeContinue(revision, entry.key, prefix),
+              ...(matches === undefined &&
+                predicate.name === undefined && {
+                  remainingItemCount: page.count - i - 1,
+                }),
+            },
+          };
+      }
+      if (!page.more) break;
+      from = `${page.entries.at(-1)!.key}\0`;
+    }
+  } catch (error) {
+    if (error instanceof RpcError && error.message.includes("compacted")) throw expired(start, prefix);
+    if (error instanceof RpcError && error.message.includes("future revision"))
+      throw tooLarge(wanted, cache.revision, 0);
+    throw error;
+  }
+  return { kind: "list", resource, entries: picked, metadata: { resourceVersion: String(revision) } };
+}
+
+function expired(start: string | undefined, prefix: string): StatusError {
+  if (start === undefined) return new StatusError("Expired", "The resourceVersion for the provided list is too old.");
+  const error = new StatusError(
+    "Expired",
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+  );
+  const token = encodeContinue(-1, start.replace(/\0$/, ""), prefix);
+  const status = error.toStatus.bind(error);
+  // The one Status that carries list metadata: where an inconsistent continuation may begin.
+  error.toStatus = () => ({ ...status(), metadata: { continue: token } });
+  return error;
+}
+
+/** Upstream's token: where to go on, and at which revision (-1: whatever is there now). */
+export function encodeContinue(revision: number, lastKey: string, prefix: string): string {
+  const start = `${lastKey.slice(prefix.length)}\0`;
+  return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: revision, start })).toString("base64url");
+}
+
+export function decodeContinue(token: string, prefix: string): { readonly revision: number; readonly start: string } {
+  const bad = (why: string) => badRequest(`invalid continue token: continue key is not valid: ${why}`);
+  let parsed: { v?: unknown; rv?: unknown; start?: unknown };
+  try {
+    parsed = JSON.parse(Buffer.from(token, "base64url").toString()) as typeof parsed;
+  } catch {
+    throw bad("invalid character in continue token");
+  }
+  if (parsed === null || parsed.v !== "meta.k8s.io/v1")
+    throw bad(`server does not recognize this encoded version ${String(parsed?.v ?? "")}`);
+  if (typeof parsed.rv !== "number" || parsed.rv === 0)
+    throw bad("incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
+  if (typeof parsed.start !== "string" || parsed.start === "")
+    throw bad("encoded start key empty (version meta.k8s.io/v1)");
+  if (parsed.start.split("/").includes("..")) throw bad("invalid start key");
+  return { revision: parsed.rv, start: prefix + parsed.start.replace(/^\/+/, "") };
+}
+
+/** Watches without a timeout live half an hour to an hour, so that a restart's reconnections don't come back together. */
+const MIN_WATCH_SECONDS = 1800;
+
+export async function watch(
+  services: Services,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  options: ListOptions,
+  signal: ApiRequest["signal"],
+): Promise<WatchResponse> {
+  checkListOptions(options, true);
+  const { store, cache } = services.registry.storage(resource);
+  const predicate = selectionOf(resource, name, options);
+  const prefix = prefixFor(resource, namespace);
+  const revision = options.resourceVersion === "" ? undefined : parseRevision(options.resourceVersion);
+  const sendInitialEvents = options.sendInitialEvents === true;
+  if (!cache.isReady) await cache.waitUntil(0);
+  if (sendInitialEvents && revision === undefined) await cache.waitUntil(await store.currentRevision(prefix));
+  else if (sendInitialEvents && revision! > 0) await cache.waitUntil(revision!);
+  else if (options.sendInitialEvents === undefined && revision === undefined)
+    await cache.waitUntil(await store.currentRevision(prefix));
+  const matches = matcher(resource, predicate);
+  const watcher = cache.watch({
+    prefix,
+    ...(matches !== undefined && { matches }),
+    // Without initial events and without a start, the watch begins with what comes next.
+    revision: options.sendInitialEvents === false && (revision ?? 0) === 0 ? cache.revision : revision,
+    sendInitialEvents,
+    bookmarks: options.allowWatchBookmarks,
+  });
+  if (signal.aborted) watcher.close();
+  else signal.addEventListener("abort", () => watcher.close(), { once: true });
+  const seconds =
+    options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
+      ? options.timeoutSeconds
+      : MIN_WATCH_SECONDS + randomInt(services.random, MIN_WATCH_SECONDS);
+  return {
+    kind: "watch",
+    resource,
+    watcher,
+    timeoutMs: seconds * 1000,
+    bookmarks: options.allowWatchBookmarks,
+    revision: () => cache.revision,
+  };
+}
+
+export function selectionOf(
+  resource: Resource,
+  name: string,
+  options: Pick<ListOptions, "labelSelector" | "fieldSelector">,
+): Predicate {
+  const predicate = parseSelection(resource, options.labelSelector, options.fieldSelector);
+  if (name === "") return predicate;
+  if (predicate.name !== undefined && predicate.name !== name)
+    throw badRequest("fieldSelector metadata.name doesn't match requested name");
+  return { ...predicate, name };
+}
+
+/** Whether an entry is in a selection; undefined where everything is. */
+export function matcher(resource: Resource, predicate: Predicate): ((entry: Entry) => boolean) | undefined {
+  const { name, labels, fields } = predicate;
+  if (name === undefined && labels === undefined && fields === undefined) return undefined;
+  return (entry) => {
+    if (name !== undefined && entry.stored.metadata.name !== name) return false;
+    if (labels !== undefined && !labels(entry.stored.metadata.labels ?? {})) return false;
+    return fields === undefined || fields(entry.view(resource));
+  };
+}
+
+function checkListOptions(options: ListOptions, isWatch: boolean): void {
+  const { resourceVersion, resourceVersionMatch: match, sendInitialEvents } = options;
+  const errors: FieldError[] = [];
+  const field = "resourceVersionMatch";
+  if (isWatch) {
+    if (sendInitialEvents !== undefined) {
+      if (match !== "NotOlderThan")
+        errors.push(fieldForbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    } else if (match !== "") {
+      errors.push(
+        fieldForbidden(field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
+      );
+    }
+  } else {
+    if (sendInitialEvents !== undefined)
+      errors.push(fieldForbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    if (match !== "") {
+      if (options.continue !== "")
+        errors.push(fieldForbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
+      else if (resourceVersion === "")
+        errors.push(fieldForbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+      if (match !== "Exact" && match !== "NotOlderThan")
+        errors.push(notSupported(field, match, ["Exact", "NotOlderThan", ""]));
+      if (match === "Exact" && resourceVersion === "0")
+        errors.push(fieldForbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+    }
+  }
+  if (errors.length > 0) throw invalidObject("meta.k8s.io", "ListOptions", "", errors);
+  if (options.continue !== "" && resourceVersion !== "" && resourceVersion !== "0")
+    throw badRequest("specifying resource version is not allowed when using continue");
+}

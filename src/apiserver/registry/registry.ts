@@ -1,0 +1,153 @@
+/** All resources that are served, and the storage of each: versions of one kind share a storage. */
+import { deepFreeze } from "../../base/mutable.ts";
+import type { KubeObject } from "../../machinery/meta/object.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { apiVersionOf } from "../../machinery/resource.ts";
+import { qualified } from "../../machinery/status.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import type { Clock } from "../../world/world.ts";
+import { decodeStored } from "../serialization.ts";
+import type { Entry } from "../storage/entry.ts";
+import { Store } from "../storage/store.ts";
+import type { Storage } from "../storage/watch-cache.ts";
+import { keyFor, prefixFor, WatchCache } from "../storage/watch-cache.ts";
+import { readTree } from "../../machinery/codec/decode.ts";
+
+export interface RegistryOptions {
+  readonly etcd: EtcdClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Running {
+  readonly storage: Storage;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  /** By `group/version/plural`. */
+  readonly #byPath = new Map<string, Resource>();
+  /** By `plural` or `plural.group`: the version that the server itself works with. */
+  readonly #byName = new Map<string, Resource>();
+  readonly #storages = new Map<string, Running>();
+  #version = 0;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  /** Counts changes of what is served, for documents made from it. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get resources(): readonly Resource[] {
+    return [...this.#byPath.values()];
+  }
+
+  find(group: string, version: string, plural: string): Resource | undefined {
+    return this.#byPath.get(`${group}/${version}/${plural}`);
+  }
+
+  hasVersion(group: string, version: string): boolean {
+    return this.resources.some((resource) => resource.group === group && resource.version === version);
+  }
+
+  /** `pods`, `deployments.apps` */
+  named(name: string): Resource | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The resource of a kind in one version. */
+  ofKind(group: string, version: string, kind: string): Resource | undefined {
+    return this.resources.find((r) => r.group === group && r.version === version && r.kind === kind);
+  }
+
+  add(resource: Resource): void {
+    this.#byPath.set(`${resource.group}/${resource.version}/${resource.plural}`, resource);
+    const name = qualified(resource);
+    const known = this.#byName.get(name);
+    // The stored version is the one to work with; a later registration of the same version replaces the earlier.
+    if (known === undefined || known.version === resource.version || resource.storage.version === resource.version)
+      this.#byName.set(name, resource);
+    this.#version++;
+  }
+
+  /** Forgets a version of a custom kind; its storage ends with `closeStorage`. */
+  remove(group: string, version: string, plural: string): void {
+    this.#byPath.delete(`${group}/${version}/${plural}`);
+    const name = qualified({ group, plural });
+    if (this.#byName.get(name)?.version === version) {
+      this.#byName.delete(name);
+      for (const other of this.#byPath.values()) if (qualified(other) === name) this.#byName.set(name, other);
+    }
+    this.#version++;
+  }
+
+  /** Opened when first asked for: its watch cache runs from then on. */
+  storage(resource: Resource): Storage {
+    const prefix = prefixFor(resource, "");
+    const running = this.#storages.get(prefix);
+    if (running !== undefined) return running.storage;
+    const { etcd, clock, log } = this.#options;
+    const store = new Store({ etcd, clock, decode: (value) => this.#decode(resource, value) });
+    const cache = new WatchCache({ etcd, store, clock, log, prefix });
+    const abort = new AbortController();
+    const storage = { store, cache };
+    this.#storages.set(prefix, { storage, abort, done: cache.run(abort.signal) });
+    return storage;
+  }
+
+  async closeStorage(resource: Resource): Promise<void> {
+    const prefix = prefixFor(resource, "");
+    const running = this.#storages.get(prefix);
+    this.#storages.delete(prefix);
+    running?.abort.abort();
+    await running?.done;
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#storages.values()];
+    this.#storages.clear();
+    for (const { abort } of all) abort.abort();
+    await Promise.all(all.map(({ done }) => done));
+  }
+
+  get storages(): readonly Storage[] {
+    return [...this.#storages.values()].map(({ storage }) => storage);
+  }
+
+  /** The entry in the watch cache, which may be a little behind. */
+  cached(resource: Resource, namespace: string, name: string): Entry | undefined {
+    return this.storage(resource).cache.get(keyFor(resource, namespace, name));
+  }
+
+  /** A stored value, defaulted as the kind's stored version asks for. */
+  #decode(resource: Resource, value: Uint8Array): KubeObject {
+    const stored = this.#storedResource(resource);
+    const object = decodeStored(value, stored);
+    return deepFreeze(fit(stored, object));
+  }
+
+  #storedResource(resource: Resource): Resource {
+    const { group, version } = resource.storage;
+    return (
+      this.find(group, version, resource.plural) ??
+      this.resources.find(
+        (r) => r.group === group && r.version === version && r.storage.prefix === resource.storage.prefix,
+      ) ??
+      resource
+    );
+  }
+}
+
+/** A stored object brought to its kind's shape; one of another version (an older server's) is taken as it is. */
+function fit(resource: Resource, object: any): KubeObject {
+  if (object.apiVersion !== apiVersionOf(resource)) return object;
+  const draft = readTree(object, resource.schema, resource.schema.name === undefined).object;
+  resource.behaviour.defaults?.(draft);
+  return draft;
+}

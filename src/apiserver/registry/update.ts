@@ -1,0 +1,244 @@
+/**
+ * The life of an update, a patch and an apply: what is there now is read, the wanted object is made from it, and the Txn goes through only if nothing
+ * came between. Upstream: pkg/registry/generic/registry/store.go (Update), pkg/endpoints/handlers/update.go.
+ */
+import { deepFreeze } from "../../base/mutable.ts";
+import type { Behaviour, Resource } from "../../machinery/resource.ts";
+import { badRequest, conflict, notFound } from "../../machinery/status.ts";
+import { invalid, invalidObject } from "../../machinery/validation/field-error.ts";
+import type { UserInfo } from "../authn/user.ts";
+import { Entry, storedOf } from "../storage/entry.ts";
+import type { Change } from "../storage/store.ts";
+import { encodeStored } from "../storage/store.ts";
+import { keyFor } from "../storage/watch-cache.ts";
+import { forbiddenTo } from "../authz/refuse.ts";
+import type { WriteContext } from "./context.ts";
+import { hookContext } from "./context.ts";
+import { admissionRequest, canonicalizeAlways, createDraft, placeIn, resetSystemMetadata } from "./create.ts";
+import type { Finish } from "./specials/hooks.ts";
+import { hooksOf } from "./specials/hooks.ts";
+
+export interface UpdateRequest {
+  readonly resource: Resource;
+  /** Empty for the resource itself. */
+  readonly subresource: string;
+  readonly namespace: string;
+  readonly name: string;
+  /**
+   * The wanted object as a fresh draft, from the one that is there. It settles managed fields as well, and may be called again when another writer
+   * came first.
+   */
+  make(current: any): any;
+  /** What comes into being where nothing is there: PUT for a few kinds, apply for all. */
+  readonly onMissing: "fail" | "create";
+  /** In place of the subresource's own behaviour. */
+  readonly behaviour?: Behaviour<any>;
+  /** Skips what an update of this kind would ask for: the server's own writes on a user's behalf (binding, eviction). */
+  readonly skipAdmission?: boolean;
+}
+
+export interface Updated {
+  readonly entry: Entry;
+  readonly created: boolean;
+}
+
+export const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
+
+export async function update(context: WriteContext, request: UpdateRequest): Promise<Updated> {
+  const { resource, namespace, name } = request;
+  const { registry } = context.services;
+  const { store, cache } = registry.storage(resource);
+  const key = keyFor(resource, namespace, name);
+  let finish: Finish | undefined;
+  let last: any;
+  const change = async (current: Entry | undefined): Promise<Change> => {
+    finish?.(false);
+    finish = undefined;
+    if (current === undefined) throw notFound(resource, name);
+    const old = current.view(resource);
+    const prepared = await prepare(context, request, current, old);
+    finish = prepared.finish;
+    last = prepared.draft;
+    if (prepared.gone) return "delete";
+    const stored = deepFreeze(storedOf(resource, prepared.draft));
+    if (sameBytes(current, stored)) return "same";
+    return resource.kind === "Event" ? { put: stored, ttlSeconds: 3600 } : { put: stored };
+  };
+  let written = false;
+  try {
+    if (context.dryRun) {
+      const { entry } = await store.get(key, cache.get(key));
+      if (entry === undefined && request.onMissing === "create") return await createMissing(context, request);
+      await change(entry);
+      return { entry: new Entry(key, entry!.revision, deepFreeze(storedOf(resource, last))), created: false };
+    }
+    if (request.onMissing === "create" && (await store.get(key, cache.get(key))).entry === undefined)
+      return await createMissing(context, request);
+    const result = await store.update(key, cache.get(key), change);
+    if (result === undefined) throw notFound(resource, name);
+    written = true;
+    if (!result.deleted) return { entry: result.entry, created: false };
+    hooksOf(resource)?.afterDelete?.(context.services, last);
+    const { revision } = result.entry;
+    const metadata = { ...last.metadata, resourceVersion: String(revision) };
+    return { entry: new Entry(key, revision, deepFreeze(storedOf(resource, { ...last, metadata }))), created: false };
+  } finally {
+    finish?.(written);
+  }
+}
+
+async function createMissing(context: WriteContext, request: UpdateRequest): Promise<Updated> {
+  const { resource, namespace, name } = request;
+  mayCreate(context, context.user, request);
+  const draft = request.make(undefined);
+  if ((draft.metadata.uid ?? "") !== "")
+    throw conflict(
+      resource,
+      name,
+      `uid mismatch: the provided object specified uid ${draft.metadata.uid}, and no existing object was found`,
+    );
+  resetSystemMetadata(draft);
+  // A resourceVersion says that something must be there.
+  if ((draft.metadata.resourceVersion ?? "") !== "" && draft.metadata.resourceVersion !== "0")
+    throw notFound(resource, name);
+  delete draft.metadata.resourceVersion;
+  checkPlace(request, draft);
+  draft.metadata.name = name;
+  const entry = await createDraft(context, resource, namespace, draft);
+  return { entry, created: true };
+}
+
+function mayCreate(
+  { services, internal }: WriteContext,
+  user: UserInfo,
+  { resource, namespace, name }: UpdateRequest,
+): void {
+  if (internal === true) return;
+  const attributes = {
+    user,
+    verb: "create",
+    resourceRequest: true,
+    namespace,
+    group: resource.group,
+    version: resource.version,
+    resource: resource.plural,
+    subresource: "",
+    name,
+    path: "",
+  };
+  const answer = services.authorizer.authorize(attributes);
+  if (answer.decision !== "allow") throw forbiddenTo(attributes, answer);
+}
+
+async function prepare(
+  context: WriteContext,
+  request: UpdateRequest,
+  current: Entry,
+  old: any,
+): Promise<{ readonly draft: any; readonly gone: boolean; readonly finish: Finish | undefined }> {
+  const { resource, subresource, namespace, name } = request;
+  const { services } = context;
+  let draft = request.make(old);
+  checkPlace(request, draft);
+  draft.metadata.name = name;
+  checkVersion(resource, name, current, old, draft);
+  const hooks = hookContext(context);
+  const behaviour =
+    request.behaviour ?? (subresource === "" ? resource.behaviour : viewBehaviour(resource, subresource));
+  const admission = admissionRequest(context, resource, subresource, "UPDATE", namespace, name, draft, old);
+  const admitted = context.internal !== true && request.skipAdmission !== true;
+  if (admitted) await services.admission.admit(admission);
+  draft = admission.object;
+  const finish = subresource === "" ? hooksOf(resource)?.beginUpdate?.(services, draft, old, context) : undefined;
+  try {
+    const { metadata } = draft;
+    metadata.generation = old.metadata.generation;
+    if (metadata.generation === undefined) delete metadata.generation;
+    behaviour.prepareForUpdate?.(draft, old, hooks);
+    keepSystemMetadata(metadata, old.metadata);
+    const errors = behaviour.validateUpdate?.(draft, old, hooks) ?? [];
+    if (errors.length > 0) throw invalidObject(resource.group, resource.kind, name, errors);
+    for (const warning of behaviour.warnings?.(draft, old) ?? []) context.warn(warning);
+    behaviour.canonicalize?.(draft);
+    canonicalizeAlways(resource, draft);
+    if (admitted) await services.admission.validate({ ...admission, object: draft });
+    return { draft, gone: isGone(resource, draft), finish };
+  } catch (error) {
+    finish?.(false);
+    throw error;
+  }
+}
+
+/** The last finalizer is off an object that is being deleted. */
+export function isGone(resource: Resource, { metadata, ...rest }: any): boolean {
+  return (
+    metadata.deletionTimestamp !== undefined &&
+    (metadata.finalizers ?? []).length === 0 &&
+    (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+    hooksOf(resource)?.keepsOnDelete?.(rest) !== true
+  );
+}
+
+function checkPlace({ resource, namespace, name }: UpdateRequest, draft: any): void {
+  const said: string = draft.metadata.name ?? "";
+  if (said !== "" && said !== name)
+    throw badRequest(`the name of the object (${said}) does not match the name on the URL (${name})`);
+  const saidNamespace: string = draft.metadata.namespace ?? "";
+  if (resource.scope === "Namespaced" && saidNamespace !== "" && saidNamespace !== namespace)
+    throw badRequest(
+      `the namespace of the object (${saidNamespace}) does not match the namespace on the request (${namespace})`,
+    );
+  placeIn(resource, namespace, draft);
+}
+
+function checkVersion(resource: Resource, name: string, current: Entry, old: any, draft: any): void {
+  const version: string = draft.metadata.resourceVersion ?? "";
+  const uid: string = draft.metadata.uid ?? "";
+  if (uid !== "" && uid !== old.metadata.uid)
+    throw conflict(
+      resource,
+      name,
+      `StorageError: invalid object, Code: 4, Key: ${current.key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+    );
+  if (version === "" || version === "0") {
+    if (!resource.unconditionalUpdate)
+      throw invalidObject(resource.group, resource.plural, name, [
+        invalid("metadata.resourceVersion", 0, "must be specified for an update"),
+      ]);
+  } else if (version !== String(current.revision)) {
+    throw conflict(resource, name, MODIFIED);
+  }
+  draft.metadata.resourceVersion = String(current.revision);
+}
+
+/** What only the system writes. */
+function keepSystemMetadata(metadata: any, old: any): void {
+  for (const field of ["uid", "creationTimestamp", "deletionTimestamp", "selfLink"] as const) {
+    if (old[field] === undefined) delete metadata[field];
+    else metadata[field] = old[field];
+  }
+  if (metadata.deletionGracePeriodSeconds === undefined && old.deletionGracePeriodSeconds !== undefined)
+    metadata.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds;
+  if (old.deletionTimestamp === undefined) delete metadata.deletionGracePeriodSeconds;
+}
+
+/** A subresource that says nothing writes what it is named after and nothing else. */
+function viewBehaviour(resource: Resource, subresource: string): Behaviour<any> {
+  const known = resource.subresources[subresource]?.behaviour;
+  if (known !== undefined) return known;
+  return {
+    prepareForUpdate(draft, old) {
+      if (subresource !== "status") return;
+      for (const field of Object.keys({ ...draft, ...old })) {
+        if (field === "status" || field === "metadata") continue;
+        if (old[field] === undefined) delete draft[field];
+        else draft[field] = old[field];
+      }
+    },
+  };
+}
+
+function sameBytes(current: Entry, stored: any): boolean {
+  if (current.stored === stored) return true;
+  return Buffer.compare(encodeStored(current.stored), encodeStored(stored)) === 0;
+}

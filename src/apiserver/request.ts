@@ -1,0 +1,97 @@
+/** A request and its answer as the filter chain sees them: the same for one that came over HTTPS and one from this process. */
+import type { Exchange, Peer } from "../world/net.ts";
+import type { UserInfo } from "./authn/user.ts";
+import type { RequestInfo } from "./request-info.ts";
+import type { Entry } from "./storage/entry.ts";
+import type { CacheWatcher } from "./storage/watch-cache.ts";
+import type { Resource } from "../machinery/resource.ts";
+
+export interface ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Lower-cased name; the first value. */
+  header(name: string): string | undefined;
+  headers(name: string): readonly string[];
+  readonly info: RequestInfo;
+  readonly peer: Peer | undefined;
+  /** Set by the transport in this process, else by authentication. */
+  user: UserInfo | undefined;
+  /** Audiences that a token was checked for. */
+  readonly signal: AbortSignal;
+  /** The body: bytes with their content type, or an object of this process. */
+  body(): Promise<RequestBody>;
+  /** Shown to the client in a `Warning` header. */
+  readonly warnings: string[];
+  /** Headers that filters add to whatever the answer is. */
+  readonly responseHeaders: Map<string, string | readonly string[]>;
+  /** There for requests over HTTP: streaming endpoints take it over. */
+  readonly exchange: Exchange | undefined;
+}
+
+export type RequestBody =
+  | { readonly kind: "none" }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly contentType: string }
+  | { readonly kind: "object"; readonly value: unknown; readonly contentType: string };
+
+export type ApiResponse =
+  | ObjectResponse
+  | ListResponse
+  | WatchResponse
+  | RawResponse
+  /** The handler took the exchange over and answered. */
+  | { readonly kind: "taken" };
+
+export interface ObjectResponse {
+  readonly kind: "object";
+  readonly status: number;
+  readonly object: unknown;
+  /** What it is, for tables and protobuf; absent for Status and discovery. */
+  readonly resource?: Resource;
+  /** Shares its bytes where the object is one that is stored. */
+  readonly entry?: Entry;
+}
+
+export interface ListResponse {
+  readonly kind: "list";
+  readonly resource: Resource;
+  readonly entries: readonly Entry[];
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
+}
+
+export interface WatchResponse {
+  readonly kind: "watch";
+  readonly resource: Resource;
+  readonly watcher: CacheWatcher;
+  readonly timeoutMs: number;
+  readonly bookmarks: boolean;
+  /** The newest revision that the watch reflects, for bookmarks. */
+  readonly revision: () => number;
+}
+
+export interface RawResponse {
+  readonly kind: "raw";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string | AsyncIterable<Uint8Array>;
+}
+
+export type Handler = (request: ApiRequest) => Promise<ApiResponse>;
+/** One step of the chain: it may answer, refuse by throwing, or go on with `next`. */
+export type Filter = (request: ApiRequest, next: Handler) => Promise<ApiResponse>;
+
+export function object(status: number, value: unknown): ObjectResponse {
+  return { kind: "object", status, object: value };
+}
+export function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): RawResponse {
+  return {
+    kind: "raw",
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", ...headers },
+    body,
+  };
+}

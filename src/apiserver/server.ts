@@ -1,0 +1,250 @@
+/**
+ * The API server: etcd on one side, clients on the other, over HTTPS and in this process. This file puts the parts together; what happens to a request
+ * is in `filters/index.ts` and then in `handlers/`.
+ * Upstream: cmd/kube-apiserver, pkg/controlplane, staging/src/k8s.io/apiserver.
+ */
+import { builtinResources } from "../api/index.ts";
+import type { Component } from "../base/component-group.ts";
+import type { Transport } from "../client/transport.ts";
+import { StatusError } from "../machinery/status.ts";
+import type { Logger } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { EtcdClient } from "../protocols/etcd/client.ts";
+import type { Address, HttpHandler } from "../world/net.ts";
+import type { World } from "../world/world.ts";
+import { createAdmission } from "./admission/framework.ts";
+import { enabledPlugins } from "./admission/plugins/index.ts";
+import { createAuthenticator, tokenUnion } from "./authn/authenticator.ts";
+import type { TokenAuthenticator } from "./authn/authenticator.ts";
+import { certificateUser } from "./authn/certificates.ts";
+import { serviceAccountTokens } from "./authn/service-account.ts";
+import type { UserInfo } from "./authn/user.ts";
+import { LOOPBACK } from "./authn/user.ts";
+import type { Authorizer } from "./authz/authorizer.ts";
+import { alwaysAllow, alwaysAllowedPaths, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
+import { nodeAuthorizer } from "./authz/node.ts";
+import { rbacAuthorizer } from "./authz/rbac.ts";
+import { bootstrap } from "./bootstrap/index.ts";
+import { clusterView } from "./cluster-view.ts";
+import { chain, filters } from "./filters/index.ts";
+import type { HealthCheck } from "./handlers/health.ts";
+import { handleNonResource } from "./handlers/non-resource.ts";
+import { handleResource } from "./handlers/resources.ts";
+import { httpHandler } from "./http.ts";
+import { inProcessTransport } from "./in-process.ts";
+import { requestDuration, requestTotal } from "./metrics.ts";
+import type { ApiServerOptions } from "./options.ts";
+import type { Services } from "./registry/context.ts";
+import { Registry } from "./registry/registry.ts";
+import { IpAllocator, PortAllocator } from "./registry/specials/allocators.ts";
+import type { Handler } from "./request.ts";
+
+export interface ApiServerDeps extends Pick<World, "clock" | "random" | "net" | "fs"> {
+  readonly etcd: EtcdClient;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface ApiServer extends Component {
+  /** A client's way in, without bytes: this identity is authorised and its writes are admitted as anybody's. */
+  transport(user: UserInfo, userAgent?: string): Transport;
+  readonly handler: HttpHandler;
+  /** Where the HTTPS port listens, once it does. */
+  readonly address: Address | undefined;
+}
+
+export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps): ApiServer {
+  const { clock, net, log, metrics, etcd } = deps;
+  const random = deps.random.fork("apiserver");
+  const registry = new Registry({ etcd, clock, log });
+  for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
+    registry.add(resource);
+  const cluster = clusterView(registry);
+  const authorizer = createAuthorizer(options, cluster);
+  const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster });
+  const tokens = tokenUnion([staticTokens(options.staticTokens), accounts.authenticator]);
+  const services: Services = {
+    registry,
+    clock,
+    random,
+    net,
+    log,
+    cluster,
+    authorizer,
+    accounts,
+    tokens,
+    options,
+    admission: createAdmission(
+      enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []),
+      { cluster, authorizer, clock, random, net, log },
+    ),
+    allocators: {
+      clusterIPs: new IpAllocator(options.serviceClusterIpRange ?? "10.96.0.0/12", random),
+      nodePorts: new PortAllocator(options.serviceNodePortRange ?? "30000-32767", random),
+    },
+    featureGates: options.featureGates ?? new Map(),
+  };
+
+  let state: "starting" | "ready" | "stopping" = "starting";
+  let address: Address | undefined;
+  const checks: readonly HealthCheck[] = [
+    { name: "ping", on: ["healthz", "livez", "readyz"], check: () => undefined },
+    { name: "log", on: ["healthz", "livez", "readyz"], check: () => undefined },
+    {
+      name: "etcd",
+      on: ["healthz", "livez", "readyz"],
+      check: () => etcdError(etcd),
+    },
+    {
+      name: "informer-sync",
+      on: ["readyz"],
+      check: () => {
+        const behind = registry.storages.filter(({ cache }) => !cache.isReady).length;
+        return behind === 0 ? undefined : `${behind} informers not started yet`;
+      },
+    },
+    {
+      name: "poststarthook/rbac/bootstrap-roles",
+      on: ["healthz", "livez", "readyz"],
+      check: () => (state === "starting" ? "not finished" : undefined),
+    },
+    {
+      name: "shutdown",
+      on: ["readyz"],
+      check: () => (state === "stopping" ? "process is shutting down" : undefined),
+    },
+  ];
+
+  const dispatch: Handler = async (request) =>
+    request.info.isResourceRequest
+      ? handleResource(services, request)
+      : handleNonResource({ services, checks, metrics, address: () => address }, request);
+  const handle = chain(
+    filters({
+      clock,
+      random,
+      authorizer,
+      authenticator: createAuthenticator({
+        certificates: options.secure?.clientCa === undefined ? undefined : certificateUser,
+        tokens,
+        anonymous: options.anonymousAuth ?? true,
+      }),
+      requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
+      maxRequestsInFlight: options.maxRequestsInFlight ?? 400,
+      maxMutatingRequestsInFlight: options.maxMutatingRequestsInFlight ?? 200,
+    }),
+    dispatch,
+  );
+  const handler = httpHandler(handle, {
+    clock,
+    log,
+    observe({ info, method }, code, ms) {
+      const labels = { verb: info.isResourceRequest ? info.verb.toUpperCase() : method, resource: info.resource };
+      metrics.add(requestTotal, { ...labels, group: info.apiGroup, version: info.apiVersion, code: String(code) });
+      metrics.observe(requestDuration, labels, ms / 1000);
+    },
+  });
+
+  return {
+    name: "kube-apiserver",
+    handler,
+    get address() {
+      return address;
+    },
+    transport: (user, userAgent = "typernetes") => inProcessTransport({ clock, handle, user, userAgent }),
+    async run(signal, ready) {
+      for (const resource of registry.resources) if (resource.storage.virtual !== true) registry.storage(resource);
+      try {
+        await until(signal, Promise.all(registry.storages.map(({ cache }) => cache.whenReady)));
+        const { secure } = options;
+        await using listener =
+          secure === undefined
+            ? undefined
+            : await net.serveHttp(
+                {
+                  host: secure.bindAddress ?? "0.0.0.0",
+                  port: secure.port,
+                  tls: {
+                    cert: secure.cert,
+                    key: secure.key,
+                    ...(secure.clientCa !== undefined && { clientCa: secure.clientCa }),
+                    ...(secure.byName !== undefined && { byName: secure.byName }),
+                  },
+                },
+                handler,
+              );
+        address = listener?.address;
+        const hooks = new AbortController();
+        const running = await bootstrap(
+          services,
+          { port: address?.port ?? 6443, address: options.advertiseAddress },
+          hooks.signal,
+        );
+        state = "ready";
+        ready();
+        await until(signal, new Promise<never>(() => {}));
+        state = "stopping";
+        hooks.abort();
+        await running.done;
+      } finally {
+        await registry.close();
+      }
+    },
+  };
+}
+
+/** The promise's end or the signal's, whichever comes first. */
+async function until(signal: AbortSignal, promise: Promise<unknown>): Promise<void> {
+  if (signal.aborted) return;
+  let stop!: () => void;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    await Promise.race([promise, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function etcdError(etcd: EtcdClient): Promise<string | undefined> {
+  try {
+    await etcd.kv.Range({ key: new TextEncoder().encode("/registry/health"), limit: 1 });
+    return undefined;
+  } catch (error) {
+    return `error getting data from etcd: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function createAuthorizer(options: ApiServerOptions, cluster: ReturnType<typeof clusterView>): Authorizer {
+  const modes = options.authorizationModes ?? ["Node", "RBAC"];
+  return union([
+    systemMasters,
+    alwaysAllowedPaths,
+    ...modes.map((mode) => {
+      switch (mode) {
+        case "AlwaysAllow":
+          return alwaysAllow;
+        case "AlwaysDeny":
+          return alwaysDeny;
+        case "Node":
+          return nodeAuthorizer(cluster);
+        case "RBAC":
+          return rbacAuthorizer(cluster);
+      }
+    }),
+  ]);
+}
+
+function staticTokens(users: ReadonlyMap<string, UserInfo> | undefined): TokenAuthenticator {
+  return {
+    authenticateToken(token) {
+      const user = users?.get(token);
+      return user === undefined ? "unknown" : { user };
+    },
+  };
+}
+
+export type { ApiServerOptions, UserInfo };
+export { LOOPBACK, StatusError };

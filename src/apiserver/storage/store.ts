@@ -1,0 +1,232 @@
+/**
+ * Objects in etcd: upstream's keys, one Txn a write that compares `mod_revision`, values in JSON. Both of upstream's value formats are readable.
+ * Upstream: pkg/storage/etcd3/store.go.
+ */
+import { deepFreeze } from "../../base/mutable.ts";
+import type { KubeObject } from "../../machinery/meta/object.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import type { MvccpbKeyValue } from "../../protocols/etcd/generated.ts";
+import type { Clock } from "../../world/world.ts";
+import { Entry } from "./entry.ts";
+
+export interface StoreOptions {
+  readonly etcd: EtcdClient;
+  readonly clock: Clock;
+  /** From a stored value to a defaulted object in the stored version. */
+  decode(value: Uint8Array): KubeObject;
+}
+
+/** What an update wants: a new object, nothing (`same`), or the object's end. */
+export type Change = { readonly put: KubeObject; readonly ttlSeconds?: number } | "same" | "delete";
+
+/** A create met an object of that name. */
+export class ExistsError extends Error {}
+
+const utf8 = new TextEncoder();
+
+/** Leases are shared: this many seconds at most of a TTL, and so many objects. */
+const LEASE_REUSE_SECONDS = 60;
+const LEASE_MAX_OBJECTS = 1000;
+
+export class Store {
+  readonly #etcd: EtcdClient;
+  readonly #clock: Clock;
+  readonly #decode: StoreOptions["decode"];
+  /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
+  readonly #written = new Map<string, { readonly value: Uint8Array; readonly object: KubeObject }>();
+  readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
+
+  constructor({ etcd, clock, decode }: StoreOptions) {
+    this.#etcd = etcd;
+    this.#clock = clock;
+    this.#decode = decode;
+  }
+
+  /** The entry at a key, and etcd's revision at that moment. */
+  async get(key: string, cached?: Entry): Promise<{ readonly entry: Entry | undefined; readonly revision: number }> {
+    const answer = await this.#etcd.kv.Range({ key: utf8.encode(key), limit: 1 });
+    const kv = answer.kvs[0];
+    const revision = answer.header!.revision;
+    if (kv === undefined) return { entry: undefined, revision };
+    return { entry: this.entryOf(kv, cached, key), revision };
+  }
+
+  /** A page of the keys below `prefix`, from `start` on, at `revision` (0: now). */
+  async list(
+    prefix: string,
+    { start = prefix, limit = 0, revision = 0 }: { start?: string; limit?: number; revision?: number } = {},
+    cached?: (key: string) => Entry | undefined,
+  ): Promise<{ entries: Entry[]; revision: number; more: boolean; count: number }> {
+    const answer = await this.#etcd.kv.Range({
+      key: utf8.encode(start),
+      range_end: prefixEnd(prefix),
+      limit,
+      revision,
+    });
+    const entries = answer.kvs.map((kv) => {
+      const key = Buffer.from(kv.key.buffer, kv.key.byteOffset, kv.key.byteLength).toString();
+      return this.entryOf(kv, cached?.(key), key);
+    });
+    return { entries, revision: answer.header!.revision, more: answer.more, count: answer.count };
+  }
+
+  /** etcd's revision now. */
+  async currentRevision(prefix: string): Promise<number> {
+    const answer = await this.#etcd.kv.Range({ key: utf8.encode(prefix), limit: 1, keys_only: true });
+    return answer.header!.revision;
+  }
+
+  async create(key: string, object: KubeObject, ttlSeconds?: number): Promise<Entry> {
+    const answer = await this.#write(key, 0, object, ttlSeconds);
+    if (answer instanceof Entry) return answer;
+    throw new ExistsError(key);
+  }
+
+  /**
+   * Reads, asks `change` what to write, writes if nothing came between, else starts again with what is there now. `change` may throw to give up;
+   * it must not have effects, as it can run more than once. Starts from `cached` where there is one: a stale one costs a round, never a wrong write.
+   */
+  async update(
+    key: string,
+    cached: Entry | undefined,
+    change: (current: Entry | undefined) => Promise<Change> | Change,
+  ): Promise<{ readonly entry: Entry; readonly deleted: boolean } | undefined> {
+    let current = cached;
+    let fresh = false;
+    if (current === undefined) {
+      current = (await this.get(key)).entry;
+      fresh = true;
+    }
+    for (;;) {
+      let wanted: Change;
+      try {
+        wanted = await change(current);
+      } catch (error) {
+        if (fresh) throw error;
+        // The refusal may rest on a stale copy: look at the real one before believing it.
+        const now = (await this.get(key, current)).entry;
+        fresh = true;
+        if (now?.revision === current?.revision) throw error;
+        current = now;
+        continue;
+      }
+      if (wanted === "same") {
+        if (fresh || current === undefined) return current && { entry: current, deleted: false };
+        const now = (await this.get(key, current)).entry;
+        fresh = true;
+        if (now?.revision === current.revision) return { entry: current, deleted: false };
+        current = now;
+        continue;
+      }
+      if (wanted === "delete") {
+        if (current === undefined) return undefined;
+        const gone = await this.#delete(key, current);
+        if (gone.deleted) return { entry: gone.entry!, deleted: true };
+        current = gone.entry;
+        fresh = true;
+        continue;
+      }
+      const answer = await this.#write(key, current?.revision ?? 0, wanted.put, wanted.ttlSeconds);
+      if (answer instanceof Entry) return { entry: answer, deleted: false };
+      current = answer.now;
+      fresh = true;
+    }
+  }
+
+  /** An entry for a key and value; takes over what is decoded already. */
+  entryOf(kv: MvccpbKeyValue, cached: Entry | undefined, key: string): Entry {
+    if (cached !== undefined && cached.revision === kv.mod_revision) return cached;
+    const written = this.#written.get(key);
+    if (written !== undefined && (written.value === kv.value || Buffer.compare(written.value, kv.value) === 0))
+      return new Entry(key, kv.mod_revision, withRevision(written.object, kv.mod_revision));
+    return new Entry(key, kv.mod_revision, withRevision(this.#decode(kv.value), kv.mod_revision));
+  }
+
+  async #write(
+    key: string,
+    expected: number,
+    object: KubeObject,
+    ttlSeconds: number | undefined,
+  ): Promise<Entry | { readonly now: Entry | undefined }> {
+    const value = encodeStored(object);
+    const bytes = utf8.encode(key);
+    const lease = ttlSeconds === undefined ? 0n : await this.#lease(ttlSeconds);
+    const written = { value, object };
+    this.#written.set(key, written);
+    try {
+      const answer = await this.#etcd.kv.Txn({
+        compare: [{ key: bytes, target: "MOD", result: "EQUAL", mod_revision: expected }],
+        success: [{ request_put: { key: bytes, value, lease } }],
+        failure: [{ request_range: { key: bytes, limit: 1 } }],
+      });
+      if (answer.succeeded) {
+        const revision = answer.header!.revision;
+        return new Entry(key, revision, withRevision(object, revision));
+      }
+      const kv = answer.responses[0]?.response_range?.kvs[0];
+      return { now: kv && this.entryOf(kv, undefined, key) };
+    } finally {
+      // Kept one turn longer, so that a watch in this process finds it.
+      this.#clock.soon(() => {
+        if (this.#written.get(key) === written) this.#written.delete(key);
+      });
+    }
+  }
+
+  async #delete(
+    key: string,
+    current: Entry,
+  ): Promise<{ readonly deleted: boolean; readonly entry: Entry | undefined }> {
+    const bytes = utf8.encode(key);
+    const answer = await this.#etcd.kv.Txn({
+      compare: [{ key: bytes, target: "MOD", result: "EQUAL", mod_revision: current.revision }],
+      success: [{ request_delete_range: { key: bytes } }],
+      failure: [{ request_range: { key: bytes, limit: 1 } }],
+    });
+    if (answer.succeeded) {
+      const revision = answer.header!.revision;
+      return { deleted: true, entry: new Entry(key, revision, withRevision(current.stored, revision)) };
+    }
+    const kv = answer.responses[0]?.response_range?.kvs[0];
+    return { deleted: false, entry: kv && this.entryOf(kv, undefined, key) };
+  }
+
+  /** One lease for many objects: granted anew when its share of the TTL is used up. */
+  async #lease(ttlSeconds: number): Promise<bigint> {
+    const known = this.#leases.get(ttlSeconds);
+    const now = this.#clock.monotonic();
+    if (known !== undefined && now < known.until && known.objects < LEASE_MAX_OBJECTS) {
+      known.objects++;
+      return known.id;
+    }
+    const reuse = Math.min(LEASE_REUSE_SECONDS, ttlSeconds * 0.05);
+    const answer = await this.#etcd.lease.LeaseGrant({ TTL: Math.ceil(ttlSeconds + reuse), ID: 0n });
+    this.#leases.set(ttlSeconds, { id: answer.ID, until: now + reuse * 1000, objects: 1 });
+    return answer.ID;
+  }
+}
+
+/** The object with its resourceVersion; frozen all through. */
+export function withRevision<T extends KubeObject>(object: T, revision: number): T {
+  return deepFreeze({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } });
+}
+
+/** As it is stored: without a resourceVersion, which is etcd's to know. */
+export function encodeStored(object: KubeObject): Uint8Array {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  return Buffer.from(
+    JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
+  );
+}
+
+/** The first key after all that begin with `prefix`. */
+export function prefixEnd(prefix: string): Uint8Array {
+  const end = utf8.encode(prefix);
+  for (let i = end.length - 1; i >= 0; i--) {
+    if (end[i]! < 0xff) {
+      end[i]!++;
+      return end.subarray(0, i + 1);
+    }
+  }
+  return new Uint8Array([0]);
+}

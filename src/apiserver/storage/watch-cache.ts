@@ -1,0 +1,493 @@
+/**
+ * All objects of one resource in memory, kept by one etcd watch. Lists, gets and watches are served from here; `waitUntil` makes a read as fresh as
+ * etcd. Watchers share entries, events and encoded bytes, and a watcher that doesn't keep up is closed: it starts again from its last resourceVersion.
+ * Upstream: pkg/storage/cacher.
+ */
+import { deferred } from "../../base/deferred.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { StatusError } from "../../machinery/status.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import type { MvccpbEvent } from "../../protocols/etcd/generated.ts";
+import { pause } from "../../world/time.ts";
+import type { Clock } from "../../world/world.ts";
+import { Entry } from "./entry.ts";
+import type { Store } from "./store.ts";
+import { prefixEnd, withRevision } from "./store.ts";
+
+/** Events younger than this are kept, so that a client that was away so long can go on where it was. */
+const WINDOW_MS = 75_000;
+const WINDOW_MIN = 100;
+const WINDOW_MAX = 102_400;
+/** A reader waits so long for the cache to reach a revision. */
+const FRESH_TIMEOUT_MS = 3_000;
+const PROGRESS_EVERY_MS = 100;
+/** Items that a watcher may leave unread. */
+const WATCHER_QUEUE_MAX = 10_000;
+const PAGE = 10_000;
+
+export type EventType = "ADDED" | "MODIFIED" | "DELETED";
+
+/** A change as it happened, before any selector. */
+export class CacheEvent {
+  readonly type: EventType;
+  readonly revision: number;
+  /** For a deletion the last state, with the deletion's revision. */
+  readonly entry: Entry;
+  readonly old: Entry | undefined;
+  readonly at: number;
+  #bytes: Map<string, Uint8Array> | undefined;
+  #left: Entry | undefined;
+
+  constructor(type: EventType, revision: number, entry: Entry, old: Entry | undefined, at: number) {
+    this.type = type;
+    this.revision = revision;
+    this.entry = entry;
+    this.old = old;
+    this.at = at;
+  }
+
+  /** The old state with the new revision: what a watcher sees of an object that left its selection. */
+  get left(): Entry {
+    return (this.#left ??= new Entry(this.entry.key, this.revision, withRevision(this.old!.stored, this.revision)));
+  }
+
+  /** The event's bytes in one encoding, made once for all watchers. */
+  bytes(key: string, encode: () => Uint8Array): Uint8Array {
+    let bytes = this.#bytes?.get(key);
+    if (bytes === undefined) {
+      bytes = encode();
+      (this.#bytes ??= new Map()).set(key, bytes);
+    }
+    return bytes;
+  }
+}
+
+/** What a watcher gets. `source` is there to share encoded bytes; it is absent for the synthetic events of a start. */
+export type WatchItem =
+  | { readonly type: EventType; readonly entry: Entry; readonly source: CacheEvent | undefined }
+  | { readonly type: "BOOKMARK"; readonly revision: number; readonly initialEventsEnd: boolean };
+
+/** What part of a resource is read: keys that begin with `prefix`, and of these what `matches`. */
+export interface Selection {
+  readonly prefix: string;
+  readonly matches?: (entry: Entry) => boolean;
+}
+
+export interface WatchStart extends Selection {
+  /** Undefined or 0: the state now comes first, as ADDED. */
+  readonly revision: number | undefined;
+  readonly sendInitialEvents: boolean;
+  /** Undefined: the state is sent where `revision` asks for it and no bookmark follows. */
+  readonly bookmarks: boolean;
+}
+
+export class CacheWatcher implements AsyncIterable<WatchItem> {
+  readonly #selection: Selection;
+  readonly #onClose: (watcher: CacheWatcher) => void;
+  #queue: WatchItem[] = [];
+  #wake: (() => void) | undefined;
+  #closed = false;
+  #error: unknown;
+  /** Events up to here are not for this watcher. */
+  #after: number;
+
+  constructor(selection: Selection, after: number, onClose: (watcher: CacheWatcher) => void) {
+    this.#selection = selection;
+    this.#after = after;
+    this.#onClose = onClose;
+  }
+
+  /** The change as this watcher sees it: entering its selection is ADDED, leaving it DELETED. */
+  offer(event: CacheEvent): void {
+    if (event.revision <= this.#after) return;
+    const { prefix, matches } = this.#selection;
+    if (!event.entry.key.startsWith(prefix)) return;
+    if (matches === undefined) {
+      this.push({ type: event.type, entry: event.entry, source: event });
+      return;
+    }
+    const is = event.type !== "DELETED" && matches(event.entry);
+    const was = event.old !== undefined && matches(event.old);
+    if (is) this.push({ type: was ? "MODIFIED" : "ADDED", entry: event.entry, source: event });
+    else if (was)
+      this.push({ type: "DELETED", entry: event.type === "DELETED" ? event.entry : event.left, source: event });
+  }
+
+  push(item: WatchItem): void {
+    if (this.#closed) return;
+    this.#queue.push(item);
+    if (this.#queue.length > WATCHER_QUEUE_MAX && this.#wake === undefined) this.close();
+    else this.#wake?.();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Ends the watch, with an error for the client or cleanly. */
+  close(error?: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = error;
+    this.#onClose(this);
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<WatchItem> {
+    try {
+      for (;;) {
+        const batch = this.#queue;
+        if (batch.length > 0) {
+          this.#queue = [];
+          yield* batch;
+          continue;
+        }
+        if (this.#closed) {
+          if (this.#error !== undefined) throw this.#error;
+          return;
+        }
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+      }
+    } finally {
+      this.close();
+    }
+  }
+}
+
+interface Waiter {
+  readonly revision: number;
+  readonly resolve: () => void;
+}
+
+export interface WatchCacheOptions {
+  readonly etcd: EtcdClient;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `/registry/pods/` */
+  readonly prefix: string;
+}
+
+export class WatchCache {
+  readonly prefix: string;
+  readonly #options: WatchCacheOptions;
+  readonly #byKey = new Map<string, Entry>();
+  /** The same entries in key order. */
+  #sorted: Entry[] = [];
+  /** The events of the window; those before `#head` are forgotten. */
+  #events: CacheEvent[] = [];
+  #head = 0;
+  /** Every event after this revision is in the window. */
+  #complete = 0;
+  #revision = 0;
+  readonly #watchers = new Set<CacheWatcher>();
+  readonly #listeners = new Set<(event: CacheEvent) => void>();
+  #ready = deferred();
+  #isReady = false;
+  #waiting: Waiter[] = [];
+  #progressTimer: Disposable | undefined;
+  #requestProgress: (() => void) | undefined;
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = options;
+    this.prefix = options.prefix;
+  }
+
+  /** The newest revision of etcd that this cache is known to reflect. */
+  get revision(): number {
+    return this.#revision;
+  }
+  get whenReady(): Promise<void> {
+    return this.#ready.promise;
+  }
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+  get size(): number {
+    return this.#byKey.size;
+  }
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Entries in key order. */
+  list({ prefix, matches }: Selection): Entry[] {
+    const from = this.#lowerBound(prefix);
+    let to = from;
+    if (prefix === this.prefix) to = this.#sorted.length;
+    else while (to < this.#sorted.length && this.#sorted[to]!.key.startsWith(prefix)) to++;
+    const entries = this.#sorted.slice(from, to);
+    return matches === undefined ? entries : entries.filter(matches);
+  }
+
+  /** Tells of every change from now on, in order and at once. For views inside the server (RBAC, namespaces). */
+  onEvent(listener: (event: CacheEvent) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Resolves when the cache reflects `revision`; rejects with upstream's 504 after three seconds. */
+  async waitUntil(revision: number): Promise<void> {
+    if (this.#isReady && this.#revision >= revision) return;
+    const reached = deferred();
+    const waiter = { revision, resolve: () => reached.resolve() };
+    this.#waiting.push(waiter);
+    const { clock } = this.#options;
+    const timer = clock.after(FRESH_TIMEOUT_MS, () => {
+      this.#waiting = this.#waiting.filter((other) => other !== waiter);
+      reached.reject(tooLarge(revision, this.#revision, 1));
+    });
+    this.#askForProgress();
+    try {
+      await reached.promise;
+    } finally {
+      timer[Symbol.dispose]();
+    }
+  }
+
+  watch({ prefix, matches, revision, sendInitialEvents, bookmarks }: WatchStart): CacheWatcher {
+    const selection: Selection = matches === undefined ? { prefix } : { prefix, matches };
+    const stateFirst = sendInitialEvents || revision === undefined || revision === 0;
+    if (!stateFirst && revision < this.#complete) throw tooOld(revision, this.#complete);
+    const watcher = new CacheWatcher(selection, stateFirst ? this.#revision : revision, (closed) => {
+      this.#watchers.delete(closed);
+    });
+    if (stateFirst) {
+      for (const entry of this.list(selection)) watcher.push({ type: "ADDED", entry, source: undefined });
+      if (sendInitialEvents && bookmarks)
+        watcher.push({ type: "BOOKMARK", revision: this.#revision, initialEventsEnd: true });
+    } else {
+      for (let i = this.#firstEventAfter(revision); i < this.#events.length; i++) watcher.offer(this.#events[i]!);
+    }
+    this.#watchers.add(watcher);
+    return watcher;
+  }
+
+  /** Lists and watches until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    let backoffMs = 10;
+    try {
+      while (!signal.aborted) {
+        try {
+          await this.#listAll();
+          backoffMs = 10;
+          await this.#follow(signal);
+        } catch (error) {
+          if (signal.aborted) return;
+          log.v(2).info("Watch cache starts again", { prefix: this.prefix, error: String(error) });
+        }
+        this.#drop();
+        if (!(await pause(clock, backoffMs, signal))) return;
+        backoffMs = Math.min(backoffMs * 2, 1000);
+      }
+    } finally {
+      this.#drop();
+      this.#progressTimer?.[Symbol.dispose]();
+    }
+  }
+
+  async #listAll(): Promise<void> {
+    const { store } = this.#options;
+    const entries: Entry[] = [];
+    const known = (key: string) => this.#byKey.get(key);
+    let page = await store.list(this.prefix, { limit: PAGE }, known);
+    const revision = page.revision;
+    for (;;) {
+      for (const entry of page.entries) entries.push(entry);
+      if (!page.more) break;
+      page = await store.list(this.prefix, { start: `${entries.at(-1)!.key}\0`, limit: PAGE, revision }, known);
+    }
+    const before = new Map(this.#byKey);
+    this.#byKey.clear();
+    for (const entry of entries) this.#byKey.set(entry.key, entry);
+    this.#sorted = entries;
+    this.#events = [];
+    this.#head = 0;
+    this.#complete = revision;
+    this.#isReady = true;
+    this.#ready.resolve();
+    this.#tellOfRelist(before, revision);
+    this.#advance(revision);
+  }
+
+  /** Listeners inside the server never start anew: a relist reaches them as the difference. */
+  #tellOfRelist(before: ReadonlyMap<string, Entry>, revision: number): void {
+    if (this.#listeners.size === 0) return;
+    const at = this.#options.clock.monotonic();
+    for (const entry of this.#sorted) {
+      const old = before.get(entry.key);
+      if (old?.revision === entry.revision) continue;
+      const event = new CacheEvent(old === undefined ? "ADDED" : "MODIFIED", entry.revision, entry, old, at);
+      for (const listener of this.#listeners) listener(event);
+    }
+    for (const old of before.values()) {
+      if (this.#byKey.has(old.key)) continue;
+      const event = new CacheEvent("DELETED", revision, old, old, at);
+      for (const listener of this.#listeners) listener(event);
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const utf8 = new TextEncoder();
+    const stream = this.#options.etcd.watch.Watch({ signal, metadata: { hasleader: "true" } });
+    stream.send({
+      create_request: {
+        key: utf8.encode(this.prefix),
+        range_end: prefixEnd(this.prefix),
+        start_revision: this.#revision + 1,
+        prev_kv: true,
+        progress_notify: true,
+      },
+    });
+    this.#requestProgress = () => stream.send({ progress_request: {} });
+    if (this.#waiting.length > 0) this.#requestProgress();
+    try {
+      for await (const response of stream) {
+        if (response.canceled || response.compact_revision > 0)
+          throw new Error(`watch cancelled: ${response.cancel_reason} (compacted ${response.compact_revision})`);
+        for (const event of response.events) this.#apply(event);
+        // Only a progress answer says that everything up to etcd's revision was sent: others carry a revision that events under way may not have reached.
+        if (response.events.length > 0) this.#advance(response.events.at(-1)!.kv!.mod_revision);
+        else if (!response.created) this.#advance(response.header!.revision);
+      }
+    } finally {
+      this.#requestProgress = undefined;
+      stream.cancel();
+    }
+  }
+
+  #apply({ type, kv, prev_kv }: MvccpbEvent): void {
+    const { key: bytes, mod_revision: revision } = kv!;
+    const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+    const { store, clock, log } = this.#options;
+    const old = this.#byKey.get(key);
+    let event: CacheEvent;
+    if (type === "DELETE") {
+      const last = old?.stored ?? (prev_kv && store.entryOf(prev_kv, undefined, key).stored);
+      if (last === undefined) return;
+      const entry = new Entry(key, revision, withRevision(last, revision));
+      event = new CacheEvent("DELETED", revision, entry, old, clock.monotonic());
+      if (old !== undefined) {
+        this.#byKey.delete(key);
+        this.#sorted.splice(this.#lowerBound(key), 1);
+      }
+    } else {
+      let entry: Entry;
+      try {
+        entry = store.entryOf(kv!, undefined, key);
+      } catch (error) {
+        log.error("A stored object can't be decoded", error, { key });
+        return;
+      }
+      event = new CacheEvent(old === undefined ? "ADDED" : "MODIFIED", revision, entry, old, clock.monotonic());
+      this.#byKey.set(key, entry);
+      const at = this.#lowerBound(key);
+      if (old !== undefined) this.#sorted[at] = entry;
+      else if (at === this.#sorted.length) this.#sorted.push(entry);
+      else this.#sorted.splice(at, 0, entry);
+    }
+    this.#remember(event);
+    for (const listener of this.#listeners) listener(event);
+    for (const watcher of this.#watchers) watcher.offer(event);
+  }
+
+  #remember(event: CacheEvent): void {
+    this.#events.push(event);
+    const horizon = event.at - WINDOW_MS;
+    let count = this.#events.length - this.#head;
+    while (count > WINDOW_MIN && (this.#events[this.#head]!.at < horizon || count > WINDOW_MAX)) {
+      this.#complete = this.#events[this.#head]!.revision;
+      this.#head++;
+      count--;
+    }
+    if (this.#head > 1024 && this.#head > this.#events.length / 2) {
+      this.#events = this.#events.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  #advance(revision: number): void {
+    if (revision > this.#revision) this.#revision = revision;
+    if (this.#waiting.length === 0 || !this.#isReady) return;
+    const still: Waiter[] = [];
+    for (const waiter of this.#waiting) {
+      if (waiter.revision <= this.#revision) waiter.resolve();
+      else still.push(waiter);
+    }
+    this.#waiting = still;
+  }
+
+  /** A quiet resource has no events to tell its revision by: etcd is asked, again and again, while someone waits. */
+  #askForProgress(): void {
+    this.#requestProgress?.();
+    if (this.#progressTimer !== undefined) return;
+    this.#progressTimer = this.#options.clock.after(PROGRESS_EVERY_MS, () => {
+      this.#progressTimer = undefined;
+      if (this.#waiting.length > 0) this.#askForProgress();
+    });
+  }
+
+  #drop(): void {
+    if (this.#isReady) {
+      this.#isReady = false;
+      this.#ready = deferred();
+    }
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  #lowerBound(key: string): number {
+    let low = 0;
+    let high = this.#sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#sorted[middle]!.key < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #firstEventAfter(revision: number): number {
+    let low = this.#head;
+    let high = this.#events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#events[middle]!.revision <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+export function tooLarge(asked: number, current: number, retryAfterSeconds: number): StatusError {
+  return new StatusError("Timeout", `Timeout: Too large resource version: ${asked}, current: ${current}`, {
+    causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+    ...(retryAfterSeconds > 0 && { retryAfterSeconds }),
+  });
+}
+
+export function tooOld(asked: number, oldest: number): StatusError {
+  return new StatusError("Expired", `too old resource version: ${asked} (${oldest})`);
+}
+
+/** One resource's storage: the store, the cache before it, and the key of an object. */
+export interface Storage {
+  readonly store: Store;
+  readonly cache: WatchCache;
+}
+
+export function keyFor(resource: Resource, namespace: string, name: string): string {
+  return `${prefixFor(resource, namespace)}${name}`;
+}
+
+export function prefixFor(resource: Resource, namespace: string): string {
+  const root = `/registry/${resource.storage.prefix}/`;
+  return resource.scope === "Namespaced" && namespace !== "" ? `${root}${namespace}/` : root;
+}

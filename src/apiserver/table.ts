@@ -1,0 +1,59 @@
+/** What `kubectl get` prints: columns of the kind, one row an object. Upstream: pkg/printers/storage, pkg/endpoints/handlers/response.go. */
+import type { KubeObject } from "../machinery/meta/object.ts";
+import type { Column, Resource } from "../machinery/resource.ts";
+import type { ListResponse } from "./request.ts";
+
+export interface TableOptions {
+  readonly apiVersion: string;
+  readonly includeObject: "None" | "Metadata" | "Object";
+  readonly nowMs: number;
+}
+
+const NAME: Column<any> = {
+  name: "Name",
+  type: "string",
+  format: "name",
+  priority: 0,
+  cell: (object) => object.metadata.name,
+};
+const CREATED: Column<any> = {
+  name: "Created At",
+  type: "date",
+  priority: 0,
+  cell: (object) => object.metadata.creationTimestamp ?? "<unknown>",
+};
+
+export function tableOf(
+  resource: Resource,
+  objects: readonly KubeObject[],
+  list: ListResponse["metadata"] | undefined,
+  options: TableOptions,
+): object {
+  const columns = resource.columns.length > 0 ? resource.columns : [NAME, CREATED];
+  return {
+    kind: "Table",
+    apiVersion: options.apiVersion,
+    metadata: list ?? { resourceVersion: objects[0]?.metadata.resourceVersion ?? "" },
+    columnDefinitions: columns.map(({ name, type, format, description, priority }) => ({
+      name,
+      type,
+      format: format ?? "",
+      description: description ?? "",
+      priority,
+    })),
+    rows: objects.map((object) => rowOf(columns, object, options)),
+  };
+}
+
+function rowOf(columns: readonly Column<any>[], object: KubeObject, options: TableOptions): object {
+  return {
+    cells: columns.map((column) => column.cell(object, options.nowMs)),
+    ...(options.includeObject === "Metadata" && { object: partialMetadata(object, options.apiVersion) }),
+    ...(options.includeObject === "Object" && { object }),
+    ...(options.includeObject === "None" && { object: null }),
+  };
+}
+
+export function partialMetadata(object: KubeObject, apiVersion: string): object {
+  return { kind: "PartialObjectMetadata", apiVersion, metadata: object.metadata };
+}

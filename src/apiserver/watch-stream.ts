@@ -1,0 +1,117 @@
+/** A watch as bytes: chunked JSON lines, or a message each over a WebSocket. Events are encoded once for all watchers of the same encoding. */
+import { StatusError } from "../machinery/status.ts";
+import type { Exchange, Headers } from "../world/net.ts";
+import type { Clock } from "../world/world.ts";
+import { apiVersionOf } from "../machinery/resource.ts";
+import type { Resource } from "../machinery/resource.ts";
+import { orderedStatus } from "./http.ts";
+import type { Encoding } from "./negotiation.ts";
+import { negotiate } from "./negotiation.ts";
+import type { ApiRequest, WatchResponse } from "./request.ts";
+import { entryJson } from "./responses.ts";
+import type { WatchItem } from "./storage/watch-cache.ts";
+import { partialMetadata, tableOf } from "./table.ts";
+
+const BOOKMARK_EVERY_MS = 60_000;
+
+export async function serveWatch(
+  request: ApiRequest,
+  exchange: Exchange,
+  response: WatchResponse,
+  headers: Headers,
+  { clock }: { readonly clock: Clock },
+): Promise<void> {
+  const encoding = negotiate(request, response);
+  const { watcher, resource } = response;
+  const contentType =
+    encoding.mediaType === "application/json" && encoding.as === "object"
+      ? "application/json"
+      : `${encoding.contentType};stream=watch`;
+  const stream = exchange.stream(200, { ...headers, "content-type": contentType, "transfer-encoding": undefined });
+  const end = clock.after(response.timeoutMs, () => watcher.close());
+  const bookmarks = startBookmarks(response, clock);
+  const encode = encoder(resource, encoding, clock);
+  try {
+    for await (const item of watcher) if (!stream.write(encode(item))) await stream.drained;
+    stream.end();
+  } catch (error) {
+    if (request.signal.aborted) return;
+    const status =
+      error instanceof StatusError
+        ? error
+        : new StatusError("InternalError", String((error as Error).message ?? error));
+    stream.write(`${JSON.stringify({ type: "ERROR", object: orderedStatus(status) })}\n`);
+    stream.end();
+  } finally {
+    end[Symbol.dispose]();
+    bookmarks[Symbol.dispose]();
+  }
+}
+
+/** A bookmark a minute, so that a quiet watch can be taken up again where it is. */
+export function startBookmarks({ watcher, bookmarks, revision }: WatchResponse, clock: Clock): Disposable {
+  if (!bookmarks) return { [Symbol.dispose]() {} };
+  let timer: Disposable;
+  const next = () => {
+    timer = clock.after(BOOKMARK_EVERY_MS, () => {
+      watcher.push({ type: "BOOKMARK", revision: revision(), initialEventsEnd: false });
+      next();
+    });
+  };
+  next();
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+}
+
+export function bookmarkObject(resource: Resource, revision: number, initialEventsEnd: boolean): any {
+  return {
+    kind: resource.kind,
+    apiVersion: apiVersionOf(resource),
+    metadata: {
+      resourceVersion: String(revision),
+      creationTimestamp: null,
+      ...(initialEventsEnd && { annotations: { "k8s.io/initial-events-end": "true" } }),
+    },
+  };
+}
+
+function encoder(resource: Resource, encoding: Encoding, clock: Clock): (item: WatchItem) => Uint8Array {
+  if (encoding.as === "object") {
+    const key = `${resource.group}/${resource.version}:json`;
+    return (item) => {
+      if (item.type === "BOOKMARK")
+        return line("BOOKMARK", JSON.stringify(bookmarkObject(resource, item.revision, item.initialEventsEnd)));
+      const { type, entry, source } = item;
+      const make = () => frame(type, entryJson(resource, entry));
+      // The type is part of the key: a watcher with a selector may see another one.
+      return source === undefined ? make() : source.bytes(`${type}:${key}`, make);
+    };
+  }
+  // Headers of a table travel with the first event only.
+  let first = true;
+  const apiVersion = `meta.k8s.io/${encoding.asVersion}`;
+  return (item) => {
+    if (item.type === "BOOKMARK") {
+      const bookmark = bookmarkObject(resource, item.revision, item.initialEventsEnd);
+      const object =
+        encoding.as === "metadata"
+          ? partialMetadata(bookmark, apiVersion)
+          : { kind: "Table", apiVersion, metadata: bookmark.metadata, columnDefinitions: [], rows: [] };
+      return line("BOOKMARK", JSON.stringify(object));
+    }
+    const object = item.entry.view(resource);
+    if (encoding.as === "metadata") return line(item.type, JSON.stringify(partialMetadata(object, apiVersion)));
+    const table: any = tableOf(resource, [object], undefined, {
+      apiVersion,
+      includeObject: encoding.includeObject,
+      nowMs: clock.now(),
+    });
+    if (!first) table.columnDefinitions = null;
+    first = false;
+    return line(item.type, JSON.stringify(table));
+  };
+}
+
+function frame(type: string, json: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), json, Buffer.from("}\n")]);
+}
+const line = (type: string, json: string): Uint8Array => Buffer.from(`{"type":"${type}","object":${json}}\n`);

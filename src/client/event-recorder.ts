@@ -11,7 +11,7 @@ import { type Clock, type Random, randomInt } from "../world/world.ts";
 import type { Client } from "./client.ts";
 import type { EventRecorder, ObjectReferenceLike } from "./events.ts";
 import { events as eventResource } from "./resources.ts";
-import { timestamp } from "./time.ts";
+import { formatTime } from "../machinery/meta/time.ts";
 
 export interface EventBroadcaster {
   /** A recorder for `component`, on node `host` where it speaks for one. */
@@ -65,7 +65,7 @@ class Broadcaster implements EventBroadcaster {
         const reference = referenceTo(about);
         // Upstream names events by the nanosecond; two in one millisecond differ by our own count.
         const nanoseconds = BigInt(Math.floor(now)) * 1_000_000n + BigInt(this.#sequence++ % 1_000_000);
-        const at = timestamp(now);
+        const at = formatTime(now);
         this.#queue.push({
           apiVersion: "v1",
           kind: "Event",

@@ -7,7 +7,7 @@ import type { Clock, Random } from "../world/world.ts";
 import type { Client } from "./client.ts";
 import type { EventRecorder } from "./events.ts";
 import { leases } from "./resources.ts";
-import { microTimestamp } from "./time.ts";
+import { formatMicroTime } from "../machinery/meta/time.ts";
 
 export interface LeaderElectionOptions {
   readonly client: Client;
@@ -95,7 +95,7 @@ class Elector {
       } catch (error) {
         if (!hasReason(error, "NotFound")) throw error;
       }
-      const now = microTimestamp(clock.now());
+      const now = formatMicroTime(clock.now());
       const mine = {
         holderIdentity: identity,
         leaseDurationSeconds: Math.floor(this.#durationMs / 1000),
@@ -127,7 +127,7 @@ class Elector {
   async release(): Promise<void> {
     const { client, clock, log, identity } = this.#options;
     if (this.lease?.spec?.holderIdentity !== identity) return;
-    const now = microTimestamp(clock.now());
+    const now = formatMicroTime(clock.now());
     const { leaseTransitions = 0 } = this.lease.spec;
     try {
       const spec = { holderIdentity: "", leaseDurationSeconds: 1, leaseTransitions, renewTime: now, acquireTime: now };

@@ -5,7 +5,7 @@ import { createClient } from "../client/create-client.ts";
 import { createEventBroadcaster } from "../client/event-recorder.ts";
 import { createInformers } from "../client/informer/informers.ts";
 import { events, pods } from "../client/resources.ts";
-import { timestamp } from "../client/time.ts";
+import { formatTime } from "../machinery/meta/time.ts";
 import type { Event, Pod } from "../api/generated/core.v1.ts";
 import { keyOf } from "../machinery/meta/object.ts";
 import type { ResourceName } from "../machinery/resource.ts";
@@ -56,11 +56,11 @@ export function controllerWorld(definitions: readonly ControllerDefinition[], se
     server,
     client,
     random,
-    now: () => timestamp(clock.now()),
+    now: () => formatTime(clock.now()),
     events: () => server.objects<Event>(events).map(({ type, reason, message }) => `${type} ${reason}: ${message}`),
     /** Makes a pod run and be ready, as its kubelet would. */
     ready(pod: Pod, isReady = true) {
-      const at = timestamp(clock.now());
+      const at = formatTime(clock.now());
       server.put<Pod>(pods, {
         ...pod,
         status: {

@@ -5,7 +5,7 @@
 import { parsePath } from "../client/recording.ts";
 import { BUILT_IN } from "../client/resources.ts";
 import type { RestRequest, Transport, WatchEvent } from "../client/transport.ts";
-import { timestamp } from "../client/time.ts";
+import { formatTime } from "../machinery/meta/time.ts";
 import { deepFreeze } from "../base/mutable.ts";
 import { keyOf, type KubeObject } from "../machinery/meta/object.ts";
 import { apiVersionOf, type ResourceName } from "../machinery/resource.ts";
@@ -150,7 +150,7 @@ class Fake implements FakeTransport {
       ...object,
       metadata: {
         uid: old?.metadata.uid ?? this.#uid(),
-        creationTimestamp: old?.metadata.creationTimestamp ?? timestamp(this.#now()),
+        creationTimestamp: old?.metadata.creationTimestamp ?? formatTime(this.#now()),
         ...(object.spec !== undefined && { generation: (old?.metadata.generation ?? 0) + 1 }),
         ...metadata,
       },
@@ -201,7 +201,7 @@ class Fake implements FakeTransport {
       metadata: {
         ...metadata,
         uid: this.#uid(),
-        creationTimestamp: timestamp(this.#now()),
+        creationTimestamp: formatTime(this.#now()),
         ...(body.spec !== undefined && { generation: 1 }),
       },
       ...(body.spec !== undefined && { status: body.status ?? {} }),
@@ -289,7 +289,7 @@ class Fake implements FakeTransport {
       metadata: {
         ...old.metadata,
         finalizers,
-        deletionTimestamp: timestamp(this.#now()),
+        deletionTimestamp: formatTime(this.#now()),
         deletionGracePeriodSeconds: 0,
       },
       ...(resource.kind === "Namespace" && { status: { ...old.status, phase: "Terminating" } }),

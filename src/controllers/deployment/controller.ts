@@ -6,15 +6,16 @@ import type { EventRecorder } from "../../client/events.ts";
 import { type Outcome, again, defineController, done } from "../../client/controller.ts";
 import { isNamespaceTerminating, itself, ownedBy as ownerTrigger } from "../../client/controller-runner.ts";
 import { deployments, pods, replicaSets } from "../../client/resources.ts";
-import { timestamp } from "../../client/time.ts";
+import { formatTime } from "../../machinery/meta/time.ts";
 import { controllerOf, keyOf, type Draft } from "../../machinery/meta/object.ts";
 import { hasReason } from "../../machinery/status.ts";
 import { claim, controllerReference } from "../shared/claim.ts";
 import { sameStatus, semanticallyEqual } from "../shared/equality.ts";
-import { templateHash } from "../shared/hash.ts";
+import { podTemplateHash } from "../../machinery/meta/hash.ts";
 import { messageOf } from "../shared/pod-control.ts";
 import { addControllerIndex, isFinished, ownedAndOrphaned, ownedBy } from "../shared/pods.ts";
 import { isEmptySelector, matchesSelector } from "../shared/selector.ts";
+import { selectorOf } from "../../machinery/selector/labels.ts";
 import {
   DESIRED_REPLICAS,
   MAX_REPLICAS,
@@ -107,17 +108,18 @@ export const deploymentController = defineController({
             );
           return done;
         }
+        const selector = selectorOf(deployment.spec.selector);
         const owned = await claim({
           client,
           owners: deployments,
           owner: deployment,
           resource: replicaSets,
           candidates: ownedAndOrphaned(sets, deployment),
-          matches: ({ metadata }) => matchesSelector(deployment.spec.selector, metadata.labels),
+          matches: ({ metadata }) => selector.matches(metadata.labels),
           signal,
         });
         const ms = clock.now();
-        const rollout = new Rollout(client, signal, events, deployment, owned, { ms, text: timestamp(ms) });
+        const rollout = new Rollout(client, signal, events, deployment, owned, { ms, text: formatTime(ms) });
         return await rollout.sync((set) => ownedBy(allPods, set));
       },
     };
@@ -259,7 +261,7 @@ class Rollout {
   async #createNewSet(revision: number): Promise<ReplicaSet | undefined> {
     const { metadata, spec, status = {} } = this.#deployment;
     const template = withoutHash(spec.template);
-    const hash = templateHash(template, status.collisionCount);
+    const hash = podTemplateHash(template, status.collisionCount);
     const labels = { ...template.metadata?.labels, [HASH_LABEL]: hash };
     const size = newSetSize(this.#deployment, this.#sets, 0);
     const draft: Draft<ReplicaSet> = {

@@ -4,7 +4,7 @@ import type { Pod } from "../../api/generated/core.v1.ts";
 import { again, defineController, done } from "../../client/controller.ts";
 import { itself, ownedBy as ownerTrigger } from "../../client/controller-runner.ts";
 import { pods, replicaSets } from "../../client/resources.ts";
-import { timestamp } from "../../client/time.ts";
+import { formatTime } from "../../machinery/meta/time.ts";
 import { controllerOf, keyOf } from "../../machinery/meta/object.ts";
 import { claim } from "../shared/claim.ts";
 import { sameStatus } from "../shared/equality.ts";
@@ -18,6 +18,7 @@ import {
   ownedBy,
 } from "../shared/pods.ts";
 import { matchesSelector } from "../shared/selector.ts";
+import { selectorOf } from "../../machinery/selector/labels.ts";
 import { allSettled, slowStart } from "../shared/slow-start.ts";
 import { type Failure, planReplicas, statusOf } from "./plan.ts";
 
@@ -61,13 +62,14 @@ export const replicaSetController = defineController({
       async reconcile(key, signal, client) {
         const set = sets.get(key);
         if (set === undefined) return done;
+        const selector = selectorOf(set.spec.selector);
         const claimed = await claim({
           client,
           owners: replicaSets,
           owner: set,
           resource: pods,
           candidates: ownedAndOrphaned(allPods, set).filter((pod) => isActive(pod) || isTerminating(pod)),
-          matches: ({ metadata }) => matchesSelector(set.spec.selector, metadata.labels),
+          matches: ({ metadata }) => selector.matches(metadata.labels),
           signal,
         });
         const active = claimed.filter(isActive);
@@ -92,7 +94,7 @@ export const replicaSetController = defineController({
 
         const status = statusOf(set, active, claimed.filter(isTerminating).length, failure, {
           ms: now,
-          text: timestamp(now),
+          text: formatTime(now),
         });
         if (!sameStatus(status, set.status)) await client.updateStatus(replicaSets, { ...set, status }, { signal });
         if (error !== undefined) throw error;

@@ -3,7 +3,7 @@ import type { Pod, PodCondition } from "../../api/generated/core.v1.ts";
 import { controllerOf, type KubeObject } from "../../machinery/meta/object.ts";
 import type { OwnerReference } from "../../machinery/meta/types.ts";
 import type { Informer } from "../../client/informer/informer.ts";
-import { fnv1a } from "./hash.ts";
+import { fnv1a } from "../../machinery/meta/hash.ts";
 
 export const isFinished = ({ status }: Pod) => status.phase === "Succeeded" || status.phase === "Failed";
 export const isDeleting = ({ metadata }: KubeObject) => metadata.deletionTimestamp !== undefined;
@@ -148,5 +148,5 @@ function logBucket(ageMs: number): number {
 
 /** A stable number for spreading work over shards. */
 export function shardOf(text: string, shards: number): number {
-  return fnv1a(Buffer.from(text)) % shards;
+  return fnv1a(text) % shards;
 }

@@ -15,13 +15,14 @@ interface Entry {
   readonly resource: ResourceOf<any>;
   readonly selection: Selection;
   readonly informer: SharedInformer<any>;
+  readonly stop: AbortController;
 }
 
 class InformerFactory implements Informers {
   readonly #deps: ReflectorDeps;
   readonly #entries = new Map<string, Entry>();
   #signal: AbortSignal | undefined;
-  readonly #running: Promise<void>[] = [];
+  readonly #running = new Set<Promise<void>>();
 
   constructor(deps: ReflectorDeps) {
     this.#deps = deps;
@@ -32,11 +33,25 @@ class InformerFactory implements Informers {
     const key = [resource.group, resource.version, resource.plural, namespace, labelSelector, fieldSelector].join("\0");
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { resource, selection: options, informer: new SharedInformer<T>(this.#deps.log) };
+      entry = {
+        resource,
+        selection: options,
+        informer: new SharedInformer<T>(this.#deps.log),
+        stop: new AbortController(),
+      };
       this.#entries.set(key, entry);
       if (this.#signal !== undefined) this.#start(entry, this.#signal);
     }
     return entry.informer;
+  }
+
+  drop(resource: ResourceOf<any>): void {
+    const prefix = [resource.group, resource.version, resource.plural, ""].join("\0");
+    for (const [key, { stop }] of this.#entries) {
+      if (!key.startsWith(prefix)) continue;
+      stop.abort();
+      this.#entries.delete(key);
+    }
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
@@ -53,7 +68,15 @@ class InformerFactory implements Informers {
     await Promise.all(this.#running);
   }
 
-  #start({ resource, selection, informer }: Entry, signal: AbortSignal): void {
-    this.#running.push(reflect(this.#deps, resource, selection, informer, signal));
+  #start({ resource, selection, informer, stop }: Entry, signal: AbortSignal): void {
+    // Forwarded by hand: combined signals are kept alive by the garbage collector's will alone.
+    const onAbort = () => stop.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    const running = reflect(this.#deps, resource, selection, informer, stop.signal).finally(() => {
+      signal.removeEventListener("abort", onAbort);
+      this.#running.delete(running);
+    });
+    this.#running.add(running);
   }
 }

@@ -200,10 +200,7 @@ export function spdyConnection(transport: ByteStream, side: "client" | "server")
     ended = true;
     transport.end();
     const lost = cause ?? new SpdyError("connection closed");
-    for (const stream of [...streams.values()]) {
-      // A stream that gave all it had ends; one that was cut fails.
-      stream.fail(lost);
-    }
+    for (const stream of streams.values()) stream.fail(lost);
     opened.end();
   })();
 

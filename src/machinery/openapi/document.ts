@@ -1,0 +1,320 @@
+/**
+ * The OpenAPI documents: one of v2 for everything, one of v3 for each group and version, and the index of the latter.
+ * Upstream: k8s.io/kube-openapi/pkg/{builder,builder3,handler,handler3}
+ */
+import { createHash } from "node:crypto";
+import { MEDIA_TYPES, PATCH_TYPES } from "../codec/content.ts";
+import { isBuiltinGroup } from "../discovery/groups.ts";
+import { apiVersionOf, type Resource } from "../resource.ts";
+import { capitalized, groupWord, type Operation, operationsOf, parameterType, rootOf } from "./operations.ts";
+import { Definitions, type Dialect, type Json, META, type OpenApiSource } from "./schemas.ts";
+
+type Kind = { readonly group: string; readonly version: string; readonly kind: string };
+
+const ANSWERS = [MEDIA_TYPES.json, MEDIA_TYPES.yaml, MEDIA_TYPES.protobuf];
+const WATCHES = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+const PATH_PARAMETERS = new Set(["name", "namespace", "path"]);
+
+/** The validator of a document's bytes: its ETag (in quotes) and, for v3, the hash in its URL. */
+export function documentHash(bytes: string | Uint8Array): string {
+  return createHash("sha512").update(bytes).digest("hex").toUpperCase();
+}
+
+/** The OpenAPI name of a kind: a built-in's from the table, a custom one's from its group turned round. */
+export function typeNames(source: OpenApiSource): (kind: Kind) => string {
+  const names = new Map<string, string>();
+  for (const name of source.schemas.keys())
+    for (const kind of source.kinds(name)) if (!names.has(kind) || !name.startsWith(META)) names.set(kind, name);
+  return ({ group, version, kind }) => names.get(`${group}/${version}/${kind}`) ?? customName({ group, version, kind });
+}
+
+function customName({ group, version, kind }: Kind): string {
+  return [...group.split(".").reverse(), version, kind].join(".");
+}
+
+/** The document of one group and version. */
+export function openApiV3(group: string, version: string, resources: readonly Resource[], source: OpenApiSource): Json {
+  const definitions = new Definitions(source, "v3");
+  const paths = pathsOf(group, version, resources, source, definitions, "v3");
+  return {
+    openapi: "3.0.0",
+    info: { title: "Kubernetes", version: source.version },
+    paths,
+    components: { schemas: definitions.sorted(), securitySchemes: { BearerToken: BEARER } },
+  };
+}
+
+/** `/openapi/v3`: where each document is. `hashes` by path: `api/v1`, `apis/apps/v1`. */
+export function openApiV3Index(hashes: ReadonlyMap<string, string>): Json {
+  const paths = [...hashes]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, hash]) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }]);
+  return { paths: Object.fromEntries(paths) };
+}
+
+/** The one document of v2. */
+export function openApiV2(resources: readonly Resource[], source: OpenApiSource): Json {
+  const definitions = new Definitions(source, "v2");
+  const byVersion = new Map<string, Resource[]>();
+  for (const resource of resources) {
+    const key = `${resource.group}/${resource.version}`;
+    byVersion.set(key, [...(byVersion.get(key) ?? []), resource]);
+  }
+  const paths: Record<string, unknown> = {};
+  for (const list of byVersion.values())
+    Object.assign(paths, pathsOf(list[0]!.group, list[0]!.version, list, source, definitions, "v2"));
+  return {
+    swagger: "2.0",
+    info: { title: "Kubernetes", version: source.version },
+    paths: sortedByKey(paths),
+    definitions: definitions.sorted(),
+    securityDefinitions: { BearerToken: BEARER },
+    security: [{ BearerToken: [] }],
+  };
+}
+
+const BEARER = { description: "Bearer Token authentication", in: "header", name: "authorization", type: "apiKey" };
+
+function pathsOf(
+  group: string,
+  version: string,
+  resources: readonly Resource[],
+  source: OpenApiSource,
+  definitions: Definitions,
+  dialect: Dialect,
+): Json {
+  const typeOf = typeNames(source);
+  const tag = group === "" ? `core_${version}` : `${lower(groupWord(group))}_${version}`;
+  const paths: Record<string, Record<string, unknown>> = {
+    [`${rootOf({ group, version })}/`]: {
+      get: render(
+        {
+          path: "",
+          method: "get",
+          id: `get${groupWord(group)}${capitalized(version)}APIResources`,
+          action: "",
+          description: "get available resources",
+          kind: { group, version, kind: "" },
+          parameters: [],
+          returns: `${META}APIResourceList`,
+        },
+        tag,
+        definitions,
+        dialect,
+      ),
+    },
+  };
+  for (const resource of resources) {
+    const custom = !isBuiltinGroup(group);
+    if (custom) addCustom(resource, source, definitions, dialect);
+    for (const operation of operationsOf(resource, typeOf)) {
+      if (custom && operation.path.includes("/watch/")) continue;
+      const item = (paths[operation.path] ??=
+        dialect === "v2" ? {} : { parameters: pathParameters(operation, dialect) });
+      if (dialect === "v2") item["parameters"] ??= pathParameters(operation, dialect);
+      item[operation.method] = render(operation, tag, definitions, dialect, custom);
+    }
+  }
+  return sortedByKey(paths);
+}
+
+const lower = (word: string) => word[0]!.toLowerCase() + word.slice(1);
+
+/** What stands for all operations of a path. */
+function pathParameters({ path, parameters }: Operation, dialect: Dialect): readonly Json[] {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+  const all = inPath.map((name) => parameter(name, "path", dialect));
+  return parameters.includes("pretty") ? [...all, parameter("pretty", "query", dialect)] : all;
+}
+
+function parameter(name: string, place: "path" | "query", dialect: Dialect): Json {
+  const type = { type: parameterType(name), uniqueItems: true };
+  const words = PARAMETER_WORDS[name];
+  return {
+    name,
+    in: place,
+    ...(words !== undefined && { description: words }),
+    ...(place === "path" && { required: true }),
+    ...(dialect === "v2" ? type : { schema: type }),
+  };
+}
+
+const PARAMETER_WORDS: Readonly<Record<string, string>> = {
+  name: "name of the object",
+  namespace: "object name and auth scope, such as for teams and projects",
+  path: "path is the path of the request after the proxied object",
+  pretty: "If 'true', then the output is pretty printed.",
+  dryRun: "All: go through every stage of the request and store nothing.",
+  fieldManager: "The name of whoever makes the change, at most 128 characters.",
+  fieldValidation: "What to do with unknown and duplicate fields: Ignore, Warn or Strict.",
+  force: "Take over fields that others own. For apply requests only.",
+  labelSelector: "Restricts the objects by their labels.",
+  fieldSelector: "Restricts the objects by their fields.",
+  limit: "The most objects to return at once.",
+  continue: "The token of the last page, to get the next one.",
+  watch: "Stream the changes instead of returning a list.",
+};
+
+function render(operation: Operation, tag: string, definitions: Definitions, dialect: Dialect, custom = false): Json {
+  const { method, action, returns, body } = operation;
+  const schema = returns === undefined || returns === "string" ? { type: "string" } : definitions.ref(returns);
+  const types =
+    returns === undefined
+      ? ["*/*"]
+      : returns === "string"
+        ? ["text/plain", ...ANSWERS]
+        : operation.watchable === true
+          ? [...ANSWERS, ...WATCHES]
+          : ANSWERS;
+  const query = [...new Set(operation.parameters)]
+    .filter(
+      (name) =>
+        name !== "pretty" && (!PATH_PARAMETERS.has(name) || (name === "path" && !operation.path.endsWith("{path}"))),
+    )
+    .map((name) => parameter(name, "query", dialect));
+  const bodies = method === "patch" && body !== undefined ? patchTypes(custom) : ["*/*"];
+  const answer = (description: string): Json =>
+    dialect === "v2"
+      ? { description, schema }
+      : { description, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
+  const responses = Object.fromEntries([
+    ...codesOf(operation).map((code) => [code, answer({ 200: "OK", 201: "Created", 202: "Accepted" }[code]!)]),
+    ["401", { description: "Unauthorized" }],
+  ]);
+  const common = {
+    tags: [tag],
+    description: operation.description,
+    operationId: operation.id,
+    responses,
+    ...(action !== "" && {
+      "x-kubernetes-action": action,
+      "x-kubernetes-group-version-kind": operation.kind,
+    }),
+  };
+  if (dialect === "v2")
+    return {
+      ...common,
+      schemes: ["https"],
+      consumes: bodies,
+      produces: types,
+      parameters: [
+        ...(body === undefined
+          ? []
+          : [
+              {
+                name: "body",
+                in: "body",
+                ...(method !== "delete" && { required: true }),
+                schema: definitions.ref(body),
+              },
+            ]),
+        ...query,
+      ],
+    };
+  return {
+    ...common,
+    ...(query.length > 0 && { parameters: query }),
+    ...(body !== undefined && {
+      requestBody: {
+        ...(method !== "delete" && { required: true }),
+        content: Object.fromEntries(bodies.map((type) => [type, { schema: definitions.ref(body) }])),
+      },
+    }),
+  };
+}
+
+function patchTypes(custom: boolean): readonly string[] {
+  return Object.values(PATCH_TYPES)
+    .filter((type) => !custom || type !== PATCH_TYPES.strategic)
+    .sort();
+}
+
+function codesOf({ action, method }: Operation): readonly (200 | 201 | 202)[] {
+  if (action === "post") return [200, 201, 202];
+  if (action === "put" || action === "patch") return [200, 201];
+  return action === "delete" && method === "delete" ? [200, 202] : [200];
+}
+
+/** A custom resource's definition: what its CRD says, with what every object has. */
+function addCustom(resource: Resource, source: OpenApiSource, definitions: Definitions, dialect: Dialect): void {
+  const { group, version, kind, listKind, plural } = resource;
+  const written = source.custom?.(group, version, kind) ?? { type: "object" };
+  const own = dialect === "v2" ? (simplified(written) as Json) : written;
+  const gvk = (of: string) => ({ "x-kubernetes-group-version-kind": [{ group, version, kind: of }] });
+  const typeMeta = {
+    apiVersion: { type: "string", description: "The version of the schema of this object." },
+    kind: { type: "string", description: "The type of this object." },
+  };
+  const refTo = (name: string): Json => (dialect === "v2" ? definitions.ref(name) : { allOf: [definitions.ref(name)] });
+  const properties = own["properties"] as Json | undefined;
+  const name = customName(resource);
+  definitions.add(name, {
+    ...own,
+    ...(own["x-kubernetes-preserve-unknown-fields"] === true && dialect === "v2"
+      ? {}
+      : { properties: sortedByKey({ ...properties, ...typeMeta, metadata: refTo(`${META}ObjectMeta`) }) }),
+    ...gvk(kind),
+  });
+  definitions.add(customName({ group, version, kind: listKind }), {
+    description: `${listKind} is a list of ${kind}`,
+    type: "object",
+    required: ["items"],
+    properties: {
+      ...typeMeta,
+      items: {
+        type: "array",
+        description: `List of ${plural}.`,
+        items: { $ref: (definitionsPath(dialect) + name) as string },
+      },
+      metadata: refTo(`${META}ListMeta`),
+    },
+    ...gvk(listKind),
+  });
+}
+
+const definitionsPath = (dialect: Dialect) => (dialect === "v2" ? "#/definitions/" : "#/components/schemas/");
+
+/** What v2 can't say is left out: alternatives, null, and types below which anything goes. */
+function simplified(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(simplified);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const { allOf: _all, anyOf: _any, oneOf: _one, not: _not, nullable, ...rest } = schema as Record<string, unknown>;
+  const out: Record<string, unknown> = { ...rest };
+  if (out["x-kubernetes-preserve-unknown-fields"] === true) {
+    delete out["properties"];
+    delete out["items"];
+    if (out["type"] === "object") delete out["type"];
+  }
+  if (nullable === true) {
+    delete out["type"];
+    delete out["items"];
+    delete out["properties"];
+  }
+  if (out["type"] === "array" && out["items"] === undefined) delete out["type"];
+  if (out["items"] !== undefined) out["items"] = simplified(out["items"]);
+  if (typeof out["additionalProperties"] === "object") {
+    if ((out["additionalProperties"] as Json)["nullable"] === true) delete out["required"];
+    out["additionalProperties"] = simplified(out["additionalProperties"]);
+  }
+  const properties = out["properties"] as Record<string, Json> | undefined;
+  if (properties !== undefined) {
+    const required = (out["required"] as readonly string[] | undefined)?.filter(
+      (name) => properties[name]?.["nullable"] !== true,
+    );
+    if (required === undefined || required.length === 0) delete out["required"];
+    else out["required"] = required;
+    out["properties"] = Object.fromEntries(
+      Object.entries(properties).map(([name, inner]) => [name, simplified(inner)]),
+    );
+  }
+  return out;
+}
+
+function sortedByKey<T>(map: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The paths of the v3 index: `api/v1`, `apis/apps/v1`. */
+export function v3Path(group: string, version: string): string {
+  return group === "" ? `api/${version}` : `apis/${apiVersionOf({ group, version })}`;
+}

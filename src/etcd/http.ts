@@ -5,6 +5,7 @@
  */
 import type { Metrics } from "../observe/metrics.ts";
 import type { AlarmType } from "../protocols/etcd/generated.ts";
+import { gatewayHandler } from "../wire/rpc/gateway.ts";
 import { grpcHandler, isGrpc, type Binding } from "../wire/rpc/grpc-server.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Exchange, HttpHandler } from "../world/net.ts";
@@ -28,9 +29,21 @@ export function clientHandler(
     maxRequestBytes: options.maxRequestBytes + 512 * 1024,
     onError: (error, method) => deps.log.error("a request failed unexpectedly", error, { method }),
   });
+  const gateway = gatewayHandler({
+    services,
+    codec,
+    clock: deps.clock,
+    maxRequestBytes: 2 * (options.maxRequestBytes + 512 * 1024), // Base64 and names.
+    aliases: {
+      "/v3/kv/lease/revoke": "/v3/lease/revoke",
+      "/v3/kv/lease/timetolive": "/v3/lease/timetolive",
+      "/v3/kv/lease/leases": "/v3/lease/leases",
+    },
+  });
   return (exchange) => {
     const { request } = exchange;
     if (isGrpc(request.headers)) return grpc(exchange);
+    if (/^\/v3(alpha|beta)?\//.test(request.url)) return gateway(exchange);
     const url = new URL(request.url, "http://etcd");
     switch (url.pathname) {
       case "/version":

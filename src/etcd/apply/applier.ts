@@ -18,6 +18,7 @@ import type {
   LeaseRevokeResponse,
   PutRequest,
   PutResponse,
+  RequestOp,
   ResponseHeader,
   ResponseOp,
   TxnRequest,
@@ -52,6 +53,7 @@ export interface ApplierDeps {
 }
 
 const EMPTY = new Uint8Array(0);
+const NO_HEADER: ResponseHeader = { cluster_id: 0n, member_id: 0n, revision: 0, raft_term: 0 };
 const NO_KVS: DeleteRangeResponse["prev_kvs"] = [];
 
 /** The selected branch of a transaction and of those inside it, told from the state before any of it runs. */
@@ -108,7 +110,8 @@ export class Applier {
 
   #put(request: Init<PutRequest>): PutResponse {
     if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
-    this.#checkPut(request);
+    this.#checkLease(request);
+    this.#checkIgnores(request);
     return this.#write(() => this.#putOp(request));
   }
 
@@ -119,7 +122,15 @@ export class Applier {
   /** Also for transactions that only read, which come here without the log. */
   txn(request: Init<TxnRequest>): TxnResponse {
     const path = this.#pathOf(request);
-    this.#checkPath(request, path);
+    this.#checkPath(request, path, (op) => {
+      if (op.request_put === undefined) return;
+      if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
+      this.#checkIgnores(op.request_put);
+      this.#checkLease(op.request_put);
+    });
+    this.#checkPath(request, path, (op) => {
+      if (op.request_range !== undefined) this.#store.checkReadable(op.request_range.revision ?? 0);
+    });
     return this.#write(() => this.#txnOp(request, path));
   }
 
@@ -161,7 +172,7 @@ export class Applier {
     const responses: ResponseOp[] = [];
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
-      // Inner headers tell nothing but the revision, as upstream's.
+      // Inner headers tell nothing but the revision, and those of transactions not even that, as upstream's.
       if (op.request_put !== undefined) {
         const response = this.#putOp(op.request_put);
         responses.push({ response_put: { ...response, header: this.#innerHeader() } });
@@ -172,7 +183,7 @@ export class Applier {
         responses.push({ response_delete_range: { ...response, header: this.#innerHeader() } });
       } else {
         const response = this.#txnOp(op.request_txn!, path.inner!.get(i)!);
-        responses.push({ response_txn: { ...response, header: this.#innerHeader() } });
+        responses.push({ response_txn: { ...response, header: NO_HEADER } });
       }
     }
     return { header: undefined, succeeded: path.succeeded, responses };
@@ -193,22 +204,22 @@ export class Applier {
     return { succeeded, inner };
   }
 
-  /** Everything that could fail, before anything is done. */
-  #checkPath(request: Init<TxnRequest>, path: Path): void {
+  /** Everything that could fail, before anything is done. Upstream goes over all puts first, and a lone put's lease before its key. */
+  #checkPath(request: Init<TxnRequest>, path: Path, check: (op: Init<RequestOp>) => void): void {
     const ops = (path.succeeded ? request.success : request.failure) ?? [];
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
-      if (op.request_put !== undefined) {
-        if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
-        this.#checkPut(op.request_put);
-      } else if (op.request_range !== undefined) this.#store.checkReadable(op.request_range.revision ?? 0);
-      else if (op.request_txn !== undefined) this.#checkPath(op.request_txn, path.inner!.get(i)!);
+      if (op.request_txn !== undefined) this.#checkPath(op.request_txn, path.inner!.get(i)!, check);
+      else check(op);
     }
   }
 
-  #checkPut(request: Init<PutRequest>): void {
+  #checkIgnores(request: Init<PutRequest>): void {
     if ((request.ignore_value || request.ignore_lease) && this.#store.get(request.key!) === undefined)
       throw etcdError("keyNotFound");
+  }
+
+  #checkLease(request: Init<PutRequest>): void {
     if (request.lease && this.#lessor.get(request.lease) === undefined) throw etcdError("leaseNotFound");
   }
 

@@ -6,9 +6,11 @@ import type { Store } from "./store.ts";
 
 /** Over every row up to `revision` (0 for now) that compaction doesn't drop, in upstream's form: key bucket, revision, value. */
 export function hashKV(store: Store, revision: number, codec: Codec): number {
-  const kept = store.keptByCompaction();
+  const last = revision > 0 ? revision : store.revision;
+  // Of rows that a compaction has passed, dropped yet or not, only those count that are a key's present at the hashed revision.
+  const kept = store.keptAt(last);
   let crc = crc32c(Buffer.from("key"));
-  store.backend.scan(0, revision > 0 ? revision : store.revision, (row, sub) => {
+  store.backend.scan(0, last, (row, sub) => {
     const main = row.mod_revision;
     if (main <= store.compactRevision && kept.size > 0 && !kept.has(`${main}_${sub}`)) return;
     const tombstone = row.version === 0;

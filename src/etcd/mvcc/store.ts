@@ -248,11 +248,11 @@ export class Store {
     };
   }
 
-  /** Revisions at or below the compaction's that a reader can still meet. */
-  keptByCompaction(): Set<string> {
+  /** What a compaction at `at` would leave at or below it. */
+  keptAt(at: number): Set<string> {
     const kept = new Set<string>();
     this.#index.forEach("", undefined, (index) => {
-      const revision = index.keep(this.#compactRevision);
+      const revision = index.keep(at);
       if (revision !== undefined) kept.add(`${revision.main}_${revision.sub}`);
     });
     return kept;

@@ -67,8 +67,18 @@ async function upstream(port: number): Promise<Running & { kill(): Promise<void>
   const child = spawn(
     "/usr/bin/etcd",
     [
-      ...["--data-dir", dataDir, "--listen-client-urls", endpoint, "--advertise-client-urls", endpoint],
-      ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`],
+      "--data-dir",
+      dataDir,
+      "--listen-client-urls",
+      endpoint,
+      "--advertise-client-urls",
+      endpoint,
+      "--listen-peer-urls",
+      peer,
+      "--initial-advertise-peer-urls",
+      peer,
+      "--initial-cluster",
+      `default=${peer}`,
     ],
     { stdio: "ignore" },
   );
@@ -206,12 +216,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: txn.map((r): Step => ({ name: "Txn", run: ({ kv }) => kv.Txn(r) })) },
   {
     weight: 1,
-    arbitrary: fc
-      .integer({ min: -1, max: 10 })
-      .map((back): Step => ({
-        name: "Compact",
-        run: ({ kv }, now) => kv.Compact({ revision: revisionOf(back, now), physical: true }),
-      })),
+    arbitrary: fc.integer({ min: -1, max: 10 }).map((back): Step => ({
+      name: "Compact",
+      run: ({ kv }, now) => kv.Compact({ revision: revisionOf(back, now), physical: true }),
+    })),
   },
   {
     weight: 1,

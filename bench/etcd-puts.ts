@@ -1,0 +1,148 @@
+/**
+ * Puts a second, ours beside Debian's etcd: 1, 64 and 256 clients, 8-byte keys, 256-byte values, over gRPC, each put durable before it is
+ * answered. Both servers run in processes of their own on the same disk, in turn; the client is the same. Prints the ratio.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connectEtcd } from "../src/protocols/etcd/connect.ts";
+import type { EtcdClient } from "../src/protocols/etcd/client.ts";
+import { ComponentGroup } from "../src/base/component-group.ts";
+import { createEtcd } from "../src/etcd/server.ts";
+import { silent } from "../src/observe/log.ts";
+import { Metrics } from "../src/observe/metrics.ts";
+import { nodeWorld } from "../src/world/node/index.ts";
+
+const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 3);
+const CLIENTS = [1, 64, 256];
+/** Clients share connections, as 100 to 1000 clients of upstream's own benchmark share theirs. */
+const CONNECTIONS = 8;
+const PORT = 22_500;
+
+if (process.argv[2] === "serve") {
+  const [, , , port, dataDir] = process.argv;
+  const group = new ComponentGroup();
+  await group.start(
+    createEtcd(
+      { dataDir: dataDir!, listenClientUrls: [`http://127.0.0.1:${port}`] },
+      { ...nodeWorld(), log: silent, metrics: new Metrics() },
+    ),
+  );
+  process.once("SIGTERM", () => void group[Symbol.asyncDispose]().then(() => process.exit()));
+} else await compare();
+
+interface Result {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+async function compare(): Promise<void> {
+  const results: Record<string, Result[]> = {};
+  for (const [name, start] of [
+    ["etcd", startUpstream],
+    ["t8s", startOurs],
+  ] as const) {
+    const dataDir = mkdtempSync(join(tmpdir(), "bench-etcd-"));
+    const child = start(PORT, dataDir);
+    try {
+      const clients = Array.from({ length: CONNECTIONS }, () =>
+        connectEtcd(nodeWorld(), { endpoints: [`http://127.0.0.1:${PORT}`] }),
+      );
+      await untilReady(clients[0]!);
+      await load(clients, 64, 1);
+      for (const count of CLIENTS) (results[name] ??= []).push(await load(clients, count, SECONDS));
+      await Promise.all(clients.map((client) => client.close()));
+    } finally {
+      const exited = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGTERM");
+      await exited;
+      rmSync(dataDir, { recursive: true });
+    }
+  }
+  console.log("clients      etcd puts/s  p50 ms  p99 ms       t8s puts/s  p50 ms  p99 ms    ratio");
+  CLIENTS.forEach((count, i) => {
+    const [theirs, ours] = [results["etcd"]![i]!, results["t8s"]![i]!];
+    const cells = ({ perSecond, p50, p99 }: Result) =>
+      `${perSecond.toFixed(0).padStart(16)}${p50.toFixed(2).padStart(8)}${p99.toFixed(2).padStart(8)}`;
+    console.log(
+      `${String(count).padStart(7)}${cells(theirs)} ${cells(ours)} ${(ours.perSecond / theirs.perSecond).toFixed(2).padStart(8)}x`,
+    );
+  });
+}
+
+async function load(clients: readonly EtcdClient[], count: number, seconds: number): Promise<Result> {
+  const value = Buffer.alloc(256, "v");
+  const latencies: number[] = [];
+  const started = performance.now();
+  const end = started + seconds * 1000;
+  await Promise.all(
+    Array.from({ length: count }, async (_, worker) => {
+      const { kv } = clients[worker % clients.length]!;
+      for (let i = 0; ; i++) {
+        const before = performance.now();
+        if (before >= end) return;
+        const key = Buffer.from(String((worker * 7919 + i * 31) % 100_000).padStart(8, "0"));
+        await kv.Put({ key, value });
+        latencies.push(performance.now() - before);
+      }
+    }),
+  );
+  const elapsed = (performance.now() - started) / 1000;
+  latencies.sort((a, b) => a - b);
+  const at = (part: number) => latencies[Math.floor(latencies.length * part)] ?? 0;
+  return { perSecond: latencies.length / elapsed, p50: at(0.5), p99: at(0.99) };
+}
+
+async function untilReady(client: EtcdClient): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await client.kv.Range({ key: Buffer.from("x") }, { timeoutMs: 1000 });
+      return;
+    } catch (error) {
+      if (attempt === 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+function startUpstream(port: number, dataDir: string): ChildProcess {
+  const client = `http://127.0.0.1:${port}`;
+  const peer = `http://127.0.0.1:${port + 1}`;
+  return spawn(
+    "/usr/bin/etcd",
+    [
+      "--data-dir",
+      dataDir,
+      "--listen-client-urls",
+      client,
+      "--advertise-client-urls",
+      client,
+      "--listen-peer-urls",
+      peer,
+      "--initial-advertise-peer-urls",
+      peer,
+      "--initial-cluster",
+      `default=${peer}`,
+    ],
+    { stdio: "ignore" },
+  );
+}
+
+function startOurs(port: number, dataDir: string): ChildProcess {
+  return spawn(
+    process.execPath,
+    [
+      ...process.execArgv,
+      ...(process.env["BENCH_PROFILE"] ? ["--cpu-prof", "--cpu-prof-dir", process.env["BENCH_PROFILE"]] : []),
+      import.meta.filename,
+      "serve",
+      String(port),
+      dataDir,
+    ],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
+}

@@ -48,52 +48,77 @@ const SPECIAL: Readonly<Record<string, Schema>> = {
   any: { type: "any", preserveUnknownFields: true },
 };
 
-const SCHEMAS = build(rows as unknown as Readonly<Record<string, TypeRow>>);
+/**
+ * The table of rows, turned into schemas as they are asked for: most processes need a part of them only, and start sooner without the rest.
+ * Types refer to each other in circles, so a type gets its map of fields first and the map is filled afterwards. A field that refers to a type is an
+ * object of its own (it has its own number and merge rules) that shares the type's map.
+ */
+class SchemaTable {
+  readonly #rows: Readonly<Record<string, TypeRow>>;
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #schemas = new Map<string, Schema>();
+
+  constructor(table: Readonly<Record<string, TypeRow>>) {
+    this.#rows = table;
+    this.#names = new Map(Object.keys(table).map((name) => [shortName(name), name]));
+  }
+
+  get names(): readonly string[] {
+    return Object.keys(this.#rows);
+  }
+
+  row(name: string): TypeRow | undefined {
+    return Object.hasOwn(this.#rows, name) ? this.#rows[name] : undefined;
+  }
+
+  get(name: string): Schema | undefined {
+    const known = this.#schemas.get(name);
+    if (known !== undefined) return known;
+    const row = this.row(name);
+    if (row === undefined) return undefined;
+    const properties = new Map<string, Schema>();
+    const schema: Draft = { type: "object", name, properties };
+    if (row.required !== undefined) schema.required = row.required;
+    if (row.mapType !== undefined) schema.mapType = row.mapType as "atomic";
+    if (row.unions !== undefined) schema.unions = row.unions;
+    this.#schemas.set(name, schema);
+    for (const field in row.fields) properties.set(field, fieldSchema(row.fields[field]!, this));
+    return schema;
+  }
+
+  /** By `core.v1.Pod`, as rows refer to each other. */
+  byShortName(short: string): Schema | undefined {
+    const name = this.#names.get(short);
+    return name === undefined ? undefined : this.get(name);
+  }
+}
+
+/** The last three parts of a name. */
+function shortName(name: string): string {
+  const package_ = name.lastIndexOf(".", name.lastIndexOf(".", name.lastIndexOf(".") - 1) - 1);
+  return name.slice(package_ + 1);
+}
+
+const TABLE = new SchemaTable(rows as unknown as Readonly<Record<string, TypeRow>>);
 
 /** The schema of a named type. Asking for a name that doesn't exist is a bug. */
 export function schemaOf(name: string): Schema {
-  const schema = SCHEMAS.get(name);
+  const schema = TABLE.get(name);
   assert(schema !== undefined, `no schema named ${name}`);
   return schema;
 }
 
 /** Every named schema, in the order of names. */
 export function allSchemas(): ReadonlyMap<string, Schema> {
-  return SCHEMAS;
+  return new Map(TABLE.names.map((name) => [name, TABLE.get(name)!]));
 }
 
 /** The kinds of a type as `group/version/kind`; empty for parts of kinds. */
 export function kindsOf(name: string): readonly string[] {
-  return (rows as unknown as Readonly<Record<string, TypeRow>>)[name]?.kinds ?? [];
+  return TABLE.row(name)?.kinds ?? [];
 }
 
-/**
- * Types refer to each other in circles, so each gets its map of fields first, and the maps are filled afterwards: a field that refers to a type
- * is an object of its own (it has its own number and merge rules) that shares the type's map.
- */
-function build(table: Readonly<Record<string, TypeRow>>): ReadonlyMap<string, Schema> {
-  const byName = new Map<string, Schema>();
-  const byShortName = new Map<string, Schema>();
-  for (const [name, row] of Object.entries(table)) {
-    const schema: Schema = {
-      type: "object",
-      name,
-      properties: new Map(),
-      ...(row.required !== undefined && { required: row.required }),
-      ...(row.mapType !== undefined && { mapType: row.mapType as "atomic" }),
-      ...(row.unions !== undefined && { unions: row.unions }),
-    };
-    byName.set(name, schema);
-    byShortName.set(name.split(".").slice(-3).join("."), schema);
-  }
-  for (const [name, row] of Object.entries(table)) {
-    const properties = byName.get(name)!.properties as Map<string, Schema>;
-    for (const [field, facts] of Object.entries(row.fields)) properties.set(field, fieldSchema(facts, byShortName));
-  }
-  return byName;
-}
-
-function fieldSchema(row: FieldRow, types: ReadonlyMap<string, Schema>): Schema {
+function fieldSchema(row: FieldRow, types: SchemaTable): Schema {
   const draft = typeSchema(row, row.type, types);
   if (row.number !== undefined)
     draft.proto = {
@@ -118,7 +143,7 @@ function fieldSchema(row: FieldRow, types: ReadonlyMap<string, Schema>): Schema 
   return draft;
 }
 
-function typeSchema(row: FieldRow, type: string, types: ReadonlyMap<string, Schema>): Draft {
+function typeSchema(row: FieldRow, type: string, types: SchemaTable): Draft {
   if (type.startsWith("[]")) return { type: "array", items: typeSchema(row, type.slice(2), types) };
   if (type.startsWith("{}")) {
     const values = typeSchema(row, type.slice(2), types);
@@ -126,12 +151,12 @@ function typeSchema(row: FieldRow, type: string, types: ReadonlyMap<string, Sche
     return { type: "object", values, ...(row.go !== undefined && { goType: row.go }) };
   }
   if (type.startsWith("schema-or-")) {
-    const schema = types.get(JSON_SCHEMA)!;
+    const schema = types.byShortName(JSON_SCHEMA)!;
     return { type: "any", format: type, items: schema };
   }
   const special = SPECIAL[type];
   if (special !== undefined) return { ...special };
-  const named = types.get(type);
+  const named = types.byShortName(type);
   if (named !== undefined) return { ...named };
   const [scalar, format] = type.split(":") as [Schema["type"], string | undefined];
   assert(/^(string|boolean|integer|number|object)$/.test(scalar), `no type ${type}`);

@@ -1,9 +1,12 @@
+import { Halves, HIGH, LOW } from "./reader.ts";
+
 const SLAB_BYTES = 64 * 1024;
 const SMALL = 48; // Below this a loop beats a call into the engine.
 
 /** A buffer that fills from its end to its start. Numbers come out as protobuf has them, so one reads forwards what was written backwards. */
 export class BackwardWriter {
-  #buffer: Buffer = Buffer.from(new ArrayBuffer(SLAB_BYTES));
+  #buffer: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  readonly #halves = new Halves();
   /** The first byte of what is written. */
   #position = SLAB_BYTES;
   /** The end of the message at hand. */
@@ -116,8 +119,10 @@ export class BackwardWriter {
   /** All 64 bits, as a varint; negative numbers in two's complement. */
   big(value: bigint): void {
     this.#reserve(10);
-    let low = Number(BigInt.asUintN(32, value));
-    let high = Number(BigInt.asUintN(32, value >> 32n));
+    const { words, whole } = this.#halves;
+    whole[0] = value; // Modulo 2⁶⁴: two's complement.
+    let low = words[LOW]!;
+    let high = words[HIGH]!;
     const scratch = this.#buffer;
     let size = 1;
     for (let l = low, h = high; h !== 0 || l > 0x7f; size++) {
@@ -157,7 +162,7 @@ export class BackwardWriter {
     if (this.#position >= bytes) return;
     const written = this.#end - this.#position;
     const size = written === 0 && bytes <= SLAB_BYTES ? SLAB_BYTES : Math.max(SLAB_BYTES, (written + bytes) * 2);
-    const next = Buffer.from(new ArrayBuffer(size));
+    const next = Buffer.allocUnsafeSlow(size);
     next.set(this.#buffer.subarray(this.#position, this.#end), size - written);
     this.#buffer = next;
     this.#end = size;

@@ -9,7 +9,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { BackwardWriter } from "./backward-writer.ts";
-import { DecodeError, Reader } from "./reader.ts";
+import { DecodeError, Halves, Reader } from "./reader.ts";
 import type { Init, MessageField, MessageType } from "./service.ts";
 
 export interface Codec {
@@ -48,6 +48,7 @@ export function encoded<T>(bytes: Uint8Array): Init<T> {
 export function createCodec(registry: Registry): Codec {
   const compiled = new Map<MessageType<unknown>, CompiledMessage>();
   const writer = new BackwardWriter();
+  const halves = new Halves();
   const lookup = (name: string): MessageType<unknown> => {
     const type = registry.messages[name] ?? WELL_KNOWN[name];
     assert(type, `no message type ${name}`);
@@ -80,7 +81,7 @@ export function createCodec(registry: Registry): Codec {
       return writer.take();
     },
     decode: <T>(type: MessageType<T>, data: Uint8Array) => {
-      const reader = new Reader(data);
+      const reader = new Reader(data, halves);
       return compile(type as MessageType<unknown>).read(reader, data.length) as T;
     },
     fill: <T>(type: MessageType<T>, message: Init<T>) =>
@@ -159,7 +160,7 @@ class CompiledMessage {
   }
 
   fill(from: Message): Message {
-    if (from instanceof Encoded) return this.read(new Reader(from.bytes), from.bytes.length);
+    if (from instanceof Encoded) return this.read(new Reader(from.bytes, new Halves()), from.bytes.length);
     const to = { ...this.#template };
     for (const fill of this.#fillers) fill(from, to);
     return to;

@@ -5,6 +5,15 @@ export class DecodeError extends Error {
 /** As deep as Go's decoder goes for us: a hostile message must not exhaust the stack. */
 const DEPTH_MAX = 100;
 
+/** Splits a bigint into its halves and back without making others on the way. */
+export class Halves {
+  readonly words = new Uint32Array(2);
+  readonly whole = new BigUint64Array(this.words.buffer);
+}
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+export const LOW = LITTLE_ENDIAN ? 0 : 1;
+export const HIGH = 1 - LOW;
+
 /** Reads protobuf's primitives from a message, forwards. */
 export class Reader {
   readonly #data: Uint8Array;
@@ -12,8 +21,11 @@ export class Reader {
   position = 0;
   #depth = 0;
 
-  constructor(data: Uint8Array) {
+  readonly #halves: Halves;
+
+  constructor(data: Uint8Array, halves: Halves) {
     this.#data = data;
+    this.#halves = halves;
   }
 
   /** The position after `length` more bytes, which must be there. */
@@ -69,7 +81,10 @@ export class Reader {
 
   big(): bigint {
     const low = this.#varint();
-    return this.#high === 0 ? BigInt(low) : (BigInt(this.#high) << 32n) | BigInt(low);
+    const { words, whole } = this.#halves;
+    words[LOW] = low;
+    words[HIGH] = this.#high;
+    return whole[0]!;
   }
 
   #high = 0;

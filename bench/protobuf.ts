@@ -1,12 +1,26 @@
 /** How fast is the protobuf codec on etcd's hot messages? Against protobufjs, which writes its code with `new Function`. */
 import protobuf from "protobufjs";
-import { enums, messages, PutRequest, RangeResponse, TxnRequest, WatchResponse } from "../src/protocols/etcd/generated.ts";
+import {
+  enums,
+  messages,
+  PutRequest,
+  RangeResponse,
+  TxnRequest,
+  WatchResponse,
+} from "../src/protocols/etcd/generated.ts";
 import { createCodec, encoded } from "../src/wire/rpc/codec.ts";
 import type { MessageField, MessageType } from "../src/wire/rpc/service.ts";
 
 const bytes = (length: number, fill: number) => new Uint8Array(length).fill(fill);
 const header = { cluster_id: 0xcdf818194e3a8c32n, member_id: 0x8e9e05c52164694dn, revision: 123_456_789, raft_term: 3 };
-const kv = { key: bytes(40, 65), value: bytes(1024, 66), create_revision: 1_234_567, mod_revision: 12_345_678, version: 5, lease: 0n };
+const kv = {
+  key: bytes(40, 65),
+  value: bytes(1024, 66),
+  create_revision: 1_234_567,
+  mod_revision: 12_345_678,
+  version: 5,
+  lease: 0n,
+};
 const samples: readonly (readonly [string, MessageType<any>, any])[] = [
   ["PutRequest 1 KiB", PutRequest, { key: kv.key, value: kv.value }],
   ["RangeResponse 500 kv", RangeResponse, { header, count: 500, kvs: Array.from({ length: 500 }, () => kv) }],
@@ -28,7 +42,14 @@ for (const [name, values] of Object.entries(enums)) root.add(new protobuf.Enum(f
 for (const [name, { fields }] of Object.entries(messages)) {
   const type = new protobuf.Type(flat(name));
   for (const field of fields as readonly MessageField[])
-    type.add(new protobuf.Field(field.name, field.number, messages[field.type] || enums[field.type] ? flat(field.type) : field.type, field.repeated ? "repeated" : "optional"));
+    type.add(
+      new protobuf.Field(
+        field.name,
+        field.number,
+        messages[field.type] || enums[field.type] ? flat(field.type) : field.type,
+        field.repeated ? "repeated" : "optional",
+      ),
+    );
   root.add(type);
 }
 
@@ -52,13 +73,28 @@ const codec = createCodec({ messages, enums });
 const rows: Record<string, Record<string, string>> = {};
 for (const [name, type, message] of samples) {
   const theirs = root.lookupType(flat(type.name));
-  const plain = JSON.parse(JSON.stringify(message, (_, value) => (typeof value === "bigint" ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value)));
+  const plain = JSON.parse(
+    JSON.stringify(message, (_, value) =>
+      typeof value === "bigint"
+        ? String(value)
+        : value instanceof Uint8Array
+          ? Buffer.from(value).toString("base64")
+          : value,
+    ),
+  );
   const theirMessage = theirs.fromObject(plain);
   const wire = codec.encode(type, message);
-  if (Buffer.compare(wire, theirs.encode(theirMessage).finish()) !== 0 && name.startsWith("Put")) throw new Error(`${name}: the bytes differ`);
-  const [encode, theirEncode] = [microseconds(() => codec.encodeTransient(type, message)), microseconds(() => theirs.encode(theirMessage).finish())];
+  if (Buffer.compare(wire, theirs.encode(theirMessage).finish()) !== 0 && name.startsWith("Put"))
+    throw new Error(`${name}: the bytes differ`);
+  const [encode, theirEncode] = [
+    microseconds(() => codec.encodeTransient(type, message)),
+    microseconds(() => theirs.encode(theirMessage).finish()),
+  ];
   const buffer = Buffer.from(wire);
-  const [decode, theirDecode] = [microseconds(() => codec.decode(type, wire)), microseconds(() => theirs.decode(buffer))];
+  const [decode, theirDecode] = [
+    microseconds(() => codec.decode(type, wire)),
+    microseconds(() => theirs.decode(buffer)),
+  ];
   rows[name] = {
     "encode µs": encode.toFixed(2),
     "protobufjs ": theirEncode.toFixed(2),
@@ -69,6 +105,12 @@ for (const [name, type, message] of samples) {
   };
 }
 const KeyValue = messages["mvccpb.KeyValue"] as MessageType<any>;
-const spliced = { header, count: 500, kvs: Array.from({ length: 500 }, () => encoded<any>(codec.encode(KeyValue, kv))) };
-rows["RangeResponse 500 kv, known bytes"] = { "encode µs": microseconds(() => codec.encodeTransient(RangeResponse, spliced)).toFixed(2) };
+const spliced = {
+  header,
+  count: 500,
+  kvs: Array.from({ length: 500 }, () => encoded<any>(codec.encode(KeyValue, kv))),
+};
+rows["RangeResponse 500 kv, known bytes"] = {
+  "encode µs": microseconds(() => codec.encodeTransient(RangeResponse, spliced)).toFixed(2),
+};
 console.table(rows);

@@ -33,6 +33,9 @@ function lengthPrefixed(text: string): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
+/** An empty stored block, as a compressor's flush leaves it: Go gives out what it has when it meets one, and not before. */
+const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff]);
+
 /** What we send is stored, not compressed: a few short headers a stream, and no compressor's state to keep. */
 export class HeaderWriter {
   #started = false;
@@ -56,6 +59,7 @@ export class HeaderWriter {
       head.writeUInt16LE(piece.length ^ 0xffff, 3);
       chunks.push(head, piece);
     }
+    chunks.push(FLUSH);
     return Buffer.concat(chunks);
   }
 }

@@ -6,8 +6,13 @@ import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { acceptPortForward } from "../../src/wire/streaming/port-forward.ts";
-import { exitStatus } from "../../src/wire/streaming/protocols.ts";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { connectCri } from "../../src/protocols/cri/connect.ts";
+import { dialRemoteCommand } from "../../src/wire/streaming/dial-remote-command.ts";
+import { acceptPortForward, dialPortForward } from "../../src/wire/streaming/port-forward.ts";
+import { exitCodeOf, exitStatus } from "../../src/wire/streaming/protocols.ts";
 import { acceptRemoteCommand, remoteCommandOptions } from "../../src/wire/streaming/remote-command.ts";
 import type { Exchange } from "../../src/world/net.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
@@ -153,3 +158,206 @@ for (const [over, refuseWebSockets, request] of [
     assert.deepEqual(failures, []);
   });
 }
+
+/** A tar archive with one entry a file; `mode` in octal, a link where there is a target. */
+function tar(
+  entries: readonly {
+    readonly name: string;
+    readonly data?: Uint8Array;
+    readonly mode?: string;
+    readonly link?: string;
+  }[],
+): Buffer {
+  const blocks = entries.flatMap(({ name, data = new Uint8Array(0), mode = "0000644", link }) => {
+    const head = Buffer.alloc(512);
+    head.write(name, 0);
+    head.write(`${mode}\0`, 100);
+    head.write("0000000\0", 108);
+    head.write("0000000\0", 116);
+    head.write(`${data.length.toString(8).padStart(11, "0")}\0`, 124);
+    head.write("00000000000\0", 136);
+    head.write("        ", 148);
+    head.write(link === undefined ? (name.endsWith("/") ? "5" : "0") : "2", 156);
+    head.write(link ?? "", 157);
+    head.write("ustar\x0000", 257);
+    head.write(
+      `${head
+        .reduce((sum, byte) => sum + byte, 0)
+        .toString(8)
+        .padStart(6, "0")}\0 `,
+      148,
+    );
+    return [head, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
+  });
+  return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+}
+
+/** An OCI archive with busybox as an image, so that no registry is needed. */
+function busyboxArchive(image: string): Buffer {
+  const layer = tar([
+    { name: "bin/", mode: "0000755" },
+    { name: "bin/busybox", mode: "0000755", data: readFileSync("/bin/busybox") },
+    ...["sh", "sleep", "cat", "stty", "sort"].map((name) => ({ name: `bin/${name}`, link: "busybox" })),
+    { name: "tmp/", mode: "0001777" },
+  ]);
+  const zipped = gzipSync(layer, { level: 1 });
+  const digest = (data: Uint8Array) => `sha256:${createHash("sha256").update(data).digest("hex")}`;
+  const config = Buffer.from(
+    JSON.stringify({
+      architecture: process.arch === "x64" ? "amd64" : process.arch,
+      os: "linux",
+      config: { Env: ["PATH=/bin"], Cmd: ["sleep", "100000"] },
+      rootfs: { type: "layers", diff_ids: [digest(layer)] },
+    }),
+  );
+  const described = (mediaType: string, data: Uint8Array) => ({ mediaType, digest: digest(data), size: data.length });
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      config: described("application/vnd.oci.image.config.v1+json", config),
+      layers: [described("application/vnd.oci.image.layer.v1.tar+gzip", zipped)],
+    }),
+  );
+  const entry = described("application/vnd.oci.image.manifest.v1+json", manifest);
+  const index = { schemaVersion: 2, manifests: [{ ...entry, annotations: { "io.containerd.image.name": image } }] };
+  return tar([
+    { name: "oci-layout", data: Buffer.from('{"imageLayoutVersion":"1.0.0"}') },
+    { name: "index.json", data: Buffer.from(JSON.stringify(index)) },
+    ...[config, zipped, manifest].map((data) => ({ name: `blobs/sha256/${digest(data).slice(7)}`, data })),
+  ]);
+}
+
+const needsContainerd =
+  lacks("containerd") || lacks("runc") || lacks("busybox") || (process.getuid?.() !== 0 && "needs root");
+
+test("containerd's exec and port-forward through our clients", { skip: needsContainerd, timeout: 60_000 }, async () => {
+  const home = join(scratch, "containerd");
+  const image = "example.test/busybox:1";
+  await world.fs.mkdir(join(home, "cni"), { recursive: true });
+  const cri = `plugins."io.containerd.grpc.v1.cri"`;
+  writeFileSync(
+    join(home, "config.toml"),
+    `version = 2
+root = "${home}/root"
+state = "${home}/state"
+oom_score = 0
+[grpc]
+  address = "${home}/containerd.sock"
+[ttrpc]
+  address = "${home}/containerd.sock.ttrpc"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${home}/opt"
+[${cri}]
+  sandbox_image = "${image}"
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+  tolerate_missing_hugetlb_controller = true
+  disable_hugetlb_controller = true
+  netns_mounts_under_state_dir = true
+  [${cri}.cni]
+    conf_dir = "${home}/cni"
+`,
+  );
+  const daemon = spawn("containerd", ["-c", join(home, "config.toml")], { stdio: "ignore" });
+  children.push(daemon);
+  const client = connectCri(world, `${home}/containerd.sock`);
+  const end = performance.now() + 10_000;
+  for (;;) {
+    try {
+      await client.runtime.Version({});
+      break;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  writeFileSync(join(home, "image.tar"), busyboxArchive(image));
+  const socket = ["-a", join(home, "containerd.sock"), "-n", "k8s.io"];
+  const imported = await world.host.exec("ctr", [...socket, "images", "import", join(home, "image.tar")]);
+  assert.equal(imported.code, 0, Buffer.from(imported.stderr).toString());
+
+  const config = {
+    metadata: { name: "p", uid: "u", namespace: "default", attempt: 0 },
+    log_directory: home,
+    linux: { security_context: { namespace_options: { network: "NODE" as const } } },
+  };
+  const { pod_sandbox_id } = await client.runtime.RunPodSandbox({ config });
+  try {
+    const { container_id } = await client.runtime.CreateContainer({
+      pod_sandbox_id,
+      sandbox_config: config,
+      config: {
+        metadata: { name: "c" },
+        image: { image },
+        log_path: "c.log",
+        linux: { security_context: { namespace_options: { network: "NODE" } } },
+      },
+    });
+    await client.runtime.StartContainer({ container_id });
+    const text = async (stream: AsyncIterable<Uint8Array>) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of stream) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    const open = (url: string) => {
+      const { origin, pathname, search } = new URL(url);
+      return { http: world.net.httpClient({ base: origin }), path: pathname + search };
+    };
+    for (const over of ["spdy", "websocket"] as const) {
+      const streams = { stdin: true, stdout: true, stderr: true, tty: false };
+      const cmd = [
+        "sh",
+        "-c",
+        over === "spdy"
+          ? "sort; echo complaint >&2; exit 3"
+          : "read a; read b; echo $b; echo $a; echo complaint >&2; exit 3",
+      ];
+      const { url } = await client.runtime.Exec({ container_id, cmd, ...streams });
+      const { http, path } = open(url);
+      const remote = await dialRemoteCommand(http, world.random, { ...streams, path, over });
+      await remote.write(Buffer.from("b\na\n"));
+      remote.closeStdin();
+      assert.deepEqual(await Promise.all([text(remote.stdout), text(remote.stderr)]), ["a\nb\n", "complaint\n"]);
+      assert.equal(exitCodeOf(await remote.result), 3);
+      remote.close();
+      await http.close();
+    }
+    {
+      const streams = { stdin: true, stdout: true, stderr: false, tty: true };
+      const { url } = await client.runtime.Exec({
+        container_id,
+        cmd: ["sh", "-c", 'until [ "$(stty size)" = "33 91" ]; do sleep 0.01; done; stty size'],
+        ...streams,
+      });
+      const { http, path } = open(url);
+      const remote = await dialRemoteCommand(http, world.random, { ...streams, path });
+      remote.resize(91, 33);
+      assert.match(await text(remote.stdout), /33 91/);
+      assert.equal(exitCodeOf(await remote.result), 0);
+      await http.close();
+    }
+    const listener = await world.net.listen({ host: "127.0.0.1" }, async (stream) => {
+      for await (const chunk of stream) await stream.write(chunk);
+      stream.end();
+    });
+    closing.push(() => listener.close());
+    const { url } = await client.runtime.PortForward({ pod_sandbox_id });
+    const { http, path } = open(url);
+    const forwarder = await dialPortForward(http, world.random, { path });
+    const { data, error } = await forwarder.connect(listener.address.port);
+    await data.write(Buffer.from("through the sandbox"));
+    const { value } = await data[Symbol.asyncIterator]().next();
+    assert.equal(Buffer.from(value as Uint8Array).toString(), "through the sandbox");
+    data.end();
+    assert.equal(await error, undefined);
+    assert.match((await (await forwarder.connect(1)).error)!, /refused/);
+    forwarder.close();
+    await http.close();
+  } finally {
+    await client.runtime.StopPodSandbox({ pod_sandbox_id });
+    await client.runtime.RemovePodSandbox({ pod_sandbox_id });
+    await client.close();
+  }
+});

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { rmdir } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { connectCri } from "../../src/protocols/cri/connect.ts";
 import { dialRemoteCommand } from "../../src/wire/streaming/dial-remote-command.ts";
@@ -233,6 +234,7 @@ const needsContainerd =
 test("containerd's exec and port-forward through our clients", { skip: needsContainerd, timeout: 60_000 }, async () => {
   const home = join(scratch, "containerd");
   const image = "example.test/busybox:1";
+  const cgroup = `/typernetes-streaming-${process.pid}`;
   await world.fs.mkdir(join(home, "cni"), { recursive: true });
   const cri = `plugins."io.containerd.grpc.v1.cri"`;
   writeFileSync(
@@ -281,7 +283,7 @@ oom_score = 0
   const config = {
     metadata: { name: "p", uid: "u", namespace: "default", attempt: 0 },
     log_directory: home,
-    linux: { security_context: { namespace_options: { network: "NODE" as const } } },
+    linux: { cgroup_parent: cgroup, security_context: { namespace_options: { network: "NODE" as const } } },
   };
   const { pod_sandbox_id } = await client.runtime.RunPodSandbox({ config });
   try {
@@ -359,5 +361,8 @@ oom_score = 0
     await client.runtime.StopPodSandbox({ pod_sandbox_id });
     await client.runtime.RemovePodSandbox({ pod_sandbox_id });
     await client.close();
+    // A pod's cgroup is the kubelet's to remove.
+    for (const controller of ["", ...(await world.fs.list("/sys/fs/cgroup"))])
+      await rmdir(join("/sys/fs/cgroup", controller, cgroup)).catch(() => {});
   }
 });

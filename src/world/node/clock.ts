@@ -18,6 +18,7 @@ export const nodeClock: Clock = {
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
   // Not queueMicrotask: microtasks run after each socket's callback, so a batch would never hold more than one
-  // connection's requests. setImmediate runs when everything that the poll found has been handled, and before timers.
+  // connection's requests. setImmediate runs when everything that the poll found has been handled,
+  // and before timers (from another `soon` a timer that is due may come first).
   soon: (fn) => void setImmediate(fn),
 };

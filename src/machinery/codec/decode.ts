@@ -42,11 +42,13 @@ export function readTree(
   return { object, fields: reader.fields, unknown: reader.unknown };
 }
 
+const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
 class Reader {
   fields = 0;
   unknown = 0;
   readonly #root: Schema;
-  readonly #custom: boolean;
+  #custom: boolean;
   /** Names of fields and keys, and indexes, down to the value at hand. */
   readonly #path: (string | number)[] = [];
 
@@ -68,6 +70,7 @@ class Reader {
       case "array":
         return this.#array(value, schema);
       case "object":
+        if (this.#custom && schema.name === OBJECT_META) return this.#typed(value, schema);
         if (schema.properties !== undefined) return this.#struct(value, schema, schema.properties);
         if (schema.values !== undefined) return this.#map(value, schema, schema.values);
         if (schema.format === undefined && !isObject(value)) return this.#mismatch(value, schema);
@@ -80,6 +83,14 @@ class Reader {
       case "any":
         return this.#any(value, schema);
     }
+  }
+
+  /** Metadata is Go's own type also in a custom resource. */
+  #typed(value: unknown, schema: Schema): unknown {
+    this.#custom = false;
+    const object = this.#struct(value, schema, schema.properties!);
+    this.#custom = true;
+    return object;
   }
 
   #string(value: unknown, schema: Schema): unknown {

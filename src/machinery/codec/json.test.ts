@@ -172,3 +172,20 @@ test("a custom resource keeps wrong types, nulls and what its schema says to kee
   assert.deepEqual(object, { size: "big", color: "red", free: { n: {}, a: 1 } });
   assert.deepEqual(warnings, ['unknown field "free.n.gone"', 'unknown field "gone"']);
 });
+
+test("a custom resource's metadata is as strict as any other", () => {
+  const schema: Schema = {
+    type: "object",
+    properties: new Map<string, Schema>([
+      ["metadata", schemaOf("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")],
+      ["n", { type: "integer" }],
+    ]),
+  };
+  const { object } = decodeJson('{"metadata":{"name":"a","labels":{},"creationTimestamp":null},"n":"x"}', schema, {
+    custom: true,
+  });
+  assert.deepEqual(object, { metadata: { name: "a" }, n: "x" });
+  assert.throws(() => decodeJson('{"metadata":{"labels":{"a":1}}}', schema, { custom: true }), {
+    message: "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
+  });
+});

@@ -44,6 +44,70 @@ export function openApiV3(group: string, version: string, resources: readonly Re
   };
 }
 
+/** The documents of what isn't a resource, by their path in the index; `groups` are the served ones, without the core group. */
+export function openApiV3NonResource(groups: readonly string[], source: OpenApiSource): ReadonlyMap<string, Json> {
+  return new Map(
+    nonResourceOperations(groups).map(({ tag, operation }) => {
+      const definitions = new Definitions(source, "v3");
+      const paths = { [operation.path]: { get: render(operation, tag, definitions, "v3") } };
+      return [
+        operation.path.slice(1, -1),
+        {
+          openapi: "3.0.0",
+          info: { title: "Kubernetes", version: source.version },
+          paths,
+          components: { schemas: definitions.sorted(), securitySchemes: { BearerToken: BEARER } },
+        },
+      ];
+    }),
+  );
+}
+
+function nonResourceOperations(
+  groups: readonly string[],
+): readonly { readonly tag: string; readonly operation: Operation }[] {
+  const read = (path: string, tag: string, id: string, description: string, returns: string) => ({
+    tag,
+    operation: { path, method: "get" as const, id, action: "", description, kind: NO_KIND, parameters: [], returns },
+  });
+  return [
+    read(
+      "/.well-known/openid-configuration/",
+      "WellKnown",
+      "getServiceAccountIssuerOpenIDConfiguration",
+      "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
+      "string",
+    ),
+    read("/api/", "core", "getCoreAPIVersions", "get available API versions", `${META}APIVersions`),
+    read("/apis/", "apis", "getAPIVersions", "get available API versions", `${META}APIGroupList`),
+    ...groups.map((group) =>
+      read(
+        `/apis/${group}/`,
+        lower(groupWord(group)),
+        `get${groupWord(group)}APIGroup`,
+        "get information of a group",
+        `${META}APIGroup`,
+      ),
+    ),
+    read(
+      "/openid/v1/jwks/",
+      "openid",
+      "getServiceAccountIssuerOpenIDKeyset",
+      "get service account issuer OpenID JSON Web Key Set (contains public token verification keys)",
+      "string",
+    ),
+    read(
+      "/version/",
+      "version",
+      "getCodeVersion",
+      "get the version information for this server",
+      "io.k8s.apimachinery.pkg.version.Info",
+    ),
+  ];
+}
+
+const NO_KIND = { group: "", version: "", kind: "" };
+
 /** `/openapi/v3`: where each document is. `hashes` by path: `api/v1`, `apis/apps/v1`. */
 export function openApiV3Index(hashes: ReadonlyMap<string, string>): Json {
   const paths = [...hashes]
@@ -61,6 +125,9 @@ export function openApiV2(resources: readonly Resource[], source: OpenApiSource)
     byVersion.set(key, [...(byVersion.get(key) ?? []), resource]);
   }
   const paths: Record<string, unknown> = {};
+  const groups = [...new Set(resources.map(({ group }) => group))].filter((group) => group !== "");
+  for (const { tag, operation } of nonResourceOperations(groups))
+    paths[operation.path] = { get: render(operation, tag, definitions, "v2") };
   for (const list of byVersion.values())
     Object.assign(paths, pathsOf(list[0]!.group, list[0]!.version, list, source, definitions, "v2"));
   return {

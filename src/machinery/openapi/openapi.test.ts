@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { builtinResources } from "../../api/index.ts";
 import { allSchemas, kindsOf } from "../../api/schemas.ts";
 import type { Resource } from "../resource.ts";
-import { documentHash, openApiV2, openApiV3, openApiV3Index } from "./document.ts";
+import { documentHash, openApiV2, openApiV3, openApiV3Index, openApiV3NonResource } from "./document.ts";
 import type { OpenApiSource } from "./schemas.ts";
 
 const source: OpenApiSource = { schemas: allSchemas(), kinds: kindsOf, version: "v1.36.2" };
@@ -119,4 +119,14 @@ test("the index of v3 leads to documents by their hash", () => {
       },
     },
   );
+});
+
+test("what is no resource has documents too", () => {
+  const documents = openApiV3NonResource(["apps"], source) as ReadonlyMap<string, any>;
+  assert.deepEqual(
+    [...documents.keys()],
+    [".well-known/openid-configuration", "api", "apis", "apis/apps", "openid/v1/jwks", "version"],
+  );
+  for (const document of documents.values()) assert.deepEqual(danglingRefs(document), []);
+  assert.equal(documents.get("apis/apps").paths["/apis/apps/"].get.operationId, "getAppsAPIGroup");
 });

@@ -113,6 +113,8 @@ export class Definitions {
     if (schema.patchMergeKey !== undefined) extra["x-kubernetes-patch-merge-key"] = schema.patchMergeKey;
     const named = schema.name ?? FORMATS[schema.format ?? ""]?.name;
     if (named !== undefined) {
+      if (schema.mapType !== undefined && schema.mapType !== this.#source.schemas.get(named)?.mapType)
+        extra["x-kubernetes-map-type"] = schema.mapType;
       const ref = this.ref(named);
       if (Object.keys(extra).length === 0) return ref;
       return this.#dialect === "v2" ? { ...ref, ...extra } : { allOf: [ref], ...extra };
@@ -122,7 +124,7 @@ export class Definitions {
     if (schema.format !== undefined) own["format"] = schema.format;
     if (schema.items !== undefined) own["items"] = this.#item(schema.items);
     if (schema.values !== undefined) own["additionalProperties"] = this.#item(schema.values);
-    if (schema.mapType === "atomic") own["x-kubernetes-map-type"] = "atomic";
+    if (schema.mapType !== undefined) own["x-kubernetes-map-type"] = schema.mapType;
     if (schema.enum !== undefined) own["enum"] = [...schema.enum].sort();
     return { ...own, ...extra };
   }

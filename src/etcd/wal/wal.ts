@@ -19,7 +19,7 @@ const SEGMENT_BYTES = 64_000_000;
 /** Zeros are put ahead in pieces of this size, the next as soon as less than half of one is left. */
 const PREPARE_BYTES = 1024 * 1024;
 /** Writes up to this size are done on the calling thread: a trip through the thread pool costs more than they do. */
-const SYNCHRONOUS_BYTES = 16 * 1024;
+const SYNCHRONOUS_BYTES = 256 * 1024;
 /** … as long as the disk answers within this. On a slower one, other work goes on meanwhile. */
 const SYNCHRONOUS_MS = 1;
 

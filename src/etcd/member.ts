@@ -322,7 +322,8 @@ export class Member {
   #maySnapshot(): void {
     if (this.#snapshotting !== undefined || this.#closed || this.#compactions.length > 0) return;
     if (this.#driver.applied - this.#snapshotIndex < this.options.snapshotCount) return;
-    if (this.#wal.writtenBytes - this.#walBytesAtSnapshot < Math.max(SNAPSHOT_MIN_BYTES, this.#snapshotBytes)) return;
+    const least = Math.max(Math.min(SNAPSHOT_MIN_BYTES, this.options.walSegmentBytes ?? Infinity), this.#snapshotBytes);
+    if (this.#wal.writtenBytes - this.#walBytesAtSnapshot < least) return;
     this.#snapshotting = this.snapshot()
       .catch((error: unknown) => this.#deps.log.error("failed to write a snapshot", error))
       .finally(() => {

@@ -19,6 +19,7 @@ import { leaseService } from "./api/lease.ts";
 import { maintenanceService } from "./api/maintenance.ts";
 import { watchService } from "./api/watch.ts";
 import { directClient } from "./direct-client.ts";
+import { lockDataDir } from "./exclusive.ts";
 import { clientHandler } from "./http.ts";
 import { Member } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
@@ -47,6 +48,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
     async run(signal, ready) {
       const failure = deferred<never>();
       failure.promise.catch(() => {});
+      await using _lock = await lockDataDir(deps, whole.dataDir);
       const member = await Member.open(whole, deps, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );

@@ -1,6 +1,8 @@
 /** All controllers, by upstream's names, in upstream's order. Upstream: cmd/kube-controller-manager/app/controllermanager.go (NewControllerDescriptors) */
 import type { ControllerDefinition } from "../client/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
+import { endpointsController } from "./endpoints/controller.ts";
+import { endpointSliceController } from "./endpointslice/controller.ts";
 import { garbageCollector } from "./garbage-collector/controller.ts";
 import { namespaceController } from "./namespace/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
@@ -11,6 +13,8 @@ import { serviceAccountController } from "./serviceaccount/controller.ts";
 export const CONTROLLERS: readonly ControllerDefinition[] = [
   // The others may need what it makes.
   serviceAccountTokenController,
+  endpointsController,
+  endpointSliceController,
   namespaceController,
   serviceAccountController,
   garbageCollector,

@@ -31,6 +31,16 @@ export function strictError(errors: readonly string[]): DecodeError {
   return new DecodeError(`strict decoding error: ${errors.join(", ")}`);
 }
 
+/** Runs a decoder that goes as deep as its input; what is too deep for it is the client's error, in Go's words. */
+export function withinDepth<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof RangeError) throw new DecodeError("exceeded max depth", { cause: error });
+    throw error;
+  }
+}
+
 /** Reads a parsed tree; `found` says how many fields were seen, known or not, and how many were unknown. */
 export function readTree(
   value: unknown,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { schemaOf } from "../../api/schemas.ts";
 import type { Schema } from "../schema/schema.ts";
 import { decodeJson, parseJson } from "./json.ts";
+import { parseYaml } from "./yaml.ts";
 
 const deployment = schemaOf("io.k8s.api.apps.v1.Deployment");
 const pod = schemaOf("io.k8s.api.core.v1.Pod");
@@ -188,4 +189,13 @@ test("a custom resource's metadata is as strict as any other", () => {
   assert.throws(() => decodeJson('{"metadata":{"labels":{"a":1}}}', schema, { custom: true }), {
     message: "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
   });
+});
+
+test("what is nested without end is refused", () => {
+  const deep = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+  const review = schemaOf("io.k8s.api.admission.v1.AdmissionReview");
+  const raw = `{"request":{"object":${deep(200_000)}}}`;
+  assert.throws(() => decodeJson(raw, review), { name: "DecodeError", message: "exceeded max depth" });
+  assert.throws(() => parseJson("[".repeat(200_000)), { name: "DecodeError", message: "exceeded max depth" });
+  assert.throws(() => parseYaml(`a: ${deep(20_000)}`), { name: "DecodeError" });
 });

@@ -4,7 +4,7 @@
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/json
  */
 import type { Schema } from "../schema/schema.ts";
-import { type Decoded, DecodeError, type DecodeOptions, readTree, strictError } from "./decode.ts";
+import { type Decoded, DecodeError, type DecodeOptions, readTree, strictError, withinDepth } from "./decode.ts";
 import { countFields, strictErrors, syntaxError } from "./json-text.ts";
 
 export function decodeJson<T = any>(
@@ -12,7 +12,10 @@ export function decodeJson<T = any>(
   schema: Schema,
   options: DecodeOptions = {},
 ): Decoded<T> {
-  const text = textOf(input);
+  return withinDepth(() => decode<T>(textOf(input), schema, options));
+}
+
+function decode<T>(text: string, schema: Schema, options: DecodeOptions): Decoded<T> {
   const { object, fields, unknown } = readTree(parseJson(text), schema, options.custom === true);
   const validation = options.fieldValidation ?? "Ignore";
   if (validation === "Ignore" || (unknown === 0 && countFields(text) === fields)) return { object, warnings: [] };
@@ -24,11 +27,13 @@ export function decodeJson<T = any>(
 /** Parses JSON of no particular type; a broken one throws a DecodeError in Go's words. */
 export function parseJson(input: string | Uint8Array): unknown {
   const text = textOf(input);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DecodeError(syntaxError(text) ?? (error as Error).message, { cause: error });
-  }
+  return withinDepth(() => {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new DecodeError(syntaxError(text) ?? (error as Error).message, { cause: error });
+    }
+  });
 }
 
 /** Objects that came from a decoder are canonical already. */

@@ -6,7 +6,7 @@
  */
 import { microTimeOf, formatDuration, formatTime, parseDuration, secondsAndNanos } from "../meta/time.ts";
 import type { Schema } from "../schema/schema.ts";
-import { type Decoded, DecodeError, readTree } from "./decode.ts";
+import { type Decoded, DecodeError, readTree, withinDepth } from "./decode.ts";
 import { Reader, Writer } from "./protobuf-wire.ts";
 
 const MAGIC = Buffer.from("k8s\0");
@@ -92,14 +92,16 @@ export class ProtobufCodec {
 
   decode<T = any>(bytes: Uint8Array, schema: Schema): Decoded<T> {
     const { apiVersion, kind, raw } = openEnvelope(bytes);
-    const tree = this.#readTree(raw, schema);
-    if (apiVersion !== "") tree["apiVersion"] = apiVersion;
-    if (kind !== "") tree["kind"] = kind;
-    return { object: readTree(tree, schema, false).object, warnings: [] };
+    return withinDepth(() => {
+      const tree = this.#readTree(raw, schema);
+      if (apiVersion !== "") tree["apiVersion"] = apiVersion;
+      if (kind !== "") tree["kind"] = kind;
+      return { object: readTree(tree, schema, false).object, warnings: [] };
+    });
   }
 
   decodeMessage<T = any>(bytes: Uint8Array, schema: Schema): T {
-    return readTree(this.#readTree(bytes, schema), schema, false).object;
+    return withinDepth(() => readTree(this.#readTree(bytes, schema), schema, false).object);
   }
 
   /** One frame of a watch: length, then a WatchEvent around the object in its envelope. */

@@ -5,7 +5,7 @@
  */
 import { Document, LineCounter, type Pair, parseAllDocuments, type Tags, visit } from "yaml";
 import type { Schema } from "../schema/schema.ts";
-import { type Decoded, DecodeError, type DecodeOptions, strictError } from "./decode.ts";
+import { type Decoded, DecodeError, type DecodeOptions, strictError, withinDepth } from "./decode.ts";
 import { decodeJson, textOf } from "./json.ts";
 
 const TAGS = (tags: Tags): Tags =>
@@ -18,8 +18,8 @@ export function decodeYaml<T = any>(
   schema: Schema,
   options: DecodeOptions = {},
 ): Decoded<T> {
-  const { value, duplicates } = read(textOf(input));
-  const json = JSON.stringify(value ?? null);
+  const { value, duplicates } = withinDepth(() => read(textOf(input)));
+  const json = withinDepth(() => JSON.stringify(value ?? null));
   const strict = (options.fieldValidation ?? "Ignore") !== "Ignore";
   const { object, warnings } = decodeJson<T>(json, schema, { ...options, ...(strict && { fieldValidation: "Warn" }) });
   if (!strict) return { object, warnings };
@@ -32,7 +32,7 @@ export function decodeYaml<T = any>(
 
 /** Reads YAML of no particular type into what JSON can say. */
 export function parseYaml(input: string | Uint8Array): unknown {
-  return read(textOf(input)).value;
+  return withinDepth(() => read(textOf(input)).value);
 }
 
 function read(text: string): { readonly value: unknown; readonly duplicates: readonly string[] } {

@@ -1,5 +1,6 @@
 /** Regenerates everything under `src/api/generated` and `src/protocols/*‍/generated.ts` from a folder of fact tables: `npm run generate -- FOLDER`. */
 import { writeApi } from "./generate/api.ts";
+import { writeBootstrap } from "./generate/bootstrap.ts";
 import { writeProtocols } from "./generate/protocols.ts";
 import { writeResources } from "./generate/resources.ts";
 
@@ -11,3 +12,4 @@ if (facts === undefined) {
 writeProtocols(facts);
 writeApi(facts);
 writeResources(facts);
+writeBootstrap(facts);

@@ -4,6 +4,7 @@
  */
 import { gzipSync } from "node:zlib";
 import { InvariantError } from "../base/assert.ts";
+import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Exchange, HttpHandler } from "../world/net.ts";
@@ -21,6 +22,7 @@ const WARNINGS_MAX = 4096;
 const WARNING_MAX = 256;
 
 export interface HttpOptions {
+  readonly codec: ProtobufCodec;
   readonly clock: Clock;
   readonly log: Logger;
   /** Told of each answer: method, verb, code, milliseconds. */
@@ -30,18 +32,18 @@ export interface HttpOptions {
 export function httpHandler(handle: Handler, options: HttpOptions): HttpHandler {
   return async (exchange) => {
     const started = options.clock.monotonic();
-    const request = requestOf(exchange);
+    const request = requestOf(exchange, options.codec);
     let code = 200;
     try {
       code = await answer(request, exchange, await handle(request), options);
     } catch (error) {
-      code = fail(request, exchange, error, options.log);
+      code = fail(request, exchange, error, options);
     }
     options.observe(request, code, options.clock.monotonic() - started);
   };
 }
 
-function requestOf(exchange: Exchange): ApiRequest {
+function requestOf(exchange: Exchange, codec: ProtobufCodec): ApiRequest {
   const { method, url, headers, peer, signal } = exchange.request;
   const mark = url.indexOf("?");
   const path = mark < 0 ? url : url.slice(0, mark);
@@ -61,14 +63,14 @@ function requestOf(exchange: Exchange): ApiRequest {
     peer,
     user: undefined,
     signal,
-    body: () => (body ??= readBody(exchange)),
+    body: () => (body ??= readBody(exchange, codec)),
     warnings: [],
     responseHeaders: new Map(),
     exchange,
   };
 }
 
-async function readBody({ request }: Exchange): Promise<RequestBody> {
+async function readBody({ request }: Exchange, codec: ProtobufCodec): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body) {
@@ -80,7 +82,7 @@ async function readBody({ request }: Exchange): Promise<RequestBody> {
   const header = request.headers["content-type"];
   const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
   if (size === 0) return { kind: "none" };
-  return { kind: "bytes", bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), contentType };
+  return { kind: "bytes", bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), contentType, codec };
 }
 
 async function answer(
@@ -117,7 +119,7 @@ async function answer(
       return 200;
     default: {
       const encoding = negotiate(request, response);
-      const body = encodeResponse(response, encoding, options.clock.now());
+      const body = encodeResponse(response, encoding, options.clock.now(), options.codec);
       const status = response.kind === "list" ? 200 : response.status;
       send(request, exchange, status, { ...commonHeaders(request), "content-type": encoding.contentType }, body);
       return status;
@@ -125,7 +127,7 @@ async function answer(
   }
 }
 
-function fail(request: ApiRequest, exchange: Exchange, error: unknown, log: Logger): number {
+function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, codec }: HttpOptions): number {
   if (request.signal.aborted && !(error instanceof StatusError)) return 499;
   let status: StatusError;
   if (error instanceof StatusError) status = error;
@@ -144,7 +146,12 @@ function fail(request: ApiRequest, exchange: Exchange, error: unknown, log: Logg
     status = new StatusError("Unknown", error instanceof Error ? error.message : String(error), {}, { code: 500 });
   }
   const encoding: Encoding = statusEncoding(request);
-  const body = encodeResponse({ kind: "object", status: status.code, object: orderedStatus(status) }, encoding, 0);
+  const body = encodeResponse(
+    { kind: "object", status: status.code, object: orderedStatus(status) },
+    encoding,
+    0,
+    codec,
+  );
   const headers: Record<string, string | readonly string[]> = {
     ...commonHeaders(request),
     "content-type": encoding.contentType,

@@ -52,7 +52,7 @@ export function speaksProtobuf(resource: Resource | undefined): boolean {
 
 export function negotiate(request: ApiRequest, response: ObjectResponse | ListResponse | WatchResponse): Encoding {
   const resource = "resource" in response ? response.resource : undefined;
-  const protobuf = PROTOBUF_WORKS && resource !== undefined && speaksProtobuf(resource);
+  const protobuf = resource !== undefined && speaksProtobuf(resource);
   const accepted = ALL.filter((type) => type !== "application/vnd.kubernetes.protobuf" || protobuf);
   const header = request.header("accept") ?? "";
   if (header.trim() === "") return encoding(request, "application/json", new Map(), undefined);
@@ -64,7 +64,8 @@ export function negotiate(request: ApiRequest, response: ObjectResponse | ListRe
     if (as === undefined) return encoding(request, mediaType, parameters, undefined);
     if (parameters.get("g") !== "meta.k8s.io" || !["v1", "v1beta1"].includes(parameters.get("v") ?? "")) continue;
     if (resource === undefined) continue;
-    if (mediaType === "application/vnd.kubernetes.protobuf" && as === "Table") continue;
+    // Tables and bare metadata have no schema to encode them by.
+    if (mediaType === "application/vnd.kubernetes.protobuf") continue;
     const isList = response.kind === "list";
     if (as === "Table") return encoding(request, mediaType, parameters, "table");
     if (as === (isList ? "PartialObjectMetadataList" : "PartialObjectMetadata"))
@@ -73,13 +74,11 @@ export function negotiate(request: ApiRequest, response: ObjectResponse | ListRe
   throw new StatusError("NotAcceptable", `only the following media types are accepted: ${accepted.join(", ")}`);
 }
 
-/** Set once the protobuf codec serves objects. */
-const PROTOBUF_WORKS: boolean = false;
-
 /** Errors are never tables, and JSON where nothing else fits. */
 export function statusEncoding(request: ApiRequest): Encoding {
   for (const { type, parameters } of parseAccept(request.header("accept") ?? "")) {
-    if (type === "application/yaml") return encoding(request, type, parameters, undefined);
+    if (type === "application/vnd.kubernetes.protobuf" || type === "application/yaml")
+      return encoding(request, type, parameters, undefined);
     if (type === "application/json") break;
   }
   return encoding(request, "application/json", new Map(), undefined);

@@ -1,4 +1,5 @@
 /** A request and its answer as the filter chain sees them: the same for one that came over HTTPS and one from this process. */
+import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Exchange, Peer } from "../world/net.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { RequestInfo } from "./request-info.ts";
@@ -31,7 +32,13 @@ export interface ApiRequest {
 
 export type RequestBody =
   | { readonly kind: "none" }
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly contentType: string }
+  | {
+      readonly kind: "bytes";
+      readonly bytes: Uint8Array;
+      /** Without parameters, in lower case; empty where the client said nothing. */
+      readonly contentType: string;
+      readonly codec: ProtobufCodec;
+    }
   | { readonly kind: "object"; readonly value: unknown; readonly contentType: string };
 
 export type ApiResponse =

@@ -1,5 +1,7 @@
 /** Objects and lists as bytes; a stored object's are made once and shared. */
-import { stringify } from "yaml";
+import { schemaOf } from "../api/schemas.ts";
+import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import { encodeYaml } from "../machinery/codec/yaml.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { Encoding } from "./negotiation.ts";
@@ -8,13 +10,22 @@ import type { Entry } from "./storage/entry.ts";
 import { partialMetadata, tableOf } from "./table.ts";
 import type { Resource } from "../machinery/resource.ts";
 
-export function encodeResponse(response: ObjectResponse | ListResponse, encoding: Encoding, nowMs: number): Uint8Array {
+export function encodeResponse(
+  response: ObjectResponse | ListResponse,
+  encoding: Encoding,
+  nowMs: number,
+  codec: ProtobufCodec,
+): Uint8Array {
   if (response.kind === "object") {
     const { resource, entry, object } = response;
     if (encoding.as !== "object" && resource !== undefined)
       return encode(transform(resource, [object as KubeObject], undefined, encoding, nowMs), encoding);
-    if (resource !== undefined && entry !== undefined && isCompactJson(encoding))
-      return Buffer.concat([entryJson(resource, entry), NEWLINE]);
+    if (resource !== undefined && entry !== undefined) {
+      if (isCompactJson(encoding)) return Buffer.concat([entryJson(resource, entry), NEWLINE]);
+      if (encoding.mediaType === PROTOBUF) return entryProtobuf(resource, entry, codec);
+    }
+    if (encoding.mediaType === PROTOBUF)
+      return codec.encode(object, resource === undefined ? schemaOf(`${META}Status`) : resource.schema);
     return encode(object, encoding);
   }
   const { resource, entries, metadata } = response;
@@ -30,6 +41,8 @@ export function encodeResponse(response: ObjectResponse | ListResponse, encoding
       encoding,
     );
   if (isCompactJson(encoding)) return listJson(response);
+  if (encoding.mediaType === PROTOBUF)
+    return codec.encode(listObject(response), schemaOf(`${resource.schema.name}List`));
   return encode(listObject(response), encoding);
 }
 
@@ -61,12 +74,18 @@ function transform(
   };
 }
 
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const NEWLINE = Buffer.from("\n");
 const COMMA = Buffer.from(",");
 const isCompactJson = (encoding: Encoding) => encoding.mediaType === "application/json" && !encoding.pretty;
 
 export function entryJson(resource: Resource, entry: Entry): Uint8Array {
   return entry.bytes(resource, "json", (object) => Buffer.from(JSON.stringify(ordered(object))));
+}
+
+export function entryProtobuf(resource: Resource, entry: Entry, codec: ProtobufCodec): Uint8Array {
+  return entry.bytes(resource, "protobuf", (object) => codec.encode(object, resource.schema));
 }
 
 /** The items' own bytes, put together: a list costs a copy and no encoding. */
@@ -89,7 +108,6 @@ export function ordered(object: unknown): unknown {
 }
 
 export function encode(object: unknown, { mediaType, pretty }: Encoding): Uint8Array {
-  if (mediaType === "application/yaml")
-    return Buffer.from(stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 }));
+  if (mediaType === "application/yaml") return Buffer.from(encodeYaml(object));
   return Buffer.from(`${JSON.stringify(ordered(object), undefined, pretty ? 2 : 0)}\n`);
 }

@@ -1,16 +1,20 @@
-/** Bytes to objects and back, by media type. */
-import { parse } from "yaml";
+/** Stored values to objects, whichever of upstream's formats they are in. */
+import { isProtobuf } from "../machinery/codec/protobuf.ts";
+import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import { readTree } from "../machinery/codec/decode.ts";
 import type { Resource } from "../machinery/resource.ts";
+import { apiVersionOf } from "../machinery/resource.ts";
+import { isCustom } from "./registry/decode.ts";
 
-/** Upstream's protobuf envelope begins so. */
-const PROTOBUF_MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
-
-export function decodeStored(value: Uint8Array, _resource: Resource): any {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  if (bytes.subarray(0, 4).equals(PROTOBUF_MAGIC)) throw new Error("a value in protobuf can't be read yet");
-  return JSON.parse(bytes.toString());
-}
-
-export function parseYaml(bytes: Uint8Array): unknown {
-  return parse(Buffer.from(bytes).toString());
+/** Brought to its kind's shape and defaulted; a value in another version (an older server's) is taken as it is. */
+export function decodeStored(value: Uint8Array, resource: Resource, codec: ProtobufCodec): any {
+  let object: any;
+  if (isProtobuf(value)) object = codec.decode(value, resource.schema).object;
+  else {
+    const tree = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString());
+    if (tree.apiVersion !== apiVersionOf(resource)) return tree;
+    object = readTree(tree, resource.schema, isCustom(resource)).object;
+  }
+  resource.behaviour.defaults?.(object);
+  return object;
 }

@@ -6,7 +6,7 @@
 import { builtinResources } from "../api/index.ts";
 import type { Component } from "../base/component-group.ts";
 import type { Transport } from "../client/transport.ts";
-import { StatusError } from "../machinery/status.ts";
+import { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
@@ -27,6 +27,7 @@ import { rbacAuthorizer } from "./authz/rbac.ts";
 import { bootstrap } from "./bootstrap/index.ts";
 import { clusterView } from "./cluster-view.ts";
 import { chain, filters } from "./filters/index.ts";
+import { Documents } from "./handlers/documents.ts";
 import type { HealthCheck } from "./handlers/health.ts";
 import { handleNonResource } from "./handlers/non-resource.ts";
 import { handleResource } from "./handlers/resources.ts";
@@ -56,7 +57,8 @@ export interface ApiServer extends Component {
 export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps): ApiServer {
   const { clock, net, log, metrics, etcd } = deps;
   const random = deps.random.fork("apiserver");
-  const registry = new Registry({ etcd, clock, log });
+  const codec = new ProtobufCodec();
+  const registry = new Registry({ etcd, clock, log, codec });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
@@ -85,6 +87,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     featureGates: options.featureGates ?? new Map(),
   };
 
+  const documents = new Documents(registry);
   let state: "starting" | "ready" | "stopping" = "starting";
   let address: Address | undefined;
   const checks: readonly HealthCheck[] = [
@@ -118,7 +121,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const dispatch: Handler = async (request) =>
     request.info.isResourceRequest
       ? handleResource(services, request)
-      : handleNonResource({ services, checks, metrics, address: () => address }, request);
+      : handleNonResource({ services, checks, metrics, documents, address: () => address }, request);
   const handle = chain(
     filters({
       clock,
@@ -136,6 +139,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     dispatch,
   );
   const handler = httpHandler(handle, {
+    codec,
     clock,
     log,
     observe({ info, method }, code, ms) {
@@ -247,4 +251,4 @@ function staticTokens(users: ReadonlyMap<string, UserInfo> | undefined): TokenAu
 }
 
 export type { ApiServerOptions, UserInfo };
-export { LOOPBACK, StatusError };
+export { LOOPBACK };

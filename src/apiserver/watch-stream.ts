@@ -1,4 +1,6 @@
 /** A watch as bytes: chunked JSON lines, or a message each over a WebSocket. Events are encoded once for all watchers of the same encoding. */
+import { schemaOf } from "../api/schemas.ts";
+import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Exchange, Headers } from "../world/net.ts";
 import type { Clock } from "../world/world.ts";
@@ -8,10 +10,12 @@ import { orderedStatus } from "./http.ts";
 import type { Encoding } from "./negotiation.ts";
 import { negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";
-import { entryJson } from "./responses.ts";
+import { entryJson, entryProtobuf } from "./responses.ts";
 import type { WatchItem } from "./storage/watch-cache.ts";
 import { partialMetadata, tableOf } from "./table.ts";
 
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const BOOKMARK_EVERY_MS = 60_000;
 
 export async function serveWatch(
@@ -19,7 +23,7 @@ export async function serveWatch(
   exchange: Exchange,
   response: WatchResponse,
   headers: Headers,
-  { clock }: { readonly clock: Clock },
+  { clock, codec }: { readonly clock: Clock; readonly codec: ProtobufCodec },
 ): Promise<void> {
   const encoding = negotiate(request, response);
   const { watcher, resource } = response;
@@ -30,7 +34,7 @@ export async function serveWatch(
   const stream = exchange.stream(200, { ...headers, "content-type": contentType, "transfer-encoding": undefined });
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
-  const encode = encoder(resource, encoding, clock);
+  const encode = encoder(resource, encoding, clock, codec);
   try {
     for await (const item of watcher) if (!stream.write(encode(item))) await stream.drained;
     stream.end();
@@ -40,7 +44,11 @@ export async function serveWatch(
       error instanceof StatusError
         ? error
         : new StatusError("InternalError", String((error as Error).message ?? error));
-    stream.write(`${JSON.stringify({ type: "ERROR", object: orderedStatus(status) })}\n`);
+    stream.write(
+      encoding.mediaType === PROTOBUF
+        ? codec.encodeWatchEvent("ERROR", codec.encode(orderedStatus(status), schemaOf(`${META}Status`)))
+        : `${JSON.stringify({ type: "ERROR", object: orderedStatus(status) })}\n`,
+    );
     stream.end();
   } finally {
     end[Symbol.dispose]();
@@ -74,7 +82,24 @@ export function bookmarkObject(resource: Resource, revision: number, initialEven
   };
 }
 
-function encoder(resource: Resource, encoding: Encoding, clock: Clock): (item: WatchItem) => Uint8Array {
+function encoder(
+  resource: Resource,
+  encoding: Encoding,
+  clock: Clock,
+  codec: ProtobufCodec,
+): (item: WatchItem) => Uint8Array {
+  if (encoding.mediaType === PROTOBUF) {
+    const key = `${resource.group}/${resource.version}:protobuf`;
+    return (item) => {
+      if (item.type === "BOOKMARK") {
+        const bookmark = bookmarkObject(resource, item.revision, item.initialEventsEnd);
+        return codec.encodeWatchEvent("BOOKMARK", codec.encode(bookmark, resource.schema));
+      }
+      const { type, entry, source } = item;
+      const make = () => codec.encodeWatchEvent(type, entryProtobuf(resource, entry, codec));
+      return source === undefined ? make() : source.bytes(`${type}:${key}`, make);
+    };
+  }
   if (encoding.as === "object") {
     const key = `${resource.group}/${resource.version}:json`;
     return (item) => {

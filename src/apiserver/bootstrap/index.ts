@@ -1,16 +1,130 @@
 /** What the server makes at its start and keeps from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
+import { createHash } from "node:crypto";
+import { every } from "../../world/time.ts";
+import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
+import { restoreAllocations } from "../registry/specials/restore.ts";
+import flowControl from "./flow-control.json" with { type: "json" };
+import { ensureApiServices } from "./api-services.ts";
+import { ensureKubernetesService } from "./kubernetes-service.ts";
+import { ensureRbac } from "./rbac.ts";
+import { ensure } from "./write.ts";
 
 export interface Serving {
   readonly port: number;
   readonly address: string | undefined;
 }
 
+/** In upstream's order of creation. */
+const SYSTEM_NAMESPACES = ["kube-system", "kube-public", "default", "kube-node-lease"];
+
+const PRIORITY_CLASSES = [
+  {
+    name: "system-node-critical",
+    value: 2000001000,
+    description: "Used for system critical pods that must not be moved from their current node.",
+  },
+  {
+    name: "system-cluster-critical",
+    value: 2000000000,
+    description:
+      "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+  },
+];
+
 /** Returns when everything that must be there is there; `done` settles when the loops that keep it have ended. */
 export async function bootstrap(
-  _services: Services,
-  _serving: Serving,
-  _signal: AbortSignal,
+  services: Services,
+  serving: Serving,
+  signal: AbortSignal,
 ): Promise<{ readonly done: Promise<void> }> {
-  return { done: Promise.resolve() };
+  restoreAllocations(services);
+  await ensureNamespaces(services);
+  await Promise.all([
+    ensureRbac(services),
+    ensurePriorityClasses(services),
+    ensureFlowControl(services),
+    ensureKubernetesService(services, serving),
+    ensureAuthenticationConfig(services),
+    ensureApiServices(services),
+  ]);
+  const lease = identityLease(services, serving);
+  const { clock, log } = services;
+  const keep = (what: string, ms: number, act: () => Promise<void>) =>
+    every(clock, ms, signal, async () => {
+      try {
+        await act();
+      } catch (error) {
+        if (!signal.aborted) log.error("A bootstrap object can't be kept", error, { what });
+      }
+    });
+  const loops = [
+    keep("system namespaces", 60_000, () => ensureNamespaces(services)),
+    keep("kubernetes service", 10_000, () => ensureKubernetesService(services, serving)),
+    keep("identity lease", 10_000, lease),
+    keep("flow control", 60_000, () => ensureFlowControl(services)),
+  ];
+  return { done: Promise.all(loops).then(() => {}) };
+}
+
+async function ensureNamespaces(services: Services): Promise<void> {
+  for (const name of SYSTEM_NAMESPACES)
+    await ensure(services, "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+}
+
+async function ensurePriorityClasses(services: Services): Promise<void> {
+  for (const { name, value, description } of PRIORITY_CLASSES)
+    await ensure(services, "priorityclasses.scheduling.k8s.io", {
+      apiVersion: "scheduling.k8s.io/v1",
+      kind: "PriorityClass",
+      metadata: { name },
+      value,
+      globalDefault: false,
+      description,
+    });
+}
+
+async function ensureFlowControl(services: Services): Promise<void> {
+  const manager = "api-priority-and-fairness-config-producer-v1";
+  const group = "flowcontrol.apiserver.k8s.io";
+  await Promise.all([
+    ...flowControl.priorityLevelConfigurations.map((level) =>
+      ensure(services, `prioritylevelconfigurations.${group}`, level, undefined, manager),
+    ),
+    ...flowControl.flowSchemas.map((schema) => ensure(services, `flowschemas.${group}`, schema, undefined, manager)),
+  ]);
+}
+
+/** How extension servers check who talks to them. */
+async function ensureAuthenticationConfig(services: Services): Promise<void> {
+  const ca = services.options.secure?.clientCa;
+  await ensure(services, "configmaps", {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
+    ...(ca !== undefined && { data: { "client-ca-file": ca } }),
+  });
+}
+
+function identityLease(services: Services, serving: Serving): () => Promise<void> {
+  const host = serving.address ?? "localhost";
+  const name = `apiserver-${createHash("sha256").update(`${host}:${serving.port}`).digest("hex").slice(0, 26)}`;
+  const holderIdentity = `${name}_${uuid(services.random)}`;
+  return async () => {
+    const now = `${new Date(services.clock.now()).toISOString().slice(0, 23)}000Z`;
+    const lease = (acquireTime: string) => ({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: {
+        name,
+        namespace: "kube-system",
+        labels: { "apiserver.kubernetes.io/identity": "kube-apiserver", "kubernetes.io/hostname": host },
+      },
+      spec: { holderIdentity, leaseDurationSeconds: 3600, acquireTime, renewTime: now },
+    });
+    await ensure(services, "leases.coordination.k8s.io", lease(now), (current) => ({
+      ...current,
+      spec: { ...lease(current.spec?.acquireTime ?? now).spec },
+    }));
+  };
 }

@@ -5,7 +5,9 @@ import type { Services } from "../registry/context.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { text } from "../request.ts";
 import { VERSION } from "../version.ts";
-import { discovery, groupsOf } from "./discovery.ts";
+import { groupsOf } from "../../machinery/discovery/groups.ts";
+import { discovery } from "./discovery.ts";
+import type { Documents } from "./documents.ts";
 import type { HealthCheck } from "./health.ts";
 import { health } from "./health.ts";
 import { notAllowed, pageNotFound } from "./resources.ts";
@@ -14,6 +16,7 @@ export interface NonResourceOptions {
   readonly services: Services;
   readonly checks: readonly HealthCheck[];
   readonly metrics: Metrics;
+  readonly documents: Documents;
   address(): Address | undefined;
 }
 
@@ -40,6 +43,8 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
         address === undefined ? "" : `${services.options.advertiseAddress ?? address.host}:${address.port}`;
       return discovery(services.registry, request, server) ?? pageNotFound();
     }
+    case "openapi":
+      return options.documents.answer(request) ?? pageNotFound();
     case ".well-known":
       return path === "/.well-known/openid-configuration"
         ? json(services.accounts.openidConfiguration())
@@ -57,7 +62,7 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
 }
 
 function paths({ services, checks }: NonResourceOptions): readonly string[] {
-  const groups = groupsOf(services.registry).filter(({ name }) => name !== "");
+  const groups = groupsOf(services.registry.resources).filter(({ name }) => name !== "");
   return [
     "/.well-known/openid-configuration",
     "/api",

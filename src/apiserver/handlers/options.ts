@@ -1,5 +1,9 @@
 /** What a write's query says, checked as upstream checks CreateOptions, UpdateOptions, PatchOptions and DeleteOptions. */
-import { badRequest } from "../../machinery/status.ts";
+import { schemaOf } from "../../api/schemas.ts";
+import { bodyFormat } from "../../machinery/codec/content.ts";
+import { decodeJson } from "../../machinery/codec/json.ts";
+import { decodeYaml } from "../../machinery/codec/yaml.ts";
+import { badRequest, StatusError } from "../../machinery/status.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, invalidObject, notSupported, tooLong } from "../../machinery/validation/field-error.ts";
 import type { ApiRequest } from "../request.ts";
@@ -56,8 +60,12 @@ export async function deleteOptions(request: ApiRequest): Promise<DeleteOptions>
   if (body.kind === "bytes" && body.bytes.length > 0) {
     let parsed: unknown;
     try {
-      parsed = JSON.parse(Buffer.from(body.bytes).toString());
+      const schema = schemaOf("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions");
+      const format = bodyFormat(body.contentType);
+      if (format === "protobuf") parsed = body.codec.decode(body.bytes, schema).object;
+      else parsed = (format === "yaml" ? decodeYaml : decodeJson)(body.bytes, schema).object;
     } catch (error) {
+      if (error instanceof StatusError) throw error;
       throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
     }
     if (typeof parsed !== "object" || parsed === null)

@@ -41,7 +41,7 @@ export interface WriteContext {
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;
   warn(text: string): void;
-  /** Skips admission: the server's own writes at start, before plugins know anything. */
+  /** The server's own writes: neither admitted nor validated. */
   readonly internal?: boolean;
 }
 

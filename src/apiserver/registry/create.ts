@@ -77,7 +77,7 @@ async function store(
   let done = false;
   try {
     behaviour.prepareForCreate?.(draft, hooks);
-    const errors = behaviour.validate?.(draft, hooks) ?? [];
+    const errors = context.internal === true ? [] : (behaviour.validate?.(draft, hooks) ?? []);
     if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);
     for (const warning of behaviour.warnings?.(draft, undefined) ?? []) context.warn(warning);
     behaviour.canonicalize?.(draft);

@@ -1,6 +1,9 @@
 /** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
 import { DecodeError, readTree, strictError } from "../../machinery/codec/decode.ts";
+import { bodyFormat } from "../../machinery/codec/content.ts";
 import { decodeJson, parseJson } from "../../machinery/codec/json.ts";
+import { openEnvelope } from "../../machinery/codec/protobuf.ts";
+import { decodeYaml, parseYaml } from "../../machinery/codec/yaml.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
@@ -42,21 +45,25 @@ export function decodeBody(
 ): any {
   if (body.kind === "none") throw unrecognised(expected, "EOF", Buffer.alloc(0));
   if (body.kind === "object") {
-    checkKind(body.value as any, expected, () => Buffer.from(JSON.stringify(body.value)));
+    checkKind(body.value, expected, () => Buffer.from(JSON.stringify(body.value)));
     const { object } = readTree(body.value, expected.schema, expected.custom === true);
     expected.defaults?.(object);
     return fillKind(object, expected);
   }
   const { bytes } = body;
+  const format = bodyFormat(body.contentType, expected.custom === true ? ["json", "yaml"] : undefined);
+  const options = { fieldValidation: validation, custom: expected.custom === true };
   let object: any;
   try {
-    checkKind(parseJson(bytes) as any, expected, () => bytes);
-    const decoded = decodeJson(bytes, expected.schema, {
-      fieldValidation: validation,
-      custom: expected.custom === true,
-    });
-    for (const warning of decoded.warnings) warn(warning);
-    object = decoded.object;
+    if (format === "protobuf") {
+      checkKind(openEnvelope(bytes), expected, () => bytes);
+      object = body.codec.decode(bytes, expected.schema).object;
+    } else {
+      checkKind(format === "yaml" ? parseYaml(bytes) : parseJson(bytes), expected, () => bytes);
+      const decoded = (format === "yaml" ? decodeYaml : decodeJson)(bytes, expected.schema, options);
+      for (const warning of decoded.warnings) warn(warning);
+      object = decoded.object;
+    }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw undecodable(expected, error.message, bytes);
@@ -85,7 +92,7 @@ function fillKind(object: any, expected: Expected): any {
   return { apiVersion: apiVersionOf(expected), kind: expected.kind, metadata: metadata ?? {}, ...rest };
 }
 
-function checkKind(value: any, expected: Expected, bytes: () => Uint8Array): void {
+function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array): void {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw unrecognised(
       expected,

@@ -1,6 +1,7 @@
 /** The four kinds of patch, as the `make` of an update. Upstream: pkg/endpoints/handlers/patch.go. */
 import { DecodeError } from "../../machinery/codec/decode.ts";
 import { parseJson } from "../../machinery/codec/json.ts";
+import { parseYaml } from "../../machinery/codec/yaml.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../../machinery/patch/strategic.ts";
@@ -8,7 +9,6 @@ import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import { fieldForbidden, invalid, invalidObject, required } from "../../machinery/validation/field-error.ts";
 import type { RequestBody } from "../request.ts";
-import { parseYaml } from "../serialization.ts";
 import type { WriteContext } from "./context.ts";
 import type { Expected } from "./decode.ts";
 import { decodeTree, expectedOf, isCustom } from "./decode.ts";

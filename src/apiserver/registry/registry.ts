@@ -2,22 +2,22 @@
 import { deepFreeze } from "../../base/mutable.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource } from "../../machinery/resource.ts";
-import { apiVersionOf } from "../../machinery/resource.ts";
 import { qualified } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import type { Clock } from "../../world/world.ts";
 import { decodeStored } from "../serialization.ts";
 import type { Entry } from "../storage/entry.ts";
 import { Store } from "../storage/store.ts";
 import type { Storage } from "../storage/watch-cache.ts";
 import { keyFor, prefixFor, WatchCache } from "../storage/watch-cache.ts";
-import { readTree } from "../../machinery/codec/decode.ts";
 
 export interface RegistryOptions {
   readonly etcd: EtcdClient;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly codec: ProtobufCodec;
 }
 
 interface Running {
@@ -33,6 +33,7 @@ export class Registry {
   /** By `plural` or `plural.group`: the version that the server itself works with. */
   readonly #byName = new Map<string, Resource>();
   readonly #storages = new Map<string, Running>();
+  readonly #customSchemas = new Map<string, Readonly<Record<string, unknown>>>();
   #version = 0;
 
   constructor(options: RegistryOptions) {
@@ -64,6 +65,16 @@ export class Registry {
   /** The resource of a kind in one version. */
   ofKind(group: string, version: string, kind: string): Resource | undefined {
     return this.resources.find((r) => r.group === group && r.version === version && r.kind === kind);
+  }
+
+  /** The OpenAPI schema that a custom kind's CRD brought. */
+  customSchema(group: string, version: string, kind: string): Readonly<Record<string, unknown>> | undefined {
+    return this.#customSchemas.get(`${group}/${version}/${kind}`);
+  }
+
+  addCustom(resource: Resource, schema: Readonly<Record<string, unknown>>): void {
+    this.#customSchemas.set(`${resource.group}/${resource.version}/${resource.kind}`, schema);
+    this.add(resource);
   }
 
   add(resource: Resource): void {
@@ -128,8 +139,7 @@ export class Registry {
   /** A stored value, defaulted as the kind's stored version asks for. */
   #decode(resource: Resource, value: Uint8Array): KubeObject {
     const stored = this.#storedResource(resource);
-    const object = decodeStored(value, stored);
-    return deepFreeze(fit(stored, object));
+    return deepFreeze(decodeStored(value, stored, this.#options.codec));
   }
 
   #storedResource(resource: Resource): Resource {
@@ -142,12 +152,4 @@ export class Registry {
       resource
     );
   }
-}
-
-/** A stored object brought to its kind's shape; one of another version (an older server's) is taken as it is. */
-function fit(resource: Resource, object: any): KubeObject {
-  if (object.apiVersion !== apiVersionOf(resource)) return object;
-  const draft = readTree(object, resource.schema, resource.schema.name === undefined).object;
-  resource.behaviour.defaults?.(draft);
-  return draft;
 }

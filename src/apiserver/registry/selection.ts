@@ -1,5 +1,7 @@
 /** Label and field selectors of a request, as predicates. */
 import type { Resource } from "../../machinery/resource.ts";
+import { parseFieldSelector } from "../../machinery/selector/fields.ts";
+import { parseLabelSelector, SelectorError } from "../../machinery/selector/labels.ts";
 import { badRequest } from "../../machinery/status.ts";
 
 export interface Predicate {
@@ -10,64 +12,39 @@ export interface Predicate {
 }
 
 export function parseSelection(resource: Resource, labelSelector: string, fieldSelector: string): Predicate {
-  const { name, fields } = parseFields(resource, fieldSelector);
-  const labels = parseLabels(labelSelector);
-  return { ...(name !== undefined && { name }), ...(labels && { labels }), ...(fields && { fields }) };
-}
-
-type LabelTest = (labels: Readonly<Record<string, string>>) => boolean;
-
-export function parseLabels(text: string): LabelTest | undefined {
-  if (text.trim() === "") return undefined;
-  const tests: LabelTest[] = [];
-  for (const part of text.split(/,(?![^(]*\))/).map((p) => p.trim())) {
-    const set = /^(\S+)\s+(in|notin)\s+\(([^)]*)\)$/.exec(part);
-    if (set !== null) {
-      const values = new Set(set[3]!.split(",").map((value) => value.trim()));
-      const key = set[1]!;
-      const isIn = set[2] === "in";
-      tests.push((labels) => (labels[key] !== undefined && values.has(labels[key])) === isIn);
-      continue;
-    }
-    const pair = /^([^=!\s]+)\s*(==|=|!=)\s*(\S*)$/.exec(part);
-    if (pair !== null) {
-      const [, key, operator, value] = pair as unknown as [string, string, string, string];
-      tests.push((labels) => (labels[key] === value) === (operator !== "!="));
-      continue;
-    }
-    const absent = part.startsWith("!");
-    const key = absent ? part.slice(1).trim() : part;
-    if (!/^[A-Za-z0-9][-A-Za-z0-9_./]*$/.test(key))
-      throw badRequest(`unable to parse requirement: found '${part}', expected: identifier`);
-    tests.push((labels) => (labels[key] !== undefined) !== absent);
+  try {
+    return { ...labelsOf(labelSelector), ...fieldsOf(resource, fieldSelector) };
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
   }
-  return (labels) => tests.every((test) => test(labels));
 }
 
-function parseFields(resource: Resource, text: string): { name?: string; fields?: (object: any) => boolean } {
+function labelsOf(text: string): Pick<Predicate, "labels"> {
   if (text.trim() === "") return {};
-  let name: string | undefined;
-  const tests: ((object: any) => boolean)[] = [];
-  for (const part of text.split(/(?<!\\),/)) {
-    if (part === "") continue;
-    const match = /^(.*?)(==|!=|=)(.*)$/.exec(part);
-    if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
-    const [, field, operator, raw] = match as unknown as [string, string, string, string];
-    const value = raw.replaceAll(/\\([\\,=])/g, "$1");
-    const wanted = operator !== "!=";
-    if (field === "metadata.name") {
-      if (wanted && name === undefined) name = value;
-      else tests.push((object) => (object.metadata.name === value) === wanted);
-    } else if (field === "metadata.namespace") {
-      tests.push((object) => ((object.metadata.namespace ?? "") === value) === wanted);
-    } else {
-      const read = resource.selectableFields[field];
-      if (read === undefined) throw badRequest(`field label not supported: ${field}`);
-      tests.push((object) => (read(object) === value) === wanted);
-    }
-  }
+  const selector = parseLabelSelector(text);
+  return selector.isEmpty ? {} : { labels: (labels) => selector.matches(labels) };
+}
+
+function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "fields"> {
+  if (text.trim() === "") return {};
+  const selector = parseFieldSelector(text);
+  const known = (field: string) =>
+    field === "metadata.name" ||
+    (field === "metadata.namespace" && resource.scope === "Namespaced") ||
+    Object.hasOwn(resource.selectableFields, field);
+  for (const { field } of selector.requirements)
+    if (!known(field)) throw badRequest(`field label not supported: ${field}`);
+  const name = selector.exactValue("metadata.name");
+  if (name !== undefined && selector.requirements.length === 1) return { name };
+  const valueOf = (object: any) => (field: string) =>
+    field === "metadata.name"
+      ? (object.metadata.name as string)
+      : field === "metadata.namespace"
+        ? ((object.metadata.namespace ?? "") as string)
+        : resource.selectableFields[field]!(object);
   return {
     ...(name !== undefined && { name }),
-    ...(tests.length > 0 && { fields: (object: any) => tests.every((test) => test(object)) }),
+    fields: (object) => selector.matches(valueOf(object)),
   };
 }

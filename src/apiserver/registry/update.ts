@@ -156,7 +156,7 @@ async function prepare(
     if (metadata.generation === undefined) delete metadata.generation;
     behaviour.prepareForUpdate?.(draft, old, hooks);
     keepSystemMetadata(metadata, old.metadata);
-    const errors = behaviour.validateUpdate?.(draft, old, hooks) ?? [];
+    const errors = context.internal === true ? [] : (behaviour.validateUpdate?.(draft, old, hooks) ?? []);
     if (errors.length > 0) throw invalidObject(resource.group, resource.kind, name, errors);
     for (const warning of behaviour.warnings?.(draft, old) ?? []) context.warn(warning);
     behaviour.canonicalize?.(draft);

@@ -208,14 +208,47 @@ export class Store {
 
 /** The object with its resourceVersion; frozen all through. */
 export function withRevision<T extends KubeObject>(object: T, revision: number): T {
-  return deepFreeze({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } });
+  return deepFreeze({
+    ...object,
+    metadata: orderedMetadata({ ...object.metadata, resourceVersion: String(revision) }),
+  });
+}
+
+/** Go's order of fields, whoever set them when. */
+const METADATA = [
+  "name",
+  "generateName",
+  "namespace",
+  "selfLink",
+  "uid",
+  "resourceVersion",
+  "generation",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "labels",
+  "annotations",
+  "ownerReferences",
+  "finalizers",
+  "managedFields",
+] as const satisfies readonly (keyof KubeObject["metadata"])[];
+
+function orderedMetadata(metadata: KubeObject["metadata"]): KubeObject["metadata"] {
+  const ordered: Record<string, unknown> = {};
+  for (const field of METADATA) if (metadata[field] !== undefined) ordered[field] = metadata[field];
+  return ordered as unknown as KubeObject["metadata"];
 }
 
 /** As it is stored: without a resourceVersion, which is etcd's to know. */
 export function encodeStored(object: KubeObject): Uint8Array {
   const { kind, apiVersion, metadata, ...rest } = object;
   return Buffer.from(
-    JSON.stringify({ kind, apiVersion, metadata: { ...metadata, resourceVersion: undefined }, ...rest }),
+    JSON.stringify({
+      kind,
+      apiVersion,
+      metadata: { ...orderedMetadata(metadata), resourceVersion: undefined },
+      ...rest,
+    }),
   );
 }
 

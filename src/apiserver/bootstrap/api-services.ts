@@ -1,0 +1,35 @@
+/** One APIService a group version that this server answers itself. Upstream: pkg/controlplane/apiserver/aggregator.go. */
+import { priorityOf } from "../../machinery/discovery/groups.ts";
+import { apiVersionOf } from "../../machinery/resource.ts";
+import { rfc3339 } from "../registry/context.ts";
+import type { Services } from "../registry/context.ts";
+import { ensure } from "./write.ts";
+
+const MANAGED = "kube-aggregator.kubernetes.io/automanaged";
+
+export async function ensureApiServices(services: Services): Promise<void> {
+  const now = rfc3339(services.clock.now());
+  const versions = new Map(services.registry.resources.map((resource) => [apiVersionOf(resource), resource]));
+  await Promise.all(
+    [...versions.values()].map(({ group, version }) => {
+      const priority = priorityOf(group, version);
+      return ensure(services, "apiservices.apiregistration.k8s.io", {
+        apiVersion: "apiregistration.k8s.io/v1",
+        kind: "APIService",
+        metadata: { name: `${version}.${group}`, labels: { [MANAGED]: "onstart" } },
+        spec: { group, version, groupPriorityMinimum: priority.group, versionPriority: priority.version },
+        status: {
+          conditions: [
+            {
+              type: "Available",
+              status: "True",
+              reason: "Local",
+              message: "Local APIServices are always available",
+              lastTransitionTime: now,
+            },
+          ],
+        },
+      });
+    }),
+  );
+}

@@ -1,0 +1,74 @@
+/** The service `kubernetes` in `default` and where it leads: to this server. Upstream: pkg/controlplane/controller/kubernetesservice, pkg/controlplane/reconcilers. */
+import { isDeepStrictEqual } from "node:util";
+import type { Services } from "../registry/context.ts";
+import type { Serving } from "./index.ts";
+import { ensure } from "./write.ts";
+
+const NAME = "kubernetes";
+const NAMESPACE = "default";
+
+export async function ensureKubernetesService(services: Services, { port, address }: Serving): Promise<void> {
+  const { clusterIPs } = services.allocators;
+  await ensure(services, "servicecidrs.networking.k8s.io", {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "ServiceCIDR",
+    metadata: { name: NAME },
+    spec: { cidrs: [clusterIPs.cidr] },
+  });
+  await ensure(services, "services", {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: {
+      name: NAME,
+      namespace: NAMESPACE,
+      labels: { component: "apiserver", provider: "kubernetes" },
+    },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: clusterIPs.first,
+      clusterIPs: [clusterIPs.first],
+      ipFamilyPolicy: "SingleStack",
+      ipFamilies: ["IPv4"],
+      sessionAffinity: "None",
+      ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: port }],
+    },
+  });
+  if (address === undefined) return;
+  const ports = [{ name: "https", port, protocol: "TCP" }];
+  const subsets = [{ addresses: [{ ip: address }], ports }];
+  await ensure(
+    services,
+    "endpoints",
+    {
+      apiVersion: "v1",
+      kind: "Endpoints",
+      metadata: {
+        name: NAME,
+        namespace: NAMESPACE,
+        labels: { "endpointslice.kubernetes.io/skip-mirror": "true" },
+      },
+      subsets,
+    },
+    (current) => (isDeepStrictEqual(current.subsets, subsets) ? undefined : { ...current, subsets }),
+  );
+  const endpoints = [{ addresses: [address], conditions: { ready: true } }];
+  await ensure(
+    services,
+    "endpointslices.discovery.k8s.io",
+    {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: NAME, namespace: NAMESPACE, labels: { "kubernetes.io/service-name": NAME } },
+      addressType: "IPv4",
+      endpoints,
+      ports,
+    },
+    (current) => {
+      const leads =
+        current.endpoints?.length === 1 &&
+        isDeepStrictEqual(current.endpoints[0].addresses, [address]) &&
+        current.ports?.[0]?.port === port;
+      return leads ? undefined : { ...current, endpoints, ports };
+    },
+  );
+}

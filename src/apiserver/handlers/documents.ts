@@ -1,0 +1,94 @@
+/** OpenAPI, v2 and v3: written when first asked for, again when what is served changes. */
+import { allSchemas, kindsOf } from "../../api/schemas.ts";
+import { groupsOf } from "../../machinery/discovery/groups.ts";
+import { documentHash, openApiV2, openApiV3, openApiV3Index, v3Path } from "../../machinery/openapi/document.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { VERSION } from "../version.ts";
+
+interface Document {
+  readonly body: string;
+  readonly hash: string;
+}
+
+const YEAR_SECONDS = 365 * 24 * 60 * 60;
+
+export class Documents {
+  readonly #registry: Registry;
+  #version = -1;
+  #v2: Document | undefined;
+  #v3 = new Map<string, Document>();
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  answer(request: ApiRequest): ApiResponse | undefined {
+    if (this.#version !== this.#registry.version) {
+      this.#version = this.#registry.version;
+      this.#v2 = undefined;
+      this.#v3 = new Map();
+    }
+    const path = request.path.replace(/^\/openapi\//, "").replace(/\/$/, "");
+    if (path === "v2") return respond(request, (this.#v2 ??= document(this.#writeV2())));
+    if (path === "v3") {
+      const hashes = new Map(this.#v3Paths().map((at) => [at, this.#document(at)!.hash]));
+      return respond(request, document(openApiV3Index(hashes)));
+    }
+    if (!path.startsWith("v3/")) return undefined;
+    const at = path.slice("v3/".length);
+    const found = this.#document(at);
+    if (found === undefined) return undefined;
+    const asked = request.query.get("hash");
+    if (asked === null) return respond(request, found);
+    if (asked !== found.hash)
+      return { kind: "raw", status: 301, headers: { location: `/openapi/v3/${at}?hash=${found.hash}` }, body: "" };
+    const answer = respond(request, found);
+    request.responseHeaders.set("cache-control", `public, immutable, max-age=${YEAR_SECONDS}`);
+    return answer;
+  }
+
+  #v3Paths(): readonly string[] {
+    return groupsOf(this.#registry.resources).flatMap(({ name, versions }) =>
+      versions.map(({ version }) => v3Path(name, version)),
+    );
+  }
+
+  #document(path: string): Document | undefined {
+    const known = this.#v3.get(path);
+    if (known !== undefined) return known;
+    for (const { name, versions } of groupsOf(this.#registry.resources))
+      for (const { version, resources } of versions)
+        if (v3Path(name, version) === path) {
+          const made = document(openApiV3(name, version, resources, this.#source()));
+          this.#v3.set(path, made);
+          return made;
+        }
+    return undefined;
+  }
+
+  #writeV2(): object {
+    return openApiV2(this.#registry.resources, this.#source());
+  }
+
+  #source() {
+    return {
+      schemas: allSchemas(),
+      kinds: kindsOf,
+      version: VERSION.gitVersion,
+      custom: (group: string, version: string, kind: string) => this.#registry.customSchema(group, version, kind),
+    };
+  }
+}
+
+function document(value: object): Document {
+  const body = JSON.stringify(value);
+  return { body, hash: documentHash(body) };
+}
+
+function respond(request: ApiRequest, { body, hash }: Document): ApiResponse {
+  const etag = `"${hash}"`;
+  const headers = { "content-type": "application/json", etag, vary: "Accept" };
+  if (request.header("if-none-match") === etag) return { kind: "raw", status: 304, headers, body: "" };
+  return { kind: "raw", status: 200, headers, body };
+}

@@ -1,0 +1,36 @@
+/** Bodies of subresources, whose kind isn't the parent's. */
+import { schemaOf } from "../../../api/schemas.ts";
+import type { ApiRequest } from "../../request.ts";
+import type { WriteContext } from "../context.ts";
+import type { Expected } from "../decode.ts";
+import { decodeBody } from "../decode.ts";
+
+export const BINDING: Expected = kind("", "v1", "Binding", "io.k8s.api.core.v1.Binding");
+export const EVICTION: Expected = kind("policy", "v1", "Eviction", "io.k8s.api.policy.v1.Eviction");
+export const SCALE: Expected = kind("autoscaling", "v1", "Scale", "io.k8s.api.autoscaling.v1.Scale");
+export const TOKEN_REQUEST: Expected = kind(
+  "authentication.k8s.io",
+  "v1",
+  "TokenRequest",
+  "io.k8s.api.authentication.v1.TokenRequest",
+);
+
+function kind(group: string, version: string, kind: string, schemaName: string): Expected {
+  return {
+    group,
+    version,
+    kind,
+    get schema() {
+      return schemaOf(schemaName);
+    },
+  };
+}
+
+export async function bodyOf(request: ApiRequest, context: WriteContext, expected: Expected): Promise<any> {
+  return decodeBody(await request.body(), expected, context.fieldValidation, context.warn);
+}
+
+/** The Status of a write that has no object to show. */
+export function success(): object {
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" };
+}

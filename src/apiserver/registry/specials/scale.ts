@@ -1,0 +1,133 @@
+/** Any kind that has replicas, seen as a Scale. Upstream: pkg/registry/apps/deployment/storage (ScaleREST), apiextensions scale. */
+import type { Resource } from "../../../machinery/resource.ts";
+import { apiVersionOf } from "../../../machinery/resource.ts";
+import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
+import { applyMergePatch } from "../../../machinery/patch/merge-patch.ts";
+import { applyStrategicMergePatch } from "../../../machinery/patch/strategic.ts";
+import { parseJson } from "../../../machinery/codec/json.ts";
+import { selectorOf } from "../../../machinery/selector/labels.ts";
+import { conflict, notFound, StatusError } from "../../../machinery/status.ts";
+import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
+import { writeContext } from "../../handlers/options.ts";
+import { object } from "../../request.ts";
+import { decodeTree } from "../decode.ts";
+import { recordUpdate } from "../managed-fields.ts";
+import { JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH } from "../patch.ts";
+import { get } from "../read.ts";
+import { update } from "../update.ts";
+import { bodyOf, SCALE } from "./body.ts";
+import type { SpecialSubresource } from "./index.ts";
+
+const BUILT_IN = { specReplicas: "spec.replicas", statusReplicas: "status.replicas" } as const;
+
+export const scale: SpecialSubresource = {
+  verbs: ["get", "update", "patch"],
+  async handle(services, request, resource, namespace) {
+    const { verb, name } = request.info;
+    const missing = (error: unknown): never => {
+      if (error instanceof StatusError && error.reason === "NotFound")
+        throw notFound(
+          { group: resource.group === "" ? "" : resource.group, plural: `${resource.plural}/scale` },
+          name,
+        );
+      throw error;
+    };
+    if (verb === "get") {
+      const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "").catch(
+        missing,
+      );
+      return object(200, scaleOf(resource, entry.view(resource)));
+    }
+    const context = writeContext(services, request, verb === "update" ? "UpdateOptions" : "PatchOptions");
+    const wanted = verb === "update" ? await bodyOf(request, context, SCALE) : undefined;
+    const body = await request.body();
+    const updated = await update(context, {
+      resource,
+      subresource: "",
+      namespace,
+      name,
+      onMissing: "fail",
+      make(current) {
+        const next = wanted ?? patched(body, scaleOf(resource, current), context);
+        if (next.metadata.uid && next.metadata.uid !== current.metadata.uid)
+          throw conflict(
+            { group: resource.group, plural: `${resource.plural}/scale` },
+            name,
+            `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
+          );
+        const replicas: number = next.spec?.replicas ?? 0;
+        if (replicas < 0)
+          throw invalidObject("autoscaling", "Scale", name, [
+            invalid("spec.replicas", replicas, "must be greater than or equal to 0"),
+          ]);
+        const draft = setPath(structuredClone(current), (resource.scale ?? BUILT_IN).specReplicas, replicas);
+        draft.metadata.resourceVersion = next.metadata.resourceVersion || current.metadata.resourceVersion;
+        return recordUpdate(context, resource, "scale", current, draft);
+      },
+    }).catch(missing);
+    return object(200, scaleOf(resource, updated.entry.view(resource)));
+  },
+};
+
+function patched(body: any, current: any, context: any): any {
+  const type: string = body.contentType ?? "";
+  const document = body.kind === "object" ? body.value : body.kind === "bytes" ? parseJson(body.bytes) : undefined;
+  switch (type) {
+    case JSON_PATCH:
+      return decodeTree(applyJsonPatch(current, document), SCALE, context.fieldValidation, context.warn);
+    case MERGE_PATCH:
+      return decodeTree(applyMergePatch(current, document), SCALE, context.fieldValidation, context.warn);
+    case STRATEGIC_PATCH:
+      return decodeTree(
+        applyStrategicMergePatch(current, document, SCALE.schema),
+        SCALE,
+        context.fieldValidation,
+        context.warn,
+      );
+    default:
+      throw new StatusError(
+        "UnsupportedMediaType",
+        `the body of the request was in an unknown format - accepted media types include: ${[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH].join(", ")}`,
+      );
+  }
+}
+
+export function scaleOf(resource: Resource, parent: any): any {
+  const paths = resource.scale ?? BUILT_IN;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata;
+  const replicas = getPath(parent, paths.specReplicas);
+  const selector = selectorText(resource, parent);
+  return {
+    kind: "Scale",
+    apiVersion: apiVersionOf(SCALE),
+    metadata: { name, ...(namespace !== undefined && { namespace }), uid, resourceVersion, creationTimestamp },
+    spec: { ...(replicas !== undefined && replicas !== 0 && { replicas }) },
+    status: { replicas: getPath(parent, paths.statusReplicas) ?? 0, ...(selector !== "" && { selector }) },
+  };
+}
+
+function selectorText(resource: Resource, parent: any): string {
+  if (resource.scale?.selector !== undefined) {
+    const value = getPath(parent, resource.scale.selector);
+    return typeof value === "string" ? value : value === undefined ? "" : selectorOf(value).toString();
+  }
+  const selector = parent.spec?.selector;
+  if (selector === undefined) return "";
+  return selectorOf(resource.kind === "ReplicationController" ? { matchLabels: selector } : selector).toString();
+}
+
+function getPath(object: any, path: string): any {
+  return path
+    .replace(/^\./, "")
+    .split(".")
+    .reduce((inner, key) => inner?.[key], object);
+}
+
+function setPath(object: any, path: string, value: unknown): any {
+  const keys = path.replace(/^\./, "").split(".");
+  const last = keys.pop()!;
+  let inner = object;
+  for (const key of keys) inner = inner[key] ??= {};
+  inner[last] = value;
+  return object;
+}

@@ -1,0 +1,117 @@
+/** Logs, exec, attach and port-forward: the kubelet of the pod's node does the work. Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go. */
+import { badRequest, forbidden } from "../../machinery/status.ts";
+import type { Services, WriteContext } from "../registry/context.ts";
+import { admissionRequest } from "../registry/create.ts";
+import { get } from "../registry/read.ts";
+import type { SpecialSubresource } from "../registry/specials/index.ts";
+import type { ApiRequest } from "../request.ts";
+import { refusal } from "../authz/authorizer.ts";
+import { kubeletOf, relay } from "./kubelet.ts";
+import { isTrue } from "../request-info.ts";
+import { writeContext } from "../handlers/options.ts";
+
+export const podLog: SpecialSubresource = {
+  verbs: ["get"],
+  async handle(services, request, pods, namespace) {
+    const pod: any = (await get(services, pods, namespace, request.info.name, "")).view(pods);
+    const container = containerOf(pod, request.query.get("container") ?? "", false);
+    const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
+    const query = new URLSearchParams();
+    for (const option of ["follow", "previous", "timestamps"])
+      if (isTrue(request.query.get(option))) query.set(option, "true");
+    for (const option of ["sinceSeconds", "sinceTime", "tailLines", "limitBytes", "stream"]) {
+      const value = request.query.get(option);
+      if (value !== null && value !== "") query.set(option, value);
+    }
+    const target = await kubeletOf(services, nodeOf(pod));
+    return relay(services, request, target, withQuery(path, query));
+  },
+};
+
+export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubresource {
+  return {
+    verbs: ["get", "create"],
+    async handle(services, request, pods, namespace) {
+      const { name } = request.info;
+      mayCreate(services, request, namespace, kind);
+      const pod: any = (await get(services, pods, namespace, name, "")).view(pods);
+      const context: WriteContext = writeContext(services, request, "CreateOptions");
+      const options = Object.fromEntries(request.query);
+      const admission = admissionRequest(context, pods, kind, "CONNECT", namespace, name, options, undefined);
+      await services.admission.admit(admission);
+      await services.admission.validate(admission);
+      const query = new URLSearchParams();
+      let path: string;
+      if (kind === "portforward") {
+        path = `/portForward/${encode(namespace)}/${encode(name)}`;
+        for (const ports of request.query.getAll("ports")) query.append("ports", ports);
+      } else {
+        const container = containerOf(pod, request.query.get("container") ?? "", true);
+        path = `/${kind}/${encode(namespace)}/${encode(name)}/${encode(container)}`;
+        // The kubelet's own names: input, output, error.
+        for (const [ours, theirs] of [
+          ["stdin", "input"],
+          ["stdout", "output"],
+          ["stderr", "error"],
+          ["tty", "tty"],
+        ] as const)
+          if (isTrue(request.query.get(ours))) query.set(theirs, "1");
+        for (const command of request.query.getAll("command")) query.append("command", command);
+      }
+      const target = await kubeletOf(services, nodeOf(pod));
+      return relay(services, request, target, withQuery(path, query));
+    },
+  };
+}
+
+/** A WebSocket begins with GET, and yet runs a command: it takes the right to create as well. */
+function mayCreate({ authorizer }: Services, request: ApiRequest, namespace: string, subresource: string): void {
+  if (request.info.verb !== "get") return;
+  const attributes = {
+    user: request.user!,
+    verb: "create",
+    resourceRequest: true,
+    namespace,
+    group: "",
+    version: "v1",
+    resource: "pods",
+    subresource,
+    name: request.info.name,
+    path: "",
+  };
+  if (authorizer.authorize(attributes).decision !== "allow")
+    throw forbidden({ group: "", plural: "pods" }, request.info.name, refusal(attributes));
+}
+
+function nodeOf(pod: any): string {
+  const node: string = pod.spec.nodeName ?? "";
+  if (node === "") throw badRequest(`pod ${pod.metadata.name} does not have a host assigned`);
+  return node;
+}
+
+const DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container";
+
+function containerOf(pod: any, asked: string, byAnnotation: boolean): string {
+  const { name, annotations } = pod.metadata;
+  const main: readonly string[] = (pod.spec.containers ?? []).map((c: any) => c.name);
+  const initial: readonly string[] = (pod.spec.initContainers ?? []).map((c: any) => c.name);
+  const ephemeral: readonly string[] = (pod.spec.ephemeralContainers ?? []).map((c: any) => c.name);
+  if (asked !== "") {
+    if (![...main, ...initial, ...ephemeral].includes(asked))
+      throw badRequest(`container ${asked} is not valid for pod ${name}`);
+    return asked;
+  }
+  const wanted: string | undefined = annotations?.[DEFAULT_CONTAINER];
+  if (byAnnotation && wanted !== undefined && main.includes(wanted)) return wanted;
+  if (main.length === 1) return main[0]!;
+  if (main.length === 0) throw badRequest(`a container name must be specified for pod ${name}`);
+  const others = initial.length > 0 ? ` or one of the init containers: [${initial.join(" ")}]` : "";
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${main.join(" ")}]${others}`);
+}
+
+const encode = encodeURIComponent;
+
+function withQuery(path: string, query: URLSearchParams): string {
+  const text = query.toString();
+  return text === "" ? path : `${path}?${text}`;
+}

@@ -27,6 +27,8 @@ export interface Runtime {
   readonly usesCgroups: boolean;
   /** Where logs are not in files under `log_directory`. */
   readonly logs?: LogSource;
+  /** Answers http, tcp and grpc probes where containers have no network. */
+  probe?(containerId: string): "success" | "failure";
 }
 
 export interface ExecStreams {

@@ -1,0 +1,102 @@
+/** What a kubelet is told when it starts: KubeletConfiguration's fields that count here, and upstream's defaults. Upstream: pkg/kubelet/apis/config/v1beta1/defaults.go */
+
+export interface KubeletOptions {
+  readonly nodeName: string;
+  /** Addresses of the node; found from the host when empty. */
+  readonly nodeIPs?: readonly string[];
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  readonly registerWithTaints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
+  readonly providerId?: string;
+  readonly registerNode?: boolean;
+  /** `/var/lib/kubelet`. */
+  readonly rootDir?: string;
+  /** `/var/log/pods`. */
+  readonly podLogsDir?: string;
+  /** `/var/log/containers`; empty makes no links. */
+  readonly containerLogsDir?: string;
+  readonly address?: string;
+  /** 10250; 0 takes any free port. Undefined serves nothing. */
+  readonly port?: number;
+  /** 10248; 0 is off. */
+  readonly healthzPort?: number;
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** PEM of the CA whose client certificates are accepted. */
+  readonly clientCa?: string;
+  readonly clusterDns?: readonly string[];
+  readonly clusterDomain?: string;
+  readonly resolvConf?: string;
+  readonly staticPodPath?: string;
+  readonly staticPodUrl?: string;
+  readonly fileCheckFrequencyMs?: number;
+  readonly httpCheckFrequencyMs?: number;
+  readonly syncFrequencyMs?: number;
+  readonly maxPods?: number;
+  readonly podCidr?: string;
+  /** Where the machine's own are not the node's: capacity by resource, in quantities. */
+  readonly capacity?: Readonly<Record<string, string>>;
+  readonly kubeReserved?: Readonly<Record<string, string>>;
+  readonly systemReserved?: Readonly<Record<string, string>>;
+  /** `/` makes /kubepods; several nodes on one machine need one each: `/kubepods-NODE`. */
+  readonly cgroupRoot?: string;
+  readonly cgroupsPerQos?: boolean;
+  readonly cgroupMount?: string;
+  readonly podPidsLimit?: number;
+  readonly cpuCfsQuota?: boolean;
+  readonly seccompDefault?: boolean;
+  readonly serializeImagePulls?: boolean;
+  readonly crashLoopBackOffMaxMs?: number;
+  readonly nodeStatusUpdateFrequencyMs?: number;
+  readonly nodeStatusReportFrequencyMs?: number;
+  readonly nodeLeaseDurationSeconds?: number;
+  readonly containerLogMaxSizeBytes?: number;
+  readonly containerLogMaxFiles?: number;
+  /** What the node says of itself. */
+  readonly kubeletVersion?: string;
+}
+
+export type Settings = Required<
+  Omit<KubeletOptions, "tls" | "clientCa" | "staticPodPath" | "staticPodUrl" | "providerId" | "port" | "podCidr">
+> &
+  Pick<KubeletOptions, "tls" | "clientCa" | "staticPodPath" | "staticPodUrl" | "providerId" | "port" | "podCidr">;
+
+export function withDefaults(options: KubeletOptions): Settings {
+  const updateMs = options.nodeStatusUpdateFrequencyMs ?? 10_000;
+  const { rootDir = "/var/lib/kubelet" } = options;
+  return {
+    nodeIPs: [],
+    nodeLabels: {},
+    registerWithTaints: [],
+    registerNode: true,
+    podLogsDir: "/var/log/pods",
+    containerLogsDir: "/var/log/containers",
+    address: "0.0.0.0",
+    healthzPort: 0,
+    clusterDns: [],
+    clusterDomain: "cluster.local",
+    resolvConf: "/etc/resolv.conf",
+    fileCheckFrequencyMs: 20_000,
+    httpCheckFrequencyMs: 20_000,
+    syncFrequencyMs: 60_000,
+    maxPods: 110,
+    capacity: {},
+    kubeReserved: {},
+    systemReserved: {},
+    cgroupRoot: "/",
+    cgroupsPerQos: true,
+    cgroupMount: "/sys/fs/cgroup",
+    podPidsLimit: -1,
+    cpuCfsQuota: true,
+    seccompDefault: false,
+    serializeImagePulls: true,
+    crashLoopBackOffMaxMs: 300_000,
+    // Upstream: the report frequency follows the update frequency when only that was set.
+    nodeStatusReportFrequencyMs: options.nodeStatusUpdateFrequencyMs === undefined ? 300_000 : updateMs,
+    nodeLeaseDurationSeconds: 40,
+    containerLogMaxSizeBytes: 10 * 2 ** 20,
+    containerLogMaxFiles: 5,
+    kubeletVersion: "v1.36.2",
+    ...options,
+    nodeStatusUpdateFrequencyMs: updateMs,
+    rootDir,
+  };
+}

@@ -5,7 +5,7 @@ import type { KubeObject } from "../machinery/meta/object.ts";
 import type { ResourceOf } from "../machinery/resource.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Clock } from "../world/world.ts";
-import { configMaps, secrets } from "./resources.ts";
+import { configMaps, secrets } from "../client/resources.ts";
 import type { References } from "./runtime/environment.ts";
 
 interface Entry {

@@ -22,6 +22,8 @@ export class StartError extends Error implements StartFailure {
   }
 }
 
+const BACK_OFF_SHOWS_MS = 1000;
+
 /** One pull at a time where pulls are serialised. */
 export class PullQueue {
   #last: Promise<unknown> = Promise.resolve();
@@ -110,7 +112,8 @@ export async function ensureImage(
     imageBackOff.next(key, failure?.atMs ?? now, now);
     context.pullFailures.set(key, { atMs: now, message });
     events.event(about, "Warning", "Failed", `Failed to pull image "${name}": ${message}`);
-    throw new StartError("ErrImagePull", message, imageBackOff.delayMs(key));
+    // Looked at again soon, so that the back-off shows; upstream's relist has the same effect.
+    throw new StartError("ErrImagePull", message, BACK_OFF_SHOWS_MS);
   }
 }
 

@@ -9,7 +9,7 @@ import type { Informers } from "../../client/informer/informer.ts";
 import type { Logger } from "../../observe/log.ts";
 import { pause } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
-import { nodes } from "../resources.ts";
+import { nodes } from "../../client/resources.ts";
 import { renderConflist, renderNetworkRules, type Route, routesTo } from "./conflist.ts";
 
 export interface NodeNetworkOptions {

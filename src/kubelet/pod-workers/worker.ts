@@ -6,7 +6,7 @@ import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { World } from "../../world/world.ts";
 import { podText } from "../format.ts";
-import { graceOf, isTerminalPhase } from "../pod.ts";
+import { graceOf, isStatic, isTerminalPhase } from "../pod.ts";
 import { initial, step, workOf } from "./machine.ts";
 import type { PodEvent, PodState } from "./machine.ts";
 
@@ -69,7 +69,7 @@ export class PodWorkers {
     if (worker === undefined) {
       worker = { pod, state: initial, running: undefined, again: false, timer: undefined, successor: undefined };
       this.#workers.set(uid, worker);
-    } else if (worker.state.phase !== "syncing" && pod.metadata.deletionTimestamp === undefined && !isTerminalPhase(pod.status?.phase)) {
+    } else if (worker.state.phase !== "syncing" && worker.pod !== pod && isStatic(pod)) {
       worker.successor = pod;
       return;
     }

@@ -135,8 +135,7 @@ export function computePodActions(pod: Pod, runtime: RuntimePod, probes: ProbeRe
     if (restarts) regular.push(container.name);
     kill.push({ ...why, container: status, message: restarts ? `${why.message}, will be restarted` : why.message });
   }
-  if (kept === 0 && regular.length === 0 && inits.start.length === 0)
-    return { ...nothing, killPod: true, kill: [], ephemeral: [] };
+  if (kept === 0 && regular.length === 0) return { ...nothing, killPod: true };
   return { ...nothing, ephemeral, init: inits.start, regular, kill };
 }
 

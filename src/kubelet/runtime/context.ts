@@ -32,8 +32,8 @@ export interface RuntimeContext {
   dns(): Promise<DnsSettings>;
   cgroupParent(pod: Pod): string;
   runtimeHandler(pod: Pod): Promise<string>;
-  /** Services of the cluster; throws until they were read once. */
-  services(): readonly Service[];
+  /** Services that the pod may be told of; throws until they were read once. */
+  services(pod: Pod): readonly Service[];
   references(namespace: string, names: { configMaps: readonly string[]; secrets: readonly string[] }): Promise<References>;
   pullSecrets(pod: Pod): Promise<readonly Secret[]>;
   downward(podIPs: readonly string[]): DownwardContext;

@@ -100,7 +100,7 @@ async function prepare(context: RuntimeContext, input: StartInput, imageRef: str
   const { pod, type, container, runtime, podIPs } = input;
   const { namespace = "" } = pod.metadata;
   const references = await context.references(namespace, environmentReferences(container));
-  const services = serviceEnvironment(pod, context.services());
+  const services = serviceEnvironment(pod, context.services(pod));
   const environment = environmentOf(pod, container, references, services, context.downward(podIPs));
   const mounts = await makeMounts(
     context.world.fs,

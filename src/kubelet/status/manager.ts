@@ -1,12 +1,13 @@
 /** Tells the API server of each pod's status, once per change, and deletes a pod's object when nothing of it is left. Upstream: pkg/kubelet/status/status_manager.go */
 import type { Pod, PodStatus } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
+import { olderThan } from "../../client/informer/shared-informer.ts";
 import type { Logger } from "../../observe/log.ts";
 import { hasReason } from "../../machinery/status.ts";
 import type { World } from "../../world/world.ts";
 import { podText } from "../format.ts";
 import { isStatic, isTerminalPhase } from "../pod.ts";
-import { pods } from "../resources.ts";
+import { pods } from "../../client/resources.ts";
 import { same, statusPatch } from "./patch.ts";
 
 interface Entry {
@@ -16,6 +17,8 @@ interface Entry {
   sent: PodStatus | undefined;
   version: number;
   sentVersion: number;
+  /** Of the object that our last patch made: older ones tell nothing new. */
+  resourceVersion: string;
   sending: boolean;
   finished: boolean;
   deleted: boolean;
@@ -55,6 +58,7 @@ export class StatusManager {
         sent: undefined,
         version: 1,
         sentVersion: 0,
+        resourceVersion: "0",
         sending: false,
         finished: false,
         deleted: false,
@@ -84,7 +88,7 @@ export class StatusManager {
     if (entry === undefined) return;
     const api = this.#apiPod(entry.pod);
     if (api === undefined) return;
-    if (!ours(api.status, entry.status)) {
+    if (!olderThan(api.metadata.resourceVersion, entry.resourceVersion) && !ours(api.status, entry.status)) {
       entry.sent = undefined;
       entry.sentVersion = 0;
     }
@@ -130,7 +134,10 @@ export class StatusManager {
       if (!same(before, status)) {
         const patch = statusPatch(api.metadata.uid, before, status);
         try {
-          await this.#client.patch(pods, at, "application/strategic-merge-patch+json", patch, { subresource: "status" });
+          const patched = await this.#client.patch(pods, at, "application/strategic-merge-patch+json", patch, {
+            subresource: "status",
+          });
+          entry.resourceVersion = patched.metadata.resourceVersion;
         } catch (error) {
           // Another pod has the name by now, or it is gone: nobody is left to be told.
           if (!hasReason(error, "NotFound", "Conflict")) throw error;

@@ -4,7 +4,7 @@ import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { World } from "../../world/world.ts";
-import { serviceAccounts } from "../resources.ts";
+import { serviceAccounts } from "../../client/resources.ts";
 
 const MAX_AGE_MS = 24 * 3_600_000;
 const JITTER_MS = 10_000;

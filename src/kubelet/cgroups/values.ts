@@ -1,0 +1,69 @@
+/** The files to write in a pod's cgroup, in both versions. Pure. Upstream: pkg/kubelet/cm/helpers_linux.go ResourceConfigForPod */
+import type { Pod } from "../../api/generated/core.v1.ts";
+import { CPU_PERIOD_US, podResources, sharesOf } from "../runtime/linux-resources.ts";
+import type { ResourceSettings } from "../runtime/linux-resources.ts";
+import { qosOf } from "../runtime/qos.ts";
+
+export interface CgroupValues {
+  readonly cpuShares: number;
+  /** Undefined: no limit. */
+  readonly cpuQuotaUs: number | undefined;
+  readonly memoryLimitBytes: number | undefined;
+  readonly pidsMax: number | undefined;
+}
+
+/** A file below the cgroup; in version 1 `controller` says which hierarchy. */
+export interface CgroupFile {
+  readonly controller: "cpu" | "memory" | "pids";
+  readonly name: string;
+  readonly value: string;
+}
+
+export function podCgroupValues(
+  pod: Pod,
+  settings: ResourceSettings & { readonly podPidsLimit: number },
+): CgroupValues {
+  const pids = settings.podPidsLimit > 0 ? settings.podPidsLimit : undefined;
+  if (qosOf(pod) === "BestEffort")
+    return { cpuShares: 2, cpuQuotaUs: undefined, memoryLimitBytes: undefined, pidsMax: pids };
+  const whole = podResources(pod, settings, { overhead: true });
+  return {
+    cpuShares: whole.cpu_shares ?? 2,
+    cpuQuotaUs: (whole.cpu_quota ?? 0) > 0 ? whole.cpu_quota : undefined,
+    memoryLimitBytes: (whole.memory_limit_in_bytes ?? 0) > 0 ? whole.memory_limit_in_bytes : undefined,
+    pidsMax: pids,
+  };
+}
+
+/** cgroup v1's shares as v2's weight: upstream's conversion, integers throughout. */
+export function weightOf(shares: number): number {
+  return shares >= 262_144 ? 10_000 : 1 + Math.floor(((shares - 2) * 9999) / 262_142);
+}
+
+export function cgroupFiles(values: CgroupValues, version: 1 | 2): readonly CgroupFile[] {
+  const { cpuShares, cpuQuotaUs, memoryLimitBytes, pidsMax } = values;
+  if (version === 2) {
+    return [
+      { controller: "cpu", name: "cpu.weight", value: String(weightOf(cpuShares)) },
+      { controller: "cpu", name: "cpu.max", value: `${cpuQuotaUs ?? "max"} ${CPU_PERIOD_US}` },
+      { controller: "memory", name: "memory.max", value: String(memoryLimitBytes ?? "max") },
+      { controller: "pids", name: "pids.max", value: String(pidsMax ?? "max") },
+    ];
+  }
+  return [
+    { controller: "cpu", name: "cpu.shares", value: String(cpuShares) },
+    { controller: "cpu", name: "cpu.cfs_period_us", value: String(CPU_PERIOD_US) },
+    { controller: "cpu", name: "cpu.cfs_quota_us", value: String(cpuQuotaUs ?? -1) },
+    { controller: "memory", name: "memory.limit_in_bytes", value: String(memoryLimitBytes ?? -1) },
+    { controller: "pids", name: "pids.max", value: String(pidsMax ?? "max") },
+  ];
+}
+
+/** The shares of all burstable pods together. */
+export function burstableShares(pods: readonly Pod[]): number {
+  const milli = pods
+    .filter((pod) => qosOf(pod) === "Burstable")
+    .reduce((sum, pod) => sum + (podResources(pod, NO_SETTINGS, { overhead: true }).cpu_shares ?? 0), 0);
+  return sharesOf(Math.floor((milli * 1000) / 1024));
+}
+const NO_SETTINGS: ResourceSettings = { cpuCfsQuota: true, memoryCapacityBytes: 1, cgroupVersion: 2 };

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Node, Pod } from "../api/generated/core.v1.ts";
+import { ComponentGroup } from "../base/component-group.ts";
+import { createClient } from "../client/create-client.ts";
+import type { EventRecorder } from "../client/events.ts";
+import { configMaps, leases, namespaces, nodes, pods } from "../client/resources.ts";
+import { silent } from "../observe/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { fakeTransport } from "../testing/fake-transport.ts";
+import { simulatedWorld } from "../testing/sim/world.ts";
+import { createKubelet } from "./kubelet.ts";
+import type { KubeletOptions } from "./options.ts";
+import { createSimulatedRuntime } from "./runtimes/simulated/index.ts";
+
+async function startNode(options: Partial<KubeletOptions> = {}) {
+  const world = simulatedWorld(7);
+  const api = fakeTransport({ now: () => world.clock.now() });
+  const client = createClient(api);
+  const told: string[] = [];
+  const events: EventRecorder = {
+    event(about, type, reason, message) {
+      const name = "metadata" in about ? about.metadata.name : about.name;
+      told.push(`${name} ${type} ${reason} ${message}`);
+    },
+  };
+  api.put(namespaces, { metadata: { name: "default" } });
+  api.put(namespaces, { metadata: { name: "kube-node-lease" } });
+  const runtime = createSimulatedRuntime(world, { podCidr: "10.244.0.0/24" });
+  const deps = { world, client, events, log: silent, metrics: new Metrics(), runtime };
+  const group = new ComponentGroup();
+  const settings = { nodeName: "node-1", nodeIPs: ["172.18.0.2"], capacity: { cpu: "4", memory: "8Gi" }, clusterDns: ["10.96.0.10"], ...options };
+  const start = async () => {
+    let started = false;
+    const starting = group.start(createKubelet(settings, deps)).then(() => (started = true));
+    await world.clock.until(() => started, 60_000);
+    await starting;
+  };
+  await start();
+  const pod = (name: string): Pod | undefined => api.get<Pod>(pods, `default/${name}`);
+  return {
+    world,
+    api,
+    client,
+    told,
+    pod,
+    runtime,
+    group,
+    until: (reached: () => boolean, ms = 600_000) => world.clock.until(reached, ms),
+    phase: (name: string) => pod(name)?.status?.phase,
+    condition: (name: string, type: string) =>
+      pod(name)?.status?.conditions?.find((condition) => condition.type === type)?.status,
+    run(name: string, spec: Partial<Pod["spec"]> & { containers: any[] }, metadata: object = {}) {
+      return api.put<Pod>(pods, {
+        metadata: { name, namespace: "default", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z", ...metadata },
+        spec: {
+          nodeName: "node-1",
+          restartPolicy: "Always",
+          terminationGracePeriodSeconds: 30,
+          enableServiceLinks: true,
+          securityContext: {},
+          ...spec,
+          containers: spec.containers.map((container) => ({ resources: {}, imagePullPolicy: "IfNotPresent", ...container })),
+        },
+        status: { phase: "Pending" },
+      });
+    },
+    restart: async () => {
+      await group[Symbol.asyncDispose]();
+      await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await group[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("a node registers, is ready and keeps its lease", async () => {
+  await using node = await startNode();
+  const ready = () => node.api.get<Node>(nodes, "node-1")?.status?.conditions?.find(({ type }) => type === "Ready");
+  await node.until(() => ready()?.status === "True");
+  const object = node.api.get<Node>(nodes, "node-1")!;
+  assert.equal(object.status.capacity?.["cpu"], "4");
+  assert.equal(object.status.allocatable?.["memory"], "8092Mi");
+  assert.deepEqual(object.status.addresses, [
+    { type: "InternalIP", address: "172.18.0.2" },
+    { type: "Hostname", address: "node-1" },
+  ]);
+  await node.until(() => node.api.get(leases, "kube-node-lease/node-1") !== undefined);
+});
+
+test("a pod goes from Pending to Running and Ready, and its object is deleted after its containers stopped", async () => {
+  await using node = await startNode();
+  node.run("web", { containers: [{ name: "c", image: "nginx:1" }] });
+  await node.until(() => node.condition("web", "Ready") === "True");
+  const { status } = node.pod("web")!;
+  assert.equal(status.phase, "Running");
+  assert.equal(status.podIP, "10.244.0.2");
+  assert.equal(status.hostIP, "172.18.0.2");
+  assert.equal(status.qosClass, "BestEffort");
+  assert.match(status.containerStatuses![0]!.containerID!, /^simulated:\/\//);
+  assert.deepEqual(
+    node.told.filter((line) => line.startsWith("web")).map((line) => line.split(" ")[2]),
+    ["Pulling", "Pulled", "Created", "Started"],
+  );
+
+  const pod = node.pod("web")!;
+  const deletion = { deletionTimestamp: "2026-01-01T00:01:00Z", deletionGracePeriodSeconds: 30 };
+  node.api.put(pods, { ...pod, metadata: { ...pod.metadata, ...deletion } });
+  await node.until(() => node.pod("web") === undefined);
+  const removal = node.api.requests.findLast(({ method }) => method === "DELETE");
+  assert.deepEqual(removal?.body, {
+    kind: "DeleteOptions",
+    apiVersion: "v1",
+    gracePeriodSeconds: 0,
+    preconditions: { uid: pod.metadata.uid },
+  });
+  assert.ok(node.told.includes("web Normal Killing Stopping container c"));
+  await node.world.clock.advance(1000);
+  const { items } = await node.runtime.runtime.ListPodSandbox({});
+  assert.deepEqual(items, []);
+});
+
+test("a container that fails again and again waits longer each time", async () => {
+  await using node = await startNode();
+  node.run("crash", { containers: [{ name: "c", image: "exit:3?after=1s" }] });
+  const waiting = () => node.pod("crash")?.status.containerStatuses?.[0]?.state.waiting;
+  await node.until(() => waiting()?.reason === "CrashLoopBackOff");
+  const { uid } = node.pod("crash")!.metadata;
+  assert.equal(waiting()!.message, `back-off 10s restarting failed container=c pod=crash_default(${uid})`);
+  await node.until(() => waiting()?.message?.startsWith("back-off 20s") === true);
+  const status = node.pod("crash")!.status.containerStatuses![0]!;
+  assert.equal(status.lastState.terminated?.exitCode, 3);
+  assert.equal(status.restartCount, 2);
+  assert.equal(node.phase("crash"), "Running");
+});
+
+test("a pod that may not restart succeeds, and its object stays until it is deleted", async () => {
+  await using node = await startNode();
+  node.run("job", { restartPolicy: "Never", containers: [{ name: "c", image: "exit:0?after=2s" }] });
+  await node.until(() => node.phase("job") === "Succeeded");
+  await node.until(() => node.condition("job", "PodReadyToStartContainers") === "False");
+  assert.equal(node.condition("job", "Ready"), "False");
+  assert.equal(node.pod("job")!.status.containerStatuses![0]!.state.terminated?.reason, "Completed");
+});
+
+test("init containers run one after another before the others, a sidecar goes on", async () => {
+  await using node = await startNode();
+  node.run("ordered", {
+    initContainers: [
+      { name: "first", image: "exit:0?after=1s", resources: {} },
+      { name: "side", image: "proxy:1", restartPolicy: "Always", resources: {} },
+    ] as any,
+    containers: [{ name: "c", image: "nginx:1" }],
+  });
+  await node.until(() => node.condition("ordered", "Ready") === "True");
+  const { initContainerStatuses, containerStatuses } = node.pod("ordered")!.status;
+  assert.equal(initContainerStatuses![0]!.state.terminated?.exitCode, 0);
+  assert.ok(initContainerStatuses![1]!.state.running);
+  assert.ok(containerStatuses![0]!.state.running);
+});
+
+test("readiness follows the probe, and a failed liveness probe restarts the container", async () => {
+  await using node = await startNode();
+  const httpGet = { path: "/", port: 80 };
+  node.run("probed", {
+    containers: [
+      {
+        name: "c",
+        image: "nginx:1?ready=5s&unhealthy=60s",
+        readinessProbe: { httpGet, periodSeconds: 1, successThreshold: 1, failureThreshold: 1, timeoutSeconds: 1 },
+        livenessProbe: { httpGet, periodSeconds: 1, initialDelaySeconds: 10, failureThreshold: 3, timeoutSeconds: 1 },
+      },
+    ],
+  });
+  await node.until(() => node.phase("probed") === "Running");
+  assert.equal(node.condition("probed", "Ready"), "False");
+  await node.until(() => node.condition("probed", "Ready") === "True");
+  await node.until(() => node.pod("probed")!.status.containerStatuses![0]!.restartCount === 1);
+  assert.ok(node.told.includes("probed Normal Killing Container c failed liveness probe, will be restarted"));
+});
+
+test("a missing ConfigMap holds a pod back until it is there", async () => {
+  await using node = await startNode();
+  node.run("waits", {
+    volumes: [{ name: "cfg", configMap: { name: "settings" } }],
+    containers: [{ name: "c", image: "nginx:1", volumeMounts: [{ name: "cfg", mountPath: "/etc/cfg" }] }],
+  });
+  const message = 'MountVolume.SetUp failed for volume "cfg" : configmap "settings" not found';
+  await node.until(() => node.told.includes(`waits Warning FailedMount ${message}`));
+  assert.equal(node.phase("waits"), "Pending");
+  node.api.put(configMaps, { metadata: { name: "settings", namespace: "default" }, data: { a: "1" } });
+  await node.until(() => node.phase("waits") === "Running");
+});
+
+test("an image that can't be pulled shows ErrImagePull and then ImagePullBackOff", async () => {
+  await using node = await startNode();
+  node.run("absent", { containers: [{ name: "c", image: "missing:1" }] });
+  const reason = () => node.pod("absent")?.status.containerStatuses?.[0]?.state.waiting?.reason;
+  await node.until(() => reason() === "ErrImagePull");
+  await node.until(() => reason() === "ImagePullBackOff");
+});
+
+test("a pod that asks for more than the node has is refused with the reason", async () => {
+  await using node = await startNode();
+  node.run("large", { containers: [{ name: "c", image: "nginx:1", resources: { requests: { cpu: "5" } } }] });
+  await node.until(() => node.phase("large") === "Failed");
+  assert.equal(node.pod("large")!.status.reason, "OutOfcpu");
+  assert.equal(
+    node.pod("large")!.status.message,
+    "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000, used: 0, capacity: 4000",
+  );
+});
+
+test("a restarted kubelet adopts what runs and removes what nobody wants", async () => {
+  await using node = await startNode();
+  node.run("stays", { containers: [{ name: "c", image: "nginx:1" }] });
+  node.run("goes", { containers: [{ name: "c", image: "nginx:1" }] });
+  await node.until(() => node.condition("stays", "Ready") === "True" && node.condition("goes", "Ready") === "True");
+  const before = node.pod("stays")!.status.containerStatuses![0]!;
+  await node.group[Symbol.asyncDispose]();
+  node.api.take(pods, "default/goes");
+  await node.restart();
+  await node.until(() => node.told.some((line) => line === "goes Normal Killing Stopping container c"));
+  await node.world.clock.advance(30_000);
+  const after = node.pod("stays")!.status.containerStatuses![0]!;
+  assert.equal(after.containerID, before.containerID);
+  assert.equal(after.restartCount, 0);
+  assert.equal(node.condition("stays", "Ready"), "True");
+});

@@ -29,7 +29,13 @@ async function startNode(options: Partial<KubeletOptions> = {}) {
   const runtime = createSimulatedRuntime(world, { podCidr: "10.244.0.0/24" });
   const deps = { world, client, events, log: silent, metrics: new Metrics(), runtime };
   const group = new ComponentGroup();
-  const settings = { nodeName: "node-1", nodeIPs: ["172.18.0.2"], capacity: { cpu: "4", memory: "8Gi" }, clusterDns: ["10.96.0.10"], ...options };
+  const settings = {
+    nodeName: "node-1",
+    nodeIPs: ["172.18.0.2"],
+    capacity: { cpu: "4", memory: "8Gi" },
+    clusterDns: ["10.96.0.10"],
+    ...options,
+  };
   const start = async () => {
     let started = false;
     const starting = group.start(createKubelet(settings, deps)).then(() => (started = true));
@@ -50,7 +56,7 @@ async function startNode(options: Partial<KubeletOptions> = {}) {
     phase: (name: string) => pod(name)?.status?.phase,
     condition: (name: string, type: string) =>
       pod(name)?.status?.conditions?.find((condition) => condition.type === type)?.status,
-    run(name: string, spec: Partial<Pod["spec"]> & { containers: any[] }, metadata: object = {}) {
+    run(name: string, spec: Omit<Partial<Pod["spec"]>, "containers"> & { containers: any[] }, metadata: object = {}) {
       return api.put<Pod>(pods, {
         metadata: { name, namespace: "default", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z", ...metadata },
         spec: {
@@ -60,7 +66,11 @@ async function startNode(options: Partial<KubeletOptions> = {}) {
           enableServiceLinks: true,
           securityContext: {},
           ...spec,
-          containers: spec.containers.map((container) => ({ resources: {}, imagePullPolicy: "IfNotPresent", ...container })),
+          containers: spec.containers.map((container) => ({
+            resources: {},
+            imagePullPolicy: "IfNotPresent",
+            ...container,
+          })),
         },
         status: { phase: "Pending" },
       });
@@ -105,11 +115,14 @@ test("a pod goes from Pending to Running and Ready, and its object is deleted af
   );
 
   const pod = node.pod("web")!;
-  const deletion = { deletionTimestamp: "2026-01-01T00:01:00Z", deletionGracePeriodSeconds: 30 };
+  // Held by a finalizer, so that the fake API server doesn't let go of it before its kubelet asks.
+  const deletion = { deletionTimestamp: "2026-01-01T00:01:00Z", deletionGracePeriodSeconds: 30, finalizers: ["a/b"] };
   node.api.put(pods, { ...pod, metadata: { ...pod.metadata, ...deletion } });
-  await node.until(() => node.pod("web") === undefined);
-  const removal = node.api.requests.findLast(({ method }) => method === "DELETE");
-  assert.deepEqual(removal?.body, {
+  const removal = () => node.api.requests.findLast(({ method }) => method === "DELETE");
+  await node.until(() => removal() !== undefined);
+  assert.equal(node.phase("web"), "Failed"); // 143 is not 0.
+  node.api.take(pods, "default/web");
+  assert.deepEqual(removal()?.body, {
     kind: "DeleteOptions",
     apiVersion: "v1",
     gracePeriodSeconds: 0,

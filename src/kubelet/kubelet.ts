@@ -309,9 +309,7 @@ class Kubelet implements PodActs, KubeletView {
       if (settings.registerNode) await this.#node.register(signal);
       background.push(this.#node.run(signal));
       const node = { name: settings.nodeName, uid: () => this.#node.node?.metadata.uid };
-      background.push(
-        keepLease({ client: this.client, world, log }, node, settings.nodeLeaseDurationSeconds, signal),
-      );
+      background.push(keepLease({ client: this.client, world, log }, node, settings.nodeLeaseDurationSeconds, signal));
       using _subscription = this.#podInformer.subscribe({
         add: (pod) => this.#onApiPod(pod),
         update: (_old, pod) => this.#onApiPod(pod),
@@ -373,7 +371,7 @@ class Kubelet implements PodActs, KubeletView {
 
   #onStaticPods(source: string, pods: readonly Pod[]): void {
     const listed = new Set(pods.map(({ metadata }) => metadata.uid));
-    for (const pod of [...this.#pods.values()]) {
+    for (const pod of this.#pods.values()) {
       if (pod.metadata.annotations?.["kubernetes.io/config.source"] === source && !listed.has(pod.metadata.uid))
         this.#release(pod.metadata.uid);
     }
@@ -645,9 +643,7 @@ class Kubelet implements PodActs, KubeletView {
     for (const container of runtime.containers) {
       if (container.state !== "exited" || this.#messages.has(container.id)) continue;
       const logFile = `${podLogDir(this.settings.podLogsDir, pod)}/${container.name}/${container.restartCount}.log`;
-      const text = this.cri.usesFiles
-        ? await terminationMessage(this.world.fs, container, logFile)
-        : container.message;
+      const text = this.cri.usesFiles ? await terminationMessage(this.world.fs, container, logFile) : container.message;
       this.#messages.set(container.id, text);
     }
   }
@@ -713,7 +709,7 @@ class Kubelet implements PodActs, KubeletView {
   async #housekeeping(): Promise<void> {
     if (!this.#sourcesReady.has("api") || this.#sources.some(({ name }) => !this.#sourcesReady.has(name))) return;
     try {
-      for (const runtime of [...this.#pleg.all()]) {
+      for (const runtime of this.#pleg.all()) {
         if (this.#pods.has(runtime.uid) || this.#workers.has(runtime.uid) || this.#arrivals.has(runtime.uid)) continue;
         await killPod(this.#context, undefined, runtime, { graceSeconds: ORPHAN_GRACE_SECONDS });
         await this.#removeFromRuntime(await this.#pleg.refresh(runtime.uid));
@@ -788,7 +784,10 @@ class Kubelet implements PodActs, KubeletView {
       kubeletPort: this.port ?? 0,
       nowMs: clock.now(),
     });
-    return newNode(this.settings, host, { ...status, allocatable: withoutKey(status.allocatable, "ephemeral-storage") });
+    return newNode(this.settings, host, {
+      ...status,
+      allocatable: withoutKey(status.allocatable, "ephemeral-storage"),
+    });
   }
 
   // What the server sees.
@@ -797,7 +796,10 @@ class Kubelet implements PodActs, KubeletView {
     return this.#node.node;
   }
   pods(): readonly Pod[] {
-    return [...this.#pods.values()].map((pod) => ({ ...pod, status: this.#status.get(pod.metadata.uid) ?? pod.status }));
+    return [...this.#pods.values()].map((pod) => ({
+      ...pod,
+      status: this.#status.get(pod.metadata.uid) ?? pod.status,
+    }));
   }
   podByName(namespace: string, name: string): Pod | undefined {
     const uid = this.#uids.get(`${name}_${namespace}`);

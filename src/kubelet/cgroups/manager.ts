@@ -50,7 +50,13 @@ export class CgroupManager {
     }
     for (const path of [kubepodsPath(root), qosPath(root, "Burstable"), qosPath(root, "BestEffort")])
       await this.#make(path);
-    await this.#write(qosPath(root, "BestEffort"), cgroupFiles({ cpuShares: 2, cpuQuotaUs: undefined, memoryLimitBytes: undefined, pidsMax: undefined }, cgroupVersion).slice(0, 1));
+    await this.#write(
+      qosPath(root, "BestEffort"),
+      cgroupFiles(
+        { cpuShares: 2, cpuQuotaUs: undefined, memoryLimitBytes: undefined, pidsMax: undefined },
+        cgroupVersion,
+      ).slice(0, 1),
+    );
   }
 
   pathOf(pod: Pod): string {
@@ -67,7 +73,10 @@ export class CgroupManager {
   async balance(pods: readonly Pod[]): Promise<void> {
     const { root, cgroupVersion } = this.#settings;
     const shares = burstableShares(pods);
-    const files = cgroupFiles({ cpuShares: shares, cpuQuotaUs: undefined, memoryLimitBytes: undefined, pidsMax: undefined }, cgroupVersion);
+    const files = cgroupFiles(
+      { cpuShares: shares, cpuQuotaUs: undefined, memoryLimitBytes: undefined, pidsMax: undefined },
+      cgroupVersion,
+    );
     await this.#write(qosPath(root, "Burstable"), files.slice(0, 1));
   }
 
@@ -140,9 +149,16 @@ export class CgroupManager {
       const dir = `${this.#settings.mount}/cpuset/${parts.slice(0, i).join("/")}`;
       const parent = `${this.#settings.mount}/cpuset/${parts.slice(0, i - 1).join("/")}`;
       for (const name of ["cpuset.cpus", "cpuset.mems"]) {
-        const own = Buffer.from(await fs.readFile(`${dir}/${name}`)).toString().trim();
+        const own = Buffer.from(await fs.readFile(`${dir}/${name}`))
+          .toString()
+          .trim();
         if (own !== "") continue;
-        await this.#writeFile(`${dir}/${name}`, Buffer.from(await fs.readFile(`${parent}/${name}`)).toString().trim());
+        await this.#writeFile(
+          `${dir}/${name}`,
+          Buffer.from(await fs.readFile(`${parent}/${name}`))
+            .toString()
+            .trim(),
+        );
       }
     }
   }
@@ -168,7 +184,8 @@ export class CgroupManager {
   async #kill(dir: string): Promise<void> {
     for (const child of await this.#children(dir)) await this.#kill(`${dir}/${child}`);
     const text = await this.#world.fs.readFile(`${dir}/cgroup.procs`).catch(() => new Uint8Array());
-    for (const pid of Buffer.from(text).toString().split("\n")) if (pid !== "") this.#world.host.kill(Number(pid), "SIGKILL");
+    for (const pid of Buffer.from(text).toString().split("\n"))
+      if (pid !== "") this.#world.host.kill(Number(pid), "SIGKILL");
   }
 
   async #children(dir: string): Promise<readonly string[]> {

@@ -52,8 +52,16 @@ export async function ensureImage(
   const name = container.image ?? "";
   const policy = container.imagePullPolicy ?? defaultPolicy(name);
   if (context.cri.usesFiles && !isReference(name)) {
-    events.event(about, "Warning", "InspectFailed", `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`);
-    throw new StartError("InvalidImageName", `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`);
+    events.event(
+      about,
+      "Warning",
+      "InspectFailed",
+      `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`,
+    );
+    throw new StartError(
+      "InvalidImageName",
+      `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`,
+    );
   }
   const spec = { image: tagged(name), annotations: pod.metadata.annotations ?? {} };
 
@@ -67,7 +75,12 @@ export async function ensureImage(
       throw new StartError("ImageInspectError", message);
     }
     if (present !== undefined) {
-      events.event(about, "Normal", "Pulled", `Container image "${name}" already present on machine and can be accessed by the pod`);
+      events.event(
+        about,
+        "Normal",
+        "Pulled",
+        `Container image "${name}" already present on machine and can be accessed by the pod`,
+      );
       return present.id;
     }
     if (policy === "Never") {
@@ -83,7 +96,11 @@ export async function ensureImage(
     const remainingMs = imageBackOff.remainingMs(key, failure.atMs, world.clock.now());
     if (remainingMs > 0) {
       events.event(about, "Normal", "BackOff", `Back-off pulling image "${name}"`);
-      throw new StartError("ImagePullBackOff", `Back-off pulling image "${name}": ErrImagePull: ${failure.message}`, remainingMs);
+      throw new StartError(
+        "ImagePullBackOff",
+        `Back-off pulling image "${name}": ErrImagePull: ${failure.message}`,
+        remainingMs,
+      );
     }
   }
   events.event(about, "Normal", "Pulling", `Pulling image "${name}"`);

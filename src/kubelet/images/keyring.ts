@@ -66,7 +66,9 @@ function matches(pattern: string, repository: string): boolean {
 function glob(pattern: string, text: string): boolean {
   if (!pattern.includes("*")) return false;
   const [head = "", ...rest] = pattern.split("*");
-  return text.startsWith(head) && text.endsWith(rest.at(-1) ?? "") && text.length >= head.length + (rest.at(-1) ?? "").length;
+  return (
+    text.startsWith(head) && text.endsWith(rest.at(-1) ?? "") && text.length >= head.length + (rest.at(-1) ?? "").length
+  );
 }
 
 function authOf(entry: DockerEntry): Init<AuthConfig> {

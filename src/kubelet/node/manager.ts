@@ -59,7 +59,9 @@ export class NodeManager {
   get hostIPs(): readonly string[] {
     const addresses = this.node?.status?.addresses ?? [];
     const internal = addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
-    return internal.length > 0 ? internal : addresses.filter(({ type }) => type === "ExternalIP").map(({ address }) => address);
+    return internal.length > 0
+      ? internal
+      : addresses.filter(({ type }) => type === "ExternalIP").map(({ address }) => address);
   }
   /** Messages of the runtime's network, while it isn't ready. */
   get networkProblem(): string | undefined {
@@ -132,7 +134,11 @@ export class NodeManager {
     this.#machine ??= await readMachine(world, settings.rootDir);
     if (this.#machine.ephemeralBytes === 0) this.#machine = await readMachine(world, settings.rootDir);
     const now = world.clock.monotonic();
-    if (now - this.#runtimeCheckedMs >= RUNTIME_CHECK_MS || this.#runtimeStatus === undefined || this.networkProblem !== undefined) {
+    if (
+      now - this.#runtimeCheckedMs >= RUNTIME_CHECK_MS ||
+      this.#runtimeStatus === undefined ||
+      this.networkProblem !== undefined
+    ) {
       this.#runtimeCheckedMs = now;
       try {
         if (this.#version === "") {
@@ -220,7 +226,8 @@ export class NodeManager {
     for (const [key, value] of Object.entries(status)) {
       if (same(from[key], value)) continue;
       // Addresses merge by type upstream, which loses one of two of the same type: said whole, with the replacing word.
-      patch[key] = key === "addresses" && from[key] !== undefined ? [{ $patch: "replace" }, ...(value as unknown[])] : value;
+      patch[key] =
+        key === "addresses" && from[key] !== undefined ? [{ $patch: "replace" }, ...(value as unknown[])] : value;
     }
     return client.patch(
       nodes,
@@ -243,7 +250,12 @@ export class NodeManager {
       const names = NAMES[type];
       if (names === undefined || before.find((condition) => condition.type === type)?.status === status) continue;
       const reason = status === "True" ? names[0] : names[1];
-      this.#deps.events.event(this.#reference(), "Normal", reason, `Node ${this.#deps.settings.nodeName} status is now: ${reason}`);
+      this.#deps.events.event(
+        this.#reference(),
+        "Normal",
+        reason,
+        `Node ${this.#deps.settings.nodeName} status is now: ${reason}`,
+      );
     }
   }
 

@@ -22,7 +22,9 @@ export interface Machine {
 export async function readMachine(world: Pick<World, "fs" | "host">, rootDir: string): Promise<Machine> {
   const text = async (path: string) => {
     try {
-      return Buffer.from(await world.fs.readFile(path)).toString("utf8").trim();
+      return Buffer.from(await world.fs.readFile(path))
+        .toString("utf8")
+        .trim();
     } catch {
       return ""; // Not on this kind of machine.
     }
@@ -45,10 +47,7 @@ export async function readMachine(world: Pick<World, "fs" | "host">, rootDir: st
 
 export function addressesOf(host: World["host"], settings: Settings): readonly NodeAddress[] {
   const ips = settings.nodeIPs.length > 0 ? settings.nodeIPs : defaultIps(host);
-  return [
-    ...ips.map((address) => ({ type: "InternalIP", address })),
-    { type: "Hostname", address: settings.nodeName },
-  ];
+  return [...ips.map((address) => ({ type: "InternalIP", address })), { type: "Hostname", address: settings.nodeName }];
 }
 
 function defaultIps(host: World["host"]): readonly string[] {
@@ -59,7 +58,11 @@ function defaultIps(host: World["host"]): readonly string[] {
   return [first?.address ?? "127.0.0.1"];
 }
 
-export function capacityOf(host: World["host"], machine: Machine, settings: Settings): Readonly<Record<string, string>> {
+export function capacityOf(
+  host: World["host"],
+  machine: Machine,
+  settings: Settings,
+): Readonly<Record<string, string>> {
   return {
     cpu: String(host.cpus()),
     "ephemeral-storage": `${Math.floor(machine.ephemeralBytes / 1024)}Ki`,
@@ -100,7 +103,11 @@ export interface Health {
   readonly problems: readonly string[];
 }
 
-export function conditionsOf(previous: readonly NodeCondition[], health: Health, nowMs: number): readonly NodeCondition[] {
+export function conditionsOf(
+  previous: readonly NodeCondition[],
+  health: Health,
+  nowMs: number,
+): readonly NodeCondition[] {
   const now = timestamp(nowMs);
   const wanted: readonly Omit<NodeCondition, "lastHeartbeatTime" | "lastTransitionTime">[] = [
     {
@@ -109,7 +116,12 @@ export function conditionsOf(previous: readonly NodeCondition[], health: Health,
       reason: "KubeletHasSufficientMemory",
       message: "kubelet has sufficient memory available",
     },
-    { type: "DiskPressure", status: "False", reason: "KubeletHasNoDiskPressure", message: "kubelet has no disk pressure" },
+    {
+      type: "DiskPressure",
+      status: "False",
+      reason: "KubeletHasNoDiskPressure",
+      message: "kubelet has no disk pressure",
+    },
     {
       type: "PIDPressure",
       status: "False",
@@ -130,7 +142,11 @@ export function conditionsOf(previous: readonly NodeCondition[], health: Health,
     ...wanted.map((condition) => {
       const old = previous.find(({ type }) => type === condition.type);
       const moved = old?.status !== condition.status;
-      return { ...condition, lastHeartbeatTime: now, lastTransitionTime: moved ? now : (old?.lastTransitionTime ?? now) };
+      return {
+        ...condition,
+        lastHeartbeatTime: now,
+        lastTransitionTime: moved ? now : (old?.lastTransitionTime ?? now),
+      };
     }),
   ];
 }
@@ -226,7 +242,11 @@ export function newNode(settings: Settings, host: World["host"], status: NodeSta
   } as unknown as Node;
 }
 
-export function defaultLabels(settings: Settings, system: string, architecture: string): Readonly<Record<string, string>> {
+export function defaultLabels(
+  settings: Settings,
+  system: string,
+  architecture: string,
+): Readonly<Record<string, string>> {
   return {
     "beta.kubernetes.io/arch": architecture,
     "beta.kubernetes.io/os": system,

@@ -8,7 +8,14 @@ import { RpcError } from "../../wire/rpc/service.ts";
 import { pause } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
 import { POD_UID } from "../keys.ts";
-import { newestContainerFirst, newestSandboxFirst, NO_RUNTIME_POD, ownerOf, readContainer, readSandbox } from "../runtime/state.ts";
+import {
+  newestContainerFirst,
+  newestSandboxFirst,
+  NO_RUNTIME_POD,
+  ownerOf,
+  readContainer,
+  readSandbox,
+} from "../runtime/state.ts";
 import type { RuntimePod } from "../runtime/state.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 
@@ -121,9 +128,7 @@ export class Pleg {
     }
     const { runtime } = this.#runtime;
     const [sandboxStatuses, containerStatuses] = await Promise.all([
-      Promise.all(
-        sandboxes.map(({ id }) => orGone(runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: false }))),
-      ),
+      Promise.all(sandboxes.map(({ id }) => orGone(runtime.PodSandboxStatus({ pod_sandbox_id: id, verbose: false })))),
       Promise.all(containers.map(({ id }) => orGone(runtime.ContainerStatus({ container_id: id, verbose: false })))),
     ]);
     const labels = (sandboxes[0] ?? containers[0])!.labels;

@@ -13,7 +13,12 @@ export type PodState =
 
 export type PodEvent =
   /** The pod's source has a new word. `deleting` holds the grace period once a deletion is asked for. */
-  | { readonly type: "updated"; readonly deleting: number | undefined; readonly terminal: boolean; readonly grace: number }
+  | {
+      readonly type: "updated";
+      readonly deleting: number | undefined;
+      readonly terminal: boolean;
+      readonly grace: number;
+    }
   /** Stop it, whatever the spec says: evicted, removed from its source, preempted. Without a period of its own, the pod's. */
   | { readonly type: "killed"; readonly graceSeconds: number | undefined; readonly grace: number }
   /** Its containers ended and none may start again. */

@@ -89,7 +89,9 @@ export class ProbeManager implements ProbeResults {
     }
     const workers: Worker[] = [];
     const probedContainers = [
-      ...initContainers(pod).filter(isSidecar).map((container) => ({ container, type: "init" as const })),
+      ...initContainers(pod)
+        .filter(isSidecar)
+        .map((container) => ({ container, type: "init" as const })),
       ...pod.spec.containers.map((container) => ({ container, type: "regular" as const })),
     ];
     for (const { container, type } of probedContainers) {
@@ -132,7 +134,8 @@ export class ProbeManager implements ProbeResults {
       const running = current?.state === "running" ? current : undefined;
       if (running?.id === worker.containerId) {
         // A startup that succeeded lets the other probes begin.
-        if (running !== undefined && worker.timer === undefined && worker.probing === undefined) this.#begin(uid, worker, running);
+        if (running !== undefined && worker.timer === undefined && worker.probing === undefined)
+          this.#begin(uid, worker, running);
         continue;
       }
       this.#pause(worker);
@@ -169,7 +172,7 @@ export class ProbeManager implements ProbeResults {
   }
 
   stop(): void {
-    for (const uid of [...this.#pods.keys()]) this.remove(uid);
+    for (const uid of this.#pods.keys()) this.remove(uid);
   }
 
   #pause(worker: Worker): void {
@@ -186,7 +189,10 @@ export class ProbeManager implements ProbeResults {
     const delayMs = (worker.probe.initialDelaySeconds ?? 0) * 1000;
     const periodMs = (worker.probe.periodSeconds ?? 10) * 1000;
     // After a restart of the kubelet all pods would be probed at the same moment.
-    const spreadMs = now - this.#startedMs < periodMs && running.startedAtMs < this.#startedMs ? this.#world.random.next() * periodMs : 0;
+    const spreadMs =
+      now - this.#startedMs < periodMs && running.startedAtMs < this.#startedMs
+        ? this.#world.random.next() * periodMs
+        : 0;
     this.#schedule(uid, worker, Math.max(0, running.startedAtMs + delayMs - now) + spreadMs);
   }
 
@@ -209,17 +215,37 @@ export class ProbeManager implements ProbeResults {
     const { containerId, container, kind } = worker;
     if (known === undefined || containerId === undefined) return;
     const runtime = this.#runtimeOf(uid);
-    const podIP = (known.pod.spec.hostNetwork === true ? known.pod.status?.podIP : runtime.sandboxes[0]?.ips[0]) ?? known.pod.status?.podIP ?? "127.0.0.1";
-    let outcome = await probeOnce(this.#world, this.#cri, worker.probe, { pod: known.pod, container, containerId, podIP }, signal);
+    const podIP =
+      (known.pod.spec.hostNetwork === true ? known.pod.status?.podIP : runtime.sandboxes[0]?.ips[0]) ??
+      known.pod.status?.podIP ??
+      "127.0.0.1";
+    let outcome = await probeOnce(
+      this.#world,
+      this.#cri,
+      worker.probe,
+      { pod: known.pod, container, containerId, podIP },
+      signal,
+    );
     for (let i = 1; i < ATTEMPTS_MAX && outcome.answer === "unknown" && !signal.aborted; i++)
-      outcome = await probeOnce(this.#world, this.#cri, worker.probe, { pod: known.pod, container, containerId, podIP }, signal);
+      outcome = await probeOnce(
+        this.#world,
+        this.#cri,
+        worker.probe,
+        { pod: known.pod, container, containerId, podIP },
+        signal,
+      );
     if (signal.aborted || worker.containerId !== containerId) return;
 
     const about = containerReference(known.pod, worker.type, container.name);
     if (outcome.answer === "failure")
       this.#events.event(about, "Warning", "Unhealthy", `${NAMES[kind]} probe failed: ${outcome.output}`);
     else if (outcome.answer === "unknown")
-      this.#events.event(about, "Warning", "Unhealthy", `${NAMES[kind]} probe errored and resulted in unknown state: ${outcome.output}`);
+      this.#events.event(
+        about,
+        "Warning",
+        "Unhealthy",
+        `${NAMES[kind]} probe errored and resulted in unknown state: ${outcome.output}`,
+      );
     else if (outcome.answer === "warning")
       this.#events.event(about, "Warning", "ProbeWarning", `${NAMES[kind]} probe warning: ${outcome.output}`);
 

@@ -46,10 +46,14 @@ export async function probeOnce(
     if (probe.grpc) return await probeGrpc(world, probe.grpc, target, timeoutSeconds, limit.signal);
   } catch (error) {
     if (error instanceof PortError) return { answer: "unknown", output: error.message };
-    if (!limit.signal.aborted || signal.aborted) return { answer: "failure", output: networkError(probe, target, error) };
+    if (!limit.signal.aborted || signal.aborted)
+      return { answer: "failure", output: networkError(probe, target, error) };
     return { answer: "failure", output: timeoutText(probe, target) };
   }
-  return { answer: "unknown", output: `missing probe handler for ${target.pod.metadata.name}:${target.container.name}` };
+  return {
+    answer: "unknown",
+    output: `missing probe handler for ${target.pod.metadata.name}:${target.container.name}`,
+  };
 }
 
 async function probeExec(
@@ -109,7 +113,8 @@ async function probeHttp(
       const to = new URL(location, `${current.base}${current.path}`);
       if (to.hostname !== new URL(current.base).hostname)
         return { answer: "warning", output: `Probe terminated redirects, Response body: ${body}` };
-      if (redirects >= REDIRECTS_MAX - 1) return { answer: "failure", output: `Get "${location}": stopped after 10 redirects` };
+      if (redirects >= REDIRECTS_MAX - 1)
+        return { answer: "failure", output: `Get "${location}": stopped after 10 redirects` };
       current = { ...current, base: to.origin, path: `${to.pathname}${to.search}` };
       continue;
     }
@@ -139,7 +144,8 @@ async function probeGrpc(
 ): Promise<ProbeOutcome> {
   const host = target.podIP.includes(":") ? `[${target.podIP}]` : target.podIP;
   const service = Buffer.from(action.service ?? "");
-  const message = service.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, service.length]), service]);
+  const message =
+    service.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, service.length]), service]);
   const frame = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
   await using client = world.net.httpClient({ base: `http://${host}:${action.port}`, version: "2" });
   const response = await client.request({
@@ -164,9 +170,13 @@ async function probeGrpc(
       answer: "failure",
       output: `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${detail}`,
     };
-  if (status === "4") return { answer: "failure", output: `timeout: health rpc did not complete within ${timeoutSeconds}s` };
+  if (status === "4")
+    return { answer: "failure", output: `timeout: health rpc did not complete within ${timeoutSeconds}s` };
   if (status !== undefined && status !== "0")
-    return { answer: "failure", output: `error: health rpc probe failed: rpc error: code = ${String(status)} desc = ${detail}` };
+    return {
+      answer: "failure",
+      output: `error: health rpc probe failed: rpc error: code = ${String(status)} desc = ${detail}`,
+    };
   const body = Buffer.concat(chunks).subarray(5);
   const serving = body[0] === 0x08 ? (body[1] ?? 0) : 0;
   if (serving === 1) return { answer: "success", output: "service healthy" };

@@ -34,7 +34,10 @@ export interface RuntimeContext {
   runtimeHandler(pod: Pod): Promise<string>;
   /** Services that the pod may be told of; throws until they were read once. */
   services(pod: Pod): readonly Service[];
-  references(namespace: string, names: { configMaps: readonly string[]; secrets: readonly string[] }): Promise<References>;
+  references(
+    namespace: string,
+    names: { configMaps: readonly string[]; secrets: readonly string[] },
+  ): Promise<References>;
   pullSecrets(pod: Pod): Promise<readonly Secret[]>;
   downward(podIPs: readonly string[]): DownwardContext;
   /** Where a volume of the pod is on this machine; undefined where it isn't mounted. */

@@ -8,7 +8,12 @@ import type { RuntimeContext } from "./context.ts";
 export async function runHook(
   context: RuntimeContext,
   handler: LifecycleHandler,
-  target: { readonly containerId: string; readonly container: AnyContainer | undefined; readonly podIP: string; readonly pod: Pod | undefined },
+  target: {
+    readonly containerId: string;
+    readonly container: AnyContainer | undefined;
+    readonly podIP: string;
+    readonly pod: Pod | undefined;
+  },
   signal?: AbortSignal,
 ): Promise<void> {
   if (handler.exec) {

@@ -38,7 +38,14 @@ export async function killContainer(
   const grace = options.graceSeconds ?? graceOf(pod, found?.container, container, options.reason);
   const about =
     pod === undefined
-      ? { kind: "Pod", apiVersion: "v1", name: runtime.name, namespace: runtime.namespace, uid: runtime.uid, fieldPath: `spec.containers{${container.name}}` }
+      ? {
+          kind: "Pod",
+          apiVersion: "v1",
+          name: runtime.name,
+          namespace: runtime.namespace,
+          uid: runtime.uid,
+          fieldPath: `spec.containers{${container.name}}`,
+        }
       : containerReference(pod, found?.type ?? "regular", container.name);
   context.events.event(about, "Normal", "Killing", options.message ?? `Stopping container ${container.name}`);
 
@@ -46,7 +53,9 @@ export async function killContainer(
   if (preStop !== undefined && grace > 0) {
     using limit = deadline(clock, grace * 1000, options.signal);
     try {
-      const known = found?.container ?? ({ name: container.name, ports: json(container.annotations[CONTAINER_PORTS]) } as unknown as Container);
+      const known =
+        found?.container ??
+        ({ name: container.name, ports: json(container.annotations[CONTAINER_PORTS]) } as unknown as Container);
       await runHook(
         context,
         preStop,
@@ -73,7 +82,9 @@ export async function killContainer(
 
 function graceOf(
   pod: Pod | undefined,
-  container: { readonly livenessProbe?: Container["livenessProbe"]; readonly startupProbe?: Container["startupProbe"] } | undefined,
+  container:
+    | { readonly livenessProbe?: Container["livenessProbe"]; readonly startupProbe?: Container["startupProbe"] }
+    | undefined,
   runtime: RuntimeContainer,
   reason: KillReason | undefined,
 ): number {
@@ -83,7 +94,11 @@ function graceOf(
   }
   if (pod.metadata.deletionGracePeriodSeconds !== undefined) return pod.metadata.deletionGracePeriodSeconds;
   const probe =
-    reason === "startupProbe" ? container?.startupProbe : reason === "livenessProbe" ? container?.livenessProbe : undefined;
+    reason === "startupProbe"
+      ? container?.startupProbe
+      : reason === "livenessProbe"
+        ? container?.livenessProbe
+        : undefined;
   return probe?.terminationGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? MIN_GRACE_SECONDS;
 }
 
@@ -111,7 +126,12 @@ export async function killPod(
   options: { readonly graceSeconds?: number | undefined; readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   const alive = runtime.containers.filter(({ state }) => state === "running" || state === "unknown");
-  const sidecars = pod === undefined ? [] : initContainers(pod).filter(isSidecar).map(({ name }) => name);
+  const sidecars =
+    pod === undefined
+      ? []
+      : initContainers(pod)
+          .filter(isSidecar)
+          .map(({ name }) => name);
   const kills = new Map<string, Promise<void>>();
   const regular = alive
     .filter(({ name }) => !sidecars.includes(name))

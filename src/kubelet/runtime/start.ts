@@ -64,7 +64,13 @@ export async function startContainer(context: RuntimeContext, queue: PullQueue, 
     .StartContainer({ container_id })
     .catch((error: unknown) => fail("RunContainerError", error));
   context.events.event(about, "Normal", "Started", "Container started");
-  await linkLog(context, pod, container, container_id, `${podLogDir(context.settings.podLogsDir, pod)}/${config.log_path}`);
+  await linkLog(
+    context,
+    pod,
+    container,
+    container_id,
+    `${podLogDir(context.settings.podLogsDir, pod)}/${config.log_path}`,
+  );
 
   const postStart = container.lifecycle?.postStart;
   if (postStart === undefined) return;
@@ -117,7 +123,8 @@ async function prepare(context: RuntimeContext, input: StartInput, imageRef: str
     username: image?.username ?? "",
   };
   verifyRunAsNonRoot(pod, container, imageUser);
-  const targetName = type === "ephemeral" ? (container as { targetContainerName?: string }).targetContainerName : undefined;
+  const targetName =
+    type === "ephemeral" ? (container as { targetContainerName?: string }).targetContainerName : undefined;
   let target: { readonly containerId: string } | undefined;
   if (targetName !== undefined && targetName !== "") {
     const found = newestOf(runtime, targetName);
@@ -144,7 +151,9 @@ async function ownFiles(
   const mounts: Init<Mount>[] = [];
   await fs.mkdir(`${podLogDir(context.settings.podLogsDir, pod)}/${container.name}`, { recursive: true, mode: 0o755 });
   const hostNetwork = pod.spec.hostNetwork === true;
-  const managed = (hostNetwork || podIPs.length > 0) && !(container.volumeMounts ?? []).some(({ mountPath }) => mountPath === "/etc/hosts");
+  const managed =
+    (hostNetwork || podIPs.length > 0) &&
+    !(container.volumeMounts ?? []).some(({ mountPath }) => mountPath === "/etc/hosts");
   if (managed) {
     const { hostname, domain } = hostnameOf(pod, context.settings.clusterDomain);
     const aliases = pod.spec.hostAliases ?? [];

@@ -69,7 +69,8 @@ export async function syncPod(
     onSandbox(podIPs);
   }
   // A new sandbox was made of nothing that the old status still shows.
-  const known: RuntimePod = created && runtime.containers.length > 0 ? { ...runtime, containers: runtime.containers } : runtime;
+  const known: RuntimePod =
+    created && runtime.containers.length > 0 ? { ...runtime, containers: runtime.containers } : runtime;
 
   let retryMs = Infinity;
   const failures: string[] = [];
@@ -133,7 +134,8 @@ async function ensureSandbox(context: RuntimeContext, pod: Pod, runtime: Runtime
     sandboxId = (await context.cri.runtime.RunPodSandbox({ config, runtime_handler }, { timeoutMs: 240_000 }))
       .pod_sandbox_id;
   } catch (error) {
-    const text = error instanceof RpcError ? `rpc error: code = ${error.code} desc = ${error.message}` : errorText(error);
+    const text =
+      error instanceof RpcError ? `rpc error: code = ${error.code} desc = ${error.message}` : errorText(error);
     context.events.event(about, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${text}`);
     throw error;
   }
@@ -141,7 +143,9 @@ async function ensureSandbox(context: RuntimeContext, pod: Pod, runtime: Runtime
   const ips =
     pod.spec.hostNetwork === true
       ? []
-      : [status?.network?.ip ?? "", ...(status?.network?.additional_ips ?? []).map(({ ip }) => ip)].filter((ip) => ip !== "");
+      : [status?.network?.ip ?? "", ...(status?.network?.additional_ips ?? []).map(({ ip }) => ip)].filter(
+          (ip) => ip !== "",
+        );
   return { sandboxId, podIPs: ips, config, created: true };
 }
 

@@ -29,7 +29,12 @@ export function fileSource(
       try {
         const text = Buffer.from(await fs.readFile(file)).toString("utf8");
         for (const manifest of parseManifest(text)) {
-          const pod = staticPod(manifest, { kind: "file", place: file }, options.nodeName, new Date(clock.now()).toISOString());
+          const pod = staticPod(
+            manifest,
+            { kind: "file", place: file },
+            options.nodeName,
+            new Date(clock.now()).toISOString(),
+          );
           // The same pod as before stays the same object: `config.seen` tells when it was first seen.
           const known = seen.get(pod.metadata.uid) ?? pod;
           seen.set(pod.metadata.uid, known);
@@ -45,7 +50,8 @@ export function fileSource(
     name: "file",
     async run(signal, onPods) {
       let changed: (() => void) | undefined;
-      using _watch = (await world.fs.stat(options.path)) === undefined ? undefined : world.fs.watch(options.path, () => changed?.());
+      using _watch =
+        (await world.fs.stat(options.path)) === undefined ? undefined : world.fs.watch(options.path, () => changed?.());
       while (!signal.aborted) {
         onPods(await read());
         const wake = new AbortController();

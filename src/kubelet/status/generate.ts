@@ -1,10 +1,5 @@
 /** The status of a pod, from what the runtime has and what the probes found. Pure. Upstream: pkg/kubelet/kubelet_pods.go generateAPIPodStatus */
-import type {
-  ContainerState,
-  ContainerStatus,
-  Pod,
-  PodStatus,
-} from "../../api/generated/core.v1.ts";
+import type { ContainerState, ContainerStatus, Pod, PodStatus } from "../../api/generated/core.v1.ts";
 import { timestamp } from "../format.ts";
 import { ephemeralContainers, initContainers, isSidecar, isTerminalPhase } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
@@ -41,7 +36,8 @@ export function generateStatus(input: StatusInput): PodStatus {
   const { pod, runtime, previous } = input;
   const containerStatuses = statusesOf(input, pod.spec.containers, previous.containerStatuses, "regular");
   const started = containerStatuses.some(
-    ({ state, lastState }) => state.running !== undefined || state.terminated !== undefined || lastState.terminated !== undefined,
+    ({ state, lastState }) =>
+      state.running !== undefined || state.terminated !== undefined || lastState.terminated !== undefined,
   );
   const initContainerStatuses = statusesOf(input, initContainers(pod), previous.initContainerStatuses, "init", started);
   const ephemeralContainerStatuses = statusesOf(
@@ -100,7 +96,8 @@ export function generateStatus(input: StatusInput): PodStatus {
 
 const UNKNOWN_EXIT = 137;
 const LOST = "The container could not be located when the pod was terminated";
-const LOST_WHILE_DELETING = "The container could not be located when the pod was deleted.  The container used to be Running";
+const LOST_WHILE_DELETING =
+  "The container could not be located when the pod was deleted.  The container used to be Running";
 
 type Draft = { -readonly [K in keyof ContainerStatus]: ContainerStatus[K] };
 
@@ -121,11 +118,22 @@ function statusesOf(
         ? absent(input, container, old, { waiting: { reason } })
         : present(input, container, seen[0], old);
     if (seen[1] !== undefined) status.lastState = stateOf(input, seen[1], undefined);
-    else if (seen[0] !== undefined && old?.containerID !== undefined && old.containerID !== status.containerID && old.state.terminated !== undefined)
+    else if (
+      seen[0] !== undefined &&
+      old?.containerID !== undefined &&
+      old.containerID !== status.containerID &&
+      old.state.terminated !== undefined
+    )
       status.lastState = old.state; // Already removed from the runtime, and still the last one.
     else if (seen[0] !== undefined && old?.containerID === status.containerID) status.lastState = old?.lastState ?? {};
 
-    if (type === "init" && seen[0] === undefined && initialized && !isSidecar(container) && status.state.terminated === undefined) {
+    if (
+      type === "init" &&
+      seen[0] === undefined &&
+      initialized &&
+      !isSidecar(container) &&
+      status.state.terminated === undefined
+    ) {
       status.state = {
         terminated: {
           exitCode: 0,
@@ -226,7 +234,10 @@ function present(
       volumeMounts: mounts.map(({ name, mountPath, readOnly, recursiveReadOnly }) => ({
         name,
         mountPath,
-        ...(readOnly === true && { readOnly, recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" }),
+        ...(readOnly === true && {
+          readOnly,
+          recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled",
+        }),
       })),
     }),
   } as Draft;

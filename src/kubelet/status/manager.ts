@@ -148,7 +148,11 @@ export class StatusManager {
       return true;
     }
     const deletable =
-      entry.finished && !entry.deleted && !isStatic(entry.pod) && api.metadata.deletionTimestamp !== undefined && isTerminalPhase(entry.status.phase);
+      entry.finished &&
+      !entry.deleted &&
+      !isStatic(entry.pod) &&
+      api.metadata.deletionTimestamp !== undefined &&
+      isTerminalPhase(entry.status.phase);
     if (!deletable) return false;
     entry.deleted = true;
     try {

@@ -48,7 +48,8 @@ export function phaseOf(
       const { exitCode } = (status.state.terminated ?? status.lastState.terminated)!;
       if (exitCode === 0) succeeded++;
       const policy = container.restartPolicy ?? restartPolicyOf(pod);
-      anyRestarts ||= policy === "Always" || (policy === "OnFailure" && exitCode !== 0) || restartsByRule(container, exitCode);
+      anyRestarts ||=
+        policy === "Always" || (policy === "OnFailure" && exitCode !== 0) || restartsByRule(container, exitCode);
     } else waiting++;
   }
 

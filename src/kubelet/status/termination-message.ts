@@ -7,11 +7,7 @@ const FILE_MAX = 4096;
 const LOG_MAX = 2048;
 const LOG_LINES_MAX = 80;
 
-export async function terminationMessage(
-  fs: Fs,
-  container: RuntimeContainer,
-  logFile: string,
-): Promise<string> {
+export async function terminationMessage(fs: Fs, container: RuntimeContainer, logFile: string): Promise<string> {
   let text = container.terminationLog === undefined ? "" : await tail(fs, container.terminationLog, FILE_MAX);
   const fallback =
     container.annotations[TERMINATION_MESSAGE_POLICY] === "FallbackToLogsOnError" &&

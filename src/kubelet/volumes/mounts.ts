@@ -25,8 +25,11 @@ export async function makeMounts(
     let host_path = root;
     if (subPath !== "") {
       if (subPath.startsWith("/")) throw new Error(`error SubPath \`${subPath}\` must not be an absolute path`);
-      if (subPath.split("/").includes("..")) throw new Error(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
-      host_path = writesFiles ? await resolveSubPath(fs, root, subPath, mount.name, container.name) : `${root}/${subPath}`;
+      if (subPath.split("/").includes(".."))
+        throw new Error(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
+      host_path = writesFiles
+        ? await resolveSubPath(fs, root, subPath, mount.name, container.name)
+        : `${root}/${subPath}`;
     }
     mounts.push({
       container_path: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
@@ -45,7 +48,13 @@ export async function makeMounts(
 }
 
 /** The real place behind a sub path, made when it isn't there; a link that leads out of the volume is refused. */
-async function resolveSubPath(fs: Fs, root: string, subPath: string, volume: string, container: string): Promise<string> {
+async function resolveSubPath(
+  fs: Fs,
+  root: string,
+  subPath: string,
+  volume: string,
+  container: string,
+): Promise<string> {
   const realRoot = await fs.realpath(root);
   const path = `${realRoot}/${subPath}`;
   const isInside = (real: string) => real === realRoot || real.startsWith(`${realRoot}/`);

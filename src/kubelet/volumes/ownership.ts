@@ -2,7 +2,12 @@
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Fs } from "../../world/fs.ts";
 
-export async function applyFsGroup(fs: Fs, pod: Pod, dir: string, options: { readonly always: boolean }): Promise<void> {
+export async function applyFsGroup(
+  fs: Fs,
+  pod: Pod,
+  dir: string,
+  options: { readonly always: boolean },
+): Promise<void> {
   const group = pod.spec.securityContext?.fsGroup;
   if (group === undefined) return;
   const root = await fs.stat(dir);

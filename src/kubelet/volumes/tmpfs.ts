@@ -7,7 +7,8 @@ export async function mountTmpfs(context: VolumeContext, dir: string, options: r
   if (!context.mayMount || (await isMountPoint(context, dir))) return;
   const flags = options.length === 0 ? [] : ["-o", options.join(",")];
   const result = await host.exec("mount", ["-t", "tmpfs", ...flags, "tmpfs", dir]);
-  if (result.code !== 0) throw new Error(`mount failed: exit status ${result.code}\n${Buffer.from(result.stderr).toString()}`);
+  if (result.code !== 0)
+    throw new Error(`mount failed: exit status ${result.code}\n${Buffer.from(result.stderr).toString()}`);
 }
 
 export async function isMountPoint(context: Pick<VolumeContext, "world">, dir: string): Promise<boolean> {

@@ -60,7 +60,5 @@ export class TokenManager {
 
 /** After 80 % of its life, or a day. */
 export function needsRenewal(token: Omit<Issued, "token">, nowMs: number, jitterMs: number): boolean {
-  return (
-    nowMs > token.issuedMs + MAX_AGE_MS - jitterMs || nowMs > token.expiresMs - token.lifetimeMs * 0.2 - jitterMs
-  );
+  return nowMs > token.issuedMs + MAX_AGE_MS - jitterMs || nowMs > token.expiresMs - token.lifetimeMs * 0.2 - jitterMs;
 }

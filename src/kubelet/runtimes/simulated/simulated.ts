@@ -126,7 +126,8 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
       const sandbox = this.#sandboxes.get(pod_sandbox_id);
       if (sandbox === undefined) return {};
       for (const container of this.#containers.values())
-        if (container.sandbox === sandbox && container.state === "CONTAINER_RUNNING") this.#end(container, SIGKILL_EXIT);
+        if (container.sandbox === sandbox && container.state === "CONTAINER_RUNNING")
+          this.#end(container, SIGKILL_EXIT);
       if (sandbox.ready) {
         sandbox.ready = false;
         this.#addresses.delete(sandbox.ip);
@@ -404,7 +405,8 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
     container.state = "CONTAINER_EXITED";
     container.finishedAt = this.#now();
     container.exitCode = exitCode;
-    container.reason = container.script.oomKilled && exitCode === SIGKILL_EXIT ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";
+    container.reason =
+      container.script.oomKilled && exitCode === SIGKILL_EXIT ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";
     for (const wake of container.waiting) wake();
     this.#changed(container.sandbox);
   }
@@ -453,7 +455,8 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
   #takeAddress(): string {
     for (let i = 2; ; i++) {
       const address = addressAt(this.#podCidr, i);
-      if (address === undefined) throw new RpcError("Unknown", `no IP addresses available in range set: ${this.#podCidr}`);
+      if (address === undefined)
+        throw new RpcError("Unknown", `no IP addresses available in range set: ${this.#podCidr}`);
       if (this.#addresses.has(address)) continue;
       this.#addresses.add(address);
       return address;

@@ -13,6 +13,7 @@ export class ByteQueue implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8
   #queuedBytes = 0;
   #paused = false;
   #started = false;
+  #dropped = false;
   #state: "open" | "ended" | "failed" = "open";
   #error: unknown;
   #waiting: { resolve(result: IteratorResult<Uint8Array>): void; reject(error: unknown): void } | undefined;
@@ -52,9 +53,11 @@ export class ByteQueue implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8
     return Promise.resolve({ value: undefined, done: true });
   }
 
-  /** Reads and drops what is left, so that the source can end. */
+  /** Nobody reads any more: what comes is dropped, so that the source can end. */
   drop(): void {
-    if (this.#started) return;
+    if (this.#dropped) return;
+    this.#dropped = true;
+    this.#chunks.length = 0;
     this.#started = true;
     this.#source.resume();
   }
@@ -66,6 +69,7 @@ export class ByteQueue implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8
   }
 
   #push(chunk: Uint8Array): void {
+    if (this.#dropped) return;
     const waiting = this.#waiting;
     if (waiting) {
       this.#waiting = undefined;

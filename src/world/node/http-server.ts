@@ -62,6 +62,8 @@ export async function serveHttp(
     maxHeaderSize: HEADER_BYTES_MAX,
     requestTimeout: 0, // An upload may take long; the handler has its own deadline.
     keepAliveTimeout: IDLE_MS,
+    // curl and Java offer h2c with ordinary requests; those are answered as if they hadn't.
+    shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() !== "h2c",
   });
   http1.on("request", (request, response) => {
     if (closing) response.setHeader("connection", "close");
@@ -211,6 +213,8 @@ class Http2Exchange implements NodeExchange {
       peer,
       encrypted,
     });
+    stream.on("aborted", () => this.request.leave());
+    stream.on("error", () => this.request.leave());
     stream.on("close", () => {
       if (!stream.writableFinished || stream.rstCode !== 0) this.request.leave();
     });
@@ -219,7 +223,7 @@ class Http2Exchange implements NodeExchange {
   respond(status: number, headers: Headers, body?: Uint8Array | string): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
-    const head: OutgoingHttpHeaders = { ":status": status, ...(headers as OutgoingHttpHeaders) };
+    const head = http2Head(status, headers);
     if (body === undefined || body.length === 0) {
       if (status !== 204 && status !== 304) head["content-length"] ??= 0;
       stream.respond(head, { endStream: true });
@@ -237,7 +241,7 @@ class Http2Exchange implements NodeExchange {
     const waitForTrailers =
       headers["trailer"] !== undefined || String(headers["content-type"]).startsWith("application/grpc");
     if (!stream.destroyed && !stream.closed)
-      stream.respond({ ":status": status, ...(headers as OutgoingHttpHeaders) }, { waitForTrailers });
+      stream.respond(http2Head(status, headers), { waitForTrailers });
     let trailers: Headers = {};
     if (waitForTrailers)
       stream.once("wantTrailers", () => {
@@ -262,6 +266,21 @@ class Http2Exchange implements NodeExchange {
     if (this.#stream.headersSent) cut(this.#stream);
     else this.respond(500, { "content-type": "text/plain" }, "Internal Server Error");
   }
+}
+
+/** HTTP/2 has no headers about the connection: what a handler or a server behind it says there is left out. */
+function http2Head(status: number, headers: Headers): OutgoingHttpHeaders {
+  const head: OutgoingHttpHeaders = { ":status": status, ...(headers as OutgoingHttpHeaders) };
+  for (const name of ["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection"])
+    if (name in head) delete head[name];
+  return head;
+}
+
+/** Without the absent ones, which Node refuses. */
+function http1Head(headers: Headers): OutgoingHttpHeaders {
+  const head: OutgoingHttpHeaders = {};
+  for (const name in headers) if (headers[name] !== undefined) head[name] = headers[name] as string | string[];
+  return head;
 }
 
 /** RST_STREAM with INTERNAL_ERROR. `close` would end the answer first, and the client take it for whole. */
@@ -299,7 +318,7 @@ class Http1Exchange implements NodeExchange {
   respond(status: number, headers: Headers, body?: Uint8Array | string): void {
     const response = this.#response;
     if (response.destroyed) return;
-    const head: OutgoingHttpHeaders = { ...(headers as OutgoingHttpHeaders) };
+    const head = http1Head(headers);
     if (status !== 204 && status !== 304)
       head["content-length"] ??=
         body === undefined ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.length;
@@ -311,7 +330,7 @@ class Http1Exchange implements NodeExchange {
   stream(status: number, headers: Headers): ResponseStream {
     const response = this.#response;
     if (!response.destroyed) {
-      response.writeHead(status, headers as OutgoingHttpHeaders);
+      response.writeHead(status, http1Head(headers));
       response.flushHeaders();
     }
     return new NodeResponseStream(

@@ -83,6 +83,28 @@ for (const version of ["1.1", "2"] as const) {
     await assert.rejects(text(answer.body));
   });
 
+  test(`absent headers and those of another connection do no harm over HTTP/${version}`, async () => {
+    const { base } = await serve((exchange) =>
+      exchange.respond(200, { "x-absent": undefined, "x-list": ["a", "b"], connection: "close" }, "ok"),
+    );
+    const answer = await client(base, version).request({ method: "GET", path: "/", headers: { "x-none": undefined } });
+    assert.equal(answer.headers["x-list"], "a, b");
+    assert.equal(await text(answer.body), "ok");
+  });
+
+  test(`an answer before the request's end leaves the connection usable over HTTP/${version}`, async () => {
+    const { base } = await serve(async (exchange) => {
+      for await (const _ of exchange.request.body) break;
+      exchange.respond(413, {}, "too much");
+    });
+    const http = client(base, version);
+    for (let i = 0; i < 2; i++) {
+      const answer = await http.request({ method: "POST", path: "/", body: Buffer.alloc(3 << 20) });
+      assert.equal(answer.status, 413);
+      assert.equal(await text(answer.body), "too much");
+    }
+  });
+
   test(`a handler that throws gives a 500 over HTTP/${version}`, async () => {
     const { base } = await serve(async () => {
       throw new Error("broken");
@@ -117,6 +139,13 @@ for (const version of ["1.1", "2"] as const) {
     assert.ok(slow > 0);
   });
 }
+
+test("a request that offers h2c is answered as any other, with its body", async () => {
+  const { base } = await serve(echo);
+  const headers = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAMAAABkAAQAAP__" };
+  const answer = await client(base).request({ method: "POST", path: "/", headers, body: "all of it" });
+  assert.equal(await text(answer.body), "POST / 1.1 all of it");
+});
 
 test("an upgraded connection carries bytes both ways", async () => {
   const { base } = await serve(async (exchange) => {

@@ -33,7 +33,7 @@ export interface Fs {
     readonly files: number;
     readonly filesFree: number;
   }>;
-  /** Calls back on any change below `path` (a folder); a hint only, the caller looks for himself. */
+  /** Calls back on any change to the names and files in the folder `path`, not in folders below; a hint only, the caller looks for himself. */
   watch(path: string, onChange: () => void): Disposable;
 }
 

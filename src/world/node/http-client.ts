@@ -116,7 +116,13 @@ class Http1Client {
     if (request.signal?.aborted) return Promise.reject(request.signal.reason);
     return new Promise((resolve, reject) => {
       const sent = this.#start(request);
-      sent.on("error", (error) => reject(request.signal?.aborted ? request.signal.reason : error));
+      sent.on("error", (error: NodeJS.ErrnoException) => {
+        if (request.signal?.aborted) return reject(request.signal.reason);
+        // The server closed a kept connection just as it was used again. As Go: what changes nothing is asked once more.
+        if (sent.reusedSocket && error.code === "ECONNRESET" && mayRepeat(request))
+          return resolve(this.request(request));
+        reject(error);
+      });
       sent.on("response", (message) => resolve(http1Response(message, request.signal)));
       send(sent, request.body, (error) => sent.destroy(error));
     });
@@ -150,6 +156,9 @@ class Http1Client {
     for (const socket of this.#upgraded) socket.destroy();
   }
 }
+
+const mayRepeat = ({ method, body }: ClientRequest): boolean =>
+  ["GET", "HEAD", "OPTIONS", "TRACE"].includes(method) && (body === undefined || typeof body === "string");
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 

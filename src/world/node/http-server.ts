@@ -240,8 +240,7 @@ class Http2Exchange implements NodeExchange {
     // Node can only send trailers that it knows of beforehand.
     const waitForTrailers =
       headers["trailer"] !== undefined || String(headers["content-type"]).startsWith("application/grpc");
-    if (!stream.destroyed && !stream.closed)
-      stream.respond(http2Head(status, headers), { waitForTrailers });
+    if (!stream.destroyed && !stream.closed) stream.respond(http2Head(status, headers), { waitForTrailers });
     let trailers: Headers = {};
     if (waitForTrailers)
       stream.once("wantTrailers", () => {

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deferred, type Deferred } from "../../base/deferred.ts";
+import type { WatchResponse } from "../../protocols/etcd/generated.ts";
+import { Simulation } from "../../testing/sim/simulation.ts";
+import { MemoryBackend } from "../backend/memory.ts";
+import { Store } from "./store.ts";
+import { Watchable, type WatchStream } from "./watchable.ts";
+
+/** A store and its watchers, with a reader that can be made slow. */
+class Bench {
+  readonly clock = new Simulation();
+  readonly store = new Store(new MemoryBackend(), { attach() {}, detach() {} });
+  readonly watchable = new Watchable({
+    store: this.store,
+    clock: this.clock,
+    header: (revision) => ({ cluster_id: 1n, member_id: 1n, revision, raft_term: 1 }),
+    progressIntervalMs: 1000,
+    fragmentBytes: 500,
+  });
+  readonly responses: WatchResponse[] = [];
+  #slow: Deferred<void> | undefined;
+  readonly stream: WatchStream;
+
+  constructor() {
+    const drained = () => this.#slow?.promise ?? Promise.resolve();
+    this.stream = this.watchable.open({
+      send: (response) => {
+        this.responses.push(response);
+        return this.#slow === undefined;
+      },
+      get drained() {
+        return drained();
+      },
+    });
+  }
+
+  becomeSlow(): void {
+    this.#slow = deferred();
+  }
+  recover(): Promise<void> {
+    this.#slow?.resolve();
+    this.#slow = undefined;
+    return this.settle();
+  }
+  settle(): Promise<void> {
+    return this.clock.advance(1);
+  }
+  write(...keys: string[]): void {
+    this.store.begin();
+    for (const key of keys) this.store.put(Buffer.from(key), Buffer.alloc(100, key), 0n);
+    const changes = this.store.end();
+    this.watchable.notify(changes);
+  }
+  /** Revisions of all events so far. */
+  get revisions(): number[] {
+    return this.responses.flatMap(({ events }) => events.map(({ kv }) => kv!.mod_revision));
+  }
+}
+
+test("a slow reader is sent no more than it refused, and later everything it missed, in order and once", async () => {
+  const bench = new Bench();
+  bench.stream.create({ key: Buffer.from("a"), range_end: Buffer.from("z") });
+  bench.write("a");
+  bench.becomeSlow();
+  for (let i = 0; i < 5000; i++) bench.write("a", "b");
+  await bench.settle();
+  assert.deepEqual([...new Set(bench.revisions)], [2, 3]);
+  await bench.recover();
+  bench.write("c");
+  assert.deepEqual(bench.revisions, [2, ...Array.from({ length: 5000 }, (_, i) => [i + 3, i + 3]).flat(), 5003]);
+});
+
+test("the events of one revision stay together, even where a pass over history ends", async () => {
+  const bench = new Bench();
+  for (let i = 0; i < 300; i++) bench.write(...Array.from({ length: 7 }, (_, k) => `k${k}`));
+  bench.stream.create({ key: Buffer.from("k"), range_end: Buffer.from("l"), start_revision: 1 });
+  await bench.settle();
+  assert.equal(bench.revisions.length, 2100);
+  for (const { events } of bench.responses)
+    for (const revision of new Set(events.map(({ kv }) => kv!.mod_revision)))
+      assert.equal(events.filter(({ kv }) => kv!.mod_revision === revision).length, 7);
+});
+
+test("fragments stay below the limit, and all but the last say that more follows", () => {
+  const bench = new Bench();
+  bench.stream.create({ key: Buffer.from("k"), range_end: Buffer.from("l"), fragment: true });
+  bench.write("k1", "k2", "k3", "k4", "k5", "k6", "k7");
+  assert.deepEqual(
+    bench.responses.slice(1).map(({ events, fragment }) => [events.length, fragment]),
+    [
+      [3, true],
+      [3, true],
+      [1, false],
+    ],
+  );
+});
+
+test("progress is told only when all of a stream's watchers have begun and caught up", async () => {
+  const bench = new Bench();
+  bench.write("a");
+  bench.stream.create({ key: Buffer.from("a") });
+  bench.stream.create({ key: Buffer.from("a"), start_revision: 1 });
+  bench.stream.requestProgress();
+  assert.equal(bench.responses.length, 2); // The two `created`: the second watcher is behind.
+  await bench.settle();
+  bench.stream.requestProgress();
+  assert.deepEqual([bench.responses.at(-1)!.watch_id, bench.responses.at(-1)!.header!.revision], [-1n, 2]);
+  bench.stream.create({ key: Buffer.from("a"), start_revision: 9 });
+  const before = bench.responses.length;
+  bench.stream.requestProgress();
+  assert.equal(bench.responses.length, before);
+});
+
+test("a watcher that asked for it hears of progress after an interval without events", async () => {
+  const bench = new Bench();
+  bench.stream.create({ key: Buffer.from("a"), progress_notify: true });
+  await bench.clock.advance(1500);
+  bench.write("a");
+  assert.equal(bench.responses.length, 2);
+  await bench.clock.advance(1000);
+  assert.equal(bench.responses.length, 2);
+  await bench.clock.advance(1000);
+  assert.deepEqual(
+    bench.responses.slice(2).map(({ watch_id, header, events }) => [watch_id, header!.revision, events.length]),
+    [[0n, 2, 0]],
+  );
+  bench.stream.close();
+});
+
+test("a watcher in the future hears nothing before its revision", () => {
+  const bench = new Bench();
+  bench.stream.create({ key: Buffer.from("a"), start_revision: 4 });
+  for (let i = 0; i < 4; i++) bench.write("a");
+  assert.deepEqual(bench.revisions, [4, 5]);
+});
+
+test("watchers of the same change share one event", () => {
+  const bench = new Bench();
+  for (let i = 0; i < 3; i++) bench.stream.create({ key: Buffer.from("a"), range_end: Buffer.from("b") });
+  bench.write("a1");
+  const [first, second, third] = bench.responses.slice(3).map(({ events }) => events);
+  assert.ok(first === second && second === third);
+});

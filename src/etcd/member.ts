@@ -42,7 +42,7 @@ export const ETCD_VERSION = "3.7.1";
 const CLUSTER_VERSION = "3.7.0";
 
 /** Less log than this is not worth a snapshot, however many entries it holds. */
-const SNAPSHOT_MIN_BYTES = 4 * 1024 * 1024;
+const SNAPSHOT_MIN_BYTES = 32 * 1024 * 1024;
 /** What a request costs beside its own bytes, as the quota sees it. */
 const REQUEST_OVERHEAD_BYTES = 256;
 

@@ -37,7 +37,7 @@ class NaiveStore {
           lease: 0n,
         });
       } else if ("delete" in op)
-        for (const key of [...state.keys()])
+        for (const key of state.keys())
           if (op.end === "" ? key === op.delete : op.delete <= key && key < op.end) {
             state.delete(key);
             changed = true;

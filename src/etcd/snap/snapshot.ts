@@ -1,9 +1,11 @@
 /**
- * Snapshot files: `member/snap/<term>-<index>.snap`, upstream's frame (a checksum around raft's snapshot message). They bound the log and its
- * replay: after a restart, the newest one whose mark is in the WAL is loaded and the entries behind it are applied again.
+ * Snapshots bound the log and its replay: after a restart the newest one whose mark is in the WAL is loaded, and the entries behind it are
+ * applied again. Two files, in `member/snap`:
  *
- * What is inside is ours for now: a JSON head and then every row. Once the bbolt file holds the rows, the file's data shrinks to
- * what upstream has there (members alone), and the marks stay as they are.
+ * - `<term>-<index>.snap` in upstream's frame, a checksum around raft's snapshot message. Its data is our state but for the rows, in JSON.
+ * - `<term>-<index>.snap.rows`, every row: sub revision, length, KeyValue.
+ *
+ * Once the bbolt file holds the rows, the second file goes and the first one's data becomes what upstream has there; the marks stay.
  *
  * Upstream: server/etcdserver/api/snap/snapshotter.go
  */
@@ -19,7 +21,7 @@ import type { World } from "../../world/world.ts";
 import type { Backend, KeyValue } from "../backend/backend.ts";
 import { crc32c } from "../wal/crc32c.ts";
 import type { Codec } from "../../wire/rpc/codec.ts";
-import { putVarint, varintBytes, varintSize } from "../wal/record.ts";
+import { putVarint, varintSize } from "../wal/record.ts";
 
 /** All of the state but for the rows. */
 export interface SnapshotHead {
@@ -32,6 +34,11 @@ export interface SnapshotHead {
   readonly clusterVersion: string;
 }
 
+/** What the `.snap` file's JSON says. */
+interface SnapshotData extends SnapshotHead {
+  readonly rows: { readonly bytes: number; readonly crc: number };
+}
+
 export interface SnapshotMeta {
   readonly index: number;
   readonly term: number;
@@ -40,11 +47,13 @@ export interface SnapshotMeta {
 
 /** Rows encoded without a pause for others: about a millisecond. */
 const ROWS_A_SLICE = 500;
-const KEPT_FILES = 5;
+/** Synced as it grows: one large sync at the end would hold up every write to the log meanwhile. */
+const SYNC_BYTES = 2 * 1024 * 1024;
+const KEPT_SNAPSHOTS = 5;
 
 /**
  * Writes a snapshot of the state up to `head.revision`, in slices between which the store goes on: rows of the past don't change, and the
- * caller holds compaction off meanwhile. Gives the size of the file.
+ * caller holds compaction off meanwhile. Gives the size of it.
  */
 export async function writeSnapshot(
   deps: Pick<World, "clock" | "fs">,
@@ -54,53 +63,58 @@ export async function writeSnapshot(
   backend: Backend,
   codec: Codec,
 ): Promise<number> {
-  const headBytes = Buffer.from(JSON.stringify(head));
-  const chunks: Uint8Array[] = [Buffer.from(varintBytes(headBytes.length)), headBytes];
-  for (let from = 0; from <= head.revision;) {
-    let rows = 0;
-    let last = from;
-    let done = true;
-    backend.scan(from, head.revision, (row, sub) => {
-      if (rows >= ROWS_A_SLICE && row.mod_revision !== last) {
-        done = false;
-        return false;
-      }
-      const bytes = codec.encode(MvccpbKeyValue, row);
-      const prefix = new Uint8Array(varintSize(sub) + varintSize(bytes.length));
-      putVarint(prefix, putVarint(prefix, 0, sub), bytes.length);
-      chunks.push(prefix, bytes);
-      last = row.mod_revision;
-      rows++;
-      return true;
-    });
-    if (done) break;
-    from = last + 1;
-    await new Promise<void>((resolve) => deps.clock.soon(resolve));
-  }
-  const dataLength = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const metadata = codec.encode(RaftpbSnapshot, {
-    metadata: {
-      conf_state: { voters: meta.voters, auto_leave: false },
-      index: meta.index,
-      term: meta.term,
-    },
-  });
-  // The message around the data, by hand, because the data is in pieces: field 1, then field 2 as encoded above.
-  const message = [Buffer.from([0x0a, ...varintBytes(dataLength)]), ...chunks, metadata];
-  const crc = message.reduce((sum, chunk) => crc32c(chunk, sum), 0);
-  const messageLength = message.reduce((sum, chunk) => sum + chunk.length, 0);
-  const frame = Buffer.from([0x08, ...varintBytes(crc), 0x12, ...varintBytes(messageLength)]);
-
-  const path = `${folder}/${snapshotName(meta.term, meta.index)}`;
-  const temporary = `${path}.tmp`;
+  const path = `${folder}/${snapshotName(meta)}`;
+  const rows = { bytes: 0, crc: 0 };
   {
-    await using file = await deps.fs.open(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
-    await file.write(0, [frame, ...message]);
+    await using file = await deps.fs.open(`${path}.rows`, { write: true, create: true, truncate: true, mode: 0o600 });
+    let unsynced = 0;
+    for (let from = 0; from <= head.revision;) {
+      const { bytes, next } = encodeRows(backend, from, head.revision, codec);
+      rows.crc = crc32c(bytes, rows.crc);
+      await file.write(rows.bytes, [bytes]);
+      rows.bytes += bytes.length;
+      unsynced += bytes.length;
+      if (unsynced >= SYNC_BYTES) {
+        unsynced = 0;
+        await file.sync();
+      }
+      if (next === undefined) break;
+      from = next;
+      await new Promise<void>((resolve) => deps.clock.soon(resolve));
+    }
     await file.sync();
   }
-  await deps.fs.rename(temporary, path);
+  const data: SnapshotData = { ...head, rows };
+  const message = codec.encode(RaftpbSnapshot, {
+    data: Buffer.from(JSON.stringify(data)),
+    metadata: { conf_state: { voters: meta.voters, auto_leave: false }, index: meta.index, term: meta.term },
+  });
+  const frame = codec.encode(Snappbsnapshot, { crc: crc32c(message), data: message });
+  // Last, and as a whole: a snapshot is there when this file is.
   await deps.fs.syncDir(folder);
-  return frame.length + messageLength;
+  await deps.fs.writeFile(path, frame, { mode: 0o600, atomic: true });
+  return frame.length + rows.bytes;
+}
+
+/** Some rows from revision `from` on, and where to go on; undefined at the end. */
+function encodeRows(backend: Backend, from: number, to: number, codec: Codec): { bytes: Uint8Array; next?: number } {
+  const chunks: Uint8Array[] = [];
+  let last = from;
+  let isMore = false;
+  backend.scan(from, to, (row, sub) => {
+    if (chunks.length >= 2 * ROWS_A_SLICE && row.mod_revision !== last) {
+      isMore = true;
+      return false;
+    }
+    const bytes = codec.encode(MvccpbKeyValue, row);
+    const prefix = new Uint8Array(varintSize(sub) + varintSize(bytes.length));
+    putVarint(prefix, putVarint(prefix, 0, sub), bytes.length);
+    chunks.push(prefix, bytes);
+    last = row.mod_revision;
+    return true;
+  });
+  const bytes = Buffer.concat(chunks);
+  return isMore ? { bytes, next: last + 1 } : { bytes };
 }
 
 export interface LoadedSnapshot {
@@ -120,10 +134,10 @@ export async function loadSnapshot(
   onBroken: (path: string, error: unknown) => void,
 ): Promise<LoadedSnapshot | undefined> {
   for (const name of (await snapshotNames(fs, folder)).reverse()) {
-    if (!marks.some(({ index, term }) => snapshotName(term, index) === name)) continue;
+    if (!marks.some((mark) => snapshotName(mark) === name)) continue;
     const path = `${folder}/${name}`;
     try {
-      return parseSnapshot(await fs.readFile(path), codec);
+      return parseSnapshot(await fs.readFile(path), await fs.readFile(`${path}.rows`), codec);
     } catch (error) {
       onBroken(path, error);
       await fs.rename(path, `${path}.broken`);
@@ -134,14 +148,31 @@ export async function loadSnapshot(
 
 /** Keeps the newest few. */
 export async function purgeSnapshots(fs: Fs, folder: string): Promise<void> {
-  for (const name of (await snapshotNames(fs, folder)).slice(0, -KEPT_FILES)) await fs.remove(`${folder}/${name}`);
+  const names = await snapshotNames(fs, folder);
+  const kept = names.slice(-KEPT_SNAPSHOTS);
+  for (const name of await fs.list(folder)) {
+    const isOurs = /^[0-9a-f]{16}-[0-9a-f]{16}\.snap(\.rows)?$/.test(name);
+    if (isOurs && !kept.includes(name.replace(/\.rows$/, ""))) await fs.remove(`${folder}/${name}`);
+  }
 }
 
-function parseSnapshot(file: Uint8Array, codec: Codec): LoadedSnapshot {
+function parseSnapshot(file: Uint8Array, rows: Uint8Array, codec: Codec): LoadedSnapshot {
   const { crc, data: message = new Uint8Array(0) } = codec.decode(Snappbsnapshot, file);
   if (message.length === 0) throw new Error("snap: empty snapshot");
   if (crc32c(message) !== crc) throw new Error("snap: crc mismatch");
   const { data = new Uint8Array(0), metadata } = codec.decode(RaftpbSnapshot, message);
+  const head = JSON.parse(Buffer.from(data).toString()) as SnapshotData;
+  if (rows.length !== head.rows.bytes || crc32c(rows) !== head.rows.crc)
+    throw new Error("snap: the rows' crc mismatch");
+  const meta: SnapshotMeta = {
+    index: metadata?.index ?? 0,
+    term: metadata?.term ?? 0,
+    voters: metadata?.conf_state?.voters ?? [],
+  };
+  return { head, meta, rows: decodeRows(rows, codec), sizeBytes: file.length + rows.length };
+}
+
+function* decodeRows(data: Uint8Array, codec: Codec): Generator<{ readonly row: KeyValue; readonly sub: number }> {
   let at = 0;
   const number = (): number => {
     let value = 0;
@@ -151,32 +182,22 @@ function parseSnapshot(file: Uint8Array, codec: Codec): LoadedSnapshot {
       if (byte < 128) return value;
     }
   };
-  const bytes = (): Uint8Array => {
+  while (at < data.length) {
+    const sub = number();
     const length = number();
     at += length;
-    return data.subarray(at - length, at);
-  };
-  const head = JSON.parse(Buffer.from(bytes()).toString()) as SnapshotHead;
-  const rows = {
-    *[Symbol.iterator]() {
-      while (at < data.length) {
-        const sub = number();
-        const { key, value, ...rest } = codec.decode(MvccpbKeyValue, bytes());
-        // Copies: a view would keep the whole file in memory.
-        yield { row: { ...rest, key: key.slice(), value: Uint8Array.prototype.slice.call(value) }, sub };
-      }
-    },
-  };
-  const meta: SnapshotMeta = {
-    index: metadata?.index ?? 0,
-    term: metadata?.term ?? 0,
-    voters: metadata?.conf_state?.voters ?? [],
-  };
-  return { head, meta, rows, sizeBytes: file.length };
+    const { key, value, ...rest } = codec.decode(MvccpbKeyValue, data.subarray(at - length, at));
+    // Copies: a view would keep the whole file in memory.
+    yield { row: { ...rest, key: copyOf(key), value: copyOf(value) }, sub };
+  }
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes);
 }
 
 /** Term and index in hexadecimal, so that names in order are snapshots in order. */
-function snapshotName(term: number, index: number): string {
+function snapshotName({ term, index }: { readonly term: number; readonly index: number }): string {
   const hex = (value: number) => value.toString(16).padStart(16, "0");
   return `${hex(term)}-${hex(index)}.snap`;
 }

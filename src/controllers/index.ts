@@ -1,25 +1,39 @@
 /** All controllers, by upstream's names, in upstream's order. Upstream: cmd/kube-controller-manager/app/controllermanager.go (NewControllerDescriptors) */
 import type { ControllerDefinition } from "../client/controller.ts";
+import { clusterRoleAggregationController } from "./clusterrole-aggregation/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { endpointSliceController } from "./endpointslice/controller.ts";
 import { garbageCollector } from "./garbage-collector/controller.ts";
 import { namespaceController } from "./namespace/controller.ts";
+import { nodeIpamController } from "./node-ipam/controller.ts";
+import { nodeLifecycleController } from "./node-lifecycle/controller.ts";
+import { podGarbageCollector } from "./pod-garbage-collector/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
+import { replicationControllerController } from "./replicationcontroller/controller.ts";
 import { rootCaPublisher } from "./root-ca-certificate-publisher/controller.ts";
 import { serviceAccountTokenController } from "./serviceaccount-token/controller.ts";
 import { serviceAccountController } from "./serviceaccount/controller.ts";
+import { taintEvictionController } from "./taint-eviction/controller.ts";
+import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
 
 export const CONTROLLERS: readonly ControllerDefinition[] = [
   // The others may need what it makes.
   serviceAccountTokenController,
   endpointsController,
   endpointSliceController,
+  replicationControllerController,
+  podGarbageCollector,
   namespaceController,
   serviceAccountController,
   garbageCollector,
   deploymentController,
   replicaSetController,
+  nodeIpamController,
+  nodeLifecycleController,
+  taintEvictionController,
+  clusterRoleAggregationController,
+  ttlAfterFinishedController,
   rootCaPublisher,
 ];
 

@@ -1,0 +1,17 @@
+import { ADD } from "../events.ts";
+import { definePlugin, unresolvable } from "../framework.ts";
+
+const ELSEWHERE = unresolvable("node(s) didn't match the requested node name");
+
+/** Refuses every node but the one that `spec.nodeName` asks for. */
+export const nodeName = definePlugin({
+  name: "NodeName",
+  create: () => ({
+    retryOn: [{ resource: "Node", actions: ADD }],
+    filter({ pod }) {
+      const wanted = pod.spec.nodeName;
+      if (wanted === undefined || wanted === "") return undefined;
+      return { check: (node) => (node.name === wanted ? undefined : ELSEWHERE) };
+    },
+  }),
+});

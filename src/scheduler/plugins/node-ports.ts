@@ -1,0 +1,39 @@
+import type { Pod } from "../../api/generated/core.v1.ts";
+import { ADD, DELETE } from "../events.ts";
+import { definePlugin, unschedulable } from "../framework.ts";
+
+const TAKEN = unschedulable("node(s) didn't have free ports for the requested pod ports");
+
+/** Refuses nodes where another pod has a host port that this pod wants. */
+export const nodePorts = definePlugin({
+  name: "NodePorts",
+  create({ cache }) {
+    return {
+      retryOn: [
+        {
+          resource: "AssignedPod",
+          actions: DELETE,
+          hint(pod, old) {
+            const freed = cache.podInfo(old as Pod).ports;
+            const frees = cache
+              .podInfo(pod)
+              .ports.some((port) =>
+                freed.some(
+                  (other) =>
+                    other.port === port.port &&
+                    other.protocol === port.protocol &&
+                    (other.ip === port.ip || other.ip === "0.0.0.0" || port.ip === "0.0.0.0"),
+                ),
+              );
+            return frees ? "queue" : "skip";
+          },
+        },
+        { resource: "Node", actions: ADD },
+      ],
+      filter({ ports }) {
+        if (ports.length === 0) return undefined;
+        return { check: (node) => (node.portsConflict(ports) ? TAKEN : undefined) };
+      },
+    };
+  },
+});

@@ -387,9 +387,8 @@ class Scheduler {
   /** Evicts the victims. The pod comes back to the queue when they are gone. */
   async #preempt({ pod: preemptor, priority }: PodInfo, { node, victims }: Preemption): Promise<void> {
     const { client, clock, events, log } = this.#deps;
-    for (const other of [...this.#nominator.on(node.name)]) {
-      if (other.priority < priority) this.#nominator.delete(other.pod.metadata.uid);
-    }
+    const outranked = [...this.#nominator.on(node.name)].filter((other) => other.priority < priority);
+    for (const other of outranked) this.#nominator.delete(other.pod.metadata.uid);
     for (const { pod: victim } of victims) {
       const { namespace = "", name, deletionTimestamp } = victim.metadata;
       if (deletionTimestamp !== undefined) continue;

@@ -1,7 +1,7 @@
 import type { Node, NodeSelector, PreferredSchedulingTerm } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_LABEL } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
-import { matchesAny, matchesTerm, requiredOf } from "./node-selector.ts";
+import { allOf, anyOf, requiredOf } from "./node-selector.ts";
 import { byLargest } from "./normalize.ts";
 
 const MISMATCH = unresolvable("node(s) didn't match Pod's node affinity/selector");
@@ -20,10 +20,11 @@ export const nodeAffinity = definePlugin<NodeAffinityArgs>({
   name: "NodeAffinity",
   weight: 2,
   create(_handle, { addedAffinity }) {
-    const enforced = addedAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+    const required = addedAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+    const enforced = required && anyOf(required);
     const matches = (pod: Parameters<typeof requiredOf>[0], node: Node): boolean => {
       const seen = { name: node.metadata.name, labels: node.metadata.labels ?? {} };
-      return (enforced === undefined || matchesAny(enforced, seen)) && requiredOf(pod)?.(seen) !== false;
+      return enforced?.(seen) !== false && requiredOf(pod)?.(seen) !== false;
     };
     return {
       retryOn: [
@@ -42,8 +43,8 @@ export const nodeAffinity = definePlugin<NodeAffinityArgs>({
         return {
           ...(only !== undefined && { only }),
           check(node) {
-            if (enforced !== undefined && !matchesAny(enforced, node)) return ENFORCED;
-            return required === undefined || required(node) ? undefined : MISMATCH;
+            if (enforced?.(node) === false) return ENFORCED;
+            return required?.(node) === false ? MISMATCH : undefined;
           },
         };
       },
@@ -51,12 +52,14 @@ export const nodeAffinity = definePlugin<NodeAffinityArgs>({
         const terms = [
           ...(pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []),
           ...(addedAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []),
-        ].filter(({ weight }) => weight !== 0);
+        ]
+          .filter(({ weight }) => weight !== 0)
+          .map(({ weight, preference }) => ({ weight, matches: allOf(preference) }));
         if (terms.length === 0) return undefined;
         return (nodes, scores) => {
           for (let i = 0; i < nodes.length; i++) {
             let sum = 0;
-            for (const { weight, preference } of terms) if (matchesTerm(preference, nodes[i]!)) sum += weight;
+            for (const { weight, matches } of terms) if (matches(nodes[i]!)) sum += weight;
             scores[i] = sum;
           }
           byLargest(scores, nodes.length);

@@ -14,48 +14,67 @@ export type NodeMatcher = (node: SelectableNode) => boolean;
 
 /** What the pod asks of nodes; undefined where it asks nothing. */
 export function requiredOf({ spec }: Pod): NodeMatcher | undefined {
-  const pairs = Object.entries(spec.nodeSelector ?? {});
+  const { nodeSelector } = spec;
   const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  if (pairs.length === 0 && required === undefined) return undefined;
-  return (node) =>
-    pairs.every(([key, value]) => node.labels[key] === value) && (required === undefined || matchesAny(required, node));
+  const pairs = Object.entries(nodeSelector ?? {});
+  if (pairs.length === 0) return required && anyOf(required);
+  const hasPairs: NodeMatcher = ({ labels }) => {
+    for (const [key, value] of pairs) if (labels[key] !== value) return false;
+    return true;
+  };
+  if (required === undefined) return hasPairs;
+  const affine = anyOf(required);
+  return (node) => hasPairs(node) && affine(node);
 }
 
 /** Any of the terms; none at all matches nothing. */
-export function matchesAny({ nodeSelectorTerms }: NodeSelector, node: SelectableNode): boolean {
-  return nodeSelectorTerms.some((term) => matchesTerm(term, node));
+export function anyOf({ nodeSelectorTerms }: NodeSelector): NodeMatcher {
+  const terms = nodeSelectorTerms.map(allOf);
+  if (terms.length === 1) return terms[0]!;
+  return (node) => {
+    for (const term of terms) if (term(node)) return true;
+    return false;
+  };
 }
 
-export function matchesTerm(
-  { matchExpressions = [], matchFields = [] }: NodeSelectorTerm,
-  node: SelectableNode,
-): boolean {
-  if (matchExpressions.length === 0 && matchFields.length === 0) return false;
-  return (
-    matchExpressions.every((requirement) => meets(requirement, node.labels[requirement.key])) &&
-    matchFields.every((requirement) => meets(requirement, requirement.key === "metadata.name" ? node.name : undefined))
-  );
+/** All requirements of a term; without any it matches nothing. */
+export function allOf({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm): NodeMatcher {
+  const expressions = matchExpressions.map((requirement) => ({
+    key: requirement.key,
+    meets: valueMatcher(requirement),
+  }));
+  const fields = matchFields.map((requirement) => ({ key: requirement.key, meets: valueMatcher(requirement) }));
+  if (expressions.length === 0 && fields.length === 0) return () => false;
+  return ({ name, labels }) => {
+    for (const { key, meets } of expressions) if (!meets(labels[key])) return false;
+    for (const { key, meets } of fields) if (!meets(key === "metadata.name" ? name : undefined)) return false;
+    return true;
+  };
 }
 
 const INTEGER = /^[+-]?\d+$/;
 
-function meets({ operator, values = [] }: NodeSelectorRequirement, value: string | undefined): boolean {
+function valueMatcher({ operator, values = [] }: NodeSelectorRequirement): (value: string | undefined) => boolean {
   switch (operator) {
     case "In":
-      return value !== undefined && values.includes(value);
+      return (value) => value !== undefined && values.includes(value);
     case "NotIn":
-      return value === undefined || !values.includes(value);
+      return (value) => value === undefined || !values.includes(value);
     case "Exists":
-      return value !== undefined;
+      return (value) => value !== undefined;
     case "DoesNotExist":
-      return value === undefined;
+      return (value) => value === undefined;
     case "Gt":
     case "Lt": {
-      if (value === undefined || values.length !== 1 || !INTEGER.test(value) || !INTEGER.test(values[0]!)) return false;
-      const [left, right] = [BigInt(value), BigInt(values[0]!)];
-      return operator === "Gt" ? left > right : left < right;
+      const [bound] = values;
+      if (values.length !== 1 || !INTEGER.test(bound!)) return () => false;
+      const limit = BigInt(bound!);
+      return (value) => {
+        if (value === undefined || !INTEGER.test(value)) return false;
+        return operator === "Gt" ? BigInt(value) > limit : BigInt(value) < limit;
+      };
     }
     default:
-      return false;
+      return () => false;
   }
 }

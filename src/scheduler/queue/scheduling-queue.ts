@@ -162,7 +162,8 @@ export class SchedulingQueue {
   /** Something changed: pods for which it may matter are tried again. `old` is undefined for what was added, `object` for what is gone. */
   moveAll(event: ClusterEvent, old?: Node | Pod, object?: Node | Pod): void {
     if (this.#unschedulable.size === 0) return;
-    for (const queued of [...this.#unschedulable]) {
+    const waiting = [...this.#unschedulable]; // A copy: a retry takes pods out, and may put them back.
+    for (const queued of waiting) {
       if (this.#worthIt(queued, event, old, object)) this.#retry(queued, event);
     }
   }
@@ -179,7 +180,8 @@ export class SchedulingQueue {
   /** Pods that have waited for events for too long. Call it every `FLUSH_UNSCHEDULABLE_MS`. */
   flushUnschedulable(): void {
     const { clock, maxUnschedulableMs = 300_000 } = this.#options;
-    for (const queued of [...this.#unschedulable]) {
+    const waiting = [...this.#unschedulable];
+    for (const queued of waiting) {
       if (clock.now() - queued.timestamp <= maxUnschedulableMs) continue;
       queued.flushed = true;
       this.#retry(queued, UNSCHEDULABLE_TIMEOUT);

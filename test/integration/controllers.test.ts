@@ -1,0 +1,216 @@
+/** All controllers on the real API server in this process: what defaults, validation, admission and RBAC make of their writes. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import type { Deployment } from "../../src/api/generated/apps.v1.ts";
+import type { Pod } from "../../src/api/generated/core.v1.ts";
+import { startServer } from "../../src/apiserver/testing/harness.ts";
+import type { Client } from "../../src/client/client.ts";
+import { createInformers } from "../../src/client/informer/informers.ts";
+import {
+  clusterRoles,
+  configMaps,
+  deployments,
+  endpointSlices,
+  endpoints,
+  events,
+  namespaces,
+  nodes,
+  pods,
+  replicaSets,
+  secrets,
+  serviceAccounts,
+  services,
+} from "../../src/client/resources.ts";
+import { createControllerManager } from "../../src/controllers/manager.ts";
+import { formatTime } from "../../src/machinery/meta/time.ts";
+import { hasReason } from "../../src/machinery/status.ts";
+import type { Logger } from "../../src/observe/log.ts";
+import { nodeWorld } from "../../src/world/node/index.ts";
+
+const world = nodeWorld();
+const key = generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey.export({
+  type: "pkcs8",
+  format: "pem",
+}) as string;
+
+/** Errors of controllers fail the test that caused them. */
+class Errors implements Logger {
+  readonly seen: string[] = [];
+  info(): void {}
+  error(message: string, error: unknown, fields?: object): void {
+    this.seen.push(
+      `${message}: ${error instanceof Error ? error.message : String(error)} ${JSON.stringify(fields ?? {})}`,
+    );
+  }
+  v(): Logger {
+    return { info() {}, error: this.error.bind(this), v: () => this, with: () => this };
+  }
+  with(): Logger {
+    return this;
+  }
+}
+
+async function start() {
+  const harness = await startServer(world);
+  const client = harness.client();
+  const log = new Errors();
+  const stop = new AbortController();
+  const manager = createControllerManager({
+    world,
+    client,
+    log,
+    rootCa: "CA",
+    serviceAccountKey: key,
+    options: { "allocate-node-cidrs": true, "cluster-cidr": "10.244.0.0/16" },
+  });
+  const informers = createInformers({ client, clock: world.clock, random: world.random, log });
+  const following = [pods, deployments, replicaSets, namespaces, secrets].map((resource) =>
+    informers.of<any>(resource),
+  );
+  const running = Promise.all([manager.run(stop.signal, () => {}), informers.run(stop.signal, () => {})]);
+  for (const informer of following) await informer.waitForSync(stop.signal);
+  return {
+    client,
+    log,
+    informers,
+    /** Settles once `reached` holds, asked again after every change of what the tests follow. */
+    async until(reached: () => boolean | Promise<boolean>, words: string): Promise<void> {
+      let wake = () => {};
+      const subscriptions = following.map((informer) => {
+        const call = () => wake();
+        return informer.subscribe({ add: call, update: call, delete: call });
+      });
+      const limit = world.clock.monotonic() + 5_000;
+      while (!(await reached())) {
+        assert.ok(world.clock.monotonic() < limit, `${words}; errors: ${log.seen.join("\n")}`);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          world.clock.after(50, resolve);
+        });
+      }
+      for (const subscription of subscriptions) subscription[Symbol.dispose]();
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+      await harness[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Pods run and are ready as soon as they are seen. */
+function kubelet(client: Client, { informers }: { readonly informers: ReturnType<typeof createInformers> }) {
+  let address = 1;
+  informers.of(pods).subscribe({
+    add(pod: Pod) {
+      const at = formatTime(world.clock.now());
+      const podIP = `10.1.0.${address++}`;
+      const condition = { type: "Ready", status: "True", lastTransitionTime: at };
+      const status = { phase: "Running", podIP, podIPs: [{ ip: podIP }], conditions: [condition] };
+      const { namespace = "", name } = pod.metadata;
+      client
+        .patch(
+          pods,
+          { namespace, name },
+          "application/strategic-merge-patch+json",
+          { status },
+          { subresource: "status" },
+        )
+        .catch((error: unknown) => assert.ok(hasReason(error, "NotFound", "Conflict"), String(error)));
+    },
+  });
+}
+
+const web = (image: string) => ({
+  metadata: { name: "web", namespace: "default" },
+  spec: {
+    replicas: 3,
+    selector: { matchLabels: { app: "web" } },
+    template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "c", image }] } },
+  },
+});
+const finished = (deployment: Deployment | undefined) =>
+  deployment !== undefined &&
+  deployment.status.observedGeneration === deployment.metadata.generation &&
+  deployment.status.updatedReplicas === 3 &&
+  deployment.status.replicas === 3 &&
+  deployment.status.availableReplicas === 3;
+
+test("a deployment rolls out, its service finds the pods, and deleting it leaves nothing", async () => {
+  await using cluster = await start();
+  const { client, informers, until, log } = cluster;
+  kubelet(client, cluster);
+  const current = () => informers.of(deployments).get("default/web");
+  await client.create(services, {
+    metadata: { name: "web", namespace: "default" },
+    spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  await client.create(deployments, web("nginx:1"));
+  await until(() => finished(current()), "the first rollout ends");
+  await client.patch(deployments, { namespace: "default", name: "web" }, "application/strategic-merge-patch+json", {
+    spec: { template: { spec: { containers: [{ name: "c", image: "nginx:2" }] } } },
+  });
+  await until(
+    () => finished(current()) && current()!.metadata.annotations?.["deployment.kubernetes.io/revision"] === "2",
+    "the second rollout ends",
+  );
+  await until(async () => {
+    const { items } = await client.list(endpointSlices, {
+      namespace: "default",
+      labelSelector: "kubernetes.io/service-name=web",
+    });
+    const { subsets } = await client.get(endpoints, { namespace: "default", name: "web" });
+    return items.flatMap((slice) => slice.endpoints ?? []).length === 3 && subsets?.[0]?.addresses?.length === 3;
+  }, "three endpoints");
+  await client.delete(deployments, { namespace: "default", name: "web" }, { propagationPolicy: "Foreground" });
+  await until(() => informers.of(pods).list().length === 0 && current() === undefined, "everything is gone");
+  assert.deepEqual(informers.of(replicaSets).list(), []);
+  const told = (await client.list(events, { namespace: "default" })).items.map(({ reason }) => reason);
+  for (const reason of ["ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete"])
+    assert.ok(told.includes(reason), reason);
+  assert.deepEqual(log.seen, []);
+});
+
+test("a namespace gets its account and CA, and goes with all its content", async () => {
+  await using cluster = await start();
+  const { client, informers, until, log } = cluster;
+  await client.create(namespaces, { metadata: { name: "team" } });
+  const exists = async (resource: any, name: string) => {
+    try {
+      await client.get(resource, { namespace: "team", name });
+      return true;
+    } catch (error) {
+      assert.ok(hasReason(error, "NotFound"));
+      return false;
+    }
+  };
+  await until(
+    async () => (await exists(serviceAccounts, "default")) && (await exists(configMaps, "kube-root-ca.crt")),
+    "account and CA",
+  );
+  await client.create(secrets, {
+    metadata: { name: "token", namespace: "team", annotations: { "kubernetes.io/service-account.name": "default" } },
+    type: "kubernetes.io/service-account-token",
+  });
+  await until(() => informers.of(secrets).get("team/token")?.data?.["token"] !== undefined, "a token");
+  await client.create(pods, {
+    metadata: { name: "pod", namespace: "team" },
+    spec: { containers: [{ name: "c", image: "x" }] },
+  });
+  await client.delete(namespaces, { name: "team" });
+  await until(() => informers.of(namespaces).get("team") === undefined, "the namespace is gone");
+  assert.deepEqual(log.seen, []);
+});
+
+test("nodes get a range and taints, and aggregated roles their rules", async () => {
+  await using cluster = await start();
+  const { client, until, log } = cluster;
+  await client.create(nodes, { metadata: { name: "n1" } });
+  await until(async () => (await client.get(nodes, { name: "n1" })).spec.podCIDR === "10.244.0.0/24", "a range");
+  await until(
+    async () => ((await client.get(clusterRoles, { name: "edit" })).rules ?? []).length > 5,
+    "rules for edit",
+  );
+  assert.deepEqual(log.seen, []);
+});

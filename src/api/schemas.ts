@@ -1,5 +1,6 @@
 /** The structure of every built-in type, by its name in OpenAPI: `schemaOf("io.k8s.api.core.v1.Pod")`. */
 import { assert } from "../base/assert.ts";
+import { Fields } from "../machinery/schema/fields.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
 import rows from "./generated/schemas.json" with { type: "json" };
 
@@ -76,7 +77,7 @@ class SchemaTable {
     if (known !== undefined) return known;
     const row = this.row(name);
     if (row === undefined) return undefined;
-    const properties = new Map<string, Schema>();
+    const properties = new Fields();
     const schema: Draft = { type: "object", name, properties };
     if (row.required !== undefined) schema.required = row.required;
     if (row.mapType !== undefined) schema.mapType = row.mapType as "atomic";

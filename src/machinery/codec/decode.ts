@@ -4,6 +4,7 @@
  */
 import { canonicalQuantity, quantityError } from "../meta/quantity.ts";
 import { canonicalMicroTime, canonicalTime, formatDuration, parseDuration } from "../meta/time.ts";
+import { Fields, layoutOf, type Place } from "../schema/fields.ts";
 import type { Schema } from "../schema/schema.ts";
 
 export type FieldValidation = "Strict" | "Warn" | "Ignore";
@@ -138,10 +139,10 @@ class Reader {
   #array(value: unknown, schema: Schema): unknown {
     if (!Array.isArray(value)) return this.#mismatch(value, schema);
     const items = schema.items!;
-    const out = Array.from<unknown>({ length: value.length });
+    const out: unknown[] = [];
     for (let i = 0; i < value.length; i++) {
       this.#path.push(i);
-      out[i] = value[i] === null ? this.#null(items) : this.read(value[i], items);
+      out.push(value[i] === null ? this.#null(items) : this.read(value[i], items));
       this.#path.pop();
     }
     return out;
@@ -162,43 +163,60 @@ class Reader {
 
   #struct(value: any, schema: Schema, properties: ReadonlyMap<string, Schema>): unknown {
     if (!isObject(value)) return this.#mismatch(value, schema);
+    const { places, defaulted } = properties instanceof Fields ? properties.layout : layoutOf(properties);
     const out: Record<string, unknown> = {};
-    let known = 0;
-    for (const [name, field] of properties) {
-      const given = value[name];
-      // A function is what plain objects inherit, never data.
-      if (given === undefined || typeof given === "function") {
-        if (field.default !== undefined) out[name] = this.#default(field);
-        continue;
-      }
-      known++;
-      if (given === null) {
-        if (field.default !== undefined && field.nullable !== true) out[name] = this.#default(field);
-        else if (this.#custom) out[name] = null;
-        continue;
-      }
-      this.#path.push(name);
-      const read = this.read(given, field);
-      this.#path.pop();
-      if (field.omitEmpty === true && field.pointer !== true && isEmpty(read, field)) {
-        if (field.default !== undefined) out[name] = this.#default(field);
-      } else out[name] = read;
-    }
-    const keys = Object.keys(value);
-    this.fields += keys.length;
-    if (keys.length > known) {
-      for (const key of keys) {
-        if (properties.has(key)) continue;
-        if (schema.preserveUnknownFields === true) put(out, key, this.#count(value[key]));
-        else if (schema.embeddedResource === true && /^(apiVersion|kind|metadata)$/.test(key))
-          put(out, key, this.#count(value[key]));
-        else {
-          this.unknown++;
-          this.#count(value[key]);
-        }
+    const given: Place[] = [];
+    let others: string[] | undefined;
+    let last = -1;
+    let inOrder = true;
+    for (const key in value) {
+      this.fields++;
+      const place = places.get(key);
+      if (place === undefined) (others ??= []).push(key);
+      else {
+        if (place.index < last) inOrder = false;
+        last = place.index;
+        given.push(place);
       }
     }
+    if (!inOrder) given.sort((a, b) => a.index - b.index);
+    let next = 0;
+    for (const place of given) {
+      for (; next < defaulted.length && defaulted[next]!.index <= place.index; next++)
+        if (defaulted[next] !== place) out[defaulted[next]!.name] = this.#default(defaulted[next]!.schema);
+      this.#field(out, place, value[place.name]);
+    }
+    for (; next < defaulted.length; next++) out[defaulted[next]!.name] = this.#default(defaulted[next]!.schema);
+    if (others !== undefined) this.#others(out, others, value, schema);
     return out;
+  }
+
+  #field(out: Record<string, unknown>, { name, schema }: Place, given: unknown): void {
+    if (given === null || given === undefined) {
+      if (schema.default !== undefined && schema.nullable !== true) out[name] = this.#default(schema);
+      else if (this.#custom && given === null) out[name] = null;
+      return;
+    }
+    this.#path.push(name);
+    const read = this.read(given, schema);
+    this.#path.pop();
+    if (schema.omitEmpty === true && schema.pointer !== true && isEmpty(read, schema)) {
+      if (schema.default !== undefined) out[name] = this.#default(schema);
+    } else out[name] = read;
+  }
+
+  /** Fields that the schema doesn't have. */
+  #others(out: Record<string, unknown>, keys: readonly string[], value: any, schema: Schema): void {
+    for (const key of keys) {
+      const kept =
+        schema.preserveUnknownFields === true ||
+        (schema.embeddedResource === true && /^(apiVersion|kind|metadata)$/.test(key));
+      if (kept) put(out, key, this.#count(value[key]));
+      else {
+        this.unknown++;
+        this.#count(value[key]);
+      }
+    }
   }
 
   #any(value: unknown, schema: Schema): unknown {

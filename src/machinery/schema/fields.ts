@@ -1,0 +1,36 @@
+/** The fields of a struct, with what a decoder wants to know of all of them at once: their places, and which are filled in. */
+import type { Schema } from "./schema.ts";
+
+export interface Place {
+  readonly name: string;
+  readonly schema: Schema;
+  /** Among its siblings. */
+  readonly index: number;
+}
+
+export interface Layout {
+  readonly places: ReadonlyMap<string, Place>;
+  /** The fields with a default, in order. */
+  readonly defaulted: readonly Place[];
+}
+
+/** A map of fields that remembers its layout. Fill it before it is read. */
+export class Fields extends Map<string, Schema> {
+  #layout: Layout | undefined;
+
+  get layout(): Layout {
+    return (this.#layout ??= layoutOf(this));
+  }
+}
+
+/** Any other map of fields is looked through each time. */
+export function layoutOf(fields: ReadonlyMap<string, Schema>): Layout {
+  const places = new Map<string, Place>();
+  const defaulted: Place[] = [];
+  for (const [name, schema] of fields) {
+    const place = { name, schema, index: places.size };
+    places.set(name, place);
+    if (schema.default !== undefined) defaulted.push(place);
+  }
+  return { places, defaulted };
+}

@@ -1,6 +1,8 @@
 /** Messages from one side to the other, read by iterating. Unbounded: the writer looks at `length` and waits for `drained`. */
 export class MessageQueue<T> implements AsyncIterableIterator<T> {
-  readonly #items: T[] = [];
+  #items: (T | undefined)[] = [];
+  /** Where the first item is: shifting a long array for each would be quadratic. */
+  #head = 0;
   readonly #limit: number;
   #end: { readonly error?: unknown } | undefined;
   #reader: { resolve(result: IteratorResult<T>): void; reject(error: unknown): void } | undefined;
@@ -8,6 +10,11 @@ export class MessageQueue<T> implements AsyncIterableIterator<T> {
 
   constructor(limit = 128) {
     this.#limit = limit;
+  }
+
+  /** Items that wait to be read. */
+  get length(): number {
+    return this.#items.length - this.#head;
   }
 
   get ended(): boolean {
@@ -23,11 +30,11 @@ export class MessageQueue<T> implements AsyncIterableIterator<T> {
       return true;
     }
     this.#items.push(item);
-    return this.#items.length < this.#limit;
+    return this.length < this.#limit;
   }
 
   get drained(): Promise<void> {
-    if (this.#items.length < this.#limit || this.#end) return Promise.resolve();
+    if (this.length < this.#limit || this.#end) return Promise.resolve();
     if (!this.#drained) {
       let resolve!: () => void;
       const promise = new Promise<void>((done) => (resolve = done));
@@ -53,9 +60,17 @@ export class MessageQueue<T> implements AsyncIterableIterator<T> {
   }
 
   next(): Promise<IteratorResult<T>> {
-    if (this.#items.length > 0) {
-      const value = this.#items.shift()!;
-      if (this.#items.length < this.#limit) this.#release();
+    if (this.length > 0) {
+      const value = this.#items[this.#head] as T;
+      this.#items[this.#head++] = undefined;
+      if (this.#head === this.#items.length) {
+        this.#items = [];
+        this.#head = 0;
+      } else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
+        this.#items = this.#items.slice(this.#head);
+        this.#head = 0;
+      }
+      if (this.length < this.#limit) this.#release();
       return Promise.resolve({ value, done: false });
     }
     if (this.#end)

@@ -10,6 +10,7 @@ import { gatewayHandler } from "./gateway.ts";
 import { grpcClient } from "./grpc-client.ts";
 import { bind, grpcHandler, isGrpc } from "./grpc-server.ts";
 import { inProcess } from "./in-process.ts";
+import { MessageQueue } from "./message-queue.ts";
 import { RpcError, type Call, type Client, type Implementation } from "./service.ts";
 
 const world = nodeWorld();
@@ -219,6 +220,23 @@ test("a compressed request is inflated, and one too large refused", async () => 
     grpcClient(KV, { http, codec, clock }).Put({ value: new Uint8Array(2000) }),
     fails("ResourceExhausted", /^grpc: received message larger than max \(2003 vs. 1000\)$/),
   );
+});
+
+test("a queue of many messages keeps their order and tells when it is drained", async () => {
+  const queue = new MessageQueue<number>(100);
+  for (let i = 0; i < 50_000; i++) assert.equal(queue.push(i), i < 99);
+  let drained = false;
+  void queue.drained.then(() => (drained = true));
+  queue.end(new Error("over"));
+  const seen: number[] = [];
+  await assert.rejects(async () => {
+    for await (const item of queue) seen.push(item);
+  }, /over/);
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 50_000 }, (_, i) => i),
+  );
+  assert.ok(drained);
 });
 
 test("messages are cut from a body whatever its chunks", () => {

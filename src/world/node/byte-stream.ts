@@ -30,7 +30,7 @@ export function byteStream(socket: Duplex, peer: Peer): ByteStream {
     peer,
     write(data) {
       if (failure || socket.destroyed || socket.writableEnded)
-        return Promise.reject(failure ?? socket.errored ?? broken("the connection is closed"));
+        return quietly(Promise.reject(failure ?? socket.errored ?? broken("the connection is closed")));
       if (!corked) {
         // Everything that one turn of work writes leaves in one packet.
         corked = true;
@@ -45,8 +45,7 @@ export function byteStream(socket: Duplex, peer: Peer): ByteStream {
           resolve = yes;
           reject = no;
         });
-        promise.catch(() => {}); // A writer that does not wait learns of the break from his next write.
-        drain = { promise, resolve, reject };
+        drain = { promise: quietly(promise), resolve, reject };
       }
       return drain.promise;
     },
@@ -58,6 +57,12 @@ export function byteStream(socket: Duplex, peer: Peer): ByteStream {
     closed,
     [Symbol.asyncIterator]: () => incoming[Symbol.asyncIterator](),
   };
+}
+
+/** A writer that doesn't wait learns of a break from reading: his ignored promise must not end the process. */
+function quietly(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {});
+  return promise;
 }
 
 export function broken(message: string): Error {

@@ -219,9 +219,14 @@ class Http2Client {
     if (request.signal) abortWith(request.signal, stream, (reason) => cancel(stream, reason));
     return new Promise((resolve, reject) => {
       const failure = () => (request.signal?.aborted ? request.signal.reason : (stream.errored ?? streamError(stream)));
-      stream.on("error", () => reject(failure()));
-      stream.on("close", () => reject(failure()));
+      let answered = false;
+      const fail = () => {
+        if (!answered) reject(failure()); // Not otherwise: making an error costs as much as the rest of a small request.
+      };
+      stream.on("error", fail);
+      stream.on("close", fail);
       stream.on("response", (received) => {
+        answered = true;
         let trailers: Headers = {};
         stream.on("trailers", (sent) => (trailers = sent as Headers));
         resolve({

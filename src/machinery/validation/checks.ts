@@ -1,6 +1,6 @@
 /** Small checks that many kinds make: each returns the errors of one value at one path. */
 import { type FieldError, fieldForbidden, invalid, notSupported, required } from "./field-error.ts";
-import { isLabelValue, isQualifiedName } from "./names.ts";
+import { isLabelValue, isPercent, isPortName, isPortNumber, isQualifiedName } from "./names.ts";
 import { validateLabels } from "./object-meta.ts";
 import type { LabelSelector } from "../meta/types.ts";
 
@@ -63,4 +63,26 @@ export function validateLabelSelector(
       for (const [j, value] of values.entries()) errors.push(...checkText(value, `${at}.values[${j}]`, isLabelValue));
   }
   return errors;
+}
+
+/** A count or a percentage. */
+export function checkIntOrPercent(value: number | string | undefined, path: string): FieldError[] {
+  if (value === undefined) return [];
+  return typeof value === "number" ? checkNonNegative(value, path) : checkText(value, path, isPercent);
+}
+
+/** More than all makes no sense. */
+export function checkAtMostAll(value: number | string | undefined, path: string): FieldError[] {
+  const percent = typeof value === "string" && /^[0-9]+%$/.test(value) ? Number(value.slice(0, -1)) : 0;
+  return percent > 100 ? [invalid(path, value, "must not be greater than 100%")] : [];
+}
+
+/** A port by number, or by a name that a container gives it. */
+export function checkPortOrName(port: number | string | undefined, path: string): FieldError[] {
+  if (typeof port === "string") return checkText(port, path, isPortName);
+  return isPortNumber(port ?? 0).map((message) => invalid(path, port ?? 0, message));
+}
+
+export function checkPortNumber(port: number | undefined, path: string): FieldError[] {
+  return isPortNumber(port ?? 0).map((message) => invalid(path, port ?? 0, message));
 }

@@ -1,9 +1,18 @@
-/** Upstream: pkg/apis/admissionregistration/v1, pkg/registry/admissionregistration/validatingadmissionpolicybinding */
-import type { ValidatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1.ts";
+/** Upstream: pkg/apis/admissionregistration/v1/defaults.go, pkg/registry/admissionregistration/validatingadmissionpolicybinding */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { ValidatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1.ts";
+import { defaultMatchResources, paramRefText } from "../../policy.ts";
 
 export const validatingAdmissionPolicyBindings = defineResource<ValidatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "ValidatingAdmissionPolicyBinding",
+  behaviour: { defaults: ({ spec }) => defaultMatchResources(spec?.matchResources) },
+  columns: [
+    nameColumn,
+    column("PolicyName", "string", ({ spec }) => spec?.policyName ?? ""),
+    column("ParamRef", "string", ({ spec }) => paramRefText(spec?.paramRef)),
+    ageColumn,
+  ],
 });

@@ -1,9 +1,25 @@
-/** Upstream: pkg/apis/admissionregistration/v1beta1, pkg/registry/admissionregistration/mutatingadmissionpolicy */
-import type { MutatingAdmissionPolicy } from "../../../generated/admissionregistration.v1beta1.ts";
+/** Upstream: pkg/apis/admissionregistration/v1beta1/defaults.go, pkg/registry/admissionregistration/mutatingadmissionpolicy */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
+import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import type { MutatingAdmissionPolicy } from "../../../generated/admissionregistration.v1beta1.ts";
+import { defaultMatchResources, paramKindText } from "../../policy.ts";
 
 export const mutatingAdmissionPolicies = defineResource<MutatingAdmissionPolicy>({
   group: "admissionregistration.k8s.io",
   version: "v1beta1",
   kind: "MutatingAdmissionPolicy",
+  behaviour: {
+    defaults({ spec }) {
+      if (spec === undefined) return;
+      ifEmpty(spec, "failurePolicy", "Fail");
+      defaultMatchResources(spec.matchConstraints);
+    },
+  },
+  columns: [
+    nameColumn,
+    column("Mutations", "integer", ({ spec }) => (spec?.mutations ?? []).length),
+    column("ParamKind", "string", ({ spec }) => paramKindText(spec?.paramKind)),
+    ageColumn,
+  ],
 });

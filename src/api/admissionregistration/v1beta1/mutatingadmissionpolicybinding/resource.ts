@@ -1,9 +1,23 @@
-/** Upstream: pkg/apis/admissionregistration/v1beta1, pkg/registry/admissionregistration/mutatingadmissionpolicybinding */
-import type { MutatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1beta1.ts";
+/** Upstream: pkg/apis/admissionregistration/v1beta1/defaults.go, pkg/registry/admissionregistration/mutatingadmissionpolicybinding */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { MutatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1beta1.ts";
+import { defaultMatchResources, paramRefText } from "../../policy.ts";
 
 export const mutatingAdmissionPolicyBindings = defineResource<MutatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1beta1",
   kind: "MutatingAdmissionPolicyBinding",
+  behaviour: {
+    defaults({ spec }) {
+      if (spec === undefined) return;
+      defaultMatchResources(spec.matchResources);
+    },
+  },
+  columns: [
+    nameColumn,
+    column("PolicyName", "string", ({ spec }) => spec?.policyName ?? ""),
+    column("ParamRef", "string", ({ spec }) => paramRefText(spec?.paramRef)),
+    ageColumn,
+  ],
 });

@@ -1,9 +1,46 @@
-/** Upstream: pkg/apis/apiextensions/v1, pkg/registry/apiextensions/customresourcedefinition */
-import type { CustomResourceDefinition } from "../../../generated/apiextensions.v1.ts";
+/**
+ * Names, conditions and storage of custom kinds; the kinds themselves are made from these at run time by the API server.
+ * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/registry/customresourcedefinition
+ */
+import type { Mutable } from "../../../../base/mutable.ts";
+import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import type { CustomResourceDefinition } from "../../../generated/apiextensions.v1.ts";
+import { validateDefinition, validateDefinitionUpdate } from "./validation.ts";
 
 export const customResourceDefinitions = defineResource<CustomResourceDefinition>({
   group: "apiextensions.k8s.io",
   version: "v1",
   kind: "CustomResourceDefinition",
+  behaviour: {
+    defaults(definition) {
+      const { spec } = definition;
+      ifEmpty(spec.names, "singular", (spec.names.kind ?? "").toLowerCase());
+      if (spec.names.kind) ifEmpty(spec.names, "listKind", `${spec.names.kind}List`);
+      ifAbsent(spec, "conversion", { strategy: "None" });
+      const service = spec.conversion!.webhook?.clientConfig?.service;
+      if (service !== undefined) ifAbsent(service, "port", 443);
+      if (spec.preserveUnknownFields === false) delete spec.preserveUnknownFields;
+      if ((definition.status?.storedVersions ?? []).length === 0) addStoredVersion(definition);
+    },
+    prepareForCreate: addStoredVersion,
+    prepareForUpdate(definition) {
+      // The status is the stored one by now, shared and frozen.
+      definition.status = structuredClone(definition.status ?? noStatus());
+      addStoredVersion(definition);
+    },
+    validate: validateDefinition,
+    validateUpdate: validateDefinitionUpdate,
+  },
 });
+
+/** Every version that was ever stored is remembered, so that nobody drops one that objects are still in. */
+function addStoredVersion(definition: Mutable<CustomResourceDefinition>): void {
+  const version = definition.spec.versions?.find(({ storage }) => storage === true)?.name;
+  if (version === undefined) return;
+  const status = (definition.status ??= noStatus());
+  const stored = (status.storedVersions ??= []);
+  if (!stored.includes(version)) stored.push(version);
+}
+
+const noStatus = () => ({ acceptedNames: { kind: "", plural: "" } });

@@ -1,9 +1,23 @@
-/** Upstream: pkg/apis/autoscaling/v1, pkg/registry/autoscaling/horizontalpodautoscaler */
-import type { HorizontalPodAutoscaler } from "../../../generated/autoscaling.v1.ts";
+/** The CPU-only view of autoscalers; all else rides along in annotations. Upstream: pkg/apis/autoscaling/v1/conversion.go */
+import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import type { HorizontalPodAutoscaler } from "../../../generated/autoscaling.v1.ts";
+import { horizontalPodAutoscalers as v2 } from "../../v2/horizontalpodautoscaler/resource.ts";
+import { validateAutoscaler } from "../../v2/horizontalpodautoscaler/validation.ts";
+import { fromV2, toV2 } from "./conversion.ts";
 
 export const horizontalPodAutoscalers = defineResource<HorizontalPodAutoscaler>({
   group: "autoscaling",
   version: "v1",
   kind: "HorizontalPodAutoscaler",
+  behaviour: {
+    defaults: ({ spec }) => ifAbsent(spec, "minReplicas", 1),
+    validate: (autoscaler) => validateAutoscaler(toV2(autoscaler)),
+  },
+  columns: v2.columns.map((column) => ({
+    ...column,
+    cell: (object: HorizontalPodAutoscaler, now: number) => column.cell(toV2(object), now),
+  })),
+  toStored: toV2,
+  fromStored: fromV2,
 });

@@ -1,9 +1,88 @@
-/** Upstream: pkg/apis/certificates/v1, pkg/registry/certificates/certificatesigningrequest */
-import type { CertificateSigningRequest } from "../../../generated/certificates.v1.ts";
-import { defineResource } from "../../../define.ts";
+/** Upstream: pkg/registry/certificates/certificates/strategy.go */
+import type { Mutable } from "../../../../base/mutable.ts";
+import { ageColumn, column, humanDuration, nameColumn, orNone } from "../../../columns.ts";
+import { defineResource, keep } from "../../../define.ts";
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
+} from "../../../generated/certificates.v1.ts";
 
-export const certificateSigningRequests = defineResource<CertificateSigningRequest>({
+type Request = CertificateSigningRequest;
+
+export const certificateSigningRequests = defineResource<Request>({
   group: "certificates.k8s.io",
   version: "v1",
   kind: "CertificateSigningRequest",
+  behaviour: {
+    prepareForCreate(request, { user }) {
+      // Who asks is a fact, not a claim.
+      const { username: _1, uid: _2, groups: _3, extra: _4, ...rest } = request.spec;
+      request.spec = {
+        ...rest,
+        username: user.name,
+        ...(user.uid !== undefined && user.uid !== "" && { uid: user.uid }),
+        ...(user.groups.length > 0 && { groups: [...user.groups] }),
+        ...(user.extra !== undefined && { extra: structuredClone(user.extra) as Mutable<typeof user.extra> }),
+      };
+      request.status = {};
+    },
+    prepareForUpdate: (request, old) => keep(request, old as Mutable<Request>, "spec"),
+  },
+  views: {
+    status: {
+      prepareForUpdate(request, old, { now }) {
+        keepDecisions(request, old);
+        stampConditions(request, old, now);
+      },
+    },
+    approval: {
+      prepareForUpdate(request, old, { now }) {
+        stampConditions(request, old, now);
+        const conditions = request.status?.conditions;
+        keep(request, old as Mutable<Request>, "spec");
+        request.status = { ...(structuredClone(old.status ?? {}) as Mutable<Request["status"]>) };
+        if (conditions === undefined) delete request.status.conditions;
+        else request.status.conditions = conditions;
+      },
+    },
+  },
+  selectableFields: { "spec.signerName": ({ spec }) => spec.signerName ?? "" },
+  columns: [
+    nameColumn,
+    ageColumn,
+    column("SignerName", "string", ({ spec }) => orNone(spec.signerName)),
+    column("Requestor", "string", ({ spec }) => spec.username ?? ""),
+    column("RequestedDuration", "string", ({ spec }) =>
+      spec.expirationSeconds === undefined ? "<none>" : humanDuration(spec.expirationSeconds * 1000),
+    ),
+    column("Condition", "string", conditionText),
+  ],
 });
+
+const isDecision = ({ type }: CertificateSigningRequestCondition) => type === "Approved" || type === "Denied";
+
+/** The status endpoint belongs to signers: approvals go through `approval`. */
+function keepDecisions(request: Mutable<Request>, old: Request): void {
+  const before = (old.status?.conditions ?? []).filter(isDecision);
+  const conditions = request.status?.conditions ?? [];
+  if (conditions.filter(isDecision).length !== before.length) return;
+  let next = 0;
+  for (const [i, condition] of conditions.entries()) if (isDecision(condition)) conditions[i] = { ...before[next++]! };
+}
+
+function stampConditions(request: Mutable<Request>, old: Request, now: string): void {
+  for (const condition of request.status?.conditions ?? []) {
+    condition.lastUpdateTime ??= now;
+    condition.lastTransitionTime ??=
+      old.status?.conditions?.find(({ type, status }) => type === condition.type && status === condition.status)
+        ?.lastTransitionTime ?? now;
+  }
+}
+
+function conditionText({ status }: Request): string {
+  const has = (type: string) => status?.conditions?.some((condition) => condition.type === type) === true;
+  const words = [has("Denied") ? "Denied" : has("Approved") ? "Approved" : "Pending"];
+  if (has("Failed")) words.push("Failed");
+  if (status?.certificate) words.push("Issued");
+  return words.join(",");
+}

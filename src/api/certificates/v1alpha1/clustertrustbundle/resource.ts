@@ -1,9 +1,14 @@
-/** Upstream: pkg/apis/certificates/v1alpha1, pkg/registry/certificates/clustertrustbundle */
-import type { ClusterTrustBundle } from "../../../generated/certificates.v1alpha1.ts";
+/** Upstream: pkg/registry/certificates/clustertrustbundle */
+import { column, nameColumn, orNone } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { ClusterTrustBundle } from "../../../generated/certificates.v1alpha1.ts";
 
 export const clusterTrustBundles = defineResource<ClusterTrustBundle>({
   group: "certificates.k8s.io",
   version: "v1alpha1",
   kind: "ClusterTrustBundle",
+  selectableFields: { "spec.signerName": ({ spec }) => spec?.signerName ?? "" },
+  // A bundle of a signer is named after it, colons and all.
+  nameRule: (name) => (/[/%]/.test(name) ? ["may not contain '/' or '%'"] : []),
+  columns: [nameColumn, column("SignerName", "string", ({ spec }) => orNone(spec?.signerName))],
 });

@@ -1,9 +1,17 @@
-/** Upstream: pkg/apis/coordination/v1beta1, pkg/registry/coordination/leasecandidate */
-import type { LeaseCandidate } from "../../../generated/coordination.v1beta1.ts";
+/** Upstream: pkg/registry/coordination/leasecandidate */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { LeaseCandidate } from "../../../generated/coordination.v1beta1.ts";
 
 export const leaseCandidates = defineResource<LeaseCandidate>({
   group: "coordination.k8s.io",
   version: "v1beta1",
   kind: "LeaseCandidate",
+  columns: [
+    nameColumn,
+    column("LeaseName", "string", ({ spec }) => spec?.leaseName ?? ""),
+    column("BinaryVersion", "string", ({ spec }) => spec?.binaryVersion ?? ""),
+    column("EmulationVersion", "string", ({ spec }) => spec?.emulationVersion ?? ""),
+    ageColumn,
+  ],
 });

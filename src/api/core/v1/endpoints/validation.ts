@@ -43,7 +43,7 @@ function validateSubset(subset: EndpointSubset, path: string): FieldError[] {
       if (ports.length > 1) errors.push(required(`${at}.name`));
     } else errors.push(...checkText(port.name, `${at}.name`, isDns1123Label));
     for (const message of isPortNumber(port.port ?? 0)) errors.push(invalid(`${at}.port`, port.port ?? 0, message));
-    errors.push(...checkWord(port.protocol, `${at}.protocol`, ["TCP", "UDP", "SCTP"]));
+    errors.push(...checkWord(port.protocol, `${at}.protocol`, ["SCTP", "TCP", "UDP"]));
     if (port.appProtocol !== undefined)
       errors.push(...checkText(port.appProtocol, `${at}.appProtocol`, isQualifiedName));
   }

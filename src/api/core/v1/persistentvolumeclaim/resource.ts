@@ -1,9 +1,63 @@
-/** Upstream: pkg/apis/core/v1, pkg/registry/core/persistentvolumeclaim */
-import type { PersistentVolumeClaim } from "../../../generated/core.v1.ts";
+/** Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/persistentvolumeclaim */
+import type { Mutable } from "../../../../base/mutable.ts";
+import { ageColumn, column, nameColumn, wide } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "../../../generated/core.v1.ts";
+import { accessModesText, storageClassOf } from "./columns.ts";
+import { defaultClaim } from "./defaults.ts";
+import { validateClaim, validateClaimStatusUpdate, validateClaimUpdate } from "./validation.ts";
 
 export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
   group: "",
   version: "v1",
   kind: "PersistentVolumeClaim",
+  behaviour: {
+    defaults: defaultClaim,
+    prepareForCreate(claim) {
+      claim.status = { phase: "Pending" };
+      dropUnknownDataSource(claim.spec);
+      mirrorDataSource(claim.spec);
+    },
+    prepareForUpdate(claim, old) {
+      if (old.spec.dataSource === undefined && old.spec.dataSourceRef === undefined) dropUnknownDataSource(claim.spec);
+      mirrorDataSource(claim.spec);
+    },
+    validate: validateClaim,
+    validateUpdate: validateClaimUpdate,
+  },
+  views: { status: { validateUpdate: validateClaimStatusUpdate } },
+  columns: [
+    nameColumn,
+    column("Status", "string", ({ metadata, status }) =>
+      metadata.deletionTimestamp === undefined ? (status?.phase ?? "") : "Terminating",
+    ),
+    column("Volume", "string", ({ spec }) => spec.volumeName ?? ""),
+    column("Capacity", "string", ({ spec, status }) => (spec.volumeName ? (status?.capacity?.["storage"] ?? "0") : "")),
+    column("Access Modes", "string", ({ spec, status }) =>
+      spec.volumeName ? accessModesText(status?.accessModes) : "",
+    ),
+    column("StorageClass", "string", storageClassOf),
+    column("VolumeAttributesClass", "string", ({ spec }) => spec.volumeAttributesClassName || "<unset>"),
+    ageColumn,
+    wide("VolumeMode", "string", ({ spec }) => spec.volumeMode ?? "<unset>"),
+  ],
 });
+
+/** `dataSource` knows two kinds of source; others need `dataSourceRef`. */
+function dropUnknownDataSource(spec: Mutable<PersistentVolumeClaimSpec>): void {
+  const source = spec.dataSource;
+  if (source === undefined || spec.dataSourceRef !== undefined) return;
+  const known =
+    (source.kind === "PersistentVolumeClaim" && !source.apiGroup) ||
+    (source.kind === "VolumeSnapshot" && source.apiGroup === "snapshot.storage.k8s.io");
+  if (!known) delete spec.dataSource;
+}
+
+/** The old and the new field for the same thing say the same. */
+function mirrorDataSource(spec: Mutable<PersistentVolumeClaimSpec>): void {
+  if (spec.dataSource !== undefined && spec.dataSourceRef === undefined) spec.dataSourceRef = { ...spec.dataSource };
+  else if (spec.dataSourceRef !== undefined && !spec.dataSourceRef.namespace && spec.dataSource === undefined) {
+    const { apiGroup, kind, name } = spec.dataSourceRef;
+    spec.dataSource = { ...(apiGroup !== undefined && { apiGroup }), kind, name };
+  }
+}

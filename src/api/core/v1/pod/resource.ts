@@ -10,6 +10,13 @@ import {
   preparePodStatus,
   resizeView,
 } from "./strategy.ts";
+import {
+  validateEphemeralContainersUpdate,
+  validatePod,
+  validatePodStatusUpdate,
+  validatePodUpdate,
+  validateResize,
+} from "./validation/pod.ts";
 
 export const pods = defineResource<Pod>({
   group: "",
@@ -18,12 +25,14 @@ export const pods = defineResource<Pod>({
   behaviour: {
     defaults: defaultPod,
     prepareForCreate: preparePodForCreate,
+    validate: validatePod,
+    validateUpdate: validatePodUpdate,
     canonicalize: canonicalizePod,
   },
   views: {
-    status: { prepareForUpdate: preparePodStatus },
-    ephemeralcontainers: ephemeralContainersView,
-    resize: resizeView,
+    status: { prepareForUpdate: preparePodStatus, validateUpdate: validatePodStatusUpdate },
+    ephemeralcontainers: { ...ephemeralContainersView, validateUpdate: validateEphemeralContainersUpdate },
+    resize: { ...resizeView, validateUpdate: validateResize },
   },
   columns: podColumns,
   selectableFields: {

@@ -9,8 +9,8 @@ import { defineResource } from "../../../define.ts";
 import type { Service, ServiceSpec } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
-
-type Spec = ServiceSpec | Mutable<ServiceSpec>;
+import { hasClusterIPs, isExternallyAccessible, needsHealthCheck, needsNodePorts } from "./needs.ts";
+import { validateService, validateServiceStatus, validateServiceUpdate } from "./validation.ts";
 
 export const services = defineResource<Service>({
   group: "",
@@ -19,7 +19,10 @@ export const services = defineResource<Service>({
   behaviour: {
     defaults: defaultService,
     prepareForUpdate: ({ spec }, old) => dropWhatTheTypeNoLongerNeeds(spec, old.spec),
+    validate: validateService,
+    validateUpdate: validateServiceUpdate,
   },
+  views: { status: { validateUpdate: validateServiceStatus } },
   nameRule: nameIsLabel,
   selectableFields: {
     "spec.clusterIP": ({ spec }) => spec.clusterIP ?? "",
@@ -63,20 +66,6 @@ function defaultService(service: Mutable<Service>): void {
       if (ingress.ip) ifAbsent(ingress, "ipMode", "VIP");
   }
 }
-
-export const hasClusterIPs = ({ type }: Spec): boolean =>
-  type === "ClusterIP" || type === "NodePort" || type === "LoadBalancer";
-
-export const isExternallyAccessible = ({ type, externalIPs }: Spec): boolean =>
-  type === "NodePort" || type === "LoadBalancer" || (type === "ClusterIP" && (externalIPs ?? []).length > 0);
-
-/** Whether this service takes ports on every node. */
-export const needsNodePorts = ({ type, allocateLoadBalancerNodePorts }: Spec): boolean =>
-  type === "NodePort" || (type === "LoadBalancer" && allocateLoadBalancerNodePorts !== false);
-
-/** Whether load balancers ask a port of their own which nodes have endpoints. */
-export const needsHealthCheck = ({ type, externalTrafficPolicy }: Spec): boolean =>
-  type === "LoadBalancer" && externalTrafficPolicy === "Local";
 
 /** A client that changes the type and nothing else means the fields of the old type to go; one that changes them means what he says. */
 function dropWhatTheTypeNoLongerNeeds(spec: Mutable<ServiceSpec>, old: ServiceSpec): void {

@@ -1,5 +1,24 @@
-/** Upstream: pkg/apis/networking/v1, pkg/registry/networking/ipaddress */
-import type { IPAddress } from "../../../generated/networking.v1.ts";
+/** Upstream: pkg/registry/networking/ipaddress */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { IPAddress } from "../../../generated/networking.v1.ts";
+import { parseIp } from "../../../../machinery/validation/ip.ts";
 
-export const ipAddresses = defineResource<IPAddress>({ group: "networking.k8s.io", version: "v1", kind: "IPAddress" });
+export const ipAddresses = defineResource<IPAddress>({
+  group: "networking.k8s.io",
+  version: "v1",
+  kind: "IPAddress",
+  nameRule: (name) =>
+    parseIp(name) === undefined ? ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"] : [],
+  columns: [
+    nameColumn,
+    column("ParentRef", "string", ({ spec }) => {
+      const parent = spec?.parentRef;
+      if (parent === undefined) return "<none>";
+      const group = parent.group ? `.${parent.group}` : "";
+      const namespace = parent.namespace ? `/${parent.namespace}` : "";
+      return `${(parent.resource ?? "").toLowerCase()}${group}${namespace}/${parent.name}`;
+    }),
+    ageColumn,
+  ],
+});

@@ -1,9 +1,11 @@
-/** Upstream: pkg/apis/networking/v1, pkg/registry/networking/servicecidr */
-import type { ServiceCIDR } from "../../../generated/networking.v1.ts";
+/** Upstream: pkg/registry/networking/servicecidr */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { ServiceCIDR } from "../../../generated/networking.v1.ts";
 
 export const serviceCIDRs = defineResource<ServiceCIDR>({
   group: "networking.k8s.io",
   version: "v1",
   kind: "ServiceCIDR",
+  columns: [nameColumn, column("CIDRs", "string", ({ spec }) => (spec?.cidrs ?? []).join(",")), ageColumn],
 });

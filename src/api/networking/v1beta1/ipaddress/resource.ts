@@ -1,9 +1,12 @@
-/** Upstream: pkg/apis/networking/v1beta1, pkg/registry/networking/ipaddress */
-import type { IPAddress } from "../../../generated/networking.v1beta1.ts";
+/** The same as v1, field for field. Upstream: pkg/registry/networking/ipaddress */
 import { defineResource } from "../../../define.ts";
+import type { IPAddress } from "../../../generated/networking.v1beta1.ts";
+import { ipAddresses as v1 } from "../../v1/ipaddress/resource.ts";
 
 export const ipAddresses = defineResource<IPAddress>({
   group: "networking.k8s.io",
   version: "v1beta1",
   kind: "IPAddress",
+  nameRule: v1.validateName!,
+  columns: v1.columns,
 });

@@ -1,9 +1,11 @@
-/** Upstream: pkg/apis/node/v1, pkg/registry/node/runtimeclass */
-import type { RuntimeClass } from "../../../generated/node.v1.ts";
+/** Upstream: pkg/registry/node/runtimeclass */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { RuntimeClass } from "../../../generated/node.v1.ts";
 
 export const runtimeClasses = defineResource<RuntimeClass>({
   group: "node.k8s.io",
   version: "v1",
   kind: "RuntimeClass",
+  columns: [nameColumn, column("Handler", "string", ({ handler }) => handler ?? ""), ageColumn],
 });

@@ -1,9 +1,11 @@
-/** Upstream: pkg/apis/resource/v1beta1, pkg/registry/resource/deviceclass */
-import type { DeviceClass } from "../../../generated/resource.v1beta1.ts";
+/** Upstream: pkg/registry/resource/deviceclass */
 import { defineResource } from "../../../define.ts";
+import type { DeviceClass } from "../../../generated/resource.v1beta1.ts";
+import { plainColumns } from "../../device.ts";
 
 export const deviceClasses = defineResource<DeviceClass>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "DeviceClass",
+  columns: plainColumns,
 });

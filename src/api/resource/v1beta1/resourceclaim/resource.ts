@@ -1,9 +1,20 @@
-/** Upstream: pkg/apis/resource/v1beta1, pkg/registry/resource/resourceclaim */
-import type { ResourceClaim } from "../../../generated/resource.v1beta1.ts";
+/** Upstream: pkg/apis/resource/v1beta1/defaults.go, pkg/registry/resource/resourceclaim */
 import { defineResource } from "../../../define.ts";
+import type { ResourceClaim } from "../../../generated/resource.v1beta1.ts";
+import { claimFromV1, claimToV1 } from "../conversion.ts";
+import { claimColumns, defaultClaimSpec, defaultClaimStatus } from "../../device.ts";
 
 export const resourceClaims = defineResource<ResourceClaim>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "ResourceClaim",
+  behaviour: {
+    defaults({ spec, status }) {
+      defaultClaimSpec(spec);
+      defaultClaimStatus(status);
+    },
+  },
+  columns: claimColumns,
+  toStored: claimToV1,
+  fromStored: claimFromV1,
 });

@@ -1,9 +1,15 @@
-/** Upstream: pkg/apis/resource/v1beta1, pkg/registry/resource/resourceclaimtemplate */
-import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta1.ts";
+/** Upstream: pkg/apis/resource/v1beta1/defaults.go, pkg/registry/resource/resourceclaimtemplate */
 import { defineResource } from "../../../define.ts";
+import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta1.ts";
+import { templateFromV1, templateToV1 } from "../conversion.ts";
+import { defaultClaimSpec, plainColumns } from "../../device.ts";
 
 export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "ResourceClaimTemplate",
+  behaviour: { defaults: ({ spec }) => defaultClaimSpec(spec?.spec) },
+  columns: plainColumns,
+  toStored: templateToV1,
+  fromStored: templateFromV1,
 });

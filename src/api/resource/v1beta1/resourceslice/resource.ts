@@ -1,9 +1,15 @@
-/** Upstream: pkg/apis/resource/v1beta1, pkg/registry/resource/resourceslice */
-import type { ResourceSlice } from "../../../generated/resource.v1beta1.ts";
+/** Upstream: pkg/apis/resource/v1beta1/defaults.go, pkg/registry/resource/resourceslice */
 import { defineResource } from "../../../define.ts";
+import type { ResourceSlice } from "../../../generated/resource.v1beta1.ts";
+import { sliceFromV1, sliceToV1 } from "../conversion.ts";
+import { sliceColumns, sliceFields } from "../../device.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "ResourceSlice",
+  selectableFields: sliceFields,
+  columns: sliceColumns,
+  toStored: sliceToV1,
+  fromStored: sliceFromV1,
 });

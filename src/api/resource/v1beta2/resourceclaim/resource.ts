@@ -1,9 +1,17 @@
-/** Upstream: pkg/apis/resource/v1beta2, pkg/registry/resource/resourceclaim */
-import type { ResourceClaim } from "../../../generated/resource.v1beta2.ts";
+/** Upstream: pkg/apis/resource/v1beta2/defaults.go, pkg/registry/resource/resourceclaim */
 import { defineResource } from "../../../define.ts";
+import type { ResourceClaim } from "../../../generated/resource.v1beta2.ts";
+import { claimColumns, defaultClaimSpec, defaultClaimStatus } from "../../device.ts";
 
 export const resourceClaims = defineResource<ResourceClaim>({
   group: "resource.k8s.io",
   version: "v1beta2",
   kind: "ResourceClaim",
+  behaviour: {
+    defaults({ spec, status }) {
+      defaultClaimSpec(spec);
+      defaultClaimStatus(status);
+    },
+  },
+  columns: claimColumns,
 });

@@ -1,9 +1,12 @@
-/** Upstream: pkg/apis/resource/v1beta2, pkg/registry/resource/resourceclaimtemplate */
-import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta2.ts";
+/** Upstream: pkg/apis/resource/v1beta2/defaults.go, pkg/registry/resource/resourceclaimtemplate */
 import { defineResource } from "../../../define.ts";
+import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta2.ts";
+import { defaultClaimSpec, plainColumns } from "../../device.ts";
 
 export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   group: "resource.k8s.io",
   version: "v1beta2",
   kind: "ResourceClaimTemplate",
+  behaviour: { defaults: ({ spec }) => defaultClaimSpec(spec?.spec) },
+  columns: plainColumns,
 });

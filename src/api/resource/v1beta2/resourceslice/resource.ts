@@ -1,9 +1,12 @@
-/** Upstream: pkg/apis/resource/v1beta2, pkg/registry/resource/resourceslice */
-import type { ResourceSlice } from "../../../generated/resource.v1beta2.ts";
+/** Upstream: pkg/apis/resource/v1beta2/defaults.go, pkg/registry/resource/resourceslice */
 import { defineResource } from "../../../define.ts";
+import type { ResourceSlice } from "../../../generated/resource.v1beta2.ts";
+import { sliceColumns, sliceFields } from "../../device.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
   group: "resource.k8s.io",
   version: "v1beta2",
   kind: "ResourceSlice",
+  selectableFields: sliceFields,
+  columns: sliceColumns,
 });

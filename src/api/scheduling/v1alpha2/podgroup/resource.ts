@@ -1,9 +1,24 @@
-/** Upstream: pkg/apis/scheduling/v1alpha2, pkg/registry/scheduling/podgroup */
-import type { PodGroup } from "../../../generated/scheduling.v1alpha2.ts";
+/** Upstream: pkg/registry/scheduling/podgroup */
+import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { PodGroup } from "../../../generated/scheduling.v1alpha2.ts";
 
 export const podGroups = defineResource<PodGroup>({
   group: "scheduling.k8s.io",
   version: "v1alpha2",
   kind: "PodGroup",
+  columns: [
+    nameColumn,
+    column("Policy", "string", ({ spec }) => (spec?.schedulingPolicy?.gang === undefined ? "Basic" : "Gang")),
+    column("Workload", "string", ({ spec }) => orNone(spec?.podGroupTemplateRef?.workload?.workloadName)),
+    column("Status", "string", ({ status }) => {
+      const condition = (name: string) => status?.conditions?.find(({ type }) => type === name);
+      const disrupted = condition("DisruptionTarget");
+      if (disrupted !== undefined) return disrupted.reason;
+      const scheduled = condition("PodGroupScheduled");
+      if (scheduled === undefined) return "Pending";
+      return scheduled.status === "True" ? "Scheduled" : "Unschedulable";
+    }),
+    ageColumn,
+  ],
 });

@@ -1,9 +1,11 @@
-/** Upstream: pkg/apis/scheduling/v1alpha2, pkg/registry/scheduling/workload */
-import type { Workload } from "../../../generated/scheduling.v1alpha2.ts";
+/** Upstream: pkg/registry/scheduling/workload */
+import { ageColumn, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { Workload } from "../../../generated/scheduling.v1alpha2.ts";
 
 export const workloads = defineResource<Workload>({
   group: "scheduling.k8s.io",
   version: "v1alpha2",
   kind: "Workload",
+  columns: [nameColumn, ageColumn],
 });

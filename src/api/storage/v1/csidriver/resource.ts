@@ -1,5 +1,34 @@
-/** Upstream: pkg/apis/storage/v1, pkg/registry/storage/csidriver */
-import type { CSIDriver } from "../../../generated/storage.v1.ts";
+/** Upstream: pkg/apis/storage/v1/defaults.go, pkg/registry/storage/csidriver */
+import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
+import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import type { CSIDriver } from "../../../generated/storage.v1.ts";
 
-export const csiDrivers = defineResource<CSIDriver>({ group: "storage.k8s.io", version: "v1", kind: "CSIDriver" });
+export const csiDrivers = defineResource<CSIDriver>({
+  group: "storage.k8s.io",
+  version: "v1",
+  kind: "CSIDriver",
+  behaviour: {
+    defaults({ spec }) {
+      ifAbsent(spec, "attachRequired", true);
+      ifAbsent(spec, "podInfoOnMount", false);
+      ifAbsent(spec, "storageCapacity", false);
+      ifAbsent(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+      if ((spec.volumeLifecycleModes ?? []).length === 0) spec.volumeLifecycleModes = ["Persistent"];
+      ifAbsent(spec, "requiresRepublish", false);
+      ifAbsent(spec, "seLinuxMount", false);
+    },
+  },
+  columns: [
+    nameColumn,
+    column("AttachRequired", "boolean", ({ spec }) => spec.attachRequired ?? true),
+    column("PodInfoOnMount", "boolean", ({ spec }) => spec.podInfoOnMount ?? false),
+    column("StorageCapacity", "boolean", ({ spec }) => spec.storageCapacity ?? false),
+    column("TokenRequests", "string", ({ spec }) =>
+      spec.tokenRequests === undefined ? "<unset>" : spec.tokenRequests.map(({ audience }) => audience).join(","),
+    ),
+    column("RequiresRepublish", "boolean", ({ spec }) => spec.requiresRepublish ?? false),
+    column("Modes", "string", ({ spec }) => orNone((spec.volumeLifecycleModes ?? []).join(","))),
+    ageColumn,
+  ],
+});

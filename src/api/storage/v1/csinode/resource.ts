@@ -1,5 +1,11 @@
-/** Upstream: pkg/apis/storage/v1, pkg/registry/storage/csinode */
-import type { CSINode } from "../../../generated/storage.v1.ts";
+/** Upstream: pkg/registry/storage/csinode */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { CSINode } from "../../../generated/storage.v1.ts";
 
-export const csiNodes = defineResource<CSINode>({ group: "storage.k8s.io", version: "v1", kind: "CSINode" });
+export const csiNodes = defineResource<CSINode>({
+  group: "storage.k8s.io",
+  version: "v1",
+  kind: "CSINode",
+  columns: [nameColumn, column("Drivers", "integer", ({ spec }) => (spec.drivers ?? []).length), ageColumn],
+});

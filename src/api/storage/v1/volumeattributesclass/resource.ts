@@ -1,9 +1,11 @@
-/** Upstream: pkg/apis/storage/v1, pkg/registry/storage/volumeattributesclass */
-import type { VolumeAttributesClass } from "../../../generated/storage.v1.ts";
+/** Upstream: pkg/registry/storage/volumeattributesclass */
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { VolumeAttributesClass } from "../../../generated/storage.v1.ts";
 
 export const volumeAttributesClasses = defineResource<VolumeAttributesClass>({
   group: "storage.k8s.io",
   version: "v1",
   kind: "VolumeAttributesClass",
+  columns: [nameColumn, column("DriverName", "string", ({ driverName }) => driverName ?? ""), ageColumn],
 });

@@ -1,9 +1,23 @@
-/** Upstream: pkg/apis/storagemigration/v1beta1, pkg/registry/storagemigration/storageversionmigration */
-import type { StorageVersionMigration } from "../../../generated/storagemigration.v1beta1.ts";
+/** Upstream: pkg/registry/storagemigration/storageversionmigration */
+import { column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import type { StorageVersionMigration } from "../../../generated/storagemigration.v1beta1.ts";
 
 export const storageVersionMigrations = defineResource<StorageVersionMigration>({
   group: "storagemigration.k8s.io",
   version: "v1beta1",
   kind: "StorageVersionMigration",
+  columns: [
+    { ...nameColumn, format: "" },
+    column("Resource", "string", ({ spec }) => {
+      const { resource = "", group } = spec?.resource ?? {};
+      return group ? `${resource}.${group}` : resource;
+    }),
+    column("Status", "string", ({ status }) => {
+      const last = (status?.conditions ?? []).findLast(
+        (condition) => condition.status === "True" && ["Running", "Failed", "Succeeded"].includes(condition.type),
+      );
+      return last?.type ?? "Unknown";
+    }),
+  ],
 });

@@ -1,0 +1,186 @@
+/** Upstream: pkg/apis/admissionregistration/validation/validation.go */
+import {
+  checkOptionalWord,
+  checkRequiredText,
+  checkText,
+  validateLabelSelector,
+} from "../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  duplicate,
+  invalid,
+  notSupported,
+  required,
+} from "../../../machinery/validation/field-error.ts";
+import { isDns1035Label, isDns1123Subdomain, isPortNumber } from "../../../machinery/validation/names.ts";
+import type {
+  MutatingWebhook,
+  RuleWithOperations,
+  ServiceReference,
+  ValidatingWebhook,
+  WebhookClientConfig,
+} from "../../generated/admissionregistration.v1.ts";
+
+type Webhook = ValidatingWebhook & Pick<MutatingWebhook, "reinvocationPolicy">;
+
+export function validateWebhooks({ webhooks }: { readonly webhooks?: readonly Webhook[] }): FieldError[] {
+  const names = new Set<string>();
+  return (webhooks ?? []).flatMap((webhook, i) => {
+    const path = `webhooks[${i}]`;
+    const errors = validateWebhook(webhook, path);
+    if (names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
+    names.add(webhook.name);
+    return errors;
+  });
+}
+
+function validateWebhook(webhook: Webhook, path: string): FieldError[] {
+  const errors = validateFullyQualifiedName(webhook.name, `${path}.name`);
+  for (const [i, rule] of (webhook.rules ?? []).entries()) errors.push(...validateRule(rule, `${path}.rules[${i}]`));
+  errors.push(
+    ...checkOptionalWord(webhook.failurePolicy, `${path}.failurePolicy`, ["Fail", "Ignore"]),
+    ...checkOptionalWord(webhook.matchPolicy, `${path}.matchPolicy`, ["Equivalent", "Exact"]),
+  );
+  const sideEffects = ["None", "NoneOnDryRun"];
+  if (webhook.sideEffects === undefined)
+    errors.push(required(`${path}.sideEffects`, `must specify one of ${sideEffects.join(", ")}`));
+  else if (!sideEffects.includes(webhook.sideEffects))
+    errors.push(notSupported(`${path}.sideEffects`, webhook.sideEffects, sideEffects));
+  const timeout = webhook.timeoutSeconds;
+  if (timeout !== undefined && (timeout < 1 || timeout > 30))
+    errors.push(invalid(`${path}.timeoutSeconds`, timeout, "the timeout value must be between 1 and 30 seconds"));
+  errors.push(
+    ...validateLabelSelector(webhook.namespaceSelector, `${path}.namespaceSelector`),
+    ...validateLabelSelector(webhook.objectSelector, `${path}.objectSelector`),
+    ...checkOptionalWord(webhook.reinvocationPolicy, `${path}.reinvocationPolicy`, ["IfNeeded", "Never"]),
+    ...validateReviewVersions(webhook.admissionReviewVersions ?? [], `${path}.admissionReviewVersions`),
+    ...validateClientConfig(webhook.clientConfig, `${path}.clientConfig`),
+  );
+  return errors;
+}
+
+function validateFullyQualifiedName(name: string, path: string): FieldError[] {
+  const errors = checkRequiredText(name, path, isDns1123Subdomain);
+  if (errors.length > 0) return errors;
+  return name.split(".").length < 3
+    ? [invalid(path, name, "should be a domain with at least three segments separated by dots")]
+    : [];
+}
+
+function validateReviewVersions(versions: readonly string[], path: string): FieldError[] {
+  if (versions.length === 0) return [required(path, "must specify one of v1, v1beta1")];
+  const errors: FieldError[] = [];
+  for (const [i, version] of versions.entries()) {
+    if (versions.indexOf(version) < i) {
+      errors.push(invalid(`${path}[${i}]`, version, "duplicate version"));
+      continue;
+    }
+    errors.push(...checkText(version, `${path}[${i}]`, isDns1035Label));
+  }
+  if (!versions.includes("v1") && !versions.includes("v1beta1"))
+    errors.push(invalid(path, versions, "must include at least one of v1, v1beta1"));
+  return errors;
+}
+
+export function validateClientConfig(config: WebhookClientConfig | undefined, path: string): FieldError[] {
+  const { url, service } = config ?? {};
+  if ((url === undefined) === (service === undefined))
+    return [required(path, "exactly one of url or service is required")];
+  return url === undefined ? validateService(service!, `${path}.service`) : validateUrl(url, `${path}.url`);
+}
+
+const WANTED = "desired format: https://host[/path]";
+
+function validateUrl(text: string, path: string): FieldError[] {
+  if (!URL.canParse(text)) {
+    return /^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(text)
+      ? [required(path, `url must be a valid URL: parse ${JSON.stringify(text)}: invalid URL; ${WANTED}`)]
+      : [
+          invalid(path, "", `'https' is the only allowed URL scheme; ${WANTED}`),
+          invalid(path, "", `host must be specified; ${WANTED}`),
+        ];
+  }
+  const url = new URL(text);
+  const errors: FieldError[] = [];
+  const scheme = url.protocol.slice(0, -1);
+  if (scheme !== "https") errors.push(invalid(path, scheme, `'https' is the only allowed URL scheme; ${WANTED}`));
+  if (url.host === "") errors.push(invalid(path, url.host, `host must be specified; ${WANTED}`));
+  if (url.username !== "" || url.password !== "")
+    errors.push(invalid(path, url.username, "user information is not permitted in the URL"));
+  if (url.hash !== "") errors.push(invalid(path, url.hash.slice(1), "fragments are not permitted in the URL"));
+  if (url.search !== "")
+    errors.push(invalid(path, url.search.slice(1), "query parameters are not permitted in the URL"));
+  return errors;
+}
+
+function validateService({ name, namespace, path: text, port }: ServiceReference, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  // The two paths are swapped upstream.
+  if (!name) errors.push(required(`${path}.name`));
+  if (!namespace) errors.push(required(`${path}.namespace`));
+  for (const message of isPortNumber(port ?? 0))
+    errors.push(invalid(`${path}.port`, port ?? 0, `port is not valid: ${message}`));
+  if (text === undefined || text === "/") return errors;
+  if (text === "//") return [...errors, invalid(`${path}.path`, text, "segment[0] may not be empty")];
+  if (!text.startsWith("/")) errors.push(invalid(`${path}.path`, text, "must start with a '/'"));
+  const segments = text.replace(/^\//, "").replace(/\/$/, "").split("/");
+  for (const [i, segment] of segments.entries()) {
+    if (segment === "") errors.push(invalid(`${path}.path`, text, `segment[${i}] may not be empty`));
+    else
+      for (const message of isDns1123Subdomain(segment))
+        errors.push(invalid(`${path}.path`, text, `segment[${i}]: ${message}`));
+  }
+  return errors;
+}
+
+const OPERATIONS: readonly string[] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+
+function validateRule(rule: RuleWithOperations, path: string): FieldError[] {
+  const { operations = [], apiGroups = [], apiVersions = [], resources = [], scope } = rule;
+  const errors: FieldError[] = [];
+  if (operations.length === 0) errors.push(required(`${path}.operations`));
+  if (operations.length > 1 && operations.includes("*"))
+    errors.push(invalid(`${path}.operations`, operations, "if '*' is present, must not specify other operations"));
+  for (const [i, operation] of operations.entries())
+    if (!OPERATIONS.includes(operation)) errors.push(notSupported(`${path}.operations[${i}]`, operation, OPERATIONS));
+  if (apiGroups.length === 0) errors.push(required(`${path}.apiGroups`));
+  if (apiGroups.length > 1 && apiGroups.includes("*"))
+    errors.push(invalid(`${path}.apiGroups`, apiGroups, "if '*' is present, must not specify other API groups"));
+  if (apiVersions.length === 0) errors.push(required(`${path}.apiVersions`));
+  if (apiVersions.length > 1 && apiVersions.includes("*"))
+    errors.push(invalid(`${path}.apiVersions`, apiVersions, "if '*' is present, must not specify other API versions"));
+  for (const [i, version] of apiVersions.entries())
+    if (version === "") errors.push(required(`${path}.apiVersions[${i}]`));
+  errors.push(...validateResources(resources, `${path}.resources`));
+  return [...errors, ...checkOptionalWord(scope, `${path}.scope`, ["*", "Cluster", "Namespaced"])];
+}
+
+function validateResources(resources: readonly string[], path: string): FieldError[] {
+  if (resources.length === 0) return [required(path)];
+  const errors: FieldError[] = [];
+  const allSubresourcesOf = new Set<string>();
+  const subresourceOfAll = new Set<string>();
+  let plain = false;
+  for (const [i, text] of resources.entries()) {
+    if (text === "") {
+      errors.push(required(`${path}[${i}]`));
+      continue;
+    }
+    const [name = "", sub] = text.split("/");
+    if (sub === undefined) {
+      plain ||= name !== "*";
+      continue;
+    }
+    if (allSubresourcesOf.has(name))
+      errors.push(invalid(`${path}[${i}]`, text, `if '${name}/*' is present, must not specify ${text}`));
+    if (subresourceOfAll.has(sub))
+      errors.push(invalid(`${path}[${i}]`, text, `if '*/${sub}' is present, must not specify ${text}`));
+    if (sub === "*") allSubresourcesOf.add(name);
+    if (name === "*") subresourceOfAll.add(sub);
+  }
+  if (resources.length > 1 && resources.includes("*/*"))
+    errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"));
+  if (resources.includes("*") && plain)
+    errors.push(invalid(path, resources, "if '*' is present, must not specify other resources without subresources"));
+  return errors;
+}

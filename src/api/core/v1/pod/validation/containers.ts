@@ -1,0 +1,463 @@
+/**
+ * Containers of all three kinds: ports, environment, mounts, probes, hooks.
+ * Upstream: pkg/apis/core/validation/validation.go (validateContainers, validateInitContainers, validateEphemeralContainers)
+ */
+import {
+  checkNonNegative,
+  checkPortNumber,
+  checkPortOrName,
+  checkRequiredText,
+  checkText,
+  checkWord,
+} from "../../../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  duplicate,
+  fieldForbidden,
+  fieldNotFound,
+  invalid,
+  notSupported,
+  required,
+  tooMany,
+} from "../../../../../machinery/validation/field-error.ts";
+import {
+  isConfigMapKey,
+  isDns1123Label,
+  isDns1123Subdomain,
+  isEnvVarName,
+  isHttpHeaderName,
+  isPortName,
+  maskTrailingDash,
+} from "../../../../../machinery/validation/names.ts";
+import type {
+  Container,
+  ContainerPort,
+  EnvFromSource,
+  EnvVar,
+  LifecycleHandler,
+  PodSpec,
+  Probe,
+  VolumeDevice,
+  VolumeMount,
+} from "../../../../generated/core.v1.ts";
+import { isSidecar } from "../resources.ts";
+import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from "./downward-api.ts";
+import { validateResourceRequirements } from "./resources.ts";
+import { validateSecurityContext } from "./security.ts";
+import { isDescendingPath, isPathWithoutBacksteps, type KnownVolumes } from "./volumes.ts";
+
+/** What containers are judged against. */
+export interface PodContext {
+  readonly spec: PodSpec;
+  readonly volumes: KnownVolumes;
+  readonly allowOddHugePages: boolean;
+}
+
+export function validateContainers(context: PodContext, path: string): FieldError[] {
+  const containers = context.spec.containers ?? [];
+  if (containers.length === 0) return [required(path)];
+  const errors: FieldError[] = [];
+  const names = new Set<string>();
+  for (const [i, container] of containers.entries()) {
+    const at = `${path}[${i}]`;
+    errors.push(...validateContainer(container, at, context));
+    if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
+    names.add(container.name);
+    errors.push(...validateLifecycleAndProbes(container, at, context), ...validateRestartPolicy(container, at));
+  }
+  return [...errors, ...validateHostPorts(containers, path)];
+}
+
+export function validateInitContainers(context: PodContext, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const names = new Set((context.spec.containers ?? []).map(({ name }) => name));
+  for (const [i, container] of (context.spec.initContainers ?? []).entries()) {
+    const at = `${path}[${i}]`;
+    errors.push(...validateContainer(container, at, context));
+    if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
+    if (container.name) names.add(container.name);
+    errors.push(...validateHostPorts([container], path));
+    if (isSidecar(container)) errors.push(...validateLifecycleAndProbes(container, at, context));
+    else
+      for (const field of ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] as const)
+        if (container[field] !== undefined)
+          errors.push(
+            fieldForbidden(`${at}.${field}`, "may not be set for init containers without restartPolicy=Always"),
+          );
+    for (const [j, { restartPolicy }] of (container.resizePolicy ?? []).entries())
+      if (restartPolicy === "RestartContainer" && !isSidecar(container))
+        errors.push(
+          invalid(
+            `${at}.resizePolicy[${j}].restartPolicy`,
+            restartPolicy,
+            "must not be set to 'RestartContainer' for non-sidecar initContainers",
+          ),
+        );
+    if (!isSidecar(container)) errors.push(...validateRestartPolicy(container, at));
+  }
+  return errors;
+}
+
+const NOT_FOR_EPHEMERAL = [
+  "ports",
+  "livenessProbe",
+  "readinessProbe",
+  "startupProbe",
+  "lifecycle",
+  "resources",
+  "resizePolicy",
+  "restartPolicy",
+  "restartPolicyRules",
+] as const;
+
+export function validateEphemeralContainers(context: PodContext, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const { spec } = context;
+  const others = new Set([...(spec.containers ?? []), ...(spec.initContainers ?? [])].map(({ name }) => name));
+  const names = new Set(others);
+  for (const [i, container] of (spec.ephemeralContainers ?? []).entries()) {
+    const at = `${path}[${i}]`;
+    errors.push(...validateContainer({ ...container, resources: {} }, at, context));
+    if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
+    names.add(container.name);
+    const target = container.targetContainerName;
+    if (target && !others.has(target)) errors.push(fieldNotFound(`${at}.targetContainerName`, target));
+    for (const field of NOT_FOR_EPHEMERAL) {
+      const value: unknown = container[field];
+      const empty = value === undefined || Object.keys(value as object).length === 0;
+      if (!empty) errors.push(fieldForbidden(`${at}.${field}`, "cannot be set for an Ephemeral Container"));
+    }
+    for (const [j, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
+      const mount = `${at}.volumeMounts[${j}]`;
+      if (subPath) errors.push(fieldForbidden(`${mount}.subPath`, "cannot be set for an Ephemeral Container"));
+      if (subPathExpr) errors.push(fieldForbidden(`${mount}.subPathExpr`, "cannot be set for an Ephemeral Container"));
+    }
+  }
+  return errors;
+}
+
+function validateContainer(container: Container, path: string, context: PodContext): FieldError[] {
+  const { spec } = context;
+  const errors = checkRequiredText(container.name, `${path}.name`, isDns1123Label);
+  if (!container.image) errors.push(required(`${path}.image`));
+  errors.push(
+    ...checkWord(container.terminationMessagePolicy, `${path}.terminationMessagePolicy`, [
+      "File",
+      "FallbackToLogsOnError",
+    ]),
+    ...validatePorts(container.ports ?? [], `${path}.ports`),
+    ...(container.env ?? []).flatMap((variable, i) => validateEnv(variable, `${path}.env[${i}]`)),
+    ...(container.envFrom ?? []).flatMap((source, i) => validateEnvFrom(source, `${path}.envFrom`, i)),
+    ...validateMounts(container, path, context),
+    ...validateDevices(container, path, context),
+    ...checkWord(container.imagePullPolicy, `${path}.imagePullPolicy`, ["Always", "IfNotPresent", "Never"]),
+    ...validateResourceRequirements(container.resources, `${path}.resources`, {
+      level: "container",
+      claimNames: (spec.resourceClaims ?? []).map(({ name }) => name),
+      allowOddHugePages: context.allowOddHugePages,
+    }),
+    ...validateResizePolicy(container, `${path}.resizePolicy`, spec.restartPolicy),
+    ...validateSecurityContext(container.securityContext, `${path}.securityContext`, {
+      hostUsers: spec.hostUsers !== false,
+    }),
+  );
+  return errors;
+}
+
+function validatePorts(ports: readonly ContainerPort[], path: string): FieldError[] {
+  const names = new Set<string>();
+  return ports.flatMap(({ name, containerPort, hostPort, protocol }, i) => {
+    const at = `${path}[${i}]`;
+    const errors: FieldError[] = [];
+    if (name) {
+      const messages = checkText(name, `${at}.name`, isPortName);
+      if (messages.length > 0) errors.push(...messages);
+      else if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
+      else names.add(name);
+    }
+    if (!containerPort) errors.push(required(`${at}.containerPort`));
+    else errors.push(...checkPortNumber(containerPort, `${at}.containerPort`));
+    if (hostPort) errors.push(...checkPortNumber(hostPort, `${at}.hostPort`));
+    return [...errors, ...checkWord(protocol, `${at}.protocol`, ["SCTP", "TCP", "UDP"])];
+  });
+}
+
+/** Two containers can't listen on the same port of the node. */
+function validateHostPorts(containers: readonly Container[], path: string): FieldError[] {
+  const taken = new Set<string>();
+  return containers.flatMap(({ ports = [] }, i) =>
+    ports.flatMap(({ protocol, hostIP = "", hostPort = 0 }, j) => {
+      if (hostPort === 0) return [];
+      const key = `${protocol}/${hostIP}/${hostPort}`;
+      if (taken.has(key)) return [duplicate(`${path}[${i}].ports[${j}].hostPort`, key)];
+      taken.add(key);
+      return [];
+    }),
+  );
+}
+
+function validateEnv({ name, value, valueFrom }: EnvVar, path: string): FieldError[] {
+  const errors = checkRequiredText(name, `${path}.name`, isEnvVarName);
+  if (valueFrom === undefined) return errors;
+  const at = `${path}.valueFrom`;
+  const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef } = valueFrom;
+  if (fieldRef !== undefined) errors.push(...validateFieldRef(fieldRef, `${at}.fieldRef`, ENV_FIELDS));
+  if (resourceFieldRef !== undefined)
+    errors.push(...validateResourceFieldRef(resourceFieldRef, `${at}.resourceFieldRef`, false));
+  for (const [field, reference] of [
+    ["configMapKeyRef", configMapKeyRef],
+    ["secretKeyRef", secretKeyRef],
+  ] as const) {
+    if (reference === undefined) continue;
+    errors.push(...checkText(reference.name ?? "", `${at}.${field}.name`, isDns1123Subdomain));
+    errors.push(...checkRequiredText(reference.key, `${at}.${field}.key`, isConfigMapKey));
+  }
+  if (fileKeyRef !== undefined) {
+    errors.push(...checkRequiredText(fileKeyRef.key, `${at}.fileKeyRef.key`, isEnvVarName));
+    errors.push(...checkRequiredText(fileKeyRef.volumeName, `${at}.fileKeyRef.volumeName`, isDns1123Label));
+    errors.push(...checkRequiredText(fileKeyRef.path, `${at}.fileKeyRef.path`, isPathWithoutBacksteps));
+  }
+  const sources = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter(
+    (source) => source !== undefined,
+  ).length;
+  if (sources === 0)
+    errors.push(
+      invalid(
+        at,
+        "",
+        "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+      ),
+    );
+  else if (value) errors.push(invalid(at, "", "may not be specified when `value` is not empty"));
+  else if (sources > 1) errors.push(invalid(at, "", "may not have more than one field specified at a time"));
+  return errors;
+}
+
+function validateEnvFrom({ prefix, configMapRef, secretRef }: EnvFromSource, path: string, i: number): FieldError[] {
+  const errors: FieldError[] = [];
+  if (prefix) errors.push(...checkText(prefix, `${path}[${i}].prefix`, isEnvVarName));
+  for (const [field, reference] of [
+    ["configMapRef", configMapRef],
+    ["secretRef", secretRef],
+  ] as const)
+    if (reference !== undefined)
+      errors.push(
+        ...checkRequiredText(reference.name, `${path}[${i}].${field}.name`, (name) =>
+          isDns1123Subdomain(maskTrailingDash(name)),
+        ),
+      );
+  if (configMapRef === undefined && secretRef === undefined)
+    errors.push(invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"));
+  else if (configMapRef !== undefined && secretRef !== undefined)
+    errors.push(invalid(path, "", "may not have more than one field specified at a time"));
+  return errors;
+}
+
+function validateMounts(container: Container, path: string, { volumes }: PodContext): FieldError[] {
+  const mounts = container.volumeMounts ?? [];
+  const devices = container.volumeDevices ?? [];
+  const at = `${path}.volumeMounts`;
+  const seen = new Set<string>();
+  return mounts.flatMap((mount, i) => {
+    const one = `${at}[${i}]`;
+    const errors: FieldError[] = [];
+    if (!mount.name) errors.push(required(`${one}.name`));
+    if (!volumes.has(mount.name)) errors.push(fieldNotFound(`${one}.name`, mount.name ?? ""));
+    if (!mount.mountPath) errors.push(required(`${one}.mountPath`));
+    if (seen.has(mount.mountPath)) errors.push(invalid(`${one}.mountPath`, mount.mountPath, "must be unique"));
+    seen.add(mount.mountPath);
+    if (devices.some(({ name }: VolumeDevice) => name === mount.name))
+      errors.push(invalid(`${one}.name`, mount.name, "must not already exist in volumeDevices"));
+    if (devices.some(({ devicePath }: VolumeDevice) => devicePath === mount.mountPath))
+      errors.push(invalid(`${one}.mountPath`, mount.mountPath, "must not already exist as a path in volumeDevices"));
+    if (mount.subPath) errors.push(...checkText(mount.subPath, `${at}.subPath`, isDescendingPath));
+    if (mount.subPathExpr) {
+      if (mount.subPath)
+        errors.push(invalid(`${one}.subPathExpr`, mount.subPathExpr, "subPathExpr and subPath are mutually exclusive"));
+      errors.push(...checkText(mount.subPathExpr, `${at}.subPathExpr`, isDescendingPath));
+    }
+    return [...errors, ...validatePropagation(mount, container, at)];
+  });
+}
+
+function validatePropagation(mount: VolumeMount, container: Container, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const { mountPropagation, recursiveReadOnly, readOnly } = mount;
+  if (mountPropagation !== undefined) {
+    const known = ["Bidirectional", "HostToContainer", "None"];
+    if (!known.includes(mountPropagation))
+      errors.push(notSupported(`${path}.mountPropagation`, mountPropagation, known));
+    if (mountPropagation === "Bidirectional" && container.securityContext?.privileged !== true)
+      errors.push(
+        fieldForbidden(
+          `${path}.mountPropagation`,
+          "Bidirectional mount propagation is available only to privileged containers",
+        ),
+      );
+  }
+  const at = `${path}.recursiveReadOnly`;
+  if (recursiveReadOnly === "Enabled" || recursiveReadOnly === "IfPossible") {
+    if (readOnly !== true) errors.push(fieldForbidden(at, "may only be specified when readOnly is true"));
+    if (mountPropagation !== undefined && mountPropagation !== "None")
+      errors.push(fieldForbidden(at, "may only be specified when mountPropagation is None or not specified"));
+  } else if (recursiveReadOnly !== undefined && recursiveReadOnly !== "Disabled")
+    errors.push(notSupported(at, recursiveReadOnly, ["Disabled", "Enabled", "IfPossible"]));
+  return errors;
+}
+
+function validateDevices(container: Container, path: string, { volumes }: PodContext): FieldError[] {
+  const mounts = container.volumeMounts ?? [];
+  const names = new Set<string>();
+  const paths = new Set<string>();
+  return (container.volumeDevices ?? []).flatMap(({ name, devicePath }, i) => {
+    const at = `${path}.volumeDevices[${i}]`;
+    const errors: FieldError[] = [];
+    const volume = volumes.get(name);
+    if (!name) errors.push(required(`${at}.name`));
+    if (names.has(name)) errors.push(invalid(`${at}.name`, name, "must be unique"));
+    if (volume === undefined) errors.push(fieldNotFound(`${at}.name`, name ?? ""));
+    else if (volume.persistentVolumeClaim === undefined && volume.ephemeral === undefined)
+      errors.push(
+        invalid(
+          `${at}.name`,
+          name,
+          "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
+        ),
+      );
+    if (!devicePath) errors.push(required(`${at}.devicePath`));
+    if (paths.has(devicePath)) errors.push(invalid(`${at}.devicePath`, devicePath, "must be unique"));
+    if (devicePath && isPathWithoutBacksteps(devicePath).length > 0)
+      errors.push(invalid(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')"));
+    if (mounts.some((mount) => mount.name === name))
+      errors.push(invalid(`${at}.name`, name, "must not already exist in volumeMounts"));
+    if (mounts.some(({ mountPath }) => mountPath === devicePath))
+      errors.push(invalid(`${at}.devicePath`, devicePath, "must not already exist as a path in volumeMounts"));
+    names.add(name);
+    paths.add(devicePath);
+    return errors;
+  });
+}
+
+function validateResizePolicy(container: Container, path: string, podPolicy: string | undefined): FieldError[] {
+  const seen = new Set<string>();
+  return (container.resizePolicy ?? []).flatMap(({ resourceName, restartPolicy }, i) => {
+    const errors: FieldError[] = [];
+    if (seen.has(resourceName)) errors.push(duplicate(`${path}[${i}]`, resourceName));
+    seen.add(resourceName);
+    errors.push(...checkWord(resourceName, path, ["cpu", "memory"]));
+    errors.push(...checkWord(restartPolicy, path, ["NotRequired", "RestartContainer"]));
+    if (podPolicy === "Never" && restartPolicy !== "NotRequired")
+      errors.push(invalid(path, restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"));
+    return errors;
+  });
+}
+
+function validateRestartPolicy(container: Container, path: string): FieldError[] {
+  const { restartPolicy, restartPolicyRules = [] } = container;
+  const errors: FieldError[] = [];
+  if (restartPolicy === undefined) {
+    if (restartPolicyRules.length > 0)
+      errors.push(required(`${path}.restartPolicy`, "must specify restartPolicy when restart rules are used"));
+  } else if (!["Always", "Never", "OnFailure"].includes(restartPolicy))
+    errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, ["Always", "Never", "OnFailure"]));
+  const at = `${path}.restartPolicyRules`;
+  if (restartPolicyRules.length > 20) errors.push(tooMany(at, restartPolicyRules.length, 20));
+  for (const [i, { action, exitCodes }] of restartPolicyRules.entries()) {
+    const actions = ["Restart", "RestartAllContainers"];
+    if (!actions.includes(action)) errors.push(notSupported(`${at}[${i}].action`, action ?? "", actions));
+    if (exitCodes === undefined) {
+      errors.push(required(`${at}[${i}].exitCodes`, "must be specified"));
+      continue;
+    }
+    if (exitCodes.operator !== "In" && exitCodes.operator !== "NotIn")
+      errors.push(notSupported(`${at}[${i}].exitCodes.operator`, exitCodes.operator ?? "", ["In", "NotIn"]));
+    if ((exitCodes.values ?? []).length > 255)
+      errors.push(tooMany(`${at}[${i}].exitCodes.values`, exitCodes.values!.length, 255));
+  }
+  return errors;
+}
+
+function validateLifecycleAndProbes(container: Container, path: string, { spec }: PodContext): FieldError[] {
+  const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container;
+  const errors: FieldError[] = [];
+  if (lifecycle?.postStart !== undefined)
+    errors.push(...validateHandler(lifecycle.postStart, `${path}.lifecycle.postStart`, spec));
+  if (lifecycle?.preStop !== undefined)
+    errors.push(...validateHandler(lifecycle.preStop, `${path}.lifecycle.preStop`, spec));
+  errors.push(...validateProbe(livenessProbe, `${path}.livenessProbe`, spec));
+  errors.push(...mustSucceedOnce(livenessProbe, `${path}.livenessProbe`));
+  errors.push(...validateProbe(readinessProbe, `${path}.readinessProbe`, spec));
+  if (readinessProbe?.terminationGracePeriodSeconds !== undefined)
+    errors.push(
+      invalid(
+        `${path}.readinessProbe.terminationGracePeriodSeconds`,
+        readinessProbe.terminationGracePeriodSeconds,
+        "must not be set for readinessProbes",
+      ),
+    );
+  errors.push(...validateProbe(startupProbe, `${path}.startupProbe`, spec));
+  return [...errors, ...mustSucceedOnce(startupProbe, `${path}.startupProbe`)];
+}
+
+function mustSucceedOnce(probe: Probe | undefined, path: string): FieldError[] {
+  if (probe === undefined || probe.successThreshold === 1) return [];
+  return [invalid(`${path}.successThreshold`, probe.successThreshold ?? 0, "must be 1")];
+}
+
+function validateProbe(probe: Probe | undefined, path: string, spec: PodSpec): FieldError[] {
+  if (probe === undefined) return [];
+  const errors = validateHandler(probe, path, spec);
+  for (const field of [
+    "initialDelaySeconds",
+    "timeoutSeconds",
+    "periodSeconds",
+    "successThreshold",
+    "failureThreshold",
+  ] as const)
+    errors.push(...checkNonNegative(probe[field], `${path}.${field}`));
+  const grace = probe.terminationGracePeriodSeconds;
+  if (grace !== undefined && grace <= 0)
+    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, "must be greater than 0"));
+  return errors;
+}
+
+function validateHandler(handler: LifecycleHandler & Pick<Probe, "grpc">, path: string, spec: PodSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  const { exec, httpGet, tcpSocket, grpc, sleep } = handler;
+  const given = Object.entries({ exec, httpGet, tcpSocket, grpc, sleep }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return [required(path, "must specify a handler type")];
+  for (const [name] of given.slice(1))
+    errors.push(fieldForbidden(`${path}.${name}`, "may not specify more than 1 handler type"));
+  switch (given[0]![0]) {
+    case "exec":
+      if ((exec!.command ?? []).length === 0) errors.push(required(`${path}.exec.command`));
+      break;
+    case "httpGet":
+      if (!httpGet!.path) errors.push(required(`${path}.httpGet.path`));
+      errors.push(...checkPortOrName(httpGet!.port, `${path}.httpGet.port`));
+      if (httpGet!.scheme !== "HTTP" && httpGet!.scheme !== "HTTPS")
+        errors.push(notSupported(`${path}.httpGet.scheme`, httpGet!.scheme ?? "", ["HTTP", "HTTPS"]));
+      for (const { name } of httpGet!.httpHeaders ?? [])
+        errors.push(...checkText(name, `${path}.httpGet.httpHeaders`, isHttpHeaderName));
+      break;
+    case "tcpSocket":
+      errors.push(...checkPortOrName(tcpSocket!.port, `${path}.tcpSocket.port`));
+      break;
+    case "grpc":
+      errors.push(...checkPortNumber(grpc!.port, `${path}.grpc.port`));
+      break;
+    default: {
+      const grace = spec.terminationGracePeriodSeconds;
+      const seconds = sleep!.seconds ?? 0;
+      if (grace !== undefined && (seconds < 0 || seconds > grace))
+        errors.push(
+          invalid(
+            `${path}.sleep`,
+            seconds,
+            `must be non-negative and less than terminationGracePeriodSeconds (${grace})`,
+          ),
+        );
+    }
+  }
+  return errors;
+}

@@ -1,0 +1,86 @@
+/** Upstream: pkg/apis/networking/validation/validation.go (ValidateNetworkPolicy) */
+import {
+  checkOptionalWord,
+  checkPortNumber,
+  checkPortOrName,
+  checkText,
+  validateLabelSelector,
+} from "../../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  fieldForbidden,
+  invalid,
+  notSupported,
+  required,
+} from "../../../../machinery/validation/field-error.ts";
+import { isCidr, parseCidr } from "../../../../machinery/validation/ip.ts";
+import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../../generated/networking.v1.ts";
+
+export function validateNetworkPolicy({ spec }: NetworkPolicy): FieldError[] {
+  const errors = validateLabelSelector(spec?.podSelector, "spec.podSelector");
+  for (const [i, { ports, from }] of (spec?.ingress ?? []).entries())
+    errors.push(...validateRule(ports, from, `spec.ingress[${i}]`, "from"));
+  for (const [i, { ports, to }] of (spec?.egress ?? []).entries())
+    errors.push(...validateRule(ports, to, `spec.egress[${i}]`, "to"));
+  const types = spec?.policyTypes ?? [];
+  if (types.length > 2)
+    return [...errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")];
+  for (const [i, type] of types.entries())
+    if (type !== "Ingress" && type !== "Egress")
+      errors.push(notSupported(`spec.policyTypes[${i}]`, type, ["Ingress", "Egress"]));
+  return errors;
+}
+
+function validateRule(
+  ports: readonly NetworkPolicyPort[] | undefined,
+  peers: readonly NetworkPolicyPeer[] | undefined,
+  path: string,
+  direction: string,
+): FieldError[] {
+  return [
+    ...(ports ?? []).flatMap((port, i) => validatePort(port, `${path}.ports[${i}]`)),
+    ...(peers ?? []).flatMap((peer, i) => validatePeer(peer, `${path}.${direction}[${i}]`)),
+  ];
+}
+
+function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: string): FieldError[] {
+  const errors = checkOptionalWord(protocol, `${path}.protocol`, ["TCP", "UDP", "SCTP"]);
+  if (port !== undefined) errors.push(...checkPortOrName(port, `${path}.port`));
+  if (endPort === undefined) return errors;
+  if (port === undefined)
+    errors.push(invalid(`${path}.endPort`, endPort, "may not be specified when `port` is not specified"));
+  else if (typeof port === "string")
+    errors.push(invalid(`${path}.endPort`, endPort, "may not be specified when `port` is non-numeric"));
+  else {
+    if (endPort < port) errors.push(invalid(`${path}.endPort`, endPort, "must be greater than or equal to `port`"));
+    errors.push(...checkPortNumber(endPort, `${path}.endPort`));
+  }
+  return errors;
+}
+
+function validatePeer({ podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer, path: string): FieldError[] {
+  const errors = [
+    ...validateLabelSelector(podSelector, `${path}.podSelector`),
+    ...validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`),
+  ];
+  if (ipBlock !== undefined) {
+    const { cidr, except = [] } = ipBlock;
+    if (!cidr) errors.push(required(`${path}.ipBlock.cidr`));
+    else errors.push(...checkText(cidr, `${path}.ipBlock.cidr`, isCidr));
+    const outer = cidr ? parseCidr(cidr) : undefined;
+    for (const [i, text] of except.entries()) {
+      const at = `${path}.ipBlock.except[${i}]`;
+      errors.push(...checkText(text, at, isCidr));
+      const inner = parseCidr(text);
+      if (outer === undefined || inner === undefined) continue;
+      const rest = BigInt((outer.family === 4 ? 32 : 128) - outer.bits);
+      const inside = inner.family === outer.family && inner.address >> rest === outer.address >> rest;
+      if (!inside || inner.bits <= outer.bits) errors.push(invalid(at, text, "must be a strict subset of `cidr`"));
+    }
+  }
+  const count = [podSelector, namespaceSelector, ipBlock].filter((part) => part !== undefined).length;
+  if (count === 0) errors.push(required(path, "must specify a peer"));
+  else if (count > 1 && ipBlock !== undefined)
+    errors.push(fieldForbidden(path, "may not specify both ipBlock and another peer"));
+  return errors;
+}

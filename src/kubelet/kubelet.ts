@@ -42,7 +42,7 @@ import { podLogDir } from "./runtime/sandbox-config.ts";
 import type { RuntimeContainer, RuntimePod } from "./runtime/state.ts";
 import { syncPod } from "./runtime/sync.ts";
 import type { Runtime } from "./runtimes/runtime.ts";
-import { serveKubelet } from "./server/server.ts";
+import { serveHealthz, serveKubelet } from "./server/server.ts";
 import { fileSource } from "./sources/file.ts";
 import { httpSource } from "./sources/http.ts";
 import { createMirror, deleteMirror, isMirrorOf } from "./sources/mirror.ts";
@@ -276,6 +276,7 @@ class Kubelet implements PodActs, KubeletView {
     await this.#cgroups?.start();
     this.runtimeName = (await this.#untilAnswered(signal)).runtime_name;
     await using server = settings.port === undefined ? undefined : await serveKubelet(this);
+    await using _healthz = settings.healthzPort === 0 ? undefined : await serveHealthz(this);
     this.port = server?.address.port;
     await this.#pleg.relist();
     this.#started = true;

@@ -22,6 +22,8 @@ export interface KubeletOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** PEM of the CA whose client certificates are accepted. */
   readonly clientCa?: string;
+  /** Who may use the server: by default the API server says. */
+  readonly authorization?: "Webhook" | "AlwaysAllow";
   readonly clusterDns?: readonly string[];
   readonly clusterDomain?: string;
   readonly resolvConf?: string;
@@ -71,6 +73,7 @@ export function withDefaults(options: KubeletOptions): Settings {
     containerLogsDir: "/var/log/containers",
     address: "0.0.0.0",
     healthzPort: 0,
+    authorization: "Webhook",
     clusterDns: [],
     clusterDomain: "cluster.local",
     resolvConf: "/etc/resolv.conf",

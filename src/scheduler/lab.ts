@@ -2,7 +2,7 @@
 import type { Node, Pod, PodSpec, Taint } from "../api/generated/core.v1.ts";
 import { deepFreeze } from "../base/mutable.ts";
 import type { Draft } from "../machinery/meta/object.ts";
-import type { Random } from "../world/world.ts";
+import type { Clock, Random } from "../world/world.ts";
 import { Cache } from "./cache/cache.ts";
 import { Cycle } from "./cycle.ts";
 import type { PluginDefinition, Verdict } from "./framework.ts";
@@ -162,4 +162,36 @@ export class Lab {
 function describe(verdict: Verdict | undefined): string {
   if (verdict === undefined) return "fits";
   return `${verdict.unresolvable ? "!" : ""}${verdict.reasons.join("; ")}`;
+}
+
+/** Time that moves when it is told to. */
+export class HandClock implements Clock {
+  #now = Date.UTC(2030, 0, 1);
+  readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+  monotonic(): number {
+    return this.#now;
+  }
+  after(ms: number, run: () => void): Disposable {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
+  }
+  soon(run: () => void): void {
+    queueMicrotask(run);
+  }
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#timers.delete(due);
+      this.#now = Math.max(this.#now, due.at);
+      due.run();
+    }
+    this.#now = end;
+  }
 }

@@ -17,6 +17,7 @@ import { clusterService } from "./api/cluster.ts";
 import { kvService } from "./api/kv.ts";
 import { leaseService } from "./api/lease.ts";
 import { maintenanceService } from "./api/maintenance.ts";
+import { SharedEvents } from "./api/shared-events.ts";
 import { watchService } from "./api/watch.ts";
 import { directClient } from "./direct-client.ts";
 import { lockDataDir } from "./exclusive.ts";
@@ -90,11 +91,15 @@ async function listen(
   listeners: Listener[],
 ): Promise<void> {
   if (options.listenClientUrls.length === 0) return;
+  const sharedEvents = new SharedEvents(member.codec);
   const handle = clientHandler(
     member,
     [
       bind(KV, services.kv),
-      bind(Watch, services.watch),
+      bind(
+        Watch,
+        watchService(member, (response) => sharedEvents.prepare(response)),
+      ),
       bind(Lease, services.lease),
       bind(Maintenance, services.maintenance),
       bind(Cluster, services.cluster),

@@ -4,11 +4,12 @@ import type { WatchRequest, WatchResponse } from "../../protocols/etcd/generated
 import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
 import type { Member } from "../member.ts";
 
-export function watchService(member: Member) {
+/** `prepare` is what a wire makes of an answer; in this process it goes over as it is. */
+export function watchService(member: Member, prepare?: (response: WatchResponse) => Init<WatchResponse>) {
   return {
     async Watch(stream: ServerStream<Init<WatchRequest>, WatchResponse>, call: Call): Promise<void> {
       const watching = member.watchable.open({
-        send: (response) => stream.send(response),
+        send: (response) => stream.send(prepare === undefined ? response : prepare(response)),
         get drained() {
           return stream.drained;
         },

@@ -11,6 +11,7 @@ import { connectEtcd, etcdCodec } from "../../src/protocols/etcd/connect.ts";
 import { KV, type MvccpbKeyValue, type WatchResponse } from "../../src/protocols/etcd/generated.ts";
 import { bind, grpcHandler } from "../../src/wire/rpc/grpc-server.ts";
 import { RpcError, type Implementation } from "../../src/wire/rpc/service.ts";
+import { acceptWebSocket, dialWebSocket } from "../../src/wire/websocket/websocket.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
 import type { Listener, ServerTls } from "../../src/world/net.ts";
 

@@ -195,9 +195,12 @@ test(
       execFileSync("openssl", args, { stdio: ["ignore", "pipe", "ignore"] }).toString();
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     openssl("req", "-x509", ...key, "-keyout", file("ca.key"), "-out", file("ca.crt"), "-subj", "/CN=ca", "-days", "2");
-    for (const name of ["server", "client"]) {
+    for (const name of ["server", "client", "other"]) {
       openssl("req", ...key, "-keyout", file(`${name}.key`), "-out", file(`${name}.csr`), "-subj", `/CN=${name}`);
-      writeFileSync(file("ext"), `subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n`);
+      writeFileSync(
+        file("ext"),
+        `subjectAltName=${name === "other" ? "DNS:elsewhere" : "IP:127.0.0.1"}\nextendedKeyUsage=serverAuth,clientAuth\n`,
+      );
       openssl(
         ..."x509 -req -CAcreateserial -days 2".split(" "),
         ...Object.entries({
@@ -239,6 +242,51 @@ test(
       },
     );
     listeners.push(listener);
+    // Upgrades go through TLS too, and a large answer at the reader's pace.
+    const upgrading = await world.net.serveHttp(
+      { host: "127.0.0.1", tls: { cert, key: serverKey, clientCa: ca } },
+      async (exchange) => {
+        assert.equal(exchange.request.peer.certificate?.authorized, true);
+        const socket = acceptWebSocket(exchange, ["v5.channel.k8s.io"]);
+        if (!socket) return;
+        for await (const { data } of socket) for (let i = 0; i < 100; i++) await socket.send(data);
+      },
+    );
+    listeners.push(upgrading);
+    const secure = world.net.httpClient({ base: `https://127.0.0.1:${upgrading.address.port}`, tls: clientTls });
+    const { socket } = await dialWebSocket(secure, { path: "/" }, ["v5.channel.k8s.io"], world.random);
+    await socket!.send(new Uint8Array(100_000));
+    let received = 0;
+    for await (const { data } of socket!) if ((received += data.length) === 10_000_000) socket!.close();
+    assert.equal(received, 10_000_000);
+    await secure.close();
+
+    // Without a version ALPN decides.
+    for (const http1Only of [false, true]) {
+      const other = await world.net.serveHttp(
+        { host: "127.0.0.1", tls: { cert, key: serverKey }, http1Only },
+        (exchange) => exchange.respond(200, {}, exchange.request.httpVersion),
+      );
+      listeners.push(other);
+      const base = `https://127.0.0.1:${other.address.port}`;
+      const http = world.net.httpClient({ base, tls: { ca } });
+      for (let i = 0; i < 2; i++) {
+        const answer = await http.request({ method: "GET", path: "/" });
+        for await (const chunk of answer.body) assert.equal(text(chunk), http1Only ? "1.1" : "2.0");
+      }
+      await http.close();
+      const stranger = world.net.httpClient({ base });
+      await assert.rejects(stranger.request({ method: "GET", path: "/" }), {
+        code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      });
+      await stranger.close();
+      // A new certificate is for new connections: this one's names are others.
+      other.reload({ cert: await read("other.crt"), key: await read("other.key") });
+      const again = world.net.httpClient({ base, tls: { ca } });
+      await assert.rejects(again.request({ method: "GET", path: "/" }), { code: "ERR_TLS_CERT_ALTNAME_INVALID" });
+      await again.close();
+    }
+
     for (const version of ["1.1", "2"] as const) {
       for (const [tls, expected] of [
         [clientTls, "true 2"],

@@ -218,6 +218,29 @@ test("request headers name the host over HTTP/2 too", async () => {
   session.destroy();
 });
 
+test("a read is asked again when the server closes a kept connection under it, a write is not", async () => {
+  let connections = 0;
+  const listener = await world.net.listen({ host: "127.0.0.1" }, async (stream) => {
+    connections++;
+    let requests = 0;
+    try {
+      for await (const _ of stream) {
+        if (++requests === 2) return stream.destroy();
+        await stream.write(Buffer.from("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+      }
+    } catch {
+      // The client is done.
+    }
+  });
+  opened.push(listener);
+  const http = client(`http://127.0.0.1:${listener.address.port}`);
+  const ask = async (method: string) => text((await http.request({ method, path: "/" })).body);
+  assert.equal(await ask("GET"), "ok");
+  assert.equal(await ask("GET"), "ok");
+  assert.equal(connections, 2);
+  await assert.rejects(ask("POST"), { code: "ECONNRESET" });
+});
+
 test("byte streams connect over TCP", async () => {
   const listener = await world.net.listen({ host: "127.0.0.1" }, async (stream) => {
     for await (const chunk of stream) await stream.write(chunk);

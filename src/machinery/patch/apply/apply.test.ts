@@ -121,6 +121,17 @@ test("a map loses what its manager no longer applies, unless a controller has wr
   assert.deepEqual(store.live!["data"], { a: "1", b: "3" });
 });
 
+test("what nobody owns survives, and an emptied map is left out", () => {
+  const store = configMaps();
+  store.apply("A", { metadata: { labels: { a: "1" } } });
+  const { metadata } = store.live!;
+  store.live = deepFreeze({ ...store.live!, metadata: { ...metadata, labels: { a: "1", b: "2" } } });
+  store.apply("A", { data: { k: "1" } });
+  assert.deepEqual(store.live!.metadata.labels, { b: "2" });
+  store.apply("A", {});
+  assert.equal("data" in store.live!, false);
+});
+
 test("a set keeps what others put into it", () => {
   const store = configMaps();
   store.apply("A", { metadata: { finalizers: ["x"] } });

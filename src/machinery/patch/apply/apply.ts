@@ -7,8 +7,7 @@
 import type { KubeObject } from "../../meta/object.ts";
 import type { Schema } from "../../schema/schema.ts";
 import { StatusError, badRequest } from "../../status.ts";
-import { isObject, jsonEqual, type JsonObject } from "../json-value.ts";
-import { withoutNulls } from "../merge-patch.ts";
+import { isEmpty, isObject, jsonEqual, setMember, type JsonObject } from "../json-value.ts";
 import {
   EMPTY,
   difference,
@@ -147,8 +146,8 @@ function merge<T extends KubeObject>(live: T, config: JsonObject, options: Apply
   };
   const claimed = new Map(table).set(who, mine);
 
-  const laid = settled(mergeTyped(bare, config, schema), schema);
-  const pruned = prune(laid, last, claimed, options);
+  const laid = mergeTyped(bare, config, schema);
+  const pruned = settled(prune(laid, last, claimed, options), schema);
   const changes = compare(bare, pruned, schema);
   const views = new Views(bare, pruned, changes, options);
   if (!options.force) {
@@ -194,14 +193,44 @@ function startingTable(live: KubeObject, bare: JsonObject, options: ApplyOptions
   return new Map([[identityOf(identity), { ...identity, fields: everything, time: options.time }]]);
 }
 
-/** An explicit null in a configuration becomes what Go's decoder makes of it: nothing. Custom resources may hold nulls. */
+/**
+ * What Go's types make of an object: a null is nothing, and a map or list that is left out when empty is left out. Fields that are no Go fields
+ * (those of custom resources) stay as they are.
+ */
 function settled(object: JsonObject, schema: Schema): JsonObject {
-  for (const field of schema.properties?.values() ?? []) {
-    if (field.proto !== undefined && field.name !== OBJECT_META) return withoutNulls(object) as JsonObject;
-  }
-  return object;
+  return settle(object, schema) as JsonObject;
 }
-const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+function settle(value: unknown, schema: Schema): unknown {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items === undefined) return value;
+    const next = value.map((item) => settle(item, items));
+    return next.some((item, i) => item !== value[i]) ? next : value;
+  }
+  if (!isObject(value)) return value;
+  let draft: Record<string, unknown> | undefined;
+  for (const name of Object.keys(value)) {
+    const inner = value[name];
+    const field = schema.properties?.get(name) ?? schema.values;
+    if (field === undefined) continue;
+    if (isNothing(inner, field)) delete (draft ??= { ...value })[name];
+    else {
+      const next = settle(inner, field);
+      if (next !== inner) setMember((draft ??= { ...value }), name, next);
+    }
+  }
+  return draft ?? value;
+}
+
+function isNothing(value: unknown, field: Schema): boolean {
+  if (field.proto === undefined) return false;
+  if (value === null) return true;
+  const container = field.type === "array" || (field.type === "object" && field.properties === undefined);
+  return (
+    container && field.omitEmpty === true && field.pointer !== true && field.format === undefined && isEmpty(value)
+  );
+}
 
 /** Takes out what the manager applied last, doesn't mention any more, and nobody else owns. */
 function prune(merged: JsonObject, last: Managed | undefined, table: ManagedTable, options: ApplyOptions): JsonObject {
@@ -219,7 +248,7 @@ function prune(merged: JsonObject, last: Managed | undefined, table: ManagedTabl
   const kept = union(named(mentioned(pruned, schema)), named(claimed));
   pruned = removeFields(merged, schema, difference(all, kept));
   const dangling = difference(all, named(mentioned(pruned, schema)));
-  return removeFields(merged, schema, intersection(dangling, named(last.fields)));
+  return removeFields(merged, schema, intersection(dangling, last.fields));
 }
 
 interface ConflictOf {

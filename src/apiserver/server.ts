@@ -78,7 +78,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     options,
     admission: createAdmission(
       enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []),
-      { cluster, authorizer, clock, random, net, log },
+      { cluster, authorizer, clock, random, net, log, findResource: (name) => registry.named(name) },
     ),
     allocators: {
       clusterIPs: new IpAllocator(options.serviceClusterIpRange ?? "10.96.0.0/12", random),

@@ -3,8 +3,9 @@
  * Upstream: pkg/admission, pkg/kubeapiserver/options/plugins.go.
  */
 import type { KubeObject } from "../../machinery/meta/object.ts";
-import type { ResourceName } from "../../machinery/resource.ts";
-import { qualified } from "../../machinery/status.ts";
+import type { Resource, ResourceName } from "../../machinery/resource.ts";
+import type { StatusDetails } from "../../machinery/status.ts";
+import { forbidden, qualified, StatusError } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { Net } from "../../world/net.ts";
 import type { Clock, Random } from "../../world/world.ts";
@@ -56,6 +57,8 @@ export interface AdmissionContext {
   readonly random: Random;
   readonly net: Net;
   readonly log: Logger;
+  /** The resource that serves a kind, for webhooks. */
+  findResource(name: string): Resource | undefined;
 }
 
 export interface AdmissionPlugin {
@@ -73,6 +76,21 @@ export interface AdmissionPlugin {
 
 export function defineAdmission(plugin: AdmissionPlugin): AdmissionPlugin {
   return plugin;
+}
+
+/** The 403 of a plugin, in the common form. */
+export function refuse(request: AdmissionRequest, text: string, details: StatusDetails = {}): StatusError {
+  const { metadata } = request.object ?? request.oldObject ?? {};
+  const name = request.name || metadata?.name || metadata?.generateName || "Unknown";
+  const error = forbidden(request.resource, name, text);
+  return new StatusError("Forbidden", error.message, { ...error.details, ...details });
+}
+
+/** The parts of a pod that hold containers, with the path of each. */
+export function containersOf(spec: AnyObject): readonly { readonly container: AnyObject; readonly path: string }[] {
+  return (["initContainers", "containers", "ephemeralContainers"] as const).flatMap((list) =>
+    ((spec?.[list] ?? []) as readonly AnyObject[]).map((container, i) => ({ container, path: `spec.${list}[${i}]` })),
+  );
 }
 
 export interface Admission {

@@ -25,3 +25,11 @@ export function splitServiceAccountUser(
     ? { namespace: parts[0]!, name: parts[1]! }
     : undefined;
 }
+
+/** The node that a kubelet speaks for: `system:node:<name>` in the group of nodes. */
+export function nodeOfUser({ name, groups }: UserInfo): string | undefined {
+  const prefix = "system:node:";
+  if (!groups.includes("system:nodes") || !name.startsWith(prefix)) return undefined;
+  const node = name.slice(prefix.length);
+  return node === "" ? undefined : node;
+}

@@ -1,0 +1,320 @@
+/**
+ * Admission by others: AdmissionReview over HTTPS, mutating ones one after the other in the order of their names, validating ones together.
+ * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook.
+ */
+import { readTree } from "../../../machinery/codec/decode.ts";
+import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
+import { selectorOf } from "../../../machinery/selector/labels.ts";
+import { StatusError } from "../../../machinery/status.ts";
+import { deadline } from "../../../world/time.ts";
+import { randomInt, uuid } from "../../../world/world.ts";
+import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
+import { defineAdmission, refuse } from "../framework.ts";
+
+const GROUP = "admissionregistration.k8s.io";
+const DEFAULT_TIMEOUT_SECONDS = 10;
+
+interface Webhook {
+  readonly configuration: string;
+  readonly hook: AnyObject;
+}
+
+export const mutatingWebhook = defineAdmission({
+  name: "MutatingAdmissionWebhook",
+  onByDefault: true,
+  handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
+  async admit(request, context) {
+    const hooks = hooksFor(request, context, `mutatingwebhookconfigurations.${GROUP}`);
+    if (hooks.length === 0) return;
+    const touched = new Map<AnyObject, string>();
+    for (const webhook of hooks) {
+      if (!matches(webhook.hook, request, context)) continue;
+      await mutate(webhook, request, context);
+      touched.set(webhook.hook, JSON.stringify(request.object));
+    }
+    // Those who ask for it see once more what others changed after them.
+    for (const webhook of hooks) {
+      if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
+      if (touched.get(webhook.hook) !== JSON.stringify(request.object)) await mutate(webhook, request, context);
+    }
+  },
+});
+
+export const validatingWebhook = defineAdmission({
+  name: "ValidatingAdmissionWebhook",
+  onByDefault: true,
+  handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
+  async validate(request, context) {
+    const hooks = hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`).filter(({ hook }) =>
+      matches(hook, request, context),
+    );
+    await Promise.all(
+      hooks.map(async ({ hook }) => {
+        const response = await call(hook, request, context);
+        if (response === undefined) return;
+        if (response.patch !== undefined || response.patchType !== undefined)
+          throw internal(
+            `failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: validating webhook may not return response.patch`,
+          );
+      }),
+    );
+  },
+});
+
+/** All webhooks, by the names of their configurations; none for the objects that configure them, lest one lock itself out. */
+function hooksFor(request: AdmissionRequest, { cluster }: AdmissionContext, plural: string): readonly Webhook[] {
+  if (request.resource.group === GROUP) return [];
+  return cluster
+    .list(plural)
+    .flatMap((configuration) =>
+      (configuration.webhooks ?? []).map((hook: AnyObject) => ({ configuration: configuration.metadata.name, hook })),
+    );
+}
+
+function matches(hook: AnyObject, request: AdmissionRequest, { cluster }: AdmissionContext): boolean {
+  if (!(hook.rules ?? []).some((rule: AnyObject) => ruleMatches(rule, request, hook.matchPolicy))) return false;
+  if (!objectSelected(hook, request)) return false;
+  const isNamespace = request.resource.group === "" && request.resource.plural === "namespaces";
+  if (request.namespace === "" && !isNamespace) return true;
+  const selector = selectorOf(hook.namespaceSelector ?? {});
+  if (selector.isEmpty) return true;
+  const namespace = isNamespace
+    ? (request.object ?? request.oldObject)
+    : cluster.get("namespaces", "", request.namespace);
+  return selector.matches(namespace?.metadata.labels);
+}
+
+function objectSelected(hook: AnyObject, { object, oldObject }: AdmissionRequest): boolean {
+  const selector = selectorOf(hook.objectSelector ?? {});
+  if (selector.isEmpty) return true;
+  return [object, oldObject].some((one) => one?.metadata !== undefined && selector.matches(one.metadata.labels));
+}
+
+function ruleMatches(rule: AnyObject, request: AdmissionRequest, matchPolicy: string | undefined): boolean {
+  const has = (list: readonly string[] | undefined, value: string) =>
+    list?.includes("*") === true || list?.includes(value) === true;
+  if (!has(rule.operations, request.operation)) return false;
+  const { group, version, plural, scope } = request.resource;
+  if (!has(rule.apiGroups, group)) return false;
+  // Another version of the same resource counts too, unless the webhook is exact about it.
+  if (!has(rule.apiVersions, version) && matchPolicy === "Exact") return false;
+  const wanted = request.subresource === "" ? plural : `${plural}/${request.subresource}`;
+  const named = (rule.resources ?? []).some((one: string) => {
+    const [resource, subresource] = one.split("/") as [string, string | undefined];
+    if (one === "*/*" || one === wanted) return true;
+    if (subresource === undefined) return request.subresource === "" && resource === "*";
+    return (
+      request.subresource !== "" &&
+      (resource === "*" || resource === plural) &&
+      (subresource === "*" || subresource === request.subresource)
+    );
+  });
+  if (!named) return false;
+  return (
+    rule.scope === undefined || rule.scope === "*" || rule.scope === (scope === "Cluster" ? "Cluster" : "Namespaced")
+  );
+}
+
+async function mutate({ hook }: Webhook, request: AdmissionRequest, context: AdmissionContext): Promise<void> {
+  const response = await call(hook, request, context);
+  if (response?.patch === undefined) return;
+  const invalid = (why: string) =>
+    internal(`failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: ${why}`);
+  if (response.patchType === undefined) throw invalid("webhook returned response.patch but not response.patchType");
+  if (response.patchType !== "JSONPatch")
+    throw invalid(`webhook returned invalid response.patchType of ${JSON.stringify(response.patchType)}`);
+  let patch: unknown;
+  try {
+    patch = JSON.parse(Buffer.from(response.patch, "base64").toString());
+  } catch (error) {
+    throw internal(`received undecodable patch in webhook response: ${(error as Error).message}`);
+  }
+  if (!Array.isArray(patch) || patch.length === 0) return;
+  if (request.object === undefined)
+    throw internal(
+      `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
+    );
+  const patched = applyJsonPatch(request.object, patch) as AnyObject;
+  const resource = context.findResource(
+    request.resource.group === "" ? request.resource.plural : `${request.resource.plural}.${request.resource.group}`,
+  );
+  if (resource === undefined || request.subresource !== "") {
+    request.object = structuredClone(patched);
+    return;
+  }
+  const draft = readTree(patched, resource.schema, resource.schema.name === undefined).object;
+  resource.behaviour.defaults?.(draft);
+  request.object = draft;
+}
+
+function internal(why: string): StatusError {
+  return new StatusError("InternalError", `Internal error occurred: ${why}`, { causes: [{ message: why }] });
+}
+
+/** Undefined where the webhook can't be reached and its policy is to go on without it. */
+async function call(hook: AnyObject, request: AdmissionRequest, context: AdmissionContext): Promise<AnyObject> {
+  if ((hook.matchConditions ?? []).length > 0)
+    throw internal(
+      `failed calling webhook ${JSON.stringify(hook.name)}: matchConditions are not evaluated by this server yet`,
+    );
+  if (request.dryRun && !["None", "NoneOnDryRun"].includes(hook.sideEffects))
+    throw new StatusError("BadRequest", `admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
+  const seconds: number = hook.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+  let response: AnyObject;
+  try {
+    response = await exchange(hook, review(request, context), seconds, request.signal, context);
+  } catch (error) {
+    if (hook.failurePolicy === "Ignore") {
+      context.log.info("Failed calling webhook, failing open", { webhook: hook.name, error: String(error) });
+      return undefined;
+    }
+    const why = `failed calling webhook ${JSON.stringify(hook.name)}: ${error instanceof Error ? error.message : String(error)}`;
+    throw internal(why);
+  }
+  for (const warning of response.warnings ?? []) request.warn(warning);
+  if (response.allowed === true) return response;
+  throw denial(hook, response.status ?? {});
+}
+
+function denial(hook: AnyObject, status: AnyObject): StatusError {
+  const head = `admission webhook ${JSON.stringify(hook.name)} denied the request`;
+  const message = status.message
+    ? `${head}: ${status.message}`
+    : status.reason
+      ? `${head}: ${status.reason}`
+      : `${head} without explanation`;
+  const error = StatusError.from({
+    metadata: {},
+    status: "Failure",
+    message,
+    ...(status.reason && { reason: status.reason }),
+    ...(status.details && { details: status.details }),
+    code: Math.max(status.code ?? 400, 400),
+  });
+  return error;
+}
+
+function review(request: AdmissionRequest, { random }: AdmissionContext): AnyObject {
+  const { resource, user, object, oldObject } = request;
+  const kind = { group: resource.group, version: resource.version, kind: object?.kind ?? resource.kind };
+  const name = { group: resource.group, version: resource.version, resource: resource.plural };
+  return {
+    kind: "AdmissionReview",
+    apiVersion: "admission.k8s.io/v1",
+    request: {
+      uid: uuid(random),
+      kind,
+      resource: name,
+      ...(request.subresource !== "" && { subResource: request.subresource }),
+      requestKind: kind,
+      requestResource: name,
+      ...(request.subresource !== "" && { requestSubResource: request.subresource }),
+      ...((request.name || object?.metadata?.name) && { name: request.name || object.metadata.name }),
+      ...(request.namespace !== "" && { namespace: request.namespace }),
+      operation: request.operation,
+      userInfo: {
+        username: user.name,
+        ...(user.uid && { uid: user.uid }),
+        groups: user.groups,
+        ...(user.extra && { extra: user.extra }),
+      },
+      object: object ?? null,
+      oldObject: oldObject ?? null,
+      dryRun: request.dryRun,
+      options: Object.keys(request.options).length > 0 ? request.options : null,
+    },
+  };
+}
+
+async function exchange(
+  hook: AnyObject,
+  asked: AnyObject,
+  seconds: number,
+  signal: AbortSignal,
+  context: AdmissionContext,
+): Promise<AnyObject> {
+  const { base, path, serverName, url } = destination(hook.clientConfig, context);
+  const ca: string | undefined =
+    hook.clientConfig.caBundle && Buffer.from(hook.clientConfig.caBundle, "base64").toString();
+  const client = context.net.httpClient({
+    base,
+    tls: { ...(ca !== undefined && { ca }), ...(serverName !== undefined && { serverName }) },
+  });
+  const fail = (why: string) => new Error(`failed to call webhook: Post "${url}?timeout=${seconds}s": ${why}`);
+  using limit = deadline(context.clock, seconds * 1000, signal, fail("context deadline exceeded"));
+  try {
+    const response = await client
+      .request({
+        method: "POST",
+        path: `${path}${path.includes("?") ? "&" : "?"}timeout=${seconds}s`,
+        headers: { "content-type": "application/json", accept: "application/json, */*" },
+        body: JSON.stringify(asked),
+        signal: limit.signal,
+      })
+      .catch((error: unknown) => {
+        throw limit.signal.aborted ? limit.signal.reason : fail(error instanceof Error ? error.message : String(error));
+      });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of response.body) chunks.push(chunk);
+    const text = Buffer.concat(chunks).toString();
+    if (response.status < 200 || response.status >= 300)
+      throw new Error(
+        `failed to call webhook: the server responded with the status code ${response.status} but did not return more information`,
+      );
+    const answer = JSON.parse(text) as AnyObject;
+    const invalid = (why: string) => new Error(`received invalid webhook response: ${why}`);
+    if (answer.kind !== "AdmissionReview" || answer.apiVersion !== "admission.k8s.io/v1")
+      throw invalid(
+        `expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${answer.apiVersion ?? ""}, Kind=${answer.kind ?? ""}`,
+      );
+    if (answer.response === undefined || answer.response === null) throw invalid("webhook response was absent");
+    if (answer.response.uid !== asked.request.uid)
+      throw invalid(`expected response.uid="${asked.request.uid}", got ${JSON.stringify(answer.response.uid ?? "")}`);
+    return answer.response;
+  } finally {
+    await client.close();
+  }
+}
+
+interface Destination {
+  readonly base: string;
+  readonly path: string;
+  readonly url: string;
+  readonly serverName?: string;
+}
+
+/** A URL, or a service: one of its ready endpoints, under the service's name. */
+function destination(config: AnyObject, { cluster, random }: AdmissionContext): Destination {
+  if (config.url !== undefined) {
+    const url = new URL(config.url);
+    return { base: url.origin, path: `${url.pathname}${url.search}`, url: config.url };
+  }
+  const { name, namespace, path = "", port = 443 } = config.service;
+  const host = `${name}.${namespace}.svc`;
+  const route = path === "" ? "/" : path.startsWith("/") ? path : `/${path}`;
+  const service = cluster.get("services", namespace, name);
+  if (service === undefined)
+    throw new Error(
+      `failed to call webhook: Post "https://${host}:${port}${route}": service ${JSON.stringify(name)} not found`,
+    );
+  const url = `https://${host}:${port}${route}`;
+  if (service.spec.type === "ExternalName")
+    return { base: `https://${service.spec.externalName}:${port}`, path: route, url, serverName: host };
+  const servicePort = (service.spec.ports ?? []).find((one: AnyObject) => one.port === port);
+  const endpoints = cluster
+    .list("endpointslices.discovery.k8s.io", namespace)
+    .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name)
+    .flatMap((slice) => {
+      const number = (slice.ports ?? []).find((one: AnyObject) => (one.name ?? "") === (servicePort?.name ?? ""))?.port;
+      return (slice.endpoints ?? [])
+        .filter((endpoint: AnyObject) => endpoint.conditions?.ready !== false && number !== undefined)
+        .map((endpoint: AnyObject) => `${endpoint.addresses[0]}:${number}`);
+    });
+  if (endpoints.length === 0)
+    throw new Error(
+      `failed to call webhook: Post "${url}": no endpoints available for service ${JSON.stringify(name)}`,
+    );
+  return { base: `https://${endpoints[randomInt(random, endpoints.length)]}`, path: route, url, serverName: host };
+}
+
+export { refuse };

@@ -278,6 +278,7 @@ class Kubelet implements PodActs, KubeletView {
     await using server = settings.port === undefined ? undefined : await serveKubelet(this);
     await using _healthz = settings.healthzPort === 0 ? undefined : await serveHealthz(this);
     this.port = server?.address.port;
+    await this.#node.look();
     await this.#pleg.relist();
     this.#started = true;
 

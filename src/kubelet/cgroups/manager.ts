@@ -200,9 +200,12 @@ export class CgroupManager {
     return this.#rmdir(dir);
   }
 
-  /** A cgroup's files can't be removed, only the folder: `rmdir`, never a recursive remove. */
+  /** A cgroup's files can't be removed, only the folder. */
   async #rmdir(dir: string): Promise<boolean> {
     if ((await this.#world.fs.stat(dir)) === undefined) return true;
-    return (await this.#world.host.exec("rmdir", [dir])).code === 0;
+    return this.#world.fs.rmdir(dir).then(
+      () => true,
+      () => false, // Busy while its last process ends.
+    );
   }
 }

@@ -74,7 +74,6 @@ export class NodeManager {
   /** Makes the node object, or brings an older one up to date; tries until it succeeds. */
   async register(signal: AbortSignal): Promise<void> {
     const { settings, world, log } = this.#deps;
-    await this.#look();
     for (let backOffMs = 100; ; backOffMs = Math.min(7000, backOffMs * 2)) {
       try {
         this.#node = await this.#registerOnce();
@@ -116,7 +115,7 @@ export class NodeManager {
     let ready = false;
     while (!signal.aborted) {
       try {
-        await this.#look();
+        await this.look();
         ready = (await this.#report()) || ready;
       } catch (error) {
         if (signal.aborted) return;
@@ -128,8 +127,8 @@ export class NodeManager {
     }
   }
 
-  /** What only the runtime and the machine know. */
-  async #look(): Promise<void> {
+  /** Asks what only the runtime and the machine know. */
+  async look(): Promise<void> {
     const { world, cri, settings } = this.#deps;
     this.#machine ??= await readMachine(world, settings.rootDir);
     if (this.#machine.ephemeralBytes === 0) this.#machine = await readMachine(world, settings.rootDir);

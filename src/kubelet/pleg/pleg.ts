@@ -20,7 +20,7 @@ import type { RuntimePod } from "../runtime/state.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 
 const RELIST_MS = 1000;
-/** With nothing running nothing can end by itself. */
+/** With nothing running nothing can end by itself; only somebody else's doing would be missed for so long. */
 const IDLE_RELIST_MS = 10_000;
 
 export class Pleg {
@@ -32,6 +32,8 @@ export class Pleg {
   /** Inspections under way, so that two askers share one. */
   readonly #dirty = new Set<string>();
   #lastRelistMs = 0;
+  /** Ends the long wait of an idle node. */
+  #wake: (() => void) | undefined;
 
   constructor(world: Pick<World, "clock">, log: Logger, runtime: Runtime, onChange: (uid: string) => void) {
     this.#world = world;
@@ -90,15 +92,25 @@ export class Pleg {
   async run(signal: AbortSignal): Promise<void> {
     if (this.#runtime.subscribe !== undefined) return this.#listen(signal);
     while (!signal.aborted) {
-      let active = false;
-      for (const pod of this.#pods.values()) active ||= isActive(pod);
-      if (!(await pause(this.#world.clock, active ? RELIST_MS : IDLE_RELIST_MS, signal))) return;
+      await this.#rest(signal);
+      if (signal.aborted) return;
       try {
         for (const uid of await this.relist()) this.#onChange(uid);
       } catch (error) {
         if (!signal.aborted) this.#log.error("GenericPLEG: Unable to retrieve pods", error);
       }
     }
+  }
+
+  async #rest(signal: AbortSignal): Promise<void> {
+    let active = false;
+    for (const pod of this.#pods.values()) active ||= isActive(pod);
+    if (active) return void (await pause(this.#world.clock, RELIST_MS, signal));
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await pause(this.#world.clock, IDLE_RELIST_MS, AbortSignal.any([signal, woken.signal]));
+    this.#wake = undefined;
+    if (woken.signal.aborted) await pause(this.#world.clock, RELIST_MS, signal);
   }
 
   async #listen(signal: AbortSignal): Promise<void> {
@@ -145,6 +157,7 @@ export class Pleg {
         .sort(newestContainerFirst),
     };
     this.#pods.set(uid, pod);
+    if (isActive(pod)) this.#wake?.();
     return pod;
   }
 }

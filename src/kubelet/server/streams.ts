@@ -54,7 +54,7 @@ export async function serveRemoteCommand(
   const { origin, pathname, search } = new URL(url);
   await using http = kubelet.world.net.httpClient({ base: origin, version: "1.1" });
   const path = `${pathname}${search}`;
-  if (!isWebSocketRequest(exchange)) return relayUpgrade(exchange, http, { path });
+  if (!isWebSocketRequest(exchange)) return await relayUpgrade(exchange, http, { path });
   // Older runtimes don't know the newest WebSocket protocol; SPDY is what all of them speak.
   const streams = await acceptRemoteCommand(exchange, options, kubelet.world.clock);
   if (streams === undefined) return;
@@ -92,7 +92,7 @@ export async function servePortForward(
   const { origin, pathname, search } = new URL(url);
   await using http = kubelet.world.net.httpClient({ base: origin, version: "1.1" });
   const path = `${pathname}${search}`;
-  if (!isWebSocketRequest(exchange)) return relayUpgrade(exchange, http, { path });
+  if (!isWebSocketRequest(exchange)) return await relayUpgrade(exchange, http, { path });
   const connections = acceptPortForward(exchange, ports);
   if (connections === undefined) return;
   await relayPortForward(connections, await dialPortForward(http, kubelet.world.random, { path, over: "spdy" }));

@@ -196,7 +196,9 @@ function readJwt(token: string): { readonly header: any; readonly payload: any }
   const parts = token.split(".");
   if (parts.length !== 3) return undefined;
   try {
-    const [header, payload] = parts.map((part) => JSON.parse(Buffer.from(part, "base64url").toString()) as unknown);
+    const [header, payload] = parts
+      .slice(0, 2)
+      .map((part) => JSON.parse(Buffer.from(part, "base64url").toString()) as unknown);
     return typeof header === "object" && header !== null && typeof payload === "object" && payload !== null
       ? { header, payload }
       : undefined;

@@ -1,10 +1,254 @@
 /**
- * What kubelets may do: their own node, the pods bound to it, and what those pods refer to.
- * Upstream: plugin/pkg/auth/authorizer/node.
+ * What kubelets may do: their own node, the pods bound to it, and what those pods refer to. Everything else that every kubelet may is in the role
+ * `system:node`. Upstream: plugin/pkg/auth/authorizer/node.
  */
-import type { ClusterView } from "../admission/framework.ts";
-import type { Authorizer } from "./authorizer.ts";
+import { parseFieldSelector } from "../../machinery/selector/fields.ts";
+import { SelectorError } from "../../machinery/selector/labels.ts";
+import type { AnyObject, ClusterView } from "../admission/framework.ts";
+import { nodeOfUser } from "../authn/user.ts";
+import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
+import policy from "./bootstrap-policy.json" with { type: "json" };
+import type { PolicyRule } from "./rbac.ts";
+import { ruleAllows } from "./rbac.ts";
 
-export function nodeAuthorizer(_cluster: ClusterView): Authorizer {
-  return { authorize: () => ({ decision: "no opinion", reason: "" }) };
+const allow: Decision = { decision: "allow", reason: "" };
+const no = (reason: string): Decision => ({ decision: "no opinion", reason });
+
+export function nodeAuthorizer(cluster: ClusterView): Authorizer {
+  const rules = policy.clusterRoles.find(({ metadata }) => metadata.name === "system:node")!
+    .rules as readonly PolicyRule[];
+  return {
+    authorize(asked) {
+      if (!asked.user.groups.includes("system:nodes")) return no("");
+      const node = nodeOfUser(asked.user);
+      if (node === undefined) return no(`unknown node for user ${JSON.stringify(asked.user.name)}`);
+      if (asked.resourceRequest) {
+        const special = decide(cluster, node, asked);
+        if (special !== undefined) return special;
+      }
+      return rules.some((rule) => ruleAllows(asked, rule)) ? allow : no("");
+    },
+  };
+}
+
+/** Undefined for what the role decides. */
+function decide(cluster: ClusterView, node: string, asked: Attributes): Decision | undefined {
+  switch (`${asked.resource}.${asked.group}`) {
+    case "secrets.":
+      return read(node, asked, () => refersTo(cluster, node, asked, secretsOf));
+    case "configmaps.":
+      return read(node, asked, () => refersTo(cluster, node, asked, configMapsOf));
+    case "persistentvolumeclaims.":
+      if (asked.subresource === "status") {
+        if (asked.verb !== "update" && asked.verb !== "patch") return no("can only get/update/patch this type");
+        return related(node, refersTo(cluster, node, asked, claimsOf));
+      }
+      return get(node, asked, () => refersTo(cluster, node, asked, claimsOf));
+    case "persistentvolumes.":
+      return get(node, asked, () =>
+        podsOn(cluster, node).some((pod) =>
+          claimsOf(pod).some(
+            (claim) =>
+              cluster.get("persistentvolumeclaims", pod.metadata.namespace, claim)?.spec.volumeName === asked.name,
+          ),
+        ),
+      );
+    case "resourceclaims.resource.k8s.io":
+      return get(node, asked, () => refersTo(cluster, node, asked, resourceClaimsOf));
+    case "volumeattachments.storage.k8s.io":
+      return get(
+        node,
+        asked,
+        () => cluster.get("volumeattachments.storage.k8s.io", "", asked.name)?.spec.nodeName === node,
+      );
+    case "serviceaccounts.":
+      return decideServiceAccount(cluster, node, asked);
+    case "leases.coordination.k8s.io":
+      return decideLease(node, asked);
+    case "csinodes.storage.k8s.io":
+      return decideOwn(node, asked, "a CSINode", "CSINode");
+    case "resourceslices.resource.k8s.io":
+      return decideSlice(node, asked);
+    case "nodes.":
+      return decideNode(node, asked);
+    case "pods.":
+      return decidePod(cluster, node, asked);
+    default:
+      return undefined;
+  }
+}
+
+const related = (node: string, yes: boolean): Decision =>
+  yes ? allow : no(`no relationship found between node '${node}' and this object`);
+
+function get(node: string, { verb, subresource, name }: Attributes, isRelated: () => boolean): Decision {
+  if (verb !== "get") return no("can only get individual resources of this type");
+  if (subresource !== "") return no("cannot get subresource");
+  if (name === "") return no("No Object name found");
+  return related(node, isRelated());
+}
+
+function read(node: string, { verb, subresource, namespace, name }: Attributes, isRelated: () => boolean): Decision {
+  if (!["get", "list", "watch"].includes(verb)) return no("can only read resources of this type");
+  if (subresource !== "") return no("cannot read subresource");
+  if (namespace === "") return no("can only read namespaced object of this type");
+  if (name === "") return no("No Object name found");
+  return related(node, isRelated());
+}
+
+function decideServiceAccount(cluster: ClusterView, node: string, asked: Attributes): Decision {
+  const runs = () => podsOn(cluster, node, asked.namespace).some((pod) => pod.spec.serviceAccountName === asked.name);
+  if (asked.verb === "get" && asked.subresource === "") return related(node, asked.name !== "" && runs());
+  if (asked.verb !== "create" || asked.name === "") return no("can only create tokens for individual service accounts");
+  if (asked.subresource !== "token") return no("can only create token subresource of serviceaccount");
+  return related(node, runs());
+}
+
+const LEASE_VERBS = ["get", "create", "update", "patch", "delete"];
+
+function decideLease(node: string, { verb, namespace, name }: Attributes): Decision {
+  if (!LEASE_VERBS.includes(verb)) return no("can only get, create, update, patch, or delete a node lease");
+  if (namespace !== "kube-node-lease") return no('can only access leases in the "kube-node-lease" system namespace');
+  if (verb !== "create" && name !== node)
+    return no("can only access node lease with the same name as the requesting node");
+  return allow;
+}
+
+function decideOwn(node: string, { verb, subresource, name }: Attributes, article: string, kind: string): Decision {
+  if (!LEASE_VERBS.includes(verb)) return no(`can only get, create, update, patch, or delete ${article}`);
+  if (subresource !== "") return no(`cannot authorize ${kind} subresources`);
+  if (verb !== "create" && name !== node)
+    return no(`can only access ${kind} with the same name as the requesting node`);
+  return allow;
+}
+
+function decideSlice(node: string, { verb, fieldSelector }: Attributes): Decision {
+  if (verb === "create" || verb === "get" || verb === "update" || verb === "patch" || verb === "delete") return allow;
+  return selects(fieldSelector, "spec.nodeName", node)
+    ? allow
+    : no("can only list/watch/deletecollection resourceslices with nodeName field selector");
+}
+
+function decideNode(node: string, { verb, subresource, name, fieldSelector }: Attributes): Decision | undefined {
+  switch (verb) {
+    case "create":
+      return subresource === "" ? allow : undefined;
+    case "get":
+    case "list":
+    case "watch":
+      if (name === node || (name === "" && selects(fieldSelector, "metadata.name", node))) return allow;
+      return no("node '" + node + "' cannot read '" + name + "', only its own Node object");
+    case "update":
+    case "patch":
+      if (subresource === "" || subresource === "status") return allow;
+      return undefined;
+    default:
+      return undefined;
+  }
+}
+
+function decidePod(cluster: ClusterView, node: string, asked: Attributes): Decision | undefined {
+  const { verb, subresource, namespace, name, fieldSelector } = asked;
+  switch (verb) {
+    case "get": {
+      if (subresource !== "") return undefined;
+      const pod = cluster.get("pods", namespace, name);
+      // One that isn't there is as good as bound here: the kubelet learns that it is gone.
+      return pod === undefined || pod.spec.nodeName === node ? allow : related(node, false);
+    }
+    case "list":
+    case "watch":
+      return selects(fieldSelector, "spec.nodeName", node)
+        ? allow
+        : no(`can only list/watch pods with spec.nodeName field selector`);
+    case "create":
+      return subresource === "" || subresource === "eviction" ? allow : undefined;
+    case "delete":
+      return subresource === "" ? allow : undefined;
+    case "update":
+    case "patch":
+      return subresource === "status" ? allow : no("can only update status subresource");
+    default:
+      return undefined;
+  }
+}
+
+function selects(fieldSelector: string | undefined, field: string, value: string): boolean {
+  if (fieldSelector === undefined || fieldSelector === "") return false;
+  try {
+    return parseFieldSelector(fieldSelector).exactValue(field) === value;
+  } catch (error) {
+    if (error instanceof SelectorError) return false;
+    throw error;
+  }
+}
+
+function podsOn(cluster: ClusterView, node: string, namespace = ""): readonly AnyObject[] {
+  return cluster.list("pods", namespace).filter((pod) => pod.spec.nodeName === node);
+}
+
+function refersTo(
+  cluster: ClusterView,
+  node: string,
+  { namespace, name }: Attributes,
+  namesOf: (pod: AnyObject) => readonly string[],
+): boolean {
+  return podsOn(cluster, node, namespace).some((pod) => namesOf(pod).includes(name));
+}
+
+const containers = ({ spec }: AnyObject): readonly AnyObject[] => [
+  ...(spec.initContainers ?? []),
+  ...(spec.containers ?? []),
+  ...(spec.ephemeralContainers ?? []),
+];
+
+function secretsOf(pod: AnyObject): readonly string[] {
+  const names: (string | undefined)[] = (pod.spec.imagePullSecrets ?? []).map(({ name }: AnyObject) => name);
+  for (const volume of pod.spec.volumes ?? []) {
+    names.push(
+      volume.secret?.secretName,
+      volume.csi?.nodePublishSecretRef?.name,
+      ...["cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"].map((kind) => volume[kind]?.secretRef?.name),
+      volume.azureFile?.secretName,
+      ...(volume.projected?.sources ?? []).map((source: AnyObject) => source.secret?.name),
+    );
+  }
+  for (const { env = [], envFrom = [] } of containers(pod))
+    names.push(
+      ...env.map((variable: AnyObject) => variable.valueFrom?.secretKeyRef?.name),
+      ...envFrom.map((source: AnyObject) => source.secretRef?.name),
+    );
+  return names.filter((name) => name !== undefined);
+}
+
+function configMapsOf(pod: AnyObject): readonly string[] {
+  const names: (string | undefined)[] = [];
+  for (const volume of pod.spec.volumes ?? [])
+    names.push(
+      volume.configMap?.name,
+      ...(volume.projected?.sources ?? []).map((source: AnyObject) => source.configMap?.name),
+    );
+  for (const { env = [], envFrom = [] } of containers(pod))
+    names.push(
+      ...env.map((variable: AnyObject) => variable.valueFrom?.configMapKeyRef?.name),
+      ...envFrom.map((source: AnyObject) => source.configMapRef?.name),
+    );
+  return names.filter((name) => name !== undefined);
+}
+
+function claimsOf(pod: AnyObject): readonly string[] {
+  return (pod.spec.volumes ?? []).flatMap((volume: AnyObject) =>
+    volume.persistentVolumeClaim !== undefined
+      ? [volume.persistentVolumeClaim.claimName as string]
+      : volume.ephemeral !== undefined
+        ? [`${pod.metadata.name}-${volume.name}`]
+        : [],
+  );
+}
+
+function resourceClaimsOf(pod: AnyObject): readonly string[] {
+  return [
+    ...(pod.spec.resourceClaims ?? []).map((claim: AnyObject) => claim.resourceClaimName),
+    ...(pod.status?.resourceClaimStatuses ?? []).map((status: AnyObject) => status.resourceClaimName),
+  ].filter((name) => name !== undefined);
 }

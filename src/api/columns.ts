@@ -3,8 +3,9 @@
  * Upstream: pkg/printers/internalversion/printers.go, staging/src/k8s.io/apimachinery/pkg/util/duration
  */
 import type { KubeObject } from "../machinery/meta/object.ts";
-import type { LabelSelector } from "../machinery/meta/types.ts";
 import type { Column } from "../machinery/resource.ts";
+
+export { formatLabelSelector as selectorText } from "../machinery/selector/labels.ts";
 
 type Cell<T> = Column<T>["cell"];
 type Options = Partial<Pick<Column<unknown>, "description" | "format" | "priority">>;
@@ -65,26 +66,6 @@ function two(large: number, largeUnit: string, small: number, smallUnit: string)
 export function labelsText(labels: Readonly<Record<string, string>> | undefined): string {
   const pairs = Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
   return pairs.length === 0 ? "<none>" : pairs.sort().join(",");
-}
-
-/** A label selector as the command line takes it. */
-export function selectorText(selector: LabelSelector | undefined): string {
-  const requirements: { readonly key: string; readonly text: string }[] = [];
-  for (const [key, value] of Object.entries(selector?.matchLabels ?? {}))
-    requirements.push({ key, text: `${key}=${value}` });
-  for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) {
-    const list = `(${[...values].sort().join(",")})`;
-    if (operator === "In") requirements.push({ key, text: `${key} in ${list}` });
-    else if (operator === "NotIn") requirements.push({ key, text: `${key} notin ${list}` });
-    else if (operator === "Exists") requirements.push({ key, text: key });
-    else if (operator === "DoesNotExist") requirements.push({ key, text: `!${key}` });
-    else return "<error>";
-  }
-  if (requirements.length === 0) return "<none>";
-  return requirements
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .map(({ text }) => text)
-    .join(",");
 }
 
 /** The text, or `<none>` for an empty one. */

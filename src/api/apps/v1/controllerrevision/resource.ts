@@ -3,11 +3,13 @@ import { controllerOf } from "../../../../machinery/meta/object.ts";
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { ControllerRevision } from "../../../generated/apps.v1.ts";
+import { validateControllerRevision, validateControllerRevisionUpdate } from "../validation.ts";
 
 export const controllerRevisions = defineResource<ControllerRevision>({
   group: "apps",
   version: "v1",
   kind: "ControllerRevision",
+  behaviour: { validate: validateControllerRevision, validateUpdate: validateControllerRevisionUpdate },
   columns: [
     nameColumn,
     column("Controller", "string", (revision) => {

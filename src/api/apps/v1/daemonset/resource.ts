@@ -7,6 +7,7 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
 import type { DaemonSet } from "../../../generated/apps.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
+import { validateDaemonSet, validateDaemonSetStatus, validateDaemonSetUpdate } from "../validation.ts";
 
 /** A generation of the template alone, from before `metadata.generation`; still on the wire as an annotation. */
 const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
@@ -41,7 +42,10 @@ export const daemonSets = defineResource<DaemonSet>({
       setTemplateGeneration(daemonSet, before);
       if (!semanticEqual(daemonSet.spec, old.spec)) nextGeneration(daemonSet, old);
     },
+    validate: validateDaemonSet,
+    validateUpdate: validateDaemonSetUpdate,
   },
+  views: { status: { validateUpdate: validateDaemonSetStatus } },
   columns: [
     nameColumn,
     column("Desired", "integer", ({ status }) => status?.desiredNumberScheduled ?? 0),

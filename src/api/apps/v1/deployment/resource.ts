@@ -6,6 +6,7 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource, keep, nextGeneration } from "../../../define.ts";
 import type { Deployment } from "../../../generated/apps.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
+import { validateDeployment, validateDeploymentStatus, validateDeploymentUpdate } from "../validation.ts";
 
 export const deployments = defineResource<Deployment>({
   group: "apps",
@@ -34,9 +35,12 @@ export const deployments = defineResource<Deployment>({
       )
         nextGeneration(deployment, old);
     },
+    validate: validateDeployment,
+    validateUpdate: validateDeploymentUpdate,
   },
   views: {
     status: {
+      validateUpdate: validateDeploymentStatus,
       prepareForUpdate: (deployment, old) =>
         keep(deployment.metadata, old.metadata as typeof deployment.metadata, "labels"),
     },

@@ -5,6 +5,7 @@ import { templateColumns } from "../../../core/v1/pod/template.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { ReplicaSet } from "../../../generated/apps.v1.ts";
+import { validateReplicaSet, validateReplicaSetStatus, validateReplicaSetUpdate } from "../validation.ts";
 
 export const replicaSets = defineResource<ReplicaSet>({
   group: "apps",
@@ -15,7 +16,10 @@ export const replicaSets = defineResource<ReplicaSet>({
       ifAbsent(spec, "replicas", 1);
       defaultPodTemplate(spec.template);
     },
+    validate: validateReplicaSet,
+    validateUpdate: validateReplicaSetUpdate,
   },
+  views: { status: { validateUpdate: validateReplicaSetStatus } },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },
   columns: [
     nameColumn,

@@ -7,6 +7,7 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { StatefulSet } from "../../../generated/apps.v1.ts";
 import type { Mutable } from "../../../../base/mutable.ts";
+import { validateStatefulSet, validateStatefulSetStatus, validateStatefulSetUpdate } from "../validation.ts";
 
 export const statefulSets = defineResource<StatefulSet>({
   group: "apps",
@@ -45,7 +46,10 @@ export const statefulSets = defineResource<StatefulSet>({
       )
         dropMaxUnavailable(spec);
     },
+    validate: validateStatefulSet,
+    validateUpdate: validateStatefulSetUpdate,
   },
+  views: { status: { validateUpdate: validateStatefulSetStatus } },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },
   columns: [
     nameColumn,

@@ -5,6 +5,7 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { CronJob } from "../../../generated/batch.v1.ts";
 import { defaultJobParts } from "../job/defaults.ts";
+import { validateCronJob, validateCronJobUpdate } from "./validation.ts";
 
 export const cronJobs = defineResource<CronJob>({
   group: "batch",
@@ -18,6 +19,8 @@ export const cronJobs = defineResource<CronJob>({
       ifAbsent(spec, "failedJobsHistoryLimit", 1);
       if (spec.jobTemplate?.spec !== undefined) defaultJobParts(spec.jobTemplate.spec);
     },
+    validate: validateCronJob,
+    validateUpdate: validateCronJobUpdate,
   },
   columns: [
     nameColumn,

@@ -5,6 +5,7 @@ import { templateColumns } from "../../../core/v1/pod/template.ts";
 import { defineResource } from "../../../define.ts";
 import type { Job } from "../../../generated/batch.v1.ts";
 import { defaultJob } from "./defaults.ts";
+import { validateJob, validateJobStatus, validateJobUpdate } from "./validation.ts";
 
 export const jobs = defineResource<Job>({
   group: "batch",
@@ -15,7 +16,10 @@ export const jobs = defineResource<Job>({
     prepareForCreate(job) {
       if (job.spec.manualSelector !== true) generateSelector(job);
     },
+    validate: validateJob,
+    validateUpdate: validateJobUpdate,
   },
+  views: { status: { validateUpdate: validateJobStatus } },
   selectableFields: { "status.successful": ({ status }) => String(status?.succeeded ?? 0) },
   columns: [
     nameColumn,

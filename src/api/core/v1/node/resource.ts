@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn, orNone, wide } from "../../../columns.ts
 import { roundResourceList } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { Node } from "../../../generated/core.v1.ts";
+import { validateNode, validateNodeStatus, validateNodeUpdate } from "./validation.ts";
 
 export const nodes = defineResource<Node>({
   group: "",
@@ -25,9 +26,12 @@ export const nodes = defineResource<Node>({
     prepareForUpdate(node, old) {
       if (node.spec !== undefined && old.spec?.configSource === undefined) delete node.spec.configSource;
     },
+    validate: validateNode,
+    validateUpdate: validateNodeUpdate,
   },
   views: {
     status: {
+      validateUpdate: validateNodeStatus,
       prepareForUpdate(node, old) {
         if (node.status !== undefined && old.status?.config === undefined) delete node.status.config;
       },

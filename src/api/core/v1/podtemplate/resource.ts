@@ -5,6 +5,7 @@ import type { PodTemplate } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { defaultPodTemplate } from "../pod/defaults.ts";
 import { containerImages, containerNames } from "../pod/template.ts";
+import { validatePodTemplate } from "../pod/validation/spec.ts";
 
 export const podTemplates = defineResource<PodTemplate>({
   group: "",
@@ -15,6 +16,7 @@ export const podTemplates = defineResource<PodTemplate>({
     prepareForUpdate(podTemplate, old) {
       if (!semanticEqual(podTemplate.template, old.template)) nextGeneration(podTemplate, old);
     },
+    validate: ({ template }) => validatePodTemplate(template, "template"),
   },
   columns: [
     nameColumn,

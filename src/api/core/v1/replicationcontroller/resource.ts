@@ -5,6 +5,7 @@ import { defineResource } from "../../../define.ts";
 import type { ReplicationController } from "../../../generated/core.v1.ts";
 import { defaultPodTemplate } from "../pod/defaults.ts";
 import { templateColumns } from "../pod/template.ts";
+import { validateReplicationController } from "./validation.ts";
 
 export const replicationControllers = defineResource<ReplicationController>({
   group: "",
@@ -20,6 +21,7 @@ export const replicationControllers = defineResource<ReplicationController>({
       ifAbsent(controller.spec, "replicas", 1);
       defaultPodTemplate(controller.spec.template);
     },
+    validate: validateReplicationController,
   },
   selectableFields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },

@@ -1,0 +1,366 @@
+/**
+ * What the workloads of this group share: a selector that matches the template, counts that can't be negative, fields that can't change.
+ * Upstream: pkg/apis/apps/validation/validation.go
+ */
+import {
+  checkAtMostAll,
+  checkIntOrPercent,
+  checkNonNegative,
+  checkText,
+  validateLabelSelector,
+} from "../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  fieldForbidden,
+  invalid,
+  notSupported,
+  required,
+} from "../../../machinery/validation/field-error.ts";
+import { isDns1123Label } from "../../../machinery/validation/names.ts";
+import { immutableField } from "../../../machinery/validation/object-meta.ts";
+import type { LabelSelector } from "../../../machinery/meta/types.ts";
+import { selectorOf } from "../../../machinery/selector/labels.ts";
+import { validateClaimSpec } from "../../core/v1/persistentvolumeclaim/validation.ts";
+import { validateAlwaysRunning, validatePodTemplate } from "../../core/v1/pod/validation/spec.ts";
+import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from "../../generated/apps.v1.ts";
+import type { PodTemplateSpec } from "../../generated/core.v1.ts";
+import { semanticEqual } from "../../semantic-equal.ts";
+
+/** Whether a selector wants these labels; a broken one has errors of its own, and is not judged here. */
+export function matchesLabels(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>>): boolean {
+  try {
+    return selectorOf(selector).matches(labels);
+  } catch {
+    return true;
+  }
+}
+
+/** A workload that doesn't select its own pods would make them without end. */
+export function validateSelectorAndTemplate(
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec | undefined,
+  path: string,
+): FieldError[] {
+  if (template === undefined) return [required(`${path}.template`)];
+  const labels = template.metadata?.labels ?? {};
+  const errors: FieldError[] = [];
+  if (selector !== undefined && !isEmpty(selector) && !matchesLabels(selector, labels))
+    errors.push(invalid(`${path}.template.metadata.labels`, labels, "`selector` does not match template `labels`"));
+  return [...errors, ...validatePodTemplate(template, `${path}.template`)];
+}
+
+const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
+  Object.keys(matchLabels).length + matchExpressions.length === 0;
+
+function validateSelector(selector: LabelSelector | undefined, kind: string): FieldError[] {
+  if (selector === undefined) return [required("spec.selector")];
+  const errors = validateLabelSelector(selector, "spec.selector");
+  if (isEmpty(selector)) errors.push(invalid("spec.selector", selector, `empty selector is invalid for ${kind}`));
+  return errors;
+}
+
+const counts = (object: object | undefined, fields: readonly string[], path: string): FieldError[] =>
+  fields.flatMap((field) =>
+    checkNonNegative((object as Readonly<Record<string, number | undefined>> | undefined)?.[field], `${path}.${field}`),
+  );
+
+/** The second of each pair can't be less than the first: fewer are ready than exist. */
+function notAbove(
+  status: object | undefined,
+  pairs: readonly (readonly [field: string, limit: string, words: string])[],
+): FieldError[] {
+  const of = (field: string) => (status as Readonly<Record<string, number | undefined>> | undefined)?.[field] ?? 0;
+  return pairs
+    .filter(([field, limit]) => of(field) > of(limit))
+    .map(([field, , words]) => invalid(`status.${field}`, of(field), `cannot be greater than ${words}`));
+}
+
+function notDecremented(now: number | undefined, before: number | undefined): FieldError[] {
+  if (before === undefined || (now !== undefined && now >= before)) return [];
+  return [invalid("status.collisionCount", now ?? null, "cannot be decremented")];
+}
+
+export function validateDeployment({ spec }: Deployment): FieldError[] {
+  const errors = [...counts(spec, ["replicas"], "spec"), ...validateSelector(spec.selector, "deployment")];
+  errors.push(
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
+    ...validateAlwaysRunning(spec.template, "spec.template", "ReplicaSet"),
+  );
+  const strategy = spec.strategy;
+  if (strategy?.type === "Recreate") {
+    if (strategy.rollingUpdate !== undefined)
+      errors.push(
+        fieldForbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"),
+      );
+  } else if (strategy?.type === "RollingUpdate") {
+    const path = "spec.strategy.rollingUpdate";
+    if (strategy.rollingUpdate === undefined) errors.push(required(path, "this should be defaulted and never be nil"));
+    else {
+      const { maxUnavailable, maxSurge } = strategy.rollingUpdate;
+      errors.push(...checkIntOrPercent(maxUnavailable, `${path}.maxUnavailable`));
+      errors.push(...checkIntOrPercent(maxSurge, `${path}.maxSurge`));
+      if (isZero(maxUnavailable) && isZero(maxSurge))
+        errors.push(invalid(`${path}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
+      errors.push(...checkAtMostAll(maxUnavailable, `${path}.maxUnavailable`));
+    }
+  } else errors.push(notSupported("spec.strategy", strategy ?? {}, ["Recreate", "RollingUpdate"]));
+  errors.push(...counts(spec, ["minReadySeconds", "revisionHistoryLimit"], "spec"));
+  const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec;
+  errors.push(...checkNonNegative(deadline, "spec.progressDeadlineSeconds"));
+  if (deadline !== undefined && deadline <= minReadySeconds)
+    errors.push(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"));
+  return errors;
+}
+
+const isZero = (value: number | string | undefined): boolean =>
+  value === undefined || value === 0 || value === "0%" || value === "0";
+
+export function validateDeploymentUpdate(deployment: Deployment, old: Deployment): FieldError[] {
+  return [
+    ...validateDeployment(deployment),
+    ...(semanticEqual(deployment.spec.selector, old.spec.selector)
+      ? []
+      : immutableField(deployment.spec.selector, old.spec.selector, "spec.selector")),
+  ];
+}
+
+const REPLICA_LIMITS = [
+  ["readyReplicas", "replicas", "status.replicas"],
+  ["availableReplicas", "replicas", "status.replicas"],
+] as const;
+
+export function validateDeploymentStatus({ status }: Deployment, old: Deployment): FieldError[] {
+  return [
+    ...counts(
+      status,
+      [
+        "observedGeneration",
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+        "terminatingReplicas",
+        "collisionCount",
+      ],
+      "status",
+    ),
+    ...notAbove(status, [
+      ["updatedReplicas", "replicas", "status.replicas"],
+      ...REPLICA_LIMITS,
+      ["availableReplicas", "readyReplicas", "readyReplicas"],
+    ]),
+    ...notDecremented(status?.collisionCount, old.status?.collisionCount),
+  ];
+}
+
+export function validateReplicaSet({ spec }: ReplicaSet): FieldError[] {
+  return [
+    ...counts(spec, ["replicas", "minReadySeconds"], "spec"),
+    ...validateSelector(spec.selector, "deployment"),
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
+    ...validateAlwaysRunning(spec.template, "spec.template", "ReplicaSet"),
+  ];
+}
+
+export function validateReplicaSetUpdate(set: ReplicaSet, old: ReplicaSet): FieldError[] {
+  return [
+    ...validateReplicaSet(set),
+    ...(semanticEqual(set.spec.selector, old.spec.selector)
+      ? []
+      : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
+  ];
+}
+
+export function validateReplicaSetStatus({ status }: ReplicaSet): FieldError[] {
+  return [
+    ...counts(
+      status,
+      [
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "terminatingReplicas",
+        "observedGeneration",
+      ],
+      "status",
+    ),
+    ...notAbove(status, [
+      ["fullyLabeledReplicas", "replicas", "status.replicas"],
+      ...REPLICA_LIMITS,
+      ["availableReplicas", "readyReplicas", "readyReplicas"],
+    ]),
+  ];
+}
+
+export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
+  const errors =
+    spec.selector === undefined ? [required("spec.selector")] : validateSelector(spec.selector, "daemonset");
+  errors.push(
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
+    ...validateAlwaysRunning(spec.template, "spec.template", "DaemonSet"),
+    ...counts(spec, ["minReadySeconds"], "spec"),
+  );
+  const strategy = spec.updateStrategy;
+  const path = "spec.updateStrategy.rollingUpdate";
+  if (strategy?.type === "RollingUpdate") {
+    if (strategy.rollingUpdate === undefined) errors.push(required(path));
+    else {
+      const { maxUnavailable, maxSurge } = strategy.rollingUpdate;
+      for (const [field, value] of [
+        ["maxUnavailable", maxUnavailable],
+        ["maxSurge", maxSurge],
+      ] as const)
+        errors.push(...checkIntOrPercent(value, `${path}.${field}`), ...checkAtMostAll(value, `${path}.${field}`));
+      if (!isZero(maxUnavailable) && !isZero(maxSurge))
+        errors.push(invalid(`${path}.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero"));
+      if (isZero(maxUnavailable) && isZero(maxSurge))
+        errors.push(required(`${path}.maxUnavailable`, "cannot be 0 when maxSurge is 0"));
+    }
+  } else if (strategy?.type !== "OnDelete")
+    errors.push(notSupported("spec.updateStrategy", strategy ?? {}, ["RollingUpdate", "OnDelete"]));
+  return [...errors, ...counts(spec, ["revisionHistoryLimit"], "spec")];
+}
+
+export function validateDaemonSetUpdate(set: DaemonSet, old: DaemonSet): FieldError[] {
+  return [
+    ...validateDaemonSet(set),
+    ...(semanticEqual(set.spec.selector, old.spec.selector)
+      ? []
+      : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
+  ];
+}
+
+export function validateDaemonSetStatus({ status }: DaemonSet, old: DaemonSet): FieldError[] {
+  return [
+    ...counts(
+      status,
+      [
+        "currentNumberScheduled",
+        "numberMisscheduled",
+        "desiredNumberScheduled",
+        "numberReady",
+        "observedGeneration",
+        "updatedNumberScheduled",
+        "numberAvailable",
+        "numberUnavailable",
+        "collisionCount",
+      ],
+      "status",
+    ),
+    ...notDecremented(status?.collisionCount, old.status?.collisionCount),
+  ];
+}
+
+export function validateStatefulSet(set: StatefulSet): FieldError[] {
+  const { spec } = set;
+  return [
+    ...validateStatefulSetSpec(set),
+    ...(spec.serviceName ? checkText(spec.serviceName, "spec.serviceName", isDns1123Label) : []),
+    ...(spec.volumeClaimTemplates ?? []).flatMap((claim, i) =>
+      validateClaimSpec(claim.spec, `spec.volumeClaimTemplates[${i}].spec`),
+    ),
+  ];
+}
+
+function validateStatefulSetSpec({ spec }: StatefulSet): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!spec.podManagementPolicy) errors.push(required("spec.podManagementPolicy"));
+  else if (spec.podManagementPolicy !== "OrderedReady" && spec.podManagementPolicy !== "Parallel")
+    errors.push(invalid("spec.podManagementPolicy", spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'"));
+  const strategy = spec.updateStrategy;
+  const path = "spec.updateStrategy";
+  if (!strategy?.type) errors.push(required(path));
+  else if (strategy.type === "OnDelete") {
+    if (strategy.rollingUpdate !== undefined)
+      errors.push(
+        invalid(`${path}.rollingUpdate`, strategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"),
+      );
+  } else if (strategy.type === "RollingUpdate") {
+    const { partition, maxUnavailable } = strategy.rollingUpdate ?? {};
+    errors.push(...checkNonNegative(partition, `${path}.rollingUpdate.partition`));
+    if (maxUnavailable !== undefined) {
+      const at = `${path}.rollingUpdate.maxUnavailable`;
+      errors.push(...checkIntOrPercent(maxUnavailable, at));
+      if (isZero(maxUnavailable)) errors.push(invalid(at, maxUnavailable, "cannot be 0"));
+      errors.push(...checkAtMostAll(maxUnavailable, at));
+    }
+  } else errors.push(invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'"));
+  for (const field of ["whenDeleted", "whenScaled"] as const) {
+    const value = spec.persistentVolumeClaimRetentionPolicy?.[field];
+    if (value !== undefined && value !== "Retain" && value !== "Delete")
+      errors.push(notSupported(`spec.persistentVolumeClaimRetentionPolicy.${field}`, value, ["Retain", "Delete"]));
+  }
+  errors.push(
+    ...counts(spec, ["replicas", "minReadySeconds"], "spec"),
+    ...checkNonNegative(spec.ordinals?.start, "spec.ordinals.start"),
+    ...validateSelector(spec.selector, "statefulset"),
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
+    ...validateAlwaysRunning(spec.template, "spec.template", "StatefulSet"),
+  );
+  return errors;
+}
+
+const MUTABLE = [
+  "replicas",
+  "ordinals",
+  "template",
+  "updateStrategy",
+  "revisionHistoryLimit",
+  "persistentVolumeClaimRetentionPolicy",
+  "minReadySeconds",
+] as const;
+
+export function validateStatefulSetUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
+  const errors = validateStatefulSetSpec(set);
+  const taken = Object.fromEntries(MUTABLE.map((field) => [field, old.spec[field]]));
+  if (!semanticEqual({ ...set.spec, ...taken }, old.spec))
+    errors.push(
+      fieldForbidden(
+        "spec",
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+      ),
+    );
+  return errors;
+}
+
+export function validateStatefulSetStatus({ status }: StatefulSet, old: StatefulSet): FieldError[] {
+  return [
+    ...counts(
+      status,
+      [
+        "replicas",
+        "readyReplicas",
+        "currentReplicas",
+        "updatedReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "collisionCount",
+      ],
+      "status",
+    ),
+    ...notAbove(status, [
+      ["readyReplicas", "replicas", "status.replicas"],
+      ["currentReplicas", "replicas", "status.replicas"],
+      ["updatedReplicas", "replicas", "status.replicas"],
+      ["availableReplicas", "replicas", "status.replicas"],
+      ["availableReplicas", "readyReplicas", "status.readyReplicas"],
+    ]),
+    ...notDecremented(status?.collisionCount, old.status?.collisionCount),
+  ];
+}
+
+export function validateControllerRevision({ data, revision }: ControllerRevision): FieldError[] {
+  return [
+    ...(data === undefined || data === null ? [required("data", "data is mandatory")] : []),
+    ...checkNonNegative(revision, "revision"),
+  ];
+}
+
+export function validateControllerRevisionUpdate(object: ControllerRevision, old: ControllerRevision): FieldError[] {
+  return [
+    ...checkNonNegative(object.revision, "revision"),
+    ...(semanticEqual(object.data, old.data) ? [] : immutableField(object.data, old.data, "data")),
+  ];
+}

@@ -1,6 +1,7 @@
 /** All controllers, by upstream's names, in upstream's order. Upstream: cmd/kube-controller-manager/app/controllermanager.go (NewControllerDescriptors) */
 import type { ControllerDefinition } from "../client/controller.ts";
 import { clusterRoleAggregationController } from "./clusterrole-aggregation/controller.ts";
+import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { endpointSliceController } from "./endpointslice/controller.ts";
@@ -14,6 +15,7 @@ import { replicationControllerController } from "./replicationcontroller/control
 import { rootCaPublisher } from "./root-ca-certificate-publisher/controller.ts";
 import { serviceAccountTokenController } from "./serviceaccount-token/controller.ts";
 import { serviceAccountController } from "./serviceaccount/controller.ts";
+import { statefulSetController } from "./statefulset/controller.ts";
 import { taintEvictionController } from "./taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
 
@@ -27,8 +29,10 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   namespaceController,
   serviceAccountController,
   garbageCollector,
+  daemonSetController,
   deploymentController,
   replicaSetController,
+  statefulSetController,
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,

@@ -1,0 +1,42 @@
+/** The history of templates that DaemonSets and StatefulSets keep. Upstream: pkg/controller/history */
+import type { ControllerRevision } from "../../api/generated/apps.v1.ts";
+import type { PodTemplateSpec } from "../../api/generated/core.v1.ts";
+import { canonicalJson } from "../../machinery/meta/hash.ts";
+
+/** What a revision holds: a patch that puts the template back. */
+export function revisionData(template: PodTemplateSpec): { readonly spec: { readonly template: object } } {
+  return { spec: { template: { ...template, $patch: "replace" } } };
+}
+
+export const sameData = (a: unknown, b: unknown) => canonicalJson(a) === canonicalJson(b);
+
+/** By number, age and name. */
+export function oldestRevisionFirst(a: ControllerRevision, b: ControllerRevision): number {
+  return (
+    a.revision - b.revision ||
+    compare(a.metadata.creationTimestamp, b.metadata.creationTimestamp) ||
+    compare(a.metadata.name, b.metadata.name)
+  );
+}
+
+export function templateOf(revision: ControllerRevision): PodTemplateSpec {
+  const { $patch: _, ...template } = (revision.data as { spec: { template: Record<string, unknown> } }).spec.template;
+  return template as unknown as PodTemplateSpec;
+}
+
+export function nextRevisionNumber(revisions: readonly ControllerRevision[]): number {
+  return revisions.reduce((most, { revision }) => Math.max(most, revision), 0) + 1;
+}
+
+/** Revisions beyond the limit that nothing uses, the oldest ones. */
+export function surplusRevisions(
+  revisions: readonly ControllerRevision[],
+  isUsed: (revision: ControllerRevision) => boolean,
+  limit: number,
+): readonly ControllerRevision[] {
+  if (limit < 0) return [];
+  const unused = revisions.filter((revision) => !isUsed(revision)).sort(oldestRevisionFirst);
+  return unused.slice(0, Math.max(0, unused.length - limit));
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

@@ -5,7 +5,7 @@ import type { Node, Pod } from "../../src/api/generated/core.v1.ts";
 import { startServer } from "../../src/apiserver/testing/harness.ts";
 import { createEventBroadcaster } from "../../src/client/event-recorder.ts";
 import { createInformers } from "../../src/client/informer/informers.ts";
-import { events, nodes, pods } from "../../src/client/resources.ts";
+import { events, nodes, pods, serviceAccounts } from "../../src/client/resources.ts";
 import type { Draft } from "../../src/machinery/meta/object.ts";
 import type { Logger } from "../../src/observe/log.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
@@ -46,6 +46,7 @@ async function start() {
   ]);
   await ready.promise;
   const admin = harness.client();
+  await admin.create(serviceAccounts, { metadata: { name: "default", namespace: "default" } });
   return {
     admin,
     errors,
@@ -70,18 +71,21 @@ const node = (name: string, cpu: string): Draft<Node> => ({
   metadata: { name },
   status: { allocatable: { cpu, memory: "8Gi", pods: "110" }, capacity: { cpu, memory: "8Gi", pods: "110" } },
 });
+/** It tolerates that no kubelet has called a node ready. */
 const pod = (name: string, cpu: string): Draft<Pod> => ({
   metadata: { name, namespace: "default" },
-  spec: { containers: [{ name: "c", image: "i", resources: { requests: { cpu } } }] },
+  spec: {
+    automountServiceAccountToken: false,
+    tolerations: [{ operator: "Exists" }],
+    containers: [{ name: "c", image: "i", resources: { requests: { cpu } } }],
+  },
 });
-const without = { automountServiceAccountToken: false };
 
 test("pods get nodes, and one that fits nowhere learns why and gets the node that comes later", async () => {
   await using cluster = await start();
   const { admin } = cluster;
   await admin.create(nodes, node("a", "2"));
-  const wanted = pod("p", "1");
-  await admin.create(pods, { ...wanted, spec: { ...wanted.spec, ...without } } as Draft<Pod>);
+  await admin.create(pods, pod("p", "1"));
   const placed = await cluster.until(async () => {
     const now = await admin.get(pods, { namespace: "default", name: "p" });
     return now.spec.nodeName === undefined ? undefined : now;
@@ -89,8 +93,7 @@ test("pods get nodes, and one that fits nowhere learns why and gets the node tha
   assert.equal(placed.spec.nodeName, "a");
   assert.equal(placed.status.conditions?.find(({ type }) => type === "PodScheduled")?.status, "True");
 
-  const large = pod("large", "4");
-  await admin.create(pods, { ...large, spec: { ...large.spec, ...without } } as Draft<Pod>);
+  await admin.create(pods, pod("large", "4"));
   const condition = await cluster.until(async () => {
     const now = await admin.get(pods, { namespace: "default", name: "large" });
     return now.status.conditions?.find(({ type }) => type === "PodScheduled");

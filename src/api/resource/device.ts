@@ -19,6 +19,7 @@ export function defaultClaimSpec(spec: Mutable<ClaimSpec> | undefined): void {
     if (request.exactly !== undefined) defaultRequest(request.exactly);
     // The flat form of v1beta1.
     if (request.deviceClassName) defaultRequest(request);
+    else for (const toleration of request.tolerations ?? []) ifEmpty(toleration, "operator", "Equal");
     for (const sub of request.firstAvailable ?? []) defaultRequest(sub);
   }
 }

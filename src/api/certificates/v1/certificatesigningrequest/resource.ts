@@ -6,6 +6,12 @@ import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
 } from "../../../generated/certificates.v1.ts";
+import {
+  validateApproval,
+  validateSigningRequest,
+  validateSigningRequestStatus,
+  validateSigningRequestUpdate,
+} from "./validation.ts";
 
 type Request = CertificateSigningRequest;
 
@@ -27,15 +33,19 @@ export const certificateSigningRequests = defineResource<Request>({
       request.status = {};
     },
     prepareForUpdate: (request, old) => keep(request, old as Mutable<Request>, "spec"),
+    validate: validateSigningRequest,
+    validateUpdate: validateSigningRequestUpdate,
   },
   views: {
     status: {
+      validateUpdate: validateSigningRequestStatus,
       prepareForUpdate(request, old, { now }) {
         keepDecisions(request, old);
         stampConditions(request, old, now);
       },
     },
     approval: {
+      validateUpdate: validateApproval,
       prepareForUpdate(request, old, { now }) {
         stampConditions(request, old, now);
         const conditions = request.status?.conditions;

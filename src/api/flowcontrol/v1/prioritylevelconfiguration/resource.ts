@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { PriorityLevelConfiguration } from "../../../generated/flowcontrol.v1.ts";
+import { validatePriorityLevel } from "./validation.ts";
 
 const queuing = ({ spec }: PriorityLevelConfiguration) => spec?.limited?.limitResponse?.queuing;
 
@@ -28,6 +29,7 @@ export const priorityLevelConfigurations = defineResource<PriorityLevelConfigura
         ifAbsent(exempt, "lendablePercent", 0);
       }
     },
+    validate: validatePriorityLevel,
   },
   columns: [
     nameColumn,

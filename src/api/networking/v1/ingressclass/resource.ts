@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { IngressClass } from "../../../generated/networking.v1.ts";
+import { validateIngressClass, validateIngressClassUpdate } from "../validation.ts";
 
 export const ingressClasses = defineResource<IngressClass>({
   group: "networking.k8s.io",
@@ -12,6 +13,8 @@ export const ingressClasses = defineResource<IngressClass>({
     defaults({ spec }) {
       if (spec?.parameters !== undefined) ifAbsent(spec.parameters, "scope", "Cluster");
     },
+    validate: validateIngressClass,
+    validateUpdate: validateIngressClassUpdate,
   },
   columns: [
     {

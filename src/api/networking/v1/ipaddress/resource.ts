@@ -3,11 +3,13 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { IPAddress } from "../../../generated/networking.v1.ts";
 import { parseIp } from "../../../../machinery/validation/ip.ts";
+import { validateIpAddress, validateIpAddressUpdate } from "../validation.ts";
 
 export const ipAddresses = defineResource<IPAddress>({
   group: "networking.k8s.io",
   version: "v1",
   kind: "IPAddress",
+  behaviour: { validate: validateIpAddress, validateUpdate: validateIpAddressUpdate },
   nameRule: (name) =>
     parseIp(name) === undefined ? ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"] : [],
   columns: [

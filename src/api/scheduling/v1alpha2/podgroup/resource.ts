@@ -1,5 +1,6 @@
 /** Upstream: pkg/registry/scheduling/podgroup */
 import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
+import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { PodGroup } from "../../../generated/scheduling.v1alpha2.ts";
 
@@ -7,6 +8,11 @@ export const podGroups = defineResource<PodGroup>({
   group: "scheduling.k8s.io",
   version: "v1alpha2",
   kind: "PodGroup",
+  behaviour: {
+    defaults({ spec }) {
+      if (spec !== undefined) ifAbsent(spec, "disruptionMode", "Pod");
+    },
+  },
   columns: [
     nameColumn,
     column("Policy", "string", ({ spec }) => (spec?.schedulingPolicy?.gang === undefined ? "Basic" : "Gang")),

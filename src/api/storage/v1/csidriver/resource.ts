@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { CSIDriver } from "../../../generated/storage.v1.ts";
+import { validateDriver, validateDriverUpdate } from "../validation.ts";
 
 export const csiDrivers = defineResource<CSIDriver>({
   group: "storage.k8s.io",
@@ -18,6 +19,8 @@ export const csiDrivers = defineResource<CSIDriver>({
       ifAbsent(spec, "requiresRepublish", false);
       ifAbsent(spec, "seLinuxMount", false);
     },
+    validate: validateDriver,
+    validateUpdate: validateDriverUpdate,
   },
   columns: [
     nameColumn,

@@ -4,6 +4,7 @@ import { roundResourceList } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import { defaultVolumeSource } from "../../../core/v1/pod/defaults.ts";
 import type { VolumeAttachment } from "../../../generated/storage.v1.ts";
+import { validateVolumeAttachment, validateVolumeAttachmentUpdate } from "../validation.ts";
 
 export const volumeAttachments = defineResource<VolumeAttachment>({
   group: "storage.k8s.io",
@@ -17,6 +18,8 @@ export const volumeAttachments = defineResource<VolumeAttachment>({
       if (inline.hostPath !== undefined) inline.hostPath.type ??= "";
       defaultVolumeSource(inline);
     },
+    validate: validateVolumeAttachment,
+    validateUpdate: validateVolumeAttachmentUpdate,
   },
   columns: [
     nameColumn,

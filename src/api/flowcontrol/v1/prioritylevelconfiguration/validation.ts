@@ -1,0 +1,66 @@
+/** Upstream: pkg/apis/flowcontrol/validation/validation.go */
+import { checkWord } from "../../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  fieldForbidden,
+  invalid,
+  notSupported,
+  required,
+} from "../../../../machinery/validation/field-error.ts";
+import type { PriorityLevelConfiguration } from "../../../generated/flowcontrol.v1.ts";
+
+const MAX_QUEUES = 10_000_000;
+
+export function validatePriorityLevel({ metadata, spec }: PriorityLevelConfiguration): FieldError[] {
+  const errors: FieldError[] = [];
+  const { type, limited, exempt } = spec ?? {};
+  if ((metadata.name === "exempt") !== (type === "Exempt"))
+    errors.push(invalid("spec.type", type ?? "", "must be 'Exempt' if and only if `name` is 'exempt'"));
+  if (type === "Exempt") {
+    if (limited !== undefined) errors.push(fieldForbidden("spec.limited", "must be nil if the type is not Limited"));
+    return [...errors, ...validateShares(exempt, "spec.exempt")];
+  }
+  if (type !== "Limited") return [...errors, notSupported("spec.type", type ?? "", ["Exempt", "Limited"])];
+  if (exempt !== undefined) errors.push(fieldForbidden("spec.exempt", "must be nil if the type is Limited"));
+  if (limited === undefined) return [...errors, required("spec.limited", "must not be empty when type is Limited")];
+  errors.push(...validateShares(limited, "spec.limited"));
+  if ((limited.borrowingLimitPercent ?? 0) < 0)
+    errors.push(
+      invalid(
+        "spec.limited.borrowingLimitPercent",
+        limited.borrowingLimitPercent,
+        "if specified, must be a non-negative integer",
+      ),
+    );
+  const path = "spec.limited.limitResponse";
+  const { type: response, queuing } = limited.limitResponse ?? {};
+  errors.push(...checkWord(response, `${path}.type`, ["Queue", "Reject"]));
+  if (response === "Reject" && queuing !== undefined)
+    errors.push(fieldForbidden(`${path}.queuing`, "must be nil if limited.limitResponse.type is not Limited"));
+  if (response !== "Queue") return errors;
+  if (queuing === undefined)
+    return [...errors, required(`${path}.queuing`, "must not be empty if limited.limitResponse.type is Limited")];
+  const { queues = 0, handSize = 0, queueLengthLimit = 0 } = queuing;
+  if (queueLengthLimit <= 0)
+    errors.push(invalid(`${path}.queuing.queueLengthLimit`, queueLengthLimit, "must be positive"));
+  if (queues <= 0) errors.push(invalid(`${path}.queuing.queues`, queues, "must be positive"));
+  else if (queues > MAX_QUEUES)
+    errors.push(invalid(`${path}.queuing.queues`, queues, `must not be greater than ${MAX_QUEUES}`));
+  if (handSize <= 0) errors.push(invalid(`${path}.queuing.handSize`, handSize, "must be positive"));
+  else if (handSize > queues)
+    errors.push(invalid(`${path}.queuing.handSize`, handSize, `should not be greater than queues (${queues})`));
+  return errors;
+}
+
+function validateShares(
+  settings: { readonly nominalConcurrencyShares?: number; readonly lendablePercent?: number } | undefined,
+  path: string,
+): FieldError[] {
+  const { nominalConcurrencyShares: shares = 0, lendablePercent: percent = 0 } = settings ?? {};
+  return [
+    ...(shares < 0 ? [invalid(`${path}.nominalConcurrencyShares`, shares, "must be a non-negative integer")] : []),
+    ...(percent < 0 || percent > 100
+      ? [invalid(`${path}.lendablePercent`, percent, "must be between 0 and 100, inclusive")]
+      : []),
+  ];
+}

@@ -1,0 +1,88 @@
+/** The small kinds of this group. Upstream: pkg/apis/networking/validation/validation.go */
+import { checkRequiredText, checkText, checkWord } from "../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  fieldForbidden,
+  invalid,
+  required,
+  tooLong,
+} from "../../../machinery/validation/field-error.ts";
+import { isCidr, parseCidr } from "../../../machinery/validation/ip.ts";
+import {
+  isDns1123Label,
+  isDns1123Subdomain,
+  isDomainPrefixedPath,
+  isPathSegmentName,
+} from "../../../machinery/validation/names.ts";
+import { immutableField } from "../../../machinery/validation/object-meta.ts";
+import type { IngressClass, IPAddress, ServiceCIDR } from "../../generated/networking.v1.ts";
+import { semanticEqual } from "../../semantic-equal.ts";
+
+export function validateIngressClass({ spec }: IngressClass): FieldError[] {
+  const controller = spec?.controller ?? "";
+  const errors: FieldError[] = [];
+  if (controller.length > 250) errors.push(tooLong("spec.controller", 250));
+  errors.push(...checkRequiredText(controller, "spec.controller", isDomainPrefixedPath));
+  const parameters = spec?.parameters;
+  if (parameters === undefined) return errors;
+  const path = "spec.parameters";
+  if (parameters.apiGroup) errors.push(...checkText(parameters.apiGroup, `${path}.apiGroup`, isDns1123Subdomain));
+  errors.push(...checkRequiredText(parameters.kind, `${path}.kind`, isPathSegmentName));
+  errors.push(...checkRequiredText(parameters.name, `${path}.name`, isPathSegmentName));
+  errors.push(...checkWord(parameters.scope, `${path}.scope`, ["Cluster", "Namespace"]));
+  if (parameters.scope === "Namespace") {
+    if (parameters.namespace === undefined)
+      errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"));
+    else errors.push(...checkText(parameters.namespace, `${path}.namespace`, isDns1123Label));
+  }
+  if (parameters.scope === "Cluster" && parameters.namespace !== undefined)
+    errors.push(fieldForbidden(`${path}.namespace`, "`parameters.scope` is set to 'Cluster'"));
+  return errors;
+}
+
+export function validateIngressClassUpdate(object: IngressClass, old: IngressClass): FieldError[] {
+  return [
+    ...validateIngressClass(object),
+    ...immutableField(object.spec?.controller, old.spec?.controller, "spec.controller"),
+  ];
+}
+
+export function validateServiceCidr({ spec }: ServiceCIDR): FieldError[] {
+  const cidrs = spec?.cidrs ?? [];
+  const path = "spec.cidrs";
+  if (cidrs.length === 0) return [required(path, "at least one CIDR required")];
+  if (cidrs.length > 2) return [invalid(path, spec, "may only hold up to 2 values")];
+  const errors: FieldError[] = [];
+  if (cidrs.length === 2 && parseCidr(cidrs[0]!)?.family === parseCidr(cidrs[1]!)?.family)
+    errors.push(
+      invalid(path, cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"),
+    );
+  for (const [i, cidr] of cidrs.entries()) errors.push(...checkText(cidr, `${path}[${i}]`, isCidr));
+  return errors;
+}
+
+/** A second family may be added, and taken away; nothing else changes. */
+export function validateServiceCidrUpdate(object: ServiceCIDR, old: ServiceCIDR): FieldError[] {
+  const [now, before] = [object.spec?.cidrs ?? [], old.spec?.cidrs ?? []];
+  if (now.length === 0 || Math.abs(now.length - before.length) > 1)
+    return [invalid("spec.cidrs", now, "field is immutable")];
+  return now.slice(0, before.length).flatMap((cidr, i) => immutableField(cidr, before[i], `spec.cidrs[${i}]`));
+}
+
+export function validateIpAddress({ spec }: IPAddress): FieldError[] {
+  const parent = spec?.parentRef;
+  const path = "spec.parentRef";
+  if (parent === undefined) return [required(path)];
+  return [
+    ...(parent.group ? checkText(parent.group, `${path}.group`, isDns1123Subdomain) : []),
+    ...checkRequiredText(parent.resource, `${path}.resource`, isPathSegmentName),
+    ...checkRequiredText(parent.name, `${path}.name`, isPathSegmentName),
+    ...(parent.namespace ? checkText(parent.namespace, `${path}.namespace`, isPathSegmentName) : []),
+  ];
+}
+
+export function validateIpAddressUpdate(object: IPAddress, old: IPAddress): FieldError[] {
+  return semanticEqual(object.spec?.parentRef, old.spec?.parentRef)
+    ? []
+    : immutableField(object.spec?.parentRef, old.spec?.parentRef, "spec.parentRef");
+}

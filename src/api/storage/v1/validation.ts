@@ -1,0 +1,157 @@
+/** Drivers, nodes, attachments and classes of attributes. Upstream: pkg/apis/storage/validation/validation.go */
+import {
+  checkNonNegative,
+  checkOptionalWord,
+  checkRequiredText,
+  checkText,
+  validateLabelSelector,
+} from "../../../machinery/validation/checks.ts";
+import {
+  type FieldError,
+  duplicate,
+  fieldForbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+} from "../../../machinery/validation/field-error.ts";
+import { isDns1123Subdomain, isQualifiedName } from "../../../machinery/validation/names.ts";
+import { immutableField } from "../../../machinery/validation/object-meta.ts";
+import { parseQuantity } from "../../../machinery/meta/quantity.ts";
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  VolumeAttachment,
+  VolumeAttributesClass,
+} from "../../generated/storage.v1.ts";
+import { semanticEqual } from "../../semantic-equal.ts";
+
+function checkDriverName(name: string | undefined, path: string): FieldError[] {
+  if (!name) return [required(path)];
+  return [
+    ...(Buffer.byteLength(name) > 63 ? [tooLong(path, 63)] : []),
+    ...checkText(name, path, (text) => isDns1123Subdomain(text.toLowerCase())),
+  ];
+}
+
+const fixed = (now: unknown, before: unknown, path: string): FieldError[] =>
+  semanticEqual(now, before) ? [] : immutableField(now, before, path);
+
+export function validateDriver({ spec }: CSIDriver): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [field, shown] of [
+    ["attachRequired", "attachedRequired"],
+    ["podInfoOnMount", "podInfoOnMount"],
+    ["storageCapacity", "storageCapacity"],
+    ["seLinuxMount", "seLinuxMount"],
+  ] as const)
+    if (spec[field] === undefined) errors.push(required(`spec.${shown}`));
+  errors.push(
+    ...checkOptionalWord(spec.fsGroupPolicy, "spec.fsGroupPolicy", ["File", "None", "ReadWriteOnceWithFSType"]),
+  );
+  const modes = ["Persistent", "Ephemeral"];
+  for (const mode of spec.volumeLifecycleModes ?? [])
+    if (!modes.includes(mode)) errors.push(notSupported("spec.volumeLifecycleModes", mode, modes));
+  const audiences = new Set<string>();
+  for (const [i, { audience, expirationSeconds: seconds }] of (spec.tokenRequests ?? []).entries()) {
+    const path = `spec.tokenRequests[${i}]`;
+    if (audiences.has(audience)) errors.push(duplicate(`${path}.audience`, audience));
+    audiences.add(audience);
+    if (seconds !== undefined && seconds < 600)
+      errors.push(invalid(`${path}.expirationSeconds`, seconds, "may not specify a duration less than 10 minutes"));
+    if (seconds !== undefined && seconds > 2 ** 32)
+      errors.push(invalid(`${path}.expirationSeconds`, seconds, "may not specify a duration larger than 2^32 seconds"));
+  }
+  return errors;
+}
+
+export function validateDriverUpdate(driver: CSIDriver, old: CSIDriver): FieldError[] {
+  return [
+    ...validateDriver(driver),
+    ...fixed(driver.spec.attachRequired, old.spec.attachRequired, "spec.attachedRequired"),
+    ...fixed(driver.spec.volumeLifecycleModes, old.spec.volumeLifecycleModes, "spec.volumeLifecycleModes"),
+  ];
+}
+
+export function validateCsiNode({ spec }: CSINode): FieldError[] {
+  const names = new Set<string>();
+  return (spec?.drivers ?? []).flatMap(({ name, nodeID, allocatable, topologyKeys = [] }, i) => {
+    const path = `spec.drivers[${i}]`;
+    const errors = checkDriverName(name, `${path}.name`);
+    if (!nodeID) errors.push(required(`${path}.nodeID`));
+    else if (Buffer.byteLength(nodeID) > 256)
+      errors.push(invalid(`${path}.nodeID`, nodeID, "must be 256 characters or less"));
+    errors.push(...checkNonNegative(allocatable?.count, `${path}.allocatable.count`));
+    if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
+    names.add(name);
+    for (const [j, key] of topologyKeys.entries()) {
+      if (key === "") errors.push(required(path));
+      if (topologyKeys.indexOf(key) < j) errors.push(duplicate(path, key));
+      errors.push(...checkText(key, path, isQualifiedName));
+    }
+    return errors;
+  });
+}
+
+export function validateCsiNodeUpdate(node: CSINode, old: CSINode): FieldError[] {
+  const still = ({ allocatable: _, ...rest }: CSINode["spec"]["drivers"][number]) => rest;
+  const changed = (old.spec?.drivers ?? []).some((before) => {
+    const now = node.spec?.drivers?.find(({ name }) => name === before.name);
+    return now !== undefined && !semanticEqual(still(now), still(before));
+  });
+  return [
+    ...validateCsiNode(node),
+    ...(changed ? [invalid("spec.drivers", node.spec.drivers, "field is immutable")] : []),
+  ];
+}
+
+export function validateVolumeAttachment({ spec }: VolumeAttachment): FieldError[] {
+  const errors = checkDriverName(spec?.attacher, "spec.attacher");
+  const { inlineVolumeSpec, persistentVolumeName } = spec?.source ?? {};
+  const words = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
+  if (inlineVolumeSpec === undefined && persistentVolumeName === undefined) errors.push(required("spec.source", words));
+  else if (inlineVolumeSpec !== undefined && persistentVolumeName !== undefined)
+    errors.push(fieldForbidden("spec.source", words));
+  else if (persistentVolumeName === "")
+    errors.push(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"));
+  else if (persistentVolumeName !== undefined)
+    errors.push(...checkText(persistentVolumeName, "spec.source.persistentVolumeName", isDns1123Subdomain));
+  return [...errors, ...checkText(spec?.nodeName ?? "", "spec.nodeName", isDns1123Subdomain)];
+}
+
+export function validateVolumeAttachmentUpdate(object: VolumeAttachment, old: VolumeAttachment): FieldError[] {
+  return [...validateVolumeAttachment(object), ...fixed(object.spec, old.spec, "spec")];
+}
+
+type AttributesClass = Pick<VolumeAttributesClass, "driverName" | "parameters">;
+
+export function validateAttributesClass({ driverName, parameters = {} }: AttributesClass): FieldError[] {
+  const errors = checkRequiredText(driverName, "driverName", (text) => isQualifiedName(text.toLowerCase()));
+  if (Object.keys(parameters).length === 0)
+    errors.push(required("parameters", "must contain at least one key/value pair"));
+  if (Object.keys(parameters).length > 512) errors.push(tooLong("parameters", 512));
+  if ("" in parameters) errors.push(invalid("parameters", "", "field can not be empty."));
+  return errors;
+}
+
+export function validateAttributesClassUpdate(object: AttributesClass, old: AttributesClass): FieldError[] {
+  return (["driverName", "parameters"] as const)
+    .filter((field) => !semanticEqual(object[field], old[field]))
+    .map((field) => fieldForbidden(field, `updates to ${field} are forbidden.`));
+}
+
+export function validateCapacity({ capacity, nodeTopology, storageClassName }: CSIStorageCapacity): FieldError[] {
+  const errors = checkText(storageClassName ?? "", "storageClassName", isDns1123Subdomain);
+  errors.push(...validateLabelSelector(nodeTopology, "nodeTopology"));
+  if (capacity !== undefined && (parseQuantity(capacity)?.nano ?? 0n) < 0n)
+    errors.push(invalid("capacity", capacity, "must be greater than or equal to 0"));
+  return errors;
+}
+
+export function validateCapacityUpdate(object: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
+  return [
+    ...fixed(object.nodeTopology, old.nodeTopology, "nodeTopology"),
+    ...fixed(object.storageClassName, old.storageClassName, "storageClassName"),
+  ];
+}

@@ -2,7 +2,7 @@ import { importImages } from "../../kubelet/runtimes/containerd/containerd.ts";
 import { socketOf } from "../../kubelet/runtimes/containerd/config.ts";
 import { CommandError, defineCommand } from "../command.ts";
 import { clusterFlags } from "../flags/common.ts";
-import { loadImages } from "../process-images.ts";
+import { loadArchive } from "../../kubelet/runtimes/process/images.ts";
 import { dataDirOf, isRunning, readState } from "../state.ts";
 
 /** `t8s image load FILE…`: OCI and docker archives (`docker save`, `podman save`, `buildah push oci-archive:`) into every node. */
@@ -19,7 +19,7 @@ export const image = defineCommand({
     for (const file of files) {
       if ((await world.fs.stat(file))?.kind !== "file") throw new CommandError(`${file}: no such file`);
       if (state.runtime === "simulated") continue; // Every image is there.
-      const names = state.runtime === "containerd" ? await importImages(world, containerdSocket(dir, state.options), file) : await loadImages(world, `${dir}/images`, file);
+      const names = state.runtime === "containerd" ? await importImages(world, containerdSocket(dir, state.options), file) : await loadArchive(world, `${dir}/images`, file);
       for (const name of names) out(`loaded ${name}\n`);
     }
     return 0;

@@ -68,41 +68,6 @@ export function createNodeNetwork(
     );
   }
 
-  async function cleanup(routes: ReadonlyMap<string, Route>): Promise<void> {
-    for (const { to, via } of routes.values()) await host.exec("ip", ["route", "del", to, "via", via]);
-    for (const [table, from, to] of JUMPS) {
-      while (await succeeds("iptables", ["-w", "5", "-t", table, "-D", from, "-j", to]));
-      await host.exec("iptables", ["-w", "5", "-t", table, "-F", to]);
-      await host.exec("iptables", ["-w", "5", "-t", table, "-X", to]);
-    }
-    await cleanHostPorts();
-    await host.exec("ip", ["link", "del", options.bridge]);
-    await fs.remove(`${options.confDir}/10-typernetes.conflist`);
-  }
-
-  /** The portmap plugin leaves its base chains when the last host port goes. They go too, unless someone else's pods still use them. */
-  async function cleanHostPorts(): Promise<void> {
-    const saved = await host.exec("iptables-save", ["-t", "nat"]);
-    const text = Buffer.from(saved.stdout).toString();
-    if (saved.code !== 0 || !/^:CNI-HOSTPORT-/m.test(text) || /^:CNI-DN-/m.test(text)) return;
-    const lines = text.split("\n");
-    const jumps = lines
-      .filter((line) => /-j CNI-HOSTPORT-/.test(line) && !line.startsWith("-A CNI-HOSTPORT-"))
-      .map((line) => line.replace(/^-A/, "-D"));
-    const chains = lines
-      .filter((line) => line.startsWith(":CNI-HOSTPORT-"))
-      .map((line) => line.slice(1).split(" ")[0]!);
-    const input = [
-      "*nat",
-      ...jumps,
-      ...chains.map((chain) => `-F ${chain}`),
-      ...chains.map((chain) => `-X ${chain}`),
-      "COMMIT",
-      "",
-    ].join("\n");
-    await host.exec("iptables-restore", ["-w", "5", "--noflush"], { stdin: input });
-  }
-
   return {
     name: "node-network",
     async run(signal, ready) {
@@ -151,7 +116,32 @@ export function createNodeNetwork(
         }
         await wake.promise;
       }
-      await cleanup(routes);
+      for (const { to, via } of routes.values()) await host.exec("ip", ["route", "del", to, "via", via]);
+      await cleanNodeNetwork(options, deps);
     },
   };
+}
+
+/** Takes away bridge, rules and CNI configuration. Routes to other nodes go with the process that knows them, or with the bridge. */
+export async function cleanNodeNetwork(options: Pick<NodeNetworkOptions, "bridge" | "confDir">, { fs, host }: Pick<World, "fs" | "host">): Promise<void> {
+  for (const [table, from, to] of JUMPS) {
+    while ((await host.exec("iptables", ["-w", "5", "-t", table, "-D", from, "-j", to])).code === 0);
+    await host.exec("iptables", ["-w", "5", "-t", table, "-F", to]);
+    await host.exec("iptables", ["-w", "5", "-t", table, "-X", to]);
+  }
+  await cleanHostPorts(host);
+  await host.exec("ip", ["link", "del", options.bridge]);
+  await fs.remove(`${options.confDir}/10-typernetes.conflist`);
+}
+
+/** The portmap plugin leaves its base chains when the last host port goes. They go too, unless someone else's pods still use them. */
+async function cleanHostPorts(host: World["host"]): Promise<void> {
+  const saved = await host.exec("iptables-save", ["-t", "nat"]);
+  const text = Buffer.from(saved.stdout).toString();
+  if (saved.code !== 0 || !/^:CNI-HOSTPORT-/m.test(text) || /^:CNI-DN-/m.test(text)) return;
+  const lines = text.split("\n");
+  const jumps = lines.filter((line) => /-j CNI-HOSTPORT-/.test(line) && !line.startsWith("-A CNI-HOSTPORT-")).map((line) => line.replace(/^-A/, "-D"));
+  const chains = lines.filter((line) => line.startsWith(":CNI-HOSTPORT-")).map((line) => line.slice(1).split(" ")[0]!);
+  const input = ["*nat", ...jumps, ...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`), "COMMIT", ""].join("\n");
+  await host.exec("iptables-restore", ["-w", "5", "--noflush"], { stdin: input });
 }

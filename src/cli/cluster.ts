@@ -1,0 +1,344 @@
+/**
+ * A whole cluster in one process: which components there are, in what order they start, who each of them is. The simulator calls this same function
+ * with a simulated world. Components meet only in the API server; in process they reach it without bytes, as the identity they are given here.
+ */
+import type { Component } from "../base/component-group.ts";
+import { ComponentGroup } from "../base/component-group.ts";
+import { type ApiServer, createApiServer } from "../apiserver/server.ts";
+import { nodes } from "../api/core/v1/node/resource.ts";
+import { clusterRoleBindings } from "../api/rbac/v1/clusterrolebinding/resource.ts";
+import { clusterRoles } from "../api/rbac/v1/clusterrole/resource.ts";
+import { createClient } from "../client/create-client.ts";
+import type { Client } from "../client/client.ts";
+import { createEventBroadcaster } from "../client/event-recorder.ts";
+import { createInformers } from "../client/informer/informers.ts";
+import { createControllerManager } from "../controllers/manager.ts";
+import { createDns } from "../dns/dns.ts";
+import { createEtcd } from "../etcd/server.ts";
+import { createKubelet } from "../kubelet/kubelet.ts";
+import { createNodeNetwork } from "../kubelet/network/node-network.ts";
+import { createContainerd } from "../kubelet/runtimes/containerd/containerd.ts";
+import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
+import type { Runtime } from "../kubelet/runtimes/runtime.ts";
+import { createSimulatedRuntime } from "../kubelet/runtimes/simulated/simulated.ts";
+import { hasReason } from "../machinery/status.ts";
+import type { Logger } from "../observe/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { connectEtcd } from "../protocols/etcd/connect.ts";
+import type { EtcdClient } from "../protocols/etcd/client.ts";
+import { backends } from "../proxy/backends/index.ts";
+import { createProxy } from "../proxy/proxy.ts";
+import { createScheduler } from "../scheduler/scheduler.ts";
+import type { Address } from "../world/net.ts";
+import { pause } from "../world/time.ts";
+import type { World } from "../world/world.ts";
+import type { Pki } from "./pki.ts";
+import type { Progress } from "./progress.ts";
+
+export interface ClusterOptions {
+  readonly dataDir: string;
+  readonly nodes: readonly string[];
+  readonly runtime: "containerd" | "process" | "simulated";
+  /** HTTPS for the API server and the kubelets; without it the cluster lives in this process alone. */
+  readonly serving?: { readonly port: number; readonly pki: Pki };
+  /** Signs service-account tokens where there is no PKI. */
+  readonly serviceAccountKey: string;
+  readonly advertiseAddress: string;
+  readonly clusterCidr: string;
+  readonly serviceRange: string;
+  readonly etcdServers: readonly string[];
+  readonly proxyMode: "iptables" | "none";
+  readonly dns: boolean;
+  readonly nameServers: readonly Address[];
+  readonly containerRuntimeEndpoint: string;
+  readonly staticPodPath: string;
+  readonly staticPodUrl: string;
+  /** The first kubelet's port; the others take the next ones. */
+  readonly kubeletPort: number;
+}
+
+export interface ClusterDependencies {
+  readonly world: World;
+  readonly log: Logger;
+  readonly progress: Progress;
+}
+
+export interface Cluster {
+  readonly apiserver: ApiServer;
+  /** The administrator, in process. */
+  readonly client: Client;
+}
+
+const CLUSTER_DOMAIN = "cluster.local";
+const ADMIN = { name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"] };
+const DNS_USER = serviceAccount("kube-dns");
+
+/** Runs until `signal` aborts. `onReady` is called when every component serves; what is running then is its argument. */
+export async function runCluster(options: ClusterOptions, deps: ClusterDependencies, signal: AbortSignal, onReady: (cluster: Cluster) => void | Promise<void>): Promise<void> {
+  const { world, log, progress } = deps;
+  await using group = new ComponentGroup();
+  const etcd = await startEtcd(options, deps, group);
+  const apiserver = apiServer(options, deps, etcd);
+  await progress.step("kube-apiserver", () => group.start(apiserver));
+
+  const as = (name: string, groups: readonly string[] = []) => createClient(apiserver.transport({ name, groups: [...groups, "system:authenticated"] }));
+  const admin = createClient(apiserver.transport(ADMIN));
+  await progress.step("kube-controller-manager", () => group.start(controllerManager(options, deps, apiserver)));
+  await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("system:kube-scheduler"))));
+
+  await progress.step(options.nodes.length === 1 ? `kubelet (${options.runtime})` : `${options.nodes.length} kubelets (${options.runtime})`, async () => {
+    // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
+    for (let first = 0; first < options.nodes.length; first += 50) {
+      await Promise.all(
+        options.nodes.slice(first, first + 50).map(async (name, i) => {
+          for (const component of await node(options, deps, apiserver, name, first + i)) await group.start(component);
+        }),
+      );
+    }
+    await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
+  });
+  if (options.proxyMode !== "none") await progress.step(`kube-proxy (${options.proxyMode})`, () => group.start(proxy(options, deps, as("system:kube-proxy"))));
+  if (options.dns) {
+    await progress.step("dns", async () => {
+      await allowDns(admin);
+      await group.start(dns(options, deps, createClient(apiserver.transport(DNS_USER))));
+    });
+  }
+  if (!signal.aborted) await onReady({ apiserver, client: admin });
+  await group.wait(signal);
+  log.info("Stopping");
+}
+
+async function startEtcd(options: ClusterOptions, { world, log, progress }: ClusterDependencies, group: ComponentGroup): Promise<EtcdClient> {
+  if (options.etcdServers.length > 0) return connectEtcd(world, { endpoints: options.etcdServers });
+  const member = createEtcd({ name: "default", dataDir: `${options.dataDir}/etcd` }, { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics() });
+  await progress.step("etcd", () => group.start(member));
+  return member.client();
+}
+
+function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies, etcd: EtcdClient): ApiServer {
+  const { serving } = options;
+  return createApiServer(
+    {
+      ...(serving && {
+        secure: { bindAddress: "0.0.0.0", port: serving.port, cert: serving.pki.apiserver.cert, key: serving.pki.apiserver.key, clientCa: serving.pki.ca.cert },
+        kubelet: { tls: { ca: serving.pki.ca.cert, cert: serving.pki.apiserverKubeletClient.cert, key: serving.pki.apiserverKubeletClient.key } },
+      }),
+      advertiseAddress: options.advertiseAddress,
+      serviceAccount: { issuer: "https://kubernetes.default.svc.cluster.local", signingKey: options.serviceAccountKey },
+      serviceClusterIpRange: options.serviceRange,
+    },
+    { ...world, etcd, log: log.with({ component: "kube-apiserver" }), metrics: new Metrics() },
+  );
+}
+
+function controllerManager(options: ClusterOptions, { world, log }: ClusterDependencies, apiserver: ApiServer): Component {
+  const { serving } = options;
+  return createControllerManager({
+    world: { clock: world.clock, random: world.random.fork("kube-controller-manager") },
+    client: createClient(apiserver.transport({ name: "system:kube-controller-manager", groups: ["system:authenticated"] })),
+    // Each controller is its own service account, with the rights that the bootstrap policy gives it and no more.
+    clientFor: (controller) => createClient(apiserver.transport(serviceAccount(controller))),
+    log: log.with({ component: "kube-controller-manager" }),
+    metrics: new Metrics(),
+    options: { "cluster-cidr": options.clusterCidr, "service-cluster-ip-range": options.serviceRange, "allocate-node-cidrs": true, "cluster-name": "kubernetes" },
+    ...(serving && { rootCa: serving.pki.ca.cert, signingCa: serving.pki.ca }),
+    serviceAccountKey: options.serviceAccountKey,
+  });
+}
+
+function scheduler({ world, log }: ClusterDependencies, client: Client): Component {
+  const deps = { clock: world.clock, random: world.random.fork("kube-scheduler"), log: log.with({ component: "kube-scheduler" }), client };
+  const broadcaster = createEventBroadcaster(deps);
+  const informers = createInformers(deps);
+  const inner = createScheduler({ ...deps, informers, metrics: new Metrics(), events: broadcaster.recorder("default-scheduler"), options: {} });
+  return together("kube-scheduler", inner, broadcaster, informers);
+}
+
+/** A component with the informers and the event broadcaster that it alone uses. */
+function together(
+  name: string,
+  inner: Component,
+  broadcaster: { run(signal: AbortSignal): Promise<void> } | undefined,
+  informers: { run(signal: AbortSignal, ready: () => void): Promise<void> },
+): Component {
+  return {
+    name,
+    async run(signal, ready) {
+      const failed = new AbortController();
+      const stop = AbortSignal.any([signal, failed.signal]);
+      const parts = [inner.run(stop, ready), informers.run(stop, () => {}), ...(broadcaster === undefined ? [] : [broadcaster.run(stop)])];
+      for (const part of parts) part.catch((error: unknown) => failed.abort(error));
+      await Promise.allSettled(parts);
+      if (failed.signal.aborted) throw failed.signal.reason;
+    },
+  };
+}
+
+/** The components of one node, in the order they start. */
+async function node(options: ClusterOptions, deps: ClusterDependencies, apiserver: ApiServer, name: string, index: number): Promise<readonly Component[]> {
+  const { world } = deps;
+  const { serving } = options;
+  const dir = `${options.dataDir}/nodes/${name}`;
+  const client = createClient(apiserver.transport({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] }));
+  const log = deps.log.with({ component: "kubelet", ...(options.nodes.length > 1 && { node: name }) });
+  const base = { clock: world.clock, random: world.random.fork(`kubelet/${name}`), log, client };
+  const broadcaster = createEventBroadcaster(base);
+  const informers = createInformers(base);
+  const [before, runtime] = runtimeOf(options, deps, dir, name, log);
+  const certificate = serving && options.runtime !== "simulated" ? await serving.pki.node(name, [options.advertiseAddress]) : undefined;
+  const kubelet = createKubelet(
+    {
+      nodeName: name,
+      nodeIPs: [options.advertiseAddress],
+      rootDir: dir,
+      podLogsDir: `${dir}/log/pods`,
+      containerLogsDir: `${dir}/log/containers`,
+      ...(certificate && serving && { port: options.kubeletPort === 0 ? 0 : options.kubeletPort + index, tls: certificate.server, clientCa: serving.pki.ca.cert }),
+      healthzPort: 0,
+      clusterDns: [dnsAddress(options.serviceRange)],
+      clusterDomain: CLUSTER_DOMAIN,
+      cgroupRoot: cgroupRootOf(name),
+      ...(options.staticPodPath !== "" && { staticPodPath: options.staticPodPath }),
+      ...(options.staticPodUrl !== "" && { staticPodUrl: options.staticPodUrl }),
+      ...(options.runtime === "simulated" && { capacity: { cpu: "32", memory: "256Gi", pods: "110", "ephemeral-storage": "100Gi" } }),
+    },
+    { ...base, net: world.net, fs: world.fs, host: world.host, informers, runtime, metrics: new Metrics(), events: broadcaster.recorder("kubelet", name) },
+  );
+  const network =
+    options.runtime === "containerd"
+      ? [
+          createNodeNetwork(
+            { nodeName: name, clusterCidr: options.clusterCidr, bridge: "cni0", confDir: `${options.dataDir}/cni/conf`, stateDir: `${options.dataDir}/cni/state` },
+            { fs: world.fs, host: world.host, clock: world.clock, informers, log },
+          ),
+        ]
+      : [];
+  return [...before, ...network, together(`kubelet ${name}`, kubelet, broadcaster, informers)];
+}
+
+function runtimeOf(options: ClusterOptions, { world }: ClusterDependencies, dir: string, name: string, log: Logger): readonly [readonly Component[], Runtime] {
+  switch (options.runtime) {
+    case "containerd": {
+      const containerd = createContainerd(containerdOptions(options.dataDir, options.containerRuntimeEndpoint, name), { ...world, log: log.with({ component: "containerd" }) });
+      return [[containerd], containerd.runtime];
+    }
+    case "process": {
+      const process = createProcessRuntime({ dir: `${dir}/process`, imageDir: `${options.dataDir}/images`, address: options.advertiseAddress }, { ...world, log });
+      return [[process], process.runtime];
+    }
+    case "simulated": {
+      const simulated = createSimulatedRuntime({ podIpPrefix: podPrefix(options, name) }, { clock: world.clock, random: world.random.fork(`runtime/${name}`) });
+      return [[], simulated];
+    }
+  }
+}
+
+/** A simulated pod's address comes from a subnet by the node's place in the list; nobody routes there. */
+function podPrefix(options: ClusterOptions, name: string): string {
+  const index = options.nodes.indexOf(name);
+  const [a = "10", b = "244"] = options.clusterCidr.split(".");
+  return `${a}.${Number(b) + Math.floor(index / 256)}.${index % 256}`;
+}
+
+export function containerdOptions(dataDir: string, endpoint: string, nodeName: string) {
+  return { dir: `${dataDir}/containerd`, cniConfDir: `${dataDir}/cni/conf`, cgroupRoot: cgroupRootOf(nodeName), ...(endpoint !== "" && { endpoint }) };
+}
+
+export const cgroupRootOf = (nodeName: string): string => `/t8s-${nodeName}`;
+
+function proxy(options: ClusterOptions, { world, log: parent }: ClusterDependencies, client: Client): Component {
+  const log = parent.with({ component: "kube-proxy" });
+  const base = { clock: world.clock, random: world.random.fork("kube-proxy"), log, client };
+  const informers = createInformers(base);
+  const inner = createProxy(
+    {
+      nodeName: options.nodes[0]!,
+      family: 4,
+      minSyncPeriodMs: 1000,
+      syncPeriodMs: 30_000,
+      healthzBindAddress: "0.0.0.0:10256",
+      metricsBindAddress: "127.0.0.1:10249",
+      cleanupOnExit: true,
+    },
+    { ...base, net: world.net, host: world.host, informers, backend: proxyBackend(options, world, log), metrics: new Metrics() },
+  );
+  return together("kube-proxy", inner, undefined, informers);
+}
+
+export function proxyBackend(options: Pick<ClusterOptions, "proxyMode" | "clusterCidr" | "advertiseAddress">, world: World, log: Logger) {
+  return backends[options.proxyMode]!(
+    world.host,
+    {
+      family: 4,
+      clusterCidr: options.clusterCidr,
+      masqueradeAll: false,
+      masqueradeBit: 14,
+      localhostNodePorts: true,
+      nodePortIps: [],
+      nodeIps: [options.advertiseAddress],
+      randomFully: true,
+      nfacct: false,
+      conntrackTcpLiberal: false,
+    },
+    log,
+  );
+}
+
+function dns(options: ClusterOptions, { world, log: parent }: ClusterDependencies, client: Client): Component {
+  const log = parent.with({ component: "dns" });
+  const base = { clock: world.clock, random: world.random.fork("dns"), log, client };
+  const informers = createInformers(base);
+  const inner = createDns(
+    { clusterDomain: CLUSTER_DOMAIN, clusterIp: dnsAddress(options.serviceRange), host: options.advertiseAddress, port: 0, upstreams: options.nameServers },
+    { ...base, net: world.net, informers, metrics: new Metrics() },
+  );
+  return together("dns", inner, undefined, informers);
+}
+
+/** The tenth address of the service range: 10.96.0.10. */
+export function dnsAddress(serviceRange: string): string {
+  const [a, b, c, d] = serviceRange.split("/")[0]!.split(".").map(Number);
+  return `${a}.${b}.${c}.${(d ?? 0) + 10}`;
+}
+
+function serviceAccount(name: string) {
+  return {
+    name: `system:serviceaccount:kube-system:${name}`,
+    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+  };
+}
+
+/** What DNS reads and writes, as its add-on's manifests would grant it. */
+async function allowDns(admin: Client): Promise<void> {
+  const metadata = { name: "system:typernetes-dns", labels: { "kubernetes.io/bootstrapping": "typernetes-defaults" } };
+  const ignoreExisting = (error: unknown) => {
+    if (!hasReason(error, "AlreadyExists")) throw error;
+  };
+  await admin
+    .create(clusterRoles, {
+      metadata,
+      rules: [
+        { apiGroups: [""], resources: ["services", "namespaces"], verbs: ["list", "watch", "create", "get"] },
+        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch", "create", "get", "patch", "update"] },
+      ],
+    })
+    .catch(ignoreExisting);
+  await admin
+    .create(clusterRoleBindings, {
+      metadata,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: metadata.name },
+      subjects: [{ kind: "ServiceAccount", namespace: "kube-system", name: "kube-dns" }],
+    })
+    .catch(ignoreExisting);
+}
+
+/** Settles when `count` nodes are Ready. */
+async function nodesReady(client: Client, count: number, { clock }: World, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { items } = await client.list(nodes, { resourceVersion: "0" });
+    const ready = items.filter(({ status }) => status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"));
+    if (ready.length >= count) return;
+    await pause(clock, count > 50 ? 200 : 20, signal);
+  }
+}

@@ -1,0 +1,28 @@
+/** Takes away what a killed cluster left running: its pods, its containerd, its rules. An orderly stop does the same through its components. */
+import type { Logger } from "../observe/log.ts";
+import type { World } from "../world/world.ts";
+import { containerdOptions, proxyBackend } from "./cluster.ts";
+import { createContainerd } from "../kubelet/runtimes/containerd/containerd.ts";
+import { cleanNodeNetwork } from "../kubelet/network/node-network.ts";
+import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
+import type { ClusterState } from "./state.ts";
+
+export async function sweep(world: World, dir: string, state: ClusterState, log: Logger): Promise<void> {
+  const text = (key: string) => String(state.options[key] ?? "");
+  /** Starts a component and stops it at once: starting adopts what runs, stopping stops that. */
+  const throughOnce = async (component: { run(signal: AbortSignal, ready: () => void): Promise<void> }) => {
+    const stop = new AbortController();
+    await component.run(stop.signal, () => stop.abort());
+  };
+  for (const name of state.nodes) {
+    if (state.runtime === "containerd") await throughOnce(createContainerd(containerdOptions(dir, text("container-runtime-endpoint"), name), { ...world, log }));
+    if (state.runtime === "process") {
+      const address = text("advertise-address");
+      await throughOnce(createProcessRuntime({ dir: `${dir}/nodes/${name}/process`, imageDir: `${dir}/images`, address }, { ...world, log }));
+    }
+  }
+  if (state.runtime === "containerd") await cleanNodeNetwork({ bridge: "cni0", confDir: `${dir}/cni/conf` }, world);
+  if (text("proxy-mode") === "iptables") {
+    await proxyBackend({ proxyMode: "iptables", clusterCidr: text("cluster-cidr"), advertiseAddress: text("advertise-address") }, world, log).cleanup();
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * A container writes to plain files, which outlive us; this turns them into a CRI log. Where it stopped is the sum of what the log holds, so a new
+ * process goes on at the right byte without any further note.
+ */
+import type { File } from "../../../world/fs.ts";
+import { pause } from "../../../world/time.ts";
+import type { World } from "../../../world/world.ts";
+
+export type Stream = "stdout" | "stderr";
+
+const CHUNK = 64 * 1024;
+/** A line longer than this is written in parts, as containerd does. */
+const LINE_MAX = 16 * 1024;
+
+/** Lines of a CRI log for a piece of output, and what is left without its newline. Pure. */
+export function criLines(stream: Stream, time: string, data: Uint8Array): { readonly text: Buffer; readonly rest: Uint8Array } {
+  const parts: Buffer[] = [];
+  let start = 0;
+  const head = (tag: "F" | "P") => Buffer.from(`${time} ${stream} ${tag} `);
+  const newline = Buffer.from("\n");
+  while (start < data.length) {
+    const end = data.indexOf(10, start);
+    const stop = end < 0 ? data.length : end;
+    if (stop - start > LINE_MAX) {
+      parts.push(head("P"), Buffer.from(data.subarray(start, start + LINE_MAX)), newline);
+      start += LINE_MAX;
+      continue;
+    }
+    if (end < 0) break;
+    parts.push(head("F"), Buffer.from(data.subarray(start, end)), newline);
+    start = end + 1;
+  }
+  return { text: Buffer.concat(parts), rest: data.subarray(start) };
+}
+
+/** How many bytes of each stream's output a log holds already. Pure. */
+export function consumed(log: string): Readonly<Record<Stream, number>> {
+  const sums = { stdout: 0, stderr: 0 };
+  for (const line of log.split("\n")) {
+    const match = /^\S+ (stdout|stderr) ([FP]) (.*)$/s.exec(line);
+    if (match !== null) sums[match[1] as Stream] += Buffer.byteLength(match[3]!) + (match[2] === "F" ? 1 : 0);
+  }
+  return sums;
+}
+
+export interface LogPump {
+  /** More may be there: called by whoever knows, besides the regular look. */
+  poke(): void;
+  /** Takes what is left, ends a last line without a newline, and stops. */
+  finish(): Promise<void>;
+}
+
+/** Follows `dir/stdout` and `dir/stderr` into `logPath`, looking every `intervalMs`. */
+export function pumpLogs(world: Pick<World, "fs" | "clock">, dir: string, logPath: string, formatTime: (ms: number) => string, intervalMs = 100): LogPump {
+  const { fs, clock } = world;
+  const stop = new AbortController();
+  const rests: Record<Stream, Uint8Array> = { stdout: new Uint8Array(0), stderr: new Uint8Array(0) };
+  const offsets: Record<Stream, number> = { stdout: 0, stderr: 0 };
+  let log: File | undefined;
+  let end = 0;
+
+  async function open(): Promise<void> {
+    const existing = (await fs.stat(logPath)) === undefined ? "" : Buffer.from(await fs.readFile(logPath)).toString();
+    Object.assign(offsets, consumed(existing));
+    log = await fs.open(logPath, { write: true, create: true, mode: 0o640 });
+    end = await log.size();
+  }
+
+  async function look(last: boolean): Promise<boolean> {
+    let moved = false;
+    for (const stream of ["stdout", "stderr"] as const) {
+      const path = `${dir}/${stream}`;
+      const size = (await fs.stat(path))?.sizeBytes ?? 0;
+      if (size > offsets[stream] || (last && rests[stream].length > 0)) {
+        const file = await fs.open(path, {});
+        const data = await file.read(offsets[stream], Math.min(CHUNK, size - offsets[stream]));
+        await file.close();
+        offsets[stream] += data.length;
+        const time = formatTime(clock.now());
+        const { text, rest } = criLines(stream, time, Buffer.concat([rests[stream], data]));
+        rests[stream] = rest;
+        const tail = last && offsets[stream] >= size && rest.length > 0 ? Buffer.concat([Buffer.from(`${time} ${stream} P `), rest, Buffer.from("\n")]) : Buffer.alloc(0);
+        if (tail.length > 0) rests[stream] = new Uint8Array(0);
+        if (text.length + tail.length > 0) {
+          await log!.write(end, [text, tail]);
+          end += text.length + tail.length;
+        }
+        moved ||= data.length > 0;
+      }
+    }
+    return moved;
+  }
+
+  let poked = false;
+  const running = (async () => {
+    await open();
+    while (!stop.signal.aborted) {
+      poked = false;
+      if (await look(false)) continue;
+      if (!poked) await pause(clock, intervalMs, stop.signal);
+    }
+    while (await look(true));
+    await look(true);
+    await log!.close();
+  })();
+  running.catch(() => {}); // Reported by finish().
+  return {
+    poke: () => {
+      poked = true;
+    },
+    async finish() {
+      stop.abort();
+      await running;
+    },
+  };
+}

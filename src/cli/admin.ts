@@ -21,7 +21,11 @@ export async function adminKubeconfig(world: Pick<World, "fs">, name: string, di
   return singleContext(contextOf(name), { server: state.server, ca }, { cert, key });
 }
 
-export async function adminClient(world: Pick<World, "fs" | "net" | "clock">, name: string, dir: string): Promise<Client> {
+export async function adminClient(
+  world: Pick<World, "fs" | "net" | "clock">,
+  name: string,
+  dir: string,
+): Promise<Client> {
   const { state, ca, cert, key } = await credentials(world, name, dir);
   return createClient(httpsTransport(world, { server: state.server, ca, cert, key }));
 }

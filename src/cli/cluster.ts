@@ -13,6 +13,7 @@ import type { Client } from "../client/client.ts";
 import { createEventBroadcaster } from "../client/event-recorder.ts";
 import { createInformers } from "../client/informer/informers.ts";
 import { createControllerManager } from "../controllers/manager.ts";
+import { serviceAccountOf } from "../controllers/service-accounts.ts";
 import { createDns } from "../dns/dns.ts";
 import { createEtcd } from "../etcd/server.ts";
 import { createKubelet } from "../kubelet/kubelet.ts";
@@ -20,7 +21,7 @@ import { createNodeNetwork } from "../kubelet/network/node-network.ts";
 import { createContainerd } from "../kubelet/runtimes/containerd/containerd.ts";
 import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
 import type { Runtime } from "../kubelet/runtimes/runtime.ts";
-import { createSimulatedRuntime } from "../kubelet/runtimes/simulated/simulated.ts";
+import { createSimulatedRuntime } from "../kubelet/runtimes/simulated/index.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
@@ -74,30 +75,44 @@ const ADMIN = { name: "kubernetes-admin", groups: ["system:masters", "system:aut
 const DNS_USER = serviceAccount("kube-dns");
 
 /** Runs until `signal` aborts. `onReady` is called when every component serves; what is running then is its argument. */
-export async function runCluster(options: ClusterOptions, deps: ClusterDependencies, signal: AbortSignal, onReady: (cluster: Cluster) => void | Promise<void>): Promise<void> {
+export async function runCluster(
+  options: ClusterOptions,
+  deps: ClusterDependencies,
+  signal: AbortSignal,
+  onReady: (cluster: Cluster) => void | Promise<void>,
+): Promise<void> {
   const { world, log, progress } = deps;
   await using group = new ComponentGroup();
   const etcd = await startEtcd(options, deps, group);
   const apiserver = apiServer(options, deps, etcd);
   await progress.step("kube-apiserver", () => group.start(apiserver));
 
-  const as = (name: string, groups: readonly string[] = []) => createClient(apiserver.transport({ name, groups: [...groups, "system:authenticated"] }));
+  const as = (name: string, groups: readonly string[] = []) =>
+    createClient(apiserver.transport({ name, groups: [...groups, "system:authenticated"] }));
   const admin = createClient(apiserver.transport(ADMIN));
   await progress.step("kube-controller-manager", () => group.start(controllerManager(options, deps, apiserver)));
   await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("system:kube-scheduler"))));
 
-  await progress.step(options.nodes.length === 1 ? `kubelet (${options.runtime})` : `${options.nodes.length} kubelets (${options.runtime})`, async () => {
-    // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
-    for (let first = 0; first < options.nodes.length; first += 50) {
-      await Promise.all(
-        options.nodes.slice(first, first + 50).map(async (name, i) => {
-          for (const component of await node(options, deps, apiserver, name, first + i)) await group.start(component);
-        }),
-      );
-    }
-    await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
-  });
-  if (options.proxyMode !== "none") await progress.step(`kube-proxy (${options.proxyMode})`, () => group.start(proxy(options, deps, as("system:kube-proxy"))));
+  await progress.step(
+    options.nodes.length === 1
+      ? `kubelet (${options.runtime})`
+      : `${options.nodes.length} kubelets (${options.runtime})`,
+    async () => {
+      // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
+      for (let first = 0; first < options.nodes.length; first += 50) {
+        await Promise.all(
+          options.nodes.slice(first, first + 50).map(async (name, i) => {
+            for (const component of await node(options, deps, apiserver, name, first + i)) await group.start(component);
+          }),
+        );
+      }
+      await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
+    },
+  );
+  if (options.proxyMode !== "none")
+    await progress.step(`kube-proxy (${options.proxyMode})`, () =>
+      group.start(proxy(options, deps, as("system:kube-proxy"))),
+    );
   if (options.dns) {
     await progress.step("dns", async () => {
       await allowDns(admin);
@@ -109,9 +124,16 @@ export async function runCluster(options: ClusterOptions, deps: ClusterDependenc
   log.info("Stopping");
 }
 
-async function startEtcd(options: ClusterOptions, { world, log, progress }: ClusterDependencies, group: ComponentGroup): Promise<EtcdClient> {
+async function startEtcd(
+  options: ClusterOptions,
+  { world, log, progress }: ClusterDependencies,
+  group: ComponentGroup,
+): Promise<EtcdClient> {
   if (options.etcdServers.length > 0) return connectEtcd(world, { endpoints: options.etcdServers });
-  const member = createEtcd({ name: "default", dataDir: `${options.dataDir}/etcd` }, { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics() });
+  const member = createEtcd(
+    { name: "default", dataDir: `${options.dataDir}/etcd` },
+    { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics() },
+  );
   await progress.step("etcd", () => group.start(member));
   return member.client();
 }
@@ -121,8 +143,20 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
   return createApiServer(
     {
       ...(serving && {
-        secure: { bindAddress: "0.0.0.0", port: serving.port, cert: serving.pki.apiserver.cert, key: serving.pki.apiserver.key, clientCa: serving.pki.ca.cert },
-        kubelet: { tls: { ca: serving.pki.ca.cert, cert: serving.pki.apiserverKubeletClient.cert, key: serving.pki.apiserverKubeletClient.key } },
+        secure: {
+          bindAddress: "0.0.0.0",
+          port: serving.port,
+          cert: serving.pki.apiserver.cert,
+          key: serving.pki.apiserver.key,
+          clientCa: serving.pki.ca.cert,
+        },
+        kubelet: {
+          tls: {
+            ca: serving.pki.ca.cert,
+            cert: serving.pki.apiserverKubeletClient.cert,
+            key: serving.pki.apiserverKubeletClient.key,
+          },
+        },
       }),
       advertiseAddress: options.advertiseAddress,
       serviceAccount: { issuer: "https://kubernetes.default.svc.cluster.local", signingKey: options.serviceAccountKey },
@@ -132,26 +166,48 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
   );
 }
 
-function controllerManager(options: ClusterOptions, { world, log }: ClusterDependencies, apiserver: ApiServer): Component {
+function controllerManager(
+  options: ClusterOptions,
+  { world, log }: ClusterDependencies,
+  apiserver: ApiServer,
+): Component {
   const { serving } = options;
   return createControllerManager({
     world: { clock: world.clock, random: world.random.fork("kube-controller-manager") },
-    client: createClient(apiserver.transport({ name: "system:kube-controller-manager", groups: ["system:authenticated"] })),
+    client: createClient(
+      apiserver.transport({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }),
+    ),
     // Each controller is its own service account, with the rights that the bootstrap policy gives it and no more.
-    clientFor: (controller) => createClient(apiserver.transport(serviceAccount(controller))),
+    clientFor: (controller) => createClient(apiserver.transport(controllerUser(controller))),
     log: log.with({ component: "kube-controller-manager" }),
     metrics: new Metrics(),
-    options: { "cluster-cidr": options.clusterCidr, "service-cluster-ip-range": options.serviceRange, "allocate-node-cidrs": true, "cluster-name": "kubernetes" },
+    options: {
+      "cluster-cidr": options.clusterCidr,
+      "service-cluster-ip-range": options.serviceRange,
+      "allocate-node-cidrs": true,
+      "cluster-name": "kubernetes",
+    },
     ...(serving && { rootCa: serving.pki.ca.cert, signingCa: serving.pki.ca }),
     serviceAccountKey: options.serviceAccountKey,
   });
 }
 
 function scheduler({ world, log }: ClusterDependencies, client: Client): Component {
-  const deps = { clock: world.clock, random: world.random.fork("kube-scheduler"), log: log.with({ component: "kube-scheduler" }), client };
+  const deps = {
+    clock: world.clock,
+    random: world.random.fork("kube-scheduler"),
+    log: log.with({ component: "kube-scheduler" }),
+    client,
+  };
   const broadcaster = createEventBroadcaster(deps);
   const informers = createInformers(deps);
-  const inner = createScheduler({ ...deps, informers, metrics: new Metrics(), events: broadcaster.recorder("default-scheduler"), options: {} });
+  const inner = createScheduler({
+    ...deps,
+    informers,
+    metrics: new Metrics(),
+    events: broadcaster.recorder("default-scheduler"),
+    options: {},
+  });
   return together("kube-scheduler", inner, broadcaster, informers);
 }
 
@@ -167,7 +223,11 @@ function together(
     async run(signal, ready) {
       const failed = new AbortController();
       const stop = AbortSignal.any([signal, failed.signal]);
-      const parts = [inner.run(stop, ready), informers.run(stop, () => {}), ...(broadcaster === undefined ? [] : [broadcaster.run(stop)])];
+      const parts = [
+        inner.run(stop, ready),
+        informers.run(stop, () => {}),
+        ...(broadcaster === undefined ? [] : [broadcaster.run(stop)]),
+      ];
       for (const part of parts) part.catch((error: unknown) => failed.abort(error));
       await Promise.allSettled(parts);
       if (failed.signal.aborted) throw failed.signal.reason;
@@ -176,17 +236,26 @@ function together(
 }
 
 /** The components of one node, in the order they start. */
-async function node(options: ClusterOptions, deps: ClusterDependencies, apiserver: ApiServer, name: string, index: number): Promise<readonly Component[]> {
+async function node(
+  options: ClusterOptions,
+  deps: ClusterDependencies,
+  apiserver: ApiServer,
+  name: string,
+  index: number,
+): Promise<readonly Component[]> {
   const { world } = deps;
   const { serving } = options;
   const dir = `${options.dataDir}/nodes/${name}`;
-  const client = createClient(apiserver.transport({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] }));
+  const client = createClient(
+    apiserver.transport({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] }),
+  );
   const log = deps.log.with({ component: "kubelet", ...(options.nodes.length > 1 && { node: name }) });
   const base = { clock: world.clock, random: world.random.fork(`kubelet/${name}`), log, client };
   const broadcaster = createEventBroadcaster(base);
   const informers = createInformers(base);
   const [before, runtime] = runtimeOf(options, deps, dir, name, log);
-  const certificate = serving && options.runtime !== "simulated" ? await serving.pki.node(name, [options.advertiseAddress]) : undefined;
+  const certificate =
+    serving && options.runtime !== "simulated" ? await serving.pki.node(name, [options.advertiseAddress]) : undefined;
   const kubelet = createKubelet(
     {
       nodeName: name,
@@ -194,22 +263,43 @@ async function node(options: ClusterOptions, deps: ClusterDependencies, apiserve
       rootDir: dir,
       podLogsDir: `${dir}/log/pods`,
       containerLogsDir: `${dir}/log/containers`,
-      ...(certificate && serving && { port: options.kubeletPort === 0 ? 0 : options.kubeletPort + index, tls: certificate.server, clientCa: serving.pki.ca.cert }),
+      ...(certificate &&
+        serving && {
+          port: options.kubeletPort === 0 ? 0 : options.kubeletPort + index,
+          tls: certificate.server,
+          clientCa: serving.pki.ca.cert,
+        }),
       healthzPort: 0,
       clusterDns: [dnsAddress(options.serviceRange)],
       clusterDomain: CLUSTER_DOMAIN,
       cgroupRoot: cgroupRootOf(name),
       ...(options.staticPodPath !== "" && { staticPodPath: options.staticPodPath }),
       ...(options.staticPodUrl !== "" && { staticPodUrl: options.staticPodUrl }),
-      ...(options.runtime === "simulated" && { capacity: { cpu: "32", memory: "256Gi", pods: "110", "ephemeral-storage": "100Gi" } }),
+      ...(options.runtime === "simulated" && {
+        capacity: { cpu: "32", memory: "256Gi", pods: "110", "ephemeral-storage": "100Gi" },
+      }),
     },
-    { ...base, net: world.net, fs: world.fs, host: world.host, informers, runtime, metrics: new Metrics(), events: broadcaster.recorder("kubelet", name) },
+    {
+      world: { ...world, random: base.random },
+      client,
+      log,
+      informers,
+      runtime,
+      metrics: new Metrics(),
+      events: broadcaster.recorder("kubelet", name),
+    },
   );
   const network =
     options.runtime === "containerd"
       ? [
           createNodeNetwork(
-            { nodeName: name, clusterCidr: options.clusterCidr, bridge: "cni0", confDir: `${options.dataDir}/cni/conf`, stateDir: `${options.dataDir}/cni/state` },
+            {
+              nodeName: name,
+              clusterCidr: options.clusterCidr,
+              bridge: "cni0",
+              confDir: `${options.dataDir}/cni/conf`,
+              stateDir: `${options.dataDir}/cni/state`,
+            },
             { fs: world.fs, host: world.host, clock: world.clock, informers, log },
           ),
         ]
@@ -217,32 +307,41 @@ async function node(options: ClusterOptions, deps: ClusterDependencies, apiserve
   return [...before, ...network, together(`kubelet ${name}`, kubelet, broadcaster, informers)];
 }
 
-function runtimeOf(options: ClusterOptions, { world }: ClusterDependencies, dir: string, name: string, log: Logger): readonly [readonly Component[], Runtime] {
+function runtimeOf(
+  options: ClusterOptions,
+  { world }: ClusterDependencies,
+  dir: string,
+  name: string,
+  log: Logger,
+): readonly [readonly Component[], Runtime] {
   switch (options.runtime) {
     case "containerd": {
-      const containerd = createContainerd(containerdOptions(options.dataDir, options.containerRuntimeEndpoint, name), { ...world, log: log.with({ component: "containerd" }) });
+      const containerd = createContainerd(containerdOptions(options.dataDir, options.containerRuntimeEndpoint, name), {
+        ...world,
+        log: log.with({ component: "containerd" }),
+      });
       return [[containerd], containerd.runtime];
     }
     case "process": {
-      const process = createProcessRuntime({ dir: `${dir}/process`, imageDir: `${options.dataDir}/images`, address: options.advertiseAddress }, { ...world, log });
+      const process = createProcessRuntime(
+        { dir: `${dir}/process`, imageDir: `${options.dataDir}/images`, address: options.advertiseAddress },
+        { ...world, log },
+      );
       return [[process], process.runtime];
     }
     case "simulated": {
-      const simulated = createSimulatedRuntime({ podIpPrefix: podPrefix(options, name) }, { clock: world.clock, random: world.random.fork(`runtime/${name}`) });
-      return [[], simulated];
+      return [[], createSimulatedRuntime({ clock: world.clock, random: world.random.fork(`runtime/${name}`) })];
     }
   }
 }
 
-/** A simulated pod's address comes from a subnet by the node's place in the list; nobody routes there. */
-function podPrefix(options: ClusterOptions, name: string): string {
-  const index = options.nodes.indexOf(name);
-  const [a = "10", b = "244"] = options.clusterCidr.split(".");
-  return `${a}.${Number(b) + Math.floor(index / 256)}.${index % 256}`;
-}
-
 export function containerdOptions(dataDir: string, endpoint: string, nodeName: string) {
-  return { dir: `${dataDir}/containerd`, cniConfDir: `${dataDir}/cni/conf`, cgroupRoot: cgroupRootOf(nodeName), ...(endpoint !== "" && { endpoint }) };
+  return {
+    dir: `${dataDir}/containerd`,
+    cniConfDir: `${dataDir}/cni/conf`,
+    cgroupRoot: cgroupRootOf(nodeName),
+    ...(endpoint !== "" && { endpoint }),
+  };
 }
 
 export const cgroupRootOf = (nodeName: string): string => `/t8s-${nodeName}`;
@@ -261,12 +360,23 @@ function proxy(options: ClusterOptions, { world, log: parent }: ClusterDependenc
       metricsBindAddress: "127.0.0.1:10249",
       cleanupOnExit: true,
     },
-    { ...base, net: world.net, host: world.host, informers, backend: proxyBackend(options, world, log), metrics: new Metrics() },
+    {
+      ...base,
+      net: world.net,
+      host: world.host,
+      informers,
+      backend: proxyBackend(options, world, log),
+      metrics: new Metrics(),
+    },
   );
   return together("kube-proxy", inner, undefined, informers);
 }
 
-export function proxyBackend(options: Pick<ClusterOptions, "proxyMode" | "clusterCidr" | "advertiseAddress">, world: World, log: Logger) {
+export function proxyBackend(
+  options: Pick<ClusterOptions, "proxyMode" | "clusterCidr" | "advertiseAddress">,
+  world: World,
+  log: Logger,
+) {
   return backends[options.proxyMode]!(
     world.host,
     {
@@ -290,7 +400,13 @@ function dns(options: ClusterOptions, { world, log: parent }: ClusterDependencie
   const base = { clock: world.clock, random: world.random.fork("dns"), log, client };
   const informers = createInformers(base);
   const inner = createDns(
-    { clusterDomain: CLUSTER_DOMAIN, clusterIp: dnsAddress(options.serviceRange), host: options.advertiseAddress, port: 0, upstreams: options.nameServers },
+    {
+      clusterDomain: CLUSTER_DOMAIN,
+      clusterIp: dnsAddress(options.serviceRange),
+      host: options.advertiseAddress,
+      port: 0,
+      upstreams: options.nameServers,
+    },
     { ...base, net: world.net, informers, metrics: new Metrics() },
   );
   return together("dns", inner, undefined, informers);
@@ -300,6 +416,13 @@ function dns(options: ClusterOptions, { world, log: parent }: ClusterDependencie
 export function dnsAddress(serviceRange: string): string {
   const [a, b, c, d] = serviceRange.split("/")[0]!.split(".").map(Number);
   return `${a}.${b}.${c}.${(d ?? 0) + 10}`;
+}
+
+/** The token controller makes the accounts' tokens, so upstream runs it with the manager's own identity. */
+function controllerUser(controller: string) {
+  if (controller === "serviceaccount-token-controller")
+    return { name: "system:kube-controller-manager", groups: ["system:authenticated"] };
+  return serviceAccount(serviceAccountOf(controller));
 }
 
 function serviceAccount(name: string) {
@@ -320,7 +443,11 @@ async function allowDns(admin: Client): Promise<void> {
       metadata,
       rules: [
         { apiGroups: [""], resources: ["services", "namespaces"], verbs: ["list", "watch", "create", "get"] },
-        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch", "create", "get", "patch", "update"] },
+        {
+          apiGroups: ["discovery.k8s.io"],
+          resources: ["endpointslices"],
+          verbs: ["list", "watch", "create", "get", "patch", "update"],
+        },
       ],
     })
     .catch(ignoreExisting);
@@ -337,7 +464,9 @@ async function allowDns(admin: Client): Promise<void> {
 async function nodesReady(client: Client, count: number, { clock }: World, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const { items } = await client.list(nodes, { resourceVersion: "0" });
-    const ready = items.filter(({ status }) => status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"));
+    const ready = items.filter(({ status }) =>
+      status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"),
+    );
     if (ready.length >= count) return;
     await pause(clock, count > 50 ? 200 : 20, signal);
   }

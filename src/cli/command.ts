@@ -21,7 +21,11 @@ export interface CommandContext {
   readonly err: (text: string) => void;
   /** A terminal at the other end: progress may be drawn. */
   readonly interactive: boolean;
-  readonly logger: (options: { readonly verbosity: number; readonly format: "text" | "json"; readonly file?: string }) => Logger;
+  readonly logger: (options: {
+    readonly verbosity: number;
+    readonly format: "text" | "json";
+    readonly file?: string;
+  }) => Logger;
 }
 
 /** Something that the user can mend: shown as one line, exit code 1. */

@@ -4,7 +4,12 @@ import type { World } from "../world/world.ts";
 
 /** The machine's first IPv4 address that others can reach; the loopback address where there is none. */
 export function primaryAddress({ host }: Pick<World, "host">): string {
-  return host.interfaces().find(({ family, internal, name }) => family === 4 && !internal && !/^(cni|docker|veth|br-)/.test(name))?.address ?? "127.0.0.1";
+  return (
+    host
+      .interfaces()
+      .find(({ family, internal, name }) => family === 4 && !internal && !/^(cni|docker|veth|br-)/.test(name))
+      ?.address ?? "127.0.0.1"
+  );
 }
 
 /** The name servers of /etc/resolv.conf, without ones on the loopback that would be us. */

@@ -45,7 +45,12 @@ async function main(args: readonly string[]): Promise<number> {
     err,
     interactive: process.stdout.isTTY === true,
     logger: ({ verbosity, format, file }) =>
-      createLogger({ clock: world.clock, format, verbosity, write: file === undefined ? err : (line) => appendFileSync(file, line) }),
+      createLogger({
+        clock: world.clock,
+        format,
+        verbosity,
+        write: file === undefined ? err : (line) => appendFileSync(file, line),
+      }),
   };
   try {
     const parsed = parseFlags(command.flags, rest);

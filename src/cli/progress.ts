@@ -7,13 +7,20 @@ export interface Progress {
   step<T>(title: string, work: () => Promise<T>): Promise<T>;
 }
 
-export function createProgress(clock: Pick<Clock, "monotonic">, out: (text: string) => void, interactive: boolean): Progress {
+export function createProgress(
+  clock: Pick<Clock, "monotonic">,
+  out: (text: string) => void,
+  interactive: boolean,
+): Progress {
   const { green, red, dim } = colors.createColors(interactive);
   return {
     async step(title, work) {
       const begun = clock.monotonic();
       if (interactive) out(`${dim("·")} ${title} …`);
-      const done = (mark: string) => out(`${interactive ? "\r\x1b[K" : ""}${mark} ${title} ${dim(`${((clock.monotonic() - begun) / 1000).toFixed(2)} s`)}\n`);
+      const done = (mark: string) =>
+        out(
+          `${interactive ? "\r\x1b[K" : ""}${mark} ${title} ${dim(`${((clock.monotonic() - begun) / 1000).toFixed(2)} s`)}\n`,
+        );
       try {
         const result = await work();
         done(green("✓"));

@@ -17,7 +17,10 @@ export interface ClusterState {
 
 /** `/var/lib/typernetes/<name>` for root, `$XDG_DATA_HOME/typernetes/<name>` otherwise. */
 export function dataDirOf({ host }: Pick<World, "host">, name: string, given: string): string {
-  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) throw new CommandError(`a cluster's name is made of lower case letters, digits and dashes, not ${JSON.stringify(name)}`);
+  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name))
+    throw new CommandError(
+      `a cluster's name is made of lower case letters, digits and dashes, not ${JSON.stringify(name)}`,
+    );
   if (given !== "") return given;
   if (host.uid === 0) return join("/var/lib/typernetes", name);
   const home = host.environment["HOME"] ?? "/tmp";

@@ -15,14 +15,26 @@ export async function sweep(world: World, dir: string, state: ClusterState, log:
     await component.run(stop.signal, () => stop.abort());
   };
   for (const name of state.nodes) {
-    if (state.runtime === "containerd") await throughOnce(createContainerd(containerdOptions(dir, text("container-runtime-endpoint"), name), { ...world, log }));
+    if (state.runtime === "containerd")
+      await throughOnce(
+        createContainerd(containerdOptions(dir, text("container-runtime-endpoint"), name), { ...world, log }),
+      );
     if (state.runtime === "process") {
       const address = text("advertise-address");
-      await throughOnce(createProcessRuntime({ dir: `${dir}/nodes/${name}/process`, imageDir: `${dir}/images`, address }, { ...world, log }));
+      await throughOnce(
+        createProcessRuntime(
+          { dir: `${dir}/nodes/${name}/process`, imageDir: `${dir}/images`, address },
+          { ...world, log },
+        ),
+      );
     }
   }
   if (state.runtime === "containerd") await cleanNodeNetwork({ bridge: "cni0", confDir: `${dir}/cni/conf` }, world);
   if (text("proxy-mode") === "iptables") {
-    await proxyBackend({ proxyMode: "iptables", clusterCidr: text("cluster-cidr"), advertiseAddress: text("advertise-address") }, world, log).cleanup();
+    await proxyBackend(
+      { proxyMode: "iptables", clusterCidr: text("cluster-cidr"), advertiseAddress: text("advertise-address") },
+      world,
+      log,
+    ).cleanup();
   }
 }

@@ -25,7 +25,8 @@ export const down = defineCommand({
       world.host.kill(state.pid, "SIGTERM");
       const deadline = world.clock.monotonic() + STOP_TIMEOUT_MS;
       while (isRunning(world, state)) {
-        if (world.clock.monotonic() > deadline) throw new CommandError(`process ${state.pid} has not stopped after ${STOP_TIMEOUT_MS / 1000} s`);
+        if (world.clock.monotonic() > deadline)
+          throw new CommandError(`process ${state.pid} has not stopped after ${STOP_TIMEOUT_MS / 1000} s`);
         if (!(await pause(world.clock, 50, signal))) return 130;
       }
     }

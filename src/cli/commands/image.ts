@@ -19,7 +19,10 @@ export const image = defineCommand({
     for (const file of files) {
       if ((await world.fs.stat(file))?.kind !== "file") throw new CommandError(`${file}: no such file`);
       if (state.runtime === "simulated") continue; // Every image is there.
-      const names = state.runtime === "containerd" ? await importImages(world, containerdSocket(dir, state.options), file) : await loadArchive(world, `${dir}/images`, file);
+      const names =
+        state.runtime === "containerd"
+          ? await importImages(world, containerdSocket(dir, state.options), file)
+          : await loadArchive(world, `${dir}/images`, file);
       for (const name of names) out(`loaded ${name}\n`);
     }
     return 0;
@@ -28,5 +31,7 @@ export const image = defineCommand({
 
 function containerdSocket(dir: string, options: Readonly<Record<string, unknown>>): string {
   const endpoint = options["container-runtime-endpoint"];
-  return typeof endpoint === "string" && endpoint !== "" ? endpoint.replace(/^unix:(\/\/)?/, "") : socketOf(`${dir}/containerd`);
+  return typeof endpoint === "string" && endpoint !== ""
+    ? endpoint.replace(/^unix:(\/\/)?/, "")
+    : socketOf(`${dir}/containerd`);
 }

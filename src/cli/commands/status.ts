@@ -27,7 +27,8 @@ export const status = defineCommand({
     try {
       const nodeList = await client.list(nodes);
       const podList = await client.list(pods);
-      const isReady = (conditions: readonly { readonly type: string; readonly status: string }[] = []) => conditions.some(({ type, status: is }) => type === "Ready" && is === "True");
+      const isReady = (conditions: readonly { readonly type: string; readonly status: string }[] = []) =>
+        conditions.some(({ type, status: is }) => type === "Ready" && is === "True");
       const ready = nodeList.items.filter((node) => isReady(node.status.conditions));
       const minutes = Math.floor((world.clock.now() - state.startedAt) / 60_000);
       out(

@@ -25,7 +25,10 @@ export const up = defineCommand({
     const { world } = context;
     const dir = dataDirOf(world, values.name, values["data-dir"]);
     const running = await readState(world, dir);
-    if (isRunning(world, running)) throw new CommandError(`cluster ${values.name} is already running as process ${running.pid} (t8s down --name ${values.name} stops it)`);
+    if (isRunning(world, running))
+      throw new CommandError(
+        `cluster ${values.name} is already running as process ${running.pid} (t8s down --name ${values.name} stops it)`,
+      );
     if (values.detach) return await detach(context, values, dir, [...parsed.set]);
     return await foreground(context, values, dir);
   },
@@ -56,7 +59,15 @@ async function foreground(context: CommandContext, values: Options, dir: string)
       const config = await adminKubeconfig(world, values.name, dir);
       await world.fs.writeFile(`${dir}/kubeconfig`, formatKubeconfig(config), { mode: 0o600, atomic: true });
       const merged = values["kubeconfig-merge"] ? await addToKubeconfig(world, config) : undefined;
-      out(welcome(state, merged ?? `${dir}/kubeconfig`, merged !== undefined, (world.clock.monotonic() - begun) / 1000, file));
+      out(
+        welcome(
+          state,
+          merged ?? `${dir}/kubeconfig`,
+          merged !== undefined,
+          (world.clock.monotonic() - begun) / 1000,
+          file,
+        ),
+      );
     });
   } catch (error) {
     if (!signal.aborted) {
@@ -73,22 +84,49 @@ async function foreground(context: CommandContext, values: Options, dir: string)
 /** From flags and the machine to what the cluster is made of. */
 async function settle(context: CommandContext, values: Options, dir: string): Promise<ClusterOptions> {
   const { world } = context;
-  if (!["auto", "containerd", "process", "simulated"].includes(values.runtime)) throw new CommandError(`--runtime takes auto, containerd, process or simulated, not ${JSON.stringify(values.runtime)}`);
+  if (!["auto", "containerd", "process", "simulated"].includes(values.runtime))
+    throw new CommandError(
+      `--runtime takes auto, containerd, process or simulated, not ${JSON.stringify(values.runtime)}`,
+    );
   if (!Number.isInteger(values.nodes) || values.nodes < 1) throw new CommandError("--nodes takes a number from 1 on");
-  const missing = values.runtime === "process" || values.runtime === "simulated" ? undefined : await noContainerd(world);
-  if (values.runtime === "containerd" && missing !== undefined) throw new CommandError(`--runtime containerd can't be had: ${missing}`);
-  const runtime = values.runtime !== "auto" ? (values.runtime as ClusterOptions["runtime"]) : missing === undefined && values.nodes === 1 ? "containerd" : "process";
-  if (runtime === "containerd" && values.nodes > 1) throw new CommandError("several nodes on one machine need --runtime process or --runtime simulated");
+  const missing =
+    values.runtime === "process" || values.runtime === "simulated" ? undefined : await noContainerd(world);
+  if (values.runtime === "containerd" && missing !== undefined)
+    throw new CommandError(`--runtime containerd can't be had: ${missing}`);
+  const runtime =
+    values.runtime !== "auto"
+      ? (values.runtime as ClusterOptions["runtime"])
+      : missing === undefined && values.nodes === 1
+        ? "containerd"
+        : "process";
+  if (runtime === "containerd" && values.nodes > 1)
+    throw new CommandError("several nodes on one machine need --runtime process or --runtime simulated");
   if (values.runtime === "auto" && missing !== undefined) context.out(`containers run as processes: ${missing}\n`);
-  if (!["auto", "iptables", "none"].includes(values["proxy-mode"])) throw new CommandError(`unsupported proxy mode ${JSON.stringify(values["proxy-mode"])}: this version has iptables and none`);
-  const proxyMode = values["proxy-mode"] !== "auto" ? (values["proxy-mode"] as "iptables" | "none") : runtime === "containerd" ? "iptables" : "none";
+  if (!["auto", "iptables", "none"].includes(values["proxy-mode"]))
+    throw new CommandError(
+      `unsupported proxy mode ${JSON.stringify(values["proxy-mode"])}: this version has iptables and none`,
+    );
+  const proxyMode =
+    values["proxy-mode"] !== "auto"
+      ? (values["proxy-mode"] as "iptables" | "none")
+      : runtime === "containerd"
+        ? "iptables"
+        : "none";
 
   await world.fs.mkdir(dir, { recursive: true, mode: 0o711 });
   const advertiseAddress = values["advertise-address"] || primaryAddress(world);
   const port = values.port === 0 ? await freePort(world, "0.0.0.0", 0) : values.port;
   const [a, b, c] = values["service-cluster-ip-range"].split("/")[0]!.split(".");
-  const pki = await ensurePki(world, `${dir}/pki`, [world.host.hostname.toLowerCase()], [advertiseAddress, `${a}.${b}.${c}.1`]);
-  const nodes = values.nodes === 1 ? [world.host.hostname.toLowerCase()] : Array.from({ length: values.nodes }, (_, i) => `node-${i + 1}`);
+  const pki = await ensurePki(
+    world,
+    `${dir}/pki`,
+    [world.host.hostname.toLowerCase()],
+    [advertiseAddress, `${a}.${b}.${c}.1`],
+  );
+  const nodes =
+    values.nodes === 1
+      ? [world.host.hostname.toLowerCase()]
+      : Array.from({ length: values.nodes }, (_, i) => `node-${i + 1}`);
   return {
     dataDir: dir,
     nodes,
@@ -142,7 +180,11 @@ async function detach(context: CommandContext, values: Options, dir: string, set
     const value = values[name as keyof Options];
     return [`--${name}=${Array.isArray(value) ? value.join(",") : String(value)}`];
   });
-  const child = world.host.spawn(process.execPath, ["--disable-warning=ExperimentalWarning", process.argv[1]!, "up", ...args], { detached: true, stdoutFile: outFile, stderrFile: outFile });
+  const child = world.host.spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", process.argv[1]!, "up", ...args],
+    { detached: true, stdoutFile: outFile, stderrFile: outFile },
+  );
   let code: number | undefined;
   void child.exited.then((exit) => {
     code = exit.code;

@@ -123,7 +123,10 @@ export function createNodeNetwork(
 }
 
 /** Takes away bridge, rules and CNI configuration. Routes to other nodes go with the process that knows them, or with the bridge. */
-export async function cleanNodeNetwork(options: Pick<NodeNetworkOptions, "bridge" | "confDir">, { fs, host }: Pick<World, "fs" | "host">): Promise<void> {
+export async function cleanNodeNetwork(
+  options: Pick<NodeNetworkOptions, "bridge" | "confDir">,
+  { fs, host }: Pick<World, "fs" | "host">,
+): Promise<void> {
   for (const [table, from, to] of JUMPS) {
     while ((await host.exec("iptables", ["-w", "5", "-t", table, "-D", from, "-j", to])).code === 0);
     await host.exec("iptables", ["-w", "5", "-t", table, "-F", to]);
@@ -140,8 +143,17 @@ async function cleanHostPorts(host: World["host"]): Promise<void> {
   const text = Buffer.from(saved.stdout).toString();
   if (saved.code !== 0 || !/^:CNI-HOSTPORT-/m.test(text) || /^:CNI-DN-/m.test(text)) return;
   const lines = text.split("\n");
-  const jumps = lines.filter((line) => /-j CNI-HOSTPORT-/.test(line) && !line.startsWith("-A CNI-HOSTPORT-")).map((line) => line.replace(/^-A/, "-D"));
+  const jumps = lines
+    .filter((line) => /-j CNI-HOSTPORT-/.test(line) && !line.startsWith("-A CNI-HOSTPORT-"))
+    .map((line) => line.replace(/^-A/, "-D"));
   const chains = lines.filter((line) => line.startsWith(":CNI-HOSTPORT-")).map((line) => line.slice(1).split(" ")[0]!);
-  const input = ["*nat", ...jumps, ...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`), "COMMIT", ""].join("\n");
+  const input = [
+    "*nat",
+    ...jumps,
+    ...chains.map((chain) => `-F ${chain}`),
+    ...chains.map((chain) => `-X ${chain}`),
+    "COMMIT",
+    "",
+  ].join("\n");
   await host.exec("iptables-restore", ["-w", "5", "--noflush"], { stdin: input });
 }

@@ -63,22 +63,50 @@ export async function loadArchive(world: Files, dir: string, archive: string): P
   await fs.mkdir(scratch, { recursive: true });
   try {
     await untar(world, archive, scratch);
-    const json = async <T>(path: string): Promise<T> => JSON.parse(Buffer.from(await fs.readFile(`${scratch}/${path}`)).toString()) as T;
+    const json = async <T>(path: string): Promise<T> =>
+      JSON.parse(Buffer.from(await fs.readFile(`${scratch}/${path}`)).toString()) as T;
     const blob = (digest: string) => `blobs/${digest.replace(":", "/")}`;
     const names: string[] = [];
     if ((await fs.stat(`${scratch}/index.json`)) !== undefined) {
       const index = await json<{ readonly manifests: readonly Descriptor[] }>("index.json");
       for (const entry of index.manifests) {
-        const name = entry.annotations?.["io.containerd.image.name"] ?? entry.annotations?.["org.opencontainers.image.ref.name"];
+        const name =
+          entry.annotations?.["io.containerd.image.name"] ?? entry.annotations?.["org.opencontainers.image.ref.name"];
         if (name === undefined) continue;
         let manifest = await json<Manifest & { readonly manifests?: readonly Descriptor[] }>(blob(entry.digest));
-        const own = manifest.manifests?.find(({ platform }) => platform?.os === "linux" && platform.architecture === (world.host.arch === "arm64" ? "arm64" : "amd64"));
+        const own = manifest.manifests?.find(
+          ({ platform }) =>
+            platform?.os === "linux" && platform.architecture === (world.host.arch === "arm64" ? "arm64" : "amd64"),
+        );
         if (own !== undefined) manifest = await json<Manifest>(blob(own.digest));
-        names.push(await add(world, dir, name, `${scratch}/${blob(manifest.config.digest)}`, manifest.layers.map(({ digest }) => `${scratch}/${blob(digest)}`)));
+        names.push(
+          await add(
+            world,
+            dir,
+            name,
+            `${scratch}/${blob(manifest.config.digest)}`,
+            manifest.layers.map(({ digest }) => `${scratch}/${blob(digest)}`),
+          ),
+        );
       }
     } else if ((await fs.stat(`${scratch}/manifest.json`)) !== undefined) {
-      for (const { Config, RepoTags, Layers } of await json<readonly { readonly Config: string; readonly RepoTags: readonly string[] | null; readonly Layers: readonly string[] }[]>("manifest.json")) {
-        for (const name of RepoTags ?? []) names.push(await add(world, dir, name, `${scratch}/${Config}`, Layers.map((layer) => `${scratch}/${layer}`)));
+      for (const { Config, RepoTags, Layers } of await json<
+        readonly {
+          readonly Config: string;
+          readonly RepoTags: readonly string[] | null;
+          readonly Layers: readonly string[];
+        }[]
+      >("manifest.json")) {
+        for (const name of RepoTags ?? [])
+          names.push(
+            await add(
+              world,
+              dir,
+              name,
+              `${scratch}/${Config}`,
+              Layers.map((layer) => `${scratch}/${layer}`),
+            ),
+          );
       }
     } else throw new Error(`${archive} is neither an OCI archive (index.json) nor a docker archive (manifest.json)`);
     return names;
@@ -87,7 +115,13 @@ export async function loadArchive(world: Files, dir: string, archive: string): P
   }
 }
 
-async function add(world: Files, dir: string, givenName: string, configPath: string, layers: readonly string[]): Promise<string> {
+async function add(
+  world: Files,
+  dir: string,
+  givenName: string,
+  configPath: string,
+  layers: readonly string[],
+): Promise<string> {
   const { fs } = world;
   const name = normalizeName(givenName);
   const bytes = await fs.readFile(configPath);
@@ -108,9 +142,15 @@ async function add(world: Files, dir: string, givenName: string, configPath: str
     await fs.rename(unpacked, root);
   }
   const { config = {} } = JSON.parse(Buffer.from(bytes).toString()) as { readonly config?: UnpackedImage["config"] };
-  const others = images.map((image) => ({ ...image, names: image.names.filter((other) => other !== name) })).filter((image) => image.id !== id && image.names.length > 0);
+  const others = images
+    .map((image) => ({ ...image, names: image.names.filter((other) => other !== name) }))
+    .filter((image) => image.id !== id && image.names.length > 0);
   const before = images.find((image) => image.id === id)?.names ?? [];
-  await fs.writeFile(indexPath(dir), JSON.stringify([...others, { id, names: [...new Set([...before, name])], root, sizeBytes, config }], null, 2), { atomic: true });
+  await fs.writeFile(
+    indexPath(dir),
+    JSON.stringify([...others, { id, names: [...new Set([...before, name])], root, sizeBytes, config }], null, 2),
+    { atomic: true },
+  );
   return name;
 }
 
@@ -121,14 +161,19 @@ async function untar({ fs, host }: Files, archive: string, into: string): Promis
   await file.close();
   const options = ["-x", "-C", into, ...(host.uid === 0 ? ["--numeric-owner"] : ["--no-same-owner"])];
   const gzipped = head[0] === 0x1f && head[1] === 0x8b;
-  const { code, stderr } = gzipped ? await host.exec("tar", [...options, "-f", "-"], { stdin: gunzipSync(await fs.readFile(archive)) }) : await host.exec("tar", [...options, "-f", archive]);
+  const { code, stderr } = gzipped
+    ? await host.exec("tar", [...options, "-f", "-"], { stdin: gunzipSync(await fs.readFile(archive)) })
+    : await host.exec("tar", [...options, "-f", archive]);
   if (code !== 0) throw new Error(`tar: ${Buffer.from(stderr).toString().trim()}`);
 }
 
 /** `.wh.name` in a layer removes `name` of those below it. */
 async function applyWhiteouts({ fs, host }: Files, root: string): Promise<void> {
   const { stdout } = await host.exec("find", [root, "-name", ".wh.*"]);
-  for (const path of Buffer.from(stdout).toString().split("\n").filter((line) => line !== "")) {
+  for (const path of Buffer.from(stdout)
+    .toString()
+    .split("\n")
+    .filter((line) => line !== "")) {
     const slash = path.lastIndexOf("/");
     const hidden = path.slice(slash + 5);
     if (hidden !== ".wh..opq") await fs.remove(`${path.slice(0, slash)}/${hidden}`);

@@ -7,7 +7,12 @@ export interface Launch {
   readonly dir: string;
   /** What the container's root is made over: an unpacked image, or `/` for this machine's own files. */
   readonly lower: string;
-  readonly mounts: readonly { readonly source: string; readonly target: string; readonly readonly: boolean; readonly file: boolean }[];
+  readonly mounts: readonly {
+    readonly source: string;
+    readonly target: string;
+    readonly readonly: boolean;
+    readonly file: boolean;
+  }[];
   readonly command: readonly string[];
   readonly workingDir: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -29,7 +34,10 @@ export interface Programs {
  * 2. the command in the background, its pid written before anybody may ask;
  * 3. its exit code written when it ends: the shell that waits is what outlives us.
  */
-export function launch(container: Launch, programs: Programs): { readonly command: string; readonly args: readonly string[] } {
+export function launch(
+  container: Launch,
+  programs: Programs,
+): { readonly command: string; readonly args: readonly string[] } {
   const { dir, isolation } = container;
   const root = `${dir}/root`;
   const setup =
@@ -37,7 +45,10 @@ export function launch(container: Launch, programs: Programs): { readonly comman
       ? []
       : [
           `mount -t overlay overlay -o lowerdir=${quote(container.lower)},upperdir=${quote(`${dir}/upper`)},workdir=${quote(`${dir}/work`)}${isolation === "user" ? ",userxattr" : ""} ${quote(root)}`,
-          ...["proc", "dev", "sys"].flatMap((name) => [`mkdir -p ${quote(`${root}/${name}`)}`, `mount --rbind /${name} ${quote(`${root}/${name}`)}`]),
+          ...["proc", "dev", "sys"].flatMap((name) => [
+            `mkdir -p ${quote(`${root}/${name}`)}`,
+            `mount --rbind /${name} ${quote(`${root}/${name}`)}`,
+          ]),
           ...container.mounts.flatMap(({ source, target, readonly, file }) => {
             const at = quote(`${root}${target}`);
             const parent = quote(`${root}${target}`.slice(0, `${root}${target}`.lastIndexOf("/")) || "/");
@@ -49,9 +60,15 @@ export function launch(container: Launch, programs: Programs): { readonly comman
           }),
         ];
   const environment = Object.entries(container.environment).map(([name, value]) => quote(`${name}=${value}`));
-  const user = [...(container.gid === undefined ? [] : [`--setgid ${container.gid}`]), ...(container.uid === undefined ? [] : [`--setuid ${container.uid}`])];
+  const user = [
+    ...(container.gid === undefined ? [] : [`--setgid ${container.gid}`]),
+    ...(container.uid === undefined ? [] : [`--setuid ${container.uid}`]),
+  ];
   const inside = isolation === "none" ? `cd ${quote(container.workingDir)} && exec env -i` : "exec env -i";
-  const enter = isolation === "none" ? [] : [quote(programs.unshare), `--root=${quote(root)}`, `--wd=${quote(container.workingDir)}`, ...user, "--"];
+  const enter =
+    isolation === "none"
+      ? []
+      : [quote(programs.unshare), `--root=${quote(root)}`, `--wd=${quote(container.workingDir)}`, ...user, "--"];
   const start = [inside, ...environment, ...enter, ...container.command.map(quote)].join(" ");
   const script = [
     "set -e",
@@ -66,19 +83,34 @@ export function launch(container: Launch, programs: Programs): { readonly comman
     case "root":
       return { command: programs.unshare, args: ["--mount", "--propagation", "private", programs.sh, "-c", script] };
     case "user":
-      return { command: programs.unshare, args: ["--user", "--map-root-user", "--mount", "--propagation", "private", programs.sh, "-c", script] };
+      return {
+        command: programs.unshare,
+        args: ["--user", "--map-root-user", "--mount", "--propagation", "private", programs.sh, "-c", script],
+      };
     case "none":
       return { command: programs.sh, args: ["-c", script] };
   }
 }
 
 /** The program and arguments that run `command` where the container's process `pid` is. */
-export function enter(pid: number, command: readonly string[], workingDir: string, isolation: Launch["isolation"], programs: Programs): { readonly command: string; readonly args: readonly string[] } {
+export function enter(
+  pid: number,
+  command: readonly string[],
+  workingDir: string,
+  isolation: Launch["isolation"],
+  programs: Programs,
+): { readonly command: string; readonly args: readonly string[] } {
   switch (isolation) {
     case "root":
-      return { command: programs.nsenter, args: ["--target", String(pid), "--mount", "--root", `--wd=/proc/${pid}/root${workingDir}`, "--", ...command] };
+      return {
+        command: programs.nsenter,
+        args: ["--target", String(pid), "--mount", "--root", `--wd=/proc/${pid}/root${workingDir}`, "--", ...command],
+      };
     case "user":
-      return { command: programs.nsenter, args: ["--target", String(pid), "--user", "--preserve-credentials", "--mount", "--root", "--", ...command] };
+      return {
+        command: programs.nsenter,
+        args: ["--target", String(pid), "--user", "--preserve-credentials", "--mount", "--root", "--", ...command],
+      };
     case "none":
       return { command: programs.sh, args: ["-c", 'cd "$1" && shift && exec "$@"', "sh", workingDir, ...command] };
   }

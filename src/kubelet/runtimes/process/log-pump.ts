@@ -13,7 +13,11 @@ const CHUNK = 64 * 1024;
 const LINE_MAX = 16 * 1024;
 
 /** Lines of a CRI log for a piece of output, and what is left without its newline. Pure. */
-export function criLines(stream: Stream, time: string, data: Uint8Array): { readonly text: Buffer; readonly rest: Uint8Array } {
+export function criLines(
+  stream: Stream,
+  time: string,
+  data: Uint8Array,
+): { readonly text: Buffer; readonly rest: Uint8Array } {
   const parts: Buffer[] = [];
   let start = 0;
   const head = (tag: "F" | "P") => Buffer.from(`${time} ${stream} ${tag} `);
@@ -51,7 +55,13 @@ export interface LogPump {
 }
 
 /** Follows `dir/stdout` and `dir/stderr` into `logPath`, looking every `intervalMs`. */
-export function pumpLogs(world: Pick<World, "fs" | "clock">, dir: string, logPath: string, formatTime: (ms: number) => string, intervalMs = 100): LogPump {
+export function pumpLogs(
+  world: Pick<World, "fs" | "clock">,
+  dir: string,
+  logPath: string,
+  formatTime: (ms: number) => string,
+  intervalMs = 100,
+): LogPump {
   const { fs, clock } = world;
   const stop = new AbortController();
   const rests: Record<Stream, Uint8Array> = { stdout: new Uint8Array(0), stderr: new Uint8Array(0) };
@@ -79,7 +89,10 @@ export function pumpLogs(world: Pick<World, "fs" | "clock">, dir: string, logPat
         const time = formatTime(clock.now());
         const { text, rest } = criLines(stream, time, Buffer.concat([rests[stream], data]));
         rests[stream] = rest;
-        const tail = last && offsets[stream] >= size && rest.length > 0 ? Buffer.concat([Buffer.from(`${time} ${stream} P `), rest, Buffer.from("\n")]) : Buffer.alloc(0);
+        const tail =
+          last && offsets[stream] >= size && rest.length > 0
+            ? Buffer.concat([Buffer.from(`${time} ${stream} P `), rest, Buffer.from("\n")])
+            : Buffer.alloc(0);
         if (tail.length > 0) rests[stream] = new Uint8Array(0);
         if (text.length + tail.length > 0) {
           await log!.write(end, [text, tail]);

@@ -6,7 +6,12 @@
 import type { Component } from "../../../base/component-group.ts";
 import { deferred } from "../../../base/deferred.ts";
 import type { Logger } from "../../../observe/log.ts";
-import type { ContainerConfig, ImageService, PodSandboxConfig, RuntimeService } from "../../../protocols/cri/generated.ts";
+import type {
+  ContainerConfig,
+  ImageService,
+  PodSandboxConfig,
+  RuntimeService,
+} from "../../../protocols/cri/generated.ts";
 import { ImageService as imageService, RuntimeService as runtimeService } from "../../../protocols/cri/generated.ts";
 import { criCodec } from "../../../protocols/cri/connect.ts";
 import { inProcess } from "../../../wire/rpc/in-process.ts";
@@ -100,8 +105,14 @@ class Runner implements StreamingRuntime {
     const codec = criCodec();
     return {
       name: "process",
-      runtime: inProcess(runtimeService, this.#runtimeService() as Implementation<typeof RuntimeService>, { codec, clock: this.#deps.clock }),
-      images: inProcess(imageService, this.#imageService() as Implementation<typeof ImageService>, { codec, clock: this.#deps.clock }),
+      runtime: inProcess(runtimeService, this.#runtimeService() as Implementation<typeof RuntimeService>, {
+        codec,
+        clock: this.#deps.clock,
+      }),
+      images: inProcess(imageService, this.#imageService() as Implementation<typeof ImageService>, {
+        codec,
+        clock: this.#deps.clock,
+      }),
       streaming: this,
       subscribe: (onChange) => {
         this.#listeners.add(onChange);
@@ -117,7 +128,8 @@ class Runner implements StreamingRuntime {
     const which = async (program: string) => (await host.which(program)) ?? program;
     this.#programs = { sh: await which("sh"), unshare: await which("unshare"), nsenter: await which("nsenter") };
     this.#isolation = await this.#probeIsolation();
-    for (const folder of ["sandboxes", "containers"]) await fs.mkdir(`${this.#options.dir}/${folder}`, { recursive: true });
+    for (const folder of ["sandboxes", "containers"])
+      await fs.mkdir(`${this.#options.dir}/${folder}`, { recursive: true });
     await this.#adopt();
     log.info("Containers run as processes", { isolation: this.#isolation });
     ready();
@@ -132,8 +144,14 @@ class Runner implements StreamingRuntime {
 
   async #probeIsolation(): Promise<Launch["isolation"]> {
     const { host } = this.#deps;
-    if (host.platform !== "linux" || (await host.which("unshare")) === undefined || (await host.which("nsenter")) === undefined) return "none";
-    const works = async (...args: string[]) => (await host.exec(this.#programs.unshare, [...args, "--mount", "--propagation", "private", "true"])).code === 0;
+    if (
+      host.platform !== "linux" ||
+      (await host.which("unshare")) === undefined ||
+      (await host.which("nsenter")) === undefined
+    )
+      return "none";
+    const works = async (...args: string[]) =>
+      (await host.exec(this.#programs.unshare, [...args, "--mount", "--propagation", "private", "true"])).code === 0;
     if (host.uid === 0 && (await works())) return "root";
     return (await works("--user", "--map-root-user")) ? "user" : "none";
   }
@@ -141,7 +159,8 @@ class Runner implements StreamingRuntime {
   /** What an earlier process left: those still alive go on under us, the others have ended. */
   async #adopt(): Promise<void> {
     const { fs } = this.#deps;
-    const read = async <T>(path: string): Promise<T> => JSON.parse(Buffer.from(await fs.readFile(path)).toString()) as T;
+    const read = async <T>(path: string): Promise<T> =>
+      JSON.parse(Buffer.from(await fs.readFile(path)).toString()) as T;
     for (const name of await fs.list(`${this.#options.dir}/sandboxes`)) {
       const sandbox = await read<Sandbox>(`${this.#options.dir}/sandboxes/${name}`);
       this.#sandboxes.set(sandbox.id, sandbox);
@@ -151,7 +170,14 @@ class Runner implements StreamingRuntime {
         await fs.remove(this.#dirOf(id));
         continue;
       }
-      const container: Container = { record: await read<ContainerRecord>(`${this.#dirOf(id)}/record.json`), pid: undefined, process: undefined, pump: undefined, ended: deferred(), attached: new Set() };
+      const container: Container = {
+        record: await read<ContainerRecord>(`${this.#dirOf(id)}/record.json`),
+        pid: undefined,
+        process: undefined,
+        pump: undefined,
+        ended: deferred(),
+        attached: new Set(),
+      };
       this.#containers.set(id, container);
       if (container.record.startedAt === undefined) continue;
       if (container.record.finishedAt !== undefined) {
@@ -167,7 +193,8 @@ class Runner implements StreamingRuntime {
   async #watchAdopted(container: Container): Promise<void> {
     const { fs, host, clock } = this.#deps;
     const exitFile = `${this.#dirOf(container.record.id)}/exit`;
-    while ((await fs.stat(exitFile)) === undefined && host.kill(container.pid!, 0)) await pause(clock, 250, new AbortController().signal);
+    while ((await fs.stat(exitFile)) === undefined && host.kill(container.pid!, 0))
+      await pause(clock, 250, new AbortController().signal);
     await this.#finish(container);
   }
 
@@ -177,11 +204,17 @@ class Runner implements StreamingRuntime {
 
   #pump(container: Container): LogPump | undefined {
     const { record } = container;
-    return record.logPath === "" ? undefined : pumpLogs(this.#deps, this.#dirOf(record.id), record.logPath, (ms) => new Date(ms).toISOString().replace("Z", "000000Z"));
+    return record.logPath === ""
+      ? undefined
+      : pumpLogs(this.#deps, this.#dirOf(record.id), record.logPath, (ms) =>
+          new Date(ms).toISOString().replace("Z", "000000Z"),
+        );
   }
 
   async #save(container: Container): Promise<void> {
-    await this.#deps.fs.writeFile(`${this.#dirOf(container.record.id)}/record.json`, JSON.stringify(container.record), { atomic: true });
+    await this.#deps.fs.writeFile(`${this.#dirOf(container.record.id)}/record.json`, JSON.stringify(container.record), {
+      atomic: true,
+    });
   }
 
   #changed(sandboxId: string): void {
@@ -199,21 +232,29 @@ class Runner implements StreamingRuntime {
 
   #container(id: string): Container {
     const container = this.#containers.get(id);
-    if (container === undefined) throw new RpcError("NotFound", `an error occurred when try to find container "${id}": not found`);
+    if (container === undefined)
+      throw new RpcError("NotFound", `an error occurred when try to find container "${id}": not found`);
     return container;
   }
   #sandbox(id: string): Sandbox {
     const sandbox = this.#sandboxes.get(id);
-    if (sandbox === undefined) throw new RpcError("NotFound", `an error occurred when try to find sandbox "${id}": not found`);
+    if (sandbox === undefined)
+      throw new RpcError("NotFound", `an error occurred when try to find sandbox "${id}": not found`);
     return sandbox;
   }
 
   async #image(name: string): Promise<UnpackedImage | undefined> {
     const wanted = normalizeName(name);
-    return (await readImages(this.#deps, this.#options.imageDir)).find((image) => image.id === name || image.id === `sha256:${name}` || image.names.includes(wanted));
+    return (await readImages(this.#deps, this.#options.imageDir)).find(
+      (image) => image.id === name || image.id === `sha256:${name}` || image.names.includes(wanted),
+    );
   }
 
-  async #create(sandboxId: string, config: ContainerConfig, sandboxConfig: PodSandboxConfig | undefined): Promise<string> {
+  async #create(
+    sandboxId: string,
+    config: ContainerConfig,
+    sandboxConfig: PodSandboxConfig | undefined,
+  ): Promise<string> {
     const { fs, host } = this.#deps;
     const sandbox = this.#sandbox(sandboxId);
     const name = config.image?.image ?? "";
@@ -222,10 +263,17 @@ class Runner implements StreamingRuntime {
     const args = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : (image?.config.Cmd ?? []);
     const command = [...entrypoint, ...args];
     if (command.length === 0) {
-      throw new RpcError("InvalidArgument", `no command specified: image ${JSON.stringify(name)} is not loaded (t8s image load), so the container needs a command of this machine`);
+      throw new RpcError(
+        "InvalidArgument",
+        `no command specified: image ${JSON.stringify(name)} is not loaded (t8s image load), so the container needs a command of this machine`,
+      );
     }
-    const environment: Record<string, string> = { PATH: image === undefined ? (host.environment["PATH"] ?? DEFAULT_PATH) : DEFAULT_PATH, HOSTNAME: sandbox.config.hostname || host.hostname };
-    for (const pair of image?.config.Env ?? []) environment[pair.slice(0, pair.indexOf("="))] = pair.slice(pair.indexOf("=") + 1);
+    const environment: Record<string, string> = {
+      PATH: image === undefined ? (host.environment["PATH"] ?? DEFAULT_PATH) : DEFAULT_PATH,
+      HOSTNAME: sandbox.config.hostname || host.hostname,
+    };
+    for (const pair of image?.config.Env ?? [])
+      environment[pair.slice(0, pair.indexOf("="))] = pair.slice(pair.indexOf("=") + 1);
     for (const { key, value } of config.envs) environment[key] = value;
     const id = this.#newId();
     const dir = this.#dirOf(id);
@@ -264,7 +312,12 @@ class Runner implements StreamingRuntime {
     const image = await this.#image(record.config.image?.image ?? "");
     const security = record.config.linux?.security_context;
     const mounts = await Promise.all(
-      record.config.mounts.map(async ({ host_path: source, container_path: target, readonly }) => ({ source, target, readonly, file: (await fs.stat(source))?.kind === "file" })),
+      record.config.mounts.map(async ({ host_path: source, container_path: target, readonly }) => ({
+        source,
+        target,
+        readonly,
+        file: (await fs.stat(source))?.kind === "file",
+      })),
     );
     const plan: Launch = {
       dir,
@@ -282,7 +335,9 @@ class Runner implements StreamingRuntime {
     const files = { stdoutFile: `${dir}/stdout`, stderrFile: `${dir}/stderr` };
     await fs.writeFile(files.stdoutFile, "");
     await fs.writeFile(files.stderrFile, "");
-    const child = record.config.tty ? host.spawn(command, args, { env, tty: { columns: 80, rows: 24 } }) : host.spawn(command, args, { env, detached: true, ...files });
+    const child = record.config.tty
+      ? host.spawn(command, args, { env, tty: { columns: 80, rows: 24 } })
+      : host.spawn(command, args, { env, detached: true, ...files });
     container.process = child;
     if (!record.config.stdin && !record.config.tty) child.closeStdin();
     if (record.config.tty) void this.#copyTerminal(container, child, files.stdoutFile);
@@ -301,7 +356,11 @@ class Runner implements StreamingRuntime {
     });
     while (!over && (await fs.stat(`${dir}/pid`)) === undefined) await pause(clock, 2, new AbortController().signal);
     if ((await fs.stat(`${dir}/pid`)) === undefined) {
-      const why = record.message ?? Buffer.from(await fs.readFile(files.stderrFile)).toString().trim();
+      const why =
+        record.message ??
+        Buffer.from(await fs.readFile(files.stderrFile))
+          .toString()
+          .trim();
       record.finishedAt = this.#now();
       record.exitCode = 128;
       record.reason = "StartError";
@@ -336,9 +395,12 @@ class Runner implements StreamingRuntime {
     record.exitCode = known ? Number(Buffer.from(await fs.readFile(exitFile)).toString()) : 255;
     record.finishedAt = this.#now();
     record.reason = record.exitCode === 0 ? "Completed" : known ? "Error" : "Unknown";
-    await container.pump?.finish().catch((error: unknown) => log.error("Failed to write a container's log", error, { path: record.logPath }));
+    await container.pump
+      ?.finish()
+      .catch((error: unknown) => log.error("Failed to write a container's log", error, { path: record.logPath }));
     container.pump = undefined;
-    if (!this.#stopping) await this.#save(container).catch((error: unknown) => log.error("Failed to record a container's end", error));
+    if (!this.#stopping)
+      await this.#save(container).catch((error: unknown) => log.error("Failed to record a container's end", error));
     container.ended.resolve();
     this.#changed(record.sandboxId);
   }
@@ -373,20 +435,32 @@ class Runner implements StreamingRuntime {
 
   // ---- streams -------------------------------------------------------------------------------------------------------------------------------
 
-  async exec(containerId: string, command: readonly string[], tty: boolean, streams: ExecStreams): Promise<{ readonly exitCode: number }> {
+  async exec(
+    containerId: string,
+    command: readonly string[],
+    tty: boolean,
+    streams: ExecStreams,
+  ): Promise<{ readonly exitCode: number }> {
     const { host } = this.#deps;
     const container = this.#container(containerId);
-    if (container.pid === undefined || container.record.finishedAt !== undefined) throw new RpcError("FailedPrecondition", "container is not running");
+    if (container.pid === undefined || container.record.finishedAt !== undefined)
+      throw new RpcError("FailedPrecondition", "container is not running");
     const entered = enter(container.pid, command, container.record.workingDir, this.#isolation, this.#programs);
     const env = { ...container.record.environment, ...(tty && { TERM: "xterm" }) };
     const child = host.spawn(entered.command, entered.args, { env, ...(tty && { tty: { columns: 80, rows: 24 } }) });
     const onAbort = () => void child.kill("SIGKILL");
     streams.signal.addEventListener("abort", onAbort, { once: true });
     void this.#feed(streams, child);
-    const copy = async (from: AsyncIterable<Uint8Array> | undefined, to: (data: Uint8Array) => void | Promise<void>) => {
+    const copy = async (
+      from: AsyncIterable<Uint8Array> | undefined,
+      to: (data: Uint8Array) => void | Promise<void>,
+    ) => {
       for await (const chunk of from ?? []) await to(chunk);
     };
-    await Promise.all([copy(child.stdout, (data) => streams.stdout(data)), copy(child.stderr, (data) => streams.stderr(data))]);
+    await Promise.all([
+      copy(child.stdout, (data) => streams.stdout(data)),
+      copy(child.stderr, (data) => streams.stderr(data)),
+    ]);
     const { code } = await child.exited;
     streams.signal.removeEventListener("abort", onAbort);
     return { exitCode: code };
@@ -451,9 +525,15 @@ class Runner implements StreamingRuntime {
   // ---- CRI -----------------------------------------------------------------------------------------------------------------------------------
 
   #runtimeService(): Partial<Implementation<typeof RuntimeService>> {
-    const matches = (labels: Readonly<Record<string, string>>, selector: Readonly<Record<string, string>> = {}) => Object.entries(selector).every(([key, value]) => labels[key] === value);
+    const matches = (labels: Readonly<Record<string, string>>, selector: Readonly<Record<string, string>> = {}) =>
+      Object.entries(selector).every(([key, value]) => labels[key] === value);
     return {
-      Version: () => ({ version: "0.1.0", runtime_name: "process", runtime_version: "1.0.0", runtime_api_version: "v1" }),
+      Version: () => ({
+        version: "0.1.0",
+        runtime_name: "process",
+        runtime_version: "1.0.0",
+        runtime_api_version: "v1",
+      }),
       Status: () => ({
         status: {
           conditions: [
@@ -472,14 +552,19 @@ class Runner implements StreamingRuntime {
       StopPodSandbox: async ({ pod_sandbox_id: id }) => {
         const sandbox = this.#sandboxes.get(id);
         if (sandbox === undefined) return {};
-        await Promise.all([...this.#containers.values()].filter(({ record }) => record.sandboxId === id).map(({ record }) => this.#stop(record.id, 0)));
+        await Promise.all(
+          [...this.#containers.values()]
+            .filter(({ record }) => record.sandboxId === id)
+            .map(({ record }) => this.#stop(record.id, 0)),
+        );
         sandbox.ready = false;
         await this.#saveSandbox(sandbox);
         this.#changed(id);
         return {};
       },
       RemovePodSandbox: async ({ pod_sandbox_id: id }) => {
-        for (const { record } of [...this.#containers.values()]) if (record.sandboxId === id) await this.#remove(record.id);
+        for (const { record } of [...this.#containers.values()])
+          if (record.sandboxId === id) await this.#remove(record.id);
         this.#changed(id);
         this.#sandboxes.delete(id);
         await this.#deps.fs.remove(`${this.#options.dir}/sandboxes/${id}.json`);
@@ -504,7 +589,11 @@ class Runner implements StreamingRuntime {
         items: [...this.#sandboxes.values()]
           .filter(({ id, ready, config }) => {
             const state = filter?.state?.state;
-            return (!filter?.id || filter.id === id) && (state === undefined || (state === "SANDBOX_READY") === ready) && matches(config.labels, filter?.label_selector);
+            return (
+              (!filter?.id || filter.id === id) &&
+              (state === undefined || (state === "SANDBOX_READY") === ready) &&
+              matches(config.labels, filter?.label_selector)
+            );
           })
           .map(({ id, config, createdAt, ready }) => ({
             id,
@@ -583,8 +672,15 @@ class Runner implements StreamingRuntime {
         const out: Uint8Array[] = [];
         const err: Uint8Array[] = [];
         const stop = new AbortController();
-        using _timer = timeout > 0 ? this.#deps.clock.after(timeout * 1000, () => stop.abort()) : { [Symbol.dispose]() {} };
-        const { exitCode } = await this.exec(id, cmd, false, { stdin: undefined, resizes: undefined, stdout: (data) => void out.push(data), stderr: (data) => void err.push(data), signal: stop.signal });
+        using _timer =
+          timeout > 0 ? this.#deps.clock.after(timeout * 1000, () => stop.abort()) : { [Symbol.dispose]() {} };
+        const { exitCode } = await this.exec(id, cmd, false, {
+          stdin: undefined,
+          resizes: undefined,
+          stdout: (data) => void out.push(data),
+          stderr: (data) => void err.push(data),
+          signal: stop.signal,
+        });
         if (stop.signal.aborted) throw new RpcError("DeadlineExceeded", `command ${JSON.stringify(cmd)} timed out`);
         return { stdout: Buffer.concat(out), stderr: Buffer.concat(err), exit_code: exitCode };
       },
@@ -593,24 +689,42 @@ class Runner implements StreamingRuntime {
       UpdateRuntimeConfig: () => ({}),
       ContainerStats: async ({ container_id: id }) => ({ stats: await this.#stats(this.#container(id)) }),
       ListContainerStats: async ({ filter }) => {
-        const wanted = [...this.#containers.values()].filter(({ record }) => !filter?.pod_sandbox_id || filter.pod_sandbox_id === record.sandboxId);
-        return { stats: await Promise.all(wanted.filter(({ record }) => stateOf(record) === "CONTAINER_RUNNING").map((container) => this.#stats(container))) };
+        const wanted = [...this.#containers.values()].filter(
+          ({ record }) => !filter?.pod_sandbox_id || filter.pod_sandbox_id === record.sandboxId,
+        );
+        return {
+          stats: await Promise.all(
+            wanted
+              .filter(({ record }) => stateOf(record) === "CONTAINER_RUNNING")
+              .map((container) => this.#stats(container)),
+          ),
+        };
       },
     };
   }
 
   async #saveSandbox(sandbox: Sandbox): Promise<void> {
-    await this.#deps.fs.writeFile(`${this.#options.dir}/sandboxes/${sandbox.id}.json`, JSON.stringify(sandbox), { atomic: true });
+    await this.#deps.fs.writeFile(`${this.#options.dir}/sandboxes/${sandbox.id}.json`, JSON.stringify(sandbox), {
+      atomic: true,
+    });
   }
 
   /** Of the process itself, from /proc; its children are not counted. */
   async #stats({ record, pid }: Container) {
     const { fs, clock } = this.#deps;
     const timestamp = BigInt(Math.floor(clock.now())) * 1_000_000n;
-    const attributes = { id: record.id, metadata: record.config.metadata, labels: record.config.labels, annotations: record.config.annotations };
+    const attributes = {
+      id: record.id,
+      metadata: record.config.metadata,
+      labels: record.config.labels,
+      annotations: record.config.annotations,
+    };
     const path = `/proc/${pid}/stat`;
     if ((await fs.stat(path)) === undefined) return { attributes };
-    const fields = Buffer.from(await fs.readFile(path)).toString().replace(/^.*\) /s, "").split(" ");
+    const fields = Buffer.from(await fs.readFile(path))
+      .toString()
+      .replace(/^.*\) /s, "")
+      .split(" ");
     const ticks = Number(fields[11]) + Number(fields[12]);
     const residentBytes = Number(fields[21]) * 4096;
     return {
@@ -621,7 +735,12 @@ class Runner implements StreamingRuntime {
   }
 
   #imageService(): Partial<Implementation<typeof ImageService>> {
-    const shown = (image: UnpackedImage) => ({ id: image.id, repo_tags: image.names, size: image.sizeBytes, username: image.config.User ?? "" });
+    const shown = (image: UnpackedImage) => ({
+      id: image.id,
+      repo_tags: image.names,
+      size: image.sizeBytes,
+      username: image.config.User ?? "",
+    });
     return {
       ListImages: async () => ({ images: (await readImages(this.#deps, this.#options.imageDir)).map(shown) }),
       ImageStatus: async ({ image }) => {
@@ -646,8 +765,19 @@ class Runner implements StreamingRuntime {
       },
       ImageFsInfo: async () => {
         const { sizeBytes, freeBytes, files, filesFree } = await this.#deps.fs.statfs(this.#options.dir);
-        const filesystem: Init<{ fs_id: { mountpoint: string } }> & object = { fs_id: { mountpoint: this.#options.imageDir } };
-        return { image_filesystems: [{ ...filesystem, timestamp: BigInt(Math.floor(this.#deps.clock.now())) * 1_000_000n, used_bytes: { value: sizeBytes - freeBytes }, inodes_used: { value: files - filesFree } }] };
+        const filesystem: Init<{ fs_id: { mountpoint: string } }> & object = {
+          fs_id: { mountpoint: this.#options.imageDir },
+        };
+        return {
+          image_filesystems: [
+            {
+              ...filesystem,
+              timestamp: BigInt(Math.floor(this.#deps.clock.now())) * 1_000_000n,
+              used_bytes: { value: sizeBytes - freeBytes },
+              inodes_used: { value: files - filesFree },
+            },
+          ],
+        };
       },
     };
   }

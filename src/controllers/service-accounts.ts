@@ -1,0 +1,27 @@
+/**
+ * The service account that each controller acts as: the bootstrap policy binds its rights to these names, which are older than the controllers'.
+ * Upstream: cmd/kube-controller-manager/app (ClientOrDie), plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go
+ */
+const NAMES: Readonly<Record<string, string>> = {
+  "certificatesigningrequest-approving-controller": "certificate-controller",
+  "certificatesigningrequest-cleaner-controller": "certificate-controller",
+  "certificatesigningrequest-signing-controller": "certificate-controller",
+  "daemonset-controller": "daemon-set-controller",
+  "endpoints-controller": "endpoint-controller",
+  "endpointslice-mirroring-controller": "endpointslicemirroring-controller",
+  "garbage-collector-controller": "generic-garbage-collector",
+  "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
+  "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
+  "node-ipam-controller": "node-controller",
+  "node-lifecycle-controller": "node-controller",
+  "taint-eviction-controller": "node-controller",
+  "persistentvolume-binder-controller": "persistent-volume-binder",
+  "persistentvolume-protection-controller": "pv-protection-controller",
+  "persistentvolumeclaim-protection-controller": "pvc-protection-controller",
+  "pod-garbage-collector-controller": "pod-garbage-collector",
+  "replicationcontroller-controller": "replication-controller",
+  "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+  "serviceaccount-controller": "service-account-controller",
+};
+
+export const serviceAccountOf = (controller: string): string => NAMES[controller] ?? controller;

@@ -289,22 +289,35 @@ async function node(
       events: broadcaster.recorder("kubelet", name),
     },
   );
-  const network =
-    options.runtime === "containerd"
-      ? [
-          createNodeNetwork(
-            {
-              nodeName: name,
-              clusterCidr: options.clusterCidr,
-              bridge: "cni0",
-              confDir: `${options.dataDir}/cni/conf`,
-              stateDir: `${options.dataDir}/cni/state`,
-            },
-            { fs: world.fs, host: world.host, clock: world.clock, informers, log },
-          ),
-        ]
-      : [];
-  return [...before, ...network, together(`kubelet ${name}`, kubelet, broadcaster, informers)];
+  return [
+    ...before,
+    ...nodeNetwork(options, deps, apiserver, name),
+    together(`kubelet ${name}`, kubelet, broadcaster, informers),
+  ];
+}
+
+/** The pod network of a node with containers of its own. A kubelet may read no node but its own, so this reads as kube-proxy does. */
+function nodeNetwork(
+  options: ClusterOptions,
+  { world, log: parent }: ClusterDependencies,
+  apiserver: ApiServer,
+  name: string,
+): readonly Component[] {
+  if (options.runtime !== "containerd") return [];
+  const client = createClient(apiserver.transport({ name: "system:kube-proxy", groups: ["system:authenticated"] }));
+  const log = parent.with({ component: "node-network" });
+  const informers = createInformers({ clock: world.clock, random: world.random.fork("node-network"), log, client });
+  const inner = createNodeNetwork(
+    {
+      nodeName: name,
+      clusterCidr: options.clusterCidr,
+      bridge: "cni0",
+      confDir: `${options.dataDir}/cni/conf`,
+      stateDir: `${options.dataDir}/cni/state`,
+    },
+    { fs: world.fs, host: world.host, clock: world.clock, informers, log },
+  );
+  return [together("node-network", inner, undefined, informers)];
 }
 
 function runtimeOf(

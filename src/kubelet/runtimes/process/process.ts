@@ -563,8 +563,7 @@ class Runner implements StreamingRuntime {
         return {};
       },
       RemovePodSandbox: async ({ pod_sandbox_id: id }) => {
-        for (const { record } of [...this.#containers.values()])
-          if (record.sandboxId === id) await this.#remove(record.id);
+        for (const { record } of this.#containers.values()) if (record.sandboxId === id) await this.#remove(record.id);
         this.#changed(id);
         this.#sandboxes.delete(id);
         await this.#deps.fs.remove(`${this.#options.dir}/sandboxes/${id}.json`);

@@ -22,7 +22,7 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { every } from "../world/time.ts";
 import type { Clock, Random } from "../world/world.ts";
-import { Cache } from "./cache/cache.ts";
+import { Cache, sameToPlugins } from "./cache/cache.ts";
 import type { PodInfo } from "./cache/pod-info.ts";
 import { Cycle } from "./cycle.ts";
 import { ADD, DELETE, clusterEvent, nodeChanges, podChanges } from "./events.ts";
@@ -174,6 +174,7 @@ class Scheduler {
         this.#queue.moveAll(POD_ADD, undefined, pod);
         return;
       }
+      if (sameToPlugins(old, pod)) return void this.#cache.setPod(pod);
       const before = this.#cache.podInfo(old);
       const after = this.#cache.setPod(pod);
       for (const change of podChanges("AssignedPod", old, pod, requestsShrank(before, after))) {

@@ -177,7 +177,7 @@ export class Cache {
 }
 
 /** Whether two states of a placed pod differ in nothing that is counted or matched. Status alone changes often. */
-function sameToPlugins(old: Pod, pod: Pod): boolean {
+export function sameToPlugins(old: Pod, pod: Pod): boolean {
   if (old.metadata.deletionTimestamp !== pod.metadata.deletionTimestamp) return false;
   if (!jsonEqual(old.metadata.labels, pod.metadata.labels)) return false;
   if (held(old) || held(pod)) return false;

@@ -32,7 +32,7 @@ export const NO_LISTERS: Listers = {
 };
 
 /** Call it before the informers run. */
-export function listersOf(informers: Informers): Listers {
+export function listersOf(informers: Informers): Listers & { waitForSync(signal: AbortSignal): Promise<void> } {
   const of = {
     namespaces: informers.of(namespaces),
     services: informers.of(services),
@@ -42,6 +42,9 @@ export function listersOf(informers: Informers): Listers {
     disruptionBudgets: informers.of(podDisruptionBudgets),
   };
   return {
+    async waitForSync(signal) {
+      await Promise.all(Object.values(of).map((informer) => informer.waitForSync(signal)));
+    },
     namespace: (name) => of.namespaces.get(name),
     services: (namespace) => of.services.list(namespace),
     replicaSet: (namespace, name) => of.replicaSets.get(`${namespace}/${name}`),

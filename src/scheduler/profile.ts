@@ -30,6 +30,7 @@ export class Profile {
   readonly bind: NonNullable<Plugin["bind"]>;
   readonly #gates: readonly Plugin[];
   readonly #retries: readonly { readonly plugin: string; readonly retry: Retry }[];
+  readonly #retriesOn = new Map<string, readonly { readonly plugin: string; readonly retry: Retry }[]>();
 
   constructor(
     handle: Handle,
@@ -66,10 +67,17 @@ export class Profile {
     return this.#gates.find(({ preEnqueue }) => preEnqueue!(pod) !== undefined)?.name;
   }
 
+  /** Who wants to hear of the event. */
   retriesOn(event: ClusterEvent): readonly { readonly plugin: string; readonly retry: Retry }[] {
-    return this.#retries.filter(
-      ({ retry }) => retry.resource === event.resource && (retry.actions & event.actions) !== 0,
-    );
+    const key = `${event.resource}/${event.actions}`;
+    let retries = this.#retriesOn.get(key);
+    if (retries === undefined) {
+      retries = this.#retries.filter(
+        ({ retry }) => retry.resource === event.resource && (retry.actions & event.actions) !== 0,
+      );
+      this.#retriesOn.set(key, retries);
+    }
+    return retries;
   }
 }
 

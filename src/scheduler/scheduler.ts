@@ -8,7 +8,7 @@
  *
  * Upstream: pkg/scheduler/{scheduler,schedule_one,eventhandlers}.go
  */
-import type { Namespace, Node, Pod } from "../api/generated/core.v1.ts";
+import type { Node, Pod } from "../api/generated/core.v1.ts";
 import type { Component } from "../base/component-group.ts";
 import type { Client } from "../client/client.ts";
 import type { EventRecorder } from "../client/events.ts";
@@ -27,7 +27,7 @@ import type { PodInfo } from "./cache/pod-info.ts";
 import { Cycle } from "./cycle.ts";
 import { ADD, DELETE, clusterEvent, nodeChanges, podChanges } from "./events.ts";
 import { NO_NODES, fitErrorText, type FitFailure } from "./fit-error.ts";
-import { listersOf, type Listers } from "./listers.ts";
+import { listersOf } from "./listers.ts";
 import * as metric from "./metrics.ts";
 import { planPreemption, type Preemption } from "./preemption.ts";
 import { Profile, type ProfileConfiguration } from "./profile.ts";
@@ -78,10 +78,9 @@ class Scheduler {
   readonly #profile: Profile;
   readonly #queue: SchedulingQueue;
   readonly #cycle: Cycle;
-  readonly #listers: Listers;
+  readonly #listers: ReturnType<typeof listersOf>;
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
-  readonly #namespaces: Informer<Namespace>;
   readonly #calls = new Set<Promise<void>>();
   #signal: AbortSignal | undefined;
   #turnAsked = false;
@@ -93,7 +92,6 @@ class Scheduler {
     this.#deps = deps;
     this.#pods = informers.of(pods, { fieldSelector: "status.phase!=Succeeded,status.phase!=Failed" });
     this.#nodes = informers.of(nodes);
-    this.#namespaces = informers.of(namespaces);
     this.#listers = listersOf(informers);
     this.#profile = new Profile({ cache: this.#cache, listers: this.#listers, client: deps.client }, options);
     this.#queue = new SchedulingQueue({
@@ -112,7 +110,7 @@ class Scheduler {
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { clock } = this.#deps;
-    await Promise.all([this.#pods, this.#nodes, this.#namespaces].map((informer) => informer.waitForSync(signal)));
+    await Promise.all([this.#pods, this.#nodes, this.#listers].map((source) => source.waitForSync(signal)));
     if (signal.aborted) return;
     this.#signal = signal;
     ready();
@@ -142,7 +140,7 @@ class Scheduler {
         this.#cache.removeNode(node.metadata.name);
       },
     });
-    this.#namespaces.subscribe({
+    this.#deps.informers.of(namespaces).subscribe({
       add: () => this.#cache.groups.namespaceLabelsChanged(),
       update: (old, namespace) => {
         if (!jsonEqual(old.metadata.labels, namespace.metadata.labels)) this.#cache.groups.namespaceLabelsChanged();

@@ -37,6 +37,8 @@ interface Entry {
 
 const FLUSH_BACKOFF_MS = 1000;
 export const FLUSH_UNSCHEDULABLE_MS = 30_000;
+/** Stands for no plugin at all. */
+const NOBODY = "";
 const ADDED = clusterEvent("UnschedulablePod", ADD);
 
 export class SchedulingQueue {
@@ -45,6 +47,8 @@ export class SchedulingQueue {
   readonly #maxBackoffMs: number;
   readonly #pods = new Map<string, QueuedPod>();
   readonly #unschedulable = new Set<QueuedPod>();
+  /** The same pods by the plugins that refused them: an event looks only at those it may help. */
+  readonly #byRejector = new Map<string, Set<QueuedPod>>();
   readonly #active: Heap<Entry>;
   readonly #backoff: Heap<Entry>;
   readonly #errorBackoff: Heap<Entry>;
@@ -162,8 +166,7 @@ export class SchedulingQueue {
   /** Something changed: pods for which it may matter are tried again. `old` is undefined for what was added, `object` for what is gone. */
   moveAll(event: ClusterEvent, old?: Node | Pod, object?: Node | Pod): void {
     if (this.#unschedulable.size === 0) return;
-    const waiting = [...this.#unschedulable]; // A copy: a retry takes pods out, and may put them back.
-    for (const queued of waiting) {
+    for (const queued of this.#waitingFor(event)) {
       if (this.#worthIt(queued, event, old, object)) this.#retry(queued, event);
     }
   }
@@ -196,6 +199,15 @@ export class SchedulingQueue {
   reportSizes(): void {
     const { metrics } = this.#options;
     for (const [queue, size] of Object.entries(this.sizes)) metrics?.set(pendingPods, { queue }, size);
+  }
+
+  /** Pods that were refused by a plugin that wants to hear of the event; a copy, since a retry takes pods out and may put them back. */
+  #waitingFor(event: ClusterEvent): Iterable<QueuedPod> {
+    const waiting = new Set<QueuedPod>(this.#byRejector.get(NOBODY));
+    for (const { plugin } of this.#options.profile.retriesOn(event)) {
+      for (const queued of this.#byRejector.get(plugin) ?? []) waiting.add(queued);
+    }
+    return waiting;
   }
 
   #worthIt(
@@ -243,13 +255,21 @@ export class SchedulingQueue {
   }
 
   #move(queued: QueuedPod, place: QueuedPod["place"]): void {
-    if (queued.place === "unschedulable") this.#unschedulable.delete(queued);
-    else if (isSized(queued.place)) this.#sizes[queued.place]--;
+    if (queued.place === "unschedulable") {
+      this.#unschedulable.delete(queued);
+      for (const pods of this.#byRejector.values()) pods.delete(queued);
+    } else if (isSized(queued.place)) this.#sizes[queued.place]--;
     queued.place = place;
     queued.ticket = ++this.#tickets;
     const entry = { queued, ticket: queued.ticket };
-    if (place === "unschedulable") this.#unschedulable.add(queued);
-    else if (place === "active") this.#active.push(entry);
+    if (place === "unschedulable") {
+      this.#unschedulable.add(queued);
+      for (const rejector of queued.rejectors.size === 0 ? [NOBODY] : queued.rejectors) {
+        const pods = this.#byRejector.get(rejector);
+        if (pods === undefined) this.#byRejector.set(rejector, new Set([queued]));
+        else pods.add(queued);
+      }
+    } else if (place === "active") this.#active.push(entry);
     else if (place === "backoff") this.#backoff.push(entry);
     else if (place === "error backoff") this.#errorBackoff.push(entry);
     if (isSized(place)) this.#sizes[place]++;

@@ -46,6 +46,8 @@ export interface ApiServerOptions {
   readonly featureGates?: ReadonlyMap<string, boolean>;
   /** How the kubelets are spoken to: the client certificate and their CA. */
   readonly kubelet?: { readonly tls: ClientTls };
+  /** `--etcd-compaction-interval`, default five minutes. */
+  readonly etcdCompactionIntervalMs?: number;
   readonly requestTimeoutMs?: number;
   readonly maxRequestsInFlight?: number;
   readonly maxMutatingRequestsInFlight?: number;

@@ -24,8 +24,10 @@ import type { Authorizer } from "./authz/authorizer.ts";
 import { alwaysAllow, alwaysAllowedPaths, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
 import { nodeAuthorizer } from "./authz/node.ts";
 import { rbacAuthorizer } from "./authz/rbac.ts";
+import { compactRegularly } from "./bootstrap/compaction.ts";
 import { bootstrap } from "./bootstrap/index.ts";
 import { clusterView } from "./cluster-view.ts";
+import { followDefinitions } from "./crd/controller.ts";
 import { chain, filters } from "./filters/index.ts";
 import { Documents } from "./handlers/documents.ts";
 import type { HealthCheck } from "./handlers/health.ts";
@@ -158,8 +160,10 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     transport: (user, userAgent = "typernetes") => inProcessTransport({ clock, handle, user, userAgent }),
     async run(signal, ready) {
       for (const resource of registry.resources) if (resource.storage.virtual !== true) registry.storage(resource);
+      const definitions = followDefinitions(services);
       try {
         await until(signal, Promise.all(registry.storages.map(({ cache }) => cache.whenReady)));
+        await definitions.settled();
         const { secure } = options;
         await using listener =
           secure === undefined
@@ -184,12 +188,19 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           { port: address?.port ?? 6443, address: options.advertiseAddress },
           hooks.signal,
         );
+        const compaction = compactRegularly(
+          { etcd, clock, log },
+          options.etcdCompactionIntervalMs ?? 5 * 60_000,
+          hooks.signal,
+        );
         state = "ready";
         ready();
         await until(signal, new Promise<never>(() => {}));
         state = "stopping";
         hooks.abort();
         await running.done;
+        await compaction;
+        await definitions.settled();
       } finally {
         await registry.close();
       }

@@ -129,7 +129,8 @@ export function planDeletion(resource: Resource, object: any, options: DeleteOpt
     return sameFinalizers ? "same" : prune({ ...object, metadata: withFinalizers });
   }
 
-  if ((grace === undefined || grace === 0) && !held) return "delete";
+  const { markDeleted } = hooksOf(resource) ?? {};
+  if ((grace === undefined || grace === 0) && !held && markDeleted === undefined) return "delete";
   const marked = {
     ...object,
     metadata: {
@@ -139,10 +140,7 @@ export function planDeletion(resource: Resource, object: any, options: DeleteOpt
       ...(metadata.generation > 0 && { generation: metadata.generation + 1 }),
     },
   };
-  if (resource.kind === "Namespace" && resource.group === "") {
-    delete marked.metadata.deletionGracePeriodSeconds;
-    marked.status = { ...object.status, phase: "Terminating" };
-  }
+  if (markDeleted !== undefined) return prune(markDeleted(marked, rfc3339(nowMs)));
   return prune(marked);
 }
 

@@ -12,15 +12,52 @@ export interface StorageHooks {
   beginCreate?(services: Services, draft: any, context: WriteContext): Finish;
   beginUpdate?(services: Services, draft: any, old: any, context: WriteContext): Finish;
   afterDelete?(services: Services, object: any): void;
+  /** The first delete marks the object: what else it gets then. */
+  markDeleted?(object: any, now: string): any;
   /** An object that must stay although finalizers and grace are over. */
   keepsOnDelete?(object: any): boolean;
 }
 
 const HOOKS: Readonly<Record<string, StorageHooks>> = {
   services: serviceHooks,
-  namespaces: { keepsOnDelete: (namespace) => (namespace.spec?.finalizers ?? []).length > 0 },
+  "customresourcedefinitions.apiextensions.k8s.io": { markDeleted: markDefinition },
+  namespaces: {
+    markDeleted(namespace) {
+      const { deletionGracePeriodSeconds: _, ...metadata } = namespace.metadata;
+      return { ...namespace, metadata, status: { ...namespace.status, phase: "Terminating" } };
+    },
+    keepsOnDelete: (namespace) => (namespace.spec?.finalizers ?? []).length > 0,
+  },
 };
 
 export function hooksOf(resource: Resource): StorageHooks | undefined {
   return HOOKS[qualified(resource)];
+}
+
+const CLEANUP = "customresourcecleanup.apiextensions.k8s.io";
+
+/** A definition goes after all objects of its kind. */
+function markDefinition(definition: any, now: string): any {
+  const { finalizers = [] } = definition.metadata;
+  const condition = {
+    type: "Terminating",
+    status: "True",
+    lastTransitionTime: now,
+    reason: "InstanceDeletionPending",
+    message: "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+  };
+  return {
+    ...definition,
+    metadata: {
+      ...definition.metadata,
+      finalizers: finalizers.includes(CLEANUP) ? finalizers : [...finalizers, CLEANUP],
+    },
+    status: {
+      ...definition.status,
+      conditions: [
+        ...(definition.status?.conditions ?? []).filter(({ type }: any) => type !== "Terminating"),
+        condition,
+      ],
+    },
+  };
 }

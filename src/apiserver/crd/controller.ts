@@ -1,0 +1,218 @@
+/**
+ * CustomResourceDefinitions become resources that are served, at once, and stop being so when they go.
+ * Upstream: apiextensions-apiserver/pkg/controller/{status,establish,finalizer}.
+ */
+import type { CustomResourceDefinition } from "../../api/generated/apiextensions.v1.ts";
+import type { Services } from "../registry/context.ts";
+import { rfc3339 } from "../registry/context.ts";
+import { remove } from "../registry/delete.ts";
+import { ensure, internalContext } from "../bootstrap/write.ts";
+import { update } from "../registry/update.ts";
+import { customResource } from "./resource.ts";
+
+const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
+const API_SERVICES = "apiservices.apiregistration.k8s.io";
+export const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
+
+/** Follows the definitions from the moment of the call; its writes are under way until `settled`. */
+export function followDefinitions(services: Services): { settled(): Promise<void> } {
+  const resource = services.registry.named(CRDS);
+  if (resource === undefined) return { settled: async () => {} };
+  const { cache } = services.registry.storage(resource);
+  const served = new Map<string, readonly string[]>();
+  let work: Promise<void> = Promise.resolve();
+  const later = (act: () => Promise<unknown>) => {
+    work = work
+      .then(act)
+      .then(() => {})
+      .catch((error: unknown) => services.log.error("A custom resource definition can't be followed", error));
+  };
+  cache.onEvent(({ type, entry }) => {
+    const definition = entry.view(resource) as CustomResourceDefinition;
+    if (type === "DELETED") {
+      withdraw(services, definition, served);
+      later(() => closeStorage(services, definition));
+      return;
+    }
+    if (definition.metadata.deletionTimestamp !== undefined) {
+      later(() => cleanUp(services, definition));
+      return;
+    }
+    if (conflictOf(services, definition) === undefined) serve(services, definition, served);
+    later(() => settle(services, definition));
+  });
+  return { settled: () => work };
+}
+
+function serve(services: Services, definition: CustomResourceDefinition, served: Map<string, readonly string[]>): void {
+  const { group, names } = definition.spec;
+  const now = definition.spec.versions.filter((version) => version.served);
+  for (const version of served.get(definition.metadata.name) ?? [])
+    if (!now.some(({ name }) => name === version)) services.registry.remove(group, version, names.plural);
+  // The stored version last: it is the one that the server itself works with.
+  for (const version of [...now].sort((a, b) => Number(a.storage) - Number(b.storage))) {
+    const made = customResource(definition, version);
+    services.registry.addCustom(
+      made,
+      (version.schema?.openAPIV3Schema ?? { type: "object" }) as Record<string, unknown>,
+    );
+    services.registry.storage(made);
+  }
+  served.set(
+    definition.metadata.name,
+    now.map(({ name }) => name),
+  );
+}
+
+function withdraw(
+  services: Services,
+  definition: CustomResourceDefinition,
+  served: Map<string, readonly string[]>,
+): void {
+  const { group, names } = definition.spec;
+  for (const version of served.get(definition.metadata.name) ?? [])
+    services.registry.remove(group, version, names.plural);
+  served.delete(definition.metadata.name);
+}
+
+async function closeStorage(services: Services, definition: CustomResourceDefinition): Promise<void> {
+  const version = definition.spec.versions[0];
+  if (version !== undefined) await services.registry.closeStorage(customResource(definition, version));
+  const { registry } = services;
+  const resource = registry.named(API_SERVICES);
+  if (resource === undefined) return;
+  for (const { name } of definition.spec.versions) {
+    if (registry.hasVersion(definition.spec.group, name)) continue;
+    await remove(internalContext(services), resource, "", `${name}.${definition.spec.group}`, {}).catch(() => {});
+  }
+}
+
+/** Another definition of the group that has one of these names. */
+function conflictOf({ cluster }: Services, { metadata, spec }: CustomResourceDefinition): string | undefined {
+  for (const other of cluster.list(CRDS) as readonly CustomResourceDefinition[]) {
+    if (other.metadata.name === metadata.name || other.spec.group !== spec.group) continue;
+    const taken = other.status?.acceptedNames;
+    if (taken?.kind === undefined || taken.kind === "") continue;
+    const words = [taken.plural, taken.singular, ...(taken.shortNames ?? [])];
+    const mine = [spec.names.plural, spec.names.singular ?? "", ...(spec.names.shortNames ?? [])];
+    const clash = mine.find((name) => name !== "" && words.includes(name));
+    if (clash !== undefined) return `${JSON.stringify(clash)} is already in use`;
+    if (taken.kind === spec.names.kind || taken.listKind === spec.names.listKind)
+      return `${JSON.stringify(spec.names.kind)} is already in use`;
+  }
+  return undefined;
+}
+
+/** Accepts the names and says that the kind is established. */
+async function settle(services: Services, { metadata }: CustomResourceDefinition): Promise<void> {
+  await services.cluster.update(CRDS, "", metadata.name, (current: CustomResourceDefinition) => {
+    if (current.metadata.deletionTimestamp !== undefined) return undefined;
+    const conflict = conflictOf(services, current);
+    const now = rfc3339(services.clock.now());
+    const wanted =
+      conflict === undefined
+        ? [
+            { type: "NamesAccepted", status: "True", reason: "NoConflicts", message: "no conflicts found" },
+            {
+              type: "Established",
+              status: "True",
+              reason: "InitialNamesAccepted",
+              message: "the initial names have been accepted",
+            },
+          ]
+        : [
+            { type: "NamesAccepted", status: "False", reason: "PluralConflict", message: conflict },
+            { type: "Established", status: "False", reason: "NotAccepted", message: "not all names are accepted" },
+          ];
+    const before = current.status?.conditions ?? [];
+    const changed = wanted.filter(
+      ({ type, status }) => !before.some((one) => one.type === type && one.status === status),
+    );
+    const { singular, listKind, shortNames, categories, plural, kind } = current.spec.names;
+    const acceptedNames = {
+      plural,
+      ...(singular !== undefined && { singular }),
+      ...(shortNames !== undefined && { shortNames }),
+      kind,
+      ...(listKind !== undefined && { listKind }),
+      ...(categories !== undefined && { categories }),
+    };
+    const sameNames = JSON.stringify(acceptedNames) === JSON.stringify(current.status?.acceptedNames);
+    if (changed.length === 0 && (sameNames || conflict !== undefined)) return undefined;
+    const conditions = [
+      ...before.filter(({ type }) => !changed.some((one) => one.type === type)),
+      ...changed.map(({ type, status, reason, message }) => ({
+        type,
+        status,
+        lastTransitionTime: now,
+        reason,
+        message,
+      })),
+    ];
+    return {
+      ...current,
+      status: { ...current.status, conditions, ...(conflict === undefined && { acceptedNames }) },
+    };
+  });
+  await registerApiServices(services, metadata.name);
+}
+
+async function registerApiServices(services: Services, name: string): Promise<void> {
+  const definition = services.cluster.get(CRDS, "", name) as CustomResourceDefinition | undefined;
+  if (definition === undefined) return;
+  const { group, versions } = definition.spec;
+  for (const { name: version, served } of versions) {
+    if (!served) continue;
+    await ensure(services, API_SERVICES, {
+      apiVersion: "apiregistration.k8s.io/v1",
+      kind: "APIService",
+      metadata: {
+        name: `${version}.${group}`,
+        labels: { "kube-aggregator.kubernetes.io/automanaged": "true" },
+      },
+      spec: { group, version, groupPriorityMinimum: 1000, versionPriority: 100 },
+    });
+  }
+}
+
+/** Deletes every object of the kind, and then lets the definition go. */
+async function cleanUp(services: Services, definition: CustomResourceDefinition): Promise<void> {
+  const { registry } = services;
+  if (!(definition.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) return;
+  const stored = definition.spec.versions.find(({ storage }) => storage) ?? definition.spec.versions[0]!;
+  const resource =
+    registry.find(definition.spec.group, stored.name, definition.spec.names.plural) ??
+    customResource(definition, stored);
+  const context = internalContext(services);
+  const { store, cache } = registry.storage(resource);
+  for (;;) {
+    const { entries } = await store.list(cache.prefix, {}, (key) => cache.get(key));
+    if (entries.length === 0) break;
+    for (const entry of entries) {
+      const { name, namespace } = entry.stored.metadata;
+      await remove(context, resource, namespace ?? "", name, {}).catch(() => {});
+    }
+    const { entries: held } = await store.list(cache.prefix, {}, (key) => cache.get(key));
+    if (held.length === 0) break;
+    // Finalizers hold them: each deletion of one comes back here by way of the objects' own events.
+    await new Promise<void>((resolve) => services.clock.after(1000, resolve));
+    if (registry.named(CRDS) === undefined) return;
+  }
+  const definitions = registry.named(CRDS)!;
+  await update(context, {
+    resource: definitions,
+    subresource: "",
+    namespace: "",
+    name: definition.metadata.name,
+    onMissing: "fail",
+    make: (current) => ({
+      ...structuredClone(current),
+      metadata: {
+        ...current.metadata,
+        finalizers: (current.metadata.finalizers ?? []).filter((one: string) => one !== CLEANUP_FINALIZER),
+      },
+    }),
+  }).catch((error: unknown) => {
+    services.log.v(2).info("A definition is gone already", { name: definition.metadata.name, error: String(error) });
+  });
+}

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silent } from "../../observe/log.ts";
+import { nodeWorld } from "../../world/node/index.ts";
+import { FakeEtcd } from "../testing/fake-etcd.ts";
+import { Store } from "./store.ts";
+import { WatchCache } from "./watch-cache.ts";
+
+const { clock } = nodeWorld();
+const PREFIX = "/registry/things/";
+
+function setUp() {
+  const etcd = new FakeEtcd();
+  const store = new Store({ etcd, clock, decode: (value) => JSON.parse(Buffer.from(value).toString()) });
+  const cache = new WatchCache({ etcd, store, clock, log: silent, prefix: PREFIX });
+  const stop = new AbortController();
+  const done = cache.run(stop.signal);
+  return {
+    etcd,
+    store,
+    cache,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await done;
+    },
+  };
+}
+
+const thing = (name: string, value: number): any => ({ apiVersion: "v1", kind: "Thing", metadata: { name }, value });
+
+/** A small generator of numbers, the same for the same seed. */
+function numbers(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state % limit;
+  };
+}
+
+test("under concurrent writes a fresh cache is what etcd has, and a watcher's events add up to it", async () => {
+  await using parts = setUp();
+  const { store, cache } = parts;
+  await cache.whenReady;
+  const watcher = cache.watch({ prefix: PREFIX, revision: 0, sendInitialEvents: false, bookmarks: false });
+  const twin = new Map<string, number>();
+  const following = (async () => {
+    for await (const item of watcher) {
+      if (item.type === "BOOKMARK") continue;
+      if (item.type === "DELETED") twin.delete(item.entry.key);
+      else twin.set(item.entry.key, item.entry.revision);
+    }
+  })();
+  const next = numbers(7);
+  const writer = async () => {
+    for (let i = 0; i < 60; i++) {
+      const key = `${PREFIX}${"abcdefgh"[next(8)]}`;
+      await store.update(key, next(2) === 0 ? cache.get(key) : undefined, (current) => {
+        if (current !== undefined && next(4) === 0) return "delete";
+        return { put: thing(key, next(1000)) };
+      });
+      if (i % 10 === 0) {
+        const direct = await store.list(PREFIX);
+        await cache.waitUntil(direct.revision);
+        if (cache.revision === direct.revision)
+          assert.deepEqual(
+            cache.list({ prefix: PREFIX }).map(({ key, revision }) => [key, revision]),
+            direct.entries.map(({ key, revision }) => [key, revision]),
+          );
+      }
+    }
+  };
+  await Promise.all([writer(), writer(), writer(), writer()]);
+  const last = await store.list(PREFIX);
+  await cache.waitUntil(last.revision);
+  watcher.close();
+  await following;
+  assert.deepEqual(
+    [...twin].sort(([a], [b]) => (a < b ? -1 : 1)),
+    last.entries.map(({ key, revision }) => [key, revision]),
+  );
+});
+
+test("a watch from before the window is refused with the oldest revision it could begin at", async () => {
+  await using parts = setUp();
+  const { store, cache } = parts;
+  await cache.whenReady;
+  const begin = cache.revision;
+  await store.create(`${PREFIX}a`, thing("a", 1));
+  const from = (revision: number) =>
+    cache.watch({ prefix: PREFIX, revision, sendInitialEvents: false, bookmarks: false });
+  from(begin).close();
+  assert.throws(
+    () => from(begin - 1),
+    (error: Error) => error.message === `too old resource version: ${begin - 1} (${begin})`,
+  );
+});
+
+test("a read of a revision that etcd doesn't have fails after three seconds of asking", async () => {
+  const etcd = new FakeEtcd();
+  const timers: { ms: number; fn: () => void }[] = [];
+  const slow = {
+    ...clock,
+    now: () => 0,
+    monotonic: () => 0,
+    soon: clock.soon.bind(clock),
+    after: (ms: number, fn: () => void) => {
+      timers.push({ ms, fn });
+      return { [Symbol.dispose]() {} };
+    },
+  };
+  const store = new Store({ etcd, clock: slow, decode: () => assert.fail() });
+  const cache = new WatchCache({ etcd, store, clock: slow, log: silent, prefix: PREFIX });
+  const stop = new AbortController();
+  const done = cache.run(stop.signal);
+  await cache.whenReady;
+  const waiting = cache.waitUntil(99);
+  timers.find(({ ms }) => ms === 3000)!.fn();
+  await assert.rejects(waiting, /^StatusError: Timeout: Too large resource version: 99, current: 1$/);
+  stop.abort();
+  await done;
+});
+
+test("an update that lost the race is made again from what won", async () => {
+  await using parts = setUp();
+  const { store, cache } = parts;
+  await cache.whenReady;
+  const key = `${PREFIX}a`;
+  const first = await store.create(key, thing("a", 1));
+  await store.update(key, first, () => ({ put: thing("a", 2) }));
+  const seen: number[] = [];
+  const result = await store.update(key, first, (current) => {
+    const { value } = current!.stored as unknown as { value: number };
+    seen.push(value);
+    return { put: thing("a", value + 10) };
+  });
+  assert.deepEqual(seen, [1, 2]);
+  assert.equal((result!.entry.stored as unknown as { value: number }).value, 12);
+});

@@ -4,7 +4,6 @@
  * Upstream: pkg/scheduler/framework/runtime/framework.go, pkg/scheduler/profile
  */
 import type { Pod } from "../api/generated/core.v1.ts";
-import { assert } from "../base/assert.ts";
 import { ADD, UPDATE_NODE_TAINT, type ClusterEvent } from "./events.ts";
 import type { Handle, Plugin, PluginDefinition, Retry } from "./framework.ts";
 import { PLUGINS } from "./plugins/index.ts";
@@ -14,6 +13,8 @@ export interface ProfileConfiguration {
   readonly schedulerName?: string;
   readonly percentageOfNodesToScore?: number;
   readonly disabled?: readonly string[];
+  /** By extension point: plugins that are out of it there alone. */
+  readonly disabledAt?: Readonly<Record<string, readonly string[]>>;
   readonly weights?: Readonly<Record<string, number>>;
   readonly args?: Readonly<Record<string, object>>;
 }
@@ -21,6 +22,15 @@ export interface ProfileConfiguration {
 export interface WeightedPlugin extends Plugin {
   readonly weight: number;
 }
+
+/** Extension points that are hooks of ours. What upstream does before filtering and scoring is part of ours. */
+const HOOKS = [
+  ["preEnqueue", "preEnqueue"],
+  ["queueSort", "before"],
+  ["filter", "filter"],
+  ["score", "score"],
+  ["bind", "bind"],
+] as const;
 
 export class Profile {
   readonly schedulerName: string;
@@ -37,23 +47,32 @@ export class Profile {
     configuration: ProfileConfiguration = {},
     definitions: readonly PluginDefinition[] = PLUGINS,
   ) {
-    const { schedulerName = "default-scheduler", disabled = [], weights = {}, args = {} } = configuration;
+    const {
+      schedulerName = "default-scheduler",
+      disabled = [],
+      disabledAt = {},
+      weights = {},
+      args = {},
+    } = configuration;
     this.schedulerName = schedulerName;
     this.percentageOfNodesToScore = configuration.percentageOfNodesToScore ?? 0;
     this.plugins = definitions
       .filter(({ name }) => !disabled.includes(name))
-      .map(({ name, weight = 1, create }) => ({
-        ...create(handle, args[name] ?? {}),
-        name,
-        weight: weights[name] ?? weight,
-      }));
+      .map(({ name, weight = 1, create }) => {
+        const plugin: Omit<Plugin, "name"> = { ...create(handle, args[name] ?? {}) };
+        for (const [point, hook] of HOOKS) if (disabledAt[point]?.includes(name) === true) delete plugin[hook];
+        return { ...plugin, name, weight: weights[name] ?? weight };
+      });
     const sorts = this.plugins.filter(({ before }) => before !== undefined);
-    assert(
-      sorts.length === 1,
-      `only one queue sort plugin required for profile with scheduler name "${schedulerName}", but got ${sorts.length}`,
-    );
+    if (sorts.length !== 1) {
+      throw new Error(
+        `only one queue sort plugin required for profile with scheduler name "${schedulerName}", but got ${sorts.length}`,
+      );
+    }
     const binder = this.plugins.find(({ bind }) => bind !== undefined);
-    assert(binder, `at least one bind plugin is needed for profile with scheduler name "${schedulerName}"`);
+    if (binder === undefined) {
+      throw new Error(`at least one bind plugin is needed for profile with scheduler name "${schedulerName}"`);
+    }
     this.before = sorts[0]!.before!;
     this.bind = binder.bind!;
     this.#gates = this.plugins.filter(({ preEnqueue }) => preEnqueue !== undefined);

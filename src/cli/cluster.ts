@@ -391,7 +391,7 @@ export function proxyBackend(
   log: Logger,
 ) {
   return backends[options.proxyMode]!(
-    world.host,
+    world,
     {
       family: 4,
       clusterCidr: options.clusterCidr,

@@ -47,7 +47,8 @@ test(
   { skip: noNamespaces() },
   async () => {
     using namespace = makeNamespace(`t8s-proxy-${process.pid}`);
-    const backend = iptablesBackend(hostIn(namespace, nodeWorld().host), options, silent);
+    const world = nodeWorld();
+  const backend = iptablesBackend({ ...world, host: hostIn(namespace, world.host) }, options, silent);
     const saved = (table: string) => namespace.run(`iptables-save -t ${table}`);
 
     const model = new Map([

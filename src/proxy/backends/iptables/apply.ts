@@ -1,6 +1,6 @@
 /** Applies rendered rules: one `iptables-restore` a sync, partial where only some services changed. Upstream: pkg/proxy/iptables, pkg/util/iptables */
 import type { Logger } from "../../../observe/log.ts";
-import type { Host } from "../../../world/host.ts";
+import type { World } from "../../../world/world.ts";
 import type { Backend, Model } from "../backend.ts";
 import { OWNED_PREFIXES } from "./names.ts";
 import { isLargeCluster, type RenderOptions, renderRestore, renderService, type ServiceRules } from "./render.ts";
@@ -54,7 +54,7 @@ const OWN_CHAINS: Readonly<Record<string, readonly string[]>> = {
   mangle: [CANARY],
 };
 
-export function iptablesBackend(host: Host, options: RenderOptions, log: Logger): Backend {
+export function iptablesBackend({ host, fs }: Pick<World, "host" | "fs">, options: RenderOptions, log: Logger): Backend {
   const program = options.family === 6 ? "ip6tables" : "iptables";
   const rendered = new Map<string, ServiceRules>();
   const last = new Map<string, Model extends ReadonlyMap<string, infer V> ? V : never>();
@@ -67,6 +67,13 @@ export function iptablesBackend(host: Host, options: RenderOptions, log: Logger)
     return Buffer.from(stdout).toString();
   }
   const succeeds = async (args: readonly string[]) => (await host.exec(program, ["-w", "5", ...args])).code === 0;
+
+  /** Node ports answer on 127.0.0.1 too: the kernel routes a loopback source out only when it is told that it may. */
+  async function routeLocalnet(): Promise<void> {
+    const path = "/proc/sys/net/ipv4/conf/all/route_localnet";
+    if (options.family !== 4 || !options.localhostNodePorts || (await fs.stat(path)) === undefined) return;
+    if (Buffer.from(await fs.readFile(path)).toString().trim() !== "1") await fs.writeFile(path, "1");
+  }
 
   async function ensureJumps(): Promise<void> {
     for (const table of ["mangle", "nat", "filter"]) {
@@ -93,7 +100,10 @@ export function iptablesBackend(host: Host, options: RenderOptions, log: Logger)
   return {
     name: "iptables",
     async sync(model, changed) {
-      if (changed === undefined) await ensureJumps();
+      if (changed === undefined) {
+        await routeLocalnet();
+        await ensureJumps();
+      }
       let endpoints = 0;
       for (const ports of model.values()) for (const port of ports) endpoints += port.all.length;
       for (const key of rendered.keys()) if (!model.has(key)) rendered.delete(key);

@@ -30,9 +30,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const world = nodeWorld();
   const stop = new AbortController();
-  let signals = 0;
-  const onSignal = () => {
-    if (++signals === 1) return stop.abort(new Error("interrupted"));
+  let interruptedAt: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    const now = world.clock.monotonic();
+    interruptedAt ??= now;
+    if (!stop.signal.aborted) return stop.abort(new Error("interrupted"));
+    // Supervisors repeat SIGTERM, shells hand on what the terminal sent already: only someone who presses Ctrl-C again means it.
+    if (signal !== "SIGINT" || now - interruptedAt < 1000) return;
     err("\nstopped without cleaning up; `t8s down` finishes it\n");
     process.exit(130);
   };

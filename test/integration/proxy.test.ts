@@ -48,7 +48,7 @@ test(
   async () => {
     using namespace = makeNamespace(`t8s-proxy-${process.pid}`);
     const world = nodeWorld();
-  const backend = iptablesBackend({ ...world, host: hostIn(namespace, world.host) }, options, silent);
+    const backend = iptablesBackend({ ...world, host: hostIn(namespace, world.host) }, options, silent);
     const saved = (table: string) => namespace.run(`iptables-save -t ${table}`);
 
     const model = new Map([

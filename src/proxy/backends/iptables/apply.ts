@@ -54,7 +54,11 @@ const OWN_CHAINS: Readonly<Record<string, readonly string[]>> = {
   mangle: [CANARY],
 };
 
-export function iptablesBackend({ host, fs }: Pick<World, "host" | "fs">, options: RenderOptions, log: Logger): Backend {
+export function iptablesBackend(
+  { host, fs }: Pick<World, "host" | "fs">,
+  options: RenderOptions,
+  log: Logger,
+): Backend {
   const program = options.family === 6 ? "ip6tables" : "iptables";
   const rendered = new Map<string, ServiceRules>();
   const last = new Map<string, Model extends ReadonlyMap<string, infer V> ? V : never>();
@@ -72,7 +76,12 @@ export function iptablesBackend({ host, fs }: Pick<World, "host" | "fs">, option
   async function routeLocalnet(): Promise<void> {
     const path = "/proc/sys/net/ipv4/conf/all/route_localnet";
     if (options.family !== 4 || !options.localhostNodePorts || (await fs.stat(path)) === undefined) return;
-    if (Buffer.from(await fs.readFile(path)).toString().trim() !== "1") await fs.writeFile(path, "1");
+    if (
+      Buffer.from(await fs.readFile(path))
+        .toString()
+        .trim() !== "1"
+    )
+      await fs.writeFile(path, "1");
   }
 
   async function ensureJumps(): Promise<void> {
@@ -118,14 +127,12 @@ export function iptablesBackend({ host, fs }: Pick<World, "host" | "fs">, option
       const input = renderRestore(rendered, changed, stale, options);
       await run(`${program}-restore`, ["-w", "5", "--noflush", "--counters"], input.text);
       applied = input.active;
-      log
-        .v(2)
-        .info("Synced rules", {
-          services: model.size,
-          changed: changed?.size ?? "all",
-          stale: stale.length,
-          bytes: input.text.length,
-        });
+      log.v(2).info("Synced rules", {
+        services: model.size,
+        changed: changed?.size ?? "all",
+        stale: stale.length,
+        bytes: input.text.length,
+      });
     },
     intact: () => succeeds(["-t", "mangle", "-n", "-L", CANARY, "1"]),
     async cleanup() {

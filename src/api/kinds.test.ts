@@ -305,6 +305,27 @@ test("a broken object is told why in upstream's words", () => {
   for (const [kind, body, expected] of cases) assert.deepEqual(create(kind, body).errors, expected, kind);
 });
 
+test("what is allowed and probably not meant is warned about", () => {
+  const warn = (kind: string, body: object) =>
+    resourceOf(kind).behaviour.warnings!(create(kind, body).object, undefined);
+  assert.deepEqual(warn("Pod", { spec: { containers: [container] } }), []);
+  assert.deepEqual(
+    warn("Pod", {
+      spec: {
+        containers: [{ ...container, env: [{ name: "A" }, { name: "A" }] }],
+        nodeSelector: { "beta.kubernetes.io/os": "linux" },
+      },
+    }),
+    [
+      'spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
+      'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+    ],
+  );
+  assert.deepEqual(warn("Service", { spec: { ports: [{ port: 80 }], externalName: "a.b" } }), [
+    'spec.externalName is ignored when spec.type is not "ExternalName"',
+  ]);
+});
+
 test("a change of the spec raises the generation, a change of the status through the main endpoint is undone", () => {
   const { object } = create("Deployment", { spec: { selector, template } });
   const scaled = update("Deployment", object, (draft) => {

@@ -61,7 +61,9 @@ function make(type: FieldError["type"], field: string, words: string, value: unk
 
 /** As Go's field errors print a value: strings quoted, nil as null, structures as JSON. */
 function render(value: unknown): string {
-  return JSON.stringify(value) ?? "null";
+  const text = JSON.stringify(value) ?? "null";
+  // Go's JSON keeps itself safe for HTML.
+  return typeof value === "object" ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text;
 }
 
 /** The 422 that carries these errors, one cause each; `kind` is `Pod`, `group` may be empty. */

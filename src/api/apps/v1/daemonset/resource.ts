@@ -8,6 +8,7 @@ import { defineResource, nextGeneration } from "../../../define.ts";
 import type { DaemonSet } from "../../../generated/apps.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateDaemonSet, validateDaemonSetStatus, validateDaemonSetUpdate } from "../validation.ts";
+import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
 /** A generation of the template alone, from before `metadata.generation`; still on the wire as an annotation. */
 const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
@@ -44,6 +45,10 @@ export const daemonSets = defineResource<DaemonSet>({
     },
     validate: validateDaemonSet,
     validateUpdate: validateDaemonSetUpdate,
+    warnings: (object, old) =>
+      old?.metadata.generation === object.metadata.generation
+        ? []
+        : templateWarnings(object.spec.template, "spec.template."),
   },
   views: { status: { validateUpdate: validateDaemonSetStatus } },
   columns: [

@@ -8,6 +8,7 @@ import { defineResource } from "../../../define.ts";
 import type { StatefulSet } from "../../../generated/apps.v1.ts";
 import type { Mutable } from "../../../../base/mutable.ts";
 import { validateStatefulSet, validateStatefulSetStatus, validateStatefulSetUpdate } from "../validation.ts";
+import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
 export const statefulSets = defineResource<StatefulSet>({
   group: "apps",
@@ -48,6 +49,10 @@ export const statefulSets = defineResource<StatefulSet>({
     },
     validate: validateStatefulSet,
     validateUpdate: validateStatefulSetUpdate,
+    warnings: (object, old) =>
+      old?.metadata.generation === object.metadata.generation
+        ? []
+        : templateWarnings(object.spec.template, "spec.template."),
   },
   views: { status: { validateUpdate: validateStatefulSetStatus } },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },

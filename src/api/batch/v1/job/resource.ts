@@ -6,6 +6,7 @@ import { defineResource } from "../../../define.ts";
 import type { Job } from "../../../generated/batch.v1.ts";
 import { defaultJob } from "./defaults.ts";
 import { validateJob, validateJobStatus, validateJobUpdate } from "./validation.ts";
+import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
 export const jobs = defineResource<Job>({
   group: "batch",
@@ -18,6 +19,10 @@ export const jobs = defineResource<Job>({
     },
     validate: validateJob,
     validateUpdate: validateJobUpdate,
+    warnings: (object, old) =>
+      old?.metadata.generation === object.metadata.generation
+        ? []
+        : templateWarnings(object.spec.template, "spec.template."),
   },
   views: { status: { validateUpdate: validateJobStatus } },
   selectableFields: { "status.successful": ({ status }) => String(status?.succeeded ?? 0) },

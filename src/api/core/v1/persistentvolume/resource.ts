@@ -6,6 +6,7 @@ import type { PersistentVolume } from "../../../generated/core.v1.ts";
 import { accessModesText, storageClassOf } from "../persistentvolumeclaim/columns.ts";
 import { defaultVolumeSource } from "../pod/defaults.ts";
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from "./validation.ts";
+import { volumeWarnings } from "./warnings.ts";
 
 export const persistentVolumes = defineResource<PersistentVolume>({
   group: "",
@@ -28,6 +29,7 @@ export const persistentVolumes = defineResource<PersistentVolume>({
     },
     validate: validatePersistentVolume,
     validateUpdate: validatePersistentVolumeUpdate,
+    warnings: volumeWarnings,
   },
   views: {
     status: {

@@ -6,6 +6,7 @@ import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "../../../
 import { accessModesText, storageClassOf } from "./columns.ts";
 import { defaultClaim } from "./defaults.ts";
 import { validateClaim, validateClaimStatusUpdate, validateClaimUpdate } from "./validation.ts";
+import { claimWarnings } from "../persistentvolume/warnings.ts";
 
 export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
   group: "",
@@ -24,6 +25,7 @@ export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
     },
     validate: validateClaim,
     validateUpdate: validateClaimUpdate,
+    warnings: claimWarnings,
   },
   views: { status: { validateUpdate: validateClaimStatusUpdate } },
   columns: [

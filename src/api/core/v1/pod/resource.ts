@@ -17,6 +17,7 @@ import {
   validatePodUpdate,
   validateResize,
 } from "./validation/pod.ts";
+import { podWarnings } from "./warnings.ts";
 
 export const pods = defineResource<Pod>({
   group: "",
@@ -28,6 +29,7 @@ export const pods = defineResource<Pod>({
     validate: validatePod,
     validateUpdate: validatePodUpdate,
     canonicalize: canonicalizePod,
+    warnings: (pod, old) => (old === undefined ? podWarnings(pod) : []),
   },
   views: {
     status: { prepareForUpdate: preparePodStatus, validateUpdate: validatePodStatusUpdate },

@@ -6,6 +6,7 @@ import type { ReplicationController } from "../../../generated/core.v1.ts";
 import { defaultPodTemplate } from "../pod/defaults.ts";
 import { templateColumns } from "../pod/template.ts";
 import { validateReplicationController } from "./validation.ts";
+import { templateWarnings } from "../pod/warnings.ts";
 
 export const replicationControllers = defineResource<ReplicationController>({
   group: "",
@@ -22,6 +23,10 @@ export const replicationControllers = defineResource<ReplicationController>({
       defaultPodTemplate(controller.spec.template);
     },
     validate: validateReplicationController,
+    warnings: (object, old) =>
+      old?.metadata.generation === object.metadata.generation
+        ? []
+        : templateWarnings(object.spec.template, "spec.template."),
   },
   selectableFields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },

@@ -11,6 +11,7 @@ import { semanticEqual } from "../../../semantic-equal.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
 import { hasClusterIPs, isExternallyAccessible, needsHealthCheck, needsNodePorts } from "./needs.ts";
 import { validateService, validateServiceStatus, validateServiceUpdate } from "./validation.ts";
+import { serviceWarnings } from "./warnings.ts";
 
 export const services = defineResource<Service>({
   group: "",
@@ -21,6 +22,7 @@ export const services = defineResource<Service>({
     prepareForUpdate: ({ spec }, old) => dropWhatTheTypeNoLongerNeeds(spec, old.spec),
     validate: validateService,
     validateUpdate: validateServiceUpdate,
+    warnings: serviceWarnings,
   },
   views: { status: { validateUpdate: validateServiceStatus } },
   nameRule: nameIsLabel,

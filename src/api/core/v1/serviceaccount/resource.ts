@@ -1,6 +1,6 @@
 /** Upstream: pkg/registry/core/serviceaccount */
 import type { Mutable } from "../../../../base/mutable.ts";
-import { ageColumn, column, nameColumn } from "../../../columns.ts";
+import { ageColumn, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { ServiceAccount } from "../../../generated/core.v1.ts";
 
@@ -9,7 +9,7 @@ export const serviceAccounts = defineResource<ServiceAccount>({
   version: "v1",
   kind: "ServiceAccount",
   behaviour: { prepareForCreate: nameSecretsOnly, prepareForUpdate: nameSecretsOnly },
-  columns: [nameColumn, column("Secrets", "string", ({ secrets }) => (secrets ?? []).length), ageColumn],
+  columns: [nameColumn, ageColumn],
 });
 
 /** A reference to a secret is its name: the namespace is the account's own. */

@@ -1,5 +1,5 @@
 /** Upstream: pkg/registry/networking/ipaddress */
-import { ageColumn, column, nameColumn } from "../../../columns.ts";
+import { column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { IPAddress } from "../../../generated/networking.v1.ts";
 import { parseIp } from "../../../../machinery/validation/ip.ts";
@@ -21,6 +21,5 @@ export const ipAddresses = defineResource<IPAddress>({
       const namespace = parent.namespace ? `/${parent.namespace}` : "";
       return `${(parent.resource ?? "").toLowerCase()}${group}${namespace}/${parent.name}`;
     }),
-    ageColumn,
   ],
 });

@@ -60,7 +60,8 @@ export class Cycle {
     const absent = only && unresolvable(`node(s) didn't satisfy plugin(s) [${only.plugins.join(" ")}]`);
     for (const plugin of only?.plugins ?? []) rejectors.add(plugin);
 
-    const wanted = howManyNodes(candidates.length, this.#profile.percentageOfNodesToScore);
+    const scored = this.#profile.plugins.some(({ score }) => score !== undefined);
+    const wanted = scored ? howManyNodes(candidates.length, this.#profile.percentageOfNodesToScore) : 1;
     const feasible: NodeInfo[] = [];
     const nodes: NodeInfo[] = [];
     const verdicts: Verdict[] = [];

@@ -18,7 +18,7 @@ import { createDns } from "../dns/dns.ts";
 import { createEtcd } from "../etcd/server.ts";
 import { createKubelet } from "../kubelet/kubelet.ts";
 import { createNodeNetwork } from "../kubelet/network/node-network.ts";
-import { createContainerd } from "../kubelet/runtimes/containerd/containerd.ts";
+import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";
 import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
 import type { Runtime } from "../kubelet/runtimes/runtime.ts";
 import { createSimulatedRuntime } from "../kubelet/runtimes/simulated/index.ts";
@@ -82,6 +82,8 @@ export async function runCluster(
   onReady: (cluster: Cluster) => void | Promise<void>,
 ): Promise<void> {
   const { world, log, progress } = deps;
+  // Disposed last: volumes that kubelets mounted stay mounted until their pods are gone.
+  await using _volumes = { [Symbol.asyncDispose]: () => removeMounts(world, `${options.dataDir}/nodes`) };
   await using group = new ComponentGroup();
   const etcd = await startEtcd(options, deps, group);
   const apiserver = apiServer(options, deps, etcd);

@@ -2,7 +2,7 @@
 import type { Logger } from "../observe/log.ts";
 import type { World } from "../world/world.ts";
 import { containerdOptions, proxyBackend } from "./cluster.ts";
-import { createContainerd } from "../kubelet/runtimes/containerd/containerd.ts";
+import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";
 import { cleanNodeNetwork } from "../kubelet/network/node-network.ts";
 import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
 import type { ClusterState } from "./state.ts";
@@ -30,6 +30,7 @@ export async function sweep(world: World, dir: string, state: ClusterState, log:
     }
   }
   if (state.runtime === "containerd") await cleanNodeNetwork({ bridge: "cni0", confDir: `${dir}/cni/conf` }, world);
+  await removeMounts(world, `${dir}/nodes`);
   if (text("proxy-mode") === "iptables") {
     await proxyBackend(
       { proxyMode: "iptables", clusterCidr: text("cluster-cidr"), advertiseAddress: text("advertise-address") },

@@ -232,6 +232,7 @@ async function mayLowerOomScore(fs: World["fs"]): Promise<boolean> {
 
 /** Unmounts everything below a folder, deepest first. */
 export async function removeMounts({ fs, host }: Pick<World, "fs" | "host">, dir: string): Promise<void> {
+  if ((await fs.stat("/proc/self/mounts")) === undefined) return;
   const mounts = Buffer.from(await fs.readFile("/proc/self/mounts")).toString();
   const below = mounts
     .split("\n")

@@ -92,8 +92,8 @@ function answerHealth(exchange: Exchange, member: Member, excluded: readonly str
 /** Named checks, each of which is fine or tells why not. */
 const CHECKS: Readonly<Record<string, (member: Member) => string | undefined>> = {
   data_corruption: (member) => (raised(member, "CORRUPT") ? "alarm activated: CORRUPT" : undefined),
-  serializable_read: (member) => (member.stopped ? "etcdserver: server stopped" : undefined),
-  linearizable_read: (member) => (member.stopped ? "etcdserver: server stopped" : undefined),
+  serializable_read: (member) => (member.closing.aborted ? "etcdserver: server stopped" : undefined),
+  linearizable_read: (member) => (member.closing.aborted ? "etcdserver: server stopped" : undefined),
   non_learner: () => undefined,
 };
 const CHECKS_OF = {

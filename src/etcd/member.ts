@@ -71,7 +71,7 @@ export class Member {
   #snapshotBytes: number;
   #walBytesAtSnapshot = 0;
   #replaying = true;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   /** Opens the data folder, new or not, and rebuilds the state. `onFailure` is told when the log can't be written any more. */
   static async open(options: EtcdOptions, deps: MemberDeps, onFailure: (error: unknown) => void): Promise<Member> {
@@ -206,13 +206,14 @@ export class Member {
     if (this.#clusterVersion !== CLUSTER_VERSION) await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
     this.lessor.promote(this.options.electionTimeoutMs, (id) => {
       this.propose({ lease_revoke: { ID: id } }).catch((error: unknown) => {
-        if (!this.#closed) this.#deps.log.error("failed to revoke an expired lease", error, { lease: id.toString(16) });
+        if (!this.#closing.signal.aborted)
+          this.#deps.log.error("failed to revoke an expired lease", error, { lease: id.toString(16) });
       });
     });
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(etcdError("stopped"));
     this.lessor.demote();
     await this.#driver.stop();
     await this.#snapshotting;
@@ -238,8 +239,9 @@ export class Member {
   get sizeBytes(): number {
     return this.store.backend.sizeBytes + 20 * 1024;
   }
-  get stopped(): boolean {
-    return this.#closed;
+  /** Aborts when the member stops, with the answer that open streams get. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   header(revision = this.store.revision): ResponseHeader {
@@ -304,7 +306,8 @@ export class Member {
   }
 
   #scheduleCompaction(): void {
-    if (this.#replaying || this.#compactionIsDue || this.#closed || this.#compactions.length === 0) return;
+    if (this.#replaying || this.#compactionIsDue || this.#closing.signal.aborted || this.#compactions.length === 0)
+      return;
     if (this.#snapshotting !== undefined) return; // It asks again when it is done.
     this.#compactionIsDue = true;
     this.#deps.clock.soon(() => {
@@ -320,7 +323,7 @@ export class Member {
 
   /** A snapshot is due after enough entries, and after as much log as the last one was long: so it costs no more than the log itself. */
   #maySnapshot(): void {
-    if (this.#snapshotting !== undefined || this.#closed || this.#compactions.length > 0) return;
+    if (this.#snapshotting !== undefined || this.#closing.signal.aborted || this.#compactions.length > 0) return;
     if (this.#driver.applied - this.#snapshotIndex < this.options.snapshotCount) return;
     const least = Math.max(Math.min(SNAPSHOT_MIN_BYTES, this.options.walSegmentBytes ?? Infinity), this.#snapshotBytes);
     if (this.#wal.writtenBytes - this.#walBytesAtSnapshot < least) return;

@@ -1,4 +1,5 @@
 /** Upstream: server/etcdserver/api/v3rpc/watch.go */
+import { deferred } from "../../base/deferred.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { WatchRequest, WatchResponse } from "../../protocols/etcd/generated.ts";
 import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
@@ -14,21 +15,30 @@ export function watchService(member: Member, prepare?: (response: WatchResponse)
           return stream.drained;
         },
       });
-      try {
+      const serve = async (): Promise<never> => {
         for await (const request of stream) {
           if (request.create_request !== undefined) watching.create(request.create_request);
           else if (request.cancel_request !== undefined) watching.cancel(request.cancel_request.watch_id ?? 0n);
           else if (request.progress_request !== undefined) watching.requestProgress();
         }
         // The client says no more; its watchers go on until it leaves.
-        await new Promise<void>((resolve) => {
-          if (call.signal.aborted) resolve();
-          call.signal.addEventListener("abort", () => resolve(), { once: true });
-        });
+        await aborted(call.signal);
         throw etcdError("watchCanceled");
+      };
+      const stopped = deferred<never>();
+      const stop = () => stopped.reject(member.closing.reason);
+      member.closing.addEventListener("abort", stop, { once: true });
+      try {
+        await Promise.race([serve(), stopped.promise]);
       } finally {
+        member.closing.removeEventListener("abort", stop);
         watching.close();
       }
     },
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -49,7 +49,8 @@ export interface SnapshotMeta {
 const ROWS_A_SLICE = 500;
 /** Synced as it grows: one large sync at the end would hold up every write to the log meanwhile. */
 const SYNC_BYTES = 2 * 1024 * 1024;
-const KEPT_SNAPSHOTS = 5;
+/** The log reaches back to the one before the last. */
+const KEPT_SNAPSHOTS = 2;
 
 /**
  * Writes a snapshot of the state up to `head.revision`, in slices between which the store goes on: rows of the past don't change, and the

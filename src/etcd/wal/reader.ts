@@ -117,6 +117,29 @@ export function readWal(
   return { metadata, state, entries, snapshots, crc, endOffset: offset, torn };
 }
 
+/** The snapshots that a file knows of. Only what is started from is checked in full, by `readWal`; here damage just ends the search. */
+export function readMarks(bytes: Uint8Array): SnapshotMark[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const marks: SnapshotMark[] = [];
+  for (let offset = 0; offset + 8 <= bytes.length;) {
+    const recordLength = view.getUint32(offset, true) + (view.getUint32(offset + 4, true) & 0xffffff) * 2 ** 32;
+    const top = bytes[offset + 7]!;
+    const end = offset + 8 + recordLength;
+    if (recordLength === 0 || end > bytes.length) break;
+    if (bytes[offset + 8] === 0x08 && bytes[offset + 9] === RECORD.snapshot) {
+      try {
+        const data = readFields(bytes.subarray(offset + 8, end)).get(3);
+        const mark = readFields(data instanceof Uint8Array ? data : new Uint8Array(0));
+        marks.push({ index: Number(mark.get(1) ?? 0), term: Number(mark.get(2) ?? 0) });
+      } catch {
+        break;
+      }
+    }
+    offset = end + (top & 0x80 ? top & 7 : 0);
+  }
+  return marks;
+}
+
 function hasZeroSector(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to;) {
     const end = Math.min(to, at + SECTOR_BYTES - (at % SECTOR_BYTES));

@@ -11,7 +11,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { File, Fs } from "../../world/fs.ts";
-import { readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
+import { readMarks, readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
 import { FrameWriter, RECORD, varintBytes, type Entry, type HardState } from "./record.ts";
 
 /** A segment is closed, and the next begun, by the append that takes it past this. */
@@ -124,9 +124,10 @@ export class Wal {
 
   /** Every snapshot that the log knows of, oldest first: only those may be started from. */
   static async snapshots(options: WalOptions): Promise<readonly SnapshotMark[]> {
-    const segments = await segmentsIn(options.fs, options.folder);
-    // From the first file that is left, entries begin anywhere: only the marks are wanted here.
-    return (await read(options, segments, Math.max(0, (segments[0]?.firstIndex ?? 0) - 1))).snapshots;
+    const marks: SnapshotMark[] = [];
+    for (const { name } of await segmentsIn(options.fs, options.folder))
+      marks.push(...readMarks(await options.fs.readFile(`${options.folder}/${name}`)));
+    return marks;
   }
 
   /** Opens the log behind a snapshot (index 0 is the beginning), and repairs a torn tail. */

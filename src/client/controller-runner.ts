@@ -166,7 +166,9 @@ class Runner implements ControllerRunner {
       log.error("Dropping the key out of the queue", error, { key });
       return this.#queue.forget(key);
     }
-    if (hasReason(error, "Conflict")) log.v(2).info("Conflict, trying again", { key, message: error.message });
+    // Someone was faster: changed it, or took it away. The cache hears of it next.
+    if (hasReason(error, "Conflict", "NotFound"))
+      log.v(2).info("The cache is behind, trying again", { key, message: error.message });
     else log.error("Reconcile failed, trying again", error, { key });
     this.#queue.addRateLimited(key);
   }

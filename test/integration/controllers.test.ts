@@ -9,6 +9,11 @@ import type { Client } from "../../src/client/client.ts";
 import { createInformers } from "../../src/client/informer/informers.ts";
 import {
   clusterRoles,
+  cronJobs,
+  daemonSets,
+  jobs,
+  persistentVolumeClaims,
+  statefulSets,
   configMaps,
   deployments,
   endpointSlices,
@@ -211,6 +216,96 @@ test("nodes get a range and taints, and aggregated roles their rules", async () 
   await until(
     async () => ((await client.get(clusterRoles, { name: "edit" })).rules ?? []).length > 5,
     "rules for edit",
+  );
+  assert.deepEqual(log.seen, []);
+});
+
+test("daemons, stateful sets, jobs and cron jobs run on the real server", async () => {
+  await using cluster = await start();
+  const { client, informers, until, log } = cluster;
+  kubelet(client, cluster);
+  const containers = [{ name: "c", image: "x" }];
+  const selector = { matchLabels: { app: "a" } };
+  const labels = { app: "a" };
+  const inDefault = (name: string) => ({ name, namespace: "default" });
+  await client.create(nodes, { metadata: { name: "n1" } });
+  await client.patch(
+    nodes,
+    { name: "n1" },
+    "application/strategic-merge-patch+json",
+    { status: { conditions: [{ type: "Ready", status: "True" }] } },
+    { subresource: "status" },
+  );
+  await client.create(daemonSets, {
+    metadata: inDefault("agent"),
+    spec: { selector, template: { metadata: { labels }, spec: { containers } } },
+  });
+  await client.create(statefulSets, {
+    metadata: inDefault("db"),
+    spec: {
+      replicas: 2,
+      serviceName: "db",
+      selector: { matchLabels: { app: "db" } },
+      template: { metadata: { labels: { app: "db" } }, spec: { containers } },
+      volumeClaimTemplates: [
+        {
+          metadata: { name: "data" },
+          spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+        },
+      ],
+    },
+  });
+  await client.create(jobs, {
+    metadata: inDefault("job"),
+    spec: {
+      completions: 3,
+      parallelism: 2,
+      completionMode: "Indexed",
+      template: { spec: { restartPolicy: "Never", containers } },
+    },
+  });
+  await client.create(cronJobs, {
+    metadata: { ...inDefault("cron") },
+    spec: {
+      schedule: "@every 1s",
+      jobTemplate: { spec: { template: { spec: { restartPolicy: "Never", containers } } } },
+    },
+  });
+  informers.of(pods).subscribe({
+    update(_, pod: Pod) {
+      const ofJob = pod.metadata.ownerReferences?.[0]?.kind === "Job";
+      if (!ofJob || pod.status.phase !== "Running") return;
+      const { namespace = "", name } = pod.metadata;
+      client
+        .patch(
+          pods,
+          { namespace, name },
+          "application/strategic-merge-patch+json",
+          { status: { phase: "Succeeded" } },
+          { subresource: "status" },
+        )
+        .catch((error: unknown) => assert.ok(hasReason(error, "NotFound", "Conflict"), String(error)));
+    },
+  });
+  await until(
+    async () => (await client.get(daemonSets, inDefault("agent"))).status.numberAvailable === 1,
+    "the daemon runs",
+  );
+  await until(
+    async () => (await client.get(statefulSets, inDefault("db"))).status.readyReplicas === 2,
+    "the stateful set is up",
+  );
+  assert.equal((await client.list(persistentVolumeClaims, { namespace: "default" })).items.length, 2);
+  await until(
+    async () =>
+      (await client.get(jobs, inDefault("job"))).status.conditions?.some(({ type }) => type === "Complete") ?? false,
+    "the job completes",
+  );
+  const { status } = await client.get(jobs, inDefault("job"));
+  assert.deepEqual([status.succeeded, status.completedIndexes], [3, "0-2"]);
+  await until(
+    async () => (await client.get(cronJobs, inDefault("cron"))).status.lastScheduleTime !== undefined,
+    "the cron job starts a job",
   );
   assert.deepEqual(log.seen, []);
 });

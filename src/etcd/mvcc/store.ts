@@ -225,25 +225,35 @@ export class Store {
     // The last compaction's own revision again: it may have left a tombstone there.
     let next = Math.max(1, this.#compactRevision);
     this.#compactRevision = revision;
+    let scanned = false;
+    let pending: string[] = [];
     return {
       step: (rows) => {
-        const keys = new Set<string>();
-        let seen = 0;
-        let reached = revision;
-        this.backend.scan(next, revision, (row) => {
-          if (seen >= rows && row.mod_revision > reached) return false;
-          keys.add(keyText(row.key));
-          reached = row.mod_revision;
-          seen++;
-          return true;
-        });
-        const done = seen < rows;
-        for (const key of keys) {
-          const index = this.#index.get(key);
-          if (index?.compact(revision, ({ main, sub }) => this.backend.delete(main, sub))) this.#index.delete(key);
+        if (pending.length === 0) {
+          const keys = new Set<string>();
+          let seen = 0;
+          let reached = revision;
+          this.backend.scan(next, revision, (row) => {
+            if (seen >= rows && row.mod_revision > reached) return false;
+            keys.add(keyText(row.key));
+            reached = row.mod_revision;
+            seen++;
+            return true;
+          });
+          next = reached + 1;
+          scanned = seen < rows || next > revision;
+          pending = [...keys];
         }
-        next = reached + 1;
-        return done || next > revision;
+        // A key that changed often has much to drop, so it is the rows dropped that count here.
+        for (let dropped = 0; dropped < rows && pending.length > 0;) {
+          const key = pending.pop()!;
+          const isGone = this.#index.get(key)?.compact(revision, ({ main, sub }) => {
+            this.backend.delete(main, sub);
+            dropped++;
+          });
+          if (isGone) this.#index.delete(key);
+        }
+        return scanned && pending.length === 0;
       },
     };
   }

@@ -124,8 +124,10 @@ async function publish(
   } satisfies Draft<EndpointSlice>;
   while (!signal.aborted) {
     try {
-      await client.create(services, service, { signal }).catch((error: unknown) => {
-        if (!hasReason(error, "AlreadyExists")) throw error;
+      // Looked for first: at a restart its address is taken, by itself, before anybody asks about its name.
+      await client.get(services, { namespace: "kube-system", name: "kube-dns" }, { signal }).catch((error: unknown) => {
+        if (!hasReason(error, "NotFound")) throw error;
+        return client.create(services, service, { signal });
       });
       // The port is new at every start.
       await client.patch(

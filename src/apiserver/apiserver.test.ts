@@ -356,3 +356,93 @@ test("a kubelet reads the secrets of its pods and no others", async () => {
     `403 Forbidden: secrets "other" is forbidden: User "system:node:n1" cannot get resource "secrets" in API group "" in the namespace "default": no relationship found between node 'n1' and this object`,
   );
 });
+
+test("nobody grants what he doesn't have", async () => {
+  await using harness = await startServer(world);
+  const admin = harness.client().transport;
+  const post = (resource: string, body: object, as = admin) =>
+    as.send({ method: "POST", path: `/apis/rbac.authorization.k8s.io/v1/${resource}`, body });
+  await post("clusterroles", {
+    metadata: { name: "role-writer" },
+    rules: [{ apiGroups: ["rbac.authorization.k8s.io"], resources: ["*"], verbs: ["create"] }],
+  });
+  await post("clusterrolebindings", {
+    metadata: { name: "jane" },
+    subjects: [{ kind: "User", name: "jane", apiGroup: "rbac.authorization.k8s.io" }],
+    roleRef: { kind: "ClusterRole", name: "role-writer", apiGroup: "rbac.authorization.k8s.io" },
+  });
+  const jane = harness.client(JANE).transport;
+  const role = {
+    metadata: { name: "x" },
+    rules: [{ apiGroups: [""], resources: ["secrets"], verbs: ["get", "list"] }],
+  };
+  assert.equal(
+    await refusal(post("clusterroles", role, jane)),
+    '403 Forbidden: clusterroles.rbac.authorization.k8s.io "x" is forbidden: user "jane" (groups=["dev" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}',
+  );
+});
+
+test("a custom kind is served as soon as it is defined, and gone with its definition", async () => {
+  await using harness = await startServer(world);
+  const { transport } = harness.client();
+  const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  const things = "/apis/example.com/v1/namespaces/default/things";
+  await transport.send({
+    method: "POST",
+    path: crds,
+    body: {
+      metadata: { name: "things.example.com" },
+      spec: {
+        group: "example.com",
+        scope: "Namespaced",
+        names: { plural: "things", singular: "thing", kind: "Thing", listKind: "ThingList" },
+        versions: [
+          {
+            name: "v1",
+            served: true,
+            storage: true,
+            subresources: { status: {} },
+            schema: {
+              openAPIV3Schema: {
+                type: "object",
+                properties: {
+                  spec: {
+                    type: "object",
+                    properties: { size: { type: "integer", minimum: 1, default: 3 } },
+                  },
+                  status: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+                },
+              },
+            },
+          },
+        ],
+      },
+    },
+  });
+  const created = (await transport.send({
+    method: "POST",
+    path: things,
+    body: {
+      apiVersion: "example.com/v1",
+      kind: "Thing",
+      metadata: { name: "a" },
+      spec: { extra: 1 },
+      status: { x: 1 },
+    },
+  })) as any;
+  assert.deepEqual([created.spec, created.status, created.metadata.generation], [{ size: 3 }, undefined, 1]);
+  assert.equal(
+    await refusal(
+      transport.send({
+        method: "PATCH",
+        path: `${things}/a`,
+        patchType: "application/merge-patch+json",
+        body: { spec: { size: 0 } },
+      }),
+    ),
+    '422 Invalid: Thing.example.com "a" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1',
+  );
+  await transport.send({ method: "DELETE", path: `${crds}/things.example.com` });
+  while (!(await refusal(transport.send({ method: "GET", path: things }))).startsWith("404"));
+  assert.ok(!harness.etcd.keys.some((key) => key.includes("example.com/things")));
+});

@@ -3,6 +3,7 @@ import { schemaOf } from "../api/schemas.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Exchange, Headers } from "../world/net.ts";
+import { acceptWebSocket, isWebSocketRequest, requestedProtocols } from "../wire/websocket/websocket.ts";
 import type { Clock } from "../world/world.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { Resource } from "../machinery/resource.ts";
@@ -27,6 +28,7 @@ export async function serveWatch(
 ): Promise<void> {
   const encoding = negotiate(request, response);
   const { watcher, resource } = response;
+  if (isWebSocketRequest(exchange)) return serveWebSocket(exchange, response, encoding, clock, codec);
   const contentType =
     encoding.mediaType === "application/json" && encoding.as === "object"
       ? "application/json"
@@ -53,6 +55,40 @@ export async function serveWatch(
   } finally {
     end[Symbol.dispose]();
     bookmarks[Symbol.dispose]();
+  }
+}
+
+const BEARER = "base64url.bearer.authorization.k8s.io.";
+
+/** A message an event: what browsers can read. */
+async function serveWebSocket(
+  exchange: Exchange,
+  response: WatchResponse,
+  encoding: Encoding,
+  clock: Clock,
+  codec: ProtobufCodec,
+): Promise<void> {
+  const { watcher, resource } = response;
+  // The token that travels as a subprotocol is nothing to agree on.
+  const offered = requestedProtocols(exchange.request.headers).filter((name) => !name.startsWith(BEARER));
+  const socket = acceptWebSocket(exchange, offered);
+  if (socket === undefined) return;
+  const end = clock.after(response.timeoutMs, () => watcher.close());
+  const bookmarks = startBookmarks(response, clock);
+  const encode = encoder(resource, { ...encoding, mediaType: "application/json" }, clock, codec);
+  void socket.closed.then(() => watcher.close());
+  try {
+    for await (const item of watcher) await socket.send(Buffer.from(encode(item)).toString().trimEnd());
+  } catch (error) {
+    const status =
+      error instanceof StatusError
+        ? error
+        : new StatusError("InternalError", String((error as Error).message ?? error));
+    await socket.send(JSON.stringify({ type: "ERROR", object: orderedStatus(status) })).catch(() => {});
+  } finally {
+    end[Symbol.dispose]();
+    bookmarks[Symbol.dispose]();
+    socket.close();
   }
 }
 

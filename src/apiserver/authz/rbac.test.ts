@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { ClusterView } from "../admission/framework.ts";
 import type { Attributes } from "./authorizer.ts";
 import { refusal } from "./authorizer.ts";
+import { missingFrom } from "./escalation.ts";
 import type { PolicyRule } from "./rbac.ts";
 import { rbacAuthorizer, ruleAllows } from "./rbac.ts";
 
@@ -123,4 +124,19 @@ test("refusals name the verb, the resource and the scope", () => {
     'User "jane" cannot get resource "deployments/scale" in API group "apps" at the cluster scope',
   );
   assert.equal(refusal({ ...base, resourceRequest: false, path: "/x" }), 'User "jane" cannot get path "/x"');
+});
+
+test("what is missing of a grant is told permission by permission", () => {
+  const held = [rule({ verbs: ["get"], resources: ["*"] }), { verbs: ["*"], nonResourceURLs: ["/healthz*"] }];
+  assert.deepEqual(
+    missingFrom(held, [
+      rule({ verbs: ["get", "list"], resources: ["pods", "pods/log"] }),
+      { verbs: ["get"], nonResourceURLs: ["/healthz/ping", "/metrics"] },
+    ]),
+    [
+      { verbs: ["list"], apiGroups: [""], resources: ["pods"] },
+      { verbs: ["list"], apiGroups: [""], resources: ["pods/log"] },
+      { verbs: ["get"], nonResourceURLs: ["/metrics"] },
+    ],
+  );
 });

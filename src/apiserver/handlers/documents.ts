@@ -2,6 +2,9 @@
 import { allSchemas, kindsOf } from "../../api/schemas.ts";
 import { groupsOf } from "../../machinery/discovery/groups.ts";
 import { documentHash, openApiV2, openApiV3, openApiV3Index, v3Path } from "../../machinery/openapi/document.ts";
+import type { Json } from "../../machinery/openapi/schemas.ts";
+import { encodeOpenApiV2, V2_PROTOBUF } from "../../machinery/openapi/v2-protobuf.ts";
+import { parseAccept } from "../../machinery/codec/content.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { VERSION } from "../version.ts";
@@ -17,6 +20,7 @@ export class Documents {
   readonly #registry: Registry;
   #version = -1;
   #v2: Document | undefined;
+  #v2Protobuf: Uint8Array | undefined;
   #v3 = new Map<string, Document>();
 
   constructor(registry: Registry) {
@@ -27,10 +31,14 @@ export class Documents {
     if (this.#version !== this.#registry.version) {
       this.#version = this.#registry.version;
       this.#v2 = undefined;
+      this.#v2Protobuf = undefined;
       this.#v3 = new Map();
     }
     const path = request.path.replace(/^\/openapi\//, "").replace(/\/$/, "");
-    if (path === "v2") return respond(request, (this.#v2 ??= document(this.#writeV2())));
+    if (path === "v2") {
+      if (wantsProtobuf(request)) return respondProtobuf(request, (this.#v2Protobuf ??= encodeV2(this.#writeV2())));
+      return respond(request, (this.#v2 ??= document(this.#writeV2())));
+    }
     if (path === "v3") {
       const hashes = new Map(this.#v3Paths().map((at) => [at, this.#document(at)!.hash]));
       return respond(request, document(openApiV3Index(hashes)));
@@ -84,6 +92,25 @@ export class Documents {
 function document(value: object): Document {
   const body = JSON.stringify(value);
   return { body, hash: documentHash(body) };
+}
+
+/** client-go spells the type with an `@`; both spellings are answered with the newer. */
+function wantsProtobuf(request: ApiRequest): boolean {
+  const [first] = parseAccept(request.header("accept") ?? "");
+  return (
+    first !== undefined && /^application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf$/.test(first.type)
+  );
+}
+
+function encodeV2(value: object): Uint8Array {
+  return encodeOpenApiV2(value as Json);
+}
+
+function respondProtobuf(request: ApiRequest, body: Uint8Array): ApiResponse {
+  const etag = `"${documentHash(body)}"`;
+  const headers = { "content-type": V2_PROTOBUF, etag, vary: "Accept" };
+  if (request.header("if-none-match") === etag) return { kind: "raw", status: 304, headers, body: "" };
+  return { kind: "raw", status: 200, headers, body };
 }
 
 function respond(request: ApiRequest, { body, hash }: Document): ApiResponse {

@@ -11,6 +11,7 @@ const PREFIX = "/registry/things/";
 
 function setUp() {
   const etcd = new FakeEtcd();
+  etcd.revision = 5;
   const store = new Store({ etcd, clock, decode: (value) => JSON.parse(Buffer.from(value).toString()) });
   const cache = new WatchCache({ etcd, store, clock, log: silent, prefix: PREFIX });
   const stop = new AbortController();

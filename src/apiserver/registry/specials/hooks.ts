@@ -1,6 +1,7 @@
 /** Work that upstream's storage does around a write of certain kinds, beside their strategy. */
 import type { Resource } from "../../../machinery/resource.ts";
 import { qualified } from "../../../machinery/status.ts";
+import { checkEscalation } from "../../authz/escalation.ts";
 import type { Services, WriteContext } from "../context.ts";
 import { serviceHooks } from "./service.ts";
 
@@ -18,8 +19,25 @@ export interface StorageHooks {
   keepsOnDelete?(object: any): boolean;
 }
 
+/** Policy is checked against what its writer may himself. */
+function guarded(plural: string): StorageHooks {
+  const check = (services: Services, draft: any, old: any, context: WriteContext): Finish => {
+    const resource = services.registry.named(`${plural}.rbac.authorization.k8s.io`)!;
+    checkEscalation(services, context, resource, draft, old);
+    return () => {};
+  };
+  return {
+    beginCreate: (services, draft, context) => check(services, draft, undefined, context),
+    beginUpdate: check,
+  };
+}
+
 const HOOKS: Readonly<Record<string, StorageHooks>> = {
   services: serviceHooks,
+  "clusterroles.rbac.authorization.k8s.io": guarded("clusterroles"),
+  "clusterrolebindings.rbac.authorization.k8s.io": guarded("clusterrolebindings"),
+  "roles.rbac.authorization.k8s.io": guarded("roles"),
+  "rolebindings.rbac.authorization.k8s.io": guarded("rolebindings"),
   "customresourcedefinitions.apiextensions.k8s.io": { markDeleted: markDefinition },
   namespaces: {
     markDeleted(namespace) {

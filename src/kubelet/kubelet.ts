@@ -15,7 +15,7 @@ import { hasReason } from "../machinery/status.ts";
 import { every, pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import { admit } from "./admission/admit.ts";
-import { CgroupManager, cgroupVersionAt } from "./cgroups/manager.ts";
+import { CgroupManager, cgroupVersionAt, hasSwapController } from "./cgroups/manager.ts";
 import { fullName, podText, secondsSince } from "./format.ts";
 import { PullQueue } from "./images/ensure.ts";
 import { METRICS } from "./metrics.ts";
@@ -87,7 +87,8 @@ export function createKubelet(options: KubeletOptions, deps: KubeletDeps): Kubel
     async run(signal, ready) {
       const { world, runtime } = deps;
       const cgroupVersion = runtime.usesCgroups ? await cgroupVersionAt(world.fs, settings.cgroupMount) : 2;
-      kubelet = new Kubelet(settings, deps, cgroupVersion);
+      const swap = runtime.usesCgroups && (await hasSwapController(world.fs, settings.cgroupMount, cgroupVersion));
+      kubelet = new Kubelet(settings, deps, { version: cgroupVersion, swap });
       await kubelet.run(signal, ready);
     },
   };
@@ -152,7 +153,7 @@ class Kubelet implements PodActs, KubeletView {
   #arrivalsWaiting = false;
   #stopping = false;
 
-  constructor(settings: Settings, deps: KubeletDeps, cgroupVersion: 1 | 2) {
+  constructor(settings: Settings, deps: KubeletDeps, cgroups: { readonly version: 1 | 2; readonly swap: boolean }) {
     const { world, client, log, runtime: cri } = deps;
     this.settings = settings;
     this.world = world;
@@ -210,7 +211,12 @@ class Kubelet implements PodActs, KubeletView {
     );
     const memoryCapacityBytes =
       settings.capacity["memory"] === undefined ? world.host.memory().totalBytes : valueOf(settings.capacity["memory"]);
-    const resourceSettings = { cpuCfsQuota: settings.cpuCfsQuota, memoryCapacityBytes, cgroupVersion };
+    const resourceSettings = {
+      cpuCfsQuota: settings.cpuCfsQuota,
+      memoryCapacityBytes,
+      cgroupVersion: cgroups.version,
+      swapController: cgroups.swap,
+    };
     this.#cgroups =
       cri.usesCgroups && settings.cgroupsPerQos
         ? new CgroupManager(world, log, {
@@ -711,13 +717,10 @@ class Kubelet implements PodActs, KubeletView {
   async #housekeeping(): Promise<void> {
     if (!this.#sourcesReady.has("api") || this.#sources.some(({ name }) => !this.#sourcesReady.has(name))) return;
     try {
-      for (const runtime of this.#pleg.all()) {
-        if (this.#pods.has(runtime.uid) || this.#workers.has(runtime.uid) || this.#arrivals.has(runtime.uid)) continue;
-        await killPod(this.#context, undefined, runtime, { graceSeconds: ORPHAN_GRACE_SECONDS });
-        await this.#removeFromRuntime(await this.#pleg.refresh(runtime.uid));
-        const metadata = { name: runtime.name, namespace: runtime.namespace, uid: runtime.uid } as Pod["metadata"];
-        if (this.cri.usesFiles) await this.world.fs.remove(podLogDir(this.settings.podLogsDir, { metadata }));
-      }
+      const orphans = [...this.#pleg.all()].filter(
+        ({ uid }) => !this.#pods.has(uid) && !this.#workers.has(uid) && !this.#arrivals.has(uid),
+      );
+      await Promise.all(orphans.map((orphan) => this.#removeOrphan(orphan)));
       for (const [name, mirror] of this.#mirrors) if (!this.#uids.has(name)) await deleteMirror(this.client, mirror);
       if (!this.cri.usesFiles) return;
       for (const uid of await this.world.fs.list(this.#paths.pods)) {
@@ -730,6 +733,13 @@ class Kubelet implements PodActs, KubeletView {
     } catch (error) {
       if (!this.#stopping) this.log.error("Failed cleaning pods", error);
     }
+  }
+
+  async #removeOrphan(runtime: RuntimePod): Promise<void> {
+    await killPod(this.#context, undefined, runtime, { graceSeconds: ORPHAN_GRACE_SECONDS });
+    await this.#removeFromRuntime(await this.#pleg.refresh(runtime.uid));
+    const metadata = { name: runtime.name, namespace: runtime.namespace, uid: runtime.uid } as Pod["metadata"];
+    if (this.cri.usesFiles) await this.world.fs.remove(podLogDir(this.settings.podLogsDir, { metadata }));
   }
 
   #isKnown(uid: string): boolean {
@@ -774,7 +784,9 @@ class Kubelet implements PodActs, KubeletView {
   /** Before the API server has been heard: what the node would say of itself. */
   #initialNode(): Node {
     const { host, clock } = this.world;
-    const machine = { machineId: "", systemUuid: "", bootId: "", osImage: "", ephemeralBytes: 0 };
+    const cpus = host.cpus();
+    const memoryBytes = host.memory().totalBytes;
+    const machine = { machineId: "", systemUuid: "", bootId: "", osImage: "", cpus, memoryBytes, ephemeralBytes: 0 };
     const status = nodeStatus(undefined, {
       host,
       settings: this.settings,

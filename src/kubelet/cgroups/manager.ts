@@ -24,6 +24,15 @@ export async function cgroupVersionAt(fs: World["fs"], mount: string): Promise<1
   return (await fs.stat(`${mount}/cgroup.controllers`)) === undefined ? 1 : 2;
 }
 
+/** Without it, saying anything about swap makes a container fail. */
+export async function hasSwapController(fs: World["fs"], mount: string, version: 1 | 2): Promise<boolean> {
+  if (version === 1) return (await fs.stat(`${mount}/memory/memory.memsw.limit_in_bytes`)) !== undefined;
+  // The root has no such file; any group of the machine tells.
+  for (const name of await fs.list(mount))
+    if ((await fs.stat(`${mount}/${name}/memory.swap.max`)) !== undefined) return true;
+  return false;
+}
+
 export class CgroupManager {
   readonly #world: Pick<World, "clock" | "fs" | "host">;
   readonly #log: Logger;

@@ -66,4 +66,9 @@ export function burstableShares(pods: readonly Pod[]): number {
     .reduce((sum, pod) => sum + (podResources(pod, NO_SETTINGS, { overhead: true }).cpu_shares ?? 0), 0);
   return sharesOf(Math.floor((milli * 1000) / 1024));
 }
-const NO_SETTINGS: ResourceSettings = { cpuCfsQuota: true, memoryCapacityBytes: 1, cgroupVersion: 2 };
+const NO_SETTINGS: ResourceSettings = {
+  cpuCfsQuota: true,
+  memoryCapacityBytes: 1,
+  cgroupVersion: 2,
+  swapController: false,
+};

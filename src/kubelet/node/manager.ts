@@ -131,7 +131,6 @@ export class NodeManager {
   async look(): Promise<void> {
     const { world, cri, settings } = this.#deps;
     this.#machine ??= await readMachine(world, settings.rootDir);
-    if (this.#machine.ephemeralBytes === 0) this.#machine = await readMachine(world, settings.rootDir);
     const now = world.clock.monotonic();
     if (
       now - this.#runtimeCheckedMs >= RUNTIME_CHECK_MS ||

@@ -16,6 +16,8 @@ export interface Machine {
   readonly systemUuid: string;
   readonly bootId: string;
   readonly osImage: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
   readonly ephemeralBytes: number;
 }
 
@@ -30,17 +32,16 @@ export async function readMachine(world: Pick<World, "fs" | "host">, rootDir: st
     }
   };
   const release = await text("/etc/os-release");
-  let ephemeralBytes = 0;
-  try {
-    ephemeralBytes = (await world.fs.statfs(rootDir)).sizeBytes;
-  } catch {
-    // The folder isn't there yet; the next report has it.
-  }
+  // A node without files has no folder of its own: the machine's disk stands in.
+  const place = (await world.fs.stat(rootDir)) === undefined ? "/" : rootDir;
+  const { sizeBytes: ephemeralBytes } = await world.fs.statfs(place);
   return {
     machineId: await text("/etc/machine-id"),
     systemUuid: await text("/sys/class/dmi/id/product_uuid"),
     bootId: await text("/proc/sys/kernel/random/boot_id"),
     osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release)?.[1] ?? world.host.platform,
+    cpus: world.host.cpus(),
+    memoryBytes: world.host.memory().totalBytes,
     ephemeralBytes,
   };
 }
@@ -58,17 +59,13 @@ function defaultIps(host: World["host"]): readonly string[] {
   return [first?.address ?? "127.0.0.1"];
 }
 
-export function capacityOf(
-  host: World["host"],
-  machine: Machine,
-  settings: Settings,
-): Readonly<Record<string, string>> {
+export function capacityOf(machine: Machine, settings: Settings): Readonly<Record<string, string>> {
   return {
-    cpu: String(host.cpus()),
+    cpu: String(machine.cpus),
     "ephemeral-storage": `${Math.floor(machine.ephemeralBytes / 1024)}Ki`,
     "hugepages-1Gi": "0",
     "hugepages-2Mi": "0",
-    memory: `${Math.floor(host.memory().totalBytes / 1024)}Ki`,
+    memory: `${Math.floor(machine.memoryBytes / 1024)}Ki`,
     pods: String(settings.maxPods),
     ...settings.capacity,
   };
@@ -170,7 +167,7 @@ const systemOf = (host: World["host"]): string => (host.platform === "win32" ? "
 export function nodeStatus(previous: NodeStatus | undefined, facts: NodeFacts): NodeStatus {
   const { host, settings, machine, runtimeStatus } = facts;
   const capacity = Object.fromEntries(
-    Object.entries(capacityOf(host, machine, settings)).map(([name, text]) => [name, canonicalQuantity(text)]),
+    Object.entries(capacityOf(machine, settings)).map(([name, text]) => [name, canonicalQuantity(text)]),
   );
   const handlers = [...(runtimeStatus?.runtime_handlers ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
   return {

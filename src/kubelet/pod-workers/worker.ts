@@ -4,6 +4,7 @@
  */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Logger } from "../../observe/log.ts";
+import { pause } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
 import { podText } from "../format.ts";
 import { graceOf, isStatic, isTerminalPhase } from "../pod.ts";
@@ -46,6 +47,8 @@ interface Worker {
 }
 
 const RETRY_MS = 10_000;
+/** A pull may take minutes: nobody waits for it to stop. */
+const STOP_MS = 5000;
 
 export class PodWorkers {
   readonly #world: Pick<World, "clock" | "random">;
@@ -53,6 +56,7 @@ export class PodWorkers {
   readonly #acts: PodActs;
   readonly #settings: WorkerSettings;
   readonly #workers = new Map<string, Worker>();
+  readonly #underWay = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(world: Pick<World, "clock" | "random">, log: Logger, acts: PodActs, settings: WorkerSettings) {
@@ -122,6 +126,9 @@ export class PodWorkers {
       worker.timer?.[Symbol.dispose]();
       worker.running?.abort();
     }
+    const patience = new AbortController();
+    await Promise.race([Promise.allSettled(this.#underWay), pause(this.#world.clock, STOP_MS, patience.signal)]);
+    patience.abort();
   }
 
   #step(worker: Worker, event: PodEvent): void {
@@ -146,7 +153,7 @@ export class PodWorkers {
     worker.running = running;
     worker.again = false;
     const acted = worker.state;
-    void this.#work(worker, running.signal).then(
+    const ended = this.#work(worker, running.signal).then(
       (event) => {
         worker.running = undefined;
         if (event === undefined) this.#settle(worker, this.#settings.resyncMs);
@@ -155,11 +162,13 @@ export class PodWorkers {
       (error: unknown) => {
         worker.running = undefined;
         if (worker.state !== acted) return this.#look(worker);
-        if (!(error instanceof RetryLater))
+        if (!(error instanceof RetryLater) && !this.#stopped)
           this.#log.error("Error syncing pod, skipping", error, { pod: podText(worker.pod) });
         this.#settle(worker, error instanceof RetryLater ? error.afterMs : RETRY_MS);
       },
     );
+    this.#underWay.add(ended);
+    void ended.finally(() => this.#underWay.delete(ended));
   }
 
   #done(worker: Worker, acted: PodState, event: PodEvent): void {

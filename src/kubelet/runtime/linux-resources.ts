@@ -16,6 +16,8 @@ export interface ResourceSettings {
   readonly cpuCfsQuota: boolean;
   readonly memoryCapacityBytes: number;
   readonly cgroupVersion: 1 | 2;
+  /** The kernel counts swap. */
+  readonly swapController: boolean;
 }
 
 export function sharesOf(milliCpu: number): number {
@@ -54,9 +56,10 @@ export function containerResources(
       settings,
     ),
     oom_score_adj: oomScoreAdjust(pod, container, settings.memoryCapacityBytes),
+    // No swap for containers: in version 1 memory and swap together get the limit of memory.
     ...(settings.cgroupVersion === 1
-      ? { memory_swap_limit_in_bytes: memoryLimit }
-      : { unified: { "memory.swap.max": "0", "memory.oom.group": "1" } }),
+      ? settings.swapController && { memory_swap_limit_in_bytes: memoryLimit }
+      : { unified: { ...(settings.swapController && { "memory.swap.max": "0" }), "memory.oom.group": "1" } }),
   };
 }
 

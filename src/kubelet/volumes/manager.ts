@@ -16,6 +16,8 @@ const REFRESH_MS = 50_000;
 interface Mounted {
   path: string;
   atMs: number;
+  /** What it was set up for: a changed pod may show something else. */
+  pod: Pod;
 }
 interface PodVolumes {
   readonly mounted: Map<string, Mounted>;
@@ -52,17 +54,17 @@ export class VolumeManager {
       const now = this.#context.world.clock.monotonic();
       try {
         const kind = kindOf(volume);
-        if (known !== undefined && !(kind.refreshes && this.#context.writesFiles && now - known.atMs > REFRESH_MS))
-          continue;
+        const outdated = known !== undefined && (known.pod !== pod || now - known.atMs > REFRESH_MS);
+        if (known !== undefined && !(kind.refreshes && this.#context.writesFiles && outdated)) continue;
         const dir = this.#paths.volume(uid, kind.plugin, volume.name);
         const path = await kind.setUp(this.#context, pod, volume, dir);
-        volumes.mounted.set(volume.name, { path, atMs: now });
+        volumes.mounted.set(volume.name, { path, atMs: now, pod });
       } catch (error) {
         const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${errorText(error)}`;
         this.#events.event(podReference(pod), "Warning", "FailedMount", message);
         // A running pod keeps the content it has; only what was never mounted holds it back.
         if (known === undefined) failed.push(message);
-        else known.atMs = now;
+        else volumes.mounted.set(volume.name, { ...known, atMs: now, pod });
       }
     }
     if (failed.length === 0) {

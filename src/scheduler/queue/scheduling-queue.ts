@@ -47,6 +47,7 @@ export class SchedulingQueue {
   readonly #maxBackoffMs: number;
   readonly #pods = new Map<string, QueuedPod>();
   readonly #unschedulable = new Set<QueuedPod>();
+  readonly #gatedPods = new Set<QueuedPod>();
   /** The same pods by the plugins that refused them: an event looks only at those it may help. */
   readonly #byRejector = new Map<string, Set<QueuedPod>>();
   readonly #active: Heap<Entry>;
@@ -74,8 +75,7 @@ export class SchedulingQueue {
 
   /** Pods by where they wait, as `scheduler_pending_pods` has them. */
   get sizes(): Readonly<Record<"active" | "backoff" | "unschedulable" | "gated", number>> {
-    let gated = 0;
-    for (const { gate } of this.#unschedulable) if (gate !== undefined) gated++;
+    const gated = this.#gatedPods.size;
     const { active, backoff, "error backoff": errors } = this.#sizes;
     return { active, backoff: backoff + errors, unschedulable: this.#unschedulable.size - gated, gated };
   }
@@ -257,6 +257,7 @@ export class SchedulingQueue {
   #move(queued: QueuedPod, place: QueuedPod["place"]): void {
     if (queued.place === "unschedulable") {
       this.#unschedulable.delete(queued);
+      this.#gatedPods.delete(queued);
       for (const pods of this.#byRejector.values()) pods.delete(queued);
     } else if (isSized(queued.place)) this.#sizes[queued.place]--;
     queued.place = place;
@@ -264,6 +265,7 @@ export class SchedulingQueue {
     const entry = { queued, ticket: queued.ticket };
     if (place === "unschedulable") {
       this.#unschedulable.add(queued);
+      if (queued.gate !== undefined) this.#gatedPods.add(queued);
       for (const rejector of queued.rejectors.size === 0 ? [NOBODY] : queued.rejectors) {
         const pods = this.#byRejector.get(rejector);
         if (pods === undefined) this.#byRejector.set(rejector, new Set([queued]));

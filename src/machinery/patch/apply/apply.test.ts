@@ -397,3 +397,57 @@ test("merging what is there already gives the same object back", () => {
     }),
   );
 });
+
+test("a field that moved between versions is followed: owned, fought over and taken out", () => {
+  const field = (name: string): Schema => ({
+    type: "object",
+    properties: new Map<string, Schema>([
+      ["apiVersion", { type: "string" }],
+      ["kind", { type: "string" }],
+      ["metadata", { type: "object" }],
+      [
+        "spec",
+        {
+          type: "object",
+          properties: new Map<string, Schema>([
+            [name, { type: "integer" }],
+            ["other", { type: "string" }],
+          ]),
+        },
+      ],
+    ]),
+  });
+  const rename = (from: string, to: string, apiVersion: string) => (object: any) => {
+    const { [from]: value, ...spec } = object.spec ?? {};
+    return {
+      ...object,
+      apiVersion,
+      ...(object.spec && { spec: { ...spec, ...(value !== undefined && { [to]: value }) } }),
+    };
+  };
+  const [v1, v2] = [field("size"), field("replicas")];
+  const at2 = {
+    apiVersion: "e.com/v2",
+    schema: v2,
+    version: (apiVersion: string) =>
+      apiVersion === "e.com/v1"
+        ? {
+            schema: v1,
+            convert: rename("replicas", "size", "e.com/v1"),
+            revert: rename("size", "replicas", "e.com/v2"),
+          }
+        : undefined,
+  };
+  const base = { apiVersion: "e.com/v1", kind: "Foo", metadata: { name: "x" } } as unknown as Any;
+  const apply1 = (manager: string, live: Any, spec: object) =>
+    apply(live, { ...base, spec }, { manager, force: false, time: T0, apiVersion: "e.com/v1", schema: v1, name: "x" });
+  const apply2 = (manager: string, live: Any, spec: object) =>
+    apply(live, { ...base, apiVersion: "e.com/v2", spec }, { ...at2, manager, force: false, time: T0, name: "x" });
+  const live = rename("size", "replicas", "e.com/v2")(apply1("A", base, { size: 1, other: "a" }));
+  assert.throws(() => apply2("B", live, { replicas: 2 }), {
+    message: 'Apply failed with 1 conflict: conflict with "A": .spec.size',
+  });
+  assert.deepEqual(apply2("A", live, { other: "a" })["spec"], { other: "a" });
+  const shared = apply2("B", live, { replicas: 1 });
+  assert.deepEqual(apply2("A", shared, { other: "a" })["spec"], { replicas: 1, other: "a" });
+});

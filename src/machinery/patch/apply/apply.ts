@@ -30,7 +30,7 @@ import {
   type ManagedTable,
 } from "./managed-fields.ts";
 import { checkTyped, compare, mentioned, mergeTyped, removeFields, typedErrorText, withNamedFields } from "./typed.ts";
-import { Views, conflictsWith, reconcile, takeAway, type Endpoint } from "./update.ts";
+import { Views, conflictsWith, reconcile, takeAway, type Endpoint, type VersionView } from "./update.ts";
 
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 const ANNOTATIONS_BYTES_MAX = 256 * 1024;
@@ -232,23 +232,50 @@ function isNothing(value: unknown, field: Schema): boolean {
   );
 }
 
-/** Takes out what the manager applied last, doesn't mention any more, and nobody else owns. */
+/** Takes out what the manager applied last, doesn't mention any more, and nobody else owns. Worked out in the version of that last apply. */
 function prune(merged: JsonObject, last: Managed | undefined, table: ManagedTable, options: ApplyOptions): JsonObject {
   if (last === undefined || isEmptySet(last.fields)) return merged;
-  const now = table.get(identityOf(last))!.fields;
-  if (last.apiVersion === options.apiVersion && isSubset(last.fields, now)) return merged;
-  if (last.apiVersion !== options.apiVersion && options.version !== undefined && !options.version(last.apiVersion)) {
-    return merged;
+  const now = table.get(identityOf(last))!;
+  if (last.apiVersion === options.apiVersion && isSubset(last.fields, now.fields)) return merged;
+  const view = viewOf(last.apiVersion, options);
+  if (view === undefined) return merged;
+  const whole = view.convert(merged);
+  const all = withNamedFields(mentioned(whole, view.schema), view.schema);
+  let pruned = removeFields(whole, view.schema, withNamedFields(last.fields, view.schema));
+  // What anybody owns comes back, the version at hand first: others may not know of all its fields.
+  const claims = claimsByVersion(table, options);
+  const versions = [...claims.keys()].sort((a, b) => Number(b === last.apiVersion) - Number(a === last.apiVersion));
+  for (const version of versions) {
+    const other = viewOf(version, options);
+    if (other === undefined) continue;
+    pruned = view.convert(
+      other.revert(withClaimed(other, other.convert(merged), other.convert(view.revert(pruned)), claims.get(version)!)),
+    );
   }
-  const { schema } = options;
+  const dangling = difference(all, withNamedFields(mentioned(pruned, view.schema), view.schema));
+  return view.revert(removeFields(whole, view.schema, intersection(dangling, last.fields)));
+}
+
+/** The merged object without what is neither left in the pruned one nor claimed. */
+function withClaimed({ schema }: VersionView, merged: JsonObject, pruned: JsonObject, claimed: FieldSet): JsonObject {
   const named = (set: FieldSet) => withNamedFields(set, schema);
-  const all = named(mentioned(merged, schema));
-  let pruned = removeFields(merged, schema, named(last.fields));
-  const claimed = [...table.values()].reduce<FieldSet>((set, managed) => union(set, managed.fields), EMPTY);
   const kept = union(named(mentioned(pruned, schema)), named(claimed));
-  pruned = removeFields(merged, schema, difference(all, kept));
-  const dangling = difference(all, named(mentioned(pruned, schema)));
-  return removeFields(merged, schema, intersection(dangling, last.fields));
+  return removeFields(merged, schema, difference(named(mentioned(merged, schema)), kept));
+}
+
+/** All that is owned, by version; in one heap where all versions look alike. */
+function claimsByVersion(table: ManagedTable, options: ApplyOptions): ReadonlyMap<string, FieldSet> {
+  const claims = new Map<string, FieldSet>();
+  for (const { apiVersion, fields } of table.values()) {
+    const version = options.version === undefined ? options.apiVersion : apiVersion;
+    claims.set(version, union(claims.get(version) ?? EMPTY, fields));
+  }
+  return claims;
+}
+
+function viewOf(apiVersion: string, options: ApplyOptions): VersionView | undefined {
+  if (apiVersion !== options.apiVersion && options.version !== undefined) return options.version(apiVersion);
+  return { schema: options.schema, convert: (object) => object, revert: (object) => object };
 }
 
 interface ConflictOf {

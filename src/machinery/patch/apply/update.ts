@@ -25,7 +25,10 @@ import { shapeOf, memberSchema, itemsOf } from "./shape.ts";
 /** An API version that an entry may be in, other than the endpoint's. */
 export interface VersionView {
   readonly schema: Schema;
+  /** From the endpoint's version to this one. */
   convert(object: JsonObject): JsonObject;
+  /** From this version to the endpoint's. */
+  revert(object: JsonObject): JsonObject;
   readonly resetFields?: FieldSet;
 }
 

@@ -432,3 +432,60 @@ test("the JSON gateway, health and version answer as upstream's", { skip }, asyn
   assert.deepEqual([health.status, await health.text()], [200, '{"health":"true","reason":""}']);
   assert.equal((await fetch(`${own.endpoint}/health`, { method: "POST" })).status, 405);
 });
+
+test("a member killed at work comes back with every put that it acknowledged, and keeps others off its data", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "t8s-etcd-"));
+  const endpoint = "http://127.0.0.1:22180";
+  const start = () => {
+    const flags = ["--data-dir", dataDir, "--listen-client-urls", endpoint, "--advertise-client-urls", endpoint];
+    const child = spawn(process.execPath, ["src/cli/main.ts", "etcd", ...flags], { stdio: "ignore" });
+    return { child, exited: new Promise<number | null>((resolve) => child.once("exit", resolve)) };
+  };
+  const client = connectEtcd(nodeWorld(), { endpoints: [endpoint] });
+  const ready = async () => {
+    for (let attempt = 0; attempt < 200; attempt++) {
+      try {
+        return await client.kv.Range({ key: b("k"), range_end: b("l") }, { timeoutMs: 1000 });
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+    }
+    throw new Error("the member doesn't come up");
+  };
+  let running = start();
+  try {
+    await ready();
+    const acknowledged = new Map<string, number>();
+    for (let life = 1; life <= 3; life++) {
+      let isDead = false;
+      const writers = Array.from({ length: 16 }, async (_, writer) => {
+        try {
+          for (let i = life * 1000; ; i++) {
+            await client.kv.Put({ key: b(`k${writer}`), value: b(String(i)) });
+            if (isDead) return;
+            acknowledged.set(`k${writer}`, i);
+          }
+        } catch {
+          // The kill.
+        }
+      });
+      while ([...acknowledged.values()].filter((i) => i > life * 1000 + 5).length < 16)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      running.child.kill("SIGKILL");
+      isDead = true;
+      await running.exited;
+      await Promise.all(writers);
+      running = start();
+      const { kvs } = await ready();
+      assert.equal(kvs.length, 16);
+      for (const kv of kvs)
+        assert.ok(Number(s(kv.value)) >= acknowledged.get(s(kv.key))!, `${s(kv.key)}: ${s(kv.value)} is there`);
+    }
+    assert.notEqual(await start().exited, 0);
+  } finally {
+    running.child.kill("SIGTERM");
+    assert.equal(await running.exited, 0);
+    await client.close();
+    await rm(dataDir, { recursive: true });
+  }
+});

@@ -6,7 +6,22 @@ import { Metrics } from "../../observe/metrics.ts";
 import type { ServerTls } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
 import type { Values } from "../flags.ts";
-import type { etcdFlags } from "../flags/etcd.ts";
+import { CommandError, defineCommand } from "../command.ts";
+import { etcdFlags } from "../flags/etcd.ts";
+
+export const etcd = defineCommand({
+  name: "etcd",
+  usage: "[flags]",
+  about: "Run one etcd member alone, with upstream's flags, ports and files.",
+  flags: etcdFlags,
+  async run({ world, signal, logger }, values, positional) {
+    if (positional.length > 0) throw new CommandError(`'${positional[0]}' is not a valid flag`);
+    const format = values["log-format"] === "console" ? "text" : "json";
+    const verbosity = values["log-level"] === "debug" ? 4 : 0;
+    await etcdCommand(world, { ...values, log: logger({ verbosity, format }) }, signal);
+    return 0;
+  },
+});
 
 export async function etcdCommand(
   world: World,

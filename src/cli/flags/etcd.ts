@@ -57,4 +57,10 @@ export const etcdFlags = {
   "key-file": { type: "string", default: "", help: "Path to the client server TLS key file." },
   "trusted-ca-file": { type: "string", default: "", help: "Path to the client server TLS trusted CA cert file." },
   "client-cert-auth": { type: "bool", default: false, help: "Enable client cert authentication." },
+  "log-level": {
+    type: "string",
+    default: "info",
+    help: "Configures log level. Only supports debug, info, warn, error, panic, or fatal.",
+  },
+  "log-format": { type: "string", default: "json", help: "Configures log format. Only supports json, console." },
 } as const satisfies Flags;

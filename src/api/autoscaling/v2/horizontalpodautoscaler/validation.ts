@@ -30,6 +30,9 @@ export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): FieldErro
   if (minReplicas !== undefined && maxReplicas < minReplicas)
     errors.push(invalid("spec.maxReplicas", maxReplicas, "must be greater than or equal to `minReplicas`"));
   errors.push(...validateReference(spec.scaleTargetRef, "spec.scaleTargetRef"));
+  const { apiVersion = "", kind } = spec.scaleTargetRef ?? {};
+  if (!apiVersion.includes("/") && kind !== "ReplicationController")
+    errors.push(invalid("spec.scaleTargetRef.apiVersion", apiVersion, "apiVersion must specify API group"));
   for (const [i, metric] of metrics.entries()) errors.push(...validateMetric(metric, `spec.metrics[${i}]`));
   errors.push(...validateRules(behavior?.scaleUp, "spec.behavior.scaleUp"));
   errors.push(...validateRules(behavior?.scaleDown, "spec.behavior.scaleDown"));

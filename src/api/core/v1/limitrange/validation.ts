@@ -7,6 +7,8 @@ import {
   invalid,
   required,
 } from "../../../../machinery/validation/field-error.ts";
+import { checkText } from "../../../../machinery/validation/checks.ts";
+import { isQualifiedName } from "../../../../machinery/validation/names.ts";
 import type { LimitRange, LimitRangeItem } from "../../../generated/core.v1.ts";
 import { validateContainerResourceName, validateResourceName } from "../pod/validation/resources.ts";
 
@@ -14,10 +16,18 @@ export function validateLimitRange({ spec }: LimitRange): FieldError[] {
   const seen = new Set<string>();
   return (spec?.limits ?? []).flatMap((item, i) => {
     const path = `spec.limits[${i}]`;
-    if (seen.has(item.type)) return [duplicate(`${path}.type`, item.type)];
+    const errors = validateType(item.type ?? "", `${path}.type`);
+    if (seen.has(item.type)) errors.push(duplicate(`${path}.type`, item.type));
     seen.add(item.type);
-    return validateItem(item, path);
+    return [...errors, ...validateItem(item, path)];
   });
+}
+
+function validateType(type: string, path: string): FieldError[] {
+  const errors = checkText(type, path, isQualifiedName);
+  if (errors.length > 0 || type.includes("/") || ["Pod", "Container", "PersistentVolumeClaim"].includes(type))
+    return errors;
+  return [invalid(path, type, "must be a standard limit type or fully qualified")];
 }
 
 function validateItem(item: LimitRangeItem, path: string): FieldError[] {

@@ -2,6 +2,7 @@
 import type { Mutable } from "../../../../base/mutable.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
 import { validateFinalizerNames } from "../../../../machinery/validation/object-meta.ts";
+import { invalid } from "../../../../machinery/validation/field-error.ts";
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource, keep } from "../../../define.ts";
@@ -33,6 +34,22 @@ export const namespaces = defineResource<Namespace>({
     canonicalize: labelWithName,
   },
   views: {
+    status: {
+      validateUpdate({ metadata, status }) {
+        const deleting = metadata.deletionTimestamp !== undefined;
+        const phase = deleting ? "Terminating" : "Active";
+        const which = deleting ? "not empty" : "empty";
+        return status?.phase === phase
+          ? []
+          : [
+              invalid(
+                "status.Phase",
+                status?.phase ?? "",
+                `may only be '${phase}' if \`deletionTimestamp\` is ${which}`,
+              ),
+            ];
+      },
+    },
     // Only `spec.finalizers` comes from the request: the namespace controller takes its own away when the namespace is empty.
     finalize: {
       prepareForUpdate: (namespace, old) => keep(namespace, old as Mutable<Namespace>, "status"),

@@ -52,9 +52,17 @@ function validateList(list: Readonly<Record<string, string>> | undefined, path: 
   return Object.entries(list ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, text]) => [
-      ...validateResourceName(name, `${path}[${name}]`),
+      ...validateQuotaResourceName(name, `${path}[${name}]`),
       ...validateQuantityValue(name, text, `${path}[${name}]`),
     ]);
+}
+
+/** Plain `storage` is a resource, and not one that a namespace can use up. */
+function validateQuotaResourceName(name: string, path: string): FieldError[] {
+  const errors = validateResourceName(name, path);
+  if (!name.includes("/") && (errors.length > 0 || name === "storage"))
+    errors.push(invalid(path, name, "must be a standard resource for quota"));
+  return errors;
 }
 
 function validateScopes(spec: ResourceQuota["spec"] | undefined): FieldError[] {

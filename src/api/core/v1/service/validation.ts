@@ -290,8 +290,19 @@ function validateAddressesUpdate(spec: ServiceSpec, old: ServiceSpec): FieldErro
   if (families.length === oldFamilies.length) {
     for (const [i, family] of families.entries())
       if (family !== oldFamilies[i]) errors.push(invalid("spec.ipFamilies[0]", families, change));
-  } else if (families.length > 0 && families[0] !== oldFamilies[0])
-    errors.push(invalid("spec.ipFamilies[0]", now, change));
+  } else if (families.length === 0) {
+    if (now.length === 0) errors.push(invalid("spec.ipFamilies[0]", families, "primary ipFamily can not be unset"));
+  } else {
+    if (families[0] !== oldFamilies[0]) errors.push(invalid("spec.ipFamilies[0]", now, change));
+    if (families.length < oldFamilies.length && spec.ipFamilyPolicy !== "SingleStack")
+      errors.push(
+        invalid(
+          "spec.ipFamilyPolicy",
+          spec.ipFamilyPolicy ?? null,
+          "must be set to 'SingleStack' when releasing the secondary ipFamily",
+        ),
+      );
+  }
   return errors;
 }
 

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { FlowSchema } from "../../../generated/flowcontrol.v1.ts";
+import { validateFlowSchema } from "./validation.ts";
 
 export const flowSchemas = defineResource<FlowSchema>({
   group: "flowcontrol.apiserver.k8s.io",
@@ -12,6 +13,7 @@ export const flowSchemas = defineResource<FlowSchema>({
     defaults({ spec }) {
       if (spec !== undefined) ifEmpty(spec, "matchingPrecedence", 1000);
     },
+    validate: validateFlowSchema,
   },
   columns: [
     nameColumn,

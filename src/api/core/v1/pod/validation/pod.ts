@@ -285,6 +285,18 @@ export function validateResize(pod: Pod, old: Pod): FieldError[] {
           fieldForbidden(`spec.${list}[${i}].name`, `${list} may not be renamed or reordered on resize`),
         ];
   }
+  if (old.spec.resources !== undefined) {
+    const now = pod.spec.resources;
+    if (now === undefined) errors.push(fieldForbidden("spec.resources", "pod-level resources cannot be removed"));
+    for (const [kind, word] of [
+      ["requests", "requests"],
+      ["limits", "limits"],
+    ] as const)
+      if (Object.keys(old.spec.resources[kind] ?? {}).some((name) => now?.[kind]?.[name] === undefined))
+        errors.push(fieldForbidden(`spec.resources.${kind}`, `pod-level resource ${word} cannot be removed`));
+    if (!semanticEqual(otherThanCompute(now ?? {}), otherThanCompute(old.spec.resources)))
+      errors.push(fieldForbidden("spec", "only cpu and memory resources are mutable at pod-level"));
+  }
   if (qosClassOf(pod.spec) !== (old.status?.qosClass ?? qosClassOf(old.spec)))
     errors.push(invalid("spec", pod.status?.qosClass ?? "", "Pod QOS Class may not change as a result of resizing"));
   for (const list of ["containers", "initContainers"] as const)

@@ -186,11 +186,11 @@ export function emptyStatus(schemaName: string): unknown {
   return status === undefined || status.pointer === true ? undefined : zeroOf(status);
 }
 
+/** Always a new value: hooks go on to fill it, and the schema is everyone's. */
 function zeroOf(schema: Schema): unknown {
-  if (schema.type !== "object") return schema.default;
+  if (schema.type !== "object") return structuredClone(schema.default);
   const zero: Record<string, unknown> = {};
-  for (const [name, field] of schema.properties ?? [])
-    if (field.default !== undefined) zero[name] = field.type === "object" ? zeroOf(field) : field.default;
+  for (const [name, field] of schema.properties ?? []) if (field.default !== undefined) zero[name] = zeroOf(field);
   return zero;
 }
 

@@ -326,6 +326,22 @@ test("what is allowed and probably not meant is warned about", () => {
   ]);
 });
 
+test("what one object is given is not shared with the next", () => {
+  const define = (version: string) =>
+    create("CustomResourceDefinition", {
+      metadata: { name: "foos.example.com" },
+      spec: {
+        group: "example.com",
+        scope: "Cluster",
+        names: { plural: "foos", kind: "Foo" },
+        versions: [{ name: version, served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }],
+      },
+    });
+  assert.deepEqual(define("v1").object.status.storedVersions, ["v1"]);
+  assert.deepEqual(define("v2").object.status.storedVersions, ["v2"]);
+  assert.deepEqual(define("v2").errors, []);
+});
+
 test("a change of the spec raises the generation, a change of the status through the main endpoint is undone", () => {
   const { object } = create("Deployment", { spec: { selector, template } });
   const scaled = update("Deployment", object, (draft) => {

@@ -13,13 +13,17 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { ComponentGroup } from "../../src/base/component-group.ts";
 import { createEtcd } from "../../src/etcd/server.ts";
+import { clusterId, memberContext, memberId } from "../../src/etcd/membership.ts";
 import { readWal } from "../../src/etcd/wal/reader.ts";
+import { Wal } from "../../src/etcd/wal/wal.ts";
 import { silent } from "../../src/observe/log.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import type { EtcdClient } from "../../src/protocols/etcd/client.ts";
 import { connectEtcd, etcdCodec } from "../../src/protocols/etcd/connect.ts";
 import {
   InternalRaftRequest,
+  Metadata,
+  RaftpbConfChange,
   type Compare,
   type RequestOp,
   type TxnRequest,
@@ -60,8 +64,8 @@ async function ours(port: number): Promise<Running> {
 }
 
 /** `kill` ends it as `kill -9` does and keeps its files. */
-async function upstream(port: number): Promise<Running & { kill(): Promise<void> }> {
-  const dataDir = await mkdtemp(join(tmpdir(), "upstream-etcd-"));
+async function upstream(port: number, onData?: string): Promise<Running & { kill(): Promise<void> }> {
+  const dataDir = onData ?? (await mkdtemp(join(tmpdir(), "upstream-etcd-")));
   const endpoint = `http://127.0.0.1:${port}`;
   const peer = `http://127.0.0.1:${port + 1}`;
   const child = spawn(
@@ -351,6 +355,36 @@ test("our reader reads the log of an upstream etcd that was killed, and every pu
     keys,
     Array.from({ length: 50 }, (_, i) => `key-${i}`),
   );
+});
+
+test("upstream's etcd starts on a log that our writer wrote, and replays it", { skip }, async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "upstream-etcd-"));
+  const codec = etcdCodec();
+  const { fs, clock } = nodeWorld();
+  await fs.mkdir(join(dataDir, "member/snap"), { recursive: true, mode: 0o700 });
+  const peerURLs = ["http://127.0.0.1:22191"];
+  const id = memberId(peerURLs, "etcd-cluster");
+  const folder = join(dataDir, "member/wal");
+  const options = { fs, folder, log: silent, monotonic: () => clock.monotonic(), segmentBytes: 20_000 };
+  const wal = await Wal.create(options, codec.encode(Metadata, { NodeID: id, ClusterID: clusterId([id]) }));
+  const member = { ID: id, name: "default", peerURLs, clientURLs: [], isLearner: false };
+  const joining = { id: 0n, type: "ConfChangeAddNode", node_id: id, context: memberContext(member) } as const;
+  await wal.append([{ term: 1, index: 1, type: 1, data: codec.encode(RaftpbConfChange, joining) }], {
+    term: 1,
+    vote: 0n,
+    commit: 1,
+  });
+  for (let index = 2; index < 200; index++) {
+    const put = { key: b(`key-${index % 50}`), value: b("v".repeat(index)) };
+    const data = codec.encode(InternalRaftRequest, { header: { ID: BigInt(index) }, put });
+    await wal.append([{ term: 2, index, type: 0, data }], { term: 2, vote: id, commit: index - 1 });
+  }
+  await wal.close();
+  await using theirs = await upstream(22190, dataDir);
+  const { kvs, header } = await theirs.client.kv.Range({ key: b("key-"), range_end: b("key.") });
+  assert.equal(header!.revision, 199);
+  assert.equal(kvs.length, 50);
+  assert.equal(kvs.find(({ key }) => s(key) === "key-49")!.value.length, 199);
 });
 
 test("etcdctl puts, gets, deletes, runs transactions, watches, grants and compacts", { skip }, async () => {

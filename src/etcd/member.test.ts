@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silent } from "../observe/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { isEtcdError } from "../protocols/etcd/errors.ts";
+import { simulatedWorld, type SimulatedWorld } from "../testing/sim/world.ts";
+import { kvService } from "./api/kv.ts";
+import { leaseService } from "./api/lease.ts";
+import { maintenanceService } from "./api/maintenance.ts";
+import { Member } from "./member.ts";
+import { DEFAULTS, type EtcdOptions } from "./options.ts";
+
+const b = (text: string) => Buffer.from(text);
+
+/** Runs `body` in virtual time. */
+async function inside(world: SimulatedWorld, body: () => Promise<void>): Promise<void> {
+  let done = false;
+  const work = body().finally(() => (done = true));
+  work.catch(() => {});
+  await world.clock.until(() => done, 600_000);
+  await work;
+}
+
+const open = (world: SimulatedWorld, options: Partial<EtcdOptions> = {}, failed: unknown[] = []) =>
+  Member.open(
+    { ...DEFAULTS, dataDir: "/data", ...options },
+    { ...world, log: silent, metrics: new Metrics() },
+    (error) => failed.push(error),
+  );
+
+test("a damaged snapshot is set aside, and the one before it with the log behind it tells the same", async () => {
+  const world = simulatedWorld(1);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    for (let i = 0; i < 30; i++) {
+      await kv.Put({ key: b(`k${i}`), value: b(`${i}`) });
+      if (i === 9 || i === 19) await member.snapshot();
+    }
+    const before = kv.Range({ key: b("k"), range_end: b("l") });
+    await member.close();
+    const names = (await world.fs.list("/data/member/snap")).filter((name) => name.endsWith(".rows"));
+    assert.equal(names.length, 2);
+    const path = `/data/member/snap/${names[1]}`;
+    const rows = await world.fs.readFile(path);
+    rows[40]! ^= 1;
+    await world.fs.writeFile(path, rows);
+    const again = await open(world);
+    const after = kvService(again).Range({ key: b("k"), range_end: b("l") });
+    const text = ({ key, value, ...rest }: (typeof after.kvs)[number]) => ({
+      key: `${Buffer.from(key)}`,
+      value: `${Buffer.from(value)}`,
+      ...rest,
+    });
+    assert.deepEqual(after.kvs.map(text), before.kvs.map(text));
+    assert.equal(after.header!.revision, before.header!.revision);
+    assert.ok((await world.fs.list("/data/member/snap")).some((name) => name.endsWith(".broken")));
+    await again.close();
+  });
+});
+
+test("a full store refuses writes until its alarm is put out, and goes on reading and deleting", async () => {
+  const world = simulatedWorld(2);
+  await inside(world, async () => {
+    const member = await open(world, { quotaBackendBytes: 30_000 });
+    const kv = kvService(member);
+    const put = async (key: string) => kv.Put({ key: b(key), value: Buffer.alloc(1000) });
+    const isFull = (error: unknown) => isEtcdError(error, "noSpace");
+    await assert.rejects(async () => {
+      for (let i = 0; ; i++) await put(`k${i}`);
+    }, isFull);
+    await new Promise<void>((resolve) => world.clock.after(10, resolve));
+    const maintenance = maintenanceService(member);
+    assert.deepEqual(
+      (await maintenance.Alarm({ action: "GET" })).alarms.map(({ alarm }) => alarm),
+      ["NOSPACE"],
+    );
+    await assert.rejects(async () => leaseService(member, world.random).LeaseGrant({ TTL: 10 }), isFull);
+    assert.ok((await kv.DeleteRange({ key: b("k"), range_end: b("l") })).deleted > 5);
+    await kv.Compact({ revision: member.store.revision });
+    await new Promise<void>((resolve) => world.clock.after(10, resolve));
+    await assert.rejects(put("x"), isFull);
+    await maintenance.Alarm({ action: "DEACTIVATE", memberID: member.id, alarm: "NOSPACE" });
+    await put("x");
+    await member.close();
+  });
+});
+
+test("a disk that fails stops the member, and no write is acknowledged after it", async () => {
+  const world = simulatedWorld(3);
+  await inside(world, async () => {
+    const failed: unknown[] = [];
+    const member = await open(world, {}, failed);
+    const kv = kvService(member);
+    await kv.Put({ key: b("a"), value: b("1") });
+    world.fs.failWrites = new Error("ENOSPC");
+    const isStopped = (error: unknown) => isEtcdError(error, "stopped");
+    await assert.rejects(async () => kv.Put({ key: b("a"), value: b("2") }), isStopped);
+    world.fs.failWrites = undefined;
+    await assert.rejects(async () => kv.Put({ key: b("a"), value: b("3") }), isStopped);
+    assert.equal(failed.length, 1);
+    assert.equal(kv.Range({ key: b("a") }).kvs[0]!.value.toString(), "1");
+  });
+});
+
+test("a request that is too large is refused before it costs anything", async () => {
+  const world = simulatedWorld(4);
+  await inside(world, async () => {
+    const member = await open(world);
+    const { revision } = member.store;
+    await assert.rejects(
+      async () => kvService(member).Put({ key: b("a"), value: Buffer.alloc(1_572_865) }),
+      (error) => isEtcdError(error, "requestTooLarge"),
+    );
+    assert.equal(member.store.revision, revision);
+    await member.close();
+  });
+});
+
+test("a streamed range comes in growing pieces of one revision, and its last piece counts", async () => {
+  const world = simulatedWorld(5);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    for (let i = 0; i < 50; i++) await kv.Put({ key: b(`k${i}`), value: b("v") });
+    const pieces: { readonly kvs: number; readonly count: number; readonly revision: number | undefined }[] = [];
+    await kv.RangeStream(
+      { key: b("k"), range_end: b("l") },
+      {
+        send: ({ range_response }) => {
+          const { kvs = [], count = 0, header } = range_response!;
+          pieces.push({ kvs: kvs.length, count, revision: header?.revision });
+          return true;
+        },
+        drained: Promise.resolve(),
+        [Symbol.asyncIterator]: () => assert.fail(),
+      },
+    );
+    assert.deepEqual(pieces, [
+      { kvs: 10, count: 0, revision: undefined },
+      { kvs: 20, count: 0, revision: undefined },
+      { kvs: 20, count: 0, revision: undefined },
+      { kvs: 0, count: 50, revision: 51 },
+    ]);
+    await member.close();
+  });
+});

@@ -13,8 +13,12 @@ import { createKubelet } from "./kubelet.ts";
 import type { KubeletOptions } from "./options.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/index.ts";
 
-async function startNode(options: Partial<KubeletOptions> = {}) {
+async function startNode(options: Partial<KubeletOptions> = {}, files: Readonly<Record<string, string>> = {}) {
   const world = simulatedWorld(7);
+  for (const [path, text] of Object.entries(files)) {
+    await world.fs.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await world.fs.writeFile(path, text);
+  }
   const api = fakeTransport({ now: () => world.clock.now() });
   const client = createClient(api);
   const told: string[] = [];
@@ -240,4 +244,68 @@ test("a restarted kubelet adopts what runs and removes what nobody wants", async
   assert.equal(after.containerID, before.containerID);
   assert.equal(after.restartCount, 0);
   assert.equal(node.condition("stays", "Ready"), "True");
+});
+
+const MANIFEST = `
+apiVersion: v1
+kind: Pod
+metadata: { name: proxy }
+spec: { containers: [{ name: c, image: "nginx:1" }] }
+`;
+
+test("a manifest runs as a static pod, its mirror comes back when it is deleted, and both end with the file", async () => {
+  await using node = await startNode(
+    { staticPodPath: "/manifests", fileCheckFrequencyMs: 1000 },
+    { "/manifests/p.yaml": MANIFEST },
+  );
+  await node.until(() => node.condition("proxy-node-1", "Ready") === "True");
+  const mirror = node.pod("proxy-node-1")!;
+  assert.equal(mirror.metadata.annotations?.["kubernetes.io/config.source"], "file");
+  assert.equal(
+    mirror.metadata.annotations?.["kubernetes.io/config.mirror"],
+    mirror.metadata.annotations?.["kubernetes.io/config.hash"],
+  );
+  assert.equal(mirror.metadata.ownerReferences?.[0]?.kind, "Node");
+  node.api.take(pods, "default/proxy-node-1");
+  await node.until(() => node.pod("proxy-node-1") !== undefined && node.phase("proxy-node-1") === "Running");
+  assert.notEqual(node.pod("proxy-node-1")!.metadata.uid, mirror.metadata.uid);
+  assert.equal(node.pod("proxy-node-1")!.status.containerStatuses![0]!.restartCount, 0);
+  await node.world.fs.remove("/manifests/p.yaml");
+  await node.until(() => node.pod("proxy-node-1") === undefined);
+  await node.world.clock.advance(5000);
+  assert.deepEqual((await node.runtime.runtime.ListPodSandbox({})).items, []);
+});
+
+test("a pod past its deadline fails with the reason", async () => {
+  await using node = await startNode();
+  node.run("late", {
+    activeDeadlineSeconds: 20,
+    terminationGracePeriodSeconds: 1,
+    containers: [{ name: "c", image: "nginx:1" }],
+  });
+  await node.until(() => node.phase("late") === "Running");
+  await node.until(() => node.phase("late") === "Failed", 60_000);
+  assert.equal(node.pod("late")!.status.reason, "DeadlineExceeded");
+});
+
+test("a container that ignores SIGTERM is killed when its grace period is over, and a second deletion shortens it", async () => {
+  await using node = await startNode();
+  node.run("deaf", { containers: [{ name: "c", image: "nginx:1?stop=never" }] });
+  await node.until(() => node.condition("deaf", "Ready") === "True");
+  const remove = (seconds: number) => {
+    const pod = node.pod("deaf")!;
+    const deletion = {
+      deletionTimestamp: "2026-01-01T00:01:00Z",
+      deletionGracePeriodSeconds: seconds,
+      finalizers: ["a/b"],
+    };
+    node.api.put(pods, { ...pod, metadata: { ...pod.metadata, ...deletion } });
+  };
+  const removed = () => node.api.requests.some(({ method }) => method === "DELETE");
+  remove(300);
+  await node.world.clock.advance(20_000);
+  assert.equal(removed(), false);
+  remove(5);
+  await node.until(removed, 10_000);
+  assert.equal(node.pod("deaf")!.status.containerStatuses![0]!.state.terminated?.exitCode, 137);
 });

@@ -38,6 +38,7 @@ import type { RuntimeContext } from "./runtime/context.ts";
 import { parseResolvConf } from "./runtime/dns.ts";
 import type { DownwardContext } from "./runtime/downward.ts";
 import { killPod } from "./runtime/kill.ts";
+import { rotateLogs } from "./runtime/log-rotation.ts";
 import { podLogDir } from "./runtime/sandbox-config.ts";
 import type { RuntimeContainer, RuntimePod } from "./runtime/state.ts";
 import { syncPod } from "./runtime/sync.ts";
@@ -327,6 +328,16 @@ class Kubelet implements PodActs, KubeletView {
       this.#sourcesReady.add("api");
       ready();
       await this.#housekeeping();
+      if (this.cri.usesFiles) {
+        background.push(
+          rotateLogs(
+            { world, log, cri: this.cri },
+            { maxBytes: settings.containerLogMaxSizeBytes, maxFiles: settings.containerLogMaxFiles },
+            () => this.#runningLogs(),
+            signal,
+          ),
+        );
+      }
       // A simulated node makes no orphans by itself: it looks once.
       if (this.cri.usesFiles) await every(world.clock, HOUSEKEEPING_MS, signal, () => this.#housekeeping());
       else await untilAborted(signal);
@@ -740,6 +751,18 @@ class Kubelet implements PodActs, KubeletView {
     await this.#removeFromRuntime(await this.#pleg.refresh(runtime.uid));
     const metadata = { name: runtime.name, namespace: runtime.namespace, uid: runtime.uid } as Pod["metadata"];
     if (this.cri.usesFiles) await this.world.fs.remove(podLogDir(this.settings.podLogsDir, { metadata }));
+  }
+
+  #runningLogs(): readonly { readonly containerId: string; readonly path: string }[] {
+    return [...this.#pods.values()].flatMap((pod) =>
+      this.#pleg
+        .get(pod.metadata.uid)
+        .containers.filter(({ state }) => state === "running")
+        .map(({ id, name, restartCount }) => ({
+          containerId: id,
+          path: `${podLogDir(this.settings.podLogsDir, pod)}/${name}/${restartCount}.log`,
+        })),
+    );
   }
 
   #isKnown(uid: string): boolean {

@@ -59,7 +59,12 @@ export async function killContainer(
       await runHook(
         context,
         preStop,
-        { containerId: container.id, container: known, podIP: runtime.sandboxes[0]?.ips[0] ?? "", pod },
+        {
+          containerId: container.id,
+          container: known,
+          podIP: runtime.sandboxes[0]?.ips[0] ?? context.downward([]).hostIPs[0] ?? "",
+          pod,
+        },
         limit.signal,
       );
     } catch (error) {

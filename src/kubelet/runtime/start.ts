@@ -75,7 +75,12 @@ export async function startContainer(context: RuntimeContext, queue: PullQueue, 
   const postStart = container.lifecycle?.postStart;
   if (postStart === undefined) return;
   try {
-    await runHook(context, postStart, { containerId: container_id, container, podIP: input.podIPs[0] ?? "", pod });
+    await runHook(context, postStart, {
+      containerId: container_id,
+      container,
+      podIP: input.podIPs[0] ?? context.downward([]).hostIPs[0] ?? "",
+      pod,
+    });
   } catch (error) {
     context.events.event(about, "Warning", "FailedPostStartHook", "PostStartHook failed");
     const started = { ...NEVER_KNOWN, id: container_id, name: container.name, sandboxId: input.sandboxId };
@@ -107,7 +112,9 @@ async function prepare(context: RuntimeContext, input: StartInput, imageRef: str
   const { namespace = "" } = pod.metadata;
   const references = await context.references(namespace, environmentReferences(container));
   const services = serviceEnvironment(pod, context.services(pod));
-  const environment = environmentOf(pod, container, references, services, context.downward(podIPs));
+  const { hostIPs } = context.downward([]);
+  const ownIPs = pod.spec.hostNetwork === true ? hostIPs : podIPs;
+  const environment = environmentOf(pod, container, references, services, context.downward(ownIPs));
   const mounts = await makeMounts(
     context.world.fs,
     pod,

@@ -286,6 +286,18 @@ export function validateJobStatus({ status }: Job, old: Job): FieldError[] {
     clash("cannot set Failed=True condition without the FailureTarget=true condition");
   if (is("Complete") && !was("Complete") && !is("SuccessCriteriaMet"))
     clash("cannot set Complete=True condition without the SuccessCriteriaMet=true condition");
+  if (is("SuccessCriteriaMet") && is("Failed")) clash("cannot set SuccessCriteriaMet=True and Failed=true conditions");
+  if (is("SuccessCriteriaMet") && is("FailureTarget"))
+    clash("cannot set SuccessCriteriaMet=True and FailureTarget=true conditions");
+  for (const type of ["Complete", "Failed", "FailureTarget"])
+    if (was(type) && !is(type)) clash(`cannot disable the terminal ${type}=True condition`);
+  if (was("SuccessCriteriaMet") && !is("SuccessCriteriaMet"))
+    clash("cannot disable the SuccessCriteriaMet=True condition");
+  const finished = is("Complete") || is("Failed");
+  if (finished && status?.startTime === undefined)
+    errors.push(required("status.startTime", "startTime is required for finished job"));
+  if (finished && (status?.terminating ?? 0) > 0)
+    errors.push(invalid("status.terminating", status!.terminating, "terminating>0 is invalid for finished job"));
   if (is("Complete") && status?.completionTime === undefined)
     errors.push(required("status.completionTime", "completionTime is required for Complete jobs"));
   if (!is("Complete") && status?.completionTime !== undefined)

@@ -2,6 +2,7 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceClaim } from "../../../generated/resource.v1.ts";
 import { claimColumns, defaultClaimSpec, defaultClaimStatus } from "../../device.ts";
+import { validateClaim, validateClaimStatus, validateClaimUpdate } from "../../validation.ts";
 
 export const resourceClaims = defineResource<ResourceClaim>({
   group: "resource.k8s.io",
@@ -12,6 +13,9 @@ export const resourceClaims = defineResource<ResourceClaim>({
       defaultClaimSpec(spec);
       defaultClaimStatus(status);
     },
+    validate: validateClaim,
+    validateUpdate: validateClaimUpdate,
   },
+  views: { status: { validateUpdate: validateClaimStatus } },
   columns: claimColumns,
 });

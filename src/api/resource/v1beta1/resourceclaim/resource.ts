@@ -2,7 +2,9 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceClaim } from "../../../generated/resource.v1beta1.ts";
 import { claimFromV1, claimToV1 } from "../conversion.ts";
+import type { ResourceClaim as V1 } from "../../../generated/resource.v1.ts";
 import { claimColumns, defaultClaimSpec, defaultClaimStatus } from "../../device.ts";
+import { validateClaim, validateClaimStatus, validateClaimUpdate } from "../../validation.ts";
 
 export const resourceClaims = defineResource<ResourceClaim>({
   group: "resource.k8s.io",
@@ -13,6 +15,11 @@ export const resourceClaims = defineResource<ResourceClaim>({
       defaultClaimSpec(spec);
       defaultClaimStatus(status);
     },
+    validate: (claim) => validateClaim(claimToV1(claim) as V1),
+    validateUpdate: (claim, old) => validateClaimUpdate(claimToV1(claim) as V1, claimToV1(old) as V1),
+  },
+  views: {
+    status: { validateUpdate: (claim, old) => validateClaimStatus(claimToV1(claim) as V1, claimToV1(old) as V1) },
   },
   columns: claimColumns,
   toStored: claimToV1,

@@ -2,11 +2,16 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta2.ts";
 import { defaultClaimSpec, plainColumns } from "../../device.ts";
+import { validateTemplate, validateTemplateUpdate } from "../../validation.ts";
 
 export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   group: "resource.k8s.io",
   version: "v1beta2",
   kind: "ResourceClaimTemplate",
-  behaviour: { defaults: ({ spec }) => defaultClaimSpec(spec?.spec) },
+  behaviour: {
+    defaults: ({ spec }) => defaultClaimSpec(spec?.spec),
+    validate: validateTemplate,
+    validateUpdate: validateTemplateUpdate,
+  },
   columns: plainColumns,
 });

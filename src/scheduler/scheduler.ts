@@ -64,6 +64,7 @@ const BATCH = 32;
 /** Bindings and status patches under way. More would only queue up elsewhere: the next decision waits instead. */
 const CALLS_MAX = 256;
 const NOTE_BYTES_MAX = 1024;
+const STATUS = { subresource: "status", fieldManager: "kube-scheduler" };
 
 /** Subscribes at once: create it before the informers run. Leader election is the caller's. */
 export function createScheduler(deps: SchedulerDeps): Component {
@@ -371,13 +372,7 @@ class Scheduler {
     };
     const { namespace = "", name } = pod.metadata;
     try {
-      await client.patch(
-        pods,
-        { namespace, name },
-        "application/strategic-merge-patch+json",
-        { status },
-        { subresource: "status" },
-      );
+      await client.patch(pods, { namespace, name }, "application/strategic-merge-patch+json", { status }, STATUS);
     } catch (error) {
       if (!hasReason(error, "NotFound")) log.error("Error updating pod", error, { pod: keyOf(pod) });
     }
@@ -400,9 +395,7 @@ class Scheduler {
       };
       try {
         const patch = { status: { conditions: [condition] } };
-        await client.patch(pods, { namespace, name }, "application/strategic-merge-patch+json", patch, {
-          subresource: "status",
-        });
+        await client.patch(pods, { namespace, name }, "application/strategic-merge-patch+json", patch, STATUS);
         await client.delete(pods, { namespace, name });
         events.event(victim, "Normal", "Preempted", `Preempted by pod ${preemptor.metadata.uid} on node ${node.name}`);
       } catch (error) {

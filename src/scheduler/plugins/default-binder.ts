@@ -13,7 +13,10 @@ export const defaultBinder = definePlugin({
         metadata: { namespace, name, uid },
         target: { kind: "Node", name: nodeName },
       };
-      await client.createSubresource(pods, { namespace, name }, "binding", binding, { signal });
+      await client.createSubresource(pods, { namespace, name }, "binding", binding, {
+        signal,
+        fieldManager: "kube-scheduler",
+      });
     },
   }),
 });

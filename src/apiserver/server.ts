@@ -16,6 +16,7 @@ import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
 import { createAuthenticator, tokenUnion } from "./authn/authenticator.ts";
 import type { TokenAuthenticator } from "./authn/authenticator.ts";
+import { bootstrapTokens } from "./authn/bootstrap-token.ts";
 import { certificateUser } from "./authn/certificates.ts";
 import { serviceAccountTokens } from "./authn/service-account.ts";
 import type { UserInfo } from "./authn/user.ts";
@@ -66,7 +67,11 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const cluster = clusterView(registry);
   const authorizer = createAuthorizer(options, cluster);
   const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster });
-  const tokens = tokenUnion([staticTokens(options.staticTokens), accounts.authenticator]);
+  const tokens = tokenUnion([
+    staticTokens(options.staticTokens),
+    accounts.authenticator,
+    bootstrapTokens(cluster, clock),
+  ]);
   const services: Services = {
     registry,
     clock,

@@ -149,7 +149,14 @@ export function admissionRequest(
     oldObject: old,
     user: context.user,
     dryRun: context.dryRun,
-    options: {},
+    options: {
+      kind: { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions", CONNECT: "ConnectOptions" }[
+        operation
+      ],
+      apiVersion: "meta.k8s.io/v1",
+      ...(context.dryRun && { dryRun: ["All"] }),
+      ...(operation !== "DELETE" && { fieldManager: context.fieldManager }),
+    },
     signal: context.signal,
     warn: (text) => context.warn(text),
   };

@@ -11,7 +11,8 @@ import { randomInt } from "../../world/world.ts";
 import type { ApiRequest, ListResponse, WatchResponse } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
-import { keyFor, prefixFor, tooLarge } from "../storage/watch-cache.ts";
+import type { WatchCache, WatchStart } from "../storage/watch-cache.ts";
+import { CacheWatcher, keyFor, prefixFor, tooLarge } from "../storage/watch-cache.ts";
 import type { Services } from "./context.ts";
 import type { Predicate } from "./selection.ts";
 import { parseSelection } from "./selection.ts";
@@ -93,10 +94,8 @@ export async function list(
   checkListOptions(options, false);
   const { store, cache } = services.registry.storage(resource);
   const predicate = selectionOf(resource, name, options);
-  const prefix =
-    predicate.name === undefined || (resource.scope === "Namespaced" && namespace === "")
-      ? prefixFor(resource, namespace)
-      : keyFor(resource, namespace, predicate.name);
+  const single = predicate.name !== undefined && (resource.scope === "Cluster" || namespace !== "");
+  const prefix = single ? keyFor(resource, namespace, predicate.name!) : prefixFor(resource, namespace);
   const matches = matcher(resource, predicate);
   const { resourceVersion, limit } = options;
 
@@ -109,8 +108,7 @@ export async function list(
   else await cache.waitUntil(parseRevision(resourceVersion));
   const revision = cache.revision;
   let entries = cache.list({ prefix });
-  if (predicate.name !== undefined && prefix.endsWith(predicate.name))
-    entries = entries.filter((e) => e.key === prefix);
+  if (single) entries = entries.filter(({ key }) => key === prefix);
   const total = entries.length;
   // With resourceVersion 0 any state will do, and upstream's cache gives it all at once.
   const page = limit > 0 && resourceVersion !== "0" ? limit : 0;
@@ -251,7 +249,7 @@ export async function watch(
   else if (options.sendInitialEvents === undefined && revision === undefined)
     await cache.waitUntil(await store.currentRevision(prefix));
   const matches = matcher(resource, predicate);
-  const watcher = cache.watch({
+  const watcher = begin(cache, {
     prefix,
     ...(matches !== undefined && { matches }),
     // Without initial events and without a start, the watch begins with what comes next.
@@ -273,6 +271,17 @@ export async function watch(
     bookmarks: options.allowWatchBookmarks,
     revision: () => cache.revision,
   };
+}
+
+/** A watch that can't begin where it should is one that says so and ends. */
+function begin(cache: WatchCache, start: WatchStart): CacheWatcher {
+  try {
+    return cache.watch(start);
+  } catch (error) {
+    const watcher = new CacheWatcher(start, 0, () => {});
+    watcher.close(error);
+    return watcher;
+  }
 }
 
 export function selectionOf(

@@ -54,7 +54,7 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
   const change = async (current: Entry | undefined): Promise<Change> => {
     finish?.(false);
     finish = undefined;
-    if (current === undefined) throw notFound(resource, name);
+    if (current === undefined) throw new Missing();
     const old = current.view(resource);
     const prepared = await prepare(context, request, current, old);
     finish = prepared.finish;
@@ -68,12 +68,9 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
   try {
     if (context.dryRun) {
       const { entry } = await store.get(key, cache.get(key));
-      if (entry === undefined && request.onMissing === "create") return await createMissing(context, request);
       await change(entry);
       return { entry: new Entry(key, entry!.revision, deepFreeze(storedOf(resource, last))), created: false };
     }
-    if (request.onMissing === "create" && (await store.get(key, cache.get(key))).entry === undefined)
-      return await createMissing(context, request);
     const result = await store.update(key, cache.get(key), change);
     if (result === undefined) throw notFound(resource, name);
     written = true;
@@ -82,10 +79,17 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     const { revision } = result.entry;
     const metadata = { ...last.metadata, resourceVersion: String(revision) };
     return { entry: new Entry(key, revision, deepFreeze(storedOf(resource, { ...last, metadata }))), created: false };
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    if (request.onMissing === "fail") throw notFound(resource, name);
+    return await createMissing(context, request);
   } finally {
     finish?.(written);
   }
 }
+
+/** There is nothing to update. */
+class Missing extends Error {}
 
 async function createMissing(context: WriteContext, request: UpdateRequest): Promise<Updated> {
   const { resource, namespace, name } = request;

@@ -35,7 +35,7 @@ export async function kubeletOf({ cluster }: Services, nodeName: string, port?: 
     .find((found) => found !== undefined);
   if (address === undefined)
     throw new StatusError("Unknown", `no preferred addresses found; known addresses: []`, {}, { code: 500 });
-  const number = port ?? node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? DEFAULT_PORT;
+  const number = port ?? (node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT);
   return { base: `https://${address.includes(":") ? `[${address}]` : address}:${number}` };
 }
 
@@ -48,6 +48,8 @@ export async function relay(
   secure = true,
 ): Promise<ApiResponse> {
   const { exchange } = request;
+  const onNode =
+    base.startsWith("https://") && request.info.resource !== "services" && request.info.subresource !== "proxy";
   const tls = services.options.kubelet?.tls ?? { insecureSkipVerify: true };
   const client = services.net.httpClient({ base, ...(secure && { tls }), version: "1.1" });
   if (exchange !== undefined && isUpgrade(request)) {
@@ -57,7 +59,7 @@ export async function relay(
         headers: { host: base.replace(/^https?:\/\//, ""), authorization: undefined },
       });
     } catch (error) {
-      throw unreachable(error);
+      throw broken(`error dialing backend: ${wordsOf(error)}`, error);
     } finally {
       await client.close();
     }
@@ -79,7 +81,12 @@ export async function relay(
     });
   } catch (error) {
     await client.close();
-    throw unreachable(error);
+    throw onNode
+      ? broken(
+          `${request.method === "GET" ? "Get" : "Post"} ${JSON.stringify(`${base}${path}`)}: ${wordsOf(error)}`,
+          error,
+        )
+      : new StatusError("ServiceUnavailable", `error trying to reach service: ${wordsOf(error)}`, {}, { cause: error });
   }
   const answered: Record<string, string> = {};
   for (const [name, value] of Object.entries(response.headers))
@@ -102,8 +109,9 @@ function isUpgrade(request: ApiRequest): boolean {
   return /\bupgrade\b/i.test(request.header("connection") ?? "") && request.header("upgrade") !== undefined;
 }
 
-function unreachable(error: unknown): StatusError {
-  if (error instanceof StatusError) return error;
-  const words = `error trying to reach service: ${error instanceof Error ? error.message : String(error)}`;
-  return new StatusError("ServiceUnavailable", words, {}, { cause: error });
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** A plain 500 with these words, as upstream has it. */
+function broken(words: string, cause: unknown): StatusError {
+  return cause instanceof StatusError ? cause : new StatusError("Unknown", words, {}, { code: 500, cause });
 }

@@ -21,6 +21,8 @@ export interface Harness extends AsyncDisposable {
 
 export async function startServer(world: World, options: Partial<ApiServerOptions> = {}): Promise<Harness> {
   const etcd = new FakeEtcd();
+  // Some history, so that there is a past to be too old for.
+  etcd.revision = 5;
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const server = createApiServer(
     {

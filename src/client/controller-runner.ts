@@ -82,15 +82,18 @@ class Runner implements ControllerRunner {
       const wake = (object: KubeObject) => {
         for (const key of trigger.keys(object, context.informers)) this.#queue.add(key);
       };
+      const { on = ["add", "update", "delete"] } = trigger;
       context.informers.of(trigger.resource).subscribe({
-        add: wake,
-        update: (old, object) => {
-          if (trigger.changed?.(old, object) === false) return;
-          // An object that changed hands or labels wakes those that had it as well.
-          wake(old);
-          wake(object);
-        },
-        delete: wake,
+        ...(on.includes("add") && { add: wake }),
+        ...(on.includes("update") && {
+          update: (old, object) => {
+            if (trigger.changed?.(old, object) === false) return;
+            // An object that changed hands or labels wakes those that had it as well.
+            wake(old);
+            wake(object);
+          },
+        }),
+        ...(on.includes("delete") && { delete: wake }),
       });
     }
   }

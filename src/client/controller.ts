@@ -30,6 +30,8 @@ export const again = (ms: number): Outcome => ({ againMs: ms });
 export interface Trigger<T extends KubeObject = any> {
   readonly resource: ResourceOf<T>;
   keys(object: T, informers: Informers): readonly string[];
+  /** Which changes wake; all by default. */
+  readonly on?: readonly ("add" | "update" | "delete")[];
   /** False where an update changes nothing this controller reads. */
   changed?(old: T, object: T): boolean;
 }

@@ -4,6 +4,7 @@ import { clusterRoleAggregationController } from "./clusterrole-aggregation/cont
 import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
+import { disruptionController } from "./disruption/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { endpointSliceController } from "./endpointslice/controller.ts";
 import { garbageCollector } from "./garbage-collector/controller.ts";
@@ -14,12 +15,14 @@ import { nodeLifecycleController } from "./node-lifecycle/controller.ts";
 import { podGarbageCollector } from "./pod-garbage-collector/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
 import { replicationControllerController } from "./replicationcontroller/controller.ts";
+import { resourceQuotaController } from "./resourcequota/controller.ts";
 import { rootCaPublisher } from "./root-ca-certificate-publisher/controller.ts";
 import { serviceAccountTokenController } from "./serviceaccount-token/controller.ts";
 import { serviceAccountController } from "./serviceaccount/controller.ts";
 import { statefulSetController } from "./statefulset/controller.ts";
 import { taintEvictionController } from "./taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
+import { ttlController } from "./ttl/controller.ts";
 
 export const CONTROLLERS: readonly ControllerDefinition[] = [
   // The others may need what it makes.
@@ -28,6 +31,7 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   endpointSliceController,
   replicationControllerController,
   podGarbageCollector,
+  resourceQuotaController,
   namespaceController,
   serviceAccountController,
   garbageCollector,
@@ -35,8 +39,10 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   jobController,
   deploymentController,
   replicaSetController,
+  disruptionController,
   statefulSetController,
   cronJobController,
+  ttlController,
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,

@@ -72,7 +72,7 @@ export const deploymentController = defineController({
     {
       // A Deployment that recreates its pods waits for the last of the old ones to be gone.
       resource: pods,
-      changed: () => false,
+      on: ["delete"],
       keys(pod: Pod, informers) {
         const owner = controllerOf(pod);
         if (owner?.kind !== "ReplicaSet") return [];

@@ -23,7 +23,7 @@ export const endpointsController = defineController({
     // Those that someone deleted are made again; those left over from services that went unseen are deleted.
     {
       resource: endpoints,
-      changed: () => false,
+      on: ["add", "delete"],
       keys: (object) => (object.metadata.annotations?.[LEADER] === undefined ? [keyOf(object)] : []),
     },
   ],

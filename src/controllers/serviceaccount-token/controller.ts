@@ -24,7 +24,7 @@ export const serviceAccountTokenController = defineController({
     {
       // An account that is gone or new concerns the secrets that name it.
       resource: serviceAccounts,
-      changed: () => false,
+      on: ["add", "delete"],
       keys: (account: ServiceAccount, informers) =>
         informers
           .of(secrets)

@@ -10,7 +10,7 @@ export const serviceAccountController = defineController({
   workers: { default: 1 },
   triggers: [
     itself(namespaces),
-    { resource: serviceAccounts, changed: () => false, keys: ({ metadata }) => [metadata.namespace ?? ""] },
+    { resource: serviceAccounts, on: ["delete"], keys: ({ metadata }) => [metadata.namespace ?? ""] },
   ],
   create: ({ informers }) => ({
     async reconcile(namespace, signal, client) {

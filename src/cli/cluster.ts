@@ -355,6 +355,7 @@ export function containerdOptions(dataDir: string, endpoint: string, nodeName: s
     dir: `${dataDir}/containerd`,
     cniConfDir: `${dataDir}/cni/conf`,
     cgroupRoot: cgroupRootOf(nodeName),
+    nodeDir: `${dataDir}/nodes/${nodeName}`,
     ...(endpoint !== "" && { endpoint }),
   };
 }

@@ -309,7 +309,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     const errors = cluster
       .log()
       .split("\n")
-      .filter((line) => /^E/.test(line));
+      .filter((line) => line.startsWith("E"));
     assert.deepEqual(errors, []);
   });
 });

@@ -100,11 +100,6 @@ export class KeyIndex {
     return undefined;
   }
 
-  /** Every write after `from`, oldest first. */
-  since(from: number): Revision[] {
-    return this.#generations.flatMap(({ revisions }) => revisions.filter((revision) => revision.main >= from));
-  }
-
   /** Drops what no reader at `at` or later needs, and tells each dropped revision. True when nothing is left of the key. */
   compact(at: number, dropped: (revision: Revision) => void): boolean {
     const first = this.#generationAt(at);

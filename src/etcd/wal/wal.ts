@@ -22,6 +22,7 @@ const PREPARE_BYTES = 1024 * 1024;
 const SYNCHRONOUS_BYTES = 256 * 1024;
 /** … as long as the disk answers within this. On a slower one, other work goes on meanwhile. */
 const SYNCHRONOUS_MS = 1;
+const WINDOW_WRITES = 16;
 
 export interface WalOptions {
   readonly fs: Fs;
@@ -54,8 +55,10 @@ export class Wal {
   readonly #frames: FrameWriter;
   #state: HardState | undefined;
   #lastIndex: number;
-  /** How long a durable write takes of late. */
-  #recentMs = 0;
+  /** The quickest of the last whole window of durable writes: what the disk takes, without what a busy processor adds. */
+  #diskMs = 0;
+  #windowMs = Infinity;
+  #windowWrites = 0;
   #writtenBytes = 0;
 
   private constructor(
@@ -217,7 +220,7 @@ export class Wal {
   #write(bytes: Uint8Array): Promise<void> | undefined {
     const end = this.#position + bytes.length;
     if (end > this.#prepared || end > this.#segmentBytes) return this.#writeSlowly(bytes);
-    if (bytes.length > SYNCHRONOUS_BYTES || this.#recentMs > SYNCHRONOUS_MS) return this.#writeElsewhere(bytes);
+    if (bytes.length > SYNCHRONOUS_BYTES || this.#diskMs > SYNCHRONOUS_MS) return this.#writeElsewhere(bytes);
     const started = this.#options.monotonic();
     this.#file.writeSync(this.#position, [bytes]);
     this.#wrote(bytes.length, started);
@@ -243,8 +246,12 @@ export class Wal {
     this.#position += length;
     this.#writtenBytes += length;
     const ms = this.#options.monotonic() - started;
-    // A decaying mean; one slow write doesn't turn the way of writing, a slow disk does within ten.
-    this.#recentMs += (ms - this.#recentMs) / 8;
+    this.#windowMs = Math.min(this.#windowMs, ms);
+    if (++this.#windowWrites === WINDOW_WRITES) {
+      this.#diskMs = this.#windowMs;
+      this.#windowMs = Infinity;
+      this.#windowWrites = 0;
+    }
     if (ms > 1000) this.#options.log.info("slow fdatasync", { took: ms, "expected-duration": 1000 });
     this.#options.onWrite?.(ms, length);
   }

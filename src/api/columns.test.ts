@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+import { apiVersionOf } from "../machinery/resource.ts";
+import { goldenFile } from "../testing/golden.ts";
 import { humanDuration, labelsText } from "./columns.ts";
+import { builtinResources } from "./index.ts";
 
 test("a duration reads in at most two units, and fewer the longer it is", () => {
   const s = 1000;
@@ -33,4 +37,15 @@ test("labels are sorted pairs", () => {
   assert.equal(labelsText({ b: "2", a: "1" }), "a=1,b=2");
   assert.equal(labelsText({}), "<none>");
   assert.equal(labelsText(undefined), "<none>");
+});
+
+test("the columns of every kind are those of the golden file", () => {
+  const lines = builtinResources.map((resource) => {
+    const columns = resource.columns.map(
+      ({ name, type, format, priority }) =>
+        `${name}:${type}${format === undefined || format === "" ? "" : `(${format})`}${priority === 0 ? "" : "+"}`,
+    );
+    return `${apiVersionOf(resource)} ${resource.kind}: ${columns.join(" | ")}`;
+  });
+  goldenFile(join(import.meta.dirname, "columns.golden.txt"), `${lines.join("\n")}\n`);
 });

@@ -37,7 +37,7 @@ export function toV2({ metadata, spec, status, ...rest }: V1): V2 {
       resource: { name: "cpu", current: { averageUtilization: status.currentCPUUtilizationPercentage } },
     });
   const { targetCPUUtilizationPercentage: _, ...commonSpec } = spec;
-  const { currentCPUUtilizationPercentage: __, ...commonStatus } = status ?? ({} as V1["status"]);
+  const { currentCPUUtilizationPercentage: __, currentReplicas, ...commonStatus } = status ?? ({} as V1["status"]);
   const conditions = parse(annotations[CONDITIONS]);
   return {
     ...rest,
@@ -46,6 +46,8 @@ export function toV2({ metadata, spec, status, ...rest }: V1): V2 {
     spec: { ...commonSpec, metrics, ...(behavior !== undefined && { behavior }) },
     status: {
       ...commonStatus,
+      // v1 writes a zero, v2 leaves it out.
+      ...(currentReplicas ? { currentReplicas } : {}),
       ...(current.length > 0 && { currentMetrics: current }),
       ...(conditions !== undefined && { conditions }),
     } as V2["status"],
@@ -72,6 +74,7 @@ export function fromV2({ metadata, spec, status, ...rest }: V2): V1 {
     }),
     spec: { ...commonSpec, ...(cpu !== undefined && { targetCPUUtilizationPercentage: cpu }) },
     status: {
+      currentReplicas: 0,
       ...commonStatus,
       ...(currentCpu !== undefined && { currentCPUUtilizationPercentage: currentCpu }),
     } as V1["status"],

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { every } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
+import { rfc3339 } from "../registry/context.ts";
 import type { Services } from "../registry/context.ts";
 import { restoreAllocations } from "../registry/specials/restore.ts";
 import flowControl from "./flow-control.json" with { type: "json" };
@@ -93,6 +94,31 @@ async function ensureFlowControl(services: Services): Promise<void> {
     ),
     ...flowControl.flowSchemas.map((schema) => ensure(services, `flowschemas.${group}`, schema, undefined, manager)),
   ]);
+  await Promise.all(
+    flowControl.flowSchemas.map((schema) =>
+      tellFound(services, schema.metadata.name, schema.spec.priorityLevelConfiguration.name),
+    ),
+  );
+}
+
+/** A schema says whether the level it names is there. */
+async function tellFound(services: Services, name: string, level: string): Promise<void> {
+  const schemas = "flowschemas.flowcontrol.apiserver.k8s.io";
+  const type = "Dangling";
+  const told = services.cluster.get(schemas, "", name)?.status?.conditions?.some((c: any) => c.type === type);
+  if (told === true) return;
+  await services.cluster.update(schemas, "", name, (current) => {
+    const conditions: readonly any[] = current.status?.conditions ?? [];
+    if (conditions.some((condition) => condition.type === type)) return undefined;
+    const condition = {
+      type,
+      status: "False",
+      lastTransitionTime: rfc3339(services.clock.now()),
+      reason: "Found",
+      message: `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)} and it exists`,
+    };
+    return { ...current, status: { ...current.status, conditions: [...conditions, condition] } };
+  });
 }
 
 /** How extension servers check who talks to them. */

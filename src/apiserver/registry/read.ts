@@ -12,7 +12,7 @@ import type { ApiRequest, ListResponse, WatchResponse } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
 import type { WatchCache, WatchStart } from "../storage/watch-cache.ts";
-import { CacheWatcher, keyFor, prefixFor, tooLarge } from "../storage/watch-cache.ts";
+import { CacheWatcher, keyFor, keyTopic, nodeTopic, prefixFor, prefixTopic, tooLarge } from "../storage/watch-cache.ts";
 import type { Services } from "./context.ts";
 import type { Predicate } from "./selection.ts";
 import { parseSelection } from "./selection.ts";
@@ -256,6 +256,7 @@ export async function watch(
     revision: options.sendInitialEvents === false && (revision ?? 0) === 0 ? cache.revision : revision,
     sendInitialEvents,
     bookmarks: options.allowWatchBookmarks,
+    ...topicOf(resource, namespace, predicate),
   });
   if (signal.aborted) watcher.close();
   else signal.addEventListener("abort", () => watcher.close(), { once: true });
@@ -271,6 +272,14 @@ export async function watch(
     bookmarks: options.allowWatchBookmarks,
     revision: () => cache.revision,
   };
+}
+
+/** The narrowest thing that all the watch can see has in common. */
+function topicOf(resource: Resource, namespace: string, { name, nodeName }: Predicate): { readonly topic?: string } {
+  if (name !== undefined && (resource.scope === "Cluster" || namespace !== ""))
+    return { topic: keyTopic(keyFor(resource, namespace, name)) };
+  if (nodeName !== undefined && resource.kind === "Pod") return { topic: nodeTopic(nodeName) };
+  return namespace === "" ? {} : { topic: prefixTopic(prefixFor(resource, namespace)) };
 }
 
 /** A watch that can't begin where it should is one that says so and ends. */

@@ -7,6 +7,8 @@ import { badRequest } from "../../machinery/status.ts";
 export interface Predicate {
   /** The one name that is asked for. */
   readonly name?: string;
+  /** The one node that is asked for. */
+  readonly nodeName?: string;
   readonly labels?: (labels: Readonly<Record<string, string>>) => boolean;
   readonly fields?: (object: any) => boolean;
 }
@@ -26,7 +28,7 @@ function labelsOf(text: string): Pick<Predicate, "labels"> {
   return selector.isEmpty ? {} : { labels: (labels) => selector.matches(labels) };
 }
 
-function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "fields"> {
+function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "nodeName" | "fields"> {
   if (text.trim() === "") return {};
   const selector = parseFieldSelector(text);
   const known = (field: string) =>
@@ -37,6 +39,7 @@ function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "f
     if (!known(field)) throw badRequest(`field label not supported: ${field}`);
   const name = selector.exactValue("metadata.name");
   if (name !== undefined && selector.requirements.length === 1) return { name };
+  const nodeName = selector.exactValue("spec.nodeName");
   const valueOf = (object: any) => (field: string) =>
     field === "metadata.name"
       ? (object.metadata.name as string)
@@ -45,6 +48,7 @@ function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "f
         : resource.selectableFields[field]!(object);
   return {
     ...(name !== undefined && { name }),
+    ...(nodeName !== undefined && nodeName !== "" && { nodeName }),
     fields: (object) => selector.matches(valueOf(object)),
   };
 }

@@ -4,7 +4,7 @@ import { silent } from "../../observe/log.ts";
 import { nodeWorld } from "../../world/node/index.ts";
 import { FakeEtcd } from "../testing/fake-etcd.ts";
 import { Store } from "./store.ts";
-import { WatchCache } from "./watch-cache.ts";
+import { nodeTopic, WatchCache } from "./watch-cache.ts";
 
 const { clock } = nodeWorld();
 const PREFIX = "/registry/things/";
@@ -136,4 +136,33 @@ test("an update that lost the race is made again from what won", async () => {
   });
   assert.deepEqual(seen, [1, 2]);
   assert.equal((result!.entry.stored as unknown as { value: number }).value, 12);
+});
+
+test("a watcher of one node hears of the pods that come to it and leave it, and of no others", async () => {
+  await using parts = setUp();
+  const { store, cache } = parts;
+  await cache.whenReady;
+  const pod = (name: string, nodeName: string): any => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name },
+    spec: { nodeName },
+  });
+  const watcher = cache.watch({
+    prefix: PREFIX,
+    matches: ({ stored }) => (stored as any).spec.nodeName === "n1",
+    revision: cache.revision,
+    sendInitialEvents: false,
+    bookmarks: false,
+    topic: nodeTopic("n1"),
+  });
+  await store.create(`${PREFIX}a`, pod("a", "n1"));
+  await store.create(`${PREFIX}b`, pod("b", "n2"));
+  const { entry } = (await store.update(`${PREFIX}a`, undefined, () => ({ put: pod("a", "n2") })))!;
+  await cache.waitUntil(entry.revision);
+  watcher.close();
+  const events: string[] = [];
+  for await (const item of watcher)
+    if (item.type !== "BOOKMARK") events.push(`${item.type} ${item.entry.stored.metadata.name}`);
+  assert.deepEqual(events, ["ADDED a", "DELETED a"]);
 });

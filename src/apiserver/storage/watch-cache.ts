@@ -80,6 +80,19 @@ export interface WatchStart extends Selection {
   readonly sendInitialEvents: boolean;
   /** Undefined: the state is sent where `revision` asks for it and no bookmark follows. */
   readonly bookmarks: boolean;
+  /** All that can match has this topic: other events aren't even looked at. See `topicsOf`. */
+  readonly topic?: string;
+}
+
+/** What an entry can be picked by without asking every watcher: its key, its namespace and, for pods, its node. */
+export const keyTopic = (key: string): string => `key ${key}`;
+export const prefixTopic = (prefix: string): string => `in ${prefix}`;
+export const nodeTopic = (node: string): string => `node ${node}`;
+
+function topicsOf({ key, stored }: Entry): readonly string[] {
+  const topics = [keyTopic(key), prefixTopic(key.slice(0, key.lastIndexOf("/") + 1))];
+  const node = stored.kind === "Pod" ? (stored as { spec?: { nodeName?: string } }).spec?.nodeName : undefined;
+  return node === undefined || node === "" ? topics : [...topics, nodeTopic(node)];
 }
 
 export class CacheWatcher implements AsyncIterable<WatchItem> {
@@ -185,6 +198,9 @@ export class WatchCache {
   #complete = 0;
   #revision = 0;
   readonly #watchers = new Set<CacheWatcher>();
+  /** Those that can't say what they wait for: they see every event. */
+  readonly #general = new Set<CacheWatcher>();
+  readonly #byTopic = new Map<string, Set<CacheWatcher>>();
   readonly #listeners = new Set<(event: CacheEvent) => void>();
   #ready = deferred();
   #isReady = false;
@@ -252,12 +268,17 @@ export class WatchCache {
     }
   }
 
-  watch({ prefix, matches, revision, sendInitialEvents, bookmarks }: WatchStart): CacheWatcher {
+  watch({ prefix, matches, revision, sendInitialEvents, bookmarks, topic }: WatchStart): CacheWatcher {
     const selection: Selection = matches === undefined ? { prefix } : { prefix, matches };
     const stateFirst = sendInitialEvents || revision === undefined || revision === 0;
     if (!stateFirst && revision < this.#complete) throw tooOld(revision, this.#complete);
     const watcher = new CacheWatcher(selection, stateFirst ? this.#revision : revision, (closed) => {
       this.#watchers.delete(closed);
+      this.#general.delete(closed);
+      if (topic === undefined) return;
+      const others = this.#byTopic.get(topic);
+      others?.delete(closed);
+      if (others?.size === 0) this.#byTopic.delete(topic);
     });
     if (stateFirst) {
       for (const entry of this.list(selection)) watcher.push({ type: "ADDED", entry, source: undefined });
@@ -267,6 +288,11 @@ export class WatchCache {
       for (let i = this.#firstEventAfter(revision); i < this.#events.length; i++) watcher.offer(this.#events[i]!);
     }
     this.#watchers.add(watcher);
+    if (topic === undefined) this.#general.add(watcher);
+    else {
+      const others = this.#byTopic.get(topic) ?? new Set();
+      this.#byTopic.set(topic, others.add(watcher));
+    }
     return watcher;
   }
 
@@ -396,7 +422,12 @@ export class WatchCache {
     }
     this.#remember(event);
     for (const listener of this.#listeners) listener(event);
-    for (const watcher of this.#watchers) watcher.offer(event);
+    for (const watcher of this.#general) watcher.offer(event);
+    if (this.#byTopic.size === 0) return;
+    const topics = new Set(topicsOf(event.entry));
+    // An object that moves is news where it was, too.
+    if (event.old !== undefined) for (const topic of topicsOf(event.old)) topics.add(topic);
+    for (const topic of topics) for (const watcher of this.#byTopic.get(topic) ?? []) watcher.offer(event);
   }
 
   #remember(event: CacheEvent): void {

@@ -113,6 +113,12 @@ export class NodeManager {
     events.event(this.#reference(), "Normal", "Starting", "Starting kubelet.");
     const startedMs = world.clock.monotonic();
     let ready = false;
+    let wake: (() => void) | undefined;
+    // Pods wait for the node's range of addresses: it counts at once.
+    using _ranges = this.#deps.informer.subscribe({
+      add: (node) => this.#hasNewRange(node) && wake?.(),
+      update: (_old, node) => this.#hasNewRange(node) && wake?.(),
+    });
     while (!signal.aborted) {
       try {
         await this.look();
@@ -123,8 +129,15 @@ export class NodeManager {
       }
       const fast = !ready && world.clock.monotonic() - startedMs < FAST_UNTIL_MS;
       const waitMs = fast ? FAST_MS : settings.nodeStatusUpdateFrequencyMs * (1 + world.random.next() * JITTER);
-      if (!(await pause(world.clock, waitMs, signal))) return;
+      const woken = new AbortController();
+      wake = () => woken.abort();
+      await pause(world.clock, waitMs, AbortSignal.any([signal, woken.signal]));
     }
+  }
+
+  #hasNewRange(node: Node): boolean {
+    const range = rangeOf(node);
+    return range !== "" && range !== this.#podCidr;
   }
 
   /** Asks what only the runtime and the machine know. */
@@ -156,11 +169,6 @@ export class NodeManager {
       } catch (error) {
         this.#deps.log.error("Unable to list images", error);
       }
-    }
-    const podCidr = this.node?.spec?.podCIDRs?.join(",") ?? this.node?.spec?.podCIDR ?? "";
-    if (podCidr !== "" && podCidr !== this.#podCidr) {
-      await cri.runtime.UpdateRuntimeConfig({ runtime_config: { network_config: { pod_cidr: podCidr } } });
-      this.#podCidr = podCidr;
     }
   }
 
@@ -262,4 +270,9 @@ export class NodeManager {
     const name = this.#deps.settings.nodeName;
     return { kind: "Node", name, uid: name };
   }
+}
+
+/** All ranges of a node, comma separated; empty before it has any. */
+function rangeOf(node: Node | undefined): string {
+  return node?.spec?.podCIDRs?.join(",") ?? node?.spec?.podCIDR ?? "";
 }

@@ -33,7 +33,7 @@ async function startServer(allow: (token: string, subresource: string) => boolea
   });
   api.put(namespaces, { metadata: { name: "default" } });
   api.put(namespaces, { metadata: { name: "kube-node-lease" } });
-  const runtime = createSimulatedRuntime(world);
+  const runtime = createSimulatedRuntime(world, { podCidr: "10.244.0.0/24" });
   const events = { event() {} };
   const kubelet = createKubelet(
     { nodeName: "node-1", nodeIPs: ["192.0.2.1"], address: "127.0.0.1", port: 0, clusterDns: ["10.96.0.10"] },

@@ -12,7 +12,6 @@ import type {
 import { RpcError } from "../../../wire/rpc/service.ts";
 import type { Implementation } from "../../../wire/rpc/service.ts";
 import { sleep } from "../../../world/time.ts";
-import { uuid } from "../../../world/world.ts";
 import type { World } from "../../../world/world.ts";
 import { CONTAINER_NAME, POD_UID } from "../../keys.ts";
 import type { ExecStreams, LogLine, LogSource, StreamingRuntime } from "../runtime.ts";
@@ -21,7 +20,7 @@ import { durationMs, imageName, imageQuery, runShell, scriptOf, SCRIPT_ANNOTATIO
 import type { Script } from "./script.ts";
 
 export interface SimulatedOptions {
-  /** Where pod addresses come from until the node has its own range. */
+  /** Where pod addresses come from before the node has its own range. Without it the network is not ready until then. */
   readonly podCidr?: string;
   readonly latencies?: {
     readonly sandboxMs?: number;
@@ -59,6 +58,7 @@ interface Container {
   exit: Disposable | undefined;
 }
 
+const NO_NETWORK = "Network plugin returns error: cni plugin not initialized";
 const SIGTERM_EXIT = 143;
 const SIGKILL_EXIT = 137;
 
@@ -70,12 +70,12 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
   readonly #images = new Set<string>();
   readonly #addresses = new Set<string>();
   readonly #listeners = new Set<(podUid: string) => void>();
-  #podCidr: string;
+  #podCidr: string | undefined;
 
   constructor(world: Pick<World, "clock" | "random">, options: SimulatedOptions = {}) {
     this.#world = world;
     this.#options = options;
-    this.#podCidr = options.podCidr ?? "10.88.0.0/16";
+    this.#podCidr = options.podCidr;
   }
 
   subscribe(onChange: (podUid: string) => void): Disposable {
@@ -94,7 +94,9 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
       status: {
         conditions: [
           { type: "RuntimeReady", status: true, reason: "", message: "" },
-          { type: "NetworkReady", status: true, reason: "", message: "" },
+          this.#podCidr === undefined
+            ? { type: "NetworkReady", status: false, reason: "NetworkPluginNotReady", message: NO_NETWORK }
+            : { type: "NetworkReady", status: true, reason: "", message: "" },
         ],
       },
       runtime_handlers: [{ name: "", features: { recursive_read_only_mounts: true, user_namespaces: true } }],
@@ -298,7 +300,7 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
   readonly imageService: Implementation<typeof ImageService> = {
     ListImages: () => ({ images: [...this.#images].map(image) }),
     ImageStatus: ({ image: spec }) => {
-      const name = imageName(spec?.image ?? "");
+      const name = imageName((spec?.image ?? "").replace(ID_PREFIX, ""));
       return this.#images.has(name) ? { image: image(name) } : {};
     },
     PullImage: async ({ image: spec }) => {
@@ -453,10 +455,11 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
   }
 
   #takeAddress(): string {
+    const range = this.#podCidr;
+    if (range === undefined) throw new RpcError("Unknown", NO_NETWORK);
     for (let i = 2; ; i++) {
-      const address = addressAt(this.#podCidr, i);
-      if (address === undefined)
-        throw new RpcError("Unknown", `no IP addresses available in range set: ${this.#podCidr}`);
+      const address = addressAt(range, i);
+      if (address === undefined) throw new RpcError("Unknown", `no IP addresses available in range set: ${range}`);
       if (this.#addresses.has(address)) continue;
       this.#addresses.add(address);
       return address;
@@ -464,7 +467,7 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
   }
 
   #id(): string {
-    return uuid(this.#world.random).replaceAll("-", "").repeat(2);
+    return Buffer.from(this.#world.random.bytes(32)).toString("hex");
   }
   /** Nanoseconds. */
   #now(): bigint {
@@ -492,8 +495,11 @@ function attributesOf(sandbox: Sandbox) {
   return { id: sandbox.id, metadata, labels, annotations };
 }
 
+/** An image's id is its name: whoever made it can be read from a container's status. */
+const ID_PREFIX = "simulated/";
+
 function image(name: string) {
-  const id = `simulated/${name}`;
+  const id = `${ID_PREFIX}${name}`;
   const tagged = name.includes(":") || name.includes("@") ? name : `${name}:latest`;
   return { id, repo_tags: [tagged], repo_digests: [], size: 1_000_000, uid: { value: 0 }, username: "", pinned: false };
 }

@@ -12,7 +12,10 @@ import {
   cronJobs,
   daemonSets,
   jobs,
+  leases,
   persistentVolumeClaims,
+  podDisruptionBudgets,
+  resourceQuotas,
   statefulSets,
   configMaps,
   deployments,
@@ -28,9 +31,11 @@ import {
   services,
 } from "../../src/client/resources.ts";
 import { createControllerManager } from "../../src/controllers/manager.ts";
-import { formatTime } from "../../src/machinery/meta/time.ts";
+import { serviceAccountOf } from "../../src/controllers/service-accounts.ts";
+import { formatMicroTime, formatTime } from "../../src/machinery/meta/time.ts";
 import { hasReason } from "../../src/machinery/status.ts";
 import type { Logger } from "../../src/observe/log.ts";
+import { every } from "../../src/world/time.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
 
 const world = nodeWorld();
@@ -38,6 +43,8 @@ const key = generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey.e
   type: "pkcs8",
   format: "pem",
 }) as string;
+
+const user = (name: string, ...groups: string[]) => ({ name, groups: [...groups, "system:authenticated"] });
 
 /** Errors of controllers fail the test that caused them. */
 class Errors implements Logger {
@@ -56,18 +63,25 @@ class Errors implements Logger {
   }
 }
 
-async function start() {
+async function start(options: Readonly<Record<string, unknown>> = {}) {
   const harness = await startServer(world);
   const client = harness.client();
   const log = new Errors();
   const stop = new AbortController();
   const manager = createControllerManager({
     world,
-    client,
+    client: harness.client(user("system:kube-controller-manager")),
+    // Each with the rights of its own account and no more, as a cluster runs them.
+    clientFor: (name) =>
+      harness.client(
+        name === "serviceaccount-token-controller"
+          ? user("system:kube-controller-manager")
+          : user(`system:serviceaccount:kube-system:${serviceAccountOf(name)}`, "system:serviceaccounts"),
+      ),
     log,
     rootCa: "CA",
     serviceAccountKey: key,
-    options: { "allocate-node-cidrs": true, "cluster-cidr": "10.244.0.0/16" },
+    options: { "allocate-node-cidrs": true, "cluster-cidr": "10.244.0.0/16", ...options },
   });
   const informers = createInformers({ client, clock: world.clock, random: world.random, log });
   const following = [pods, deployments, replicaSets, namespaces, secrets].map((resource) =>
@@ -307,5 +321,106 @@ test("daemons, stateful sets, jobs and cron jobs run on the real server", async 
     async () => (await client.get(cronJobs, inDefault("cron"))).status.lastScheduleTime !== undefined,
     "the cron job starts a job",
   );
+  assert.deepEqual(log.seen, []);
+});
+
+test("a silent node is noticed and loses its pods, budgets and quotas follow", async () => {
+  await using cluster = await start({
+    "node-monitor-period": 50,
+    "node-monitor-grace-period": 300,
+    "node-eviction-rate": 100,
+  });
+  const { client, informers, until, log } = cluster;
+  const stop = new AbortController();
+  const status = { conditions: [{ type: "Ready", status: "True", lastHeartbeatTime: formatTime(world.clock.now()) }] };
+  for (const name of ["alive", "silent"]) {
+    await client.create(nodes, { metadata: { name } });
+    await client.patch(
+      nodes,
+      { name },
+      "application/strategic-merge-patch+json",
+      { status },
+      { subresource: "status" },
+    );
+  }
+  const lease = await client.create(leases, {
+    metadata: { name: "alive", namespace: "kube-node-lease" },
+    spec: { holderIdentity: "alive", renewTime: formatMicroTime(world.clock.now()) },
+  });
+  const beating = every(world.clock, 50, stop.signal, async () => {
+    await client.patch(
+      leases,
+      { namespace: "kube-node-lease", name: lease.metadata.name },
+      "application/merge-patch+json",
+      { spec: { renewTime: formatMicroTime(world.clock.now()) } },
+    );
+  });
+  const tolerations = ["not-ready", "unreachable"].map((name) => ({
+    key: `node.kubernetes.io/${name}`,
+    operator: "Exists",
+    effect: "NoExecute",
+    tolerationSeconds: 1,
+  }));
+  const labels = { app: "a" };
+  await client.create(podDisruptionBudgets, {
+    metadata: { name: "b", namespace: "default" },
+    spec: { minAvailable: 0, selector: { matchLabels: labels } },
+  });
+  await client.create(resourceQuotas, { metadata: { name: "q", namespace: "default" }, spec: { hard: { pods: "1" } } });
+  const used = async () =>
+    (await client.get(resourceQuotas, { namespace: "default", name: "q" })).status?.used?.["pods"];
+  await until(async () => (await used()) === "0", "the quota is counted");
+  await until(async () => {
+    try {
+      await client.create(pods, {
+        metadata: { name: "p", namespace: "default", labels },
+        spec: {
+          nodeName: "silent",
+          tolerations,
+          terminationGracePeriodSeconds: 0,
+          containers: [{ name: "c", image: "x" }],
+        },
+      });
+      return true;
+    } catch (error) {
+      assert.ok(hasReason(error, "Forbidden"), String(error)); // The default account is on its way.
+      return false;
+    }
+  }, "a pod");
+  const running = {
+    phase: "Running",
+    conditions: [{ type: "Ready", status: "True", lastTransitionTime: formatTime(world.clock.now()) }],
+  };
+  await client.patch(
+    pods,
+    { namespace: "default", name: "p" },
+    "application/strategic-merge-patch+json",
+    { status: running },
+    { subresource: "status" },
+  );
+  await until(
+    async () => (await client.get(nodes, { name: "silent" })).status.conditions?.[0]?.status === "Unknown",
+    "the silence is noticed",
+  );
+  await until(
+    async () => ((await client.get(nodes, { name: "silent" })).spec.taints ?? []).length === 2,
+    "the node is tainted",
+  );
+  const marked = (pod: Pod | undefined) =>
+    pod?.status.conditions?.find(({ type }) => type === "Ready")?.status === "False";
+  await until(() => marked(informers.of(pods).get("default/p")), "the pod isn't ready");
+  await until(
+    async () =>
+      informers.of(pods).get("default/p")?.metadata.deletionTimestamp !== undefined ||
+      informers.of(pods).get("default/p") === undefined,
+    "the pod goes",
+  );
+  await client
+    .delete(pods, { namespace: "default", name: "p" }, { gracePeriodSeconds: 0 })
+    .catch((error: unknown) => assert.ok(hasReason(error, "NotFound")));
+  await until(async () => (await used()) === "0", "the quota is free again");
+  assert.deepEqual((await client.get(nodes, { name: "alive" })).spec.taints ?? [], []);
+  stop.abort();
+  await beating;
   assert.deepEqual(log.seen, []);
 });

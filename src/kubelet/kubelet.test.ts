@@ -13,7 +13,11 @@ import { createKubelet } from "./kubelet.ts";
 import type { KubeletOptions } from "./options.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/index.ts";
 
-async function startNode(options: Partial<KubeletOptions> = {}, files: Readonly<Record<string, string>> = {}) {
+async function startNode(
+  options: Partial<KubeletOptions> = {},
+  files: Readonly<Record<string, string>> = {},
+  podCidr: string | null = "10.244.0.0/24",
+) {
   const world = simulatedWorld(7);
   for (const [path, text] of Object.entries(files)) {
     await world.fs.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
@@ -30,7 +34,7 @@ async function startNode(options: Partial<KubeletOptions> = {}, files: Readonly<
   };
   api.put(namespaces, { metadata: { name: "default" } });
   api.put(namespaces, { metadata: { name: "kube-node-lease" } });
-  const runtime = createSimulatedRuntime(world, { podCidr: "10.244.0.0/24" });
+  const runtime = createSimulatedRuntime(world, podCidr === null ? {} : { podCidr });
   const deps = { world, client, events, log: silent, metrics: new Metrics(), runtime };
   const group = new ComponentGroup();
   const settings = {
@@ -308,4 +312,14 @@ test("a container that ignores SIGTERM is killed when its grace period is over, 
   remove(5);
   await node.until(removed, 10_000);
   assert.equal(node.pod("deaf")!.status.containerStatuses![0]!.state.terminated?.exitCode, 137);
+});
+
+test("pods wait for the node's range of addresses, and take theirs from it at once", async () => {
+  await using node = await startNode({}, {}, null);
+  node.run("web", { containers: [{ name: "c", image: "nginx:1" }] });
+  await node.until(() => node.told.some((line) => line.startsWith("web Warning NetworkNotReady")));
+  const object = node.api.get<Node>(nodes, "node-1")!;
+  assert.equal(object.status.conditions?.find(({ type }) => type === "Ready")?.status, "False");
+  node.api.put(nodes, { ...object, spec: { podCIDR: "10.9.0.0/24", podCIDRs: ["10.9.0.0/24"] } });
+  await node.until(() => node.pod("web")?.status.podIP === "10.9.0.2", 3000);
 });

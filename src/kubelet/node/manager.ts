@@ -144,6 +144,11 @@ export class NodeManager {
   async look(): Promise<void> {
     const { world, cri, settings } = this.#deps;
     this.#machine ??= await readMachine(world, settings.rootDir);
+    const podCidr = rangeOf(this.node);
+    if (podCidr !== "" && podCidr !== this.#podCidr) {
+      await cri.runtime.UpdateRuntimeConfig({ runtime_config: { network_config: { pod_cidr: podCidr } } });
+      this.#podCidr = podCidr;
+    }
     const now = world.clock.monotonic();
     if (
       now - this.#runtimeCheckedMs >= RUNTIME_CHECK_MS ||

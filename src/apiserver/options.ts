@@ -48,6 +48,8 @@ export interface ApiServerOptions {
   readonly kubelet?: { readonly tls: ClientTls };
   /** `--etcd-compaction-interval`, default five minutes. */
   readonly etcdCompactionIntervalMs?: number;
+  /** `--proxy-client-cert-file` and `-key-file`: what this server shows to extension servers, that they may believe what it says of its users. */
+  readonly proxyClient?: { readonly cert: string; readonly key: string };
   readonly requestTimeoutMs?: number;
   readonly maxRequestsInFlight?: number;
   readonly maxMutatingRequestsInFlight?: number;

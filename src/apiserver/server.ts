@@ -14,6 +14,7 @@ import type { Address, HttpHandler } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
+import { Aggregator } from "./aggregation/aggregator.ts";
 import { createAuthenticator, tokenUnion } from "./authn/authenticator.ts";
 import type { TokenAuthenticator } from "./authn/authenticator.ts";
 import { bootstrapTokens } from "./authn/bootstrap-token.ts";
@@ -125,10 +126,17 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
   ];
 
-  const dispatch: Handler = async (request) =>
-    request.info.isResourceRequest
+  const aggregator = new Aggregator(services);
+  const dispatch: Handler = async (request) => {
+    const [root, group, version] = request.path.split("/").filter((part) => part !== "");
+    if (root === "apis" && group !== undefined && version !== undefined) {
+      const remote = aggregator.remote(group, version);
+      if (remote !== undefined) return aggregator.answer(request, remote);
+    }
+    return request.info.isResourceRequest
       ? handleResource(services, request)
-      : handleNonResource({ services, checks, metrics, documents, address: () => address }, request);
+      : handleNonResource({ services, aggregator, checks, metrics, documents, address: () => address }, request);
+  };
   const handle = chain(
     filters({
       clock,
@@ -198,6 +206,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           options.etcdCompactionIntervalMs ?? 5 * 60_000,
           hooks.signal,
         );
+        const aggregating = aggregator.run(hooks.signal);
         state = "ready";
         ready();
         await until(signal, new Promise<never>(() => {}));
@@ -205,6 +214,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         hooks.abort();
         await running.done;
         await compaction;
+        await aggregating;
         await definitions.settled();
       } finally {
         await registry.close();

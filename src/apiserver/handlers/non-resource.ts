@@ -1,6 +1,7 @@
 /** Everything that is no resource: health, version, discovery, documents, metrics. */
 import type { Metrics } from "../../observe/metrics.ts";
 import type { Address } from "../../world/net.ts";
+import type { Aggregator } from "../aggregation/aggregator.ts";
 import type { Services } from "../registry/context.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { text } from "../request.ts";
@@ -17,6 +18,7 @@ export interface NonResourceOptions {
   readonly checks: readonly HealthCheck[];
   readonly metrics: Metrics;
   readonly documents: Documents;
+  readonly aggregator: Aggregator;
   address(): Address | undefined;
 }
 
@@ -41,7 +43,9 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
       const address = options.address();
       const server =
         address === undefined ? "" : `${services.options.advertiseAddress ?? address.host}:${address.port}`;
-      return discovery(services.registry, request, server) ?? pageNotFound();
+      return (
+        discovery([...services.registry.resources, ...options.aggregator.resources], request, server) ?? pageNotFound()
+      );
     }
     case "openapi":
       return options.documents.answer(request) ?? pageNotFound();

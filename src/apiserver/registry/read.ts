@@ -258,8 +258,7 @@ export async function watch(
     bookmarks: options.allowWatchBookmarks,
     ...topicOf(resource, namespace, predicate),
   });
-  if (signal.aborted) watcher.close();
-  else signal.addEventListener("abort", () => watcher.close(), { once: true });
+  watcher.closeWith(signal);
   const seconds =
     options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
       ? options.timeoutSeconds

@@ -101,6 +101,7 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
   #queue: WatchItem[] = [];
   #wake: (() => void) | undefined;
   #closed = false;
+  #release: (() => void) | undefined;
   #error: unknown;
   /** Events up to here are not for this watcher. */
   #after: number;
@@ -138,12 +139,24 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     return this.#closed;
   }
 
+  /** Ends with the signal; a signal that outlives the watch keeps nothing of it. */
+  closeWith(signal: AbortSignal): void {
+    if (signal.aborted) {
+      this.close();
+      return;
+    }
+    const stop = () => this.close();
+    signal.addEventListener("abort", stop, { once: true });
+    this.#release = () => signal.removeEventListener("abort", stop);
+  }
+
   /** Ends the watch, with an error for the client or cleanly. */
   close(error?: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#error = error;
     this.#onClose(this);
+    this.#release?.();
     this.#wake?.();
   }
 

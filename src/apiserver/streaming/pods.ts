@@ -6,7 +6,8 @@ import { get } from "../registry/read.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest } from "../request.ts";
 import { refusal } from "../authz/authorizer.ts";
-import { kubeletOf, relay } from "./kubelet.ts";
+import { kubeletOf } from "./kubelet.ts";
+import { relay } from "./relay.ts";
 import { isTrue } from "../request-info.ts";
 import { writeContext } from "../handlers/options.ts";
 

@@ -1,0 +1,248 @@
+/**
+ * Groups that other servers answer: an APIService names the service, requests go there with the user's name in headers, and discovery shows what is served.
+ * Upstream: kube-aggregator.
+ */
+import { parseJson } from "../../machinery/codec/json.ts";
+import type { APIResourceList } from "../../machinery/meta/types.ts";
+import type { Resource, Verb } from "../../machinery/resource.ts";
+import { StatusError } from "../../machinery/status.ts";
+import type { ClientTls } from "../../world/net.ts";
+import { deadline, pause } from "../../world/time.ts";
+import { randomInt } from "../../world/world.ts";
+import type { UserInfo } from "../authn/user.ts";
+import type { Services } from "../registry/context.ts";
+import { rfc3339 } from "../registry/context.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import type { Target } from "../streaming/relay.ts";
+import { relay } from "../streaming/relay.ts";
+
+const API_SERVICES = "apiservices.apiregistration.k8s.io";
+const PROBE_EVERY_MS = 30_000;
+const PROBE_TIMEOUT_MS = 5_000;
+
+interface Verdict {
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly message: string;
+}
+
+export class Aggregator {
+  readonly #services: Services;
+  /** What each remote group version last said it serves. */
+  readonly #served = new Map<string, readonly Resource[]>();
+  #changed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(services: Services) {
+    this.#services = services;
+  }
+
+  /** Resources of other servers, for discovery alone. */
+  get resources(): readonly Resource[] {
+    return [...this.#served.values()].flat();
+  }
+
+  /** The APIService of a group version that another server answers. */
+  remote(group: string, version: string): any {
+    const found = this.#services.cluster.get(API_SERVICES, "", `${version}.${group}`);
+    return found?.spec.service === undefined ? undefined : found;
+  }
+
+  async answer(request: ApiRequest, apiService: any): Promise<ApiResponse> {
+    const available = (apiService.status?.conditions ?? []).find((one: any) => one.type === "Available");
+    if (available?.status === "False") throw new StatusError("ServiceUnavailable", "service unavailable");
+    const target = this.#target(apiService);
+    if (typeof target === "string") throw new StatusError("ServiceUnavailable", "service unavailable");
+    const query = request.query.toString();
+    return relay(
+      this.#services,
+      request,
+      { ...target, headers: remoteHeaders(request.user!) },
+      query === "" ? request.path : `${request.path}?${query}`,
+    );
+  }
+
+  /** Asks every remote group version what it serves, now and every half minute, and says in its status how that went. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { registry, clock } = this.#services;
+    const resource = registry.named(API_SERVICES);
+    if (resource === undefined) return;
+    registry.storage(resource).cache.onEvent(({ entry }) => {
+      if ((entry.stored as any).spec?.service === undefined) return;
+      this.#changed = true;
+      this.#wake?.();
+    });
+    while (!signal.aborted) {
+      this.#changed = false;
+      const remotes = this.#services.cluster.list(API_SERVICES).filter(({ spec }) => spec.service !== undefined);
+      for (const name of this.#served.keys())
+        if (!remotes.some(({ metadata }) => metadata.name === name)) this.#served.delete(name);
+      await Promise.all(remotes.map((one) => this.#probe(one, signal)));
+      // Without remote groups there is nothing to ask, only to wait for.
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      if (!this.#changed) await pause(clock, PROBE_EVERY_MS, AbortSignal.any([signal, woken.signal]));
+      this.#wake = undefined;
+    }
+  }
+
+  async #probe(apiService: any, signal: AbortSignal): Promise<void> {
+    const { name } = apiService.metadata;
+    const target = this.#target(apiService);
+    let verdict: Verdict;
+    if (typeof target === "string") {
+      this.#served.delete(name);
+      verdict = { status: "False", reason: target, message: this.#why(target, apiService) };
+    } else {
+      const { group, version } = apiService.spec;
+      try {
+        const list = await this.#fetch(target, `/apis/${group}/${version}`, signal);
+        this.#served.set(name, resourcesOf(group, version, list));
+        verdict = { status: "True", reason: "Passed", message: "all checks passed" };
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#served.delete(name);
+        const words = error instanceof Error ? error.message : String(error);
+        verdict = {
+          status: "False",
+          reason: "FailedDiscoveryCheck",
+          message: `failing or missing response from ${target.base}/apis/${group}/${version}: ${words}`,
+        };
+      }
+    }
+    await this.#tell(name, verdict);
+  }
+
+  async #tell(name: string, { status, reason, message }: Verdict): Promise<void> {
+    await this.#services.cluster.update(API_SERVICES, "", name, (current) => {
+      const conditions: readonly any[] = current.status?.conditions ?? [];
+      const before = conditions.find(({ type }) => type === "Available");
+      if (before?.status === status && before.reason === reason && before.message === message) return undefined;
+      const lastTransitionTime =
+        before?.status === status ? before.lastTransitionTime : rfc3339(this.#services.clock.now());
+      const condition = { type: "Available", status, lastTransitionTime, reason, message };
+      return {
+        ...current,
+        status: {
+          ...current.status,
+          conditions: [...conditions.filter(({ type }) => type !== "Available"), condition],
+        },
+      };
+    });
+  }
+
+  /** Where the service is reached, or the reason why not. */
+  #target({ spec }: any): Target | string {
+    const { cluster, random, options } = this.#services;
+    const { name, namespace, port = 443 } = spec.service;
+    const service = cluster.get("services", namespace, name);
+    if (service === undefined) return "ServiceNotFound";
+    const servicePort = (service.spec.ports ?? []).find((one: any) => one.port === port);
+    if (servicePort === undefined) return "ServicePortError";
+    const tls: ClientTls = {
+      ...(spec.caBundle !== undefined && { ca: Buffer.from(spec.caBundle, "base64").toString() }),
+      ...(spec.insecureSkipTLSVerify === true && { insecureSkipVerify: true }),
+      ...options.proxyClient,
+      serverName: `${name}.${namespace}.svc`,
+    };
+    const slices = cluster
+      .list("endpointslices.discovery.k8s.io", namespace)
+      .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name);
+    if (slices.length === 0) return "EndpointsNotFound";
+    const addresses = slices.flatMap((slice) => {
+      const number = (slice.ports ?? []).find((one: any) => (one.name ?? "") === (servicePort.name ?? ""))?.port;
+      if (number === undefined) return [];
+      return (slice.endpoints ?? [])
+        .filter((endpoint: any) => endpoint.conditions?.ready !== false)
+        .map((endpoint: any) => `${endpoint.addresses[0]}:${number}`);
+    });
+    if (addresses.length === 0) return "MissingEndpoints";
+    return { base: `https://${addresses[randomInt(random, addresses.length)]}`, tls };
+  }
+
+  #why(reason: string, { spec }: any): string {
+    const { name, namespace, port = 443 } = spec.service;
+    switch (reason) {
+      case "ServiceNotFound":
+        return `service/${name} in ${JSON.stringify(namespace)} is not present`;
+      case "ServicePortError":
+        return `service/${name} in ${JSON.stringify(namespace)} is not listening on port ${port}`;
+      case "EndpointsNotFound":
+        return `cannot find endpointslices for service/${name} in ${JSON.stringify(namespace)}`;
+      default:
+        return `endpoints for service/${name} in ${JSON.stringify(namespace)} have no addresses with port name ""`;
+    }
+  }
+
+  async #fetch({ base, tls }: Target, path: string, signal: AbortSignal): Promise<APIResourceList> {
+    const { net, clock } = this.#services;
+    const client = net.httpClient({ base, ...(tls !== undefined && { tls }), version: "1.1" });
+    using limit = deadline(clock, PROBE_TIMEOUT_MS, signal);
+    try {
+      const response = await client.request({
+        method: "GET",
+        path,
+        headers: {
+          accept: "application/json",
+          ...remoteHeaders({ name: "system:kube-aggregator", groups: ["system:masters"] }),
+        },
+        signal: limit.signal,
+      });
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of response.body) chunks.push(chunk);
+      if (response.status !== 200) throw new Error(`bad status from ${base}${path}: ${response.status}`);
+      return parseJson(Buffer.concat(chunks)) as APIResourceList;
+    } finally {
+      await client.close();
+    }
+  }
+}
+
+function remoteHeaders({ name, uid, groups, extra }: UserInfo): Record<string, string | readonly string[]> {
+  return {
+    "x-remote-user": name,
+    ...(uid !== undefined && { "x-remote-uid": uid }),
+    "x-remote-group": groups,
+    ...Object.fromEntries(
+      Object.entries(extra ?? {}).map(([key, values]) => [
+        `x-remote-extra-${encodeURIComponent(key).toLowerCase()}`,
+        values,
+      ]),
+    ),
+  };
+}
+
+/** As much of a resource as discovery shows. */
+function resourcesOf(group: string, version: string, list: APIResourceList): readonly Resource[] {
+  const rows = list.resources ?? [];
+  return rows
+    .filter(({ name }) => !name.includes("/"))
+    .map((row) => ({
+      group,
+      version,
+      kind: row.kind,
+      plural: row.name,
+      scope: row.namespaced ? ("Namespaced" as const) : ("Cluster" as const),
+      listKind: `${row.kind}List`,
+      singular: row.singularName,
+      shortNames: row.shortNames ?? [],
+      categories: row.categories ?? [],
+      verbs: row.verbs as readonly Verb[],
+      schema: { type: "any" as const },
+      behaviour: {},
+      columns: [],
+      selectableFields: {},
+      subresources: Object.fromEntries(
+        rows
+          .filter(({ name }) => name.startsWith(`${row.name}/`))
+          .map((sub) => [
+            sub.name.slice(row.name.length + 1),
+            { verbs: sub.verbs, kind: { group: sub.group ?? group, version: sub.version ?? version, kind: sub.kind } },
+          ]),
+      ),
+      createOnUpdate: false,
+      unconditionalUpdate: false,
+      storage: { prefix: "", group, version, virtual: true },
+      servedByDefault: true,
+    }));
+}

@@ -33,33 +33,10 @@ export function createNodeNetwork(
 ): Component {
   const { fs, host, clock, log } = deps;
 
-  async function run(command: string, args: readonly string[], stdin?: string): Promise<void> {
-    const { code, stderr } = await host.exec(command, args, stdin === undefined ? {} : { stdin });
-    if (code !== 0)
-      throw new Error(`${command} ${args.join(" ")} exited with ${code}: ${Buffer.from(stderr).toString().trim()}`);
-  }
-  const succeeds = async (command: string, args: readonly string[]) => (await host.exec(command, args)).code === 0;
+  const run = (command: string, args: readonly string[]) => runs(host, command, args);
 
   async function configure(podCidrs: readonly string[]): Promise<void> {
-    for (const [key, value] of [
-      ["net/ipv4/ip_forward", "1"],
-      ["net/bridge/bridge-nf-call-iptables", "1"],
-    ] as const) {
-      const path = `/proc/sys/${key}`;
-      // A kernel without br_netfilter has no second key; services between pods of one node then need hairpin by other means.
-      if ((await fs.stat(path)) === undefined) continue;
-      if (
-        Buffer.from(await fs.readFile(path))
-          .toString()
-          .trim() !== value
-      )
-        await fs.writeFile(path, value);
-    }
-    await run("iptables-restore", ["-w", "5", "--noflush"], renderNetworkRules(podCidrs[0]!, options.clusterCidr));
-    for (const [table, from, to] of JUMPS) {
-      if (!(await succeeds("iptables", ["-w", "5", "-t", table, "-C", from, "-j", to])))
-        await run("iptables", ["-w", "5", "-t", table, "-I", from, "-j", to]);
-    }
+    await openForwarding(deps, podCidrs[0]!, options.clusterCidr);
     await fs.mkdir(options.confDir, { recursive: true });
     await fs.writeFile(
       `${options.confDir}/10-typernetes.conflist`,
@@ -122,16 +99,53 @@ export function createNodeNetwork(
   };
 }
 
-/** Takes away bridge, rules and CNI configuration. Routes to other nodes go with the process that knows them, or with the bridge. */
-export async function cleanNodeNetwork(
-  options: Pick<NodeNetworkOptions, "bridge" | "confDir">,
+async function runs(host: World["host"], command: string, args: readonly string[], stdin?: string): Promise<void> {
+  const { code, stderr } = await host.exec(command, args, stdin === undefined ? {} : { stdin });
+  if (code !== 0)
+    throw new Error(`${command} ${args.join(" ")} exited with ${code}: ${Buffer.from(stderr).toString().trim()}`);
+}
+
+/** Lets this machine forward what pods send, and lets them out of the cluster behind its address. */
+export async function openForwarding(
   { fs, host }: Pick<World, "fs" | "host">,
+  podCidr: string,
+  clusterCidr: string,
 ): Promise<void> {
+  for (const [key, value] of [
+    ["net/ipv4/ip_forward", "1"],
+    ["net/bridge/bridge-nf-call-iptables", "1"],
+  ] as const) {
+    const path = `/proc/sys/${key}`;
+    // A kernel without br_netfilter has no second key; services between pods of one node then need hairpin by other means.
+    if ((await fs.stat(path)) === undefined) continue;
+    if (
+      Buffer.from(await fs.readFile(path))
+        .toString()
+        .trim() !== value
+    )
+      await fs.writeFile(path, value);
+  }
+  await runs(host, "iptables-restore", ["-w", "5", "--noflush"], renderNetworkRules(podCidr, clusterCidr));
+  for (const [table, from, to] of JUMPS) {
+    if ((await host.exec("iptables", ["-w", "5", "-t", table, "-C", from, "-j", to])).code !== 0)
+      await runs(host, "iptables", ["-w", "5", "-t", table, "-I", from, "-j", to]);
+  }
+}
+
+export async function closeForwarding(host: World["host"]): Promise<void> {
   for (const [table, from, to] of JUMPS) {
     while ((await host.exec("iptables", ["-w", "5", "-t", table, "-D", from, "-j", to])).code === 0);
     await host.exec("iptables", ["-w", "5", "-t", table, "-F", to]);
     await host.exec("iptables", ["-w", "5", "-t", table, "-X", to]);
   }
+}
+
+/** Takes away bridge, rules and CNI configuration. Routes to other nodes go with the process that knows them, or with the bridge. */
+export async function cleanNodeNetwork(
+  options: Pick<NodeNetworkOptions, "bridge" | "confDir">,
+  { fs, host }: Pick<World, "fs" | "host">,
+): Promise<void> {
+  await closeForwarding(host);
   await cleanHostPorts(host);
   await host.exec("ip", ["link", "del", options.bridge]);
   await fs.remove(`${options.confDir}/10-typernetes.conflist`);

@@ -1,7 +1,10 @@
 /**
- * Containers as processes of this machine, behind CRI: for machines without root or containerd. A container gets a mount namespace and a root of its
- * own over its image (as root, or in a user namespace where the kernel allows it), and shares the machine's network: its pod's address is the node's.
- * What runs survives us and is taken over by the next start; all of it is in files below `dir`.
+ * Containers as processes of this machine, behind CRI: for machines without root or containerd, and for several nodes on one. A container gets mount,
+ * pid and host name namespaces and a root of its own over its image (as root, or in a user namespace where the kernel allows it); without a loaded
+ * image, over this machine's own files. As root with `ip` and `iptables` at hand each pod has a network of its own with an address of the node's
+ * `podCIDR`; otherwise pods share the machine's network, their address is the node's, and two that listen on one port clash.
+ * What runs survives us and is taken over by the next start; all of it is in files below `dir`. Weaker than a real runtime: no cgroups (so no limits),
+ * no seccomp, all capabilities for root, and a container with a terminal dies with us, since its terminal is ours.
  */
 import type { Component } from "../../../base/component-group.ts";
 import { deferred } from "../../../base/deferred.ts";
@@ -22,16 +25,29 @@ import { pause } from "../../../world/time.ts";
 import type { World } from "../../../world/world.ts";
 import type { ExecStreams, Runtime, StreamingRuntime } from "../runtime.ts";
 import { normalizeName, readImages, removeImage, type UnpackedImage } from "./images.ts";
-import { enter, launch, type Launch, type Programs } from "./launch.ts";
+import { ownerOf } from "./identity.ts";
+import {
+  enter,
+  type Identity,
+  type Isolation,
+  launch,
+  type Launch,
+  parseStat,
+  type Programs,
+  startError,
+} from "./launch.ts";
 import { type LogPump, pumpLogs } from "./log-pump.ts";
+import { createPodNetwork, type PodNetwork } from "./network.ts";
 
 export interface ProcessRuntimeOptions {
   /** Where pods and containers are kept. */
   readonly dir: string;
   /** Where loaded images are; shared by the nodes of a cluster. */
   readonly imageDir: string;
-  /** The pods' address. */
+  /** The node's address, and that of pods on the machine's network. */
   readonly address: string;
+  /** Gives pods networks of their own where that can be had. */
+  readonly clusterCidr?: string;
 }
 
 export interface ProcessRuntime extends Component {
@@ -44,6 +60,8 @@ interface Sandbox {
   readonly id: string;
   readonly config: PodSandboxConfig;
   readonly createdAt: string;
+  /** Of its own; undefined on the machine's network. */
+  address?: string;
   ready: boolean;
 }
 
@@ -59,7 +77,10 @@ interface ContainerRecord {
   readonly workingDir: string;
   readonly stopSignal: string;
   readonly createdAt: string;
+  readonly identity?: Identity;
   startedAt?: string;
+  /** The process group that it was started in. */
+  group?: number;
   finishedAt?: string;
   exitCode?: number;
   reason?: string;
@@ -68,6 +89,8 @@ interface ContainerRecord {
 interface Container {
   readonly record: ContainerRecord;
   pid: number | undefined;
+  /** When the process started, as the kernel counts: who has the pid later is someone else. */
+  started: string;
   /** Ours, and not one taken over: its streams can be attached to. */
   process: Process | undefined;
   pump: LogPump | undefined;
@@ -92,8 +115,9 @@ class Runner implements StreamingRuntime {
   readonly #listeners = new Set<(podUid: string) => void>();
   /** Images that were asked for and are not loaded: they stand for this machine's own files. */
   readonly #hostImages = new Set<string>();
-  #programs: Programs = { sh: "/bin/sh", unshare: "unshare", nsenter: "nsenter" };
-  #isolation: Launch["isolation"] = "none";
+  #programs: Programs = { sh: "/bin/sh", unshare: "unshare", nsenter: "nsenter", setpriv: "setpriv" };
+  #isolation: Isolation = "none";
+  #network: PodNetwork | undefined;
   #stopping = false;
 
   constructor(options: ProcessRuntimeOptions, deps: Deps) {
@@ -126,12 +150,21 @@ class Runner implements StreamingRuntime {
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { fs, host, log } = this.#deps;
     const which = async (program: string) => (await host.which(program)) ?? program;
-    this.#programs = { sh: await which("sh"), unshare: await which("unshare"), nsenter: await which("nsenter") };
+    this.#programs = {
+      sh: await which("sh"),
+      unshare: await which("unshare"),
+      nsenter: await which("nsenter"),
+      setpriv: await which("setpriv"),
+    };
     this.#isolation = await this.#probeIsolation();
+    this.#network = await this.#probeNetwork();
     for (const folder of ["sandboxes", "containers"])
       await fs.mkdir(`${this.#options.dir}/${folder}`, { recursive: true });
     await this.#adopt();
-    log.info("Containers run as processes", { isolation: this.#isolation });
+    log.info("Containers run as processes", {
+      isolation: this.#isolation,
+      network: this.#network === undefined ? "host" : "pod",
+    });
     ready();
     const stopped = deferred();
     signal.addEventListener("abort", () => stopped.resolve(), { once: true });
@@ -139,21 +172,54 @@ class Runner implements StreamingRuntime {
     this.#stopping = true;
     await Promise.all([...this.#containers.keys()].map((id) => this.#stop(id, STOP_GRACE_SECONDS)));
     for (const container of this.#containers.values()) await container.pump?.finish();
-    await fs.remove(this.#options.dir);
+    if (this.#network !== undefined) {
+      for (const id of this.#sandboxes.keys()) await this.#network.remove(id);
+      await this.#network.close();
+    }
+    await this.#removeFiles(this.#options.dir);
   }
 
-  async #probeIsolation(): Promise<Launch["isolation"]> {
+  /** In a user namespace, files may belong to users that only it has, and folders be closed to all but its root. */
+  async #removeFiles(path: string): Promise<void> {
+    const { fs, host } = this.#deps;
+    if (this.#isolation === "user")
+      await host.exec(this.#programs.unshare, ["--user", "--map-root-user", "rm", "-rf", path]);
+    await fs.remove(path);
+  }
+
+  async #probeNetwork(): Promise<PodNetwork | undefined> {
     const { host } = this.#deps;
+    const { dir, clusterCidr } = this.#options;
+    if (this.#isolation !== "root" || clusterCidr === undefined) return undefined;
+    for (const program of ["ip", "iptables"]) if ((await host.which(program)) === undefined) return undefined;
+    return createPodNetwork({ dir, clusterCidr }, this.#deps);
+  }
+
+  async #probeIsolation(): Promise<Isolation> {
+    const { fs, host } = this.#deps;
     if (
       host.platform !== "linux" ||
       (await host.which("unshare")) === undefined ||
       (await host.which("nsenter")) === undefined
     )
       return "none";
-    const works = async (...args: string[]) =>
-      (await host.exec(this.#programs.unshare, [...args, "--mount", "--propagation", "private", "true"])).code === 0;
-    if (host.uid === 0 && (await works())) return "root";
-    return (await works("--user", "--map-root-user")) ? "user" : "none";
+    const probe = `${this.#options.dir}/probe`;
+    const works = async (extra: string, ...args: string[]) => {
+      for (const folder of ["lower", "upper", "work", "root"])
+        await fs.mkdir(`${probe}/${folder}`, { recursive: true });
+      const mount = `cd "$0" && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work${extra} root`;
+      const namespaces = ["--mount", "--propagation", "private", "--uts", "--pid", "--fork"];
+      const { code } = await host.exec(this.#programs.unshare, [...args, ...namespaces, "sh", "-c", mount, probe]);
+      return code === 0;
+    };
+    try {
+      if (host.uid === 0 && (await works(""))) return "root";
+      if (!(await works(",userxattr", "--user", "--map-root-user"))) return "none";
+      this.#isolation = "user"; // The probe's files have to be removed its way.
+      return "user";
+    } finally {
+      await this.#removeFiles(probe);
+    }
   }
 
   /** What an earlier process left: those still alive go on under us, the others have ended. */
@@ -162,8 +228,12 @@ class Runner implements StreamingRuntime {
     const read = async <T>(path: string): Promise<T> =>
       JSON.parse(Buffer.from(await fs.readFile(path)).toString()) as T;
     for (const name of await fs.list(`${this.#options.dir}/sandboxes`)) {
+      if (!name.endsWith(".json")) continue;
       const sandbox = await read<Sandbox>(`${this.#options.dir}/sandboxes/${name}`);
       this.#sandboxes.set(sandbox.id, sandbox);
+      if (sandbox.address === undefined || this.#network === undefined) continue;
+      if (await this.#network.exists(sandbox.id)) this.#network.keep(sandbox.id, sandbox.address);
+      else sandbox.ready = false;
     }
     for (const id of await fs.list(`${this.#options.dir}/containers`)) {
       if ((await fs.stat(`${this.#dirOf(id)}/record.json`)) === undefined) {
@@ -173,29 +243,70 @@ class Runner implements StreamingRuntime {
       const container: Container = {
         record: await read<ContainerRecord>(`${this.#dirOf(id)}/record.json`),
         pid: undefined,
+        started: "",
         process: undefined,
         pump: undefined,
         ended: deferred(),
         attached: new Set(),
       };
       this.#containers.set(id, container);
-      if (container.record.startedAt === undefined) continue;
       if (container.record.finishedAt !== undefined) {
         container.ended.resolve();
         continue;
       }
-      container.pid = Number(Buffer.from(await fs.readFile(`${this.#dirOf(id)}/pid`)).toString());
+      const known = await this.#readPid(container);
+      // Killed between starting a process and noting it: the process counts.
+      if (known) container.record.startedAt ??= container.record.createdAt;
+      if (container.record.startedAt === undefined) continue;
       container.pump = this.#pump(container);
       void this.#watchAdopted(container);
     }
   }
 
   async #watchAdopted(container: Container): Promise<void> {
-    const { fs, host, clock } = this.#deps;
-    const exitFile = `${this.#dirOf(container.record.id)}/exit`;
-    while ((await fs.stat(exitFile)) === undefined && host.kill(container.pid!, 0))
-      await pause(clock, 250, new AbortController().signal);
+    const { clock } = this.#deps;
+    while (!(await this.#exitKnown(container)) && (await this.#lives(container)))
+      await pause(clock, 100, new AbortController().signal);
+    // The shell writes the exit code just after the end.
+    for (let i = 0; i < 10 && !(await this.#exitKnown(container)); i++)
+      await pause(clock, 20, new AbortController().signal);
     await this.#finish(container);
+  }
+
+  /** Files of a single line are whole when they end in a newline. */
+  async #readLine(path: string): Promise<string | undefined> {
+    const { fs } = this.#deps;
+    if ((await fs.stat(path)) === undefined) return undefined;
+    const text = Buffer.from(await fs.readFile(path)).toString();
+    return text.endsWith("\n") ? text.trimEnd() : undefined;
+  }
+
+  async #readPid(container: Container): Promise<boolean> {
+    const line = await this.#readLine(`${this.#dirOf(container.record.id)}/pid`);
+    if (line === undefined) return false;
+    const { pid, started, group } = parseStat(line);
+    container.pid = pid;
+    container.started = started;
+    container.record.group ??= group;
+    return true;
+  }
+
+  async #exitKnown({ record }: Container): Promise<boolean> {
+    return (await this.#readLine(`${this.#dirOf(record.id)}/exit`)) !== undefined;
+  }
+
+  /** Whether the container's own process is there, and not another one with its pid. */
+  async #lives({ pid, started }: Container): Promise<boolean> {
+    const { fs, host } = this.#deps;
+    if (pid === undefined || !host.kill(pid, 0)) return false;
+    if (started === "") return true;
+    const stat = await fs.readFile(`/proc/${pid}/stat`).catch(() => undefined);
+    return stat !== undefined && parseStat(Buffer.from(stat).toString()).started === started;
+  }
+
+  /** Signals the container's process, if it is still that one. */
+  async #signal(container: Container, signal: string): Promise<void> {
+    if (await this.#lives(container)) this.#deps.host.kill(container.pid!, signal);
   }
 
   #dirOf(containerId: string): string {
@@ -275,6 +386,7 @@ class Runner implements StreamingRuntime {
     for (const pair of image?.config.Env ?? [])
       environment[pair.slice(0, pair.indexOf("="))] = pair.slice(pair.indexOf("=") + 1);
     for (const { key, value } of config.envs) environment[key] = value;
+    const identity = await this.#identity(config, image);
     const id = this.#newId();
     const dir = this.#dirOf(id);
     for (const folder of ["upper", "work", "root"]) await fs.mkdir(`${dir}/${folder}`, { recursive: true });
@@ -292,8 +404,10 @@ class Runner implements StreamingRuntime {
         workingDir: config.working_dir || image?.config.WorkingDir || "/",
         stopSignal: image?.config.StopSignal ?? "SIGTERM",
         createdAt: this.#now(),
+        ...(identity && { identity }),
       },
       pid: undefined,
+      started: "",
       process: undefined,
       pump: undefined,
       ended: deferred(),
@@ -304,30 +418,52 @@ class Runner implements StreamingRuntime {
     return id;
   }
 
+  async #identity(config: ContainerConfig, image: UnpackedImage | undefined): Promise<Identity | undefined> {
+    if (this.#isolation !== "root") return undefined;
+    const security = config.linux?.security_context;
+    const read = (name: string) => this.#deps.fs.readFile(`${image?.root ?? ""}/etc/${name}`).catch(() => Buffer.of());
+    return ownerOf(
+      {
+        uid: security?.run_as_user && Number(security.run_as_user.value),
+        gid: security?.run_as_group && Number(security.run_as_group.value),
+        username: security?.run_as_username ?? "",
+        imageUser: image?.config.User ?? "",
+        supplementalGroups: (security?.supplemental_groups ?? []).map(Number),
+      },
+      Buffer.from(await read("passwd")).toString(),
+      Buffer.from(await read("group")).toString(),
+    );
+  }
+
   async #start(id: string): Promise<void> {
     const { fs, host, clock } = this.#deps;
     const container = this.#container(id);
     const { record } = container;
     const dir = this.#dirOf(id);
     const image = await this.#image(record.config.image?.image ?? "");
-    const security = record.config.linux?.security_context;
+    const sandbox = this.#sandbox(record.sandboxId);
     const mounts = await Promise.all(
-      record.config.mounts.map(async ({ host_path: source, container_path: target, readonly }) => ({
-        source,
-        target,
-        readonly,
-        file: (await fs.stat(source))?.kind === "file",
-      })),
+      [...(await this.#sandboxFiles(sandbox, record.config)), ...record.config.mounts].map(
+        async ({ host_path: source, container_path: target, readonly }) => ({
+          source,
+          target,
+          readonly,
+          file: ((await fs.stat(source))?.kind ?? "dir") !== "dir",
+        }),
+      ),
     );
     const plan: Launch = {
+      id,
       dir,
       lower: image?.root ?? "/",
       mounts,
       command: record.command,
       workingDir: record.workingDir,
       environment: { ...record.environment, ...(record.config.tty && { TERM: "xterm" }) },
-      uid: this.#isolation === "root" ? security?.run_as_user?.value : undefined,
-      gid: this.#isolation === "root" ? security?.run_as_group?.value : undefined,
+      identity: record.identity,
+      hostname: sandbox.config.hostname,
+      network: sandbox.address === undefined ? undefined : this.#network?.pathOf(sandbox.id),
+      readonlyRoot: record.config.linux?.security_context?.readonly_rootfs ?? false,
       isolation: this.#isolation,
     };
     const { command, args } = launch(plan, this.#programs);
@@ -339,41 +475,79 @@ class Runner implements StreamingRuntime {
       ? host.spawn(command, args, { env, tty: { columns: 80, rows: 24 } })
       : host.spawn(command, args, { env, detached: true, ...files });
     container.process = child;
-    if (!record.config.stdin && !record.config.tty) child.closeStdin();
-    if (record.config.tty) void this.#copyTerminal(container, child, files.stdoutFile);
+    record.group = child.pid;
     record.startedAt = this.#now();
+    if (!record.config.stdin && !record.config.tty) child.closeStdin();
+    const terminal = record.config.tty ? this.#copyTerminal(container, child, files.stdoutFile) : undefined;
+    let over = false;
     const exited = child.exited.then(
       () => {},
       (error: unknown) => {
-        record.reason = "StartError";
         record.message = error instanceof Error ? error.message : String(error);
       },
     );
-    // The pid is there before the command runs; where the set-up fails, the shell ends without it.
-    let over = false;
     void exited.then(() => {
       over = true;
     });
-    while (!over && (await fs.stat(`${dir}/pid`)) === undefined) await pause(clock, 2, new AbortController().signal);
-    if ((await fs.stat(`${dir}/pid`)) === undefined) {
-      const why =
-        record.message ??
-        Buffer.from(await fs.readFile(files.stderrFile))
-          .toString()
-          .trim();
-      record.finishedAt = this.#now();
-      record.exitCode = 128;
-      record.reason = "StartError";
-      record.message = why;
-      await this.#save(container);
-      container.ended.resolve();
-      throw new RpcError("Unknown", `failed to start container: ${why}`);
+    while (!over && !(await this.#commandRuns(container))) await pause(clock, 2, new AbortController().signal);
+    if (over) {
+      await terminal;
+      const why = await this.#whyNotStarted(container);
+      if (why !== undefined) {
+        record.finishedAt = this.#now();
+        record.exitCode = 128;
+        record.reason = "StartError";
+        record.message = why;
+        await this.#save(container);
+        container.ended.resolve();
+        throw new RpcError("Unknown", why);
+      }
+      await this.#readPid(container);
     }
-    container.pid = Number(Buffer.from(await fs.readFile(`${dir}/pid`)).toString());
     container.pump = this.#pump(container);
     await this.#save(container);
-    void exited.then(() => this.#finish(container));
+    void exited.then(async () => {
+      await terminal;
+      await this.#finish(container);
+    });
     this.#changed(record.sandboxId);
+  }
+
+  /** Whether the shell has become the command: until then its arguments name the container. */
+  async #commandRuns(container: Container): Promise<boolean> {
+    if (!(await this.#readPid(container))) return false;
+    if (this.#isolation === "none") return true;
+    const line = await this.#deps.fs.readFile(`/proc/${container.pid}/cmdline`).catch(() => undefined);
+    // One that is ending has no arguments; `over` tells soon.
+    return line !== undefined && line.length > 0 && !Buffer.from(line).includes(container.record.id);
+  }
+
+  /** After the end: undefined where the command itself ended. */
+  async #whyNotStarted(container: Container): Promise<string | undefined> {
+    const { fs } = this.#deps;
+    const { record } = container;
+    const dir = this.#dirOf(record.id);
+    if (record.message !== undefined) return `failed to start container: ${record.message}`;
+    const said = Buffer.from(await fs.readFile(`${dir}/${record.config.tty ? "stdout" : "stderr"}`)).toString();
+    const code = await this.#readLine(`${dir}/exit`);
+    return code === undefined
+      ? `failed to start container: ${said.trim()}`
+      : startError(Number(code), said, record.command);
+  }
+
+  /** What a runtime puts into a pod's containers by itself. On the machine's network, names are resolved as the machine does it. */
+  async #sandboxFiles(sandbox: Sandbox, { mounts }: ContainerConfig) {
+    const dns = sandbox.config.dns_config;
+    if (sandbox.address === undefined || dns === undefined) return [];
+    if (mounts.some(({ container_path: path }) => path === "/etc/resolv.conf")) return [];
+    const source = `${this.#options.dir}/sandboxes/${sandbox.id}.resolv.conf`;
+    const text = [
+      ...(dns.searches.length > 0 ? [`search ${dns.searches.join(" ")}`] : []),
+      ...dns.servers.map((server) => `nameserver ${server}`),
+      ...(dns.options.length > 0 ? [`options ${dns.options.join(" ")}`] : []),
+    ];
+    await this.#deps.fs.writeFile(source, `${text.join("\n")}\n`, { mode: 0o644 });
+    return [{ host_path: source, container_path: "/etc/resolv.conf", readonly: false }];
   }
 
   async #copyTerminal(container: Container, child: Process, path: string): Promise<void> {
@@ -387,12 +561,12 @@ class Runner implements StreamingRuntime {
   }
 
   async #finish(container: Container): Promise<void> {
-    const { fs, log } = this.#deps;
+    const { log } = this.#deps;
     const { record } = container;
     if (record.finishedAt !== undefined) return;
-    const exitFile = `${this.#dirOf(record.id)}/exit`;
-    const known = (await fs.stat(exitFile)) !== undefined;
-    record.exitCode = known ? Number(Buffer.from(await fs.readFile(exitFile)).toString()) : 255;
+    const code = await this.#readLine(`${this.#dirOf(record.id)}/exit`);
+    const known = code !== undefined;
+    record.exitCode = known ? Number(code) : 255;
     record.finishedAt = this.#now();
     record.reason = record.exitCode === 0 ? "Completed" : known ? "Error" : "Unknown";
     await container.pump
@@ -412,25 +586,31 @@ class Runner implements StreamingRuntime {
     const configured = container.record.config.stop_signal;
     const signal = SIGNALS[configured] === undefined ? configured : container.record.stopSignal;
     if (graceSeconds > 0) {
-      host.kill(container.pid, signal);
+      await this.#signal(container, signal);
       const over = deferred();
       using _timer = clock.after(graceSeconds * 1000, () => over.resolve());
       await Promise.race([container.ended.promise, over.promise]);
     }
     if (container.record.finishedAt === undefined) {
-      host.kill(container.pid, "SIGKILL");
+      await this.#signal(container, "SIGKILL");
       await container.ended.promise;
     }
-    // Whatever it started and left: they are all of the session that was made for it.
-    if (container.process !== undefined && !container.record.config.tty) host.kill(-container.process.pid, "SIGKILL");
+    // Whatever it started and left: a pid namespace has ended with it, without one they are all of the group that was made for it.
+    const { group } = container.record;
+    if (group === undefined || container.record.config.tty) return;
+    for (let i = 0; i < 50 && host.kill(-group, 0); i++) {
+      if (this.#isolation === "none" || i > 25) host.kill(-group, "SIGKILL");
+      await pause(clock, 2, new AbortController().signal);
+    }
   }
 
   async #remove(id: string): Promise<void> {
     const container = this.#containers.get(id);
     if (container === undefined) return;
     await this.#stop(id, 0);
+    await container.pump?.finish();
     this.#containers.delete(id);
-    await this.#deps.fs.remove(this.#dirOf(id));
+    await this.#removeFiles(this.#dirOf(id));
   }
 
   // ---- streams -------------------------------------------------------------------------------------------------------------------------------
@@ -445,10 +625,15 @@ class Runner implements StreamingRuntime {
     const container = this.#container(containerId);
     if (container.pid === undefined || container.record.finishedAt !== undefined)
       throw new RpcError("FailedPrecondition", "container is not running");
-    const entered = enter(container.pid, command, container.record.workingDir, this.#isolation, this.#programs);
+    const { workingDir, identity } = container.record;
+    const entered = enter(container.pid, command, { workingDir, identity, isolation: this.#isolation }, this.#programs);
     const env = { ...container.record.environment, ...(tty && { TERM: "xterm" }) };
-    const child = host.spawn(entered.command, entered.args, { env, ...(tty && { tty: { columns: 80, rows: 24 } }) });
-    const onAbort = () => void child.kill("SIGKILL");
+    const child = host.spawn(entered.command, entered.args, {
+      env,
+      ...(tty ? { tty: { columns: 80, rows: 24 } } : { detached: true }),
+    });
+    // nsenter waits for the command in a pid namespace: both are of one group.
+    const onAbort = () => void host.kill(-child.pid, "SIGKILL");
     streams.signal.addEventListener("abort", onAbort, { once: true });
     void this.#feed(streams, child);
     const copy = async (
@@ -512,14 +697,48 @@ class Runner implements StreamingRuntime {
     await Promise.race([container.ended.promise, left.promise]);
   }
 
-  async portForward(_sandboxId: string, port: number, stream: ByteStream): Promise<void> {
-    const target = await this.#deps.net.connect({ host: "127.0.0.1", port });
+  async portForward(sandboxId: string, port: number, stream: ByteStream): Promise<void> {
+    const { address } = this.#sandbox(sandboxId);
+    const target =
+      address === undefined
+        ? await this.#deps.net.connect({ host: "127.0.0.1", port })
+        : await this.#deps.net.connect({ host: address, port }).catch(() => undefined);
+    if (target === undefined) return this.#forwardToLoopback(sandboxId, port, stream);
     const copy = async (from: ByteStream, to: ByteStream) => {
       for await (const chunk of from) await to.write(chunk);
       to.end();
     };
     await Promise.allSettled([copy(stream, target), copy(target, stream)]);
     target.destroy();
+  }
+
+  /** To a server that listens on its pod's own 127.0.0.1 only: by a program that joins the pod's network. */
+  async #forwardToLoopback(sandboxId: string, port: number, stream: ByteStream): Promise<void> {
+    const script = `
+      const socket = require("node:net").connect({ host: "127.0.0.1", port: ${port}, allowHalfOpen: true });
+      socket.on("error", (error) => { process.stderr.write(error.message); process.exit(1); });
+      socket.pipe(process.stdout);
+      process.stdin.pipe(socket);
+      process.stdout.on("error", () => process.exit());`;
+    const network = this.#network!.pathOf(sandboxId);
+    const child = this.#deps.host.spawn(this.#programs.nsenter, [`--net=${network}`, process.execPath, "-e", script]);
+    let said = "";
+    await Promise.allSettled([
+      (async () => {
+        for await (const chunk of stream) await child.write(chunk);
+        child.closeStdin();
+      })(),
+      (async () => {
+        for await (const chunk of child.stdout ?? []) await stream.write(chunk);
+        stream.end();
+      })(),
+      (async () => {
+        for await (const chunk of child.stderr ?? []) said += Buffer.from(chunk).toString();
+        stream.end();
+      })(),
+    ]);
+    const { code } = await child.exited;
+    if (code !== 0) throw new Error(`failed to connect to localhost:${port} inside the pod: ${said}`);
   }
 
   // ---- CRI -----------------------------------------------------------------------------------------------------------------------------------
@@ -538,13 +757,22 @@ class Runner implements StreamingRuntime {
         status: {
           conditions: [
             { type: "RuntimeReady", status: true },
-            { type: "NetworkReady", status: true },
+            this.#network === undefined || this.#network.ready()
+              ? { type: "NetworkReady", status: true }
+              : {
+                  type: "NetworkReady",
+                  status: false,
+                  reason: "NetworkPluginNotReady",
+                  message: "Network plugin returns error: cni plugin not initialized",
+                },
           ],
         },
       }),
       RunPodSandbox: async ({ config }) => {
         if (config === undefined) throw new RpcError("InvalidArgument", "sandbox config must include metadata");
         const sandbox: Sandbox = { id: this.#newId(), config, createdAt: this.#now(), ready: true };
+        const network = config.linux?.security_context?.namespace_options?.network;
+        if (this.#network !== undefined && network !== "NODE") sandbox.address = await this.#network.add(sandbox.id);
         this.#sandboxes.set(sandbox.id, sandbox);
         await this.#saveSandbox(sandbox);
         return { pod_sandbox_id: sandbox.id };
@@ -559,26 +787,29 @@ class Runner implements StreamingRuntime {
         );
         sandbox.ready = false;
         await this.#saveSandbox(sandbox);
+        if (sandbox.address !== undefined) await this.#network?.remove(id);
         this.#changed(id);
         return {};
       },
       RemovePodSandbox: async ({ pod_sandbox_id: id }) => {
         for (const { record } of this.#containers.values()) if (record.sandboxId === id) await this.#remove(record.id);
         this.#changed(id);
+        if (this.#sandboxes.get(id)?.address !== undefined) await this.#network?.remove(id);
         this.#sandboxes.delete(id);
+        await this.#deps.fs.remove(`${this.#options.dir}/sandboxes/${id}.resolv.conf`);
         await this.#deps.fs.remove(`${this.#options.dir}/sandboxes/${id}.json`);
         return {};
       },
       PodSandboxStatus: ({ pod_sandbox_id: id }) => {
-        const { config, createdAt, ready } = this.#sandbox(id);
+        const { config, createdAt, ready, address } = this.#sandbox(id);
         return {
           status: {
             id,
             metadata: config.metadata,
             state: ready ? "SANDBOX_READY" : "SANDBOX_NOTREADY",
             created_at: BigInt(createdAt),
-            network: { ip: this.#options.address },
-            linux: { namespaces: { options: { network: "NODE" } } },
+            network: { ip: ready ? (address ?? this.#options.address) : "" },
+            linux: { namespaces: { options: config.linux?.security_context?.namespace_options } },
             labels: config.labels,
             annotations: config.annotations,
           },
@@ -685,7 +916,10 @@ class Runner implements StreamingRuntime {
       },
       ReopenContainerLog: () => ({}),
       UpdateContainerResources: () => ({}),
-      UpdateRuntimeConfig: () => ({}),
+      UpdateRuntimeConfig: async ({ runtime_config: config }) => {
+        await this.#network?.setPodCidr(config?.network_config?.pod_cidr ?? "");
+        return {};
+      },
       ContainerStats: async ({ container_id: id }) => ({ stats: await this.#stats(this.#container(id)) }),
       ListContainerStats: async ({ filter }) => {
         const wanted = [...this.#containers.values()].filter(

@@ -1,0 +1,124 @@
+/**
+ * A network namespace for each pod: a pair of virtual links from it to a bridge of the node, an address of the node's `podCIDR`. Needs root and `ip`.
+ * The namespaces have names, so they outlive us as the processes in them do.
+ */
+import { createHash } from "node:crypto";
+import { RpcError } from "../../../wire/rpc/service.ts";
+import type { World } from "../../../world/world.ts";
+import { closeForwarding, openForwarding } from "../../network/node-network.ts";
+
+export interface PodNetwork {
+  /** Where the sandbox's namespace is, to be opened by others. */
+  pathOf(sandboxId: string): string;
+  /** False until the node has a `podCIDR`. */
+  ready(): boolean;
+  setPodCidr(cidr: string): Promise<void>;
+  /** Makes the namespace and returns its address. */
+  add(sandboxId: string): Promise<string>;
+  /** An address that is in use already. */
+  keep(sandboxId: string, address: string): void;
+  exists(sandboxId: string): Promise<boolean>;
+  remove(sandboxId: string): Promise<void>;
+  /** Takes away the node's bridge and rules. */
+  close(): Promise<void>;
+}
+
+/** The first address of a subnet that is neither its own, nor the gateway's, nor taken; later than `after` where there is one. Pure. */
+export function freeAddress(cidr: string, taken: ReadonlySet<string>, after: string | undefined): string | undefined {
+  const [base, length] = cidr.split("/");
+  const size = 2 ** (32 - Number(length));
+  const first = toNumber(base!);
+  const start = after === undefined ? 2 : Math.max(2, toNumber(after) - first + 1);
+  for (let i = 0; i < size - 3; i++) {
+    const address = toText(first + 2 + ((start - 2 + i) % (size - 3)));
+    if (!taken.has(address)) return address;
+  }
+  return undefined;
+}
+
+const toNumber = (address: string): number => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+const toText = (address: number): string =>
+  [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join(".");
+
+export function createPodNetwork(
+  { dir, clusterCidr }: { readonly dir: string; readonly clusterCidr: string },
+  { host, fs }: Pick<World, "host" | "fs">,
+): PodNetwork {
+  const bridge = `t8s-${createHash("sha256").update(dir).digest("hex").slice(0, 10)}`;
+  const taken = new Map<string, string>();
+  let podCidr = "";
+  let last: string | undefined;
+
+  const nameOf = (sandboxId: string) => `t8s-${sandboxId.slice(0, 16)}`;
+  async function ip(args: readonly string[], lines: readonly string[]): Promise<void> {
+    const { code, stderr } = await host.exec("ip", [...args, "-batch", "-"], { stdin: `${lines.join("\n")}\n` });
+    if (code !== 0) throw new Error(`ip: ${Buffer.from(stderr).toString().trim()}`);
+  }
+
+  return {
+    pathOf: (sandboxId) => `/run/netns/${nameOf(sandboxId)}`,
+    ready: () => podCidr !== "",
+
+    async setPodCidr(cidrs) {
+      const cidr = cidrs.split(",").find((one) => !one.includes(":")) ?? "";
+      if (cidr === podCidr || cidr === "") return;
+      const gateway = toText(toNumber(cidr.split("/")[0]!) + 1);
+      await host.exec("ip", ["link", "add", bridge, "type", "bridge"]); // There already after a kill.
+      await ip([], [`address replace ${gateway}/${cidr.split("/")[1]} dev ${bridge}`, `link set ${bridge} up`]);
+      await openForwarding({ fs, host }, clusterCidr, clusterCidr);
+      podCidr = cidr;
+    },
+
+    async add(sandboxId) {
+      if (podCidr === "") throw new RpcError("Unknown", "failed to set up sandbox network: cni plugin not initialized");
+      const address = freeAddress(podCidr, new Set(taken.values()), last);
+      if (address === undefined)
+        throw new RpcError("Unknown", `failed to set up sandbox network: no IP addresses available in ${podCidr}`);
+      taken.set(sandboxId, address);
+      last = address;
+      const name = nameOf(sandboxId);
+      const [base, length] = podCidr.split("/");
+      try {
+        await ip(
+          [],
+          [
+            `netns add ${name}`,
+            `link add ${linkOf(sandboxId)} type veth peer name eth0 netns ${name}`,
+            `link set ${linkOf(sandboxId)} master ${bridge} up`,
+          ],
+        );
+        // A pod may reach itself through a service.
+        await host.exec("ip", ["link", "set", linkOf(sandboxId), "type", "bridge_slave", "hairpin", "on"]);
+        await ip(
+          ["-n", name],
+          [
+            "link set lo up",
+            "link set eth0 up",
+            `address add ${address}/${length} dev eth0`,
+            `route add default via ${toText(toNumber(base!) + 1)}`,
+          ],
+        );
+      } catch (error) {
+        await this.remove(sandboxId);
+        throw error;
+      }
+      return address;
+    },
+
+    keep: (sandboxId, address) => void taken.set(sandboxId, address),
+    exists: async (sandboxId) => (await fs.stat(`/run/netns/${nameOf(sandboxId)}`)) !== undefined,
+
+    async remove(sandboxId) {
+      taken.delete(sandboxId);
+      await host.exec("ip", ["link", "del", linkOf(sandboxId)]);
+      if (await this.exists(sandboxId)) await host.exec("ip", ["netns", "del", nameOf(sandboxId)]);
+    },
+
+    async close() {
+      await host.exec("ip", ["link", "del", bridge]);
+      await closeForwarding(host);
+    },
+  };
+}
+
+const linkOf = (sandboxId: string): string => `t8s${sandboxId.slice(0, 12)}`;

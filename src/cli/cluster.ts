@@ -339,7 +339,12 @@ function runtimeOf(
     }
     case "process": {
       const process = createProcessRuntime(
-        { dir: `${dir}/process`, imageDir: `${options.dataDir}/images`, address: options.advertiseAddress },
+        {
+          dir: `${dir}/process`,
+          imageDir: `${options.dataDir}/images`,
+          address: options.advertiseAddress,
+          clusterCidr: options.clusterCidr,
+        },
         { ...world, log },
       );
       return [[process], process.runtime];

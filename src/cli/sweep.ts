@@ -23,7 +23,12 @@ export async function sweep(world: World, dir: string, state: ClusterState, log:
       const address = text("advertise-address");
       await throughOnce(
         createProcessRuntime(
-          { dir: `${dir}/nodes/${name}/process`, imageDir: `${dir}/images`, address },
+          {
+            dir: `${dir}/nodes/${name}/process`,
+            imageDir: `${dir}/images`,
+            address,
+            clusterCidr: text("cluster-cidr"),
+          },
           { ...world, log },
         ),
       );

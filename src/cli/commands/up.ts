@@ -1,6 +1,7 @@
 import colors from "picocolors";
 import { formatKubeconfig } from "../../client/kubeconfig.ts";
 import { noContainerd } from "../../kubelet/runtimes/containerd/containerd.ts";
+import { noPodNetworks } from "../../kubelet/runtimes/process/process.ts";
 import { pause } from "../../world/time.ts";
 import { adminKubeconfig } from "../admin.ts";
 import { type ClusterOptions, runCluster } from "../cluster.ts";
@@ -109,7 +110,7 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
   const proxyMode =
     values["proxy-mode"] !== "auto"
       ? (values["proxy-mode"] as "iptables" | "none")
-      : runtime === "containerd"
+      : runtime === "containerd" || (runtime === "process" && (await noPodNetworks(world)) === undefined)
         ? "iptables"
         : "none";
 

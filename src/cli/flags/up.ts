@@ -13,7 +13,7 @@ export const upFlags = {
   "proxy-mode": {
     type: "string",
     default: "auto",
-    help: "Which proxy mode to use: iptables, none, or auto for iptables with containerd and none otherwise.",
+    help: "Which proxy mode to use: iptables, none, or auto for iptables where pods have addresses of their own and none otherwise.",
   },
   "etcd-servers": {
     type: "list",

@@ -102,6 +102,16 @@ const STOP_GRACE_SECONDS = 2;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const SIGNALS: Readonly<Record<string, string>> = { "": "SIGTERM", RUNTIME_DEFAULT: "SIGTERM" };
 
+/** Why pods can't have networks of their own here, or undefined. */
+export async function noPodNetworks({ host }: Pick<World, "host">): Promise<string | undefined> {
+  if (host.platform !== "linux") return "network namespaces need Linux";
+  if (host.uid !== 0) return "network namespaces need root";
+  for (const program of ["ip", "iptables", "iptables-restore", "nsenter", "unshare"])
+    if ((await host.which(program)) === undefined) return `${program} is not installed`;
+  const { code, stderr } = await host.exec("unshare", ["--mount", "--net", "iptables", "-w", "5", "-t", "nat", "-S"]);
+  return code === 0 ? undefined : Buffer.from(stderr).toString().trim();
+}
+
 export function createProcessRuntime(options: ProcessRuntimeOptions, deps: Deps): ProcessRuntime {
   const runtime = new Runner(options, deps);
   return { name: "process runtime", runtime: runtime.asRuntime(), run: (signal, ready) => runtime.run(signal, ready) };
@@ -188,10 +198,9 @@ class Runner implements StreamingRuntime {
   }
 
   async #probeNetwork(): Promise<PodNetwork | undefined> {
-    const { host } = this.#deps;
     const { dir, clusterCidr } = this.#options;
     if (this.#isolation !== "root" || clusterCidr === undefined) return undefined;
-    for (const program of ["ip", "iptables"]) if ((await host.which(program)) === undefined) return undefined;
+    if ((await noPodNetworks(this.#deps)) !== undefined) return undefined;
     return createPodNetwork({ dir, clusterCidr }, this.#deps);
   }
 
@@ -715,11 +724,12 @@ class Runner implements StreamingRuntime {
   /** To a server that listens on its pod's own 127.0.0.1 only: by a program that joins the pod's network. */
   async #forwardToLoopback(sandboxId: string, port: number, stream: ByteStream): Promise<void> {
     const script = `
+      const { exit, stdin, stdout, stderr } = process;
       const socket = require("node:net").connect({ host: "127.0.0.1", port: ${port}, allowHalfOpen: true });
-      socket.on("error", (error) => { process.stderr.write(error.message); process.exit(1); });
-      socket.pipe(process.stdout);
-      process.stdin.pipe(socket);
-      process.stdout.on("error", () => process.exit());`;
+      socket.on("error", (error) => { stderr.write(error.message); exit(1); });
+      socket.pipe(stdout);
+      stdin.pipe(socket);
+      stdout.on("error", () => exit());`;
     const network = this.#network!.pathOf(sandboxId);
     const child = this.#deps.host.spawn(this.#programs.nsenter, [`--net=${network}`, process.execPath, "-e", script]);
     let said = "";

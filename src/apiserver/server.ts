@@ -18,7 +18,7 @@ import { Aggregator } from "./aggregation/aggregator.ts";
 import { createAuthenticator, tokenUnion } from "./authn/authenticator.ts";
 import type { TokenAuthenticator } from "./authn/authenticator.ts";
 import { bootstrapTokens } from "./authn/bootstrap-token.ts";
-import { certificateUser } from "./authn/certificates.ts";
+import { certificateUsers } from "./authn/certificates.ts";
 import { serviceAccountTokens } from "./authn/service-account.ts";
 import type { UserInfo } from "./authn/user.ts";
 import { LOOPBACK } from "./authn/user.ts";
@@ -143,7 +143,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       random,
       authorizer,
       authenticator: createAuthenticator({
-        certificates: options.secure?.clientCa === undefined ? undefined : certificateUser,
+        certificates: options.secure?.clientCa === undefined ? undefined : certificateUsers(),
         tokens,
         anonymous: options.anonymousAuth ?? true,
       }),

@@ -3,11 +3,22 @@ import { X509Certificate } from "node:crypto";
 import type { ApiRequest } from "../request.ts";
 import type { UserInfo } from "./user.ts";
 
-/** Undefined where no good certificate was shown. */
-export function certificateUser({ peer }: ApiRequest): UserInfo | undefined {
-  const shown = peer?.certificate;
-  if (shown === undefined || !shown.authorized) return undefined;
-  return userOf(new X509Certificate(shown.der).subject);
+/** Certificates that were read already; a few thousand clients at most. */
+const REMEMBERED_MAX = 4096;
+
+/** Undefined where no good certificate was shown. Each certificate is read once: a connection shows the same one with every request. */
+export function certificateUsers(): (request: ApiRequest) => UserInfo | undefined {
+  const known = new Map<string, UserInfo | undefined>();
+  return ({ peer }) => {
+    const shown = peer?.certificate;
+    if (shown === undefined || !shown.authorized) return undefined;
+    const key = Buffer.from(shown.der.buffer, shown.der.byteOffset, shown.der.byteLength).toString("latin1");
+    if (known.has(key)) return known.get(key);
+    if (known.size >= REMEMBERED_MAX) known.clear();
+    const user = userOf(new X509Certificate(shown.der).subject);
+    known.set(key, user);
+    return user;
+  };
 }
 
 /** From a subject as Node prints it: one attribute a line, `\` before what is special in a value. */

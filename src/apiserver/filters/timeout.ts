@@ -1,6 +1,6 @@
 /** Requests end within their time, watches and streams excepted. Upstream: pkg/server/filters/timeout.go. */
+import { deferred } from "../../base/deferred.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
-import { deadline } from "../../world/time.ts";
 import type { Clock } from "../../world/world.ts";
 import type { ApiRequest, Filter } from "../request.ts";
 import { isLongRunning } from "../request-info.ts";
@@ -12,14 +12,23 @@ export function requestTimeout(clock: Clock, defaultMs: number): Filter {
     const ms = asked === null || asked === "" ? defaultMs : Math.min(defaultMs, durationMs(asked));
     // A request of this process ends with its work: it holds nothing that a timer would have to take away.
     if (request.exchange === undefined && ms === defaultMs) return next(request);
-    const late = new StatusError("Timeout", "Timeout: request did not complete within the allotted timeout");
-    using limit = deadline(clock, ms, request.signal, late);
+    const limit = new AbortController();
+    const onGone = () => limit.abort(request.signal.reason);
+    if (request.signal.aborted) onGone();
+    else request.signal.addEventListener("abort", onGone, { once: true });
     const timed: ApiRequest = Object.create(request, { signal: { value: limit.signal } }) as ApiRequest;
-    const expired = new Promise<never>((_, reject) => {
-      limit.signal.addEventListener("abort", () => reject(limit.signal.reason), { once: true });
+    const expired = deferred<never>();
+    const timer = clock.after(ms, () => {
+      const late = new StatusError("Timeout", "Timeout: request did not complete within the allotted timeout");
+      expired.reject(late);
+      limit.abort(late);
     });
-    expired.catch(() => {});
-    return await Promise.race([next(timed), expired]);
+    try {
+      return await Promise.race([next(timed), expired.promise]);
+    } finally {
+      timer[Symbol.dispose]();
+      request.signal.removeEventListener("abort", onGone);
+    }
   };
 }
 

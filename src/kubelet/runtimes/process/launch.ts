@@ -33,6 +33,8 @@ export interface Launch {
   /** The path of a network namespace; undefined shares the machine's network. */
   readonly network: string | undefined;
   readonly readonlyRoot: boolean;
+  /** Sees the machine's devices. */
+  readonly privileged: boolean;
   readonly isolation: Isolation;
 }
 
@@ -79,15 +81,29 @@ show() {
   elif [ -d "$1" ]; then expose "$1"
   elif [ -e "$1" ]; then : > "$R$1"; mount --bind "$1" "$R$1" 2>/dev/null || :
   fi
+}
+devices() {
+  mount -t tmpfs -o mode=755 tmpfs "$R/dev"
+  for device in null zero full random urandom tty; do
+    : > "$R/dev/$device"
+    mount --bind "/dev/$device" "$R/dev/$device"
+  done
+  mkdir "$R/dev/pts" "$R/dev/shm"
+  mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$R/dev/pts" 2>/dev/null || mount --rbind /dev/pts "$R/dev/pts"
+  mount -t tmpfs -o mode=1777,nosuid,nodev,size=64m tmpfs "$R/dev/shm"
+  ln -s pts/ptmx "$R/dev/ptmx"
+  ln -s /proc/self/fd "$R/dev/fd"
+  for i in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/\${i%:*}" "$R/dev/\${i#*:}"; done
 }`;
 
 /**
+ * A script, to be written to `start` in the container's folder, and what runs it:
  * 1. (with isolation) an overlay over the image, /proc, /dev and /sys, then the pod's volumes;
  * 2. the command in a shell that becomes it, its pid written before anybody may ask;
  * 3. its exit code written when it ends: the shell that waits is what outlives us, and the first process of the container's pid namespace, so that
  *    nothing in there outlives it.
  */
-export function launch(container: Launch, programs: Programs): Invocation {
+export function launch(container: Launch, programs: Programs): Invocation & { readonly script: string } {
   const { dir, isolation } = container;
   const isolated = isolation !== "none";
   const root = `${dir}/root`;
@@ -109,22 +125,21 @@ export function launch(container: Launch, programs: Programs): Invocation {
     "trap : INT TERM HUP QUIT",
     `( ${pid}; echo "$stat" > ${quote(`${dir}/pid`)}; ${start} )`,
     `echo $? > ${quote(`${dir}/exit`)}`,
+    "",
   ].join("\n");
-  if (!isolated) return { command: programs.sh, args: ["-c", script] };
+  const file = `${dir}/start`;
+  if (!isolated) return { script, command: programs.sh, args: [file] };
   const namespaces = ["--mount", "--propagation", "private", "--uts", "--pid", "--fork"];
-  const args = [
-    ...(isolation === "user" ? ["--user", "--map-root-user"] : []),
-    ...namespaces,
-    programs.sh,
-    "-c",
-    script,
-  ];
+  const args = [...(isolation === "user" ? ["--user", "--map-root-user"] : []), ...namespaces, programs.sh, file];
   return container.network === undefined
-    ? { command: programs.unshare, args }
-    : { command: programs.nsenter, args: [`--net=${container.network}`, programs.unshare, ...args] };
+    ? { script, command: programs.unshare, args }
+    : { script, command: programs.nsenter, args: [`--net=${container.network}`, programs.unshare, ...args] };
 }
 
-function setUp({ dir, lower, mounts, isolation, hostname, readonlyRoot, workingDir }: Launch, root: string): string[] {
+function setUp(
+  { dir, lower, mounts, isolation, hostname, readonlyRoot, privileged, workingDir }: Launch,
+  root: string,
+): string[] {
   const extra = isolation === "user" ? ",userxattr" : "";
   const files =
     lower === "/"
@@ -150,7 +165,7 @@ function setUp({ dir, lower, mounts, isolation, hostname, readonlyRoot, workingD
         ]),
     ...files,
     `mount -t proc proc "$R/proc" 2>/dev/null || mount --rbind /proc "$R/proc"`,
-    `mount --rbind /dev "$R/dev"`,
+    privileged ? `mount --rbind /dev "$R/dev"` : "devices",
     `mount --rbind /sys "$R/sys"`,
     ...mounts.flatMap(({ source, target, readonly, file }) => [
       `resolve ${quote(target)}`,

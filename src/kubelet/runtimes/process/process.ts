@@ -473,9 +473,11 @@ class Runner implements StreamingRuntime {
       hostname: sandbox.config.hostname,
       network: sandbox.address === undefined ? undefined : this.#network?.pathOf(sandbox.id),
       readonlyRoot: record.config.linux?.security_context?.readonly_rootfs ?? false,
+      privileged: record.config.linux?.security_context?.privileged ?? false,
       isolation: this.#isolation,
     };
-    const { command, args } = launch(plan, this.#programs);
+    const { command, args, script } = launch(plan, this.#programs);
+    await fs.writeFile(`${dir}/start`, script, { mode: 0o600 });
     const env = { PATH: host.environment["PATH"] ?? DEFAULT_PATH };
     const files = { stdoutFile: `${dir}/stdout`, stderrFile: `${dir}/stderr` };
     await fs.writeFile(files.stdoutFile, "");

@@ -42,6 +42,7 @@ import { rotateLogs } from "./runtime/log-rotation.ts";
 import { podLogDir } from "./runtime/sandbox-config.ts";
 import type { RuntimeContainer, RuntimePod } from "./runtime/state.ts";
 import { syncPod } from "./runtime/sync.ts";
+import { withTimeouts } from "./runtime/timeouts.ts";
 import type { Runtime } from "./runtimes/runtime.ts";
 import { serveHealthz, serveKubelet } from "./server/server.ts";
 import { fileSource } from "./sources/file.ts";
@@ -155,7 +156,8 @@ class Kubelet implements PodActs, KubeletView {
   #stopping = false;
 
   constructor(settings: Settings, deps: KubeletDeps, cgroups: { readonly version: 1 | 2; readonly swap: boolean }) {
-    const { world, client, log, runtime: cri } = deps;
+    const { world, client, log } = deps;
+    const cri = deps.runtime.usesFiles ? withTimeouts(deps.runtime) : deps.runtime;
     this.settings = settings;
     this.world = world;
     this.client = client;
@@ -177,7 +179,7 @@ class Kubelet implements PodActs, KubeletView {
       cri,
       informer: this.#informers.of(nodes, { fieldSelector: `metadata.name=${settings.nodeName}` }),
       settings,
-      health: () => ({ problems: [] }),
+      health: () => ({ problems: [], pressures: new Set() }),
       port: () => this.port ?? 0,
     });
     this.#workers = new PodWorkers(world, log, this, {
@@ -817,7 +819,7 @@ class Kubelet implements PodActs, KubeletView {
       runtimeVersion: "",
       runtimeStatus: undefined,
       images: [],
-      health: { problems: [] },
+      health: { problems: [], pressures: new Set() },
       kubeletPort: this.port ?? 0,
       nowMs: clock.now(),
     });

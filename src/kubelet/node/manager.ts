@@ -146,8 +146,12 @@ export class NodeManager {
     this.#machine ??= await readMachine(world, settings.rootDir);
     const podCidr = rangeOf(this.node);
     if (podCidr !== "" && podCidr !== this.#podCidr) {
-      await cri.runtime.UpdateRuntimeConfig({ runtime_config: { network_config: { pod_cidr: podCidr } } });
       this.#podCidr = podCidr;
+      try {
+        await cri.runtime.UpdateRuntimeConfig({ runtime_config: { network_config: { pod_cidr: podCidr } } });
+      } catch (error) {
+        this.#deps.log.error("Failed to update pod CIDR", error, { podCIDR: podCidr });
+      }
     }
     const now = world.clock.monotonic();
     if (
@@ -179,7 +183,8 @@ export class NodeManager {
 
   #health(): Health {
     const { world } = this.#deps;
-    const problems = [...this.#deps.health().problems];
+    const { pressures, problems: others } = this.#deps.health();
+    const problems = [...others];
     if (this.#runtimeStatus === undefined) problems.push("container runtime status check may not have completed yet");
     else {
       if (world.clock.monotonic() - this.#runtimeSeenMs > RUNTIME_DOWN_MS) problems.push("container runtime is down");
@@ -190,7 +195,7 @@ export class NodeManager {
         );
       if (this.networkProblem !== undefined) problems.push(this.networkProblem);
     }
-    return { problems };
+    return { problems, pressures };
   }
 
   #status(previous: Node["status"] | undefined) {
@@ -221,6 +226,7 @@ export class NodeManager {
       this.#node = await this.#patch(node, status);
     } catch (error) {
       if (!hasReason(error, "NotFound")) throw error;
+      // Deleted by somebody while it runs.
       this.#node = undefined;
       if (settings.registerNode) this.#node = await this.#registerOnce();
       return false;

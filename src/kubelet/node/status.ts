@@ -5,6 +5,7 @@ import type { Quantity } from "../../machinery/meta/quantity.ts";
 import type { Image, StatusResponse } from "../../protocols/cri/generated.ts";
 import type { World } from "../../world/world.ts";
 import { timestamp } from "../format.ts";
+import type { Pressure } from "../eviction/pressure.ts";
 import type { Settings } from "../options.ts";
 
 const IMAGES_MAX = 50;
@@ -98,42 +99,48 @@ export function allocatableOf(
 export interface Health {
   /** Why the node is not ready; empty when it is. */
   readonly problems: readonly string[];
+  readonly pressures: ReadonlySet<Pressure>;
 }
+
+const PRESSURES: readonly (readonly [type: Pressure, yes: readonly [string, string], no: readonly [string, string]])[] =
+  [
+    [
+      "MemoryPressure",
+      ["KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
+      ["KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
+    ],
+    [
+      "DiskPressure",
+      ["KubeletHasDiskPressure", "kubelet has disk pressure"],
+      ["KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
+    ],
+    [
+      "PIDPressure",
+      ["KubeletHasInsufficientPID", "kubelet has insufficient PID available"],
+      ["KubeletHasSufficientPID", "kubelet has sufficient PID available"],
+    ],
+  ];
 
 export function conditionsOf(
   previous: readonly NodeCondition[],
-  health: Health,
+  { problems, pressures }: Health,
   nowMs: number,
 ): readonly NodeCondition[] {
   const now = timestamp(nowMs);
-  const wanted: readonly Omit<NodeCondition, "lastHeartbeatTime" | "lastTransitionTime">[] = [
-    {
-      type: "MemoryPressure",
-      status: "False",
-      reason: "KubeletHasSufficientMemory",
-      message: "kubelet has sufficient memory available",
-    },
-    {
-      type: "DiskPressure",
-      status: "False",
-      reason: "KubeletHasNoDiskPressure",
-      message: "kubelet has no disk pressure",
-    },
-    {
-      type: "PIDPressure",
-      status: "False",
-      reason: "KubeletHasSufficientPID",
-      message: "kubelet has sufficient PID available",
-    },
-    health.problems.length === 0
+  const wanted: Omit<NodeCondition, "lastHeartbeatTime" | "lastTransitionTime">[] = PRESSURES.map(([type, yes, no]) => {
+    const [reason, message] = pressures.has(type) ? yes : no;
+    return { type, status: pressures.has(type) ? "True" : "False", reason, message };
+  });
+  wanted.push(
+    problems.length === 0
       ? { type: "Ready", status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" }
       : {
           type: "Ready",
           status: "False",
           reason: "KubeletNotReady",
-          message: health.problems.length === 1 ? health.problems[0]! : `[${health.problems.join(", ")}]`,
+          message: problems.length === 1 ? problems[0]! : `[${problems.join(", ")}]`,
         },
-  ];
+  );
   return [
     ...previous.filter(({ type }) => !wanted.some((condition) => condition.type === type)),
     ...wanted.map((condition) => {

@@ -18,7 +18,6 @@ import { dnsOf } from "./dns.ts";
 import { killContainer, killPod } from "./kill.ts";
 import { podLogDir, sandboxConfig } from "./sandbox-config.ts";
 import { startContainer } from "./start.ts";
-import { newestOf } from "./state.ts";
 import type { RuntimePod } from "./state.ts";
 
 export interface SyncOutcome {
@@ -157,8 +156,9 @@ function checkCrashBackOff(
   container: AnyContainer,
   runtime: RuntimePod,
 ): void {
-  const last = newestOf(runtime, container.name);
-  if (last?.state !== "exited") return;
+  // Of a container that a probe has just killed, the one before counts.
+  const last = runtime.containers.find(({ name, state }) => name === container.name && state === "exited");
+  if (last === undefined) return;
   const key = `${pod.metadata.uid}/${container.name}/${container.image ?? ""}`;
   const now = context.world.clock.now();
   const { crashBackOff, events } = context;

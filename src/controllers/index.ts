@@ -7,11 +7,13 @@ import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { endpointSliceController } from "./endpointslice/controller.ts";
+import { ephemeralVolumeController } from "./ephemeral-volume/controller.ts";
 import { garbageCollector } from "./garbage-collector/controller.ts";
 import { jobController } from "./job/controller.ts";
 import { namespaceController } from "./namespace/controller.ts";
 import { nodeIpamController } from "./node-ipam/controller.ts";
 import { nodeLifecycleController } from "./node-lifecycle/controller.ts";
+import { persistentVolumeBinder } from "./persistentvolume-binder/controller.ts";
 import { podGarbageCollector } from "./pod-garbage-collector/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
 import { replicationControllerController } from "./replicationcontroller/controller.ts";
@@ -23,6 +25,8 @@ import { statefulSetController } from "./statefulset/controller.ts";
 import { taintEvictionController } from "./taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
 import { ttlController } from "./ttl/controller.ts";
+import { claimProtectionController } from "./volume-protection/claims.ts";
+import { volumeProtectionController } from "./volume-protection/volumes.ts";
 
 export const CONTROLLERS: readonly ControllerDefinition[] = [
   // The others may need what it makes.
@@ -46,9 +50,13 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,
+  persistentVolumeBinder,
   clusterRoleAggregationController,
+  claimProtectionController,
+  volumeProtectionController,
   ttlAfterFinishedController,
   rootCaPublisher,
+  ephemeralVolumeController,
 ];
 
 /** Known, and run only when `--controllers` names them. */

@@ -14,6 +14,7 @@ import {
   jobs,
   leases,
   persistentVolumeClaims,
+  persistentVolumes,
   podDisruptionBudgets,
   resourceQuotas,
   statefulSets,
@@ -217,8 +218,27 @@ test("a namespace gets its account and CA, and goes with all its content", async
     metadata: { name: "pod", namespace: "team" },
     spec: { containers: [{ name: "c", image: "x" }] },
   });
+  const resources = { requests: { storage: "1Gi" } };
+  await client.create(persistentVolumeClaims, {
+    metadata: { name: "claim", namespace: "team" },
+    spec: { accessModes: ["ReadWriteOnce"], resources },
+  });
+  await client.create(persistentVolumes, {
+    metadata: { name: "volume" },
+    spec: { capacity: { storage: "2Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/tmp/x" } },
+  });
+  await until(
+    async () =>
+      (await client.get(persistentVolumeClaims, { namespace: "team", name: "claim" })).status?.phase === "Bound",
+    "the claim is bound",
+  );
   await client.delete(namespaces, { name: "team" });
   await until(() => informers.of(namespaces).get("team") === undefined, "the namespace is gone");
+  await until(
+    async () => (await client.get(persistentVolumes, { name: "volume" })).status?.phase === "Released",
+    "the volume is released",
+  );
+  await client.delete(persistentVolumes, { name: "volume" });
   assert.deepEqual(log.seen, []);
 });
 

@@ -15,7 +15,11 @@ const zone: Zone = {
       ? ({ metadata: {}, spec: { clusterIP: "10.96.0.9" } } as never)
       : name === "many"
         ? ({ metadata: {}, spec: { clusterIP: "None" } } as never)
-        : undefined,
+        : name === "alias"
+          ? ({ metadata: {}, spec: { type: "ExternalName", externalName: "web.default.svc.cluster.local" } } as never)
+          : name === "away"
+            ? ({ metadata: {}, spec: { type: "ExternalName", externalName: "example.com" } } as never)
+            : undefined,
   slices: () => [{ metadata: {}, endpoints: many, ports: [] } as never],
   namespaceExists: () => true,
   servicesByIp: () => [],
@@ -96,6 +100,20 @@ test("other zones are asked upstream, and the next server when the first is sile
   });
   const answer = await ask("example.com");
   assert.deepEqual([answer.id, answer.answers[0].data], [7, "203.0.113.1"]);
+});
+
+test("an external name comes with what it stands for, in our zone and beyond it", async () => {
+  const { ask, world } = await start([{ host: "192.0.2.53", port: 53 }]);
+  const upstream = await world.net.datagrams({ host: "192.0.2.53", port: 53 }, (data, from) => {
+    const query = decode(Buffer.from(data));
+    upstream.send(
+      encode({ ...query, type: "response", answers: [{ type: "A", name: "example.com", data: "203.0.113.1" }] }),
+      from,
+    );
+  });
+  const data = async (name: string) => (await ask(name)).answers.map((answer: any) => answer.data);
+  assert.deepEqual(await data("alias.default.svc.cluster.local"), ["web.default.svc.cluster.local", "10.96.0.9"]);
+  assert.deepEqual(await data("away.default.svc.cluster.local"), ["example.com", "203.0.113.1"]);
 });
 
 test("without an upstream that answers, other zones fail with SERVFAIL", async () => {

@@ -34,6 +34,7 @@ const responses = counter("coredns_dns_responses_total", {
 });
 
 const UDP_SIZE = 512;
+const MAX_ALIASES = 8;
 const UPSTREAM_TIMEOUT_MS = 2000;
 const RCODES = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
 
@@ -80,7 +81,13 @@ export async function serveDns(
         minimum: ttl,
       },
     } as WireAnswer;
-    const answers = result.kind === "records" ? shuffled(result.answers, deps.random).map(wire) : [];
+    const answers =
+      result.kind === "records"
+        ? [
+            ...shuffled(result.answers, deps.random).map(wire),
+            ...(await behindAlias(result.answers, question.type, wire)),
+          ]
+        : [];
     const rcode = result.kind === "no such name" ? "NXDOMAIN" : "NOERROR";
     deps.metrics.add(responses, { rcode });
     const edns = packet.additionals?.find((record) => record.type === "OPT") as
@@ -111,6 +118,34 @@ export async function serveDns(
       additionals: [],
       authorities: [],
     });
+  }
+
+  /** What an external name stands for, so that a client needs no second question: from our own zone, or from upstream. */
+  async function behindAlias(
+    records: readonly Record_[],
+    type: string,
+    wire: (record: Record_) => WireAnswer,
+    hops = 0,
+  ): Promise<readonly WireAnswer[]> {
+    const [alias] = records;
+    if (alias?.type !== "CNAME" || type === "CNAME" || hops === MAX_ALIASES) return [];
+    const target = lookup(zone, alias.data, type);
+    if (target.kind === "records")
+      return [
+        ...shuffled(target.answers, deps.random).map(wire),
+        ...(await behindAlias(target.answers, type, wire, hops + 1)),
+      ];
+    if (target.kind !== "elsewhere") return [];
+    const question = { name: alias.data, type: type as "A" };
+    const reply = await forwarder.ask(
+      encode({ type: "query", id: 0, flags: RECURSION_DESIRED, questions: [question] }),
+    );
+    if (reply === undefined) return [];
+    try {
+      return decode(Buffer.from(reply)).answers ?? [];
+    } catch {
+      return []; // The alias alone is an answer too.
+    }
   }
 
   const socket: DatagramSocket = await deps.net.datagrams({ host: options.host, port: options.port }, (data, from) => {

@@ -93,7 +93,9 @@ describe("services of a cluster", { skip: noCluster(clients) }, () => {
   test("a pod reaches others by the name of their service, and all of them answer", async () => {
     await cluster.until(async () => (await inside("wget -qO- http://named")).startsWith("named-"), "the short name");
     const names = new Set(
-      (await inside("for i in $(seq 40); do wget -qO- http://named.default.svc.cluster.local; done")).trim().split("\n"),
+      (await inside("for i in $(seq 40); do wget -qO- http://named.default.svc.cluster.local; done"))
+        .trim()
+        .split("\n"),
     );
     assert.deepEqual([...names].sort(), ["named-0", "named-1", "named-2"]);
     assert.match(await inside("wget -qO- http://alias"), /^named-\d\n$/);
@@ -102,7 +104,9 @@ describe("services of a cluster", { skip: noCluster(clients) }, () => {
 
   test("a headless service has the addresses of its pods, each pod a name, and its ports SRV records", async () => {
     const addresses = await Promise.all(["named-0", "named-1", "named-2"].map(address));
-    const found = [...(await inside("nslookup -type=a headless.default.svc.cluster.local")).matchAll(/^Address: (\S+)$/gm)];
+    const found = [
+      ...(await inside("nslookup -type=a headless.default.svc.cluster.local")).matchAll(/^Address: (\S+)$/gm),
+    ];
     assert.deepEqual(found.map(([, ip]) => ip).sort(), [...addresses].sort());
     assert.match(
       await inside("nslookup -type=a named-1.headless.default.svc.cluster.local"),
@@ -158,7 +162,12 @@ describe("services of a cluster", { skip: noCluster(clients) }, () => {
     const clusterIp = await cluster.kubectl("get service empty -o jsonpath={.spec.clusterIP}");
     for (const where of [inside, (command: string) => cluster.sh(command)]) {
       const begun = Date.now();
-      assert.match(await where(`timeout 5 nc -w 4 ${clusterIp} 80 2>&1 < /dev/null || busybox nc -w 4 ${clusterIp} 80 2>&1 || true`), /refused/i);
+      assert.match(
+        await where(
+          `timeout 5 nc -w 4 ${clusterIp} 80 2>&1 < /dev/null || busybox nc -w 4 ${clusterIp} 80 2>&1 || true`,
+        ),
+        /refused/i,
+      );
       // One retransmission at most: the kernel can't end a connect that still holds its socket when the refusal arrives.
       assert.ok(Date.now() - begun < 3000, `${Date.now() - begun} ms`);
     }
@@ -166,13 +175,14 @@ describe("services of a cluster", { skip: noCluster(clients) }, () => {
 
   test("traffic leaves a pod that dies within two seconds, and comes back when it is replaced", async () => {
     const url = `http://${NODE_ADDRESS}:30080/`;
-    await cluster.kubectl("patch statefulset named --type=merge -p {\"spec\":{\"replicas\":2}}");
+    await cluster.kubectl('patch statefulset named --type=merge -p {"spec":{"replicas":2}}');
     await cluster.kubectl("wait --for=delete pod/named-2 --timeout=30s");
     await cluster.kubectl("delete pod named-1 --grace-period=0 --force --wait=false");
     const begun = Date.now();
     let settled = 0;
     while (Date.now() - begun < 2000) {
-      if ([...(await answers(url, 5))].every((name) => name === "named-0" || name === "named-1")) settled ||= Date.now();
+      if ([...(await answers(url, 5))].every((name) => name === "named-0" || name === "named-1"))
+        settled ||= Date.now();
       else settled = 0;
     }
     assert.ok(settled !== 0, "requests were still lost after two seconds");
@@ -200,6 +210,12 @@ spec:
   });
 
   test("nothing went wrong on the way that the log would tell", () => {
-    assert.deepEqual(cluster.log().split("\n").filter((line) => line.startsWith("E")), []);
+    assert.deepEqual(
+      cluster
+        .log()
+        .split("\n")
+        .filter((line) => line.startsWith("E")),
+      [],
+    );
   });
 });

@@ -22,8 +22,9 @@ export class ComponentGroup implements AsyncDisposable {
     this.#failure.promise.catch(() => {}); // A failure nobody waits for must not crash the process twice.
   }
 
-  /** Settles when the component is ready; rejects when it fails or ends before that. */
-  async start(component: Component): Promise<void> {
+  /** Settles when the component is ready; rejects when it fails or ends before that, or with the signal's reason when that aborts first. */
+  async start(component: Component, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     const abort = new AbortController();
     const ready = deferred();
     const done = component.run(abort.signal, () => ready.resolve());
@@ -33,7 +34,13 @@ export class ComponentGroup implements AsyncDisposable {
       if (!abort.signal.aborted) throw new Error(`${component.name} ended before it was ready`);
     });
     ended.catch(() => {});
-    await Promise.race([ready.promise, ended]);
+    const onAbort = () => ready.reject(signal!.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      await Promise.race([ready.promise, ended]);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Settles when `signal` aborts; rejects with the first failure of any component. */

@@ -85,15 +85,17 @@ export async function runCluster(
   // Disposed last: volumes that kubelets mounted stay mounted until their pods are gone.
   await using _volumes = { [Symbol.asyncDispose]: () => removeMounts(world, `${options.dataDir}/nodes`) };
   await using group = new ComponentGroup();
-  const etcd = await startEtcd(options, deps, group);
+  const etcd = await startEtcd(options, deps, group, signal);
   const apiserver = apiServer(options, deps, etcd);
-  await progress.step("kube-apiserver", () => group.start(apiserver));
+  await progress.step("kube-apiserver", () => group.start(apiserver, signal));
 
   const as = (name: string, groups: readonly string[] = []) =>
     createClient(apiserver.transport({ name, groups: [...groups, "system:authenticated"] }));
   const admin = createClient(apiserver.transport(ADMIN));
-  await progress.step("kube-controller-manager", () => group.start(controllerManager(options, deps, apiserver)));
-  await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("system:kube-scheduler"))));
+  await progress.step("kube-controller-manager", () =>
+    group.start(controllerManager(options, deps, apiserver), signal),
+  );
+  await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("system:kube-scheduler")), signal));
 
   await progress.step(
     options.nodes.length === 1
@@ -104,7 +106,8 @@ export async function runCluster(
       for (let first = 0; first < options.nodes.length; first += 50) {
         await Promise.all(
           options.nodes.slice(first, first + 50).map(async (name, i) => {
-            for (const component of await node(options, deps, apiserver, name, first + i)) await group.start(component);
+            for (const component of await node(options, deps, apiserver, name, first + i))
+              await group.start(component, signal);
           }),
         );
       }
@@ -113,12 +116,12 @@ export async function runCluster(
   );
   if (options.proxyMode !== "none")
     await progress.step(`kube-proxy (${options.proxyMode})`, () =>
-      group.start(proxy(options, deps, as("system:kube-proxy"))),
+      group.start(proxy(options, deps, as("system:kube-proxy")), signal),
     );
   if (options.dns) {
     await progress.step("dns", async () => {
       await allowDns(admin);
-      await group.start(dns(options, deps, createClient(apiserver.transport(DNS_USER))));
+      await group.start(dns(options, deps, createClient(apiserver.transport(DNS_USER))), signal);
     });
   }
   if (!signal.aborted) await onReady({ apiserver, client: admin });
@@ -130,13 +133,14 @@ async function startEtcd(
   options: ClusterOptions,
   { world, log, progress }: ClusterDependencies,
   group: ComponentGroup,
+  signal: AbortSignal,
 ): Promise<EtcdClient> {
   if (options.etcdServers.length > 0) return connectEtcd(world, { endpoints: options.etcdServers });
   const member = createEtcd(
     { name: "default", dataDir: `${options.dataDir}/etcd` },
     { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics() },
   );
-  await progress.step("etcd", () => group.start(member));
+  await progress.step("etcd", () => group.start(member, signal));
   return member.client();
 }
 

@@ -6,6 +6,7 @@ import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
+import { endpointSliceMirroringController } from "./endpointslice-mirroring/controller.ts";
 import { endpointSliceController } from "./endpointslice/controller.ts";
 import { ephemeralVolumeController } from "./ephemeral-volume/controller.ts";
 import { garbageCollector } from "./garbage-collector/controller.ts";
@@ -33,6 +34,7 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   serviceAccountTokenController,
   endpointsController,
   endpointSliceController,
+  endpointSliceMirroringController,
   replicationControllerController,
   podGarbageCollector,
   resourceQuotaController,

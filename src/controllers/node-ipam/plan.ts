@@ -1,4 +1,5 @@
 /** Carves node ranges out of the cluster's. Pure. Upstream: pkg/controller/nodeipam/ipam/cidrset */
+import { parseCidr } from "../../machinery/validation/ip.ts";
 
 interface Range {
   /** As one number, with `bits` in all. */
@@ -7,27 +8,12 @@ interface Range {
   readonly bits: 32 | 128;
 }
 
-export function parseCidr(text: string): Range {
-  const [address = "", length = ""] = text.split("/");
-  const bits = address.includes(":") ? 128 : 32;
-  const prefix = Number(length);
-  if (!/^\d+$/.test(length) || prefix > bits) throw new Error(`invalid CIDR address: ${text}`);
-  const value = bits === 32 ? parseV4(address) : parseV6(address);
-  const hostBits = BigInt(bits - prefix);
-  return { base: (value >> hostBits) << hostBits, prefix, bits };
-}
-
-function parseV4(text: string): bigint {
-  return text.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
-}
-
-function parseV6(text: string): bigint {
-  const [head = "", tail] = text.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const groups =
-    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
-  return groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
+function rangeOf(text: string): Range {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) throw new Error(`invalid CIDR address: ${text}`);
+  const bits = cidr.family === 4 ? 32 : 128;
+  const hostBits = BigInt(bits - cidr.bits);
+  return { base: (cidr.address >> hostBits) << hostBits, prefix: cidr.bits, bits };
 }
 
 function formatRange({ base, prefix, bits }: Range): string {
@@ -57,7 +43,7 @@ export class RangeSet {
   #cursor = 0;
 
   constructor(cluster: string, nodePrefix: number) {
-    this.#cluster = parseCidr(cluster);
+    this.#cluster = rangeOf(cluster);
     this.#nodePrefix = nodePrefix;
     if (nodePrefix < this.#cluster.prefix || nodePrefix > this.#cluster.bits)
       throw new Error("New CIDR set failed; the node CIDR size is too big");
@@ -99,7 +85,7 @@ export class RangeSet {
   }
 
   #overlapping(cidr: string): readonly number[] {
-    const range = parseCidr(cidr);
+    const range = rangeOf(cidr);
     if (range.bits !== this.#cluster.bits) return [];
     const shift = BigInt(range.bits - this.#nodePrefix);
     const last = range.base + (1n << BigInt(range.bits - range.prefix)) - 1n;

@@ -19,7 +19,7 @@ export const taintEvictionController = defineController({
       resource: pods,
       changed: (old: Pod, pod: Pod) =>
         old.spec.nodeName !== pod.spec.nodeName || !semanticallyEqual(old.spec.tolerations, pod.spec.tolerations),
-      keys: (pod: Pod) => [keyOf(pod)],
+      keys: (pod: Pod) => ((pod.spec.nodeName ?? "") === "" ? [] : [keyOf(pod)]),
     },
     {
       resource: nodes,

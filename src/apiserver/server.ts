@@ -114,11 +114,11 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         return behind === 0 ? undefined : `${behind} informers not started yet`;
       },
     },
-    {
-      name: "poststarthook/rbac/bootstrap-roles",
+    ...POST_START_HOOKS.map((name): HealthCheck => ({
+      name: `poststarthook/${name}`,
       on: ["healthz", "livez", "readyz"],
       check: () => (state === "starting" ? "not finished" : undefined),
-    },
+    })),
     {
       name: "shutdown",
       on: ["readyz"],
@@ -222,6 +222,29 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
   };
 }
+
+/** What a start does, by upstream's names: each is a health check of its own, and all are over when the server says that it is ready. */
+const POST_START_HOOKS = [
+  "generic-apiserver-start-informers",
+  "start-apiextensions-informers",
+  "start-apiextensions-controllers",
+  "crd-informer-synced",
+  "start-system-namespaces-controller",
+  "start-cluster-authentication-info-controller",
+  "start-kube-apiserver-identity-lease-controller",
+  "start-legacy-token-tracking-controller",
+  "storage-readiness",
+  "bootstrap-controller",
+  "start-kubernetes-service-cidr-controller",
+  "rbac/bootstrap-roles",
+  "scheduling/bootstrap-system-priority-classes",
+  "priority-and-fairness-config-producer",
+  "apiservice-status-local-available-controller",
+  "apiservice-status-remote-available-controller",
+  "apiservice-registration-controller",
+  "apiservice-discovery-controller",
+  "kube-apiserver-autoregistration",
+] as const;
 
 /** The promise's end or the signal's, whichever comes first. */
 async function until(signal: AbortSignal, promise: Promise<unknown>): Promise<void> {

@@ -47,6 +47,7 @@ export async function bootstrap(
     ensureFlowControl(services),
     ensureKubernetesService(services, serving),
     ensureAuthenticationConfig(services),
+    ensureTokenTracking(services),
     ensureApiServices(services),
   ]);
   const lease = identityLease(services, serving);
@@ -129,6 +130,16 @@ async function ensureAuthenticationConfig(services: Services): Promise<void> {
     kind: "ConfigMap",
     metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
     ...(ca !== undefined && { data: { "client-ca-file": ca } }),
+  });
+}
+
+/** Since when uses of old token secrets are noted: here, since the cluster is. */
+async function ensureTokenTracking(services: Services): Promise<void> {
+  await ensure(services, "configmaps", {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "kube-apiserver-legacy-service-account-token-tracking", namespace: "kube-system" },
+    data: { since: new Date(services.clock.now()).toISOString().slice(0, 10) },
   });
 }
 

@@ -1,20 +1,23 @@
 /** The service `kubernetes` in `default` and where it leads: to this server. Upstream: pkg/controlplane/controller/kubernetesservice, pkg/controlplane/reconcilers. */
 import { isDeepStrictEqual } from "node:util";
+import { rfc3339 } from "../registry/context.ts";
 import type { Services } from "../registry/context.ts";
 import type { Serving } from "./index.ts";
 import { ensure } from "./write.ts";
 
 const NAME = "kubernetes";
 const NAMESPACE = "default";
+const CIDRS = "servicecidrs.networking.k8s.io";
 
 export async function ensureKubernetesService(services: Services, { port, address }: Serving): Promise<void> {
   const { clusterIPs } = services.allocators;
-  await ensure(services, "servicecidrs.networking.k8s.io", {
+  await ensure(services, CIDRS, {
     apiVersion: "networking.k8s.io/v1",
     kind: "ServiceCIDR",
     metadata: { name: NAME },
     spec: { cidrs: [clusterIPs.cidr] },
   });
+  await tellReady(services);
   await ensure(services, "services", {
     apiVersion: "v1",
     kind: "Service",
@@ -71,4 +74,20 @@ export async function ensureKubernetesService(services: Services, { port, addres
       return leads ? undefined : { ...current, endpoints, ports };
     },
   );
+}
+
+async function tellReady(services: Services): Promise<void> {
+  const isReady = (cidr: any) => cidr?.status?.conditions?.some((one: any) => one.type === "Ready") === true;
+  if (isReady(services.cluster.get(CIDRS, "", NAME))) return;
+  await services.cluster.update(CIDRS, "", NAME, (current) => {
+    if (isReady(current)) return undefined;
+    const condition = {
+      type: "Ready",
+      status: "True",
+      lastTransitionTime: rfc3339(services.clock.now()),
+      reason: "",
+      message: "Kubernetes default Service CIDR is ready",
+    };
+    return { ...current, status: { ...current.status, conditions: [condition] } };
+  });
 }

@@ -186,7 +186,8 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
 
 interface Waiter {
   readonly revision: number;
-  readonly resolve: () => void;
+  resolve(): void;
+  reject(error: unknown): void;
 }
 
 export interface WatchCacheOptions {
@@ -266,7 +267,7 @@ export class WatchCache {
   async waitUntil(revision: number): Promise<void> {
     if (this.#isReady && this.#revision >= revision) return;
     const reached = deferred();
-    const waiter = { revision, resolve: () => reached.resolve() };
+    const waiter: Waiter = { revision, ...reached };
     this.#waiting.push(waiter);
     const { clock } = this.#options;
     const timer = clock.after(FRESH_TIMEOUT_MS, () => {
@@ -330,6 +331,8 @@ export class WatchCache {
     } finally {
       this.#drop();
       this.#progressTimer?.[Symbol.dispose]();
+      for (const waiter of this.#waiting.splice(0))
+        waiter.reject(new StatusError("ServiceUnavailable", "apiserver is shutting down", { retryAfterSeconds: 1 }));
     }
   }
 

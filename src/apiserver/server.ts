@@ -21,7 +21,6 @@ import { bootstrapTokens } from "./authn/bootstrap-token.ts";
 import { certificateUsers } from "./authn/certificates.ts";
 import { serviceAccountTokens } from "./authn/service-account.ts";
 import type { UserInfo } from "./authn/user.ts";
-import { LOOPBACK } from "./authn/user.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { alwaysAllow, alwaysAllowedPaths, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
 import { nodeAuthorizer } from "./authz/node.ts";
@@ -300,4 +299,3 @@ function staticTokens(users: ReadonlyMap<string, UserInfo> | undefined): TokenAu
 }
 
 export type { ApiServerOptions, UserInfo };
-export { LOOPBACK };

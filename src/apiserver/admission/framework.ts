@@ -2,7 +2,6 @@
  * Admission: plugins in upstream's order, first every mutating half, then (after defaulting and validation) every validating half.
  * Upstream: pkg/admission, pkg/kubeapiserver/options/plugins.go.
  */
-import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource, ResourceName } from "../../machinery/resource.ts";
 import type { StatusDetails } from "../../machinery/status.ts";
 import { forbidden, qualified, StatusError } from "../../machinery/status.ts";
@@ -114,12 +113,6 @@ export function createAdmission(plugins: readonly AdmissionPlugin[], context: Ad
 function handles({ handles }: AdmissionPlugin, request: AdmissionRequest): boolean {
   if (!handles.operations.includes(request.operation)) return false;
   if (handles.resources === undefined) return true;
-  if (!handles.resources.includes(qualifiedName(request.resource))) return false;
+  if (!handles.resources.includes(qualified(request.resource))) return false;
   return request.subresource === "" || handles.subresources?.includes(request.subresource) === true;
 }
-
-function qualifiedName(resource: ResourceName): string {
-  return qualified(resource);
-}
-
-export type { KubeObject };

@@ -1,6 +1,6 @@
 /** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
 import type { Resource, Verb } from "../../machinery/resource.ts";
-import { badRequest, StatusError } from "../../machinery/status.ts";
+import { StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { decodeBody, expectedOf } from "../registry/decode.ts";
@@ -169,5 +169,3 @@ export function pageNotFound(): ApiResponse {
 function warn(request: ApiRequest, words: string): void {
   if (!request.warnings.includes(words)) request.warnings.push(words);
 }
-
-export { badRequest };

@@ -4,7 +4,7 @@
  */
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Resource } from "../../machinery/resource.ts";
-import { alreadyExists, badRequest, forbidden, StatusError } from "../../machinery/status.ts";
+import { alreadyExists, badRequest, StatusError } from "../../machinery/status.ts";
 import { invalidObject } from "../../machinery/validation/field-error.ts";
 import { uuid } from "../../world/world.ts";
 import type { AdmissionRequest, Operation } from "../admission/framework.ts";
@@ -161,5 +161,3 @@ export function admissionRequest(
     warn: (text) => context.warn(text),
   };
 }
-
-export { forbidden };

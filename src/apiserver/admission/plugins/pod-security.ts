@@ -1,6 +1,6 @@
 /** Namespaces say by labels how much their pods may: enforced for pods, told of for what makes pods. Upstream: pod-security-admission/admission. */
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
-import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
+import type { AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 import type { Level } from "./pod-security-standards.ts";
 import { violations } from "./pod-security-standards.ts";
@@ -39,7 +39,7 @@ export const podSecurity = defineAdmission({
     }
     // What may change of a running pod gives it no more than it has.
     if (request.operation === "UPDATE" && request.subresource !== "ephemeralcontainers") return;
-    enforce(request, labels, context);
+    enforce(request, labels);
   },
 });
 
@@ -55,11 +55,7 @@ function policyOf(
   };
 }
 
-function enforce(
-  request: AdmissionRequest,
-  labels: Readonly<Record<string, string>>,
-  _context: AdmissionContext,
-): void {
+function enforce(request: AdmissionRequest, labels: Readonly<Record<string, string>>): void {
   const { level, version } = policyOf(labels, "enforce");
   const found = violations(level, request.object);
   if (found !== undefined)

@@ -9,7 +9,7 @@ import { StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
 import { randomInt, uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
-import { defineAdmission, refuse } from "../framework.ts";
+import { defineAdmission } from "../framework.ts";
 
 const GROUP = "admissionregistration.k8s.io";
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -316,5 +316,3 @@ function destination(config: AnyObject, { cluster, random }: AdmissionContext): 
     );
   return { base: `https://${endpoints[randomInt(random, endpoints.length)]}`, path: route, url, serverName: host };
 }
-
-export { refuse };

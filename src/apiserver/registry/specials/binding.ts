@@ -1,7 +1,7 @@
 /** A pod gets its node, once. Upstream: pkg/registry/core/pod/storage (BindingREST). */
 import type { Resource } from "../../../machinery/resource.ts";
 import { badRequest, conflict } from "../../../machinery/status.ts";
-import { invalid, invalidObject, notSupported, required } from "../../../machinery/validation/field-error.ts";
+import { invalidObject, notSupported, required } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";
 import { object } from "../../request.ts";
@@ -100,5 +100,3 @@ function scheduled(conditions: readonly any[], now: string): readonly any[] {
   if (before?.status === "True") return conditions;
   return [...others, condition];
 }
-
-export { invalid };

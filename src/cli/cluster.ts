@@ -35,6 +35,7 @@ import { pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import type { Pki } from "./pki.ts";
 import type { Progress } from "./progress.ts";
+import { userAgent } from "./version.ts";
 
 export interface ClusterOptions {
   readonly dataDir: string;
@@ -89,13 +90,18 @@ export async function runCluster(
   const apiserver = apiServer(options, deps, etcd);
   await progress.step("kube-apiserver", () => group.start(apiserver, signal));
 
-  const as = (name: string, groups: readonly string[] = []) =>
-    createClient(apiserver.transport({ name, groups: [...groups, "system:authenticated"] }));
-  const admin = createClient(apiserver.transport(ADMIN));
+  const as = (component: string) =>
+    createClient(
+      apiserver.transport(
+        { name: `system:${component}`, groups: ["system:authenticated"] },
+        userAgent(world.host, component),
+      ),
+    );
+  const admin = createClient(apiserver.transport(ADMIN, userAgent(world.host, "t8s")));
   await progress.step("kube-controller-manager", () =>
     group.start(controllerManager(options, deps, apiserver), signal),
   );
-  await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("system:kube-scheduler")), signal));
+  await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("kube-scheduler")), signal));
 
   await progress.step(
     options.nodes.length === 1
@@ -116,12 +122,15 @@ export async function runCluster(
   );
   if (options.proxyMode !== "none")
     await progress.step(`kube-proxy (${options.proxyMode})`, () =>
-      group.start(proxy(options, deps, as("system:kube-proxy")), signal),
+      group.start(proxy(options, deps, as("kube-proxy")), signal),
     );
   if (options.dns) {
     await progress.step("dns", async () => {
       await allowDns(admin);
-      await group.start(dns(options, deps, createClient(apiserver.transport(DNS_USER))), signal);
+      await group.start(
+        dns(options, deps, createClient(apiserver.transport(DNS_USER, userAgent(world.host, "dns")))),
+        signal,
+      );
     });
   }
   if (!signal.aborted) await onReady({ apiserver, client: admin });
@@ -178,13 +187,17 @@ function controllerManager(
   apiserver: ApiServer,
 ): Component {
   const { serving } = options;
+  const agent = userAgent(world.host, "kube-controller-manager");
   return createControllerManager({
     world: { clock: world.clock, random: world.random.fork("kube-controller-manager") },
     client: createClient(
-      apiserver.transport({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }),
+      apiserver.transport({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }, agent),
     ),
     // Each controller is its own service account, with the rights that the bootstrap policy gives it and no more.
-    clientFor: (controller) => createClient(apiserver.transport(controllerUser(controller))),
+    clientFor: (controller) => {
+      const user = controllerUser(controller);
+      return createClient(apiserver.transport(user, `${agent}/${user.name}`));
+    },
     log: log.with({ component: "kube-controller-manager" }),
     metrics: new Metrics(),
     options: {
@@ -253,7 +266,10 @@ async function node(
   const { serving } = options;
   const dir = `${options.dataDir}/nodes/${name}`;
   const client = createClient(
-    apiserver.transport({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] }),
+    apiserver.transport(
+      { name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] },
+      userAgent(world.host, "kubelet"),
+    ),
   );
   const log = deps.log.with({ component: "kubelet", ...(options.nodes.length > 1 && { node: name }) });
   const base = { clock: world.clock, random: world.random.fork(`kubelet/${name}`), log, client };
@@ -310,7 +326,12 @@ function nodeNetwork(
   name: string,
 ): readonly Component[] {
   if (options.runtime !== "containerd") return [];
-  const client = createClient(apiserver.transport({ name: "system:kube-proxy", groups: ["system:authenticated"] }));
+  const client = createClient(
+    apiserver.transport(
+      { name: "system:kube-proxy", groups: ["system:authenticated"] },
+      userAgent(world.host, "kube-proxy"),
+    ),
+  );
   const log = parent.with({ component: "node-network" });
   const informers = createInformers({ clock: world.clock, random: world.random.fork("node-network"), log, client });
   const inner = createNodeNetwork(

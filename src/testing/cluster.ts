@@ -85,7 +85,7 @@ export class TestCluster implements AsyncDisposable {
   /** What the namespace holds apart from its own links: read before the first `up` and after `down`. */
   network(): string {
     return this.namespace.run(
-      "ip -o link | cut -d: -f2; ip -o addr | awk '{print $2, $4}'; ip route; iptables-save | grep -v '^#' | grep -v '^:\\(PREROUTING\\|INPUT\\|FORWARD\\|OUTPUT\\|POSTROUTING\\) ' || true",
+      "ip -o link | cut -d: -f2; ip -o addr | awk '{print $2, $4}'; ip route; iptables-save | grep -- '^-A\\|^:.* - ' || true",
     );
   }
 
@@ -105,23 +105,17 @@ export class TestCluster implements AsyncDisposable {
     };
   }
 
+  private named(command: string, args: readonly string[]): readonly string[] {
+    return ["unshare", "--uts", "sh", "-c", `hostname ${this.node} && exec "$@"`, "sh", command, ...args];
+  }
+
   /** Starts a program in the namespace, under the cluster's host name. */
   start(command: string, args: readonly string[], options: RunOptions = {}): Running {
-    const child = spawn(
-      this.namespace.enter[0],
-      [
-        this.namespace.enter[1],
-        "unshare",
-        "--uts",
-        "sh",
-        "-c",
-        `hostname ${this.node} && exec "$@"`,
-        "sh",
-        command,
-        ...args,
-      ],
-      { stdio: ["pipe", "pipe", "pipe"], env: this.environment(options.env), cwd: this.scratch },
-    );
+    const child = spawn(this.namespace.enter[0], [this.namespace.enter[1], ...this.named(command, args)], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: this.environment(options.env),
+      cwd: this.scratch,
+    });
     child.stdin.on("error", () => {});
     let text = "";
     let wake = () => {};
@@ -242,7 +236,8 @@ export class TestCluster implements AsyncDisposable {
   }
 
   t8s(args: readonly string[], options: RunOptions = {}): Promise<Result> {
-    return this.run("sh", [join(ROOT, "tools/node.sh"), join(ROOT, "src/cli/main.ts"), ...args], options);
+    const [program, ...rest] = this.named("sh", [join(ROOT, "tools/node.sh"), join(ROOT, "src/cli/main.ts"), ...args]);
+    return this.run(program!, rest, options);
   }
 
   get pid(): number {

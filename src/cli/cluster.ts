@@ -311,9 +311,10 @@ async function node(
       events: broadcaster.recorder("kubelet", name),
     },
   );
+  // They stop in reverse: a runtime that stops its pods still needs the network's configuration to take their links and ports away.
   return [
-    ...before,
     ...nodeNetwork(options, deps, apiserver, name),
+    ...before,
     together(`kubelet ${name}`, kubelet, broadcaster, informers),
   ];
 }
@@ -385,7 +386,6 @@ export function containerdOptions(dataDir: string, endpoint: string, nodeName: s
     dir: `${dataDir}/containerd`,
     cniConfDir: `${dataDir}/cni/conf`,
     cgroupRoot: cgroupRootOf(nodeName),
-    nodeDir: `${dataDir}/nodes/${nodeName}`,
     ...(endpoint !== "" && { endpoint }),
   };
 }

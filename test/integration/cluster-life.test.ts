@@ -109,10 +109,7 @@ describe("the life of a cluster", { skip: noCluster(clients) }, () => {
     await cluster.kubectl("delete pod alone --wait=false");
     await cluster.end("SIGKILL");
     await cluster.up();
-    await cluster.until(
-      async () => !("alone" in (await containers())),
-      "the pod is gone",
-    );
+    await cluster.until(async () => !("alone" in (await containers())), "the pod is gone");
   });
 
   test("t8s down after kill -9 stops what runs on and leaves nothing behind", async () => {

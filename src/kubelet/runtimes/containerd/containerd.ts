@@ -23,8 +23,6 @@ export interface ContainerdOptions {
   readonly cniConfDir: string;
   /** The cgroup (below each controller) that pods are put in: removed at the end. */
   readonly cgroupRoot: string;
-  /** Where the kubelet mounts the volumes of pods: nothing stays mounted there after the end. */
-  readonly nodeDir: string;
 }
 
 export interface ContainerdRuntime extends Component {
@@ -175,7 +173,7 @@ export function createContainerd(
       await pause(clock, 20, new AbortController().signal);
     }
     await fs.remove(pidFile);
-    for (const dir of [options.dir, options.nodeDir]) await removeMounts(deps, dir);
+    await removeMounts(deps, options.dir);
     await removeCgroups(fs, options.cgroupRoot);
   }
 

@@ -23,6 +23,7 @@ import {
   endpointSlices,
   endpoints,
   events,
+  horizontalPodAutoscalers,
   namespaces,
   nodes,
   pods,
@@ -442,5 +443,36 @@ test("a silent node is noticed and loses its pods, budgets and quotas follow", a
   assert.deepEqual((await client.get(nodes, { name: "alive" })).spec.taints ?? [], []);
   stop.abort();
   await beating;
+  assert.deepEqual(log.seen, []);
+});
+
+test("an autoscaler keeps the size within its bounds, and says what it misses", async () => {
+  await using cluster = await start({ "horizontal-pod-autoscaler-sync-period": 100 });
+  const { client, until, log } = cluster;
+  await client.create(deployments, web("nginx:1"));
+  await client.create(horizontalPodAutoscalers, {
+    metadata: { name: "web", namespace: "default" },
+    spec: {
+      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "web" },
+      minReplicas: 5,
+      maxReplicas: 9,
+    },
+  });
+  await until(
+    async () => (await client.get(deployments, { namespace: "default", name: "web" })).spec.replicas === 5,
+    "the lower bound",
+  );
+  const get = async (type: string) =>
+    (await client.get(horizontalPodAutoscalers, { namespace: "default", name: "web" })).status.conditions?.find(
+      (condition) => condition.type === type,
+    );
+  await until(async () => (await get("ScalingActive"))?.status === "False", "no metrics");
+  const { reason, message } = (await get("ScalingActive"))!;
+  assert.equal(reason, "FailedGetResourceMetric");
+  assert.match(
+    message!,
+    /^the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: the server could not find the requested resource/,
+  );
+  assert.equal((await get("AbleToScale"))?.status, "True");
   assert.deepEqual(log.seen, []);
 });

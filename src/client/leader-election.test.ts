@@ -8,6 +8,7 @@ import { StatusError } from "../machinery/status.ts";
 import { createClient } from "./create-client.ts";
 import { leadWhenElected } from "./leader-election.ts";
 import { leases } from "./resources.ts";
+import type { Transport } from "./transport.ts";
 
 const lease = { namespace: "kube-system", name: "kube-controller-manager" };
 
@@ -81,4 +82,36 @@ test("a released lease is taken without waiting for its end", async () => {
   await clock.until(() => leading.has("b"), 5_000);
   b.stop.abort();
   await b.done;
+});
+
+test("a leader whose server hangs stops as well", async () => {
+  const { clock, random } = simulatedWorld(1);
+  const server = fakeTransport({ now: () => clock.now() });
+  let hangs = false;
+  const transport: Transport = {
+    send: (request) =>
+      hangs
+        ? new Promise((_, reject) =>
+            request.signal!.addEventListener("abort", () => reject(request.signal!.reason), { once: true }),
+          )
+        : server.send(request),
+    watch: (request) => server.watch(request),
+    raw: (request) => server.raw(request),
+    close: () => server.close(),
+  };
+  let leads = false;
+  const done = leadWhenElected(
+    { client: createClient(transport), clock, random, log: silent, lease, identity: "a" },
+    new AbortController().signal,
+    async (signal) => {
+      leads = true;
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      leads = false;
+    },
+  );
+  done.catch(() => {});
+  await clock.until(() => leads, 1000);
+  hangs = true;
+  await clock.until(() => !leads, 15_000);
+  await assert.rejects(done, /leaderelection lost/);
 });

@@ -2,7 +2,7 @@
 import type { Lease } from "../api/generated/coordination.v1.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
-import { pause } from "../world/time.ts";
+import { deadline, pause } from "../world/time.ts";
 import type { Clock, Random } from "../world/world.ts";
 import type { Client } from "./client.ts";
 import type { EventRecorder } from "./events.ts";
@@ -25,6 +25,8 @@ export interface LeaderElectionOptions {
   readonly releaseOnStop?: boolean;
 }
 
+const RENEW_DEADLINE_MS = 10_000;
+
 /** Waits for the lease, then runs `lead` for as long as it is held. Throws when it is lost; returns when `signal` aborts. */
 export async function leadWhenElected(
   options: LeaderElectionOptions,
@@ -33,7 +35,7 @@ export async function leadWhenElected(
 ): Promise<void> {
   const { clock, random, log, events, identity } = options;
   const retryPeriodMs = options.retryPeriodMs ?? 2_000;
-  const renewDeadlineMs = options.renewDeadlineMs ?? 10_000;
+  const renewDeadlineMs = options.renewDeadlineMs ?? RENEW_DEADLINE_MS;
   const elector = new Elector(options);
 
   while (!(await elector.tryToHold(signal))) {
@@ -86,8 +88,11 @@ class Elector {
     this.#durationMs = options.leaseDurationMs ?? 15_000;
   }
 
-  async tryToHold(signal: AbortSignal): Promise<boolean> {
-    const { client, clock, log, lease: at, identity } = this.#options;
+  async tryToHold(stop: AbortSignal): Promise<boolean> {
+    const { client, clock, log, lease: at, identity, renewDeadlineMs = RENEW_DEADLINE_MS } = this.#options;
+    // A server that doesn't answer must not keep a leader in his belief.
+    using limit = deadline(clock, renewDeadlineMs, stop);
+    const { signal } = limit;
     try {
       let found: Lease | undefined;
       try {
@@ -118,7 +123,7 @@ class Elector {
       this.#observe(await client.update(leases, { ...found, spec }, { signal }));
       return true;
     } catch (error) {
-      if (!signal.aborted && !hasReason(error, "Conflict", "AlreadyExists"))
+      if (!stop.aborted && !hasReason(error, "Conflict", "AlreadyExists"))
         log.error("Failed to acquire or renew the lease", error);
       return false;
     }

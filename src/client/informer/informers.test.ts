@@ -7,6 +7,7 @@ import { simulatedWorld } from "../../testing/sim/world.ts";
 import { StatusError } from "../../machinery/status.ts";
 import { createClient } from "../create-client.ts";
 import { pods } from "../resources.ts";
+import type { Transport } from "../transport.ts";
 import { createInformers } from "./informers.ts";
 import { olderThan } from "./shared-informer.ts";
 
@@ -100,6 +101,31 @@ test("a server that is away is asked again, later and later", async () => {
     const base = 800 * 2 ** i;
     assert.ok(wait >= base && wait <= 2 * base, `wait ${i} was ${wait}`);
   }
+  stop.abort();
+  await running;
+});
+
+test("a watch that the server forgot is given up and begun anew", async () => {
+  const { clock, random } = simulatedWorld(1);
+  const server = fakeTransport();
+  let watches = 0;
+  const forgetful: Transport = {
+    send: (request) => server.send(request),
+    raw: (request) => server.raw(request),
+    close: () => server.close(),
+    // Nothing ever comes, and nothing ends but by our own hand.
+    async *watch({ signal }) {
+      watches++;
+      await new Promise<void>((_, reject) =>
+        signal!.addEventListener("abort", () => reject(signal!.reason), { once: true }),
+      );
+    },
+  };
+  const informers = createInformers({ client: createClient(forgetful), clock, random, log: silent });
+  informers.of<Pod>(pods);
+  const stop = new AbortController();
+  const running = informers.run(stop.signal, () => {});
+  await clock.until(() => watches === 3, 3 * 640_000);
   stop.abort();
   await running;
 });

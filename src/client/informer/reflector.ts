@@ -6,7 +6,7 @@ import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { ResourceOf } from "../../machinery/resource.ts";
 import { hasReason } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
-import { pause } from "../../world/time.ts";
+import { deadline, pause } from "../../world/time.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { Client } from "../client.ts";
 import type { WatchEvent } from "../transport.ts";
@@ -34,6 +34,8 @@ export interface ReflectorDeps {
 /** A watch that ends sooner than this without an event is a failure. */
 const WATCH_TOO_SHORT_MS = 1000;
 const WATCH_TIMEOUT_MIN_SECONDS = 300;
+/** A server that doesn't end a watch this long after its time is gone, even if the connection doesn't show it. */
+const WATCH_OVERDUE_MS = 30_000;
 
 export async function reflect<T extends KubeObject>(
   deps: ReflectorDeps,
@@ -65,13 +67,15 @@ export async function reflect<T extends KubeObject>(
     for (;;) {
       const startedAt = clock.monotonic();
       let events = 0;
+      const timeoutSeconds = Math.floor(WATCH_TIMEOUT_MIN_SECONDS * (1 + random.next()));
+      const limit = deadline(clock, timeoutSeconds * 1000 + WATCH_OVERDUE_MS, signal);
       try {
         const watch = client.watch(resource, {
           ...selection,
           resourceVersion,
           allowBookmarks: true,
-          timeoutSeconds: Math.floor(WATCH_TIMEOUT_MIN_SECONDS * (1 + random.next())),
-          signal,
+          timeoutSeconds,
+          signal: limit.signal,
         });
         for await (const event of watch) {
           events++;
@@ -85,6 +89,7 @@ export async function reflect<T extends KubeObject>(
         }
       } catch (error) {
         if (signal.aborted) return;
+        if (limit.signal.aborted) continue;
         if (hasReason(error, "Expired", "Gone")) {
           log.v(4).info("The watch expired, listing again", { resourceVersion });
           listFrom = "";
@@ -94,6 +99,8 @@ export async function reflect<T extends KubeObject>(
         await pause(clock, backoff.next(), signal);
         // Only a server that is away is asked again from the same place; any other refusal may be about that place.
         if (!hasReason(error, "ServiceUnavailable", "TooManyRequests", "InternalError", "Timeout")) break;
+      } finally {
+        limit[Symbol.dispose]();
       }
       if (signal.aborted) return;
     }

@@ -4,10 +4,17 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+# A node_modules that is a link is somebody else's: it is used as it is.
+if [ ! -L node_modules ] && { [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; }; then
   echo "setup: installing npm packages (npm ci)"
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
+fi
+
+# What `kubectl explain` says of fields, taken from the client library's comments.
+if [ ! -e build/descriptions.json ] && [ -d node_modules/@kubernetes/client-node ]; then
+  mkdir -p build
+  sh tools/node.sh tools/generate/descriptions.ts build/descriptions.json >/dev/null
 fi
 
 [ "${T8S_NO_SYSTEM_PACKAGES:-}" != 1 ] || exit 0

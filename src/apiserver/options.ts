@@ -53,6 +53,8 @@ export interface ApiServerOptions {
   readonly requestTimeoutMs?: number;
   readonly maxRequestsInFlight?: number;
   readonly maxMutatingRequestsInFlight?: number;
+  /** Prose for the published schemas, by a type's OpenAPI name and a field's: what `kubectl explain` prints. */
+  readonly describe?: (name: string, field?: string) => string | undefined;
   /** Default: all built-in resources that are served by default. */
   readonly resources?: readonly Resource[];
 }

@@ -94,7 +94,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     featureGates: options.featureGates ?? new Map(),
   };
 
-  const documents = new Documents(registry);
+  const documents = new Documents(registry, options.describe);
   let state: "starting" | "ready" | "stopping" = "starting";
   let address: Address | undefined;
   const checks: readonly HealthCheck[] = [

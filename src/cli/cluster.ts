@@ -33,6 +33,7 @@ import { createScheduler } from "../scheduler/scheduler.ts";
 import type { Address } from "../world/net.ts";
 import { pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
+import { describeFields } from "./descriptions.ts";
 import type { Pki } from "./pki.ts";
 import type { Progress } from "./progress.ts";
 import { userAgent } from "./version.ts";
@@ -176,6 +177,7 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
       advertiseAddress: options.advertiseAddress,
       serviceAccount: { issuer: "https://kubernetes.default.svc.cluster.local", signingKey: options.serviceAccountKey },
       serviceClusterIpRange: options.serviceRange,
+      describe: describeFields,
     },
     { ...world, etcd, log: log.with({ component: "kube-apiserver" }), metrics: new Metrics() },
   );

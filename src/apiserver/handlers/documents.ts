@@ -9,6 +9,8 @@ import type { Registry } from "../registry/registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { VERSION } from "../version.ts";
 
+type Describe = (name: string, field?: string) => string | undefined;
+
 interface Document {
   readonly body: string;
   readonly hash: string;
@@ -18,13 +20,15 @@ const YEAR_SECONDS = 365 * 24 * 60 * 60;
 
 export class Documents {
   readonly #registry: Registry;
+  readonly #describe: Describe | undefined;
   #version = -1;
   #v2: Document | undefined;
   #v2Protobuf: Uint8Array | undefined;
   #v3 = new Map<string, Document>();
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, describe: Describe | undefined) {
     this.#registry = registry;
+    this.#describe = describe;
   }
 
   answer(request: ApiRequest): ApiResponse | undefined {
@@ -84,6 +88,7 @@ export class Documents {
       schemas: allSchemas(),
       kinds: kindsOf,
       version: VERSION.gitVersion,
+      ...(this.#describe && { describe: this.#describe }),
       custom: (group: string, version: string, kind: string) => this.#registry.customSchema(group, version, kind),
     };
   }

@@ -17,19 +17,32 @@ export function kubeconfigPath({ host }: Pick<World, "host">): string {
   return listed ?? join(host.environment["HOME"] ?? "/root", ".kube/config");
 }
 
-/** Returns false when the file holds something that isn't a kubeconfig: it is left alone. */
-async function change(world: Pick<World, "fs" | "host">, edit: (config: Kubeconfig) => Kubeconfig): Promise<string> {
-  const path = kubeconfigPath(world);
-  const before =
-    (await world.fs.stat(path)) === undefined
-      ? EMPTY_KUBECONFIG
-      : parseKubeconfig(Buffer.from(await world.fs.readFile(path)).toString());
+async function readKubeconfig(world: Pick<World, "fs" | "host">, path: string): Promise<Kubeconfig> {
+  return (await world.fs.stat(path)) === undefined
+    ? EMPTY_KUBECONFIG
+    : parseKubeconfig(Buffer.from(await world.fs.readFile(path)).toString());
+}
+
+async function writeKubeconfig(world: Pick<World, "fs" | "host">, path: string, config: Kubeconfig): Promise<void> {
   await world.fs.mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  await world.fs.writeFile(path, formatKubeconfig(edit(before)), { mode: 0o600, atomic: true });
+  await world.fs.writeFile(path, formatKubeconfig(config), { mode: 0o600, atomic: true });
+}
+
+/** Returns the file's path. */
+export async function addToKubeconfig(world: Pick<World, "fs" | "host">, config: Kubeconfig): Promise<string> {
+  const path = kubeconfigPath(world);
+  await writeKubeconfig(world, path, mergeKubeconfig(await readKubeconfig(world, path), config));
   return path;
 }
 
-export const addToKubeconfig = (world: Pick<World, "fs" | "host">, config: Kubeconfig): Promise<string> =>
-  change(world, (before) => mergeKubeconfig(before, config));
-export const removeFromKubeconfig = (world: Pick<World, "fs" | "host">, name: string): Promise<string> =>
-  change(world, (before) => removeContext(before, contextOf(name)));
+/** Returns the file's path, or undefined where the context wasn't there and the file is left as it was. */
+export async function removeFromKubeconfig(
+  world: Pick<World, "fs" | "host">,
+  name: string,
+): Promise<string | undefined> {
+  const path = kubeconfigPath(world);
+  const config = await readKubeconfig(world, path);
+  if (!config.contexts.some((entry) => entry.name === contextOf(name))) return undefined;
+  await writeKubeconfig(world, path, removeContext(config, contextOf(name)));
+  return path;
+}

@@ -16,7 +16,8 @@ export const deleteCluster = defineCommand({
     const dir = dataDirOf(world, values.name, values["data-dir"]);
     await world.fs.remove(dir);
     const path = await removeFromKubeconfig(world, values.name);
-    out(`cluster ${values.name} is deleted, and context ${contextOf(values.name)} is gone from ${path}\n`);
+    out(`cluster ${values.name} is deleted${path === undefined ? "" : `, and context ${contextOf(values.name)} is gone from ${path}`}
+`);
     return 0;
   },
 });

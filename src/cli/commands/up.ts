@@ -116,7 +116,10 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
 
   await world.fs.mkdir(dir, { recursive: true, mode: 0o711 });
   const advertiseAddress = values["advertise-address"] || primaryAddress(world);
-  const port = values.port === 0 ? await freePort(world, "0.0.0.0", 0) : values.port;
+  const port = await freePort(world, "0.0.0.0", values.port);
+  if (values.port !== 0 && port !== values.port) {
+    throw new CommandError(`port ${values.port} is taken; --port takes another one, or 0 for any that is free`);
+  }
   const [a, b, c] = values["service-cluster-ip-range"].split("/")[0]!.split(".");
   const pki = await ensurePki(
     world,

@@ -52,9 +52,11 @@ function run(title: string, files: readonly string[], isolation: "none" | "proce
 }
 
 if (part === undefined) {
-  const { status } = spawnSync("node_modules/.bin/tsc", ["--noEmit"], { stdio: "inherit" });
-  if (status !== 0) failed.push("types");
-  console.log(`types: ${status === 0 ? "ok" : "FAILED"}, ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  const { status } = spawnSync("npm", ["run", "--silent", "check"], { stdio: "inherit" });
+  if (status !== 0) failed.push("types, lint and format");
+  console.log(
+    `types, lint and format: ${status === 0 ? "ok" : "FAILED"}, ${((Date.now() - started) / 1000).toFixed(1)} s`,
+  );
 }
 if (part === undefined || part === "unit")
   run("unit", [...globSync("src/**/*.test.ts"), ...globSync("test/*.test.ts")].sort(), "none", 120_000);

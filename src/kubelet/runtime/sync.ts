@@ -97,9 +97,10 @@ export async function syncPod(
           ? `failed to "StartContainer" for "${name}" with ${error.reason}: "${error.message}"`
           : `failed to "StartContainer" for "${name}" with ${error.reason}: ${JSON.stringify(error.message)}`,
       );
-      retryMs = Math.min(retryMs, error.retryMs ?? 10_000);
-      // What failed after its creation left a container behind.
-      acted ||= ["RunContainerError", "PostStartHookError"].includes(error.reason);
+      // What failed after its creation left a container behind, whose end is an event of its own: upstream's PLEG sees it within a second.
+      const left = ["RunContainerError", "PostStartHookError"].includes(error.reason);
+      retryMs = Math.min(retryMs, error.retryMs ?? (left ? 1000 : 10_000));
+      acted ||= left;
       return false;
     }
   };

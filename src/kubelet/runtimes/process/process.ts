@@ -511,6 +511,7 @@ class Runner implements StreamingRuntime {
         record.message = why;
         await this.#save(container);
         container.ended.resolve();
+        this.#changed(record.sandboxId);
         throw new RpcError("Unknown", why);
       }
       await this.#readPid(container);

@@ -232,24 +232,18 @@ describe("a cluster of someone without root", { skip: missing ?? unreadable() },
       const kubectl = (...words: readonly string[]) =>
         cluster.kubectl(["--kubeconfig", join(home, "kubeconfig"), ...words]);
       assert.match(await kubectl("get", "nodes"), / Ready /);
-      const pod = {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name: "one" },
-        ...{ spec: template("one", ["sh", "-c", "id -u; cat /etc/podinfo/name; echo; sleep 1000"]).spec },
-      };
-      const volume = {
-        name: "info",
-        downwardAPI: { items: [{ path: "name", fieldRef: { fieldPath: "metadata.name" } }] },
-      };
-      const [container] = pod.spec.containers;
-      const spec = {
-        ...pod.spec,
-        volumes: [volume],
-        containers: [{ ...container, volumeMounts: [{ name: "info", mountPath: "/etc/podinfo" }] }],
-      };
+      const volumes = [
+        { name: "info", downwardAPI: { items: [{ path: "name", fieldRef: { fieldPath: "metadata.name" } }] } },
+      ];
+      const { spec } = template(
+        "one",
+        ["sh", "-c", "id -u; cat /etc/podinfo/name; echo; sleep 1000"],
+        { volumeMounts: [{ name: "info", mountPath: "/etc/podinfo" }] },
+        { volumes },
+      );
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "one" }, spec };
       await cluster.kubectl(["--kubeconfig", join(home, "kubeconfig"), "apply", "-f", "-"], {
-        input: JSON.stringify({ ...pod, spec }),
+        input: JSON.stringify(pod),
       });
       await kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=20s");
       // Root of a user namespace, which is nobody outside of it.

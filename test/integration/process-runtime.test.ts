@@ -1,7 +1,7 @@
 /** Containers as processes: started, entered, logged, taken over, stopped; over an image and over the machine's own files, as root and as nobody. */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -15,6 +15,7 @@ const world = nodeWorld();
 let folder: string;
 before(() => {
   folder = mkdtempSync(join(tmpdir(), "t8s-process-"));
+  mkdirSync(`${folder}/logs`);
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -110,6 +111,197 @@ test(
   },
 );
 
+/** A pod with one container, of this machine's files where no image is named. */
+async function run(
+  { runtime }: Pick<ReturnType<typeof start>, "runtime">,
+  command: readonly string[],
+  more: Record<string, unknown> = {},
+): Promise<string> {
+  const { pod_sandbox_id } = await runtime.RunPodSandbox({ config: sandbox() });
+  const { container_id } = await runtime.CreateContainer({
+    pod_sandbox_id,
+    sandbox_config: sandbox(),
+    config: { metadata: { name: "c" }, image: { image: "host" }, command, ...more },
+  });
+  await runtime.StartContainer({ container_id });
+  return container_id;
+}
+const exited = ({ runtime }: Pick<ReturnType<typeof start>, "runtime">, id: string) =>
+  until(
+    async () => (await runtime.ContainerStatus({ container_id: id })).status?.state === "CONTAINER_EXITED",
+    "it ends",
+  );
+const streams = (onOutput: (text: string) => void) => ({
+  stdin: undefined as AsyncIterable<Uint8Array> | undefined,
+  resizes: undefined as AsyncIterable<{ columns: number; rows: number }> | undefined,
+  stdout: (data: Uint8Array) => onOutput(Buffer.from(data).toString()),
+  stderr: (data: Uint8Array) => onOutput(Buffer.from(data).toString()),
+  signal: new AbortController().signal,
+});
+/** Processes and mounts of the runtime's folder. */
+function leftovers(): string[] {
+  const processes = globSync("/proc/[0-9]*/cmdline").filter((path) => {
+    try {
+      return readFileSync(path, "utf8").includes(`${folder}/run`);
+    } catch {
+      return false;
+    }
+  });
+  const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
+  return [...processes, ...mounts.filter((line) => line.includes(folder))];
+}
+
+test("a command that is not there fails the start, and the container says so", async () => {
+  const { runtime, isReady, stop } = start();
+  await isReady;
+  const { pod_sandbox_id } = await runtime.RunPodSandbox({ config: sandbox() });
+  for (const [command, message] of [
+    ["no-such-program", /exec: "no-such-program": executable file not found in \$PATH$/],
+    ["/no/such/program", /exec: "\/no\/such\/program": stat \/no\/such\/program: no such file or directory$/],
+    ["/etc/passwd", /exec: "\/etc\/passwd": permission denied$/],
+  ] as const) {
+    const { container_id } = await runtime.CreateContainer({
+      pod_sandbox_id,
+      sandbox_config: sandbox(),
+      config: { metadata: { name: "c" }, image: { image: "host" }, command: [command] },
+    });
+    await assert.rejects(runtime.StartContainer({ container_id }), message);
+    const { status } = await runtime.ContainerStatus({ container_id });
+    assert.deepEqual([status?.state, status?.exit_code, status?.reason], ["CONTAINER_EXITED", 128, "StartError"]);
+    assert.match(status?.message ?? "", message);
+  }
+  const noCommand = { metadata: { name: "c" }, image: { image: "nginx" } };
+  await assert.rejects(
+    runtime.CreateContainer({ pod_sandbox_id, sandbox_config: sandbox(), config: noCommand }),
+    /no command specified: image "nginx" is not loaded/,
+  );
+  await stop();
+});
+
+test("much output arrives whole, in logs and through exec, and logs can be followed", async () => {
+  const { runtime, streaming, isReady, stop } = start();
+  await isReady;
+  const script =
+    "i=0; while [ $i -lt 20000 ]; do echo 0123456789012345678901234567890123456789-$i; i=$((i+1)); done; head -c 100000 /dev/zero | tr '\\0' x";
+  const id = await run({ runtime }, ["sh", "-c", script], { log_path: "much.log" });
+  await exited({ runtime }, id);
+  const lines = readFileSync(`${folder}/logs/much.log`, "utf8").trimEnd().split("\n");
+  assert.equal(lines.filter((line) => / F 0123456789012345678901234567890123456789-\d+$/.test(line)).length, 20_000);
+  assert.match(lines[19_999]!, /-19999$/);
+  const rest = lines.slice(20_000).map((line) => /^\S+ stdout P (x+)$/.exec(line)![1]!);
+  assert.equal(rest.join("").length, 100_000, "a long line comes in parts");
+
+  const talker = await run({ runtime }, ["sh", "-c", "while :; do echo tick; sleep 0.05; done"]);
+  const { stdout } = await runtime.ExecSync({
+    container_id: talker,
+    cmd: ["head", "-c", "5000000", "/dev/zero"],
+    timeout: 10,
+  });
+  assert.equal(stdout.length, 5_000_000);
+  await assert.rejects(runtime.ExecSync({ container_id: talker, cmd: ["sleep", "100"], timeout: 1 }), /timed out/);
+  let heard = "";
+  const gone = new AbortController();
+  const attached = streaming!.attach(talker, { ...streams((text) => void (heard += text)), signal: gone.signal });
+  await until(() => heard.split("\n").length > 3, "what it says is followed");
+  gone.abort();
+  await attached;
+  await stop();
+});
+
+test("a terminal has a size, takes what is typed and ends with the command's code", async () => {
+  const { runtime, streaming, isReady, stop } = start();
+  await isReady;
+  const id = await run({ runtime }, ["sh", "-c", "echo ready; stty size; read line; echo got $line; exit 4"], {
+    tty: true,
+    stdin: true,
+    log_path: "tty.log",
+  });
+  let seen = "";
+  const sizes = async function* () {
+    yield { columns: 100, rows: 40 };
+  };
+  const keys = async function* () {
+    await until(() => seen.includes("$ ") || seen.includes("# "), "a prompt");
+    yield Buffer.from("stty size; tty >/dev/null && echo is a $((1+1))-way terminal; exit 9\n");
+  };
+  const { exitCode } = await streaming!.exec(id, ["sh", "-i"], true, {
+    ...streams((text) => void (seen += text)),
+    stdin: keys(),
+    resizes: sizes(),
+  });
+  assert.equal(exitCode, 9, seen);
+  assert.match(seen, /40 100/);
+  assert.match(seen, /is a 2-way terminal/);
+
+  let said = "";
+  const line = async function* () {
+    yield Buffer.from("words\n");
+  };
+  await streaming!.attach(id, { ...streams((text) => void (said += text)), stdin: line() });
+  const { status } = await runtime.ContainerStatus({ container_id: id });
+  assert.equal(status?.exit_code, 4);
+  assert.match(
+    readFileSync(`${folder}/logs/tty.log`, "utf8"),
+    /stdout F ready\n.* F 24 80\n(.* F words\n)?.* F got words\n/,
+  );
+  await stop();
+});
+
+test("what a container leaves behind ends with it: no process, mount or file stays", async () => {
+  const { runtime, isReady, stop } = start();
+  await isReady;
+  const marker = `${folder.replace(/\W/g, "")}`;
+  const script = `setsid sh -c 'while :; do sleep 0.1; done; : ${marker}' & trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done`;
+  const id = await run({ runtime }, ["sh", "-c", script], { log_path: "strays.log" });
+  await until(() => /up/.test(readFileSync(`${folder}/logs/strays.log`, "utf8")), "it runs");
+  const strays = () =>
+    globSync("/proc/[0-9]*/cmdline").filter((path) => {
+      try {
+        return readFileSync(path, "utf8").includes(`: ${marker}`);
+      } catch {
+        return false;
+      }
+    });
+  await until(() => strays().length > 0, "its child runs in a session of its own");
+  await runtime.StopContainer({ container_id: id, timeout: 5 });
+  assert.equal((await runtime.ContainerStatus({ container_id: id })).status?.exit_code, 0);
+  if (process.platform === "linux") assert.deepEqual(strays(), []);
+  // This one has to be killed by the end of the runtime.
+  await run({ runtime }, ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]);
+  await stop();
+  assert.deepEqual(leftovers(), []);
+  assert.equal(existsSync(`${folder}/run`), false);
+});
+
+test(
+  "a container runs as its user, under its pod's host name",
+  { skip: process.getuid?.() !== 0 ? "needs root to become someone else" : false },
+  async () => {
+    const { runtime, isReady, stop } = start();
+    await isReady;
+    const id = await run({ runtime }, ["sh", "-c", "id -u; id -g; id -G; hostname; echo $$; sleep 100"], {
+      log_path: "who.log",
+      working_dir: "/made/for/it",
+      linux: {
+        security_context: { run_as_user: { value: 1234 }, run_as_group: { value: 99 }, supplemental_groups: [2000] },
+      },
+    });
+    const log = () =>
+      readFileSync(`${folder}/logs/who.log`, "utf8")
+        .replaceAll(/^.* F /gm, "")
+        .split("\n");
+    await until(() => log().length > 5, "it says who it is");
+    assert.deepEqual(log().slice(0, 4), ["1234", "99", "99 2000", "p"]);
+    const { stdout } = await runtime.ExecSync({
+      container_id: id,
+      cmd: ["sh", "-c", "id -u; id -G; pwd; hostname"],
+      timeout: 5,
+    });
+    assert.equal(Buffer.from(stdout).toString(), "1234\n99 2000\n/made/for/it\np\n");
+    await stop();
+  },
+);
+
 test("what runs survives its runtime, and the next one takes it over with its log and its exit code", async () => {
   const script = `
     import { createProcessRuntime } from ${JSON.stringify(import.meta.resolve("../../src/kubelet/runtimes/process/process.ts"))};
@@ -182,6 +374,13 @@ test(
     await runtime.StartContainer({ container_id });
     const { exit_code, stdout } = await runtime.ExecSync({ container_id, cmd: ["sh", "-c", "cat /opt/volume/file 2>/dev/null; true"], timeout: 5 });
     console.log(exit_code, Buffer.from(stdout).toString().trim());
+    let typed = "";
+    const keys = async function* () {
+      while (!/[#$] /.test(typed)) await new Promise((resolve) => setTimeout(resolve, 5));
+      yield Buffer.from("exit 9\\n");
+    };
+    const end = await runner.runtime.streaming.exec(container_id, ["sh", "-i"], true, { stdin: keys(), resizes: undefined, stdout: (data) => void (typed += Buffer.from(data)), stderr() {}, signal: new AbortController().signal });
+    console.log("terminal", end.exitCode);
     stop.abort();
     await done;`;
     try {
@@ -191,6 +390,7 @@ test(
         { uid: 65534, gid: 65534, encoding: "utf8", timeout: 30_000, cwd: "/" },
       );
       assert.match(out, /^0 (written)?$/m);
+      assert.match(out, /^terminal 9$/m);
     } finally {
       rmSync(theirs, { recursive: true, force: true });
     }

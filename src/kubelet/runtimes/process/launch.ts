@@ -28,6 +28,7 @@ export interface Launch {
   readonly environment: Readonly<Record<string, string>>;
   /** Who the command runs as; undefined: as we do. */
   readonly identity: Identity | undefined;
+  readonly tty: boolean;
   /** "" keeps the machine's. */
   readonly hostname: string;
   /** The path of a network namespace; undefined shares the machine's network. */
@@ -44,6 +45,8 @@ export interface Programs {
   readonly unshare: string;
   readonly nsenter: string;
   readonly setpriv: string;
+  readonly setsid: string;
+  readonly script: string | undefined;
 }
 
 export interface Invocation {
@@ -84,14 +87,13 @@ show() {
 }
 devices() {
   mount -t tmpfs -o mode=755 tmpfs "$R/dev"
-  for device in null zero full random urandom tty; do
+  for device in null zero full random urandom tty ptmx; do
     : > "$R/dev/$device"
     mount --bind "/dev/$device" "$R/dev/$device"
   done
   mkdir "$R/dev/pts" "$R/dev/shm"
-  mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$R/dev/pts" 2>/dev/null || mount --rbind /dev/pts "$R/dev/pts"
+  mount --rbind /dev/pts "$R/dev/pts"
   mount -t tmpfs -o mode=1777,nosuid,nodev,size=64m tmpfs "$R/dev/shm"
-  ln -s pts/ptmx "$R/dev/ptmx"
   ln -s /proc/self/fd "$R/dev/fd"
   for i in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/\${i%:*}" "$R/dev/\${i#*:}"; done
 }`;
@@ -109,9 +111,10 @@ export function launch(container: Launch, programs: Programs): Invocation & { re
   const root = `${dir}/root`;
   const environment = Object.entries(container.environment).map(([name, value]) => quote(`${name}=${value}`));
   const { before, setuid } = become(container.identity, programs);
+  const terminal = container.tty && isolation === "root" ? [quote(programs.setsid), "--ctty"] : [];
   const start = (
     isolated
-      ? ["exec env -i", ...environment, ...before, quote(programs.unshare), quote(`--root=${root}`)]
+      ? ["exec env -i", ...environment, ...before, ...terminal, quote(programs.unshare), quote(`--root=${root}`)]
           .concat(quote(`--wd=${container.workingDir}`), setuid, "--")
           .concat(container.command.map(quote))
       : [`cd ${quote(container.workingDir)} && exec env -i`, ...environment, ...container.command.map(quote)]
@@ -215,26 +218,39 @@ export function startError(exitCode: number, stderr: string, command: readonly s
 export function enter(
   pid: number,
   command: readonly string[],
-  { isolation, workingDir, identity }: Pick<Launch, "isolation" | "workingDir" | "identity">,
+  { isolation, workingDir, identity, tty }: Pick<Launch, "isolation" | "workingDir" | "identity" | "tty">,
   programs: Programs,
 ): Invocation {
   if (isolation === "none")
     return { command: programs.sh, args: ["-c", 'cd "$1" && shift && exec "$@"', "sh", workingDir, ...command] };
   const { before, setuid } = become(identity, programs);
-  const [program, ...args] = [
-    ...before,
-    programs.nsenter,
-    `--target=${pid}`,
-    ...(isolation === "user" ? ["--user", "--preserve-credentials"] : ["--net"]),
-    "--mount",
-    "--uts",
-    "--pid",
-    "--root",
-    `--wdns=${workingDir}`,
-    ...setuid,
-    "--",
-    ...command,
-  ];
+  const target = `--target=${pid}`;
+  const user = isolation === "user" ? ["--user", "--preserve-credentials"] : [];
+  const namespaces = [...(isolation === "user" ? [] : ["--net"]), "--mount", "--uts"];
+  const place = ["--root", `--wdns=${workingDir}`, ...setuid, "--", ...command];
+  // Job control needs a session whose leader is in the pid namespace: root may take the terminal over, others get a second one in between.
+  const [program, ...args] = !tty
+    ? [...before, programs.nsenter, target, ...user, ...namespaces, "--pid", ...place]
+    : isolation === "root"
+      ? [...before, programs.nsenter, target, "--pid", "--", programs.setsid, "--ctty"].concat([
+          programs.nsenter,
+          target,
+          ...namespaces,
+          ...place,
+        ])
+      : programs.script === undefined
+        ? [programs.nsenter, target, ...user, ...namespaces, "--pid", ...place]
+        : [
+            programs.nsenter,
+            target,
+            ...user,
+            "--pid",
+            "--",
+            programs.script,
+            "--quiet",
+            "--return",
+            "--command",
+          ].concat(["exec", ...[programs.nsenter, target, ...namespaces, ...place].map(quote)].join(" "), "/dev/null");
   return { command: program!, args };
 }
 

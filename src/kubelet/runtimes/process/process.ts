@@ -125,7 +125,14 @@ class Runner implements StreamingRuntime {
   readonly #listeners = new Set<(podUid: string) => void>();
   /** Images that were asked for and are not loaded: they stand for this machine's own files. */
   readonly #hostImages = new Set<string>();
-  #programs: Programs = { sh: "/bin/sh", unshare: "unshare", nsenter: "nsenter", setpriv: "setpriv" };
+  #programs: Programs = {
+    sh: "/bin/sh",
+    unshare: "unshare",
+    nsenter: "nsenter",
+    setpriv: "setpriv",
+    setsid: "setsid",
+    script: undefined,
+  };
   #isolation: Isolation = "none";
   #network: PodNetwork | undefined;
   #stopping = false;
@@ -165,6 +172,8 @@ class Runner implements StreamingRuntime {
       unshare: await which("unshare"),
       nsenter: await which("nsenter"),
       setpriv: await which("setpriv"),
+      setsid: await which("setsid"),
+      script: await host.which("script"),
     };
     this.#isolation = await this.#probeIsolation();
     this.#network = await this.#probeNetwork();
@@ -470,6 +479,7 @@ class Runner implements StreamingRuntime {
       workingDir: record.workingDir,
       environment: { ...record.environment, ...(record.config.tty && { TERM: "xterm" }) },
       identity: record.identity,
+      tty: record.config.tty,
       hostname: sandbox.config.hostname,
       network: sandbox.address === undefined ? undefined : this.#network?.pathOf(sandbox.id),
       readonlyRoot: record.config.linux?.security_context?.readonly_rootfs ?? false,
@@ -578,13 +588,15 @@ class Runner implements StreamingRuntime {
     if (record.finishedAt !== undefined) return;
     const code = await this.#readLine(`${this.#dirOf(record.id)}/exit`);
     const known = code !== undefined;
-    record.exitCode = known ? Number(code) : 255;
-    record.finishedAt = this.#now();
-    record.reason = record.exitCode === 0 ? "Completed" : known ? "Error" : "Unknown";
+    const finishedAt = this.#now();
+    // Its log is whole before anybody hears of the end: who follows it stops there.
     await container.pump
       ?.finish()
       .catch((error: unknown) => log.error("Failed to write a container's log", error, { path: record.logPath }));
     container.pump = undefined;
+    record.exitCode = known ? Number(code) : 255;
+    record.finishedAt = finishedAt;
+    record.reason = record.exitCode === 0 ? "Completed" : known ? "Error" : "Unknown";
     if (!this.#stopping)
       await this.#save(container).catch((error: unknown) => log.error("Failed to record a container's end", error));
     container.ended.resolve();
@@ -638,7 +650,12 @@ class Runner implements StreamingRuntime {
     if (container.pid === undefined || container.record.finishedAt !== undefined)
       throw new RpcError("FailedPrecondition", "container is not running");
     const { workingDir, identity } = container.record;
-    const entered = enter(container.pid, command, { workingDir, identity, isolation: this.#isolation }, this.#programs);
+    const entered = enter(
+      container.pid,
+      command,
+      { workingDir, identity, tty, isolation: this.#isolation },
+      this.#programs,
+    );
     const env = { ...container.record.environment, ...(tty && { TERM: "xterm" }) };
     const child = host.spawn(entered.command, entered.args, {
       env,

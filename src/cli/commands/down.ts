@@ -24,7 +24,8 @@ export const down = defineCommand({
     if (isRunning(world, state)) {
       world.host.kill(state.pid, "SIGTERM");
       const deadline = world.clock.monotonic() + STOP_TIMEOUT_MS;
-      while (isRunning(world, state)) {
+      // An orderly stop ends by removing the state. The process itself may stay as a zombie for as long as nobody reaps it.
+      while (isRunning(world, state) && (await readState(world, dir)) !== undefined) {
         if (world.clock.monotonic() > deadline)
           throw new CommandError(`process ${state.pid} has not stopped after ${STOP_TIMEOUT_MS / 1000} s`);
         if (!(await pause(world.clock, 50, signal))) return 130;

@@ -35,6 +35,9 @@ export function createAuthenticator({ certificates, tokens, anonymous }: Authent
         // A bad token is never taken for no token.
         return result === "unknown" || "invalid" in result ? undefined : authenticated(result.user);
       }
+      // Nor is a certificate that nobody here signed taken for none.
+      const shown = request.peer?.certificate;
+      if (certificates !== undefined && shown !== undefined && !shown.authorized) return undefined;
       return anonymous ? ANONYMOUS : undefined;
     },
   };

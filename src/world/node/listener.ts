@@ -13,6 +13,8 @@ export interface Acceptor {
   stop(): void;
 }
 
+const PLAIN_HTTP = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
 /** `onSocket` gets each connection when it can be read: after the handshake with TLS. */
 export async function accept(
   options: ListenOptions & { readonly protocols?: readonly string[] },
@@ -20,6 +22,7 @@ export async function accept(
 ): Promise<Acceptor> {
   let tls = options.tls;
   let server: Server;
+  const sockets = new Set<Socket>();
   if (tls) {
     server = createTlsServer({
       ...tlsOptions(tls),
@@ -32,11 +35,15 @@ export async function accept(
       },
     });
     server.on("secureConnection", (socket: Socket) => onSocket(socket, tls?.clientCa !== undefined));
-    server.on("tlsClientError", (_error, socket: Socket) => socket.destroy());
+    server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+      // Who speaks plain HTTP is told so, below the TLS that never came about.
+      const below = [...sockets].find((one) => one.remotePort === socket.remotePort && one.remotePort !== undefined);
+      if (error.code !== "ERR_SSL_HTTP_REQUEST" || below === undefined) return socket.destroy();
+      return below.end(PLAIN_HTTP, () => socket.destroy());
+    });
   } else {
     server = createServer({ noDelay: true }, (socket) => onSocket(socket, false));
   }
-  const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     socket.on("error", () => {}); // The reader of the socket hears of it; without one it is nobody's.
     sockets.add(socket);

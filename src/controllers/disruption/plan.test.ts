@@ -5,7 +5,7 @@ import type { PodDisruptionBudget } from "../../api/generated/policy.v1.ts";
 import { deployments, podDisruptionBudgets, pods, replicaSets } from "../../client/resources.ts";
 import { controllerWorld } from "../../testing/controllers.ts";
 import { disruptionController } from "./controller.ts";
-import { disruptedOf, expectationOf } from "./plan.ts";
+import { disruptedOf, expectationOf, statusOf } from "./plan.ts";
 
 const budget = (spec: object, status: object = {}) => ({
   metadata: { name: "b", namespace: "default" },
@@ -43,6 +43,12 @@ test("an eviction counts until its pod goes, and two minutes at most", () => {
     ["b"],
   );
   assert.equal(result.recheckMs, 60_000);
+});
+
+test("a pod whose eviction is under way is not healthy any more", () => {
+  const all = [pod("a"), pod("b"), pod("c")] as unknown as Pod[];
+  const status = statusOf(budget({}) as unknown as PodDisruptionBudget, all, { a: "2030-01-01T00:00:00Z" }, { expected: 3, desired: 2 }, "now");
+  assert.deepEqual([status.currentHealthy, status.disruptionsAllowed], [2, 0]);
 });
 
 test("a budget follows its pods, by way of the deployment behind them", async () => {

@@ -88,6 +88,16 @@ test("failures are retried later and later, and past the limit the job fails", a
   assert.ok(world.events().includes("Warning BackoffLimitExceeded: Job has reached the specified backoff limit"));
 });
 
+test("after a success the pause starts small again", async () => {
+  let count = 0;
+  const { world, made, has } = setUp(() => (++count === 3 ? "Succeeded" : "Failed"));
+  await using _ = world;
+  world.server.put(jobs, newJob({ completions: 2, backoffLimit: 4 }));
+  await world.clock.until(() => made.length >= 5 || has("Failed"), 200_000);
+  const waits = made.slice(1).map((at, i) => Math.round((at - made[i]!) / 10_000));
+  assert.deepEqual(waits, [1, 2, 0, 1]);
+});
+
 test("an indexed job runs each index once, and says which are done", async () => {
   const { world, get, has } = setUp(() => "Succeeded");
   await using _ = world;

@@ -7,7 +7,7 @@ import { ephemeralVolumeController } from "../ephemeral-volume/controller.ts";
 import { claimProtectionController } from "../volume-protection/claims.ts";
 import { volumeProtectionController } from "../volume-protection/volumes.ts";
 import { persistentVolumeBinder } from "./controller.ts";
-import { mismatch } from "./plan.ts";
+import { findVolume, mismatch } from "./plan.ts";
 
 const volume = (name: string, storage: string, more: object = {}) => ({
   metadata: { name },
@@ -140,6 +140,14 @@ test("a pod's ephemeral volume becomes a claim that goes with it", async () => {
   });
   await world.clock.until(() => pvc("p-scratch") !== undefined, 1000);
   assert.equal(pvc("p-scratch")!.metadata.ownerReferences![0]!.kind, "Pod");
+});
+
+test("where the scheduler chooses, only a volume that is set aside for the claim is taken", () => {
+  const it = claim("c", "1Gi") as unknown as PersistentVolumeClaim;
+  const free = { ...volume("free", "1Gi"), status: { phase: "Available" } } as unknown as PersistentVolume;
+  const reserved = volume("reserved", "9Gi", { claimRef: { namespace: "default", name: "c" } }) as unknown as PersistentVolume;
+  const found = (all: PersistentVolume[], delayed: boolean) => findVolume(it, all, delayed)?.metadata.name;
+  assert.deepEqual([found([free], false), found([free], true), found([free, reserved], true)], ["free", undefined, "reserved"]);
 });
 
 test("why a volume doesn't fit", () => {

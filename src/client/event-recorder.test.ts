@@ -8,6 +8,7 @@ import { StatusError } from "../machinery/status.ts";
 import { createClient } from "./create-client.ts";
 import { createEventBroadcaster } from "./event-recorder.ts";
 import { events } from "./resources.ts";
+import type { Transport } from "./transport.ts";
 
 function setUp() {
   const { clock, random } = simulatedWorld(1);
@@ -88,4 +89,32 @@ test("an event waits for a server that is away", async () => {
   await clock.until(() => stored().length === 1, 60_000);
   assert.ok(clock.monotonic() >= 10_000);
   await flush();
+});
+
+test("a stop sends what is recorded, but waits for no server that hangs", async () => {
+  const { clock, random } = simulatedWorld(1);
+  const server = fakeTransport();
+  let asked = 0;
+  const hanging: Transport = {
+    send: ({ signal }) => {
+      asked++;
+      return new Promise((_, reject) =>
+        signal!.addEventListener("abort", () => reject(signal!.reason), { once: true }),
+      );
+    },
+    watch: (request) => server.watch(request),
+    raw: (request) => server.raw(request),
+    close: () => server.close(),
+  };
+  const broadcaster = createEventBroadcaster({ client: createClient(hanging), clock, random, log: silent });
+  const stop = new AbortController();
+  let ended = false;
+  const running = broadcaster.run(stop.signal).then(() => {
+    ended = true;
+  });
+  for (const reason of ["A", "B"]) broadcaster.recorder("kubelet").event(about, "Normal", reason, "x");
+  await clock.until(() => asked === 1, 1000);
+  stop.abort();
+  await clock.until(() => ended, 3_000);
+  await running;
 });

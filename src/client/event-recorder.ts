@@ -37,6 +37,8 @@ const SIMILAR_MAX = 10;
 const SIMILAR_WINDOW_MS = 600_000;
 const TRIES_MAX = 12;
 const RETRY_MS = 10_000;
+/** How long a stop waits for what is recorded and not sent. */
+const FLUSH_MS = 2_000;
 
 export function createEventBroadcaster(deps: EventBroadcasterDeps): EventBroadcaster {
   return new Broadcaster(deps);
@@ -92,27 +94,36 @@ class Broadcaster implements EventBroadcaster {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const onAbort = () => this.#wake?.();
-    signal.addEventListener("abort", onAbort, { once: true });
+    const cut = new AbortController();
+    let flush: Disposable | undefined;
+    const onAbort = () => {
+      flush = this.#deps.clock.after(FLUSH_MS, () => cut.abort());
+      this.#wake?.();
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
     for (;;) {
-      const event = this.#queue.shift();
+      const event = cut.signal.aborted ? undefined : this.#queue.shift();
       if (event !== undefined) {
-        await this.#deliver(event, signal);
+        await this.#deliver(event, signal, cut.signal);
         continue;
       }
-      if (signal.aborted) return;
+      if (signal.aborted) {
+        flush?.[Symbol.dispose]();
+        return;
+      }
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
     }
   }
 
-  async #deliver(draft: Draft, signal: AbortSignal): Promise<void> {
+  async #deliver(draft: Draft, signal: AbortSignal, cut: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#deps;
     const decision = this.#correlator.correlate(draft);
     if (decision === "drop") return;
     for (let attempt = 1; ; attempt++) {
       try {
-        this.#correlator.sent(decision, await this.#write(decision));
+        this.#correlator.sent(decision, await this.#write(decision, cut));
         return;
       } catch (error) {
         // The server has spoken: asking again changes nothing.
@@ -131,22 +142,28 @@ class Broadcaster implements EventBroadcaster {
     }
   }
 
-  async #write({ event, known }: Correlated): Promise<Event> {
+  async #write({ event, known }: Correlated, signal: AbortSignal): Promise<Event> {
     const { client } = this.#deps;
     if (known !== undefined) {
       const { namespace, name } = known;
       const { count, lastTimestamp, message } = event;
       try {
-        return await client.patch(eventResource, { namespace, name }, "application/strategic-merge-patch+json", {
-          count,
-          lastTimestamp,
-          message,
-        });
+        return await client.patch(
+          eventResource,
+          { namespace, name },
+          "application/strategic-merge-patch+json",
+          {
+            count,
+            lastTimestamp,
+            message,
+          },
+          { signal },
+        );
       } catch (error) {
         if (!hasReason(error, "NotFound")) throw error; // It expired: write it anew.
       }
     }
-    return await client.create(eventResource, event as Event);
+    return await client.create(eventResource, event as Event, { signal });
   }
 }
 

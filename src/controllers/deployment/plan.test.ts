@@ -58,7 +58,13 @@ test("each step of a rolling update goes one way", () => {
       [set("o", 2, 0), set("oo", 1, 1)],
       [["o", 0]],
     ],
-    ["while new pods come up, fewer broken old ones may go", deployment(4, 2, 1), set("new", 2, 0), [set("o", 4, 1)], [["o", 3]]],
+    [
+      "while new pods come up, fewer broken old ones may go",
+      deployment(4, 2, 1),
+      set("new", 2, 0),
+      [set("o", 4, 1)],
+      [["o", 3]],
+    ],
     ["too large a new set shrinks", deployment(2), set("new", 5), [], [["new", 2]]],
     ["done", deployment(3), set("new", 3), [set("o", 0)], []],
   ];

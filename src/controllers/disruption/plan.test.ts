@@ -47,7 +47,13 @@ test("an eviction counts until its pod goes, and two minutes at most", () => {
 
 test("a pod whose eviction is under way is not healthy any more", () => {
   const all = [pod("a"), pod("b"), pod("c")] as unknown as Pod[];
-  const status = statusOf(budget({}) as unknown as PodDisruptionBudget, all, { a: "2030-01-01T00:00:00Z" }, { expected: 3, desired: 2 }, "now");
+  const status = statusOf(
+    budget({}) as unknown as PodDisruptionBudget,
+    all,
+    { a: "2030-01-01T00:00:00Z" },
+    { expected: 3, desired: 2 },
+    "now",
+  );
   assert.deepEqual([status.currentHealthy, status.disruptionsAllowed], [2, 0]);
 });
 

@@ -225,7 +225,7 @@ function planGroup(
     const roomy = unchanged
       .filter(({ endpoints }) => endpoints.length + rest.length <= max)
       .sort((a, b) => b.endpoints.length - a.endpoints.length)[0];
-    if (rest.length < max && roomy !== undefined) {
+    if (roomy !== undefined) {
       unchanged.splice(unchanged.indexOf(roomy), 1);
       roomy.endpoints.push(...rest.splice(0));
       changed.push(roomy);

@@ -145,9 +145,14 @@ test("a pod's ephemeral volume becomes a claim that goes with it", async () => {
 test("where the scheduler chooses, only a volume that is set aside for the claim is taken", () => {
   const it = claim("c", "1Gi") as unknown as PersistentVolumeClaim;
   const free = { ...volume("free", "1Gi"), status: { phase: "Available" } } as unknown as PersistentVolume;
-  const reserved = volume("reserved", "9Gi", { claimRef: { namespace: "default", name: "c" } }) as unknown as PersistentVolume;
+  const reserved = volume("reserved", "9Gi", {
+    claimRef: { namespace: "default", name: "c" },
+  }) as unknown as PersistentVolume;
   const found = (all: PersistentVolume[], delayed: boolean) => findVolume(it, all, delayed)?.metadata.name;
-  assert.deepEqual([found([free], false), found([free], true), found([free, reserved], true)], ["free", undefined, "reserved"]);
+  assert.deepEqual(
+    [found([free], false), found([free], true), found([free, reserved], true)],
+    ["free", undefined, "reserved"],
+  );
 });
 
 test("why a volume doesn't fit", () => {

@@ -185,7 +185,11 @@ test("nothing goes on while a pod before is not well", () => {
     ["the first broken one may go", step(0, [pod(0, false)]), ["-db-0"]],
     ["updates the top one first", step(2, [pod(0, true, "old"), pod(1, true, "old")]), ["-db-1"]],
     ["waits for an updated one", step(2, [pod(0, true, "old"), pod(1, false)]), []],
-    ["in parallel, too, an updated one is waited for", step(2, [pod(0, true, "old"), pod(1, false)], { podManagementPolicy: "Parallel" }), []],
+    [
+      "in parallel, too, an updated one is waited for",
+      step(2, [pod(0, true, "old"), pod(1, false)], { podManagementPolicy: "Parallel" }),
+      [],
+    ],
     ["updates nothing on delete", step(1, [pod(0, true, "old")], { updateStrategy: { type: "OnDelete" } }), []],
     ["ordinals may start later", step(2, [pod(3, true)], { ordinals: { start: 3 } }), ["+4"]],
   ];

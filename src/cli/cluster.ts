@@ -4,7 +4,7 @@
  */
 import type { Component } from "../base/component-group.ts";
 import { ComponentGroup } from "../base/component-group.ts";
-import { type ApiServer, createApiServer } from "../apiserver/server.ts";
+import { type ApiServer, createApiServer, type UserInfo } from "../apiserver/server.ts";
 import { nodes } from "../api/core/v1/node/resource.ts";
 import { clusterRoleBindings } from "../api/rbac/v1/clusterrolebinding/resource.ts";
 import { clusterRoles } from "../api/rbac/v1/clusterrole/resource.ts";
@@ -12,10 +12,11 @@ import { createClient } from "../client/create-client.ts";
 import type { Client } from "../client/client.ts";
 import { createEventBroadcaster } from "../client/event-recorder.ts";
 import { createInformers } from "../client/informer/informers.ts";
+import type { Transport } from "../client/transport.ts";
 import { createControllerManager } from "../controllers/manager.ts";
 import { serviceAccountOf } from "../controllers/service-accounts.ts";
 import { createDns } from "../dns/dns.ts";
-import { createEtcd } from "../etcd/server.ts";
+import { createEtcd, type EtcdServer } from "../etcd/server.ts";
 import { createKubelet } from "../kubelet/kubelet.ts";
 import { createNodeNetwork } from "../kubelet/network/node-network.ts";
 import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";
@@ -44,8 +45,10 @@ export interface ClusterOptions {
   readonly runtime: "containerd" | "process" | "simulated";
   /** HTTPS for the API server and the kubelets; without it the cluster lives in this process alone. */
   readonly serving?: { readonly port: number; readonly pki: Pki };
-  /** Signs service-account tokens where there is no PKI. */
+  /** Signs service-account tokens. */
   readonly serviceAccountKey: string;
+  /** What pods get as the API server's authority where there is no PKI. */
+  readonly rootCa?: string;
   readonly advertiseAddress: string;
   readonly clusterCidr: string;
   readonly serviceRange: string;
@@ -64,9 +67,20 @@ export interface ClusterDependencies {
   readonly world: World;
   readonly log: Logger;
   readonly progress: Progress;
+  readonly seams?: Seams;
+}
+
+/** Where the parts of a cluster touch. The simulator takes it apart here: a part dies and is made again, a call is late or never arrives. */
+export interface Seams {
+  /** A part, made in the world that it may touch. */
+  part(name: string, make: (world: World) => Component | Promise<Component>): Promise<Component>;
+  /** The calls of a part as `user`; `connect` reaches the API server that there is at the moment. */
+  transport(user: UserInfo, connect: () => Transport, world: World): Transport;
 }
 
 export interface Cluster {
+  /** The ones there are at the moment. */
+  readonly etcd: EtcdClient;
   readonly apiserver: ApiServer;
   /** The administrator, in process. */
   readonly client: Client;
@@ -87,22 +101,36 @@ export async function runCluster(
   // Disposed last: volumes that kubelets mounted stay mounted until their pods are gone.
   await using _volumes = { [Symbol.asyncDispose]: () => removeMounts(world, `${options.dataDir}/nodes`) };
   await using group = new ComponentGroup();
-  const etcd = await startEtcd(options, deps, group, signal);
-  const apiserver = apiServer(options, deps, etcd);
-  await progress.step("kube-apiserver", () => group.start(apiserver, signal));
-
-  const as = (component: string) =>
-    createClient(
-      apiserver.transport(
-        { name: `system:${component}`, groups: ["system:authenticated"] },
-        userAgent(world.host, component),
-      ),
-    );
-  const admin = createClient(apiserver.transport(ADMIN, userAgent(world.host, "t8s")));
-  await progress.step("kube-controller-manager", () =>
-    group.start(controllerManager(options, deps, apiserver), signal),
+  const seams = deps.seams ?? {
+    part: async (_name, make) => make(world),
+    transport: (_user, connect) => connect(),
+  };
+  let etcd: () => EtcdClient;
+  if (options.etcdServers.length > 0) {
+    const remote = await connectEtcd(world, { endpoints: options.etcdServers });
+    etcd = () => remote;
+  } else {
+    let member: EtcdServer;
+    const part = await seams.part("etcd", (world) => (member = etcdMember(options, { ...deps, world })));
+    etcd = () => member.client();
+    await progress.step("etcd", () => group.start(part, signal));
+  }
+  let apiserver!: ApiServer;
+  const server = await seams.part(
+    "kube-apiserver",
+    (world) => (apiserver = apiServer(options, { ...deps, world }, etcd())),
   );
-  await progress.step("kube-scheduler", () => group.start(scheduler(deps, as("kube-scheduler")), signal));
+  await progress.step("kube-apiserver", () => group.start(server, signal));
+
+  const clientOf = (world: World, user: UserInfo, agent: string) =>
+    createClient(seams.transport(user, () => apiserver.transport(user, agent), world));
+  const part = (name: string, make: (deps: PartDependencies) => Component | Promise<Component>) =>
+    seams.part(name, (world) => make({ ...deps, world, clientOf: (user, agent) => clientOf(world, user, agent) }));
+  const admin = clientOf(world, ADMIN, userAgent(world.host, "t8s"));
+  const manager = await part("kube-controller-manager", (deps) => controllerManager(options, deps));
+  await progress.step("kube-controller-manager", () => group.start(manager, signal));
+  const scheduling = await part("kube-scheduler", scheduler);
+  await progress.step("kube-scheduler", () => group.start(scheduling, signal));
 
   await progress.step(
     options.nodes.length === 1
@@ -112,47 +140,51 @@ export async function runCluster(
       // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
       for (let first = 0; first < options.nodes.length; first += 50) {
         await Promise.all(
-          options.nodes.slice(first, first + 50).map(async (name, i) => {
-            for (const component of await node(options, deps, apiserver, name, first + i))
-              await group.start(component, signal);
-          }),
+          options.nodes
+            .slice(first, first + 50)
+            .map(async (name, i) =>
+              group.start(await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i)), signal),
+            ),
         );
       }
       await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
     },
   );
-  if (options.proxyMode !== "none")
-    await progress.step(`kube-proxy (${options.proxyMode})`, () =>
-      group.start(proxy(options, deps, as("kube-proxy")), signal),
-    );
+  if (options.proxyMode !== "none") {
+    const component = await part("kube-proxy", (deps) => proxy(options, deps));
+    await progress.step(`kube-proxy (${options.proxyMode})`, () => group.start(component, signal));
+  }
   if (options.dns) {
+    const component = await part("dns", (deps) => dns(options, deps));
     await progress.step("dns", async () => {
       await allowDns(admin);
-      await group.start(
-        dns(options, deps, createClient(apiserver.transport(DNS_USER, userAgent(world.host, "dns")))),
-        signal,
-      );
+      await group.start(component, signal);
     });
   }
-  if (!signal.aborted) await onReady({ apiserver, client: admin });
+  const cluster: Cluster = {
+    get etcd() {
+      return etcd();
+    },
+    get apiserver() {
+      return apiserver;
+    },
+    client: admin,
+  };
+  if (!signal.aborted) await onReady(cluster);
   await group.wait(signal);
   log.info("Stopping");
 }
 
-async function startEtcd(
-  options: ClusterOptions,
-  { world, log, progress }: ClusterDependencies,
-  group: ComponentGroup,
-  signal: AbortSignal,
-): Promise<EtcdClient> {
-  if (options.etcdServers.length > 0) return connectEtcd(world, { endpoints: options.etcdServers });
-  const member = createEtcd(
+interface PartDependencies extends ClusterDependencies {
+  /** A client in this process, as `user`; `agent` names the program. */
+  clientOf(user: UserInfo, agent: string): Client;
+}
+
+const etcdMember = (options: ClusterOptions, { world, log }: ClusterDependencies): EtcdServer =>
+  createEtcd(
     { name: "default", dataDir: `${options.dataDir}/etcd` },
     { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics() },
   );
-  await progress.step("etcd", () => group.start(member, signal));
-  return member.client();
-}
 
 function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies, etcd: EtcdClient): ApiServer {
   const { serving } = options;
@@ -183,22 +215,16 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
   );
 }
 
-function controllerManager(
-  options: ClusterOptions,
-  { world, log }: ClusterDependencies,
-  apiserver: ApiServer,
-): Component {
+function controllerManager(options: ClusterOptions, { world, log, clientOf }: PartDependencies): Component {
   const { serving } = options;
   const agent = userAgent(world.host, "kube-controller-manager");
   return createControllerManager({
     world: { clock: world.clock, random: world.random.fork("kube-controller-manager") },
-    client: createClient(
-      apiserver.transport({ name: "system:kube-controller-manager", groups: ["system:authenticated"] }, agent),
-    ),
+    client: clientOf(user("system:kube-controller-manager"), agent),
     // Each controller is its own service account, with the rights that the bootstrap policy gives it and no more.
     clientFor: (controller) => {
       const user = controllerUser(controller);
-      return createClient(apiserver.transport(user, `${agent}/${user.name}`));
+      return clientOf(user, `${agent}/${user.name}`);
     },
     log: log.with({ component: "kube-controller-manager" }),
     metrics: new Metrics(),
@@ -208,17 +234,18 @@ function controllerManager(
       "allocate-node-cidrs": true,
       "cluster-name": "kubernetes",
     },
+    ...(options.rootCa !== undefined && { rootCa: options.rootCa }),
     ...(serving && { rootCa: serving.pki.ca.cert, signingCa: serving.pki.ca }),
     serviceAccountKey: options.serviceAccountKey,
   });
 }
 
-function scheduler({ world, log }: ClusterDependencies, client: Client): Component {
+function scheduler({ world, log, clientOf }: PartDependencies): Component {
   const deps = {
     clock: world.clock,
     random: world.random.fork("kube-scheduler"),
     log: log.with({ component: "kube-scheduler" }),
-    client,
+    client: clientOf(user("system:kube-scheduler"), userAgent(world.host, "kube-scheduler")),
   };
   const broadcaster = createEventBroadcaster(deps);
   const informers = createInformers(deps);
@@ -256,23 +283,25 @@ function together(
   };
 }
 
-/** The components of one node, in the order they start. */
-async function node(
-  options: ClusterOptions,
-  deps: ClusterDependencies,
-  apiserver: ApiServer,
-  name: string,
-  index: number,
-): Promise<readonly Component[]> {
+/** Several components as one: started in order, stopped in reverse. */
+function inOrder(name: string, components: readonly Component[]): Component {
+  return {
+    name,
+    async run(signal, ready) {
+      await using group = new ComponentGroup();
+      for (const component of components) await group.start(component, signal);
+      ready();
+      await group.wait(signal);
+    },
+  };
+}
+
+/** What runs on one node. */
+async function node(options: ClusterOptions, deps: PartDependencies, name: string, index: number): Promise<Component> {
   const { world } = deps;
   const { serving } = options;
   const dir = `${options.dataDir}/nodes/${name}`;
-  const client = createClient(
-    apiserver.transport(
-      { name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] },
-      userAgent(world.host, "kubelet"),
-    ),
-  );
+  const client = deps.clientOf(user(`system:node:${name}`, "system:nodes"), userAgent(world.host, "kubelet"));
   const log = deps.log.with({ component: "kubelet", ...(options.nodes.length > 1 && { node: name }) });
   const base = { clock: world.clock, random: world.random.fork(`kubelet/${name}`), log, client };
   const broadcaster = createEventBroadcaster(base);
@@ -313,28 +342,22 @@ async function node(
       events: broadcaster.recorder("kubelet", name),
     },
   );
-  // They stop in reverse: a runtime that stops its pods still needs the network's configuration to take their links and ports away.
-  return [
-    ...nodeNetwork(options, deps, apiserver, name),
+  return inOrder(`node ${name}`, [
+    // They stop in reverse: a runtime that stops its pods still needs the network's configuration to take their links and ports away.
+    ...nodeNetwork(options, deps, name),
     ...before,
     together(`kubelet ${name}`, kubelet, broadcaster, informers),
-  ];
+  ]);
 }
 
 /** The pod network of a node with containers of its own. A kubelet may read no node but its own, so this reads as kube-proxy does. */
 function nodeNetwork(
   options: ClusterOptions,
-  { world, log: parent }: ClusterDependencies,
-  apiserver: ApiServer,
+  { world, log: parent, clientOf }: PartDependencies,
   name: string,
 ): readonly Component[] {
   if (options.runtime !== "containerd") return [];
-  const client = createClient(
-    apiserver.transport(
-      { name: "system:kube-proxy", groups: ["system:authenticated"] },
-      userAgent(world.host, "kube-proxy"),
-    ),
-  );
+  const client = clientOf(user("system:kube-proxy"), userAgent(world.host, "kube-proxy"));
   const log = parent.with({ component: "node-network" });
   const informers = createInformers({ clock: world.clock, random: world.random.fork("node-network"), log, client });
   const inner = createNodeNetwork(
@@ -394,7 +417,8 @@ export function containerdOptions(dataDir: string, endpoint: string, nodeName: s
 
 export const cgroupRootOf = (nodeName: string): string => `/t8s-${nodeName}`;
 
-function proxy(options: ClusterOptions, { world, log: parent }: ClusterDependencies, client: Client): Component {
+function proxy(options: ClusterOptions, { world, log: parent, clientOf }: PartDependencies): Component {
+  const client = clientOf(user("system:kube-proxy"), userAgent(world.host, "kube-proxy"));
   const log = parent.with({ component: "kube-proxy" });
   const base = { clock: world.clock, random: world.random.fork("kube-proxy"), log, client };
   const informers = createInformers(base);
@@ -443,7 +467,8 @@ export function proxyBackend(
   );
 }
 
-function dns(options: ClusterOptions, { world, log: parent }: ClusterDependencies, client: Client): Component {
+function dns(options: ClusterOptions, { world, log: parent, clientOf }: PartDependencies): Component {
+  const client = clientOf(DNS_USER, userAgent(world.host, "dns"));
   const log = parent.with({ component: "dns" });
   const base = { clock: world.clock, random: world.random.fork("dns"), log, client };
   const informers = createInformers(base);
@@ -468,12 +493,15 @@ export function dnsAddress(serviceRange: string): string {
 
 /** The token controller makes the accounts' tokens, so upstream runs it with the manager's own identity. */
 function controllerUser(controller: string) {
-  if (controller === "serviceaccount-token-controller")
-    return { name: "system:kube-controller-manager", groups: ["system:authenticated"] };
+  if (controller === "serviceaccount-token-controller") return user("system:kube-controller-manager");
   return serviceAccount(serviceAccountOf(controller));
 }
 
-function serviceAccount(name: string) {
+function user(name: string, ...groups: readonly string[]): UserInfo {
+  return { name, groups: [...groups, "system:authenticated"] };
+}
+
+function serviceAccount(name: string): UserInfo {
   return {
     name: `system:serviceaccount:kube-system:${name}`,
     groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],

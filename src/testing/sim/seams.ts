@@ -1,0 +1,182 @@
+/** The parts of a simulated cluster: each lives in a world of its own, may be killed and made again, and calls the API server over a network with faults. */
+import { type Component } from "../../base/component-group.ts";
+import { deferred } from "../../base/deferred.ts";
+import type { RestRequest, Transport, WatchEvent } from "../../client/transport.ts";
+import type { Seams } from "../../cli/cluster.ts";
+import { StatusError } from "../../machinery/status.ts";
+import type { Random, World } from "../../world/world.ts";
+import { mortal, type MortalWorld, never } from "./mortal.ts";
+
+interface Part {
+  readonly name: string;
+  make(world: World): Component | Promise<Component>;
+  lives: number;
+  world: MortalWorld | undefined;
+  /** Resolves with the next world to live in. */
+  next: ReturnType<typeof deferred<MortalWorld>>;
+}
+
+export interface NetworkFaults {
+  /** One-way delay of a call, least and most. */
+  latencyMs: readonly [number, number];
+  /** Part of the calls that never arrive, and of the answers that never come back. */
+  loss: number;
+  /** Users that can't reach the API server. */
+  readonly cutOff: Set<string>;
+}
+
+export class SimulatedSeams implements Seams {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #parts = new Map<string, Part>();
+  readonly faults: NetworkFaults = { latencyMs: [0.1, 2], loss: 0, cutOff: new Set() };
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = world.random.fork("calls");
+  }
+
+  get names(): readonly string[] {
+    return [...this.#parts.keys()];
+  }
+
+  isAlive(name: string): boolean {
+    return this.#part(name).world !== undefined;
+  }
+
+  /** As `kill -9`: at once, in the middle of whatever it does. */
+  kill(name: string): void {
+    const part = this.#part(name);
+    part.world?.kill();
+    part.world = undefined;
+  }
+
+  /** Starts what was killed. */
+  start(name: string): void {
+    const part = this.#part(name);
+    if (part.world !== undefined) return;
+    part.world = this.#newWorld(part);
+    part.next.resolve(part.world);
+  }
+
+  #part(name: string): Part {
+    const part = this.#parts.get(name);
+    if (part === undefined) throw new Error(`no part is called ${name}`);
+    return part;
+  }
+
+  #newWorld(part: Part): MortalWorld {
+    part.lives++;
+    return mortal(this.#world, `${part.name}/${part.lives}`);
+  }
+
+  async part(name: string, make: Part["make"]): Promise<Component> {
+    const part: Part = { name, make, lives: 0, world: undefined, next: deferred() };
+    this.#parts.set(name, part);
+    part.world = this.#newWorld(part);
+    // Made now, so that those who call it later find it.
+    let first: Component | undefined = await make(part.world);
+    return {
+      name,
+      run: async (signal, ready) => {
+        const stopped = new Promise<void>((resolve) =>
+          signal.addEventListener("abort", () => resolve(), { once: true }),
+        );
+        for (let world: MortalWorld | undefined = part.world; world !== undefined && !signal.aborted;) {
+          const component: Component = first ?? (await make(world));
+          first = undefined;
+          part.next = deferred();
+          const died = deferred();
+          world.end.addEventListener("abort", () => died.resolve(), { once: true });
+          const abort = new AbortController();
+          const run = component.run(abort.signal, ready);
+          run.catch(() => {});
+          await Promise.race([run, died.promise, stopped]);
+          if (!world.end.aborted) {
+            abort.abort();
+            await run;
+            if (!signal.aborted) throw new Error(`${name} ended by itself`);
+            return;
+          }
+          world = await Promise.race([part.next.promise, stopped.then(() => undefined)]);
+        }
+      },
+    };
+  }
+
+  transport(user: { readonly name: string }, connect: () => Transport, world: World): Transport {
+    const end = (world as Partial<MortalWorld>).end;
+    const server = () => this.#parts.get("kube-apiserver")?.world;
+    const unreachable = (request: RestRequest, why: string) =>
+      new StatusError("ServiceUnavailable", `${request.method} ${request.path}: ${why}`);
+    const delay = () => {
+      const [least, most] = this.faults.latencyMs;
+      return new Promise<void>(
+        (resolve) => void world.clock.after(least + this.#random.next() * (most - least), resolve),
+      );
+    };
+    /** The server at the moment, or a refusal. */
+    const reach = async (request: RestRequest): Promise<MortalWorld> => {
+      await delay();
+      request.signal?.throwIfAborted();
+      const at = server();
+      if (this.faults.cutOff.has(user.name) || this.#random.next() < this.faults.loss)
+        throw unreachable(request, "timeout");
+      if (at === undefined) throw unreachable(request, "connect: connection refused");
+      return at;
+    };
+    /** What the call gives; a reset where the server dies; nothing where the caller does. */
+    const carried = async <T>(request: RestRequest, at: MortalWorld, call: Promise<T>): Promise<T> => {
+      const broken = deferred<never>();
+      broken.promise.catch(() => {});
+      const onEnd = () => broken.reject(unreachable(request, "connection reset by peer"));
+      at.end.addEventListener("abort", onEnd, { once: true });
+      try {
+        return await Promise.race([call, broken.promise]);
+      } finally {
+        at.end.removeEventListener("abort", onEnd);
+        if (end?.aborted) await never;
+      }
+    };
+    const signalOf = (request: RestRequest) => {
+      if (end === undefined) return request;
+      return { ...request, signal: request.signal === undefined ? end : AbortSignal.any([request.signal, end]) };
+    };
+    const call = async <T>(request: RestRequest, run: (transport: Transport) => Promise<T>): Promise<T> => {
+      const at = await reach(request);
+      try {
+        return await carried(request, at, run(connect()));
+      } finally {
+        await delay();
+        if (at.end.aborted || this.faults.cutOff.has(user.name) || this.#random.next() < this.faults.loss)
+          // oxlint-disable-next-line no-unsafe-finally -- the answer is lost, whatever it was.
+          throw unreachable(request, "connection reset by peer");
+      }
+    };
+    const seams = this;
+    return {
+      send: (request) => call(request, (transport) => transport.send(signalOf(request))),
+      async *watch(request): AsyncGenerator<WatchEvent> {
+        const at = await reach(request);
+        const events = connect().watch(signalOf(request))[Symbol.asyncIterator]();
+        let arrived = -1;
+        try {
+          for (;;) {
+            const { done, value } = await carried(request, at, events.next());
+            // What was sent at one moment arrives at one moment.
+            if (arrived !== world.clock.monotonic()) await delay();
+            arrived = world.clock.monotonic();
+            if (seams.faults.cutOff.has(user.name) || at.end.aborted)
+              throw unreachable(request, "connection reset by peer");
+            if (done === true) return;
+            yield value;
+          }
+        } finally {
+          void events.return?.();
+        }
+      },
+      raw: (request) => call(request, (transport) => transport.raw(signalOf(request))),
+      close: async () => {},
+    };
+  }
+}

@@ -59,7 +59,7 @@ if (part === undefined) {
   );
 }
 if (part === undefined || part === "unit")
-  run("unit", [...globSync("src/**/*.test.ts"), ...globSync("test/*.test.ts")].sort(), "none", 120_000);
+  run("unit", [...globSync("src/**/*.test.ts"), ...globSync("test/{,simulation/}*.test.ts")].sort(), "none", 120_000);
 if (part === undefined || part === "integration") {
   for (const file of globSync("test/integration/*.test.ts").sort()) {
     if (names.length === 0 || names.some((name) => file.includes(name)))

@@ -4,6 +4,7 @@
  */
 import type { Client } from "../../client/client.ts";
 import { type Cluster, type ClusterOptions, runCluster } from "../../cli/cluster.ts";
+import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Fields, Logger } from "../../observe/log.ts";
 import { describe } from "../../observe/pino.ts";
 import { TEST_SIGNING_KEY } from "./signing-key.ts";
@@ -64,7 +65,10 @@ export class SimulatedCluster implements AsyncDisposable {
         this.#cluster = cluster;
         this.#store = new StoreLog(
           world.clock,
-          () => cluster.etcd,
+          () => {
+            if (!seams.isReady("etcd")) throw new Error("etcd is down");
+            return cluster.etcd;
+          },
           (change) => this.#changed(change),
         );
         this.#store.run(this.#stop.signal).catch((error: unknown) => (this.#failure ??= error));
@@ -81,6 +85,14 @@ export class SimulatedCluster implements AsyncDisposable {
   /** What etcd holds. */
   get store(): StoreLog {
     return this.#store!;
+  }
+
+  /** The stored objects whose keys start with `prefix`, in the keys' order. */
+  stored<T = KubeObject>(prefix: string): readonly T[] {
+    return [...this.store.state.values()]
+      .filter(({ key }) => key.startsWith(prefix))
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .map(({ value }) => JSON.parse(value!) as T);
   }
 
   #changed(change: Change): void {
@@ -117,6 +129,7 @@ export class SimulatedCluster implements AsyncDisposable {
   powerCut(): void {
     this.note("power cut");
     for (const name of this.seams.names) this.seams.kill(name);
+    this.store.cut();
     this.world.fs.powerCut();
   }
 
@@ -129,6 +142,7 @@ export class SimulatedCluster implements AsyncDisposable {
     for (const name of names) {
       this.note(`kill ${name}`);
       this.seams.kill(name);
+      if (name === "etcd") this.store.cut();
     }
   }
 

@@ -12,6 +12,8 @@ interface Part {
   make(world: World): Component | Promise<Component>;
   lives: number;
   world: MortalWorld | undefined;
+  /** It has said so since it was started: until then nothing listens. */
+  ready: boolean;
   /** Resolves with the next world to live in. */
   next: ReturnType<typeof deferred<MortalWorld>>;
 }
@@ -44,11 +46,17 @@ export class SimulatedSeams implements Seams {
     return this.#part(name).world !== undefined;
   }
 
+  /** It has been made and has said that it serves. */
+  isReady(name: string): boolean {
+    return this.#part(name).ready;
+  }
+
   /** As `kill -9`: at once, in the middle of whatever it does. */
   kill(name: string): void {
     const part = this.#part(name);
     part.world?.kill();
     part.world = undefined;
+    part.ready = false;
   }
 
   /** Starts what was killed. */
@@ -71,7 +79,7 @@ export class SimulatedSeams implements Seams {
   }
 
   async part(name: string, make: Part["make"]): Promise<Component> {
-    const part: Part = { name, make, lives: 0, world: undefined, next: deferred() };
+    const part: Part = { name, make, lives: 0, world: undefined, ready: false, next: deferred() };
     this.#parts.set(name, part);
     part.world = this.#newWorld(part);
     // Made now, so that those who call it later find it.
@@ -89,7 +97,10 @@ export class SimulatedSeams implements Seams {
           const died = deferred();
           world.end.addEventListener("abort", () => died.resolve(), { once: true });
           const abort = new AbortController();
-          const run = component.run(abort.signal, ready);
+          const run = component.run(abort.signal, () => {
+            part.ready = true;
+            ready();
+          });
           run.catch(() => {});
           await Promise.race([run, died.promise, stopped]);
           if (!world.end.aborted) {
@@ -106,7 +117,10 @@ export class SimulatedSeams implements Seams {
 
   transport(user: { readonly name: string }, connect: () => Transport, world: World): Transport {
     const end = (world as Partial<MortalWorld>).end;
-    const server = () => this.#parts.get("kube-apiserver")?.world;
+    const server = () => {
+      const part = this.#part("kube-apiserver");
+      return part.ready ? part.world : undefined;
+    };
     const unreachable = (request: RestRequest, why: string) =>
       new StatusError("ServiceUnavailable", `${request.method} ${request.path}: ${why}`);
     const delay = () => {

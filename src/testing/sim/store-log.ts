@@ -21,6 +21,7 @@ export class StoreLog {
   /** What the store holds now, by key. */
   readonly state = new Map<string, Change>();
   revision = 0;
+  #connection = new AbortController();
 
   constructor(clock: Clock, etcd: () => EtcdClient, onChange: (change: Change) => void) {
     this.#clock = clock;
@@ -32,7 +33,8 @@ export class StoreLog {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#follow(signal);
+        this.#connection = new AbortController();
+        await this.#follow(AbortSignal.any([signal, this.#connection.signal]));
       } catch (error) {
         if (error instanceof HistoryChanged) throw error;
       }
@@ -40,8 +42,13 @@ export class StoreLog {
     }
   }
 
+  /** The member was killed: nothing more comes from it, not even an end. */
+  cut(): void {
+    this.#connection.abort();
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
-    const { header } = await this.#etcd().kv.Range({ key: START, range_end: END, count_only: true });
+    const { header } = await this.#etcd().kv.Range({ key: START, range_end: END, count_only: true }, { signal });
     if ((header?.revision ?? 0) < this.revision)
       throw new HistoryChanged(`the store is at revision ${header?.revision} and was at ${this.revision}`);
     const stream = this.#etcd().watch.Watch({ signal });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "../../src/api/generated/core.v1.ts";
-import { configMaps, deployments, nodes, pods } from "../../src/client/resources.ts";
+import { configMaps, deployments, nodes } from "../../src/client/resources.ts";
 import { type SimulatedCluster, simulatedCluster } from "../../src/testing/sim/cluster.ts";
 
 const deployment = (name: string, replicas: number, image = "nginx:1") => ({

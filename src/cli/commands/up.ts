@@ -138,7 +138,8 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
     serving: { port, pki },
     serviceAccountKey: pki.serviceAccountKey,
     advertiseAddress,
-    clusterCidr: values["cluster-cidr"],
+    // A node takes a /24.
+    clusterCidr: values["cluster-cidr"] || (values.nodes > 256 ? "10.128.0.0/10" : "10.244.0.0/16"),
     serviceRange: values["service-cluster-ip-range"],
     etcdServers: values["etcd-servers"],
     proxyMode,

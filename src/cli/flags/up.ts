@@ -31,7 +31,11 @@ export const upFlags = {
     default: "",
     help: "The socket of a containerd that runs already. Empty starts one of our own.",
   },
-  "cluster-cidr": { type: "string", default: "10.244.0.0/16", help: "Where pods get their addresses from." },
+  "cluster-cidr": {
+    type: "string",
+    default: "",
+    help: "Where pods get their addresses from. Empty is 10.244.0.0/16, and 10.128.0.0/10 for more than 256 nodes.",
+  },
   "service-cluster-ip-range": {
     type: "string",
     default: "10.96.0.0/12",

@@ -167,7 +167,7 @@ export class SimulatedSeams implements Seams {
           throw unreachable(request, "connection reset by peer");
       }
     };
-    const seams = this;
+    const { faults } = this;
     return {
       send: (request) => call(request, (transport) => transport.send(signalOf(request))),
       async *watch(request): AsyncGenerator<WatchEvent> {
@@ -180,8 +180,7 @@ export class SimulatedSeams implements Seams {
             // What was sent at one moment arrives at one moment.
             if (arrived !== world.clock.monotonic()) await delay();
             arrived = world.clock.monotonic();
-            if (seams.faults.cutOff.has(user.name) || at.end.aborted)
-              throw unreachable(request, "connection reset by peer");
+            if (faults.cutOff.has(user.name) || at.end.aborted) throw unreachable(request, "connection reset by peer");
             if (done === true) return;
             yield value;
           }

@@ -323,3 +323,17 @@ test("pods wait for the node's range of addresses, and take theirs from it at on
   node.api.put(nodes, { ...object, spec: { podCIDR: "10.9.0.0/24", podCIDRs: ["10.9.0.0/24"] } });
   await node.until(() => node.pod("web")?.status.podIP === "10.9.0.2", 3000);
 });
+
+test("a node whose status has not changed is silent for five minutes, but for its lease", async () => {
+  await using node = await startNode();
+  await node.world.clock.advance(60_000);
+  // A server stores nothing that is empty.
+  const stored = node.api.get<Node>(nodes, "node-1")!;
+  const { images: _images, ...status } = JSON.parse(JSON.stringify(stored.status, (_key, value) => (value === "" ? undefined : value)));
+  node.api.put(nodes, { ...stored, status });
+  const before = node.api.requests.length;
+  await node.world.clock.advance(120_000);
+  const paths = node.api.requests.slice(before).map(({ path }) => path);
+  assert.deepEqual([...new Set(paths)], ["/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-1"]);
+  assert.ok(paths.length >= 10 && paths.length <= 13, `${paths.length} renewals`);
+});

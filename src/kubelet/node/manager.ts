@@ -30,7 +30,9 @@ export interface NodeDeps {
 const RUNTIME_CHECK_MS = 5000;
 const IMAGES_MS = 30_000;
 const RUNTIME_DOWN_MS = 30_000;
+/** Until the node is ready for the first time; a node without network waits long, and need not be asked so often. */
 const FAST_MS = 100;
+const FAST_MAX_MS = 2000;
 const FAST_UNTIL_MS = 120_000;
 const JITTER = 0.04;
 
@@ -113,6 +115,7 @@ export class NodeManager {
     events.event(this.#reference(), "Normal", "Starting", "Starting kubelet.");
     const startedMs = world.clock.monotonic();
     let ready = false;
+    let fastMs = FAST_MS;
     let wake: (() => void) | undefined;
     // Pods wait for the node's range of addresses: it counts at once.
     using _ranges = this.#deps.informer.subscribe({
@@ -128,10 +131,12 @@ export class NodeManager {
         log.error("Error updating node status, will retry", error, { node: settings.nodeName });
       }
       const fast = !ready && world.clock.monotonic() - startedMs < FAST_UNTIL_MS;
-      const waitMs = fast ? FAST_MS : settings.nodeStatusUpdateFrequencyMs * (1 + world.random.next() * JITTER);
+      const waitMs = fast ? fastMs : settings.nodeStatusUpdateFrequencyMs * (1 + world.random.next() * JITTER);
+      fastMs = Math.min(FAST_MAX_MS, fastMs * 1.5);
       const woken = new AbortController();
       wake = () => woken.abort();
       await pause(world.clock, waitMs, AbortSignal.any([signal, woken.signal]));
+      if (woken.signal.aborted) fastMs = FAST_MS;
     }
   }
 

@@ -260,10 +260,22 @@ export function defaultLabels(
   };
 }
 
-/** What a status says when nobody looks at the heartbeats. */
+/** What a status says when nobody looks at the heartbeats, nor at what is empty and so not stored. */
 export function withoutHeartbeats(status: NodeStatus): unknown {
-  return {
+  return withoutEmpty({
     ...status,
     conditions: status.conditions?.map(({ lastHeartbeatTime: _heartbeat, ...rest }) => rest),
-  };
+  });
+}
+
+function withoutEmpty(value: unknown): unknown {
+  if (value === "" || value === null) return undefined;
+  if (typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map(withoutEmpty);
+  const kept: Record<string, unknown> = {};
+  for (const [key, each] of Object.entries(value)) {
+    const rest = withoutEmpty(each);
+    if (rest !== undefined) kept[key] = rest;
+  }
+  return Object.keys(kept).length === 0 ? undefined : kept;
 }

@@ -55,7 +55,7 @@ export function scriptOf(container: {
   if (exit !== null) return { ...fromSettings(imageQuery(container.image)), exitCode: Number(exit[1]) };
   if (container.image.includes("?")) return fromSettings(imageQuery(container.image));
   const shell = runShell(container.command);
-  if (shell === undefined || shell.exitCode === undefined) return RUNS_ON;
+  if (shell === undefined) return RUNS_ON;
   return { ...RUNS_ON, exitCode: shell.exitCode, afterMs: shell.sleepMs, log: shell.output };
 }
 

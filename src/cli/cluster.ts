@@ -373,6 +373,12 @@ function nodeNetwork(
   return [together("node-network", inner, undefined, informers)];
 }
 
+/** A /16 has ranges for 256 nodes. Simulated ones beyond that have addresses all the same, each a range that no other has. */
+function spareRange({ nodes: names }: ClusterOptions, name: string): { readonly podCidr?: string } {
+  const index = names.indexOf(name);
+  return names.length <= 256 ? {} : { podCidr: `10.${128 + (index >> 8)}.${index & 255}.0/24` };
+}
+
 function runtimeOf(
   options: ClusterOptions,
   { world }: ClusterDependencies,
@@ -401,7 +407,7 @@ function runtimeOf(
       return [[process], process.runtime];
     }
     case "simulated": {
-      return [[], createSimulatedRuntime({ clock: world.clock, random: world.random.fork(`runtime/${name}`) })];
+      return [[], createSimulatedRuntime({ clock: world.clock, random: world.random.fork(`runtime/${name}`) }, spareRange(options, name))];
     }
   }
 }

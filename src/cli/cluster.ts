@@ -35,7 +35,7 @@ import type { Address } from "../world/net.ts";
 import { pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import { describeFields } from "./descriptions.ts";
-import type { Pki } from "./pki.ts";
+import type { KeyPair, Pki } from "./pki.ts";
 import type { Progress } from "./progress.ts";
 import { userAgent } from "./version.ts";
 
@@ -137,13 +137,21 @@ export async function runCluster(
       ? `kubelet (${options.runtime})`
       : `${options.nodes.length} kubelets (${options.runtime})`,
     async () => {
+      // Simulated nodes share an address, and so a certificate: hundreds of key pairs would take longer than all else.
+      const shared =
+        options.runtime === "simulated"
+          ? await options.serving?.pki.node("simulated", [options.advertiseAddress])
+          : undefined;
       // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
       for (let first = 0; first < options.nodes.length; first += 50) {
         await Promise.all(
           options.nodes
             .slice(first, first + 50)
             .map(async (name, i) =>
-              group.start(await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i)), signal),
+              group.start(
+                await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i, shared?.server)),
+                signal,
+              ),
             ),
         );
       }
@@ -297,7 +305,13 @@ function inOrder(name: string, components: readonly Component[]): Component {
 }
 
 /** What runs on one node. */
-async function node(options: ClusterOptions, deps: PartDependencies, name: string, index: number): Promise<Component> {
+async function node(
+  options: ClusterOptions,
+  deps: PartDependencies,
+  name: string,
+  index: number,
+  sharedCertificate: KeyPair | undefined,
+): Promise<Component> {
   const { world } = deps;
   const { serving } = options;
   const dir = `${options.dataDir}/nodes/${name}`;
@@ -308,7 +322,7 @@ async function node(options: ClusterOptions, deps: PartDependencies, name: strin
   const informers = createInformers(base);
   const [before, runtime] = runtimeOf(options, deps, dir, name, log);
   const certificate =
-    serving && options.runtime !== "simulated" ? await serving.pki.node(name, [options.advertiseAddress]) : undefined;
+    sharedCertificate ?? (serving && (await serving.pki.node(name, [options.advertiseAddress])).server);
   const kubelet = createKubelet(
     {
       nodeName: name,
@@ -318,8 +332,8 @@ async function node(options: ClusterOptions, deps: PartDependencies, name: strin
       containerLogsDir: `${dir}/log/containers`,
       ...(certificate &&
         serving && {
-          port: options.kubeletPort === 0 ? 0 : options.kubeletPort + index,
-          tls: certificate.server,
+          port: options.kubeletPort === 0 || sharedCertificate ? 0 : options.kubeletPort + index,
+          tls: certificate,
           clientCa: serving.pki.ca.cert,
         }),
       healthzPort: 0,
@@ -407,7 +421,8 @@ function runtimeOf(
       return [[process], process.runtime];
     }
     case "simulated": {
-      return [[], createSimulatedRuntime({ clock: world.clock, random: world.random.fork(`runtime/${name}`) }, spareRange(options, name))];
+      const own = { clock: world.clock, random: world.random.fork(`runtime/${name}`) };
+      return [[], createSimulatedRuntime(own, spareRange(options, name))];
     }
   }
 }

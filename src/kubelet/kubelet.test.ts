@@ -329,7 +329,9 @@ test("a node whose status has not changed is silent for five minutes, but for it
   await node.world.clock.advance(60_000);
   // A server stores nothing that is empty.
   const stored = node.api.get<Node>(nodes, "node-1")!;
-  const { images: _images, ...status } = JSON.parse(JSON.stringify(stored.status, (_key, value) => (value === "" ? undefined : value)));
+  const { images: _images, ...status } = JSON.parse(
+    JSON.stringify(stored.status, (_key, value) => (value === "" ? undefined : value)),
+  );
   node.api.put(nodes, { ...stored, status });
   const before = node.api.requests.length;
   await node.world.clock.advance(120_000);

@@ -1,8 +1,10 @@
 /**
  * A SPDY/3.1 connection: streams over one byte stream, for either end. Upstream: github.com/moby/spdystream
  *
- * Go's implementation keeps no windows: it neither counts what it sends nor tells what it took. So we don't hold back either, and tell the
- * peers that count what was read. Who reads too slowly stops the whole connection, as there.
+ * Go's implementation keeps no windows: it neither counts what it sends nor tells what it took. So we don't hold back either, and tell only
+ * peers that show they count (by SETTINGS or a WINDOW_UPDATE of their own) what was read: Go closes as soon as a command has ended, and a word
+ * that arrives then makes its kernel reset the connection, with the command's exit status lost on the way. Who reads too slowly stops the whole
+ * connection, as there.
  */
 import type { ByteStream } from "../../world/net.ts";
 import { MessageQueue } from "../rpc/message-queue.ts";
@@ -121,7 +123,7 @@ export function spdyConnection(transport: ByteStream, side: "client" | "server")
     async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
       for await (const data of this.incoming) {
         this.unread -= data.length;
-        if (!this.#broken && !this.#remoteEnd && data.length > 0)
+        if (peerCounts && !this.#broken && !this.#remoteEnd && data.length > 0)
           tell({ type: "window-update", stream: this.id, delta: data.length });
         room();
         yield data;
@@ -129,6 +131,7 @@ export function spdyConnection(transport: ByteStream, side: "client" | "server")
     }
   }
 
+  let peerCounts = false;
   let waiting: (() => void) | undefined;
   const full = () => [...streams.values()].some((stream) => stream.unread > UNREAD_BYTES_MAX);
   const room = () => {
@@ -181,6 +184,8 @@ export function spdyConnection(transport: ByteStream, side: "client" | "server")
         return;
       case "settings":
       case "window-update":
+        peerCounts = true;
+        return;
       case "unknown":
     }
   };

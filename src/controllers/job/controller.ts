@@ -79,7 +79,7 @@ export const jobController = defineController({
           // Nobody counts these any more.
           const left = orphans(allPods.list(splitKey(key).namespace), splitKey(key).name, job);
           await allSettled(left.map((pod) => untrack(client, pod, signal)));
-          for (const [uid, { key: owner }] of failures) if (owner === key) failures.delete(uid);
+          failures.delete(key);
           return done;
         }
         const { spec, metadata } = job;
@@ -107,8 +107,10 @@ export const jobController = defineController({
           );
         }
         const now = clock.now();
-        const known = failures.get(metadata.uid) ?? { key, count: 0, lastAt: 0, seen: new Set<string>() };
-        failures.set(metadata.uid, known);
+        const former = failures.get(key);
+        const known =
+          former?.uid === metadata.uid ? former : { uid: metadata.uid, count: 0, lastAt: 0, seen: new Set<string>() };
+        failures.set(key, known);
         const pass = new Pass({ client, events, owner: job, signal }, job, owned, known, now);
         const wait = await pass.run();
         return wait === undefined ? done : again(Math.max(MIN_WAIT_MS, wait));
@@ -118,7 +120,8 @@ export const jobController = defineController({
 });
 
 interface Failures {
-  readonly key: string;
+  /** The Job's, so that a namesake starts from nothing. */
+  readonly uid: string;
   count: number;
   lastAt: number;
   /** Uids that were taken into account. */

@@ -67,7 +67,14 @@ export function nodeFs(random: Random): Fs {
       };
     },
     watch(path, onChange) {
-      const watcher = fs.watch(path, { persistent: false }, () => onChange());
+      let watcher: fs.FSWatcher;
+      try {
+        watcher = fs.watch(path, { persistent: false }, () => onChange());
+      } catch (error) {
+        // The machine has no more watches to give: they are a hint only.
+        if (!["ENOSPC", "EMFILE"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+        return { [Symbol.dispose]() {} };
+      }
       watcher.on("error", () => onChange()); // The folder went away: the caller looks and finds out.
       return { [Symbol.dispose]: () => watcher.close() };
     },

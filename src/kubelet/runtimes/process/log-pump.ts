@@ -54,13 +54,16 @@ export interface LogPump {
   finish(): Promise<void>;
 }
 
-/** Follows `dir/stdout` and `dir/stderr` into `logPath`, looking every `intervalMs`. */
+/** Bunches of writes make one look; and one that the file system didn't tell of is found in the end. */
+const BUNCH_MS = 20;
+const UNTOLD_MS = 2000;
+
+/** Follows `dir/stdout` and `dir/stderr` into `logPath`, looking when something in `dir` changes. */
 export function pumpLogs(
   world: Pick<World, "fs" | "clock">,
   dir: string,
   logPath: string,
   formatTime: (ms: number) => string,
-  intervalMs = 100,
 ): LogPump {
   const { fs, clock } = world;
   const stop = new AbortController();
@@ -104,13 +107,15 @@ export function pumpLogs(
     return moved;
   }
 
-  let poked = false;
+  let changed = new AbortController();
   const running = (async () => {
+    using _watch = fs.watch(dir, () => changed.abort());
     await open();
     while (!stop.signal.aborted) {
-      poked = false;
+      if (changed.signal.aborted) changed = new AbortController();
       if (await look(false)) continue;
-      if (!poked) await pause(clock, intervalMs, stop.signal);
+      await pause(clock, UNTOLD_MS, AbortSignal.any([stop.signal, changed.signal]));
+      if (changed.signal.aborted) await pause(clock, BUNCH_MS, stop.signal);
     }
     while (await look(true));
     await look(true);
@@ -118,9 +123,7 @@ export function pumpLogs(
   })();
   running.catch(() => {}); // Reported by finish().
   return {
-    poke: () => {
-      poked = true;
-    },
+    poke: () => changed.abort(),
     async finish() {
       stop.abort();
       await running;

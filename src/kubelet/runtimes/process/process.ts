@@ -282,9 +282,17 @@ class Runner implements StreamingRuntime {
   }
 
   async #watchAdopted(container: Container): Promise<void> {
-    const { clock } = this.#deps;
-    while (!(await this.#exitKnown(container)) && (await this.#lives(container)))
-      await pause(clock, 100, new AbortController().signal);
+    const { clock, fs } = this.#deps;
+    let changed = new AbortController();
+    {
+      using _watch = fs.watch(this.#dirOf(container.record.id), () => changed.abort());
+      while (!(await this.#exitKnown(container)) && (await this.#lives(container))) {
+        await pause(clock, 1000, changed.signal);
+        if (!changed.signal.aborted) continue;
+        await pause(clock, 50, new AbortController().signal);
+        changed = new AbortController();
+      }
+    }
     // The shell writes the exit code just after the end.
     for (let i = 0; i < 10 && !(await this.#exitKnown(container)); i++)
       await pause(clock, 20, new AbortController().signal);

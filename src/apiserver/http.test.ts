@@ -4,70 +4,20 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { schemaOf } from "../api/schemas.ts";
 import { ProtobufCodec } from "../machinery/codec/protobuf.ts";
-import type { Exchange, Headers } from "../world/net.ts";
 import { nodeWorld } from "../world/node/index.ts";
+import type { Answer, Asked } from "./testing/ask.ts";
+import { ask, ASKABLE } from "./testing/ask.ts";
 import type { Harness } from "./testing/harness.ts";
 import { startServer } from "./testing/harness.ts";
 
 const world = nodeWorld();
-const TOKEN = "secret";
-const OPTIONS = { staticTokens: new Map([[TOKEN, { name: "admin", groups: ["system:masters"] }]]) };
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Buffer;
-}
-
-interface Asked {
-  readonly headers?: Headers;
-  readonly body?: string | Uint8Array;
-  /** Called with all that was streamed so far. */
-  onStream?(chunks: readonly Buffer[]): void;
-  readonly signal?: AbortSignal;
-}
-
-function ask(harness: Harness, method: string, url: string, asked: Asked = {}): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    const exchange: Exchange = {
-      request: {
-        method,
-        url,
-        headers: { authorization: `Bearer ${TOKEN}`, ...asked.headers },
-        httpVersion: "1.1",
-        body: (async function* () {
-          if (asked.body !== undefined) yield Buffer.from(asked.body);
-        })(),
-        peer: { address: { host: "127.0.0.1", port: 1 } },
-        encrypted: true,
-        signal: asked.signal ?? new AbortController().signal,
-      },
-      respond: (status, headers, body = "") => resolve({ status, headers, body: Buffer.from(body) }),
-      stream: (status, headers) => ({
-        write(data) {
-          chunks.push(Buffer.from(data));
-          asked.onStream?.(chunks);
-          return true;
-        },
-        drained: Promise.resolve(),
-        queuedBytes: 0,
-        end: () => resolve({ status, headers, body: Buffer.concat(chunks) }),
-        destroy: () => reject(new Error("cut short")),
-      }),
-      upgrade: () => assert.fail("no upgrade here"),
-    };
-    Promise.resolve(harness.server.handler(exchange)).catch(reject);
-  });
-}
-
 const json = (answer: Answer): any => JSON.parse(answer.body.toString());
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const post = (harness: Harness, name: string, more: object = {}) =>
   ask(harness, "POST", MAPS, { body: JSON.stringify({ metadata: { name }, ...more }) });
 
 test("an error is a Status with upstream's keys in upstream's order", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const answer = await ask(harness, "GET", `${MAPS}/a`);
   assert.equal(answer.status, 404);
   assert.equal(answer.headers["content-type"], "application/json");
@@ -79,7 +29,7 @@ test("an error is a Status with upstream's keys in upstream's order", async () =
 });
 
 test("without a token one is anonymous, with a bad one nobody", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const anonymous = { authorization: undefined };
   assert.equal((await ask(harness, "GET", "/healthz", { headers: anonymous })).body.toString(), "ok");
   assert.equal((await ask(harness, "GET", "/version", { headers: anonymous })).status, 200);
@@ -101,7 +51,7 @@ test("without a token one is anonymous, with a bad one nobody", async () => {
 });
 
 test("bad requests get upstream's words and codes", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const table: [string, string, Asked, number, RegExp][] = [
     ["GET", "/nothing", {}, 404, /^404 page not found\n$/],
     ["GET", "/apis/nothing/v1/things", {}, 404, /^404 page not found\n$/],
@@ -181,14 +131,14 @@ test("bad requests get upstream's words and codes", async () => {
 });
 
 test("unknown fields are warned of", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const answer = await post(harness, "a", { extra: 1 });
   assert.equal(answer.status, 201);
   assert.deepEqual(answer.headers["warning"], ['299 - "unknown field \\"extra\\""']);
 });
 
 test("HEAD has the headers alone, and long answers are compressed where asked for", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   await post(harness, "a", { data: { text: "x".repeat(200_000) } });
   const head = await ask(harness, "HEAD", `${MAPS}/a`);
   assert.equal(head.body.length, 0);
@@ -200,7 +150,7 @@ test("HEAD has the headers alone, and long answers are compressed where asked fo
 });
 
 test("one object comes as JSON, YAML, protobuf, a table row and metadata alone", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const created = json(await post(harness, "a", { data: { k: "v" } }));
   const as = (accept: string) => ask(harness, "GET", `${MAPS}/a`, { headers: { accept } });
   assert.match((await as("application/yaml")).body.toString(), /^apiVersion: v1\ndata:\n {2}k: v\nkind: ConfigMap\n/);
@@ -215,7 +165,7 @@ test("one object comes as JSON, YAML, protobuf, a table row and metadata alone",
 });
 
 test("an object in protobuf can be created", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const codec = new ProtobufCodec();
   const schema = schemaOf("io.k8s.api.core.v1.ConfigMap");
   const body = codec.encode({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { k: "v" } }, schema);
@@ -228,7 +178,7 @@ test("an object in protobuf can be created", async () => {
 });
 
 test("a watch is a line an event, and ends with its client", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   await post(harness, "a");
   const gone = new AbortController();
   const { headers, body } = await ask(harness, "GET", `${MAPS}?watch=1`, {
@@ -251,7 +201,7 @@ test("a watch is a line an event, and ends with its client", async () => {
 });
 
 test("a watch from a forgotten revision is one ERROR event", async () => {
-  await using harness = await startServer(world, OPTIONS);
+  await using harness = await startServer(world, ASKABLE);
   const answer = await ask(harness, "GET", `${MAPS}?watch=1&resourceVersion=1`);
   const status = JSON.parse(answer.body.toString());
   assert.equal(status.type, "ERROR");

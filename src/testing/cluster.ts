@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { archiveOf, busyboxImage, noImages, webImage } from "./images.ts";
@@ -100,6 +100,9 @@ export class TestCluster implements AsyncDisposable {
       HOME: this.scratch,
       KUBECONFIG: this.kubeconfig,
       HELM_CACHE_HOME: join(this.scratch, "helm"),
+      // Compiled code is shared between clusters: compiling it again for each would be half of every start.
+      XDG_CACHE_HOME: process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+      NODE_OPTIONS: process.env["T8S_NODE_OPTIONS"] ?? "",
       TERM: "xterm",
       ...more,
     };

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Runs a TypeScript file with the newest Node at hand: the one that the lock file brings, else the machine's own.
+# Runs a TypeScript file with the newest Node at hand: the one that the lock file brings, else the machine's own. Compiled code is kept in a folder of the
+# user's own: stripping the types of several hundred files and compiling them is half of a start, and its tools stay in memory.
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 node="$root/node_modules/.bin/node"
 [ -x "$node" ] || node=node
+export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-${XDG_CACHE_HOME:-$HOME/.cache}/typernetes/compiled}"
 exec "$node" --disable-warning=ExperimentalWarning "$@"

@@ -1,13 +1,82 @@
-/**
- * Where the process begins. Nothing else is imported before the compile cache is on: with it, a start reads compiled code from disk where it would strip
- * types from and compile several hundred files, which is half of the time and a tenth of the memory.
- */
-import { enableCompileCache } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
+/** `t8s`: finds the command, reads its flags, runs it, and turns its end into an exit code. */
+import { appendFileSync, writeSync } from "node:fs";
+import { describe, createLogger } from "../observe/pino.ts";
+import { nodeWorld } from "../world/node/index.ts";
+import { CommandError, type CommandContext } from "./command.ts";
+import { commands } from "./commands/index.ts";
+import { helpText, parseFlags, UsageError } from "./flags.ts";
+import { versionText } from "./version.ts";
 
-// A folder of the user's own: in a shared one, somebody else could put code there. NODE_COMPILE_CACHE and NODE_DISABLE_COMPILE_CACHE say otherwise.
-if (process.env["NODE_COMPILE_CACHE"] === undefined)
-  enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "typernetes", "compiled"));
-const { main } = await import("./program.ts");
+async function main(args: readonly string[]): Promise<number> {
+  const out = (text: string) => void writeSync(1, text);
+  const err = (text: string) => void writeSync(2, text);
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
+    out(overview());
+    return name === undefined ? 1 : 0;
+  }
+  if (name === "version" || name === "--version") {
+    out(`${versionText}\n`);
+    return 0;
+  }
+  const command = commands.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    err(`t8s: unknown command ${JSON.stringify(name)}\nRun 't8s help' for the list.\n`);
+    return 1;
+  }
+  if (rest.some((arg) => arg === "--help" || arg === "-h")) {
+    out(helpText(`t8s ${command.name} ${command.usage}`.trim(), command.about, command.flags));
+    return 0;
+  }
+  const world = nodeWorld();
+  const stop = new AbortController();
+  let interruptedAt: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    const now = world.clock.monotonic();
+    interruptedAt ??= now;
+    if (!stop.signal.aborted) return stop.abort(new Error("interrupted"));
+    // Supervisors repeat SIGTERM, shells hand on what the terminal sent already: only someone who presses Ctrl-C again means it.
+    if (signal !== "SIGINT" || now - interruptedAt < 1000) return;
+    err("\nstopped without cleaning up; `t8s down` finishes it\n");
+    process.exit(130);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  const context: CommandContext = {
+    world,
+    signal: stop.signal,
+    out,
+    err,
+    interactive: process.stdout.isTTY === true,
+    logger: ({ verbosity, format, file }) =>
+      createLogger({
+        clock: world.clock,
+        format,
+        verbosity,
+        write: file === undefined ? err : (line) => appendFileSync(file, line),
+      }),
+  };
+  try {
+    const parsed = parseFlags(command.flags, rest);
+    return await command.run(context, parsed.values, parsed.positional, parsed);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      err(`Error: ${error.message}\nSee 't8s ${command.name} --help' for usage.\n`);
+      return 1;
+    }
+    if (error instanceof CommandError) {
+      err(`Error: ${error.message}\n`);
+      return 1;
+    }
+    err(`Error: ${describe(error)}\n`);
+    if (process.env["T8S_DEBUG"] === "1") err(`${error instanceof Error ? error.stack : ""}\n`);
+    return 1;
+  }
+}
+
+function overview(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  return `Typernetes: Kubernetes in TypeScript.\n\nUsage:\n  t8s COMMAND [flags]\n\nCommands:\n${commands.map(({ name, about }) => `  ${name.padEnd(width)}${about}`).join("\n")}\n\n't8s COMMAND --help' tells its flags.\n`;
+}
+
 process.exit(await main(process.argv.slice(2)));

@@ -11,10 +11,13 @@ import type { Values } from "../flags.ts";
 import { freePort, nameServers, primaryAddress } from "../host-facts.ts";
 import { addToKubeconfig, contextOf } from "../kubeconfig-file.ts";
 import { ensurePki } from "../pki.ts";
+import { releaseMemory } from "../memory.ts";
 import { createProgress } from "../progress.ts";
 import { type ClusterState, dataDirOf, isRunning, readState, removeState, writeState } from "../state.ts";
 
 type Options = Values<typeof upFlags>;
+
+const AFTER_START_MS = 3000;
 
 export const up = defineCommand({
   name: "up",
@@ -69,6 +72,8 @@ async function foreground(context: CommandContext, values: Options, dir: string)
           file,
         ),
       );
+      // Not in the way of the first commands that follow.
+      world.clock.after(AFTER_START_MS, releaseMemory);
     });
   } catch (error) {
     if (!signal.aborted) {

@@ -25,7 +25,13 @@ async function idle(runtime: string, forSeconds: number): Promise<void> {
   const wall = (after.at - before.at) / 1000;
   const own = after.cpu - before.cpu;
   const others = (after.busy - before.busy - own) / wall;
-  report(`idle, ${runtime} runtime, CPU of t8s`, (own / wall) * 100, "%", { below: 2 }, `others kept ${others.toFixed(1)} cores busy`);
+  report(
+    `idle, ${runtime} runtime, CPU of t8s`,
+    (own / wall) * 100,
+    "%",
+    { below: 2 },
+    `others kept ${others.toFixed(1)} cores busy`,
+  );
   report(
     `idle, ${runtime} runtime, RSS of t8s`,
     end.rssMb,
@@ -35,5 +41,9 @@ async function idle(runtime: string, forSeconds: number): Promise<void> {
   );
   const below = descendants(cluster.pid);
   if (below.length > 0)
-    report(`idle, ${runtime} runtime, RSS of its ${below.length} children`, below.reduce((sum, pid) => sum + memory(pid).rssMb, 0), "MB");
+    report(
+      `idle, ${runtime} runtime, RSS of its ${below.length} children`,
+      below.reduce((sum, pid) => sum + memory(pid).rssMb, 0),
+      "MB",
+    );
 }

@@ -51,7 +51,13 @@ async function starts(runtime: string, aim: number): Promise<void> {
   }
   report(`up, ${runtime} runtime, first start`, median(seconds.first), "s", { below: aim });
   report(`up, ${runtime} runtime, again`, median(seconds.again), "s", { below: aim });
-  report(`up, ${runtime} runtime, CPU of the process`, median(cpu), "s", {}, [...steps].map(([step, took]) => `${step} ${median(took).toFixed(2)}`).join(", "));
+  report(
+    `up, ${runtime} runtime, CPU of the process`,
+    median(cpu),
+    "s",
+    {},
+    [...steps].map(([step, took]) => `${step} ${median(took).toFixed(2)}`).join(", "),
+  );
 }
 
 /** In a process of its own: the first start there compiles what it runs, the later ones are what a test suite sees. */
@@ -60,7 +66,11 @@ async function api(): Promise<void> {
   const later: number[] = [];
   for (let round = 0; round < rounds; round++) {
     await using cluster = place("api");
-    const { code, out, err } = await cluster.run("sh", [join(import.meta.dirname, "../tools/node.sh"), import.meta.filename, "api"]);
+    const { code, out, err } = await cluster.run("sh", [
+      join(import.meta.dirname, "../tools/node.sh"),
+      import.meta.filename,
+      "api",
+    ]);
     if (code !== 0) throw new Error(out + err);
     const [one, ...more] = JSON.parse(out) as number[];
     first.push(one!);

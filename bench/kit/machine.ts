@@ -18,7 +18,11 @@ export interface Usage {
 const TICKS = 100;
 
 export function usage(pid: number): Usage {
-  const [user, nice, system, , , irq, soft] = readFileSync("/proc/stat", "utf8").split("\n")[0]!.split(/\s+/).slice(1).map(Number);
+  const [user, nice, system, , , irq, soft] = readFileSync("/proc/stat", "utf8")
+    .split("\n")[0]!
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
   return {
     at: performance.now(),
@@ -52,7 +56,7 @@ export function descendants(pid: number): readonly number[] {
     }
   }
   const found: number[] = [];
-  for (let queue = [pid]; queue.length > 0; ) {
+  for (let queue = [pid]; queue.length > 0;) {
     const children = parents.get(queue.pop()!) ?? [];
     found.push(...children);
     queue.push(...children);

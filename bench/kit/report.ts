@@ -11,7 +11,9 @@ export function report(name: string, value: number, unit: string, aim: Aim = {},
   const met = (aim.below === undefined || value < aim.below) && (aim.above === undefined || value > aim.above);
   const against =
     bound === undefined ? "" : `aim ${aim.below === undefined ? ">" : "<"} ${bound} ${met ? "met" : "MISSED"}`;
-  console.log(`${name.padEnd(52)}${figure(value).padStart(9)} ${unit.padEnd(6)} ${against.padEnd(20)} ${note}`.trimEnd());
+  console.log(
+    `${name.padEnd(52)}${figure(value).padStart(9)} ${unit.padEnd(6)} ${against.padEnd(20)} ${note}`.trimEnd(),
+  );
 }
 
 function figure(value: number): string {

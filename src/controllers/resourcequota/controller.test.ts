@@ -5,7 +5,7 @@ import { formatQuantity } from "../../machinery/meta/quantity.ts";
 import { leases, pods, resourceQuotas } from "../../client/resources.ts";
 import { controllerWorld } from "../../testing/controllers.ts";
 import { resourceQuotaController } from "./controller.ts";
-import { type Usage, inScope, podTotal, usageOf } from "./usage.ts";
+import { type Usage, inScope, podTotal, usageOf } from "../../api/core/v1/resourcequota/usage.ts";
 
 const text = (usage: Usage) =>
   Object.fromEntries(Object.entries(usage).map(([name, amount]) => [name, formatQuantity(amount)]));

@@ -22,7 +22,15 @@ import {
 import { type KubeObject, keyOf } from "../../machinery/meta/object.ts";
 import type { ResourceName } from "../../machinery/resource.ts";
 import { semanticallyEqual } from "../shared/equality.ts";
-import { type Usage, countName, inScope, isCharged, masked, sum, usageOf } from "./usage.ts";
+import {
+  type Usage,
+  countName,
+  inScope,
+  isCharged,
+  masked,
+  sum,
+  usageOf,
+} from "../../api/core/v1/resourcequota/usage.ts";
 
 /** Resources whose disappearance is seen at once; others are counted again after a while. */
 const FOLLOWED: readonly ResourceName[] = [

@@ -2,7 +2,8 @@
 import { compareQuantities, parseQuantity } from "../../../machinery/meta/quantity.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
-import { addUp, numberOf } from "./usage.ts";
+import { amountsOf, sum } from "../../../api/core/v1/resourcequota/usage.ts";
+import { formatQuantity } from "../../../machinery/meta/quantity.ts";
 
 export const limitRanger = defineAdmission({
   name: "LimitRanger",
@@ -101,4 +102,15 @@ function checkBounds(limit: AnyObject, requests: Amounts, limits: Amounts, reque
       errors.push(`${words}, but provided ratio is ${(upper / request).toFixed(6)}`);
   }
   return errors;
+}
+
+/** Amounts of several containers together, as text. */
+function addUp(all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(sum(all.map(amountsOf))).map(([name, amount]) => [name, formatQuantity(amount)]),
+  );
+}
+
+function numberOf(text: string | undefined): number {
+  return text === undefined ? 0 : Number(parseQuantity(text)?.nano ?? 0n) / 1e9;
 }

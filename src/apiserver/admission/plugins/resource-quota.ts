@@ -2,10 +2,10 @@
  * Charges what an object uses to the quotas of its namespace, or refuses it. It runs last, so that nothing is charged that another plugin refuses; the
  * controller corrects what a failed write left charged. Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota.
  */
+import { amountsOf, inScope, sum, type Usage, usageOf } from "../../../api/core/v1/resourcequota/usage.ts";
+import { compareQuantities, formatQuantity, subtractQuantities } from "../../../machinery/meta/quantity.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
-import type { Amounts } from "./usage.ts";
-import { addUp, compare, inScope, numberOf, subtract, usageOf } from "./usage.ts";
 
 export const resourceQuota = defineAdmission({
   name: "ResourceQuota",
@@ -18,45 +18,58 @@ export const resourceQuota = defineAdmission({
     if (quotas.length === 0) return;
     // Most updates change nothing that is counted.
     if (operation === "UPDATE" && resource.group !== "") return;
-    const used = usageOf(resource, request.object);
-    const delta = operation === "UPDATE" ? positive(subtract(used, usageOf(resource, request.oldObject))) : used;
+    const now = context.clock.now();
+    const used = usageOf(resource, request.object, now);
+    const delta = operation === "UPDATE" ? growth(usageOf(resource, request.oldObject, now), used) : used;
     for (const quota of quotas) await charge(request, context, quota, delta);
   },
 });
 
-function positive(amounts: Amounts): Amounts {
-  return Object.fromEntries(Object.entries(amounts).filter(([, text]) => numberOf(text) > 0));
+/** What `after` uses more than `before`. */
+function growth(before: Usage, after: Usage): Usage {
+  return Object.fromEntries(
+    Object.entries(after)
+      .map(
+        ([name, amount]) =>
+          [name, before[name] === undefined ? amount : subtractQuantities(amount, before[name])] as const,
+      )
+      .filter(([, amount]) => amount.nano > 0n),
+  );
 }
 
 async function charge(
   request: AdmissionRequest,
   { cluster }: AdmissionContext,
   quota: AnyObject,
-  delta: Amounts,
+  delta: Usage,
 ): Promise<void> {
   const isPod = request.resource.group === "" && request.resource.plural === "pods";
-  if (!inScope(quota, isPod, request.object)) return;
+  if (!inScope(quota, isPod ? request.object : undefined)) return;
   const { name, namespace } = quota.metadata;
   if (isPod && request.operation === "CREATE") checkStated(request, quota);
   const mine = Object.keys(quota.spec.hard ?? {}).filter((resource) => delta[resource] !== undefined);
   if (mine.length === 0) return;
   const change = (current: AnyObject) => {
-    const hard: Amounts = current.status?.hard ?? {};
-    const used: Amounts = current.status?.used ?? {};
+    const hard = amountsOf(current.status?.hard);
+    const used = amountsOf(current.status?.used);
     const unknown = mine.filter((resource) => hard[resource] === undefined || used[resource] === undefined);
     if (unknown.length > 0)
       throw refuse(request, `status unknown for quota: ${name}, resources: ${unknown.sort().join(",")}`);
     const asked = Object.fromEntries(mine.map((resource) => [resource, delta[resource]!]));
-    const after = addUp([used, asked]);
-    const exceeded = mine.filter((resource) => compare(after[resource]!, hard[resource]!) > 0).sort();
+    const after = sum([used, asked]);
+    const exceeded = mine.filter((resource) => compareQuantities(after[resource]!, hard[resource]!) > 0).sort();
     if (exceeded.length > 0) {
-      const show = (amounts: Amounts) => exceeded.map((resource) => `${resource}=${amounts[resource]}`).join(",");
+      const show = (usage: Usage) =>
+        exceeded.map((resource) => `${resource}=${formatQuantity(usage[resource]!)}`).join(",");
       throw refuse(
         request,
         `exceeded quota: ${name}, requested: ${show(asked)}, used: ${show(used)}, limited: ${show(hard)}`,
       );
     }
-    return { ...current, status: { ...current.status, used: after } };
+    const written = Object.fromEntries(
+      Object.entries(after).map(([resource, amount]) => [resource, formatQuantity(amount)]),
+    );
+    return { ...current, status: { ...current.status, used: written } };
   };
   if (request.dryRun) change(quota);
   else await cluster.update("resourcequotas", namespace, name, change);

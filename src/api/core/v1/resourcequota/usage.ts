@@ -1,4 +1,4 @@
-/** What an object uses of a quota. Pure. Upstream: pkg/quota/v1/evaluator/core */
+/** What an object uses of a quota, for the controller that counts and the admission that charges. Pure. Upstream: pkg/quota/v1/evaluator/core */
 import type {
   Container,
   PersistentVolumeClaim,
@@ -6,7 +6,7 @@ import type {
   PodSpec,
   ResourceQuota,
   Service,
-} from "../../api/generated/core.v1.ts";
+} from "../../../generated/core.v1.ts";
 import {
   type Quantity,
   addQuantities,
@@ -15,7 +15,7 @@ import {
   parseQuantity,
   quantityOf,
   wholeUnits,
-} from "../../machinery/meta/quantity.ts";
+} from "../../../../machinery/meta/quantity.ts";
 
 /** Amounts by name; `cpu`, `pods`, `count/deployments.apps`, … */
 export type Usage = Readonly<Record<string, Quantity>>;
@@ -182,7 +182,7 @@ function largest(a: Usage, b: Usage): Usage {
 }
 
 const parse = (text: string | undefined) => parseQuantity(text ?? "0") ?? ZERO;
-const amountsOf = (amounts: Amounts | undefined): Usage =>
+export const amountsOf = (amounts: Amounts | undefined): Usage =>
   Object.fromEntries(Object.entries(amounts ?? {}).map(([name, text]) => [name, parse(text)]));
 
 /** The quota's names, each with what is used of it. */

@@ -250,7 +250,7 @@ export class Member {
 
   /** Resolves with the answer once the request is durable and applied. */
   propose(request: Init<InternalRaftRequest>): Promise<Applied> {
-    const data = this.codec.encode(InternalRaftRequest, {
+    const data = this.codec.encodeTransient(InternalRaftRequest, {
       // Upstream reads the id from the header.
       header: { ID: BigInt(this.#requestId++) },
       ...request,

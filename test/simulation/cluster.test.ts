@@ -117,6 +117,19 @@ test("after a power cut nothing acknowledged is missing and the cluster goes on"
   assert.equal(web.spec?.replicas, 5);
 });
 
+test("a node that stays as it is says so by its lease, and writes its status every five minutes only", async () => {
+  await using cluster = await simulatedCluster(6);
+  await cluster.advance(60_000);
+  const writes = { minions: 0, leases: 0 };
+  cluster.onChange.add(({ key }) => {
+    if (key.startsWith("/registry/minions/")) writes.minions++;
+    if (key.startsWith("/registry/leases/kube-node-lease/")) writes.leases++;
+  });
+  await cluster.advance(600_000);
+  assert.equal(writes.minions, 3 * 2);
+  assert.ok(writes.leases >= 3 * 55 && writes.leases <= 3 * 60, `${writes.leases} renewals of 3 leases in 10 minutes`);
+});
+
 function firstDifference(a: string, b: string): string {
   const [left, right] = [a.split("\n"), b.split("\n")];
   const at = left.findIndex((line, i) => line !== right[i]);

@@ -20,7 +20,7 @@ export function hashKV(store: Store, revision: number, codec: Codec): number {
     name.writeBigUInt64BE(BigInt(sub), 9);
     if (tombstone) name[17] = 0x74; // "t"
     crc = crc32c(name, crc);
-    crc = crc32c(codec.encode(MvccpbKeyValue, tombstone ? { key: row.key } : row), crc);
+    crc = crc32c(codec.encodeTransient(MvccpbKeyValue, tombstone ? { key: row.key } : row), crc);
   });
   return crc;
 }

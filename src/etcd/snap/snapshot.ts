@@ -107,7 +107,7 @@ function encodeRows(backend: Backend, from: number, to: number, codec: Codec): {
       isMore = true;
       return false;
     }
-    const bytes = codec.encode(MvccpbKeyValue, row);
+    const bytes = codec.encodeTransient(MvccpbKeyValue, row);
     const prefix = new Uint8Array(varintSize(sub) + varintSize(bytes.length));
     putVarint(prefix, putVarint(prefix, 0, sub), bytes.length);
     chunks.push(prefix, bytes);

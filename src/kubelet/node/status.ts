@@ -176,6 +176,7 @@ export function nodeStatus(previous: NodeStatus | undefined, facts: NodeFacts): 
   const capacity = Object.fromEntries(
     Object.entries(capacityOf(machine, settings)).map(([name, text]) => [name, canonicalQuantity(text)]),
   );
+  const images = imagesOf(facts.images);
   const handlers = [...(runtimeStatus?.runtime_handlers ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     ...previous,
@@ -196,7 +197,8 @@ export function nodeStatus(previous: NodeStatus | undefined, facts: NodeFacts): 
       operatingSystem: systemOf(host),
       architecture: architectureOf(host),
     },
-    images: imagesOf(facts.images),
+    // The server keeps no empty list: it would differ from ours each time.
+    ...((images.length > 0 || (previous?.images ?? []).length > 0) && { images }),
     ...(handlers.length > 0 && {
       runtimeHandlers: handlers.map(({ name, features }) => ({
         name,

@@ -1,8 +1,8 @@
-/** Regenerates everything under `src/api/generated` and `src/protocols/*‍/generated.ts` from a folder of fact tables: `npm run generate -- FOLDER`. */
+/** Regenerates everything under `src/api/generated`, the list of operations and `src/protocols/*‍/generated.ts` from a folder of fact tables: `npm run generate -- FOLDER`. */
 import { writeApi } from "./generate/api.ts";
 import { writeBootstrap } from "./generate/bootstrap.ts";
 import { writeProtocols } from "./generate/protocols.ts";
-import { writeResources } from "./generate/resources.ts";
+import { writeOperations, writeResources } from "./generate/resources.ts";
 
 const facts = process.argv[2];
 if (facts === undefined) {
@@ -12,4 +12,5 @@ if (facts === undefined) {
 writeProtocols(facts);
 writeApi(facts);
 writeResources(facts);
+writeOperations(facts);
 writeBootstrap(facts);

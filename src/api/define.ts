@@ -49,6 +49,7 @@ interface Facts {
   readonly unconditionalUpdate: boolean;
   readonly storage: { readonly prefix: string; readonly group: string; readonly version: string } | null;
   readonly strategy: readonly Rule[];
+  readonly resetFields: Readonly<Record<string, readonly string[]>>;
 }
 
 const facts = rows as unknown as readonly Facts[];
@@ -99,6 +100,7 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
     selectableFields: definition.selectableFields ?? {},
     subresources: subresourcesOf(fact, definition),
     ...(definition.scale !== undefined && { scale: definition.scale }),
+    resetFields: fact.resetFields,
     createOnUpdate: fact.createOnUpdate,
     unconditionalUpdate: fact.unconditionalUpdate,
     ...(definition.gracefulDeletionSeconds !== undefined && {

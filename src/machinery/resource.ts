@@ -89,6 +89,8 @@ export interface Resource<T extends KubeObject = any> extends ResourceOf<T> {
   readonly selectableFields: Readonly<Record<string, (object: T) => string>>;
   readonly subresources: Readonly<Record<string, Subresource>>;
   readonly scale?: ScalePaths;
+  /** What nobody comes to own by a write to a subresource ("" for the object itself): paths of fields that are put back there. */
+  readonly resetFields?: Readonly<Record<string, readonly string[]>>;
   /** A PUT (or apply) of an object that is not there creates it. */
   readonly createOnUpdate: boolean;
   /** A PUT without a resourceVersion is taken as unconditional. */

@@ -26,6 +26,8 @@ interface Strategy {
   readonly statusStrategy: readonly string[] | null;
   readonly allowCreateOnUpdate: boolean | null;
   readonly allowUnconditionalUpdate: boolean | null;
+  /** By endpoint and then by apiVersion. */
+  readonly resetFields: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> | null;
   readonly storageKey: string | null;
   readonly storageVersion: string | null;
 }
@@ -50,6 +52,7 @@ interface Row {
   readonly unconditionalUpdate: boolean;
   readonly storage: { readonly prefix: string; readonly group: string; readonly version: string } | null;
   readonly strategy: readonly string[];
+  readonly resetFields: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The order of discovery: by group priority, newest stable version first. */
@@ -153,6 +156,7 @@ export function resourceRows(facts: string): readonly Row[] {
         unconditionalUpdate: strategy.allowUnconditionalUpdate === true,
         storage: storageOf(strategy),
         strategy: strategyFlags(strategy),
+        resetFields: resetFieldsOf(strategy, at.group === "" ? at.version : `${at.group}/${at.version}`),
       };
       rows.set(key, row);
     }
@@ -210,7 +214,29 @@ function strategyFlags(strategy: Strategy): string[] {
   ];
 }
 
+/** What nobody gains by a write there, by subresource ("" for the object itself). */
+function resetFieldsOf({ resetFields }: Strategy, apiVersion: string): Row["resetFields"] {
+  const found = Object.entries(resetFields ?? {}).flatMap(([endpoint, byVersion]) => {
+    const fields = byVersion[apiVersion];
+    return fields === undefined ? [] : [[endpoint === "main" ? "" : endpoint, fields] as const];
+  });
+  return Object.fromEntries(found);
+}
+
 export function writeResources(facts: string): void {
   const rows = resourceRows(facts).map((row) => `  ${JSON.stringify(row)}`);
   writeFileSync("src/api/generated/resources.json", `[\n${rows.join(",\n")}\n]\n`);
+}
+
+/** Every path that upstream serves and its methods, for the test that asks for each of them. */
+export function writeOperations(facts: string): void {
+  const { operations } = JSON.parse(readFileSync(`${facts}/kubernetes-openapi-1.36.json`, "utf8")) as {
+    readonly operations: readonly Operation[];
+  };
+  const paths = new Map<string, string[]>();
+  for (const { path, method } of operations) paths.set(path, [...(paths.get(path) ?? []), method]);
+  const lines = [...paths].map(
+    ([path, methods]) => `  ${JSON.stringify(path)}: ${JSON.stringify(methods.sort().join(" "))}`,
+  );
+  writeFileSync("src/apiserver/testing/operations.json", `{\n${lines.join(",\n")}\n}\n`);
 }

@@ -54,6 +54,7 @@ export function customResource(
       }),
     ),
     subresources,
+    ...(hasStatus && { resetFields: { "": ["status"], status: ["metadata", "spec"] } }),
     ...(scale !== undefined && {
       scale: {
         specReplicas: scale.specReplicasPath.replace(/^\./, ""),

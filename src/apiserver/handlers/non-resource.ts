@@ -50,11 +50,11 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
     case "openapi":
       return options.documents.answer(request) ?? pageNotFound();
     case ".well-known":
-      return path === "/.well-known/openid-configuration"
+      return path.replace(/\/$/, "") === "/.well-known/openid-configuration"
         ? json(services.accounts.openidConfiguration())
         : pageNotFound();
     case "openid":
-      return path === "/openid/v1/jwks"
+      return path.replace(/\/$/, "") === "/openid/v1/jwks"
         ? json(services.accounts.jwks(), 0, "application/jwk-set+json")
         : pageNotFound();
     case "":

@@ -2,7 +2,7 @@
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
 import { apply } from "../../machinery/patch/apply/apply.ts";
-import type { FieldSet } from "../../machinery/patch/apply/field-set.ts";
+import { union, type FieldSet } from "../../machinery/patch/apply/field-set.ts";
 import { updateManagedFields } from "../../machinery/patch/apply/update.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";
@@ -51,9 +51,12 @@ function endpoint(resource: Resource, subresource: string) {
   };
 }
 
-/** What nobody gains at an endpoint: the status where it has its own, and all else there. */
+/** What a write to an endpoint puts back: nobody gains that there. */
 function resetFields(resource: Resource, subresource: string): FieldSet {
-  const none: FieldSet = {};
-  if (subresource === "status") return { "f:spec": none };
-  return resource.subresources["status"] === undefined ? none : { "f:status": none };
+  const paths = resource.resetFields?.[subresource] ?? resource.resetFields?.[""] ?? [];
+  return paths.reduce((set, path) => union(set, setOfPath(path.split("."))), {});
+}
+
+function setOfPath([first, ...rest]: readonly string[]): FieldSet {
+  return first === undefined ? {} : { [`f:${first}`]: setOfPath(rest) };
 }

@@ -8,7 +8,8 @@ import { kubeletOf } from "./kubelet.ts";
 import type { Target } from "./relay.ts";
 import { relay } from "./relay.ts";
 
-const VERBS = ["get", "create", "update", "patch", "delete"];
+/** The empty one is OPTIONS, which no verb stands for. */
+const VERBS = ["get", "create", "update", "patch", "delete", ""];
 
 /** `name`, `name:port` or `scheme:name:port`. */
 function split(id: string, what: string): { readonly scheme: string; readonly name: string; readonly port: string } {

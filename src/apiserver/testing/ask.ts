@@ -15,6 +15,8 @@ export interface Answer {
 export interface Asked {
   readonly headers?: Headers;
   readonly body?: string | Uint8Array;
+  /** Called when an answer begins that is streamed. */
+  onOpen?(): void;
   /** Called with all that was streamed so far. */
   onStream?(chunks: readonly Buffer[]): void;
   readonly signal?: AbortSignal;
@@ -37,17 +39,20 @@ export function ask(harness: Harness, method: string, url: string, asked: Asked 
         signal: asked.signal ?? new AbortController().signal,
       },
       respond: (status, headers, body = "") => resolve({ status, headers, body: Buffer.from(body) }),
-      stream: (status, headers) => ({
-        write(data) {
-          chunks.push(Buffer.from(data));
-          asked.onStream?.(chunks);
-          return true;
-        },
-        drained: Promise.resolve(),
-        queuedBytes: 0,
-        end: () => resolve({ status, headers, body: Buffer.concat(chunks) }),
-        destroy: () => reject(new Error("cut short")),
-      }),
+      stream(status, headers) {
+        asked.onOpen?.();
+        return {
+          write(data) {
+            chunks.push(Buffer.from(data));
+            asked.onStream?.(chunks);
+            return true;
+          },
+          drained: Promise.resolve(),
+          queuedBytes: 0,
+          end: () => resolve({ status, headers, body: Buffer.concat(chunks) }),
+          destroy: () => reject(new Error("cut short")),
+        };
+      },
       upgrade: () => {
         throw new Error("no upgrade here");
       },

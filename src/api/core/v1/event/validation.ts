@@ -39,13 +39,17 @@ const FIXED = [
   "count",
   "type",
 ] as const;
-const FIXED_NEW = ["eventTime", "action", "related", "reportingInstance"] as const;
+const FIXED_NEW = ["eventTime", "action", "related"] as const;
 
 export function validateNewEventUpdate(event: Event, old: Event): FieldError[] {
   const errors = validateLegacy(event, "reportingController");
   for (const field of [...FIXED, ...FIXED_NEW])
     if (!semanticEqual(event[field], old[field])) errors.push(...immutableField(event[field], old[field], field));
-  errors.push(...immutableField(event.reportingComponent, old.reportingComponent, "reportingController"));
+  // The older of the two forms shows these when they are empty, and the newer does not.
+  errors.push(
+    ...immutableField(event.reportingComponent ?? "", old.reportingComponent ?? "", "reportingController"),
+    ...immutableField(event.reportingInstance ?? "", old.reportingInstance ?? "", "reportingInstance"),
+  );
   return semanticEqual(event.series, old.series) ? errors : [...errors, ...validateSeries(event)];
 }
 

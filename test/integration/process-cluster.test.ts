@@ -5,7 +5,8 @@ import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } fr
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { NODE_ADDRESS, TestCluster } from "../../src/testing/cluster.ts";
+import { NODE_ADDRESS, TestCluster, WEB_1 } from "../../src/testing/cluster.ts";
+import { noImages } from "../../src/testing/images.ts";
 import { noNamespaces } from "../../src/testing/netns.ts";
 import { realClients } from "../../tools/clients.ts";
 
@@ -127,6 +128,19 @@ describe("three nodes of processes", { skip: missing }, () => {
     assert.equal(await ask("http://127.0.0.1:25980/"), names[1]);
     await forward.stop();
     await cluster.kubectl("delete deployment,service web");
+  });
+
+  test("a loaded image is a container's root, its entrypoint what runs", { skip: noImages() }, async () => {
+    await cluster.load();
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "image" } };
+    const spec = { terminationGracePeriodSeconds: 1, containers: [{ name: "c", image: WEB_1 }] };
+    await cluster.apply(JSON.stringify({ ...pod, spec }));
+    await cluster.kubectl("wait --for=condition=Ready pod/image --timeout=20s");
+    const address = await cluster.kubectl("get pod image -o jsonpath={.status.podIP}");
+    const answer = () => cluster.run(process.execPath, fetching(`http://${address}/`));
+    await cluster.until(async () => (await answer()).out.trim() === "one", "the image's server answers");
+    assert.match(await cluster.kubectl("exec image -- ls /"), /^bin\ndev\netc\n(.*\n)+www\n$/);
+    await cluster.kubectl("delete pod image");
   });
 
   test("a job completes; what fails goes to CrashLoopBackOff; what can't start says why", async () => {

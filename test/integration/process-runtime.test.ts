@@ -199,6 +199,10 @@ test("much output arrives whole, in logs and through exec, and logs can be follo
   });
   assert.equal(stdout.length, 5_000_000);
   await assert.rejects(runtime.ExecSync({ container_id: talker, cmd: ["sleep", "100"], timeout: 1 }), /timed out/);
+  await assert.rejects(
+    runtime.ExecSync({ container_id: talker, cmd: ["no-such-program"], timeout: 5 }),
+    /exec: "no-such-program": executable file not found in \$PATH/,
+  );
   let heard = "";
   const gone = new AbortController();
   const attached = streaming!.attach(talker, { ...streams((text) => void (heard += text)), signal: gone.signal });
@@ -298,6 +302,13 @@ test(
       timeout: 5,
     });
     assert.equal(Buffer.from(stdout).toString(), "1234\n99 2000\n/made/for/it\np\n");
+    const plain = await run({ runtime }, ["sleep", "100"], { linux: { security_context: { no_new_privs: true } } });
+    const may = await runtime.ExecSync({
+      container_id: plain,
+      cmd: ["sh", "-c", "mount -t tmpfs x /mnt; echo $?; grep -E 'NoNewPrivs|CapEff' /proc/self/status"],
+      timeout: 5,
+    });
+    assert.match(Buffer.from(may.stdout).toString(), /^32\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t1\n$/);
     await stop();
   },
 );

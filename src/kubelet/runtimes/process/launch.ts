@@ -29,6 +29,9 @@ export interface Launch {
   /** Who the command runs as; undefined: as we do. */
   readonly identity: Identity | undefined;
   readonly tty: boolean;
+  /** Undefined: all that we have. */
+  readonly capabilities: readonly string[] | undefined;
+  readonly noNewPrivileges: boolean;
   /** "" keeps the machine's. */
   readonly hostname: string;
   /** The path of a network namespace; undefined shares the machine's network. */
@@ -110,15 +113,14 @@ export function launch(container: Launch, programs: Programs): Invocation & { re
   const isolated = isolation !== "none";
   const root = `${dir}/root`;
   const environment = Object.entries(container.environment).map(([name, value]) => quote(`${name}=${value}`));
-  const { before, setuid } = become(container.identity, programs);
-  const terminal = container.tty && isolation === "root" ? [quote(programs.setsid), "--ctty"] : [];
-  const start = (
-    isolated
-      ? ["exec env -i", ...environment, ...before, ...terminal, quote(programs.unshare), quote(`--root=${root}`)]
-          .concat(quote(`--wd=${container.workingDir}`), setuid, "--")
-          .concat(container.command.map(quote))
-      : [`cd ${quote(container.workingDir)} && exec env -i`, ...environment, ...container.command.map(quote)]
-  ).join(" ");
+  const terminal = container.tty && isolation === "root" ? [programs.setsid, "--ctty"] : [];
+  const start = [
+    ...(isolated ? [] : [`cd ${quote(container.workingDir)} &&`]),
+    "exec env -i",
+    ...environment,
+    ...(isolated ? [...terminal, ...becoming(container, programs), "--"].map(quote) : []),
+    ...container.command.map(quote),
+  ].join(" ");
   const pid = isolated ? "read -r stat < /proc/self/stat" : `stat="$(exec sh -c 'echo $PPID')"`;
   const script = [
     "set -e",
@@ -190,7 +192,7 @@ function findable({ command, environment }: Launch): string[] {
   ];
 }
 
-const NOT_STARTED = "unshare: failed to execute ";
+export const NOT_STARTED = "unshare: failed to execute ";
 
 /**
  * Why the command never ran, in a container runtime's words, from the end of the last program that ran instead of it; undefined where it did run.
@@ -211,54 +213,70 @@ export function startError(exitCode: number, stderr: string, command: readonly s
       : program.includes("/")
         ? `exec: ${said}: stat ${program}: no such file or directory`
         : `exec: ${said}: executable file not found in $PATH`;
-  return `failed to create containerd task: failed to create shim task: OCI runtime create failed: unable to start container process: error during container init: ${why}`;
+  return why;
 }
 
 /** The program and arguments that run `command` where the container's process `pid` is. */
-export function enter(
-  pid: number,
-  command: readonly string[],
-  { isolation, workingDir, identity, tty }: Pick<Launch, "isolation" | "workingDir" | "identity" | "tty">,
-  programs: Programs,
-): Invocation {
+export function enter(pid: number, command: readonly string[], container: Entered, programs: Programs): Invocation {
+  const { isolation, workingDir, tty } = container;
   if (isolation === "none")
     return { command: programs.sh, args: ["-c", 'cd "$1" && shift && exec "$@"', "sh", workingDir, ...command] };
-  const { before, setuid } = become(identity, programs);
-  const target = `--target=${pid}`;
-  const user = isolation === "user" ? ["--user", "--preserve-credentials"] : [];
-  const namespaces = [...(isolation === "user" ? [] : ["--net"]), "--mount", "--uts"];
-  const place = ["--root", `--wdns=${workingDir}`, ...setuid, "--", ...command];
+  const user = isolation === "user" ? ["--user", "--preserve-credentials"] : ["--net"];
+  const namespaces = [`--target=${pid}`, ...user, "--mount", "--uts", "--pid", "--"];
+  const become = [...becoming(container, programs), "--", ...command];
+  if (!tty || (isolation === "user" && programs.script === undefined))
+    return { command: programs.nsenter, args: [...namespaces, ...become] };
   // Job control needs a session whose leader is in the pid namespace: root may take the terminal over, others get a second one in between.
-  const [program, ...args] = !tty
-    ? [...before, programs.nsenter, target, ...user, ...namespaces, "--pid", ...place]
-    : isolation === "root"
-      ? [...before, programs.nsenter, target, "--pid", "--", programs.setsid, "--ctty"].concat([
-          programs.nsenter,
-          target,
-          ...namespaces,
-          ...place,
-        ])
-      : programs.script === undefined
-        ? [programs.nsenter, target, ...user, ...namespaces, "--pid", ...place]
-        : [
-            programs.nsenter,
-            target,
-            ...user,
-            "--pid",
-            "--",
-            programs.script,
-            "--quiet",
-            "--return",
-            "--command",
-          ].concat(["exec", ...[programs.nsenter, target, ...namespaces, ...place].map(quote)].join(" "), "/dev/null");
-  return { command: program!, args };
+  const terminal =
+    isolation === "root"
+      ? [programs.setsid, "--ctty", ...become]
+      : [programs.script!, "--quiet", "--return", "--command", `exec ${become.map(quote).join(" ")}`, "/dev/null"];
+  return { command: programs.nsenter, args: [...namespaces, ...terminal] };
 }
 
-/** Groups first, while we may still change roots; the user last. */
-function become(identity: Identity | undefined, { setpriv }: Programs) {
-  if (identity === undefined) return { before: [], setuid: [] };
-  const groups = identity.groups.length === 0 ? "--clear-groups" : `--groups=${identity.groups.join(",")}`;
-  return { before: [setpriv, `--regid=${identity.gid}`, groups], setuid: [`--setuid=${identity.uid}`] };
+type Entered = Pick<
+  Launch,
+  "dir" | "isolation" | "workingDir" | "identity" | "tty" | "capabilities" | "noNewPrivileges"
+>;
+
+/** From the machine's files, which the mount namespace still has, to the container's root, place and user: groups first, the user last. */
+function becoming(container: Entered, { setpriv, unshare }: Programs): readonly string[] {
+  const { dir, identity, workingDir, capabilities, noNewPrivileges, isolation } = container;
+  const groups = identity?.groups ?? [];
+  const privileges = [
+    ...(noNewPrivileges ? ["--no-new-privs"] : []),
+    ...(isolation === "root" && capabilities !== undefined
+      ? ["--inh-caps=-all", `--bounding-set=-all${capabilities.map((name) => `,+${name}`).join("")}`]
+      : []),
+    ...(identity === undefined
+      ? []
+      : [`--regid=${identity.gid}`, groups.length === 0 ? "--clear-groups" : `--groups=${groups.join(",")}`]),
+  ];
+  return [
+    ...(privileges.length === 0 ? [] : [setpriv, ...privileges]),
+    unshare,
+    `--root=${dir}/root`,
+    `--wd=${workingDir}`,
+    ...(identity === undefined ? [] : [`--setuid=${identity.uid}`]),
+  ];
+}
+
+const DEFAULT_CAPABILITIES = [
+  ...["chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap"],
+  ...["net_bind_service", "sys_chroot", "kill", "audit_write"],
+];
+
+/**
+ * What a container's processes may at most get: a runtime's usual set, with what is added and without what is dropped; undefined for everything.
+ * Changing root and user on the way in needs two of them, which stay.
+ */
+export function capabilitiesOf(added: readonly string[], dropped: readonly string[]): readonly string[] | undefined {
+  const plain = (names: readonly string[]) => names.map((name) => name.toLowerCase().replace(/^cap_/, ""));
+  const [adding, dropping] = [plain(added), plain(dropped)];
+  if (adding.includes("all") && dropping.length === 0) return undefined;
+  const base = dropping.includes("all") ? [] : DEFAULT_CAPABILITIES;
+  const kept = [...base, ...adding].filter((name) => name !== "all" && !dropping.includes(name));
+  return [...new Set([...kept, "sys_chroot", "setuid", "setgid"])].sort();
 }
 
 /** The parts of `/proc/PID/stat`: a pid may be given to another process, which then has another start. */

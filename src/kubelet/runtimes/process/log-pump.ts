@@ -81,9 +81,12 @@ export function pumpLogs(
 
   async function look(last: boolean): Promise<boolean> {
     let moved = false;
+    const sizeOf = async (stream: Stream) => (await fs.stat(`${dir}/${stream}`))?.sizeBytes ?? 0;
+    // Looked at in this order and written in the other, errors never come before the output that led to them.
+    const sizes = { stderr: await sizeOf("stderr"), stdout: await sizeOf("stdout") };
     for (const stream of ["stdout", "stderr"] as const) {
       const path = `${dir}/${stream}`;
-      const size = (await fs.stat(path))?.sizeBytes ?? 0;
+      const size = sizes[stream];
       if (size > offsets[stream] || (last && rests[stream].length > 0)) {
         const file = await fs.open(path, {});
         const data = await file.read(offsets[stream], Math.min(CHUNK, size - offsets[stream]));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownerOf } from "./identity.ts";
-import { parseStat, startError } from "./launch.ts";
+import { capabilitiesOf, parseStat, startError } from "./launch.ts";
 import { freeAddress } from "./network.ts";
 
 const passwd = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44:web:/www:/bin/false\n";
@@ -54,4 +54,17 @@ test("a command that never ran is told from one that failed", () => {
   );
   assert.equal(startError(127, "sh: web: not found\n", ["web"]), undefined);
   assert.equal(startError(3, missing, ["web"]), undefined);
+});
+
+test("capabilities are the usual ones, with what is added and without what is dropped", () => {
+  assert.equal(capabilitiesOf([], [])!.length, 14);
+  assert.ok(capabilitiesOf(["NET_ADMIN"], [])!.includes("net_admin"));
+  assert.ok(!capabilitiesOf([], ["CAP_KILL"])!.includes("kill"));
+  assert.deepEqual(capabilitiesOf(["NET_BIND_SERVICE"], ["ALL"]), [
+    "net_bind_service",
+    "setgid",
+    "setuid",
+    "sys_chroot",
+  ]);
+  assert.equal(capabilitiesOf(["ALL"], []), undefined);
 });

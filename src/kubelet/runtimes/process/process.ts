@@ -4,7 +4,7 @@
  * image, over this machine's own files. As root with `ip` and `iptables` at hand each pod has a network of its own with an address of the node's
  * `podCIDR`; otherwise pods share the machine's network, their address is the node's, and two that listen on one port clash.
  * What runs survives us and is taken over by the next start; all of it is in files below `dir`. Weaker than a real runtime: no cgroups (so no limits),
- * no seccomp, all capabilities for root, and a container with a terminal dies with us, since its terminal is ours.
+ * no seccomp, and a container with a terminal dies with us, since its terminal is ours.
  */
 import type { Component } from "../../../base/component-group.ts";
 import { deferred } from "../../../base/deferred.ts";
@@ -27,10 +27,12 @@ import type { ExecStreams, Runtime, StreamingRuntime } from "../runtime.ts";
 import { normalizeName, readImages, removeImage, type UnpackedImage } from "./images.ts";
 import { ownerOf } from "./identity.ts";
 import {
+  capabilitiesOf,
   enter,
   type Identity,
   type Isolation,
   launch,
+  NOT_STARTED,
   type Launch,
   parseStat,
   type Programs,
@@ -488,10 +490,10 @@ class Runner implements StreamingRuntime {
       environment: { ...record.environment, ...(record.config.tty && { TERM: "xterm" }) },
       identity: record.identity,
       tty: record.config.tty,
+      ...this.#privileges(record),
       hostname: sandbox.config.hostname,
       network: sandbox.address === undefined ? undefined : this.#network?.pathOf(sandbox.id),
       readonlyRoot: record.config.linux?.security_context?.readonly_rootfs ?? false,
-      privileged: record.config.linux?.security_context?.privileged ?? false,
       isolation: this.#isolation,
     };
     const { command, args, script } = launch(plan, this.#programs);
@@ -543,6 +545,17 @@ class Runner implements StreamingRuntime {
     this.#changed(record.sandboxId);
   }
 
+  #privileges({ config }: ContainerRecord) {
+    const security = config.linux?.security_context;
+    const privileged = security?.privileged ?? false;
+    const { add_capabilities: added = [], drop_capabilities: dropped = [] } = security?.capabilities ?? {};
+    return {
+      privileged,
+      capabilities: privileged ? undefined : capabilitiesOf(added, dropped),
+      noNewPrivileges: security?.no_new_privs ?? false,
+    };
+  }
+
   /** Whether the shell has become the command: until then its arguments name the container. */
   async #commandRuns(container: Container): Promise<boolean> {
     if (!(await this.#readPid(container))) return false;
@@ -560,9 +573,11 @@ class Runner implements StreamingRuntime {
     if (record.message !== undefined) return `failed to start container: ${record.message}`;
     const said = Buffer.from(await fs.readFile(`${dir}/${record.config.tty ? "stdout" : "stderr"}`)).toString();
     const code = await this.#readLine(`${dir}/exit`);
-    return code === undefined
-      ? `failed to start container: ${said.trim()}`
-      : startError(Number(code), said, record.command);
+    if (code === undefined) return `failed to start container: ${said.trim()}`;
+    const why = startError(Number(code), said, record.command);
+    return why === undefined
+      ? undefined
+      : `failed to create containerd task: failed to create shim task: OCI runtime create failed: unable to start container process: error during container init: ${why}`;
   }
 
   /** What a runtime puts into a pod's containers by itself. On the machine's network, names are resolved as the machine does it. */
@@ -661,7 +676,14 @@ class Runner implements StreamingRuntime {
     const entered = enter(
       container.pid,
       command,
-      { workingDir, identity, tty, isolation: this.#isolation },
+      {
+        dir: this.#dirOf(containerId),
+        workingDir,
+        identity,
+        tty,
+        isolation: this.#isolation,
+        ...this.#privileges(container.record),
+      },
       this.#programs,
     );
     const env = { ...container.record.environment, ...(tty && { TERM: "xterm" }) };
@@ -673,18 +695,40 @@ class Runner implements StreamingRuntime {
     const onAbort = () => void host.kill(-child.pid, "SIGKILL");
     streams.signal.addEventListener("abort", onAbort, { once: true });
     void this.#feed(streams, child);
+    // What the last program before the command says about a command that isn't there is for us: it is held back until it is clear who speaks.
+    let held = "";
     const copy = async (
       from: AsyncIterable<Uint8Array> | undefined,
       to: (data: Uint8Array) => void | Promise<void>,
+      begun: boolean,
     ) => {
-      for await (const chunk of from ?? []) await to(chunk);
+      for await (const chunk of from ?? []) {
+        if (!begun) {
+          const said = held + Buffer.from(chunk).toString("latin1");
+          if (NOT_STARTED.startsWith(said.slice(0, NOT_STARTED.length))) {
+            held = said;
+            continue;
+          }
+          if (held !== "") await to(Buffer.from(held, "latin1"));
+          held = "";
+          begun = true;
+        }
+        await to(chunk);
+      }
     };
     await Promise.all([
-      copy(child.stdout, (data) => streams.stdout(data)),
-      copy(child.stderr, (data) => streams.stderr(data)),
+      copy(child.stdout, (data) => streams.stdout(data), !tty),
+      copy(child.stderr, (data) => streams.stderr(data), false),
     ]);
     const { code } = await child.exited;
     streams.signal.removeEventListener("abort", onAbort);
+    const why = startError(code, held, command);
+    if (why !== undefined)
+      throw new RpcError(
+        "Unknown",
+        `failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to start container process: ${why}`,
+      );
+    if (held !== "") await (tty ? streams.stdout : streams.stderr)(Buffer.from(held, "latin1"));
     return { exitCode: code };
   }
 

@@ -261,10 +261,10 @@ function becoming(container: Entered, { setpriv, unshare }: Programs): readonly 
   ];
 }
 
-const DEFAULT_CAPABILITIES = [
-  ...["chown", "dac_override", "fsetid", "fowner", "mknod", "net_raw", "setgid", "setuid", "setfcap", "setpcap"],
-  ...["net_bind_service", "sys_chroot", "kill", "audit_write"],
-];
+const DEFAULT_CAPABILITIES =
+  "chown dac_override fsetid fowner mknod net_raw setgid setuid setfcap setpcap net_bind_service sys_chroot kill audit_write".split(
+    " ",
+  );
 
 /**
  * What a container's processes may at most get: a runtime's usual set, with what is added and without what is dropped; undefined for everything.

@@ -1,4 +1,5 @@
 /** `t8s`: finds the command, reads its flags, runs it, and turns its end into an exit code. */
+import { setMaxListeners } from "node:events";
 import { appendFileSync, writeSync } from "node:fs";
 import { describe, createLogger } from "../observe/pino.ts";
 import { nodeWorld } from "../world/node/index.ts";
@@ -29,6 +30,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const world = nodeWorld();
+  // Hundreds wait for the one signal that stops a cluster; Node 20 takes more than ten for a leak.
+  setMaxListeners(0);
   const stop = new AbortController();
   let interruptedAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {

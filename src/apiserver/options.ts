@@ -37,6 +37,8 @@ export interface ApiServerOptions {
   readonly anonymousAuth?: boolean;
   /** `--token-auth-file`, parsed. */
   readonly staticTokens?: ReadonlyMap<string, UserInfo>;
+  /** `--enable-bootstrap-token-auth`, default true here. */
+  readonly bootstrapTokens?: boolean;
   /** `--service-cluster-ip-range` */
   readonly serviceClusterIpRange?: string;
   /** `--service-node-port-range` */

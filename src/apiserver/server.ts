@@ -70,7 +70,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const tokens = tokenUnion([
     staticTokens(options.staticTokens),
     accounts.authenticator,
-    bootstrapTokens(cluster, clock),
+    ...(options.bootstrapTokens === false ? [] : [bootstrapTokens(cluster, clock)]),
   ]);
   const services: Services = {
     registry,

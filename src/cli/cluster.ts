@@ -37,6 +37,7 @@ import type { World } from "../world/world.ts";
 import { describeFields } from "./descriptions.ts";
 import type { KeyPair, Pki } from "./pki.ts";
 import type { Progress } from "./progress.ts";
+import { together } from "./together.ts";
 import { userAgent } from "./version.ts";
 
 export interface ClusterOptions {
@@ -265,30 +266,6 @@ function scheduler({ world, log, clientOf }: PartDependencies): Component {
     options: {},
   });
   return together("kube-scheduler", inner, broadcaster, informers);
-}
-
-/** A component with the informers and the event broadcaster that it alone uses. */
-function together(
-  name: string,
-  inner: Component,
-  broadcaster: { run(signal: AbortSignal): Promise<void> } | undefined,
-  informers: { run(signal: AbortSignal, ready: () => void): Promise<void> },
-): Component {
-  return {
-    name,
-    async run(signal, ready) {
-      const failed = new AbortController();
-      const stop = AbortSignal.any([signal, failed.signal]);
-      const parts = [
-        inner.run(stop, ready),
-        informers.run(stop, () => {}),
-        ...(broadcaster === undefined ? [] : [broadcaster.run(stop)]),
-      ];
-      for (const part of parts) part.catch((error: unknown) => failed.abort(error));
-      await Promise.allSettled(parts);
-      if (failed.signal.aborted) throw failed.signal.reason;
-    },
-  };
 }
 
 /** Several components as one: started in order, stopped in reverse. */

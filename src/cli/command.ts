@@ -10,6 +10,10 @@ export interface Command<T extends Flags = any> {
   /** One sentence for the list, and the head of its help. */
   readonly about: string;
   readonly flags: T;
+  /** The name that upstream's executable has, for a command that is one: help and errors say it. */
+  readonly program?: string;
+  /** What `--version` prints. */
+  readonly version?: string;
   run(context: CommandContext, values: Values<T>, positional: readonly string[], parsed: Parsed<T>): Promise<number>;
 }
 

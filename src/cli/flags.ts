@@ -8,6 +8,10 @@ export type Flag = {
   readonly short?: string;
   readonly hidden?: boolean;
   readonly deprecated?: string;
+  /** Known and harmless without effect: whoever sets it is told so in the log. */
+  readonly ignored?: true;
+  /** Known, and to go on without it would be unsafe: whoever sets it is told why not. */
+  readonly refused?: string;
 } & (
   | { readonly type: "string"; readonly default: string }
   | { readonly type: "int"; readonly default: number }
@@ -15,7 +19,8 @@ export type Flag = {
   | { readonly type: "bool"; readonly default: boolean }
   /** Milliseconds; written as Go writes durations (`1m30s`). */
   | { readonly type: "duration"; readonly default: number }
-  | { readonly type: "list"; readonly default: readonly string[] }
+  /** Comma separated and repeatable; `whole` ones are repeatable only, because they may hold commas. */
+  | { readonly type: "list"; readonly default: readonly string[]; readonly whole?: true }
   | { readonly type: "map"; readonly default: Readonly<Record<string, string>> }
 );
 export type Flags = Readonly<Record<string, Flag>>;
@@ -31,6 +36,47 @@ type ValueOf<F extends Flag> = F extends { type: "string" }
         : Readonly<Record<string, string>>;
 export type Values<T extends Flags> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
+/**
+ * Adds flags that have no effect here to a table, as words `name` or `name:type`. They are known, so that unit files and scripts that set them run,
+ * but no code reads them: the type stays that of the table.
+ */
+export function withIgnored<const T extends Flags>(flags: T, words: string): T {
+  const help = "Accepted, without effect here.";
+  return {
+    ...flags,
+    ...Object.fromEntries(pairsOf(words).map(([name, type]) => [name, plainFlag(type, { help, ignored: true })])),
+  };
+}
+
+/** Adds flags that are refused, each with the reason. A name may carry its type, as in `withIgnored`. */
+export function withRefused<const T extends Flags>(flags: T, reasons: Readonly<Record<string, string>>): T {
+  const refused = Object.entries(reasons).map(([word, why]) => {
+    const [[name, type]] = pairsOf(word) as [[string, string]];
+    return [name, plainFlag(type, { help: `Not supported: ${why}.`, refused: why })];
+  });
+  return { ...flags, ...Object.fromEntries(refused) };
+}
+
+const pairsOf = (words: string): [name: string, type: string][] =>
+  words
+    .trim()
+    .split(/\s+/)
+    .map((word) => {
+      const [name = "", type = "string"] = word.split(":");
+      return [name, type];
+    });
+
+const EMPTY: Readonly<Record<string, unknown>> = {
+  string: "",
+  int: 0,
+  float: 0,
+  bool: false,
+  duration: 0,
+  list: [],
+  map: {},
+};
+const plainFlag = (type: string, rest: object): Flag => ({ type, default: EMPTY[type], ...rest }) as Flag;
+
 /** What is wrong with a command line, in pflag's words. Exit code 1 goes with it. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
@@ -40,6 +86,8 @@ export interface Parsed<T extends Flags> {
   readonly values: Values<T>;
   /** Names that the command line set, so that a configuration file can fill the others. */
   readonly set: ReadonlySet<string>;
+  /** Those of `set` that have no effect. */
+  readonly ignored: readonly string[];
   readonly positional: readonly string[];
 }
 
@@ -84,7 +132,8 @@ export function parseFlags<T extends Flags>(flags: T, args: readonly string[]): 
     values[name] = read(name, flag, text, set.has(name) ? values[name] : undefined);
     set.add(name);
   }
-  return { values: values as Values<T>, set, positional };
+  const ignored = [...set].filter((name) => flags[name]!.ignored === true);
+  return { values: values as Values<T>, set, ignored, positional };
 }
 
 function read(name: string, flag: Flag, text: string, before: unknown): unknown {
@@ -109,7 +158,10 @@ function read(name: string, flag: Flag, text: string, before: unknown): unknown 
       return ms;
     }
     case "list":
-      return [...((before as readonly string[] | undefined) ?? []), ...(text === "" ? [] : text.split(","))];
+      return [
+        ...((before as readonly string[] | undefined) ?? []),
+        ...(text === "" ? [] : flag.whole ? [text] : text.split(",")),
+      ];
     case "map": {
       const entries = text === "" ? [] : text.split(",").map((pair) => pair.split(/=(.*)/s).slice(0, 2));
       if (entries.some((entry) => entry.length < 2)) throw bad(`${text} must be formatted as key=value`);

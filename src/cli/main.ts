@@ -20,13 +20,19 @@ async function main(args: readonly string[]): Promise<number> {
     out(`${versionText}\n`);
     return 0;
   }
-  const command = commands.find((candidate) => candidate.name === name);
-  if (command === undefined) {
+  const entry = commands.find((candidate) => candidate.name === name);
+  if (entry === undefined) {
     err(`t8s: unknown command ${JSON.stringify(name)}\nRun 't8s help' for the list.\n`);
     return 1;
   }
+  const command = await entry.load();
+  const program = command.program ?? `t8s ${command.name}`;
   if (rest.some((arg) => arg === "--help" || arg === "-h")) {
-    out(helpText(`t8s ${command.name} ${command.usage}`.trim(), command.about, command.flags));
+    out(helpText(`${program} ${command.usage}`.trim(), command.about, command.flags));
+    return 0;
+  }
+  if (command.version !== undefined && rest.some((arg) => /^--?version(=true)?$/.test(arg))) {
+    out(`${command.version}\n`);
     return 0;
   }
   const world = nodeWorld();
@@ -64,7 +70,7 @@ async function main(args: readonly string[]): Promise<number> {
     return await command.run(context, parsed.values, parsed.positional, parsed);
   } catch (error) {
     if (error instanceof UsageError) {
-      err(`Error: ${error.message}\nSee 't8s ${command.name} --help' for usage.\n`);
+      err(`Error: ${error.message}\nSee '${program} --help' for usage.\n`);
       return 1;
     }
     if (error instanceof CommandError) {

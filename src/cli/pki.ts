@@ -5,6 +5,7 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { webcrypto } from "node:crypto";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import type { World } from "../world/world.ts";
 
@@ -110,6 +111,33 @@ export async function ensurePki(
       };
     },
   };
+}
+
+/**
+ * A serving certificate for a component that was given none: signed by an authority of its own that nobody keeps. In `dir` as `NAME.crt` and `NAME.key`, or
+ * nowhere where that is empty. Upstream: client-go/util/cert (GenerateSelfSignedCertKey)
+ */
+export async function ensureServingPair(
+  world: Pick<World, "fs" | "clock" | "random">,
+  dir: string,
+  name: string,
+  subject: { readonly host: string; readonly names?: readonly string[]; readonly addresses?: readonly string[] },
+): Promise<KeyPair> {
+  x509.cryptoProvider.set(webcrypto as any);
+  const make = async () => {
+    const stamp = Math.floor(world.clock.now() / 1000);
+    const issuer = await selfSigned(world, `${subject.host}-ca@${stamp}`);
+    const leaf = await signed(world, issuer, {
+      commonName: `${subject.host}@${stamp}`,
+      names: [subject.host, ...(subject.names ?? [])].filter((value) => isIP(value) === 0),
+      addresses: [subject.host, ...(subject.addresses ?? [])].filter((value) => isIP(value) !== 0),
+      usages: ["server"],
+    });
+    return { cert: leaf.cert + issuer.cert, key: leaf.key };
+  };
+  if (dir === "") return await make();
+  await world.fs.mkdir(dir, { recursive: true, mode: 0o755 });
+  return await ensure(world, dir, name, make);
 }
 
 async function ensure(

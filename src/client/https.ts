@@ -21,7 +21,7 @@ export interface HttpsTransportOptions {
   readonly serverName?: string;
   readonly insecureSkipVerify?: boolean;
   /** A bearer token, or where to get the present one. */
-  readonly token?: string | (() => string | undefined);
+  readonly token?: string | (() => string | undefined | Promise<string | undefined>);
   readonly userAgent?: string;
   /** Act as someone else. */
   readonly impersonate?: { readonly user: string; readonly groups?: readonly string[] };
@@ -30,8 +30,13 @@ export interface HttpsTransportOptions {
 
 const RETRIES_MAX = 10;
 
-export function httpsTransport(world: Pick<World, "net" | "clock">, options: HttpsTransportOptions): Transport {
-  return new HttpsTransport(world, options);
+/** With `shared`, on the connection of another transport to the same server, which stays its owner: for many identities by token. */
+export function httpsTransport(
+  world: Pick<World, "net" | "clock">,
+  options: HttpsTransportOptions,
+  shared?: Transport,
+): Transport {
+  return new HttpsTransport(world, options, shared instanceof HttpsTransport ? shared : undefined);
 }
 
 class HttpsTransport implements Transport {
@@ -40,9 +45,12 @@ class HttpsTransport implements Transport {
   readonly #http: HttpClient;
   readonly #prefix: string;
 
-  constructor(world: Pick<World, "net" | "clock">, options: HttpsTransportOptions) {
+  readonly #ownsConnection: boolean;
+
+  constructor(world: Pick<World, "net" | "clock">, options: HttpsTransportOptions, shared?: HttpsTransport) {
     this.#world = world;
     this.#options = options;
+    this.#ownsConnection = shared === undefined;
     const { origin, pathname } = new URL(options.server);
     this.#prefix = pathname.replace(/\/+$/, "");
     const tls: ClientTls = {
@@ -52,11 +60,14 @@ class HttpsTransport implements Transport {
       ...(options.serverName !== undefined && { serverName: options.serverName }),
       ...(options.insecureSkipVerify !== undefined && { insecureSkipVerify: options.insecureSkipVerify }),
     };
-    this.#http = world.net.httpClient({
-      base: origin,
-      ...(origin.startsWith("https:") && { tls }),
-      ...(options.version !== undefined && { version: options.version }),
-    });
+    this.#http =
+      shared !== undefined
+        ? shared.#http
+        : world.net.httpClient({
+            base: origin,
+            ...(origin.startsWith("https:") && { tls }),
+            ...(options.version !== undefined && { version: options.version }),
+          });
   }
 
   async send(request: RestRequest): Promise<unknown> {
@@ -89,8 +100,8 @@ class HttpsTransport implements Transport {
     return { status, body };
   }
 
-  close(): Promise<void> {
-    return this.#http.close();
+  async close(): Promise<void> {
+    if (this.#ownsConnection) await this.#http.close();
   }
 
   /** Sends until the server takes the request: 429 and 5xx with Retry-After are asked again, as client-go does. */
@@ -108,8 +119,8 @@ class HttpsTransport implements Transport {
 
   async #once(request: RestRequest, body: string | undefined, signal: AbortSignal | undefined): Promise<HttpResponse> {
     const { token, userAgent, impersonate } = this.#options;
-    const bearer = typeof token === "function" ? token() : token;
     try {
+      const bearer = typeof token === "function" ? await token() : token;
       return await this.#http.request({
         method: request.method,
         path: this.#prefix + request.path + queryString(request.query),

@@ -1,11 +1,75 @@
-/** All commands, in the order that `t8s help` lists them. */
+/**
+ * All commands, in the order that `t8s help` lists them. A command is loaded when it is asked for: scripts run `kube-apiserver --help` before they start
+ * one, and need not wait for the code of a whole cluster.
+ */
 import type { Command } from "../command.ts";
-import { deleteCluster } from "./delete.ts";
-import { down } from "./down.ts";
-import { etcd } from "./etcd.ts";
-import { image } from "./image.ts";
-import { kubeconfig } from "./kubeconfig.ts";
-import { status } from "./status.ts";
-import { up } from "./up.ts";
 
-export const commands: readonly Command[] = [up, down, deleteCluster, status, kubeconfig, image, etcd];
+interface Entry {
+  readonly name: string;
+  /** One sentence for the list. */
+  readonly about: string;
+  load(): Promise<Command>;
+}
+
+export const commands: readonly Entry[] = [
+  {
+    name: "up",
+    about: "Start a cluster, or go on with one that was stopped or killed.",
+    load: async () => (await import("./up.ts")).up,
+  },
+  {
+    name: "down",
+    about: "Stop a cluster and all its containers; its objects stay.",
+    load: async () => (await import("./down.ts")).down,
+  },
+  {
+    name: "delete",
+    about: "Stop a cluster and remove everything it kept, its context in the kubeconfig too.",
+    load: async () => (await import("./delete.ts")).deleteCluster,
+  },
+  {
+    name: "status",
+    about: "Tell whether a cluster runs, and how its nodes and pods are.",
+    load: async () => (await import("./status.ts")).status,
+  },
+  {
+    name: "kubeconfig",
+    about: "Print a kubeconfig with the cluster's administrator.",
+    load: async () => (await import("./kubeconfig.ts")).kubeconfig,
+  },
+  {
+    name: "image",
+    about: "Load images from OCI or docker archives into the cluster's nodes.",
+    load: async () => (await import("./image.ts")).image,
+  },
+  {
+    name: "etcd",
+    about: "Run one etcd member alone, with upstream's flags, ports and files.",
+    load: async () => (await import("./etcd.ts")).etcd,
+  },
+  {
+    name: "kube-apiserver",
+    about: "Run an API server alone, with upstream's flags, ports and files.",
+    load: async () => (await import("./kube-apiserver.ts")).kubeApiserver,
+  },
+  {
+    name: "kube-controller-manager",
+    about: "Run a controller manager alone, with upstream's flags and ports.",
+    load: async () => (await import("./kube-controller-manager.ts")).kubeControllerManager,
+  },
+  {
+    name: "kube-scheduler",
+    about: "Run a scheduler alone, with upstream's flags, ports and configuration file.",
+    load: async () => (await import("./kube-scheduler.ts")).kubeScheduler,
+  },
+  {
+    name: "kubelet",
+    about: "Run a node's agent alone, with upstream's flags, ports and configuration file.",
+    load: async () => (await import("./kubelet.ts")).kubelet,
+  },
+  {
+    name: "kube-proxy",
+    about: "Run a node's proxy alone, with upstream's flags, ports and configuration file.",
+    load: async () => (await import("./kube-proxy.ts")).kubeProxy,
+  },
+];

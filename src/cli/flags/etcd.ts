@@ -1,7 +1,9 @@
 /** The flags of `t8s etcd`, spelled and defaulted as upstream's. Upstream: server/embed/config.go */
-import type { Flags } from "../flags.ts";
+import { type Flags, withIgnored, withRefused } from "../flags.ts";
 
-export const etcdFlags = {
+const ALONE = "a member is alone here, and would not join the others";
+
+const own = {
   name: { type: "string", default: "default", help: "Human-readable name for this member." },
   "data-dir": { type: "string", default: "", help: "Path to the data directory. Empty means ${name}.etcd." },
   "wal-dir": { type: "string", default: "", help: "Path to the dedicated wal directory." },
@@ -16,6 +18,11 @@ export const etcdFlags = {
     type: "list",
     default: ["http://localhost:2379"],
     help: "List of URLs to listen on for client grpc traffic and http.",
+  },
+  "listen-peer-urls": {
+    type: "list",
+    default: ["http://localhost:2380"],
+    help: "List of URLs to listen on for peer traffic. A member that is alone listens on none.",
   },
   "advertise-client-urls": {
     type: "list",
@@ -62,5 +69,56 @@ export const etcdFlags = {
     default: "info",
     help: "Configures log level. Only supports debug, info, warn, error, panic, or fatal.",
   },
+  "unsafe-no-fsync": {
+    type: "bool",
+    default: false,
+    help: "Disables fsync, unsafe, may cause data loss when the machine stops.",
+  },
+  "initial-cluster": {
+    type: "string",
+    default: "",
+    help: "Initial cluster configuration for bootstrapping: NAME=PEER_URL. This member alone.",
+  },
+  "initial-cluster-state": {
+    type: "string",
+    default: "new",
+    help: "Initial cluster state. Only new; it has no meaning once there is data.",
+  },
+  "auto-tls": { type: "bool", default: false, help: "Client TLS using generated certificates." },
+  "tls-min-version": { type: "string", default: "TLS1.2", help: "Minimum TLS version. Only TLS1.2." },
+  "config-file": {
+    type: "string",
+    default: "",
+    help: "Path to the server configuration file (YAML). Flags and environment variables are ignored with it.",
+  },
   "log-format": { type: "string", default: "json", help: "Configures log format. Only supports json, console." },
 } as const satisfies Flags;
+
+export const etcdFlags = withRefused(
+  withIgnored(
+    own,
+    `auth-token auth-token-ttl:int auto-compaction-mode auto-compaction-retention backend-batch-interval:duration backend-batch-limit:int
+    backend-bbolt-freelist-type bcrypt-cost:int bootstrap-defrag-threshold-megabytes:int compact-hash-check-time:duration
+    compaction-sleep-interval:duration cors:list corrupt-check-time:duration discovery-fallback downgrade-check-time:duration
+    enable-distributed-tracing:bool distributed-tracing-address distributed-tracing-service-name distributed-tracing-instance-id
+    distributed-tracing-sampling-rate:int enable-grpc-gateway:bool enable-log-rotation:bool enable-pprof:bool feature-gates:map
+    grpc-keepalive-interval:duration grpc-keepalive-min-time:duration grpc-keepalive-timeout:duration host-whitelist:list
+    initial-election-tick-advance:bool listen-client-http-urls:list listen-metrics-urls:list log-outputs:list log-rotation-config-json logger
+    max-concurrent-streams:int max-learners:int max-snapshots:int max-wals:int memory-mlock:bool metrics
+    peer-auto-tls:bool peer-cert-file peer-key-file peer-client-cert-file peer-client-key-file peer-client-cert-auth:bool peer-trusted-ca-file
+    peer-cert-allowed-cn peer-cert-allowed-hostname peer-crl-file peer-skip-client-san-verification:bool pre-vote:bool
+    client-cert-file client-key-file raft-read-timeout:duration raft-write-timeout:duration self-signed-cert-validity:int snapshot-catchup-entries:int
+    socket-reuse-address:bool socket-reuse-port:bool strict-reconfig-check:bool tls-max-version
+    warning-apply-duration:duration warning-unary-request-duration:duration`,
+  ),
+  {
+    "cipher-suites:list": "the cipher suites are those of TLS 1.2 and 1.3 that Node considers safe",
+    "client-crl-file": "revoked certificates would be taken",
+    "client-cert-allowed-hostname": "all certificates of the authority would be taken",
+    "discovery-endpoints:list": ALONE,
+    "discovery-token": ALONE,
+    "discovery-srv": ALONE,
+    "discovery-srv-name": ALONE,
+    "force-new-cluster:bool": "a member is alone here already",
+  },
+);

@@ -1,0 +1,175 @@
+/** The flags of `kube-apiserver`, spelled and defaulted as upstream's. Upstream: cmd/kube-apiserver/app/options, k8s.io/apiserver/pkg/server/options */
+import { withIgnored, withRefused } from "../flags.ts";
+import { componentFlags, servingFlags } from "./component.ts";
+
+const NO_WEBHOOK = "there is no such webhook here, and requests would be judged without it";
+const NO_OIDC = "tokens of an OpenID provider can't be checked yet";
+
+export const kubeApiserverFlags = withRefused(
+  withIgnored(
+    {
+      ...servingFlags(6443, "/var/run/kubernetes"),
+      "tls-sni-cert-key": {
+        type: "list",
+        whole: true,
+        default: [],
+        help: "More certificates, as CERTFILE,KEYFILE or CERTFILE,KEYFILE:NAMES, chosen by the server name that the client asks for.",
+      },
+      "advertise-address": {
+        type: "string",
+        default: "",
+        help: "The address at which the rest of the cluster reaches this server. Empty: --bind-address, or the machine's own.",
+      },
+      "external-hostname": {
+        type: "string",
+        default: "",
+        help: "The name in the certificate that is made where there is none.",
+      },
+      "etcd-servers": { type: "list", default: [], help: "etcd servers (scheme://host:port), comma separated." },
+      "etcd-prefix": {
+        type: "string",
+        default: "/registry",
+        help: "What all keys in etcd begin with. Only /registry can be had.",
+      },
+      "etcd-cafile": { type: "string", default: "", help: "The authority that etcd's certificate is checked with." },
+      "etcd-certfile": { type: "string", default: "", help: "The client certificate that is shown to etcd." },
+      "etcd-keyfile": { type: "string", default: "", help: "The private key of --etcd-certfile." },
+      "etcd-compaction-interval": {
+        type: "duration",
+        default: 300_000,
+        help: "How often etcd is asked to forget old revisions. 0: never.",
+      },
+      "storage-backend": { type: "string", default: "", help: "The storage. Only etcd3." },
+      "storage-media-type": {
+        type: "string",
+        default: "application/vnd.kubernetes.protobuf",
+        help: "How objects are to be written to etcd. Both forms are always read.",
+      },
+      "anonymous-auth": {
+        type: "bool",
+        default: true,
+        help: "Let requests that nobody vouches for in as system:anonymous of the group system:unauthenticated.",
+      },
+      "client-ca-file": {
+        type: "string",
+        default: "",
+        help: "Clients with a certificate of one of the authorities in this file are who its CommonName says.",
+      },
+      "token-auth-file": { type: "string", default: "", help: 'File with lines of token,user,uid,"groups".' },
+      "enable-bootstrap-token-auth": {
+        type: "bool",
+        default: false,
+        help: "Let secrets of type bootstrap.kubernetes.io/token in kube-system be used as tokens.",
+      },
+      "service-account-issuer": {
+        type: "list",
+        default: [],
+        help: "What stands in service account tokens as their issuer: a URL. The first one signs.",
+      },
+      "service-account-signing-key-file": {
+        type: "string",
+        default: "",
+        help: "File with the private key that service account tokens are signed with.",
+      },
+      "service-account-key-file": {
+        type: "list",
+        default: [],
+        help: "Files with keys or certificates that service account tokens are checked with. Empty: --service-account-signing-key-file.",
+      },
+      "service-account-max-token-expiration": {
+        type: "duration",
+        default: 0,
+        help: "The longest that a token may be asked for. 0: no limit.",
+      },
+      "service-account-extend-token-expiration": {
+        type: "bool",
+        default: true,
+        help: "Let tokens of pods really last a year, for clients that read them once.",
+      },
+      "api-audiences": { type: "list", default: [], help: "Whom tokens must be for. Empty: the issuer." },
+      "authorization-mode": {
+        type: "list",
+        default: [],
+        help: "What decides on requests, in order: AlwaysAllow, AlwaysDeny, RBAC, Node. Empty: AlwaysAllow.",
+      },
+      "enable-admission-plugins": {
+        type: "list",
+        default: [],
+        help: "Admission plugins to run besides those that always do.",
+      },
+      "disable-admission-plugins": { type: "list", default: [], help: "Admission plugins that don't run." },
+      "runtime-config": {
+        type: "list",
+        default: [],
+        help: "What is served: api/all, api/ga, api/beta, api/alpha, GROUP/VERSION or GROUP/VERSION/RESOURCE, each =true or =false.",
+      },
+      "service-cluster-ip-range": {
+        type: "string",
+        default: "10.0.0.0/24",
+        help: "Where services get their addresses from.",
+      },
+      "service-node-port-range": {
+        type: "string",
+        default: "30000-32767",
+        help: "Where services get their node ports from.",
+      },
+      "kubelet-certificate-authority": {
+        type: "string",
+        default: "",
+        help: "The authority that kubelets' certificates are checked with.",
+      },
+      "kubelet-client-certificate": {
+        type: "string",
+        default: "",
+        help: "The client certificate that is shown to kubelets.",
+      },
+      "kubelet-client-key": { type: "string", default: "", help: "The private key of --kubelet-client-certificate." },
+      "proxy-client-cert-file": {
+        type: "string",
+        default: "",
+        help: "The client certificate that is shown to extension API servers.",
+      },
+      "proxy-client-key-file": { type: "string", default: "", help: "The private key of --proxy-client-cert-file." },
+      "request-timeout": { type: "duration", default: 60_000, help: "How long a request may take that is no watch." },
+      "max-requests-inflight": { type: "int", default: 400, help: "The most reading requests at a time." },
+      "max-mutating-requests-inflight": { type: "int", default: 200, help: "The most writing requests at a time." },
+      ...componentFlags,
+    },
+    `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
+    default-not-ready-toleration-seconds:int default-unreachable-toleration-seconds:int default-watch-cache-size:int delete-collection-workers:int
+    enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool enable-priority-and-fairness:bool endpoint-reconciler-type
+    etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
+    etcd-servers-overrides:list event-ttl:duration goaway-chance:float identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
+    kubelet-port:int kubelet-preferred-address-types:list kubelet-timeout:duration kubernetes-service-node-port:int
+    lease-reuse-duration-seconds:int livez-grace-period:duration max-connection-bytes-per-sec:int peer-advertise-ip peer-advertise-port
+    peer-ca-file proxy-cipher-suites:list service-account-jwks-uri service-account-lookup:bool
+    shutdown-delay-duration:duration shutdown-send-retry-after:bool shutdown-watch-termination-grace-period:duration
+    storage-initialization-timeout:duration strict-transport-security-directives:list target-ram-mb:int watch-cache:bool watch-cache-sizes:list
+    requestheader-client-ca-file requestheader-allowed-names:list requestheader-username-headers:list requestheader-group-headers:list
+    requestheader-extra-headers-prefix:list requestheader-uid-headers:list tracing-config-file debug-socket-path
+    audit-log-batch-buffer-size:int audit-log-batch-max-size:int audit-log-batch-max-wait:duration audit-log-compress:bool audit-log-format
+    audit-log-maxage:int audit-log-maxbackup:int audit-log-maxsize:int audit-log-mode audit-log-path audit-log-version
+    audit-policy-file`,
+  ),
+  {
+    "authentication-config": "tokens would not be checked as the file says",
+    "authorization-config": "requests would not be judged as the file says",
+    "authorization-policy-file": NO_WEBHOOK.replace("webhook", "policy"),
+    "authorization-webhook-config-file": NO_WEBHOOK,
+    "authentication-token-webhook-config-file": NO_WEBHOOK,
+    "admission-control-config-file": "admission plugins would not be configured as the file says",
+    "audit-webhook-config-file": "nothing would be sent there",
+    "egress-selector-config-file": "connections would not go through the proxies in the file",
+    "encryption-provider-config": "objects would be stored in clear",
+    "oidc-issuer-url": NO_OIDC,
+    "oidc-client-id": NO_OIDC,
+    "oidc-ca-file": NO_OIDC,
+    "oidc-username-claim": NO_OIDC,
+    "oidc-username-prefix": NO_OIDC,
+    "oidc-groups-claim": NO_OIDC,
+    "oidc-groups-prefix": NO_OIDC,
+    "oidc-required-claim:map": NO_OIDC,
+    "oidc-signing-algs:list": NO_OIDC,
+    "service-account-signing-endpoint": "tokens are signed with a file's key only",
+  },
+);

@@ -1,0 +1,147 @@
+/** From the flags of `etcd` to a member. Upstream: server/embed/config.go, server/etcdmain */
+import { parse } from "yaml";
+import type { Component } from "../../base/component-group.ts";
+import { createEtcd } from "../../etcd/server.ts";
+import type { Logger } from "../../observe/log.ts";
+import { Metrics } from "../../observe/metrics.ts";
+import type { File, Fs } from "../../world/fs.ts";
+import type { ServerTls } from "../../world/net.ts";
+import type { World } from "../../world/world.ts";
+import { CommandError } from "../command.ts";
+import { type Parsed, parseFlags, type Values } from "../flags.ts";
+import { etcdFlags } from "../flags/etcd.ts";
+import { readPair, readOptional, readText } from "./files.ts";
+import { ownPair } from "./serving.ts";
+
+type Options = Values<typeof etcdFlags>;
+
+/** Flags, and what stands in their place: a configuration file alone, or else `ETCD_*` variables for those that are not set. */
+export async function etcdOptions(
+  { fs, host }: Pick<World, "fs" | "host">,
+  parsed: Parsed<typeof etcdFlags>,
+): Promise<Parsed<typeof etcdFlags>> {
+  const variable = (name: string) => `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
+  const configFile = parsed.values["config-file"] || host.environment[variable("config-file")] || "";
+  if (configFile !== "") return parseFlags(etcdFlags, wordsOf(parse(await readText(fs, configFile)), configFile));
+  const words: string[] = [];
+  for (const name of Object.keys(etcdFlags)) {
+    const value = host.environment[variable(name)];
+    if (value === undefined || value === "") continue;
+    if (parsed.set.has(name))
+      throw new CommandError(
+        `conflicting environment variable ${JSON.stringify(variable(name))} is shadowed by corresponding command-line flag (either unset environment variable or disable flag)`,
+      );
+    words.push(`--${name}=${value}`);
+  }
+  if (words.length === 0) return parsed;
+  const fromEnvironment = parseFlags(etcdFlags, words);
+  const set = new Set([...parsed.set, ...fromEnvironment.set]);
+  const values = { ...parsed.values } as Record<string, unknown>;
+  for (const name of fromEnvironment.set) values[name] = fromEnvironment.values[name as keyof Options];
+  return { ...parsed, set, values: values as Options, ignored: [...parsed.ignored, ...fromEnvironment.ignored] };
+}
+
+/** The file has the flags' names as keys; securities stand in a section each, and durations may be nanoseconds. */
+function wordsOf(document: unknown, path: string): string[] {
+  if (typeof document !== "object" || document === null || Array.isArray(document))
+    throw new CommandError(`${path}: a configuration file is a YAML mapping`);
+  return Object.entries(document).flatMap(([name, value]): string[] => {
+    if (value === null || value === undefined) return [];
+    if (name === "client-transport-security") return wordsOf(value, path);
+    if (name === "peer-transport-security" || !(name in etcdFlags)) return [];
+    const flag = etcdFlags[name as keyof Options];
+    const text = flag.type === "duration" && typeof value === "number" ? `${value}ns` : String(value);
+    return [`--${name}=${text}`];
+  });
+}
+
+export async function etcdMember(world: World, options: Options, log: Logger): Promise<Component> {
+  check(options);
+  const tls = await clientTls(world, options);
+  return createEtcd(
+    {
+      name: options.name,
+      dataDir: options["data-dir"] || `${options.name}.etcd`,
+      walDir: options["wal-dir"],
+      listenClientUrls: options["listen-client-urls"],
+      advertiseClientUrls: options["advertise-client-urls"],
+      initialAdvertisePeerUrls: options["initial-advertise-peer-urls"],
+      initialClusterToken: options["initial-cluster-token"],
+      snapshotCount: options["snapshot-count"],
+      heartbeatIntervalMs: options["heartbeat-interval"],
+      electionTimeoutMs: options["election-timeout"],
+      quotaBackendBytes: options["quota-backend-bytes"] || 2 * 1024 ** 3,
+      maxTxnOps: options["max-txn-ops"],
+      maxRequestBytes: options["max-request-bytes"],
+      watchProgressNotifyIntervalMs: options["watch-progress-notify-interval"],
+      compactionBatchLimit: options["compaction-batch-limit"],
+      ...(tls && { clientTls: tls }),
+    },
+    { ...world, fs: options["unsafe-no-fsync"] ? withoutSync(world.fs) : world.fs, log, metrics: new Metrics() },
+  );
+}
+
+function check(options: Options): void {
+  const members = options["initial-cluster"].split(",").filter((member) => member.trim() !== "");
+  if (members.length > 1)
+    throw new CommandError(
+      "--initial-cluster names several members: a member is alone here, and would not join the others",
+    );
+  if (members.length === 1 && members[0]!.split("=")[0] !== options.name)
+    throw new CommandError(
+      `couldn't find local name ${JSON.stringify(options.name)} in the initial cluster configuration`,
+    );
+  if (!["new", "existing"].includes(options["initial-cluster-state"]))
+    throw new CommandError(
+      `invalid value ${JSON.stringify(options["initial-cluster-state"])} for flag -initial-cluster-state`,
+    );
+  if (!["TLS1.2", ""].includes(options["tls-min-version"]))
+    throw new CommandError("--tls-min-version: the least version is TLS1.2");
+  if (5 * options["heartbeat-interval"] > options["election-timeout"])
+    throw new CommandError(
+      `--election-timeout[${options["election-timeout"]}ms] should be at least as 5 times as --heartbeat-interval[${options["heartbeat-interval"]}ms]`,
+    );
+  if (options["election-timeout"] > 50_000)
+    throw new CommandError(
+      `--election-timeout[${options["election-timeout"]}ms] is too long, and should be set less than 50000ms`,
+    );
+}
+
+async function clientTls(world: World, options: Options): Promise<ServerTls | undefined> {
+  const pair =
+    (await readPair(world.fs, ["cert-file", options["cert-file"]], ["key-file", options["key-file"]])) ??
+    (options["auto-tls"] ? await ownPair(world, "client", "", "0.0.0.0") : undefined);
+  if (pair === undefined) return undefined;
+  const clientCa = await readOptional(world.fs, options["trusted-ca-file"]);
+  return {
+    ...pair,
+    ...(clientCa !== undefined && { clientCa }),
+    // Upstream: an authority alone is enough to ask for certificates.
+    requireClientCert: options["client-cert-auth"] || clientCa !== undefined,
+  };
+}
+
+/** The same files, nothing waited for: what was written is lost when the machine stops, not when the process does. */
+function withoutSync(fs: Fs): Fs {
+  const relaxed = (file: File): File => ({
+    read: (position, length) => file.read(position, length),
+    write: (position, chunks) => file.write(position, chunks),
+    writeSync: (position, chunks) => file.writeSync(position, chunks),
+    sync: async () => {},
+    syncSync() {},
+    truncate: (length) => file.truncate(length),
+    size: () => file.size(),
+    close: () => file.close(),
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+  });
+  return new Proxy(fs, {
+    get(target, name) {
+      if (name === "syncDir") return async () => {};
+      if (name === "open")
+        return async (path: string, options: Parameters<Fs["open"]>[1]) =>
+          relaxed(await target.open(path, { ...options, durable: false }));
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}

@@ -1,0 +1,223 @@
+/** From the flags of `kube-apiserver` to a server. Upstream: cmd/kube-apiserver/app/{server.go,options} */
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { builtinResources } from "../../api/index.ts";
+import { plugins } from "../../apiserver/admission/plugins/index.ts";
+import { type ApiServerOptions, type AuthorizationMode, parseStaticTokens } from "../../apiserver/options.ts";
+import { createApiServer } from "../../apiserver/server.ts";
+import { connectEtcd } from "../../protocols/etcd/connect.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import type { World } from "../../world/world.ts";
+import { CommandError } from "../command.ts";
+import type { Values } from "../flags.ts";
+import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
+import { primaryAddress } from "../host-facts.ts";
+import { featureGates } from "./feature-gates.ts";
+import { readOptional, readPair, readText } from "./files.ts";
+import type { Make } from "./process.ts";
+import { servedResources } from "./runtime-config.ts";
+import { ownPair } from "./serving.ts";
+
+type Options = Values<typeof kubeApiserverFlags>;
+
+const MODES: readonly string[] = ["AlwaysAllow", "AlwaysDeny", "RBAC", "Node"];
+const NEVER_MS = 2 ** 31 - 1;
+
+export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, log, metrics, values }) => {
+  check(values);
+  const { fs } = world;
+  const modes = (
+    values["authorization-mode"].length === 0 ? ["AlwaysAllow"] : values["authorization-mode"]
+  ) as AuthorizationMode[];
+  const kubeletClient = await readPair(
+    fs,
+    ["kubelet-client-certificate", values["kubelet-client-certificate"]],
+    ["kubelet-client-key", values["kubelet-client-key"]],
+  );
+  const kubeletCa = await readOptional(fs, values["kubelet-certificate-authority"]);
+  const proxyClient = await readPair(
+    fs,
+    ["proxy-client-cert-file", values["proxy-client-cert-file"]],
+    ["proxy-client-key-file", values["proxy-client-key-file"]],
+  );
+  const clientCa = await readOptional(fs, values["client-ca-file"]);
+  const tokens = await readOptional(fs, values["token-auth-file"]);
+  const advertiseAddress = values["advertise-address"] || specific(values["bind-address"]) || primaryAddress(world);
+  // Whoever may do everything without a name would.
+  const anonymousAuth = values["anonymous-auth"] && !modes.includes("AlwaysAllow");
+  if (values["anonymous-auth"] && !anonymousAuth)
+    log.info(
+      "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer",
+    );
+  const maxTokenMs = values["service-account-max-token-expiration"];
+  const options: ApiServerOptions = {
+    secure: {
+      bindAddress: values["bind-address"],
+      port: values["secure-port"],
+      ...(await certificate(world, values, advertiseAddress)),
+      ...(clientCa !== undefined && { clientCa }),
+      byName: await certificatesByName(world, values["tls-sni-cert-key"]),
+    },
+    advertiseAddress,
+    serviceAccount: {
+      issuer: values["service-account-issuer"][0]!,
+      signingKey: await readText(fs, values["service-account-signing-key-file"]),
+      verifyingKeys: await Promise.all(values["service-account-key-file"].map((path) => readText(fs, path))),
+      ...(values["api-audiences"].length > 0 && { apiAudiences: values["api-audiences"] }),
+      ...(maxTokenMs > 0 && { maxExpirationSeconds: maxTokenMs / 1000 }),
+      extendExpiration: values["service-account-extend-token-expiration"],
+    },
+    authorizationModes: modes,
+    anonymousAuth,
+    ...(tokens !== undefined && { staticTokens: parseStaticTokens(tokens) }),
+    bootstrapTokens: values["enable-bootstrap-token-auth"],
+    serviceClusterIpRange: values["service-cluster-ip-range"],
+    serviceNodePortRange: values["service-node-port-range"],
+    enableAdmissionPlugins: values["enable-admission-plugins"],
+    disableAdmissionPlugins: values["disable-admission-plugins"],
+    featureGates: featureGates(values["feature-gates"]),
+    kubelet: {
+      tls: {
+        ...(kubeletCa === undefined ? { insecureSkipVerify: true } : { ca: kubeletCa }),
+        ...kubeletClient,
+      },
+    },
+    etcdCompactionIntervalMs: values["etcd-compaction-interval"] || NEVER_MS,
+    ...(proxyClient && { proxyClient }),
+    requestTimeoutMs: values["request-timeout"],
+    maxRequestsInFlight: values["max-requests-inflight"],
+    maxMutatingRequestsInFlight: values["max-mutating-requests-inflight"],
+    resources: servedResources(builtinResources, values["runtime-config"]),
+  };
+  const etcd = await etcdOf(world, values);
+  const server = createApiServer(options, { ...world, etcd, log, metrics });
+  return [
+    {
+      name: server.name,
+      async run(signal, ready) {
+        try {
+          await server.run(signal, () => {
+            log.info("Serving securely on", { address: `${server.address?.host}:${server.address?.port}` });
+            ready();
+          });
+        } finally {
+          await etcd.close();
+        }
+      },
+    },
+  ];
+};
+
+/** All that is wrong with the flags, in upstream's words. */
+function check(values: Options): void {
+  const errors: string[] = [];
+  if (values["etcd-servers"].length === 0) errors.push("--etcd-servers must be specified");
+  if (values["storage-backend"] !== "" && values["storage-backend"] !== "etcd3")
+    errors.push(`--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`);
+  if (values["etcd-prefix"].replace(/^\/?/, "/") !== "/registry")
+    errors.push("--etcd-prefix: keys begin with /registry, nothing else can be had");
+  if (!["application/json", "application/vnd.kubernetes.protobuf"].includes(values["storage-media-type"]))
+    errors.push(
+      `--storage-media-type ${JSON.stringify(values["storage-media-type"])} invalid, allowed values: application/json, application/vnd.kubernetes.protobuf`,
+    );
+  if (values["service-account-issuer"].length === 0 || values["service-account-issuer"][0] === "")
+    errors.push("service-account-issuer is a required flag");
+  if (values["service-account-signing-key-file"] === "")
+    errors.push("--service-account-signing-key-file and --service-account-issuer are required flags");
+  for (const mode of values["authorization-mode"]) {
+    if (mode === "ABAC" || mode === "Webhook") errors.push(`authorization-mode ${mode} is not supported`);
+    else if (!MODES.includes(mode)) errors.push(`authorization-mode ${JSON.stringify(mode)} is not a valid mode`);
+  }
+  if (new Set(values["authorization-mode"]).size < values["authorization-mode"].length)
+    errors.push(`authorization-mode ${JSON.stringify(values["authorization-mode"])} has mode specified more than once`);
+  for (const flag of ["enable-admission-plugins", "disable-admission-plugins"] as const) {
+    for (const name of values[flag]) {
+      if (plugins.some((plugin) => plugin.name === name)) continue;
+      if (!ELSEWHERE.includes(name)) errors.push(`${flag} plugin ${JSON.stringify(name)} is unknown`);
+      else if (flag.startsWith("enable") && !HARMLESS.includes(name))
+        errors.push(`${flag} plugin ${JSON.stringify(name)} is not supported`);
+    }
+  }
+  if (values["secure-port"] < 0 || values["secure-port"] > 65_535)
+    errors.push(
+      `--secure-port ${values["secure-port"]} must be between 1 and 65535, inclusive. It cannot be turned off with 0`,
+    );
+  if (errors.length > 0) throw new CommandError(errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
+}
+
+/** Upstream's plugins that aren't here. To enable the harmless ones says nothing new: upstream has them on, and they have nothing to refuse here. */
+const HARMLESS = [
+  "CertificateSubjectRestriction",
+  "ClusterTrustBundleAttest",
+  "MutatingAdmissionPolicy",
+  "ValidatingAdmissionPolicy",
+  "JobValidation",
+  "NodeDeclaredFeatureValidator",
+];
+const ELSEWHERE = [
+  ...HARMLESS,
+  "EventRateLimit",
+  "ExtendedResourceToleration",
+  "ImagePolicyWebhook",
+  "LimitPodHardAntiAffinityTopology",
+  "NamespaceAutoProvision",
+  "NamespaceExists",
+  "OwnerReferencesPermissionEnforcement",
+  "PodNodeSelector",
+  "PodTolerationRestriction",
+];
+
+const specific = (address: string): string => (["", "0.0.0.0", "::"].includes(address) ? "" : address);
+
+async function certificate(world: World, values: Options, advertiseAddress: string) {
+  const given = await readPair(
+    world.fs,
+    ["tls-cert-file", values["tls-cert-file"]],
+    ["tls-private-key-file", values["tls-private-key-file"]],
+  );
+  if (given !== undefined) return given;
+  const names = ["kubernetes.default.svc", "kubernetes.default", "kubernetes"];
+  const [a, b, c, d] = values["service-cluster-ip-range"].split(/[/,]/)[0]!.split(".").map(Number);
+  const first = d === undefined ? [] : [`${a}.${b}.${c}.${d + 1}`];
+  const addresses = [advertiseAddress, ...first].filter((address) => isIP(address) !== 0);
+  return await ownPair(
+    world,
+    "apiserver",
+    values["cert-dir"],
+    values["bind-address"],
+    values["external-hostname"],
+    names,
+    addresses,
+  );
+}
+
+async function certificatesByName({ fs }: World, words: readonly string[]) {
+  const byName = new Map<string, { readonly cert: string; readonly key: string }>();
+  for (const word of words) {
+    const [files = "", names] = word.split(/:(.*)/s);
+    const [certFile, keyFile, ...more] = files.split(",");
+    if (!certFile || !keyFile || more.length > 0)
+      throw new CommandError(
+        `invalid argument ${JSON.stringify(word)} for "--tls-sni-cert-key" flag: expected comma separated certificate and key file paths`,
+      );
+    const pair = { cert: await readText(fs, certFile), key: await readText(fs, keyFile) };
+    const own = [...(new X509Certificate(pair.cert).subjectAltName ?? "").matchAll(/DNS:([^,\s]+)/g)].map(
+      ([, name]) => name!,
+    );
+    for (const name of names === undefined ? own : names.split(",")) byName.set(name, pair);
+  }
+  return byName;
+}
+
+async function etcdOf(world: World, values: Options): Promise<EtcdClient> {
+  const ca = await readOptional(world.fs, values["etcd-cafile"]);
+  const pair = await readPair(
+    world.fs,
+    ["etcd-certfile", values["etcd-certfile"]],
+    ["etcd-keyfile", values["etcd-keyfile"]],
+  );
+  return connectEtcd(world, {
+    endpoints: values["etcd-servers"],
+    ...((ca !== undefined || pair !== undefined) && { tls: { ...(ca !== undefined && { ca }), ...pair } }),
+  });
+}

@@ -1,10 +1,10 @@
 /** Which nodes run a DaemonSet's pod, and what to change. Pure. Upstream: pkg/controller/daemon/{daemon_controller,update}.go, util/daemonset_util.go */
 import type { DaemonSet, DaemonSetStatus } from "../../api/generated/apps.v1.ts";
 import type { Node, Pod, PodSpec, PodTemplateSpec, Toleration } from "../../api/generated/core.v1.ts";
-import { admitsNode } from "../shared/node-affinity.ts";
+import { admitsNode } from "../../api/core/v1/node/affinity.ts";
 import { scaledValue } from "../shared/percent.ts";
 import { isAvailable, isDeleting, isFinished, isReady } from "../shared/pods.ts";
-import { tolerates } from "../taint-eviction/plan.ts";
+import { toleratesTaint } from "../../api/core/v1/node/taints.ts";
 
 export const HASH_LABEL = "controller-revision-hash";
 const GENERATION_LABEL = "pod-template-generation";
@@ -63,7 +63,7 @@ export function placement(set: DaemonSet, node: Node): { readonly run: boolean; 
   if (!admitsNode(spec, node)) return { run: false, stay: false };
   const tolerations = tolerationsOf(spec);
   const untolerated = (node.spec.taints ?? []).filter(
-    (taint) => taint.effect !== "PreferNoSchedule" && !tolerations.some((toleration) => tolerates(toleration, taint)),
+    (taint) => taint.effect !== "PreferNoSchedule" && !toleratesTaint(tolerations, taint),
   );
   if (untolerated.length === 0) return { run: true, stay: true };
   return { run: false, stay: !untolerated.some(({ effect }) => effect === "NoExecute") };

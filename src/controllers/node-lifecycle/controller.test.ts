@@ -4,7 +4,8 @@ import type { Node, Pod } from "../../api/generated/core.v1.ts";
 import { leases, nodes, pods } from "../../client/resources.ts";
 import { controllerWorld } from "../../testing/controllers.ts";
 import { taintEvictionController } from "../taint-eviction/controller.ts";
-import { msUntilEviction, tolerates } from "../taint-eviction/plan.ts";
+import { msUntilEviction } from "../taint-eviction/plan.ts";
+import { tolerates } from "../../api/core/v1/node/taints.ts";
 import { nodeLifecycleController } from "./controller.ts";
 import { planNoScheduleTaints, rateOf, zoneState } from "./plan.ts";
 

@@ -2,11 +2,6 @@
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 
 export type Reason = "terminated" | "out-of-service" | "orphaned" | "unscheduled";
-export interface Garbage {
-  readonly pod: Pod;
-  readonly reason: Reason;
-}
-
 export const isTerminated = ({ status }: Pod) => !["Pending", "Running", "Unknown"].includes(status.phase ?? "Pending");
 
 /** Ended pods above the threshold: evicted ones first, then the oldest. */

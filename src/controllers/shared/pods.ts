@@ -3,7 +3,6 @@ import type { Pod, PodCondition } from "../../api/generated/core.v1.ts";
 import { controllerOf, type KubeObject } from "../../machinery/meta/object.ts";
 import type { OwnerReference } from "../../machinery/meta/types.ts";
 import type { Informer } from "../../client/informer/informer.ts";
-import { fnv1a } from "../../machinery/meta/hash.ts";
 
 export const isFinished = ({ status }: Pod) => status.phase === "Succeeded" || status.phase === "Failed";
 export const isDeleting = ({ metadata }: KubeObject) => metadata.deletionTimestamp !== undefined;
@@ -144,9 +143,4 @@ function compareLogAge(a: number, b: number, podA: Pod, podB: Pod, now: number):
 
 function logBucket(ageMs: number): number {
   return ageMs <= 0 ? -1 : Math.floor(Math.log2(ageMs * 1e6));
-}
-
-/** A stable number for spreading work over shards. */
-export function shardOf(text: string, shards: number): number {
-  return fnv1a(text) % shards;
 }

@@ -1,15 +1,6 @@
 /** When a pod must leave a tainted node. Pure. Upstream: pkg/controller/tainteviction/taint_eviction.go */
+import { tolerates } from "../../api/core/v1/node/taints.ts";
 import type { Pod, Taint, Toleration } from "../../api/generated/core.v1.ts";
-
-export function tolerates(
-  { key = "", operator = "Equal", value = "", effect = "" }: Toleration,
-  taint: Taint,
-): boolean {
-  if (effect !== "" && effect !== taint.effect) return false;
-  if (key !== "" && key !== taint.key) return false;
-  if (operator === "Exists") return true;
-  return key !== "" && value === (taint.value ?? "");
-}
 
 /** Ms from the moment of the taint until the pod must go: 0 at once, undefined never. `taints` are the NoExecute ones. */
 export function msUntilEviction({ spec }: Pod, taints: readonly Taint[]): number | undefined {

@@ -1,8 +1,9 @@
 /** Whether this node takes a pod, before anything of it is made. Pure. Upstream: pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/sysctl */
-import type { Node, Pod, Taint, Toleration } from "../../api/generated/core.v1.ts";
+import { admitsNode } from "../../api/core/v1/node/affinity.ts";
+import { toleratesTaint } from "../../api/core/v1/node/taints.ts";
+import type { Node, Pod } from "../../api/generated/core.v1.ts";
 import { isStatic } from "../pod.ts";
 import { amountOf, podRequests } from "../runtime/qos.ts";
-import { nodeMatches } from "./affinity.ts";
 
 export interface Rejection {
   readonly reason: string;
@@ -91,7 +92,7 @@ const predicate = (name: string, message: string): Rejection => ({
 function affinity(pod: Pod, node: Node): Rejection | undefined {
   if (pod.spec.nodeName !== undefined && pod.spec.nodeName !== node.metadata.name)
     return predicate("NodeName", "node(s) didn't match the requested node name");
-  if (nodeMatches(pod, node)) return undefined;
+  if (admitsNode(pod.spec, node)) return undefined;
   return predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
 }
 
@@ -123,14 +124,7 @@ function hostPorts(pod: Pod) {
 function taints(pod: Pod, node: Node): Rejection | undefined {
   if (isStatic(pod)) return undefined;
   const untolerated = (node.spec?.taints ?? []).some(
-    (taint) => taint.effect === "NoExecute" && !(pod.spec.tolerations ?? []).some((each) => tolerates(each, taint)),
+    (taint) => taint.effect === "NoExecute" && !toleratesTaint(pod.spec.tolerations, taint),
   );
   return untolerated ? predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate") : undefined;
-}
-
-function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if ((toleration.effect ?? "") !== "" && toleration.effect !== taint.effect) return false;
-  if ((toleration.key ?? "") !== "" && toleration.key !== taint.key) return false;
-  if (toleration.operator === "Exists") return true;
-  return (toleration.key ?? "") !== "" && (toleration.value ?? "") === (taint.value ?? "");
 }

@@ -1,6 +1,6 @@
 /**
- * Whether the node runs short of something, from what it has and the thresholds it was given. Pure. The node's conditions and the admission of
- * pods follow it; nothing is evicted yet. Upstream: pkg/kubelet/eviction
+ * Whether the node runs short of something, from what it has and the thresholds it was given. Pure. The kubelet doesn't
+ * ask it yet: its node reports no pressure and evicts nothing. Upstream: pkg/kubelet/eviction
  */
 
 export type Signal = "memory.available" | "nodefs.available" | "nodefs.inodesFree" | "pid.available";

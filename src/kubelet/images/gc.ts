@@ -1,4 +1,7 @@
-/** Which images go when the disk fills up: the longest unused first. Pure. Upstream: pkg/kubelet/images/image_gc_manager.go */
+/**
+ * Which images go when the disk fills up: the longest unused first. Pure. The kubelet doesn't ask it yet: images stay.
+ * Upstream: pkg/kubelet/images/image_gc_manager.go
+ */
 
 export interface ImageUse {
   readonly id: string;

@@ -36,11 +36,6 @@ export function parseJson(input: string | Uint8Array): unknown {
   });
 }
 
-/** Objects that came from a decoder are canonical already. */
-export function encodeJson(object: unknown): Buffer {
-  return Buffer.from(JSON.stringify(object));
-}
-
 export function textOf(input: string | Uint8Array): string {
   if (typeof input === "string") return input;
   return Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString("utf8");

@@ -220,10 +220,7 @@ export type NameRule = (name: string, prefix: boolean) => readonly string[];
 
 export const nameIsSubdomain: NameRule = (name, prefix) => isDns1123Subdomain(prefix ? maskTrailingDash(name) : name);
 export const nameIsLabel: NameRule = (name, prefix) => isDns1123Label(prefix ? maskTrailingDash(name) : name);
-export const nameIsDns1035Label: NameRule = (name, prefix) => isDns1035Label(prefix ? maskTrailingDash(name) : name);
 export const nameIsPathSegment: NameRule = (name) => isPathSegmentName(name);
-/** For reviews, whose metadata nobody stores. */
-export const nameIsAnything: NameRule = () => [];
 
 /** Names of things that a domain stands for: `acme.io/foo`. */
 export function isDomainPrefixedPath(value: string): readonly string[] {

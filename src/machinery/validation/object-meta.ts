@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ObjectMeta, OwnerReference } from "../meta/types.ts";
 import { type FieldError, fieldForbidden, invalid, required, tooLong } from "./field-error.ts";
-import { isDns1123Label, isLabelValue, isPathSegmentName, isQualifiedName, type NameRule } from "./names.ts";
+import { isDns1123Label, isLabelValue, isQualifiedName, type NameRule } from "./names.ts";
 
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 const STANDARD_FINALIZERS: readonly string[] = ["kubernetes", "orphan", "foregroundDeletion"];
@@ -175,15 +175,6 @@ function validateManagedFields(meta: Partial<ObjectMeta>, path: string): FieldEr
     if (Buffer.byteLength(entry.manager ?? "") > 128) errors.push(tooLong(`${at}.manager`, 128));
     if (Buffer.byteLength(entry.subresource ?? "") > 256) errors.push(tooLong(`${at}.subresource`, 256));
   }
-  return errors;
-}
-
-/** What the storage layer asks of every name once the kind's own rules hold. */
-export function validatePathSegments(meta: Partial<ObjectMeta>, path = "metadata"): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const message of isPathSegmentName(meta.generateName ?? ""))
-    errors.push(invalid(`${path}.generateName`, meta.generateName, message));
-  for (const message of isPathSegmentName(meta.name ?? "")) errors.push(invalid(`${path}.name`, meta.name, message));
   return errors;
 }
 

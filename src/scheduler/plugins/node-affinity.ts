@@ -1,7 +1,7 @@
 import type { Node, NodeSelector, PreferredSchedulingTerm } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_LABEL } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
-import { allOf, anyOf, requiredOf } from "./node-selector.ts";
+import { allOf, anyOf, requiredOf } from "../../api/core/v1/node/affinity.ts";
 import { byLargest } from "./normalize.ts";
 
 const MISMATCH = unresolvable("node(s) didn't match Pod's node affinity/selector");

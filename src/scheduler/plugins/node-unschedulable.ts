@@ -1,7 +1,7 @@
 import type { Node } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
-import { toleratesTaint } from "./tolerations.ts";
+import { toleratesTaint } from "../../api/core/v1/node/taints.ts";
 
 const CORDONED = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 const UNSCHEDULABLE = unresolvable("node(s) were unschedulable");

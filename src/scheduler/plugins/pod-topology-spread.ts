@@ -20,8 +20,8 @@ import {
 } from "../events.ts";
 import { definePlugin, unresolvable, unschedulable } from "../framework.ts";
 import type { Listers } from "../listers.ts";
-import { requiredOf } from "./node-selector.ts";
-import { untolerated } from "./tolerations.ts";
+import { requiredOf } from "../../api/core/v1/node/affinity.ts";
+import { untolerated } from "../../api/core/v1/node/taints.ts";
 
 const SKEWED = unschedulable("node(s) didn't match pod topology spread constraints");
 const UNLABELLED = unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");

@@ -2,7 +2,7 @@ import type { Node } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
 import { byLargest } from "./normalize.ts";
-import { toleratesTaint, untolerated } from "./tolerations.ts";
+import { toleratesTaint, untolerated } from "../../api/core/v1/node/taints.ts";
 
 const TAINTED = unresolvable("node(s) had untolerated taint(s)");
 

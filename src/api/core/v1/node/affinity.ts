@@ -1,9 +1,15 @@
 /**
- * Node selector terms, as `spec.affinity.nodeAffinity` has them, and `spec.nodeSelector`.
- *
+ * Which nodes a pod asks for: `spec.nodeSelector` and the terms of `spec.affinity.nodeAffinity`.
  * Upstream: staging/src/k8s.io/component-helpers/scheduling/corev1/nodeaffinity
  */
-import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "../../api/generated/core.v1.ts";
+import type {
+  Node,
+  NodeSelector,
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  Pod,
+  PodSpec,
+} from "../../../generated/core.v1.ts";
 
 export interface SelectableNode {
   readonly name: string;
@@ -12,8 +18,13 @@ export interface SelectableNode {
 
 export type NodeMatcher = (node: SelectableNode) => boolean;
 
+/** Whether a pod of this spec may be on the node, as far as its own wishes go. */
+export function admitsNode(spec: PodSpec, { metadata }: Node): boolean {
+  return requiredOf({ spec })?.({ name: metadata.name, labels: metadata.labels ?? {} }) ?? true;
+}
+
 /** What the pod asks of nodes; undefined where it asks nothing. */
-export function requiredOf({ spec }: Pod): NodeMatcher | undefined {
+export function requiredOf({ spec }: Pick<Pod, "spec">): NodeMatcher | undefined {
   const { nodeSelector } = spec;
   const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   const pairs = Object.entries(nodeSelector ?? {});

@@ -133,12 +133,17 @@ describe("three nodes of processes", { skip: missing }, () => {
   test("a loaded image is a container's root, its entrypoint what runs", { skip: noImages() }, async () => {
     await cluster.load();
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "image" } };
-    const spec = { terminationGracePeriodSeconds: 1, containers: [{ name: "c", image: WEB_1 }] };
+    const spec = {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: "c", image: WEB_1, ports: [{ containerPort: 80, hostPort: 8081 }] }],
+    };
     await cluster.apply(JSON.stringify({ ...pod, spec }));
     await cluster.kubectl("wait --for=condition=Ready pod/image --timeout=20s");
     const address = await cluster.kubectl("get pod image -o jsonpath={.status.podIP}");
     const answer = () => cluster.run(process.execPath, fetching(`http://${address}/`));
     await cluster.until(async () => (await answer()).out.trim() === "one", "the image's server answers");
+    const port = await cluster.run(process.execPath, fetching(`http://${NODE_ADDRESS}:8081/`));
+    assert.equal(port.out.trim(), "one", "its port of the node leads to it");
     assert.match(await cluster.kubectl("exec image -- ls /"), /^bin\ndev\netc\n(.*\n)+www\n$/);
     await cluster.kubectl("delete pod image");
   });

@@ -234,7 +234,7 @@ test("a terminal has a size, takes what is typed and ends with the command's cod
     resizes: sizes(),
   });
   assert.equal(exitCode, 9, seen);
-  assert.match(seen, /40 100/);
+  assert.match(seen, /40 100/, seen);
   assert.match(seen, /is a 2-way terminal/);
 
   let said = "";
@@ -243,7 +243,7 @@ test("a terminal has a size, takes what is typed and ends with the command's cod
   };
   await streaming!.attach(id, { ...streams((text) => void (said += text)), stdin: line() });
   const { status } = await runtime.ContainerStatus({ container_id: id });
-  assert.equal(status?.exit_code, 4);
+  assert.equal(status?.exit_code, 4, said);
   assert.match(
     readFileSync(`${folder}/logs/tty.log`, "utf8"),
     /stdout F ready\n.* F 24 80\n(.* F words\n)?.* F got words\n/,

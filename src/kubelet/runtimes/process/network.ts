@@ -7,6 +7,13 @@ import { RpcError } from "../../../wire/rpc/service.ts";
 import type { World } from "../../../world/world.ts";
 import { closeForwarding, openForwarding } from "../../network/node-network.ts";
 
+export interface HostPort {
+  readonly protocol: string;
+  readonly container_port: number;
+  readonly host_port: number;
+  readonly host_ip: string;
+}
+
 export interface PodNetwork {
   /** Where the sandbox's namespace is, to be opened by others. */
   pathOf(sandboxId: string): string;
@@ -14,13 +21,34 @@ export interface PodNetwork {
   ready(): boolean;
   setPodCidr(cidr: string): Promise<void>;
   /** Makes the namespace and returns its address. */
-  add(sandboxId: string): Promise<string>;
+  add(sandboxId: string, ports: readonly HostPort[]): Promise<string>;
   /** An address that is in use already. */
   keep(sandboxId: string, address: string): void;
   exists(sandboxId: string): Promise<boolean>;
-  remove(sandboxId: string): Promise<void>;
+  remove(sandboxId: string, ports: readonly HostPort[]): Promise<void>;
   /** Takes away the node's bridge and rules. */
   close(): Promise<void>;
+}
+
+const HOST_PORTS = "T8S-HOSTPORT";
+/** Where packets to the node's own addresses come by, from others and from the node itself. */
+const JUMPS = ["PREROUTING", "OUTPUT"].map((chain) => [
+  chain,
+  "-m",
+  "addrtype",
+  "--dst-type",
+  "LOCAL",
+  "-j",
+  HOST_PORTS,
+]);
+
+/** The rule for a port of the node that leads to a pod, named after its sandbox. Pure. */
+export function hostPortRule(name: string, address: string, port: HostPort): readonly string[] {
+  const anywhere = port.host_ip === "" || port.host_ip === "0.0.0.0";
+  const match = ["-p", port.protocol.toLowerCase(), ...(anywhere ? [] : ["-d", port.host_ip])];
+  const target = `${address}:${port.container_port}`;
+  const named = ["-m", "comment", "--comment", name];
+  return [...match, "--dport", String(port.host_port), ...named, "-j", "DNAT", "--to-destination", target];
 }
 
 /** The first address of a subnet that is neither its own, nor the gateway's, nor taken; later than `after` where there is one. Pure. */
@@ -55,6 +83,25 @@ export function createPodNetwork(
     if (code !== 0) throw new Error(`ip: ${Buffer.from(stderr).toString().trim()}`);
   }
 
+  const nat = (...args: readonly string[]) => host.exec("iptables", ["-w", "5", "-t", "nat", ...args]);
+
+  async function openHostPorts(name: string, address: string, ports: readonly HostPort[]): Promise<void> {
+    const wanted = ports.filter(({ host_port: port }) => port > 0);
+    if (wanted.length === 0) return;
+    await nat("-N", HOST_PORTS);
+    for (const jump of JUMPS) if ((await nat("-C", ...jump)).code !== 0) await nat("-I", ...jump);
+    for (const port of wanted) {
+      const { code, stderr } = await nat("-A", HOST_PORTS, ...hostPortRule(name, address, port));
+      if (code !== 0) throw new Error(`host port ${port.host_port}: ${Buffer.from(stderr).toString().trim()}`);
+    }
+  }
+
+  async function closeHostPorts(name: string): Promise<void> {
+    const { stdout } = await nat("-S", HOST_PORTS);
+    for (const line of Buffer.from(stdout).toString().split("\n"))
+      if (line.split(" ").includes(name)) await nat("-D", ...line.split(" ").slice(1));
+  }
+
   return {
     pathOf: (sandboxId) => `/run/netns/${nameOf(sandboxId)}`,
     ready: () => podCidr !== "",
@@ -69,7 +116,7 @@ export function createPodNetwork(
       podCidr = cidr;
     },
 
-    async add(sandboxId) {
+    async add(sandboxId, ports) {
       if (podCidr === "") throw new RpcError("Unknown", "failed to set up sandbox network: cni plugin not initialized");
       const address = freeAddress(podCidr, new Set(taken.values()), last);
       if (address === undefined)
@@ -98,8 +145,9 @@ export function createPodNetwork(
             `route add default via ${toText(toNumber(base!) + 1)}`,
           ],
         );
+        await openHostPorts(name, address, ports);
       } catch (error) {
-        await this.remove(sandboxId);
+        await this.remove(sandboxId, ports);
         throw error;
       }
       return address;
@@ -108,14 +156,18 @@ export function createPodNetwork(
     keep: (sandboxId, address) => void taken.set(sandboxId, address),
     exists: async (sandboxId) => (await fs.stat(`/run/netns/${nameOf(sandboxId)}`)) !== undefined,
 
-    async remove(sandboxId) {
+    async remove(sandboxId, ports) {
       taken.delete(sandboxId);
+      if (ports.some(({ host_port: port }) => port > 0)) await closeHostPorts(nameOf(sandboxId));
       await host.exec("ip", ["link", "del", linkOf(sandboxId)]);
       if (await this.exists(sandboxId)) await host.exec("ip", ["netns", "del", nameOf(sandboxId)]);
     },
 
     async close() {
       await host.exec("ip", ["link", "del", bridge]);
+      for (const jump of JUMPS) while ((await nat("-D", ...jump)).code === 0);
+      await nat("-F", HOST_PORTS);
+      await nat("-X", HOST_PORTS);
       await closeForwarding(host);
     },
   };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownerOf } from "./identity.ts";
 import { capabilitiesOf, parseStat, startError } from "./launch.ts";
-import { freeAddress } from "./network.ts";
+import { freeAddress, hostPortRule } from "./network.ts";
 
 const passwd = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44:web:/www:/bin/false\n";
 const group = "root:x:0:\nweb:x:44:\nlogs:x:55:web,other\n";
@@ -67,4 +67,16 @@ test("capabilities are the usual ones, with what is added and without what is dr
     "sys_chroot",
   ]);
   assert.equal(capabilitiesOf(["ALL"], []), undefined);
+});
+
+test("a port of the node leads to its pod", () => {
+  const port = { protocol: "TCP", container_port: 80, host_port: 8080, host_ip: "" };
+  assert.equal(
+    hostPortRule("t8s-1", "10.1.2.3", port).join(" "),
+    "-p tcp --dport 8080 -m comment --comment t8s-1 -j DNAT --to-destination 10.1.2.3:80",
+  );
+  assert.match(
+    hostPortRule("t8s-1", "10.1.2.3", { ...port, host_ip: "10.0.0.9" }).join(" "),
+    /^-p tcp -d 10\.0\.0\.9 --dport/,
+  );
 });

@@ -194,7 +194,7 @@ class Runner implements StreamingRuntime {
     await Promise.all([...this.#containers.keys()].map((id) => this.#stop(id, STOP_GRACE_SECONDS)));
     for (const container of this.#containers.values()) await container.pump?.finish();
     if (this.#network !== undefined) {
-      for (const id of this.#sandboxes.keys()) await this.#network.remove(id);
+      for (const { id, config } of this.#sandboxes.values()) await this.#network.remove(id, config.port_mappings);
       await this.#network.close();
     }
     await this.#removeFiles(this.#options.dir);
@@ -854,7 +854,8 @@ class Runner implements StreamingRuntime {
         if (config === undefined) throw new RpcError("InvalidArgument", "sandbox config must include metadata");
         const sandbox: Sandbox = { id: this.#newId(), config, createdAt: this.#now(), ready: true };
         const network = config.linux?.security_context?.namespace_options?.network;
-        if (this.#network !== undefined && network !== "NODE") sandbox.address = await this.#network.add(sandbox.id);
+        if (this.#network !== undefined && network !== "NODE")
+          sandbox.address = await this.#network.add(sandbox.id, config.port_mappings);
         this.#sandboxes.set(sandbox.id, sandbox);
         await this.#saveSandbox(sandbox);
         return { pod_sandbox_id: sandbox.id };
@@ -869,14 +870,15 @@ class Runner implements StreamingRuntime {
         );
         sandbox.ready = false;
         await this.#saveSandbox(sandbox);
-        if (sandbox.address !== undefined) await this.#network?.remove(id);
+        if (sandbox.address !== undefined) await this.#network?.remove(id, sandbox.config.port_mappings);
         this.#changed(id);
         return {};
       },
       RemovePodSandbox: async ({ pod_sandbox_id: id }) => {
         for (const { record } of this.#containers.values()) if (record.sandboxId === id) await this.#remove(record.id);
         this.#changed(id);
-        if (this.#sandboxes.get(id)?.address !== undefined) await this.#network?.remove(id);
+        const sandbox = this.#sandboxes.get(id);
+        if (sandbox?.address !== undefined) await this.#network?.remove(id, sandbox.config.port_mappings);
         this.#sandboxes.delete(id);
         await this.#deps.fs.remove(`${this.#options.dir}/sandboxes/${id}.resolv.conf`);
         await this.#deps.fs.remove(`${this.#options.dir}/sandboxes/${id}.json`);

@@ -133,43 +133,44 @@ export async function runCluster(
   const scheduling = await part("kube-scheduler", scheduler);
   await progress.step("kube-scheduler", () => group.start(scheduling, signal));
 
-  await progress.step(
-    options.nodes.length === 1
-      ? `kubelet (${options.runtime})`
-      : `${options.nodes.length} kubelets (${options.runtime})`,
-    async () => {
-      // Simulated nodes share an address, and so a certificate: hundreds of key pairs would take longer than all else.
-      const shared =
-        options.runtime === "simulated"
-          ? await options.serving?.pki.node("simulated", [options.advertiseAddress])
-          : undefined;
-      // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
-      for (let first = 0; first < options.nodes.length; first += 50) {
-        await Promise.all(
-          options.nodes
-            .slice(first, first + 50)
-            .map(async (name, i) =>
-              group.start(
-                await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i, shared?.server)),
-                signal,
+  // What follows needs the API alone and waits for other programs most of the time.
+  await sideBySide([
+    progress.step(
+      options.nodes.length === 1
+        ? `kubelet (${options.runtime})`
+        : `${options.nodes.length} kubelets (${options.runtime})`,
+      async () => {
+        // Simulated nodes share an address, and so a certificate: hundreds of key pairs would take longer than all else.
+        const shared =
+          options.runtime === "simulated"
+            ? await options.serving?.pki.node("simulated", [options.advertiseAddress])
+            : undefined;
+        // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
+        for (let first = 0; first < options.nodes.length; first += 50) {
+          await Promise.all(
+            options.nodes
+              .slice(first, first + 50)
+              .map(async (name, i) =>
+                group.start(
+                  await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i, shared?.server)),
+                  signal,
+                ),
               ),
-            ),
-        );
-      }
-      await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
-    },
-  );
-  if (options.proxyMode !== "none") {
-    const component = await part("kube-proxy", (deps) => proxy(options, deps));
-    await progress.step(`kube-proxy (${options.proxyMode})`, () => group.start(component, signal));
-  }
-  if (options.dns) {
-    const component = await part("dns", (deps) => dns(options, deps));
-    await progress.step("dns", async () => {
-      await allowDns(admin);
-      await group.start(component, signal);
-    });
-  }
+          );
+        }
+        await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
+      },
+    ),
+    options.proxyMode !== "none" &&
+      progress.step(`kube-proxy (${options.proxyMode})`, async () =>
+        group.start(await part("kube-proxy", (deps) => proxy(options, deps)), signal),
+      ),
+    options.dns &&
+      progress.step("dns", async () => {
+        await allowDns(admin);
+        await group.start(await part("dns", (deps) => dns(options, deps)), signal);
+      }),
+  ]);
   const cluster: Cluster = {
     get etcd() {
       return etcd();
@@ -182,6 +183,11 @@ export async function runCluster(
   if (!signal.aborted) await onReady(cluster);
   await group.wait(signal);
   log.info("Stopping");
+}
+
+/** Settles when all have: what still starts must not outlive a failure beside it. */
+async function sideBySide(steps: readonly (Promise<void> | false)[]): Promise<void> {
+  for (const result of await Promise.allSettled(steps)) if (result.status === "rejected") throw result.reason;
 }
 
 interface PartDependencies extends ClusterDependencies {

@@ -1,4 +1,4 @@
-/** Steps with their times, as they happen: a line that is redrawn on a terminal, one plain line each elsewhere. */
+/** Steps with their times, as they happen: on a terminal a line that is redrawn tells what is under way, elsewhere there is one plain line each. */
 import colors from "picocolors";
 import type { Clock } from "../world/world.ts";
 
@@ -13,14 +13,22 @@ export function createProgress(
   interactive: boolean,
 ): Progress {
   const { green, red, dim } = colors.createColors(interactive);
+  const underWay = new Set<string>();
+  /** Writes whole lines above the one that tells what is under way. */
+  const draw = (lines: string) => {
+    if (!interactive) return out(lines);
+    const now = underWay.size === 0 ? "" : `${dim("·")} ${[...underWay].join(", ")} …`;
+    out(`\r\x1b[K${lines}${now}`);
+  };
   return {
     async step(title, work) {
       const begun = clock.monotonic();
-      if (interactive) out(`${dim("·")} ${title} …`);
-      const done = (mark: string) =>
-        out(
-          `${interactive ? "\r\x1b[K" : ""}${mark} ${title} ${dim(`${((clock.monotonic() - begun) / 1000).toFixed(2)} s`)}\n`,
-        );
+      underWay.add(title);
+      draw("");
+      const done = (mark: string) => {
+        underWay.delete(title);
+        draw(`${mark} ${title} ${dim(`${((clock.monotonic() - begun) / 1000).toFixed(2)} s`)}\n`);
+      };
       try {
         const result = await work();
         done(green("✓"));

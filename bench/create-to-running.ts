@@ -48,8 +48,15 @@ async function measure(dir: string, count: number): Promise<void> {
     if (i < 0) continue;
     for (const [step, took] of Object.entries({ ...api, ...raw })) steps[step as keyof typeof steps].push(took);
   }
-  const spread = (values: readonly number[]) => `p10 ${quantile(values, 0.1).toFixed(0)}, p90 ${quantile(values, 0.9).toFixed(0)}`;
-  report("create to Running, through the API", median(steps.api), "ms", {}, `${spread(steps.api)}; scheduled after ${median(steps.scheduled).toFixed(0)}`);
+  const spread = (values: readonly number[]) =>
+    `p10 ${quantile(values, 0.1).toFixed(0)}, p90 ${quantile(values, 0.9).toFixed(0)}`;
+  report(
+    "create to Running, through the API",
+    median(steps.api),
+    "ms",
+    {},
+    `${spread(steps.api)}; scheduled after ${median(steps.scheduled).toFixed(0)}`,
+  );
   report(
     "the same pod through raw CRI calls",
     median(steps.raw),
@@ -101,7 +108,10 @@ async function measure(dir: string, count: number): Promise<void> {
       log_directory: `${dir}/raw/${uid}`,
       dns_config: { servers: ["10.96.0.10"], searches: ["default.svc.cluster.local"], options: ["ndots:5"] },
       labels: { "io.kubernetes.pod.name": uid, "io.kubernetes.pod.namespace": "default", "io.kubernetes.pod.uid": uid },
-      linux: { cgroup_parent: `/t8s-${node}/raw/${uid}`, security_context: { namespace_options: { pid: "CONTAINER" } } },
+      linux: {
+        cgroup_parent: `/t8s-${node}/raw/${uid}`,
+        security_context: { namespace_options: { pid: "CONTAINER" } },
+      },
     } as const;
     const begun = performance.now();
     const { pod_sandbox_id } = await cri.runtime.RunPodSandbox({ config });
@@ -113,7 +123,10 @@ async function measure(dir: string, count: number): Promise<void> {
         image: { image: BUSYBOX },
         command: ["sleep", "1000"],
         log_path: "main/0.log",
-        linux: { resources: { cpu_shares: 2, oom_score_adj: 1000 }, security_context: { namespace_options: { pid: "CONTAINER" } } },
+        linux: {
+          resources: { cpu_shares: 2, oom_score_adj: 1000 },
+          security_context: { namespace_options: { pid: "CONTAINER" } },
+        },
       },
       sandbox_config: config,
     });

@@ -15,15 +15,43 @@ interface Question {
 }
 
 const QUESTIONS: readonly Question[] = [
-  { name: "up", question: "How long does `t8s up` take until everything is ready?", aim: "process runtime < 2 s, API alone in process < 300 ms" },
+  {
+    name: "up",
+    question: "How long does `t8s up` take until everything is ready?",
+    aim: "process runtime < 2 s, API alone in process < 300 ms",
+  },
   { name: "idle", question: "What does a cluster cost that nobody uses?", aim: "< 2 % of a core, < 150 MB" },
-  { name: "creates", question: "How many small requests a second does the API server take over HTTPS?", aim: "> 1,500 creates/s" },
-  { name: "watch", question: "What do a thousand watchers of pods cost, and how soon do they hear of a change?", aim: "every event reaches all of them, p99 < 1 s" },
-  { name: "create-to-running", question: "How long does a pod take to Running, against the same raw CRI calls?", aim: "< 1.5x" },
-  { name: "simulated-nodes", question: "How long do 5,000 pods on 500 simulated nodes take to run, all of them?", aim: "< 60 s, < 1 GB" },
-  { name: "scheduling", question: "How many pods a second does the scheduler place among 5,000 nodes?", aim: "5x upstream's floors" },
+  {
+    name: "creates",
+    question: "How many small requests a second does the API server take over HTTPS?",
+    aim: "> 1,500 creates/s",
+  },
+  {
+    name: "watch",
+    question: "What do a thousand watchers of pods cost, and how soon do they hear of a change?",
+    aim: "every event reaches all of them, p99 < 1 s",
+  },
+  {
+    name: "create-to-running",
+    question: "How long does a pod take to Running, against the same raw CRI calls?",
+    aim: "< 1.5x",
+  },
+  {
+    name: "simulated-nodes",
+    question: "How long do 5,000 pods on 500 simulated nodes take to run, all of them?",
+    aim: "< 60 s, < 1 GB",
+  },
+  {
+    name: "scheduling",
+    question: "How many pods a second does the scheduler place among 5,000 nodes?",
+    aim: "5x upstream's floors",
+  },
   { name: "etcd-puts", question: "How many puts a second does etcd take, against Debian's etcd?", aim: ">= 1.0x" },
-  { name: "protobuf", question: "How fast is the protobuf codec on etcd's messages, against protobufjs?", aim: ">= 1.0x" },
+  {
+    name: "protobuf",
+    question: "How fast is the protobuf codec on etcd's messages, against protobufjs?",
+    aim: ">= 1.0x",
+  },
 ];
 
 const root = join(import.meta.dirname, "..");
@@ -33,7 +61,8 @@ const given = process.argv.slice(2);
 
 if (given.length === 0) {
   const width = Math.max(...known.map(({ name }) => name.length)) + 2;
-  for (const { name, question, aim } of known) console.log(`${name.padEnd(width)}${question}\n${"".padEnd(width)}Aim: ${aim}.`);
+  for (const { name, question, aim } of known)
+    console.log(`${name.padEnd(width)}${question}\n${"".padEnd(width)}Aim: ${aim}.`);
   console.log("\nnpm run bench -- NAME… asks these, `all` every one and keeps the answers in bench/results.");
   process.exit(0);
 }
@@ -69,7 +98,10 @@ process.exit(failed === 0 ? 0 : 1);
 
 /** A process of its own for each question: none of them sees what another left in memory. */
 async function run(name: string): Promise<{ readonly code: number | null; readonly text: string }> {
-  const child = spawn(process.execPath, [...process.execArgv, file(name)], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [...process.execArgv, file(name)], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;
@@ -82,5 +114,8 @@ async function run(name: string): Promise<{ readonly code: number | null; readon
 function machineName(): string {
   const all = cpus();
   const model = all[0]?.model ?? "unknown";
-  return `${model}-${all.length}-cores`.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+  return `${model}-${all.length}-cores`
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
 }

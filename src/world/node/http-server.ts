@@ -216,7 +216,8 @@ class Http2Exchange implements NodeExchange {
     stream.on("aborted", () => this.request.leave());
     stream.on("error", () => this.request.leave());
     stream.on("close", () => {
-      if (!stream.writableFinished || stream.rstCode !== 0) this.request.leave();
+      // Node closes a stream before it says that the end was written: what was ended and not reset was answered in full.
+      if (!stream.writableEnded || stream.rstCode !== 0) this.request.leave();
     });
   }
 

@@ -305,10 +305,14 @@ test(
     const plain = await run({ runtime }, ["sleep", "100"], { linux: { security_context: { no_new_privs: true } } });
     const may = await runtime.ExecSync({
       container_id: plain,
-      cmd: ["sh", "-c", "mount -t tmpfs x /mnt; echo $?; grep -E 'NoNewPrivs|CapEff' /proc/self/status"],
+      cmd: [
+        "sh",
+        "-c",
+        "mount -t tmpfs x /mnt; echo $?; grep -E 'NoNewPrivs|CapEff' /proc/self/status; for path in proc/sys/kernel/panic proc/sysrq-trigger sys/kernel; do test -w /$path; echo $?; done",
+      ],
       timeout: 5,
     });
-    assert.match(Buffer.from(may.stdout).toString(), /^32\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t1\n$/);
+    assert.match(Buffer.from(may.stdout).toString(), /^32\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t1\n1\n1\n1\n$/);
     await stop();
   },
 );

@@ -88,6 +88,15 @@ show() {
   elif [ -e "$1" ]; then : > "$R$1"; mount --bind "$1" "$R$1" 2>/dev/null || :
   fi
 }
+protect() {
+  mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$R/sys"
+  for path in bus fs irq sys sysrq-trigger; do
+    if [ -e "$R/proc/$path" ]; then mount -o bind,ro "$R/proc/$path" "$R/proc/$path"; fi
+  done
+  for path in kcore keys timer_list; do
+    if [ -e "$R/proc/$path" ]; then mount --bind /dev/null "$R/proc/$path"; fi
+  done
+}
 devices() {
   mount -t tmpfs -o mode=755 tmpfs "$R/dev"
   for device in null zero full random urandom tty ptmx; do
@@ -171,7 +180,8 @@ function setUp(
     ...files,
     `mount -t proc proc "$R/proc" 2>/dev/null || mount --rbind /proc "$R/proc"`,
     privileged ? `mount --rbind /dev "$R/dev"` : "devices",
-    `mount --rbind /sys "$R/sys"`,
+    // What changes the machine itself is for privileged containers; in a user namespace the kernel sees to that.
+    isolation === "root" && !privileged ? "protect" : `mount --rbind /sys "$R/sys"`,
     ...mounts.flatMap(({ source, target, readonly, file }) => [
       `resolve ${quote(target)}`,
       file ? `mkdir -p "$R\${at%/*}"; [ -e "$R$at" ] || : > "$R$at"` : `mkdir -p "$R$at"`,

@@ -96,6 +96,8 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     await cluster.kubectl("rollout status deployment/first --timeout=30s");
     assert.match(await cluster.kubectl("get deployment first"), /^first +5\/5 +5 +5 /m);
     await cluster.kubectl("delete deployment,service first --wait=false");
+    // The web server ignores SIGTERM, as the first process of a container may: nobody waits half a minute for that.
+    await cluster.kubectl("delete pods -l app=first --now --wait=false");
   });
 
   test("set image, undo and history: a client that asks all the time loses no request", async () => {
@@ -268,6 +270,62 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     assert.deepEqual(
       managers.metadata.managedFields.map(({ manager, operation }: any) => [manager, operation]),
       [["two", "Apply"]],
+    );
+  });
+
+  test("a node is drained as far as its disruption budgets let it, and takes pods again", async () => {
+    await cluster.kubectl("create poddisruptionbudget web --selector=app=web --min-available=3");
+    await cluster.until(
+      async () => (await cluster.kubectl("get pdb web -o jsonpath={.status.currentHealthy}")) === "3",
+      "the budget counts its pods",
+    );
+    const err = await cluster.refused(`drain ${cluster.node} --force --timeout=1s`);
+    assert.match(
+      err,
+      /error when evicting pods\/"web-\S+" -n "default" \(will retry after 5s\): Cannot evict pod as it would violate the pod's disruption budget\./,
+    );
+    assert.match(await cluster.kubectl("get nodes"), / Ready,SchedulingDisabled /);
+    assert.equal((await podNames("app=web")).length, 3);
+    await cluster.kubectl("delete pdb web");
+    await cluster.kubectl(`drain ${cluster.node} --force --timeout=30s`);
+    await cluster.until(
+      async () => /^(web-\S+ +0\/1 +Pending +0 +\d+s\n){3}$/.test(await cluster.kubectl("get pods --no-headers")),
+      "new pods wait for a node",
+    );
+    await cluster.kubectl(`uncordon ${cluster.node}`);
+    await cluster.kubectl("rollout status deployment/web --timeout=30s");
+  });
+
+  test("debug adds a container that sees the others' processes", async () => {
+    const [pod] = await podNames("app=web");
+    await cluster.kubectl(["debug", pod!, "--image=busybox:1.36", "--target=web", "-c", "look", "--", "sleep", "600"]);
+    await cluster.until(
+      async () => / httpd /.test(await cluster.kubectl(["exec", pod!, "-c", "look", "--", "ps"])),
+      "the web server is seen",
+    );
+  });
+
+  test("a custom resource is defined, checked, shown, scaled and gone", async () => {
+    await cluster.kubectl(["apply", "-f", join(import.meta.dirname, "../fixtures/widgets.yaml")]);
+    await cluster.kubectl("wait --for=condition=Established crd/widgets.example.com --timeout=10s");
+    const widget = (spec: string) => `{apiVersion: example.com/v1, kind: Widget, metadata: {name: one}, spec: ${spec}}`;
+    assert.match(
+      await cluster.refused("apply -f -", { input: widget("{size: 0}") }),
+      /The Widget "one" is invalid: spec\.size: Invalid value: 0: spec\.size in body should be greater than or equal to 1/,
+    );
+    assert.match(
+      await cluster.refused("apply -f -", { input: widget("{colour: green}") }),
+      /spec\.colour: Unsupported value: "green": supported values: "red", "blue"/,
+    );
+    assert.equal(await cluster.apply(widget("{colour: red}")), "widget.example.com/one created\n");
+    assert.equal(await cluster.kubectl("get wd"), "NAME   SIZE\none    3\n", "with the default of its schema");
+    await cluster.kubectl("scale widget one --replicas=5");
+    assert.equal(await cluster.kubectl("get widget one -o jsonpath={.spec}"), '{"colour":"red","size":5}');
+    assert.match(await cluster.kubectl("explain widget.spec"), /^ +size\t<integer>/m);
+    await cluster.kubectl("delete crd widgets.example.com");
+    await cluster.until(
+      async () => /the server doesn't have a resource type|could not find the requested/.test(await cluster.refused("get widgets")),
+      "the kind is gone",
     );
   });
 

@@ -324,7 +324,10 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     assert.match(await cluster.kubectl("explain widget.spec"), /^ +size\t<integer>/m);
     await cluster.kubectl("delete crd widgets.example.com");
     await cluster.until(
-      async () => /the server doesn't have a resource type|could not find the requested/.test(await cluster.refused("get widgets")),
+      async () =>
+        /the server doesn't have a resource type|could not find the requested/.test(
+          await cluster.refused("get widgets"),
+        ),
       "the kind is gone",
     );
   });
@@ -332,7 +335,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
   test("what is deleted is gone with all that belonged to it", async () => {
     await cluster.kubectl("delete deployment web");
     await cluster.kubectl("delete service web");
-    await cluster.kubectl("delete pod shell");
+    await cluster.kubectl("delete pod shell --ignore-not-found");
     await cluster.until(
       async () => (await cluster.kubectl("get all,endpointslices,endpoints -o name")).split("\n").length === 4,
       "only the service of the API server, its slice and its endpoints are there",

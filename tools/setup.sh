@@ -7,7 +7,7 @@ cd "$(dirname -- "$0")/.."
 # A node_modules that is a link is somebody else's: it is used as it is.
 if [ ! -L node_modules ] && { [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; }; then
   echo "setup: installing npm packages (npm ci)"
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  npm ci --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error
   touch node_modules/.package-lock.json
 fi
 

@@ -2,6 +2,7 @@
  * A whole cluster in one process: which components there are, in what order they start, who each of them is. The simulator calls this same function
  * with a simulated world. Components meet only in the API server; in process they reach it without bytes, as the identity they are given here.
  */
+import { isTrue } from "../machinery/meta/conditions.ts";
 import type { Component } from "../base/component-group.ts";
 import { ComponentGroup } from "../base/component-group.ts";
 import { type ApiServer, createApiServer, type UserInfo } from "../apiserver/server.ts";
@@ -544,9 +545,7 @@ async function allowDns(admin: Client): Promise<void> {
 async function nodesReady(client: Client, count: number, { clock }: World, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const { items } = await client.list(nodes, { resourceVersion: "0" });
-    const ready = items.filter(({ status }) =>
-      status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"),
-    );
+    const ready = items.filter(({ status }) => isTrue(status, "Ready"));
     if (ready.length >= count) return;
     await pause(clock, count > 50 ? 200 : 20, signal);
   }

@@ -10,9 +10,6 @@ export type PodSource = "api" | "file" | "http";
 export const initContainers = (pod: Pod): readonly Container[] => pod.spec.initContainers ?? [];
 export const ephemeralContainers = (pod: Pod): readonly EphemeralContainer[] => pod.spec.ephemeralContainers ?? [];
 
-/** An init container with `restartPolicy: Always`. */
-export const isSidecar = (container: AnyContainer): boolean => container.restartPolicy === "Always";
-
 export function* allContainers(
   pod: Pod,
 ): Generator<{ readonly container: AnyContainer; readonly type: ContainerType }> {

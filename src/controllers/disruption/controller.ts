@@ -1,4 +1,5 @@
 /** Says how many pods each budget can spare. Upstream: pkg/controller/disruption */
+import { conditionOf } from "../../machinery/meta/conditions.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { PodDisruptionBudget } from "../../api/generated/policy.v1.ts";
 import { type ControllerContext, again, defineController, done } from "../../client/controller.ts";
@@ -22,7 +23,7 @@ import { hasReason } from "../../machinery/status.ts";
 import { every } from "../../world/time.ts";
 import { sameStatus } from "../shared/equality.ts";
 import { messageOf } from "../shared/pod-control.ts";
-import { isDeleting, isFinished, podCondition } from "../shared/pods.ts";
+import { isDeleting, isFinished } from "../shared/pods.ts";
 import { matchesSelector } from "../shared/selector.ts";
 import { disruptedOf, expectationOf, failSafe, needsScale, statusOf } from "./plan.ts";
 
@@ -190,7 +191,7 @@ class Scales {
 async function clearStale({ informers, client, clock, log }: ControllerContext, signal: AbortSignal): Promise<void> {
   const now = clock.now();
   for (const pod of informers.of(pods).list()) {
-    const target = podCondition(pod, "DisruptionTarget");
+    const target = conditionOf(pod.status, "DisruptionTarget");
     if (target?.status !== "True" || target.reason === "TerminationByKubelet" || isDeleting(pod) || isFinished(pod))
       continue;
     if (now - Date.parse(target.lastTransitionTime ?? "") < STALE_MS) continue;

@@ -1,7 +1,9 @@
 /** How many replicas a metric asks for. Pure; amounts are in thousandths. Upstream: pkg/controller/podautoscaler/replica_calculator.go, metrics/utilization.go */
+import { conditionOf } from "../../machinery/meta/conditions.ts";
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { milliUnits, parseQuantity } from "../../machinery/meta/quantity.ts";
-import { isDeleting, podCondition } from "../shared/pods.ts";
+import { isDeleting } from "../shared/pods.ts";
 
 export interface Sample {
   readonly value: number;
@@ -133,7 +135,7 @@ export function groupPods(
 
   /** The load of a start says nothing about the load to come. */
   function isWarmingUp(pod: Pod, sample: Sample, at: number): boolean {
-    const condition = podCondition(pod, "Ready");
+    const condition = conditionOf(pod.status, "Ready");
     const { startTime } = pod.status;
     if (condition === undefined || startTime === undefined) return true;
     const started = Date.parse(startTime);
@@ -147,7 +149,7 @@ export function groupPods(
 function requestOf({ metadata, spec }: Pod, resource: string, container: string | undefined): number {
   const own = spec.resources?.requests?.[resource];
   if (own !== undefined && container === undefined) return milli(own);
-  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  const sidecars = (spec.initContainers ?? []).filter(isSidecar);
   return sum(
     [...spec.containers, ...sidecars]
       .filter(({ name }) => container === undefined || name === container)

@@ -1,4 +1,6 @@
 /** What a Job needs now: whom to count, whether it is over, what to start and stop. Pure. Upstream: pkg/controller/job/job_controller.go */
+import { isTrue } from "../../machinery/meta/conditions.ts";
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Job, JobCondition } from "../../api/generated/batch.v1.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { compareForDeletion, isActive, isTerminating } from "../shared/pods.ts";
@@ -43,9 +45,7 @@ export const isFinished = (job: Job) => hasCondition(job, "Complete") ?? hasCond
 
 /** When a pod ended, by its containers, else by its conditions. */
 export function finishedAt(pod: Pod): number {
-  const sidecars = new Set(
-    (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
-  );
+  const sidecars = new Set((pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   const statuses = [
     ...(pod.status.containerStatuses ?? []),
     ...(pod.status.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name)),
@@ -114,10 +114,7 @@ export function viewOf(job: Job, pods: readonly Pod[]): View {
     : (job.status?.succeeded ?? 0) + uncountedSucceeded.length + newlySucceeded.length;
   return {
     active: pods.filter((pod) => isActive(pod)),
-    ready: pods.filter(
-      (pod) =>
-        isActive(pod) && pod.status.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
-    ).length,
+    ready: pods.filter((pod) => isActive(pod) && isTrue(pod.status, "Ready")).length,
     terminating: pods.filter(isTerminating).length,
     newlySucceeded,
     newlyFailed: failedNow,

@@ -2,6 +2,7 @@
  * Watches the heartbeats of nodes: who is silent becomes Unknown, gets taints, and its pods are not ready. When too many fall silent at once it is
  * more likely the network, and the taints come slowly or not at all. Upstream: pkg/controller/nodelifecycle
  */
+import { conditionOf } from "../../machinery/meta/conditions.ts";
 import type { Lease } from "../../api/generated/coordination.v1.ts";
 import type { Node } from "../../api/generated/core.v1.ts";
 import { type ControllerContext, defineController, done } from "../../client/controller.ts";
@@ -11,11 +12,9 @@ import { formatTime } from "../../machinery/meta/time.ts";
 import { hasReason } from "../../machinery/status.ts";
 import { every, sleep } from "../../world/time.ts";
 import { changeTaints, hasTaint } from "../shared/node-taints.ts";
-import { podCondition } from "../shared/pods.ts";
 import {
   type Rates,
   type ZoneState,
-  condition,
   noExecuteFor,
   notReadyTaint,
   planLabels,
@@ -169,7 +168,7 @@ class Lifecycle {
 
     const before = health.ready;
     let node = cached;
-    const grace = condition(cached, "Ready") === undefined ? this.#startupGraceMs : this.#graceMs;
+    const grace = conditionOf(cached.status, "Ready") === undefined ? this.#startupGraceMs : this.#graceMs;
     if (clock.now() > health.probeAt + grace) node = await this.#silence(cached, signal);
     const ready = readiness(node);
     health.ready = ready;
@@ -181,13 +180,13 @@ class Lifecycle {
     }
     if (ready === "True") this.#unmarked.delete(name);
     // Pods that come to a node that isn't ready are marked as well.
-    else if (condition(cached, "Ready") !== undefined) this.#unmarked.add(name);
+    else if (conditionOf(cached.status, "Ready") !== undefined) this.#unmarked.add(name);
     if (this.#unmarked.has(name)) await this.#markPods(name, signal);
     return ready;
   }
 
   #enroll(node: Node): Health {
-    const ready = condition(node, "Ready");
+    const ready = conditionOf(node.status, "Ready");
     // A node that never spoke counts from its creation, any other from now: we may have been away ourselves.
     const probeAt = ready === undefined ? Date.parse(node.metadata.creationTimestamp) : this.#context.clock.now();
     const health = { probeAt, heartbeat: ready?.lastHeartbeatTime, renewed: undefined, ready: ready?.status };
@@ -196,7 +195,7 @@ class Lifecycle {
   }
 
   #listen(health: Health, node: Node, lease: Lease | undefined): void {
-    const heartbeat = condition(node, "Ready")?.lastHeartbeatTime;
+    const heartbeat = conditionOf(node.status, "Ready")?.lastHeartbeatTime;
     const renewed = lease?.spec?.renewTime;
     const spoke = heartbeat !== health.heartbeat && heartbeat !== undefined;
     const leased = renewed !== undefined && renewed > (health.renewed ?? "");
@@ -214,7 +213,7 @@ class Lifecycle {
     for (let attempt = 1; ; attempt++) {
       const conditions = silentConditions(node, formatTime(clock.now()));
       const ready = conditions.find(({ type }) => type === "Ready");
-      if (ready?.status === condition(node, "Ready")?.status) return node;
+      if (ready?.status === conditionOf(node.status, "Ready")?.status) return node;
       try {
         return await client.updateStatus(nodes, { ...node, status: { ...node.status, conditions } }, { signal });
       } catch (error) {
@@ -301,7 +300,7 @@ class Lifecycle {
     const { informers, client, events, clock } = this.#context;
     let failed = false;
     for (const pod of informers.of(pods).byIndex("spec.nodeName", name)) {
-      const ready = podCondition(pod, "Ready");
+      const ready = conditionOf(pod.status, "Ready");
       if (ready === undefined || ready.status !== "True") continue;
       const conditions = [{ type: "Ready", status: "False", lastTransitionTime: formatTime(clock.now()) }];
       const { namespace = "", name: podName, uid } = pod.metadata;

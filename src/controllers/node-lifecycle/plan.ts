@@ -1,4 +1,5 @@
 /** What a node's silence means. Pure. Upstream: pkg/controller/nodelifecycle/node_lifecycle_controller.go */
+import { conditionOf } from "../../machinery/meta/conditions.ts";
 import type { Node, NodeCondition, Taint } from "../../api/generated/core.v1.ts";
 import { sameTaint } from "../shared/node-taints.ts";
 
@@ -19,20 +20,16 @@ const TAINT_OF_CONDITION: readonly (readonly [string, string, string])[] = [
 ];
 const OWN_KEYS: ReadonlySet<string> = new Set([...TAINT_OF_CONDITION.map(([, , key]) => key), UNSCHEDULABLE]);
 
-export function condition(node: Node, type: string): NodeCondition | undefined {
-  return node.status.conditions?.find((each) => each.type === type);
-}
-
 /** "True", "False", "Unknown", or "Unknown" for a node that says nothing. */
 export function readiness(node: Node): string {
-  return condition(node, "Ready")?.status ?? "Unknown";
+  return conditionOf(node.status, "Ready")?.status ?? "Unknown";
 }
 
 export function planNoScheduleTaints(
   node: Node,
   now: string,
 ): { readonly add: readonly Taint[]; readonly remove: readonly Taint[] } {
-  const keys = TAINT_OF_CONDITION.filter(([type, status]) => condition(node, type)?.status === status).map(
+  const keys = TAINT_OF_CONDITION.filter(([type, status]) => conditionOf(node.status, type)?.status === status).map(
     ([, , key]) => key,
   );
   if (node.spec.unschedulable) keys.push(UNSCHEDULABLE);

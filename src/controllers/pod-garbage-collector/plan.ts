@@ -1,4 +1,5 @@
 /** Which pods nobody will ever take care of. Pure. Upstream: pkg/controller/podgc/gc_controller.go */
+import { isTrue } from "../../machinery/meta/conditions.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 
 export type Reason = "terminated" | "out-of-service" | "orphaned" | "unscheduled";
@@ -23,7 +24,7 @@ export function outOfServicePods(pods: readonly Pod[], node: (name: string) => N
   return pods.filter((pod) => {
     if (pod.metadata.deletionTimestamp === undefined) return false;
     const found = node(pod.spec.nodeName ?? "");
-    const ready = found?.status.conditions?.find(({ type }) => type === "Ready")?.status === "True";
+    const ready = isTrue(found?.status, "Ready");
     return (
       found !== undefined &&
       !ready &&

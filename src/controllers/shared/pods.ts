@@ -1,5 +1,7 @@
 /** What all workload controllers ask of pods. Upstream: pkg/controller/controller_utils.go, pkg/api/v1/pod */
-import type { Pod, PodCondition } from "../../api/generated/core.v1.ts";
+import { conditionOf } from "../../machinery/meta/conditions.ts";
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
+import type { Pod } from "../../api/generated/core.v1.ts";
 import { controllerOf, type KubeObject } from "../../machinery/meta/object.ts";
 import type { OwnerReference } from "../../machinery/meta/types.ts";
 import type { Informer } from "../../client/informer/informer.ts";
@@ -9,17 +11,13 @@ export const isDeleting = ({ metadata }: KubeObject) => metadata.deletionTimesta
 export const isActive = (pod: Pod) => !isFinished(pod) && !isDeleting(pod);
 export const isTerminating = (pod: Pod) => isDeleting(pod) && !isFinished(pod);
 
-export function podCondition(pod: Pod, type: string): PodCondition | undefined {
-  return pod.status.conditions?.find((condition) => condition.type === type);
-}
-
 export function isReady(pod: Pod): boolean {
-  return podCondition(pod, "Ready")?.status === "True";
+  return conditionOf(pod.status, "Ready")?.status === "True";
 }
 
 /** Ms until the pod has been ready for long enough; 0 when it has, undefined while it isn't ready. */
 export function availableInMs(pod: Pod, minReadySeconds: number, now: number): number | undefined {
-  const ready = podCondition(pod, "Ready");
+  const ready = conditionOf(pod.status, "Ready");
   if (ready?.status !== "True") return undefined;
   if (minReadySeconds === 0) return 0;
   if (ready.lastTransitionTime === undefined) return minReadySeconds * 1000;
@@ -105,7 +103,7 @@ export function compareForDeletion(a: Pod, b: Pod): number {
 
 const assigned = ({ spec }: Pod) => (spec.nodeName === undefined || spec.nodeName === "" ? 0 : 1);
 const phase = ({ status }: Pod) => PHASES[status.phase ?? ""] ?? 0;
-const readySince = (pod: Pod) => Date.parse(podCondition(pod, "Ready")?.lastTransitionTime ?? "");
+const readySince = (pod: Pod) => Date.parse(conditionOf(pod.status, "Ready")?.lastTransitionTime ?? "");
 
 export function deletionCost({ metadata }: Pod): number {
   const text = metadata.annotations?.["controller.kubernetes.io/pod-deletion-cost"];
@@ -115,9 +113,7 @@ export function deletionCost({ metadata }: Pod): number {
 }
 
 export function restarts({ spec, status }: Pod): number {
-  const sidecars = new Set(
-    (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
-  );
+  const sidecars = new Set((spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   const all = [
     ...(status.containerStatuses ?? []),
     ...(status.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name)),

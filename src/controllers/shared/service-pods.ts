@@ -1,10 +1,12 @@
 /** What the endpoints controllers share: which changes of pods matter, ports, families, trigger times. Upstream: staging/src/k8s.io/endpointslice, pkg/controller/endpoint */
+import { conditionOf } from "../../machinery/meta/conditions.ts";
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod, Service, ServicePort } from "../../api/generated/core.v1.ts";
 import type { Trigger } from "../../client/controller.ts";
 import { pods, services } from "../../client/resources.ts";
 import { keyOf } from "../../machinery/meta/object.ts";
 import { semanticallyEqual } from "./equality.ts";
-import { isReady, podCondition } from "./pods.ts";
+import { isReady } from "./pods.ts";
 import { matchesLabels } from "./selector.ts";
 
 /** Wakes the services that select the pod, before or after the change. */
@@ -62,7 +64,7 @@ export function hasIp({ status }: Pod): boolean {
 export function targetPort(pod: Pod, { targetPort: target, port, protocol = "TCP" }: ServicePort): number | undefined {
   if (typeof target === "number") return target === 0 ? port : target;
   if (target === undefined || target === "") return port;
-  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  const sidecars = (pod.spec.initContainers ?? []).filter(isSidecar);
   for (const container of [...(pod.spec.containers ?? []), ...sidecars])
     for (const each of container.ports ?? [])
       if (each.name === target && (each.protocol ?? "TCP") === protocol) return each.containerPort;
@@ -87,7 +89,7 @@ export class TriggerTimes {
     const times = new Map<string, string>();
     const changes: string[] = [];
     for (const pod of selected) {
-      const at = podCondition(pod, "Ready")?.lastTransitionTime;
+      const at = conditionOf(pod.status, "Ready")?.lastTransitionTime;
       if (at === undefined) continue;
       times.set(pod.metadata.name, at);
       if (known !== undefined && at > (known.pods.get(pod.metadata.name) ?? "")) changes.push(at);

@@ -3,7 +3,7 @@ import { admitsNode } from "../../api/core/v1/node/affinity.ts";
 import { toleratesTaint } from "../../api/core/v1/node/taints.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 import { isStatic } from "../pod.ts";
-import { amountOf, podRequests } from "../runtime/qos.ts";
+import { amountOf, podRequests } from "../runtime/pod-resources.ts";
 
 export interface Rejection {
   readonly reason: string;

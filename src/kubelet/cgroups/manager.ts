@@ -1,10 +1,10 @@
 /** Makes and removes the cgroups of pods. Upstream: pkg/kubelet/cm/{pod_container_manager,qos_container_manager}_linux.go */
+import { qosClassOf } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Logger } from "../../observe/log.ts";
 import { sleep } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
 import type { ResourceSettings } from "../runtime/linux-resources.ts";
-import { qosOf } from "../runtime/qos.ts";
 import { kubepodsPath, podCgroupPath, qosPath } from "./names.ts";
 import { burstableShares, cgroupFiles, podCgroupValues } from "./values.ts";
 import type { CgroupFile } from "./values.ts";
@@ -69,7 +69,7 @@ export class CgroupManager {
   }
 
   pathOf(pod: Pod): string {
-    return podCgroupPath(this.#settings.root, qosOf(pod), pod.metadata.uid);
+    return podCgroupPath(this.#settings.root, qosClassOf(pod.spec), pod.metadata.uid);
   }
 
   async ensure(pod: Pod): Promise<void> {

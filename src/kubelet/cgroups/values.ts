@@ -1,8 +1,8 @@
 /** The files to write in a pod's cgroup, in both versions. Pure. Upstream: pkg/kubelet/cm/helpers_linux.go ResourceConfigForPod */
+import { qosClassOf } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { CPU_PERIOD_US, podResources, sharesOf } from "../runtime/linux-resources.ts";
 import type { ResourceSettings } from "../runtime/linux-resources.ts";
-import { qosOf } from "../runtime/qos.ts";
 
 export interface CgroupValues {
   readonly cpuShares: number;
@@ -24,7 +24,7 @@ export function podCgroupValues(
   settings: ResourceSettings & { readonly podPidsLimit: number },
 ): CgroupValues {
   const pids = settings.podPidsLimit > 0 ? settings.podPidsLimit : undefined;
-  if (qosOf(pod) === "BestEffort")
+  if (qosClassOf(pod.spec) === "BestEffort")
     return { cpuShares: 2, cpuQuotaUs: undefined, memoryLimitBytes: undefined, pidsMax: pids };
   const whole = podResources(pod, settings, { overhead: true });
   return {
@@ -62,7 +62,7 @@ export function cgroupFiles(values: CgroupValues, version: 1 | 2): readonly Cgro
 /** The shares of all burstable pods together. */
 export function burstableShares(pods: readonly Pod[]): number {
   const milli = pods
-    .filter((pod) => qosOf(pod) === "Burstable")
+    .filter((pod) => qosClassOf(pod.spec) === "Burstable")
     .reduce((sum, pod) => sum + (podResources(pod, NO_SETTINGS, { overhead: true }).cpu_shares ?? 0), 0);
   return sharesOf(Math.floor((milli * 1000) / 1024));
 }

@@ -1,4 +1,5 @@
 /** Registers the node and keeps its status true: compared every 10 s, written when it changed or every 5 minutes. Upstream: pkg/kubelet/kubelet_node_status.go */
+import { isTrue } from "../../machinery/meta/conditions.ts";
 import type { Node, NodeCondition } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import type { EventRecorder } from "../../client/events.ts";
@@ -224,7 +225,7 @@ export class NodeManager {
     const now = world.clock.monotonic();
     const node = this.node ?? (await client.get(nodes, { name: settings.nodeName }));
     const status = this.#status(node.status);
-    const isReady = status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
+    const isReady = isTrue(status, "Ready");
     const changed = !same(withoutHeartbeats(node.status ?? {}), withoutHeartbeats(status));
     if (!changed && now - this.#reportedMs < settings.nodeStatusReportFrequencyMs) return isReady;
     try {

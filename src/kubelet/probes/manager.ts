@@ -1,8 +1,9 @@
 /** One worker for each probe of each running container. Upstream: pkg/kubelet/prober/prober_manager.go */
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod, Probe } from "../../api/generated/core.v1.ts";
 import type { EventRecorder } from "../../client/events.ts";
 import type { World } from "../../world/world.ts";
-import { initContainers, isSidecar } from "../pod.ts";
+import { initContainers } from "../pod.ts";
 import type { AnyContainer, ContainerType } from "../pod.ts";
 import { containerReference } from "../runtime/context.ts";
 import type { ProbeResults } from "../runtime/actions.ts";

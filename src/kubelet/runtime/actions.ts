@@ -2,8 +2,9 @@
  * What must happen so that a pod's containers are as its spec says. Pure: pod, what the runtime has, and what the probes found in; work out.
  * Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go computePodActions
  */
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
-import { ephemeralContainers, initContainers, isSidecar, restartPolicyOf } from "../pod.ts";
+import { ephemeralContainers, initContainers, restartPolicyOf } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
 import { containerHash } from "./container-config.ts";
 import { newestOf } from "./state.ts";

@@ -1,9 +1,10 @@
 /** Stops containers and sandboxes: preStop, the order of sidecars, the grace period. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go killContainer */
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Container, LifecycleHandler, Pod } from "../../api/generated/core.v1.ts";
 import { RpcError } from "../../wire/rpc/service.ts";
 import { deadline } from "../../world/time.ts";
 import { CONTAINER_PORTS, POD_DELETION_GRACE, POD_TERMINATION_GRACE, PRE_STOP_HANDLER } from "../keys.ts";
-import { findContainer, initContainers, isSidecar } from "../pod.ts";
+import { findContainer, initContainers } from "../pod.ts";
 import type { KillReason } from "./actions.ts";
 import { containerReference } from "./context.ts";
 import type { RuntimeContext } from "./context.ts";

@@ -1,11 +1,12 @@
 /** Requests and limits as cgroup numbers. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container_linux.go, pkg/kubelet/cm/helpers_linux.go */
+import { qosClassOf, isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod, ResourceRequirements } from "../../api/generated/core.v1.ts";
 import type { LinuxContainerResources } from "../../protocols/cri/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
-import { initContainers, isNodeCritical, isSidecar } from "../pod.ts";
+import { initContainers, isNodeCritical } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
 import { milliOf, valueOf } from "../quantity.ts";
-import { podLimits, podRequests, qosOf } from "./qos.ts";
+import { podLimits, podRequests } from "./pod-resources.ts";
 
 const SHARES_MIN = 2;
 const SHARES_MAX = 262_144;
@@ -95,7 +96,7 @@ export function overheadResources(pod: Pod, settings: ResourceSettings): Init<Li
 /** Who dies first when memory runs out: the further above its request, the higher. Upstream: pkg/kubelet/qos/policy.go */
 export function oomScoreAdjust(pod: Pod, container: AnyContainer, capacityBytes: number): number {
   if (isNodeCritical(pod)) return -997;
-  const qos = qosOf(pod);
+  const qos = qosClassOf(pod.spec);
   if (qos === "Guaranteed") return -997;
   if (qos === "BestEffort") return 1000;
   const all = [...pod.spec.containers, ...initContainers(pod)];

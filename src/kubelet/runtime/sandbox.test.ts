@@ -1,3 +1,4 @@
+import { qosClassOf } from "../../api/core/v1/pod/resources.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "../../api/generated/core.v1.ts";
@@ -8,7 +9,7 @@ import { dnsOf, parseResolvConf } from "./dns.ts";
 import { renderHosts, renderNodeHosts } from "./hosts.ts";
 import { kernelHostname } from "./hostname.ts";
 import { containerResources, quotaOf, sharesOf } from "./linux-resources.ts";
-import { podRequests, qosOf } from "./qos.ts";
+import { podRequests } from "./pod-resources.ts";
 import { portMappings } from "./sandbox-config.ts";
 
 const pod = (spec: object, metadata: object = {}): Pod =>
@@ -30,7 +31,10 @@ const burstable = pod({
 const bestEffort = pod({ containers: [container({})] });
 
 test("quality of service follows requests and limits", () => {
-  assert.deepEqual([guaranteed, burstable, bestEffort].map(qosOf), ["Guaranteed", "Burstable", "BestEffort"]);
+  assert.deepEqual(
+    [guaranteed, burstable, bestEffort].map(({ spec }) => qosClassOf(spec)),
+    ["Guaranteed", "Burstable", "BestEffort"],
+  );
 });
 
 test("a pod's cgroup is below its class, and its values follow upstream's examples", () => {

@@ -2,12 +2,13 @@
  * Does what `computePodActions` decided, in upstream's order: kill, sandbox, ephemeral, init, regular containers, one after another.
  * Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go SyncPod
  */
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { RpcError } from "../../wire/rpc/service.ts";
 import { StartError } from "../images/ensure.ts";
 import type { PullQueue } from "../images/ensure.ts";
 import { goDuration, podText } from "../format.ts";
-import { findContainer, initContainers, isSidecar } from "../pod.ts";
+import { findContainer, initContainers } from "../pod.ts";
 import type { AnyContainer, ContainerType } from "../pod.ts";
 import { RetryLater } from "../pod-workers/worker.ts";
 import { computePodActions } from "./actions.ts";

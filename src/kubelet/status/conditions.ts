@@ -1,6 +1,7 @@
 /** A pod's conditions. Pure. Upstream: pkg/kubelet/status/generate.go */
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { ContainerStatus, Pod, PodCondition } from "../../api/generated/core.v1.ts";
-import { initContainers, isSidecar } from "../pod.ts";
+import { initContainers } from "../pod.ts";
 
 export interface ConditionInput {
   readonly pod: Pod;

@@ -1,11 +1,11 @@
 /** The status of a pod, from what the runtime has and what the probes found. Pure. Upstream: pkg/kubelet/kubelet_pods.go generateAPIPodStatus */
+import { qosClassOf, isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { ContainerState, ContainerStatus, Pod, PodStatus } from "../../api/generated/core.v1.ts";
 import { timestamp } from "../format.ts";
-import { ephemeralContainers, initContainers, isSidecar, isTerminalPhase } from "../pod.ts";
+import { ephemeralContainers, initContainers, isTerminalPhase } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
 import { sandboxChanged, shouldRestart } from "../runtime/actions.ts";
 import type { StartFailure } from "../runtime/context.ts";
-import { qosOf } from "../runtime/qos.ts";
 import { newestOf } from "../runtime/state.ts";
 import type { RuntimeContainer, RuntimePod } from "../runtime/state.ts";
 import { conditionsOf } from "./conditions.ts";
@@ -90,7 +90,7 @@ export function generateStatus(input: StatusInput): PodStatus {
     ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
     containerStatuses,
     ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
-    qosClass: previous.qosClass ?? qosOf(pod),
+    qosClass: previous.qosClass ?? qosClassOf(pod.spec),
   };
 }
 

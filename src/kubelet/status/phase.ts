@@ -1,6 +1,7 @@
 /** A pod's phase from its containers' states. Pure. Upstream: pkg/kubelet/kubelet_pods.go getPhase */
+import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { ContainerStatus, Pod } from "../../api/generated/core.v1.ts";
-import { initContainers, isSidecar, isStatic, restartPolicyOf } from "../pod.ts";
+import { initContainers, isStatic, restartPolicyOf } from "../pod.ts";
 import { initIsRestartable } from "../runtime/actions.ts";
 
 export function phaseOf(

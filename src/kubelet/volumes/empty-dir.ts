@@ -1,5 +1,5 @@
 /** A folder that lives as long as the pod, on disk or in memory. Upstream: pkg/volume/emptydir */
-import { podLimits } from "../runtime/qos.ts";
+import { podLimits } from "../runtime/pod-resources.ts";
 import { valueOf } from "../quantity.ts";
 import { applyFsGroup } from "./ownership.ts";
 import { mountTmpfs } from "./tmpfs.ts";

@@ -3,6 +3,7 @@
  *
  * Upstream: pkg/scheduler/framework/types.go (PodInfo), staging/src/k8s.io/component-helpers/resource/helpers.go
  */
+import { isSidecar, NUMBERS, peakOf } from "../../api/core/v1/pod/resources.ts";
 import type { Container, Pod, PodAffinityTerm } from "../../api/generated/core.v1.ts";
 import { selectorOf, type LabelSelector } from "../../machinery/selector/labels.ts";
 import type { Quantities } from "./quantities.ts";
@@ -86,36 +87,12 @@ export function createPodInfo(pod: Pod, quantities: Quantities): PodInfo {
 type Sum = Map<string, number>;
 
 function totalRequests(pod: Pod, quantities: Quantities): { readonly real: Sum; readonly nonZero: Sum } {
-  const real: Sum = new Map();
-  const nonZero: Sum = new Map();
   const { spec } = pod;
-  for (const container of spec.containers) {
-    const asked = requestsOf(container, pod, quantities);
-    addTo(real, asked);
-    addTo(nonZero, withStandIns(asked));
-  }
-  // Sidecars run beside the containers; any other init container runs alone with the sidecars started before it.
-  const sidecars: Sum = new Map();
-  const sidecarsNonZero: Sum = new Map();
-  const init: Sum = new Map();
-  const initNonZero: Sum = new Map();
-  for (const container of spec.initContainers ?? []) {
-    const asked = requestsOf(container, pod, quantities);
-    const padded = withStandIns(asked);
-    if (container.restartPolicy === "Always") {
-      addTo(real, asked);
-      addTo(nonZero, padded);
-      addTo(sidecars, asked);
-      addTo(sidecarsNonZero, padded);
-      raiseTo(init, sidecars);
-      raiseTo(initNonZero, sidecarsNonZero);
-    } else {
-      raiseTo(init, sumOf(asked, sidecars));
-      raiseTo(initNonZero, sumOf(padded, sidecarsNonZero));
-    }
-  }
-  raiseTo(real, init);
-  raiseTo(nonZero, initNonZero);
+  const asked = new Map<Container, Sum>();
+  for (const container of [...spec.containers, ...(spec.initContainers ?? [])])
+    asked.set(container, requestsOf(container, pod, quantities));
+  const real = peakOf(spec, (container) => asked.get(container)!, NUMBERS);
+  const nonZero = peakOf(spec, (container) => withStandIns(asked.get(container)!), NUMBERS);
   for (const [name, text] of Object.entries(spec.resources?.requests ?? {})) {
     if (name !== "cpu" && name !== "memory" && !name.startsWith("hugepages-")) continue;
     real.set(name, quantities.amount(name, text));
@@ -160,12 +137,6 @@ function addTo(sum: Sum, more: Sum): void {
 function raiseTo(sum: Sum, floor: Sum): void {
   for (const [name, amount] of floor) if (amount > (sum.get(name) ?? 0)) sum.set(name, amount);
 }
-function sumOf(a: Sum, b: Sum): Sum {
-  const sum = new Map(a);
-  addTo(sum, b);
-  return sum;
-}
-
 function hostPorts({ spec }: Pod): readonly HostPort[] {
   let ports: HostPort[] | undefined;
   const collect = (container: Container) => {
@@ -176,7 +147,7 @@ function hostPorts({ spec }: Pod): readonly HostPort[] {
     }
   };
   for (const container of spec.containers) collect(container);
-  for (const container of spec.initContainers ?? []) if (container.restartPolicy === "Always") collect(container);
+  for (const container of spec.initContainers ?? []) if (isSidecar(container)) collect(container);
   return ports ?? NO_PORTS;
 }
 

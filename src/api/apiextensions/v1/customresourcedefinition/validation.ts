@@ -2,6 +2,7 @@
  * Names, versions, columns and paths of a custom kind. The schemas inside are checked where they are made into structures, by the API server.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation
  */
+import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import { checkRequiredText, checkText, checkWord } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
@@ -37,7 +38,7 @@ export function validateDefinitionUpdate(
   old: CustomResourceDefinition,
 ): FieldError[] {
   const errors = [...validateSpec(definition), ...validateStored(definition)];
-  const established = old.status?.conditions?.some(({ type, status }) => type === "Established" && status === "True");
+  const established = isTrue(old.status, "Established");
   if (established === true) {
     errors.push(...immutableField(definition.spec.scope, old.spec.scope, "spec.scope"));
     errors.push(...immutableField(definition.spec.names.kind, old.spec.names.kind, "spec.names.kind"));

@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/batch, pkg/registry/batch/job */
+import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import type { Mutable } from "../../../../base/mutable.ts";
 import { ageColumn, column, humanDuration, nameColumn, selectorText, wide } from "../../../columns.ts";
 import { templateColumns } from "../../../core/v1/pod/template.ts";
@@ -59,7 +60,7 @@ function generateSelector(job: Mutable<Job>): void {
 }
 
 function jobStatus(job: Job): string {
-  const is = (type: string) => job.status?.conditions?.find((condition) => condition.type === type)?.status === "True";
+  const is = (type: string) => isTrue(job.status, type);
   if (is("Complete")) return "Complete";
   if (is("Failed")) return "Failed";
   if (job.metadata.deletionTimestamp !== undefined) return "Terminating";

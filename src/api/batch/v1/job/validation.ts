@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/batch/validation/validation.go */
+import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import { checkNonNegative, checkText, validateLabelSelector } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
@@ -274,14 +275,12 @@ export function validateJobStatus({ status }: Job, old: Job): FieldError[] {
       errors.push(invalid(`status.${field}`, status?.[field] ?? 0, `cannot decrease the ${field} counter`));
   if ((status?.ready ?? 0) > (status?.active ?? 0) && status?.ready !== undefined)
     errors.push(invalid("status.ready", status.ready, "cannot set more ready pods than active"));
-  const is = (type: string) =>
-    status?.conditions?.some((condition) => condition.type === type && condition.status === "True") === true;
+  const is = (type: string) => isTrue(status, type);
   const conditions = status?.conditions ?? [];
   const clash = (words: string) => errors.push(invalid("status.conditions", conditions, words));
   if (is("Complete") && is("Failed")) clash("cannot set Complete=True and Failed=true conditions");
   if (is("Complete") && is("FailureTarget")) clash("cannot set Complete=True and FailureTarget=true conditions");
-  const was = (type: string) =>
-    old.status?.conditions?.some((condition) => condition.type === type && condition.status === "True") === true;
+  const was = (type: string) => isTrue(old.status, type);
   if (is("Failed") && !was("Failed") && !is("FailureTarget"))
     clash("cannot set Failed=True condition without the FailureTarget=true condition");
   if (is("Complete") && !was("Complete") && !is("SuccessCriteriaMet"))

@@ -2,6 +2,7 @@
  * What `kubectl get pods` says: one word for the state of the whole pod.
  * Upstream: pkg/printers/internalversion/printers.go (printPod)
  */
+import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import type { Column } from "../../../../machinery/resource.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone, wide } from "../../../columns.ts";
 import type { ContainerState, ContainerStatus, Pod } from "../../../generated/core.v1.ts";
@@ -44,7 +45,7 @@ export function summarizePod(pod: Pod): Summary {
     initializing = true;
     break;
   }
-  if (!initializing || status.conditions?.find(({ type }) => type === "Initialized")?.status === "True") {
+  if (!initializing || isTrue(status, "Initialized")) {
     all = besides;
     let hasRunning = false;
     let failure = "";
@@ -61,8 +62,7 @@ export function summarizePod(pod: Pod): Summary {
       }
     }
     if (text === "Completed") {
-      if (hasRunning && status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"))
-        text = "Running";
+      if (hasRunning && isTrue(status, "Ready")) text = "Running";
       else if (failure !== "") text = failure;
       else if (hasRunning) text = "NotReady";
     }
@@ -97,9 +97,7 @@ function restartsText({ restarts, lastRestart }: Summary, now: number): string {
 function readinessGates(pod: Pod): string {
   const gates = pod.spec.readinessGates ?? [];
   if (gates.length === 0) return "<none>";
-  const met = gates.filter(
-    ({ conditionType }) => pod.status?.conditions?.find(({ type }) => type === conditionType)?.status === "True",
-  );
+  const met = gates.filter(({ conditionType }) => isTrue(pod.status, conditionType));
   return `${met.length}/${gates.length}`;
 }
 

@@ -1,12 +1,6 @@
 /** What an object uses of a quota, for the controller that counts and the admission that charges. Pure. Upstream: pkg/quota/v1/evaluator/core */
-import type {
-  Container,
-  PersistentVolumeClaim,
-  Pod,
-  PodSpec,
-  ResourceQuota,
-  Service,
-} from "../../../generated/core.v1.ts";
+import { peakOf, QUANTITIES } from "../pod/resources.ts";
+import type { PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, Service } from "../../../generated/core.v1.ts";
 import {
   type Quantity,
   addQuantities,
@@ -70,18 +64,8 @@ function podUsage({ spec }: Pod): Usage {
 
 /** All containers together, or the most that is needed while the pod starts; the pod's own word overrides; overhead comes on top. */
 export function podTotal(spec: PodSpec, field: "requests" | "limits"): Usage {
-  const of = ({ resources }: Container) => amountsOf(resources?.[field]);
-  let running = sum((spec.containers ?? []).map(of));
-  let starting: Usage = {};
-  let sidecars: Usage = {};
-  for (const container of spec.initContainers ?? []) {
-    if (container.restartPolicy === "Always") {
-      sidecars = sum([sidecars, of(container)]);
-      starting = largest(starting, sidecars);
-    } else starting = largest(starting, sum([sidecars, of(container)]));
-  }
-  running = largest(sum([running, sidecars]), starting);
-  return sum([{ ...running, ...amountsOf(spec.resources?.[field]) }, amountsOf(spec.overhead)]);
+  const peak = peakOf(spec, ({ resources }) => Object.entries(amountsOf(resources?.[field])), QUANTITIES);
+  return sum([{ ...Object.fromEntries(peak), ...amountsOf(spec.resources?.[field]) }, amountsOf(spec.overhead)]);
 }
 
 function serviceUsage({ spec }: Service): Usage {
@@ -172,13 +156,6 @@ export function sum(all: readonly Usage[]): Usage {
     for (const [name, amount] of Object.entries(usage))
       total[name] = total[name] === undefined ? amount : addQuantities(total[name], amount);
   return total;
-}
-
-function largest(a: Usage, b: Usage): Usage {
-  const most: Record<string, Quantity> = { ...a };
-  for (const [name, amount] of Object.entries(b))
-    if (most[name] === undefined || compareQuantities(amount, most[name]) > 0) most[name] = amount;
-  return most;
 }
 
 const parse = (text: string | undefined) => parseQuantity(text ?? "0") ?? ZERO;

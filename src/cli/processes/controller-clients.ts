@@ -5,7 +5,7 @@
 import type { Client } from "../../client/client.ts";
 import { createClient } from "../../client/create-client.ts";
 import { type HttpsTransportOptions, httpsTransport } from "../../client/https.ts";
-import { namespaces, serviceAccounts } from "../../client/resources.ts";
+import { serviceAccounts } from "../../client/resources.ts";
 import { hasReason } from "../../machinery/status.ts";
 import type { World } from "../../world/world.ts";
 
@@ -69,7 +69,6 @@ async function requestToken(client: Client, name: string): Promise<string> {
     const exists = (cause: unknown) => {
       if (!hasReason(cause, "AlreadyExists")) throw cause;
     };
-    await client.create(namespaces, { metadata: { name: NAMESPACE } } as never).catch(exists);
     await client.create(serviceAccounts, { metadata: { name, namespace: NAMESPACE } } as never).catch(exists);
     answer = await ask();
   }

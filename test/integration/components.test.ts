@@ -1,0 +1,324 @@
+/** Components as processes of their own, under upstream's names and flags: they work together over TLS, and each may die and come back. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createClient } from "../../src/client/create-client.ts";
+import { httpsTransport } from "../../src/client/https.ts";
+import { createInformers } from "../../src/client/informer/informers.ts";
+import { configMaps, deployments, leases, pods } from "../../src/client/resources.ts";
+import { silent } from "../../src/observe/log.ts";
+import { ComponentProcesses, type Program } from "../../src/testing/components.ts";
+import { nodeWorld } from "../../src/world/node/index.ts";
+import { realClients } from "../../tools/clients.ts";
+
+const clients = realClients();
+
+describe("a cluster of processes", { skip: clients === undefined ? "kubectl could not be fetched" : false }, () => {
+  let cluster: ComponentProcesses;
+  const running: Record<string, Program> = {};
+
+  before(async () => {
+    cluster = await ComponentProcesses.create(clients);
+    // All at once, as a supervisor would: each waits for those it needs.
+    running["kubelet"] = cluster.kubelet("--container-runtime=simulated");
+    running["scheduler"] = cluster.scheduler();
+    running["manager"] = cluster.controllerManager();
+    running["apiserver"] = cluster.apiserver();
+    running["etcd"] = cluster.etcd();
+    await cluster.ready("kube-apiserver");
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  const leader = async (name: string) =>
+    (await cluster.client.get(leases, { namespace: "kube-system", name })).spec?.holderIdentity;
+
+  const scaleTo = async (replicas: number) => {
+    await cluster.kubectl(`scale deployment/web --replicas=${replicas}`);
+    await cluster.until(async () => {
+      const { status } = await cluster.client.get(deployments, { namespace: "default", name: "web" });
+      return status?.readyReplicas === replicas && status.replicas === replicas;
+    }, `${replicas} replicas are ready`);
+  };
+
+  /** As a supervisor does: on a slow machine the others may have been gone for longer than a leader may be without its lease. */
+  const revive = () => {
+    for (const [name, start] of [
+      ["manager", () => cluster.controllerManager()],
+      ["scheduler", () => cluster.scheduler()],
+    ] as const)
+      if (running[name]!.text.includes("leaderelection lost")) running[name] = start();
+  };
+
+  test("a deployment becomes ready", async () => {
+    await cluster.kubectl("create deployment web --image=nginx --replicas=3");
+    assert.match(await cluster.kubectl("rollout status deployment/web --timeout=30s"), /successfully rolled out/);
+    assert.match(await cluster.kubectl("get nodes"), /^node-1 +Ready +<none> +\d+s +v1\.36/m);
+    assert.match(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/healthz"), /ok/);
+  });
+
+  test("writes name upstream's managers", async () => {
+    const managers = async (words: string) =>
+      new Set(
+        (await cluster.kubectl(`get ${words} -o jsonpath={..managedFields[*].manager} --show-managed-fields`)).split(
+          " ",
+        ),
+      );
+    assert.deepEqual(await managers("pods"), new Set(["kube-controller-manager", "kubelet"]));
+    assert.deepEqual(await managers("deployments"), new Set(["kubectl-create", "kube-controller-manager"]));
+    assert.deepEqual(await managers("node node-1"), new Set(["kubelet", "kube-controller-manager"]));
+    assert.deepEqual(await managers("lease -n kube-node-lease"), new Set(["kubelet"]));
+    assert.deepEqual(await managers("lease kube-scheduler -n kube-system"), new Set(["kube-scheduler"]));
+  });
+
+  for (const name of ["kube-controller-manager", "kube-scheduler"] as const) {
+    test(`${name} shows its health to everybody and its metrics to whom the API server lets`, async () => {
+      for (const path of ["/healthz", "/livez", "/readyz"])
+        assert.deepEqual(await cluster.get(name, path), [200, "ok"]);
+      const [code, text] = await cluster.get(name, "/metrics");
+      assert.equal(code, 403);
+      assert.match(text, /forbidden: User "system:anonymous" cannot get path "\/metrics"/);
+      assert.equal((await cluster.get(name, "/metrics", "admin"))[0], 200);
+      assert.equal((await cluster.get(name, "/configz", "admin"))[0], 200);
+      assert.equal((await cluster.get(name, "/nothing", "admin"))[0], 404);
+    });
+  }
+
+  test("a controller manager and a scheduler that are killed are followed by others, and work goes on", async () => {
+    const first = { manager: await leader("kube-controller-manager"), scheduler: await leader("kube-scheduler") };
+    await Promise.all([running["manager"]!.stop("SIGKILL"), running["scheduler"]!.stop("SIGKILL")]);
+    running["manager"] = cluster.controllerManager();
+    running["scheduler"] = cluster.scheduler();
+    await scaleTo(5);
+    assert.notEqual(await leader("kube-controller-manager"), first.manager);
+    assert.notEqual(await leader("kube-scheduler"), first.scheduler);
+  });
+
+  test("a second controller manager waits, and leads when the first one stops", async () => {
+    const second = cluster.start("kube-controller-manager", [
+      `--kubeconfig=${cluster.path("admin.kubeconfig")}`,
+      "--secure-port=0",
+      "--leader-elect-lease-duration=3s",
+      "--leader-elect-renew-deadline=2s",
+      "--leader-elect-retry-period=500ms",
+    ]);
+    const before = await leader("kube-controller-manager");
+    assert.equal(await running["manager"]!.stop(), 0);
+    await cluster.until(async () => (await leader("kube-controller-manager")) !== before, "the second one leads");
+    assert.match(second.text, /Successfully acquired lease/);
+    running["manager"] = cluster.controllerManager();
+    assert.equal(await second.stop(), 0);
+  });
+
+  test("an etcd that is killed and comes back has lost nothing that was acknowledged, and all go on", async () => {
+    const stop = new AbortController();
+    const { clock, random } = nodeWorld();
+    const informers = createInformers({ client: cluster.client, clock, random, log: silent });
+    const informer = informers.of(configMaps, { namespace: "default" });
+    const following = informers.run(stop.signal, () => {});
+    const acknowledged: string[] = [];
+    let writing = true;
+    const writer = (async () => {
+      for (let i = 0; writing; i++) {
+        const name = `kept-${i}`;
+        try {
+          await cluster.client.create(configMaps, { metadata: { namespace: "default", name } });
+          acknowledged.push(name);
+        } catch {
+          await sleep(50);
+        }
+      }
+    })();
+    await cluster.until(() => acknowledged.length > 20, "writes are acknowledged");
+    await running["etcd"]!.stop("SIGKILL");
+    const before = acknowledged.length;
+    running["etcd"] = cluster.etcd();
+    await cluster.until(() => acknowledged.length > before + 20, "writes are acknowledged again");
+    writing = false;
+    await writer;
+    const { items } = await cluster.client.list(configMaps, { namespace: "default" });
+    const kept = new Set(items.map(({ metadata }) => metadata.name));
+    assert.deepEqual(
+      acknowledged.filter((name) => !kept.has(name)),
+      [],
+    );
+    await cluster.until(
+      () => acknowledged.every((name) => informer.get(`default/${name}`) !== undefined),
+      "who watches has seen all",
+    );
+    stop.abort();
+    await following;
+    revive();
+    await scaleTo(2);
+  });
+
+  test("a kube-apiserver that is killed and comes back is found again by all others", async () => {
+    await running["apiserver"]!.stop("SIGKILL");
+    running["apiserver"] = cluster.apiserver();
+    await cluster.ready("kube-apiserver");
+    revive();
+    await scaleTo(4);
+  });
+
+  test("all of them end with exit code 0 when they are told to", async () => {
+    for (const name of ["kubelet", "scheduler", "manager", "apiserver", "etcd"])
+      assert.equal(await running[name]!.stop(), 0, `${name}\n${running[name]!.text}`);
+  });
+});
+
+test("envtest's way to start etcd and kube-apiserver", async () => {
+  await using cluster = await ComponentProcesses.create();
+  const { ports } = cluster;
+  const help = cluster.start("etcd", ["--help"]);
+  assert.equal(await help.exited, 0);
+  assert.match(help.text, /^\s*--unsafe-no-fsync\b/m);
+  const url = `http://127.0.0.1:${ports.etcd}`;
+  cluster.start("etcd", [
+    `--advertise-client-urls=${url}`,
+    `--data-dir=${cluster.path("k8s_test_framework")}`,
+    `--listen-client-urls=${url}`,
+    `--listen-peer-urls=http://127.0.0.1:${ports.spare}`,
+    "--unsafe-no-fsync=true",
+  ]);
+  await cluster.until(async () => (await fetch(`${url}/health`)).status === 200, "etcd is healthy");
+  // Its certificates, under its names.
+  const { apiserver, ca } = cluster.pki;
+  cluster.write("apiserver.crt", apiserver.cert);
+  cluster.write("apiserver.key", apiserver.key);
+  cluster.write("client-cert-auth-ca.crt", ca.cert);
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  cluster.write("sa-signer.key", privateKey.export({ type: "pkcs8", format: "pem" }).toString());
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-new",
+      "-key",
+      cluster.path("sa-signer.key"),
+      "-subj",
+      "/CN=sa",
+      "-days",
+      "1",
+      "-out",
+      cluster.path("sa-signer.crt"),
+    ],
+    { stdio: "ignore" },
+  );
+  const server = cluster.start("kube-apiserver", [
+    "--allow-privileged=true",
+    "--authorization-mode=RBAC",
+    "--bind-address=127.0.0.1",
+    `--cert-dir=${cluster.dir}`,
+    `--client-ca-file=${cluster.path("client-cert-auth-ca.crt")}`,
+    "--disable-admission-plugins=ServiceAccount",
+    `--etcd-servers=${url}`,
+    `--secure-port=${ports["kube-apiserver"]}`,
+    `--service-account-issuer=https://127.0.0.1:${ports["kube-apiserver"]}/`,
+    `--service-account-key-file=${cluster.path("sa-signer.crt")}`,
+    `--service-account-signing-key-file=${cluster.path("sa-signer.key")}`,
+    "--service-cluster-ip-range=10.0.0.0/24",
+  ]);
+  await cluster.until(async () => (await cluster.get("kube-apiserver", "/healthz"))[0] === 200, "anonymous /healthz");
+  const made = await cluster.client.create(pods, {
+    metadata: { namespace: "default", name: "a" },
+    spec: { containers: [{ name: "c", image: "i" }] },
+  } as never);
+  assert.equal(made.spec.serviceAccountName, undefined);
+  const [code, text] = await cluster.get("kube-apiserver", "/api/v1/pods");
+  assert.equal(code, 403, text);
+  const begun = Date.now();
+  assert.equal(await server.stop(), 0);
+  assert.ok(Date.now() - begun < 5000);
+});
+
+const genuine = (() => {
+  try {
+    return execFileSync("etcd", ["--version"], { encoding: "utf8" }).split("\n")[0];
+  } catch {
+    return undefined;
+  }
+})();
+
+describe("on a genuine etcd", { skip: genuine === undefined ? "etcd is not installed" : false }, () => {
+  let cluster: ComponentProcesses;
+  let url: string;
+  before(async () => {
+    cluster = await ComponentProcesses.create(clients);
+    url = `http://127.0.0.1:${cluster.ports.etcd}`;
+    const args = [
+      `--data-dir=${cluster.path("genuine")}`,
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${url}`,
+      `--listen-peer-urls=http://127.0.0.1:${cluster.ports.spare}`,
+    ];
+    cluster.start("genuine etcd", args, "etcd");
+    await cluster.until(async () => (await fetch(`${url}/health`)).status === 200, "etcd is healthy");
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("kube-apiserver stores, lists and watches there, and finds all of it again", async () => {
+    const { client } = cluster;
+    let server = cluster.apiserver(url);
+    await cluster.ready("kube-apiserver");
+    const stop = new AbortController();
+    const events: string[] = [];
+    const watching = (async () => {
+      const watch = client.watch(configMaps, { namespace: "default", resourceVersion: "0", signal: stop.signal });
+      for await (const { type, object } of watch) events.push(`${type} ${object.metadata.name}`);
+    })().catch(() => {});
+    for (let i = 0; i < 20; i++)
+      await client.create(configMaps, { metadata: { namespace: "default", name: `c-${i}` }, data: { i: String(i) } });
+    await client.delete(configMaps, { namespace: "default", name: "c-0" });
+    await cluster.until(() => events.includes("ADDED c-19") && events.includes("DELETED c-0"), "the watch sees all");
+    stop.abort();
+    await watching;
+    await server.stop("SIGKILL");
+    server = cluster.apiserver(url);
+    await cluster.ready("kube-apiserver");
+    const { items } = await client.list(configMaps, { namespace: "default" });
+    assert.equal(items.filter(({ metadata }) => metadata.name.startsWith("c-")).length, 19);
+    const keys = execFileSync(
+      "etcdctl",
+      [`--endpoints=${url}`, "get", "--keys-only", "--prefix", "/registry/configmaps/default/c-1"],
+      {
+        encoding: "utf8",
+        env: { ...process.env, ETCDCTL_API: "3" },
+      },
+    );
+    assert.equal(keys.trim().split(/\n+/).length, 11);
+    await server.stop();
+  });
+
+  test("t8s up --etcd-servers does, too", async () => {
+    const name = `components-${randomUUID().slice(0, 8)}`;
+    const up = cluster.start("t8s", [
+      "up",
+      `--name=${name}`,
+      `--data-dir=${cluster.path("up")}`,
+      `--etcd-servers=${url}`,
+      "--runtime=simulated",
+      `--port=${cluster.ports["kube-apiserver"]}`,
+      "--kubeconfig-merge=false",
+    ]);
+    await cluster.until(() => up.text.includes("Ready in"), "the cluster is up", 30_000);
+    const read = (file: string) => readFileSync(cluster.path(`up/pki/${file}`), "utf8");
+    const client = createClient(
+      httpsTransport(nodeWorld(), {
+        server: cluster.server,
+        ca: read("ca.crt"),
+        cert: read("admin.crt"),
+        key: read("admin.key"),
+      }),
+    );
+    try {
+      const { items } = await client.list(configMaps, { namespace: "default" });
+      assert.equal(items.filter(({ metadata }) => metadata.name.startsWith("c-")).length, 19);
+    } finally {
+      await client.transport.close();
+    }
+    assert.equal(await up.stop(), 0, up.text);
+  });
+});

@@ -24,6 +24,7 @@ import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/c
 import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
 import type { Runtime } from "../kubelet/runtimes/runtime.ts";
 import { createSimulatedRuntime } from "../kubelet/runtimes/simulated/index.ts";
+import type { SimulatedRuntime } from "../kubelet/runtimes/simulated/simulated.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
@@ -78,6 +79,10 @@ export interface Seams {
   part(name: string, make: (world: World) => Component | Promise<Component>): Promise<Component>;
   /** The calls of a part as `user`; `connect` reaches the API server that there is at the moment. */
   transport(user: UserInfo, connect: () => Transport, world: World): Transport;
+  /** As `transport`, from the API server to etcd. */
+  etcd(connect: () => EtcdClient, world: World): EtcdClient;
+  /** Sees each simulated runtime as it is made. */
+  runtime?(nodeName: string, runtime: SimulatedRuntime): void;
 }
 
 export interface Cluster {
@@ -103,9 +108,10 @@ export async function runCluster(
   // Disposed last: volumes that kubelets mounted stay mounted until their pods are gone.
   await using _volumes = { [Symbol.asyncDispose]: () => removeMounts(world, `${options.dataDir}/nodes`) };
   await using group = new ComponentGroup();
-  const seams = deps.seams ?? {
+  const seams: Seams = deps.seams ?? {
     part: async (_name, make) => make(world),
     transport: (_user, connect) => connect(),
+    etcd: (connect) => connect(),
   };
   let etcd: () => EtcdClient;
   if (options.etcdServers.length > 0) {
@@ -120,7 +126,7 @@ export async function runCluster(
   let apiserver!: ApiServer;
   const server = await seams.part(
     "kube-apiserver",
-    (world) => (apiserver = apiServer(options, { ...deps, world }, etcd())),
+    (world) => (apiserver = apiServer(options, { ...deps, world }, seams.etcd(etcd, world))),
   );
   await progress.step("kube-apiserver", () => group.start(server, signal));
 
@@ -371,15 +377,9 @@ function nodeNetwork(
   return [together("node-network", inner, undefined, informers)];
 }
 
-/** A /16 has ranges for 256 nodes. Simulated ones beyond that have addresses all the same, each a range that no other has. */
-function spareRange({ nodes: names }: ClusterOptions, name: string): { readonly podCidr?: string } {
-  const index = names.indexOf(name);
-  return names.length <= 256 ? {} : { podCidr: `10.${128 + (index >> 8)}.${index & 255}.0/24` };
-}
-
 function runtimeOf(
   options: ClusterOptions,
-  { world }: ClusterDependencies,
+  { world, seams }: ClusterDependencies,
   dir: string,
   name: string,
   log: Logger,
@@ -406,7 +406,9 @@ function runtimeOf(
     }
     case "simulated": {
       const own = { clock: world.clock, random: world.random.fork(`runtime/${name}`) };
-      return [[], createSimulatedRuntime(own, spareRange(options, name))];
+      const runtime = createSimulatedRuntime(own);
+      seams?.runtime?.(name, runtime.simulation);
+      return [[], runtime];
     }
   }
 }

@@ -3,7 +3,10 @@ import { type Component } from "../../base/component-group.ts";
 import { deferred } from "../../base/deferred.ts";
 import type { RestRequest, Transport, WatchEvent } from "../../client/transport.ts";
 import type { Seams } from "../../cli/cluster.ts";
+import type { SimulatedRuntime } from "../../kubelet/runtimes/simulated/simulated.ts";
 import { StatusError } from "../../machinery/status.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import { type CallOptions, type ClientStream, RpcError } from "../../wire/rpc/service.ts";
 import type { Random, World } from "../../world/world.ts";
 import { mortal, type MortalWorld, never } from "./mortal.ts";
 
@@ -115,6 +118,80 @@ export class SimulatedSeams implements Seams {
     };
   }
 
+  readonly runtimes = new Map<string, SimulatedRuntime>();
+
+  runtime(nodeName: string, runtime: SimulatedRuntime): void {
+    this.runtimes.set(nodeName, runtime);
+  }
+
+  /** The runtimes of nodes that live. */
+  liveRuntimes(): readonly (readonly [node: string, runtime: SimulatedRuntime])[] {
+    return [...this.runtimes].filter(([node]) => this.isAlive(`kubelet ${node}`));
+  }
+
+  etcd(connect: () => EtcdClient, world: World): EtcdClient {
+    const end = (world as Partial<MortalWorld>).end;
+    const member = (): MortalWorld => {
+      const part = this.#part("etcd");
+      if (part.world === undefined || !part.ready) throw new RpcError("Unavailable", "connection refused");
+      return part.world;
+    };
+    const service = (name: "kv" | "watch" | "lease" | "maintenance") =>
+      new Proxy(
+        {},
+        {
+          get: (_, method) => {
+            const call = (args: readonly unknown[]) => (connect()[name] as any)[method](...args);
+            if (name === "watch") return (options?: CallOptions) => this.#stream(member, call, options, end);
+            return async (...args: readonly unknown[]) => {
+              if (end?.aborted) return never;
+              const at = member();
+              try {
+                return await unlessEnded(at.end, reset, call(args));
+              } finally {
+                if (end?.aborted) await never;
+              }
+            };
+          },
+        },
+      );
+    return {
+      kv: service("kv") as EtcdClient["kv"],
+      watch: service("watch") as EtcdClient["watch"],
+      lease: service("lease") as EtcdClient["lease"],
+      maintenance: service("maintenance") as EtcdClient["maintenance"],
+      close: async () => {},
+    };
+  }
+
+  /** A stream that breaks when the member dies and falls silent when its reader does. */
+  #stream(
+    member: () => MortalWorld,
+    call: (args: readonly unknown[]) => ClientStream<unknown, unknown>,
+    options: CallOptions | undefined,
+    end: AbortSignal | undefined,
+  ): ClientStream<unknown, unknown> {
+    const at = member();
+    const stream = call([options]);
+    end?.addEventListener("abort", () => stream.cancel(), { once: true });
+    const messages = stream[Symbol.asyncIterator]();
+    return {
+      send: (message) => stream.send(message),
+      end: () => stream.end(),
+      cancel: () => stream.cancel(),
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          const next = await unlessEnded(at.end, reset, messages.next());
+          return end?.aborted ? never : next;
+        },
+        return: async () => {
+          await messages.return?.();
+          return { value: undefined, done: true as const };
+        },
+      }),
+    };
+  }
+
   transport(user: { readonly name: string }, connect: () => Transport, world: World): Transport {
     const end = (world as Partial<MortalWorld>).end;
     const server = () => {
@@ -141,14 +218,9 @@ export class SimulatedSeams implements Seams {
     };
     /** What the call gives; a reset where the server dies; nothing where the caller does. */
     const carried = async <T>(request: RestRequest, at: MortalWorld, call: Promise<T>): Promise<T> => {
-      const broken = deferred<never>();
-      broken.promise.catch(() => {});
-      const onEnd = () => broken.reject(unreachable(request, "connection reset by peer"));
-      at.end.addEventListener("abort", onEnd, { once: true });
       try {
-        return await Promise.race([call, broken.promise]);
+        return await unlessEnded(at.end, () => unreachable(request, "connection reset by peer"), call);
       } finally {
-        at.end.removeEventListener("abort", onEnd);
         if (end?.aborted) await never;
       }
     };
@@ -191,5 +263,20 @@ export class SimulatedSeams implements Seams {
       raw: (request) => call(request, (transport) => transport.raw(signalOf(request))),
       close: async () => {},
     };
+  }
+}
+
+const reset = () => new RpcError("Unavailable", "connection reset by peer");
+
+/** What `call` gives, or `error` when the other side ends before that. */
+async function unlessEnded<T>(end: AbortSignal, error: () => Error, call: Promise<T>): Promise<T> {
+  const broken = deferred<never>();
+  const onEnd = () => broken.reject(error());
+  if (end.aborted) onEnd();
+  else end.addEventListener("abort", onEnd, { once: true });
+  try {
+    return await Promise.race([call, broken.promise]);
+  } finally {
+    end.removeEventListener("abort", onEnd);
   }
 }

@@ -83,6 +83,16 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
     return { [Symbol.dispose]: () => void this.#listeners.delete(onChange) };
   }
 
+  /** The pods of which a container runs now. */
+  running(): readonly { readonly namespace: string; readonly name: string; readonly uid: string }[] {
+    const pods = new Map<string, { readonly namespace: string; readonly name: string; readonly uid: string }>();
+    for (const { state, sandbox } of this.#containers.values()) {
+      const metadata = sandbox.config.metadata;
+      if (state === "CONTAINER_RUNNING" && metadata !== undefined) pods.set(metadata.uid, metadata);
+    }
+    return [...pods.values()];
+  }
+
   readonly runtimeService: Implementation<typeof RuntimeService> = {
     Version: () => ({
       version: "0.1.0",

@@ -41,6 +41,11 @@ interface ApiResourceList {
   }[];
 }
 
+/** The groups of the versions that failed; the core group, whose version stands alone, is "". */
+export function failedGroups(failed: Discovered["failed"]): ReadonlySet<string> {
+  return new Set([...failed.keys()].map((version) => version.slice(0, Math.max(0, version.indexOf("/")))));
+}
+
 /** Preferred versions of everything. Throws only when the server tells nothing at all. */
 export async function discover(client: Client, signal?: AbortSignal): Promise<Discovered> {
   const failed = new Map<string, string>();

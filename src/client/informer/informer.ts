@@ -35,7 +35,7 @@ export interface Informers {
     resource: ResourceOf<T>,
     options?: { readonly namespace?: string; readonly labelSelector?: string; readonly fieldSelector?: string },
   ): Informer<T>;
-  /** Stops following a resource that is no longer served. */
+  /** Stops following a resource that is no longer served, where nobody subscribes to it or has an index on it. */
   drop(resource: ResourceOf<any>): void;
   /** Starts those asked for so far and waits until they are synced; later ones start as they are asked for. Runs until `signal` aborts. */
   run(signal: AbortSignal, ready: () => void): Promise<void>;

@@ -6,7 +6,7 @@ import { fakeTransport } from "../../testing/fake-transport.ts";
 import { simulatedWorld } from "../../testing/sim/world.ts";
 import { StatusError } from "../../machinery/status.ts";
 import { createClient } from "../create-client.ts";
-import { pods } from "../resources.ts";
+import { pods, services } from "../resources.ts";
 import type { Transport } from "../transport.ts";
 import { createInformers } from "./informers.ts";
 import { olderThan } from "./shared-informer.ts";
@@ -140,4 +140,13 @@ test("resource versions compare as numbers of any length", () => {
     ["5", "not a number", false],
   ];
   for (const [a, b, expected] of table) assert.equal(olderThan(a, b), expected, `${a} < ${b}`);
+});
+
+test("an informer that somebody uses stays when another drops the resource", () => {
+  const { informers, informer } = setUp();
+  informers.drop(pods);
+  assert.equal(informers.of<Pod>(pods), informer);
+  const idle = informers.of(services);
+  informers.drop(services);
+  assert.notEqual(informers.of(services), idle);
 });

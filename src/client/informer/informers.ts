@@ -47,8 +47,8 @@ class InformerFactory implements Informers {
 
   drop(resource: ResourceOf<any>): void {
     const prefix = [resource.group, resource.version, resource.plural, ""].join("\0");
-    for (const [key, { stop }] of this.#entries) {
-      if (!key.startsWith(prefix)) continue;
+    for (const [key, { stop, informer }] of this.#entries) {
+      if (!key.startsWith(prefix) || informer.isUsed) continue;
       stop.abort();
       this.#entries.delete(key);
     }

@@ -29,6 +29,11 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Sink<T
     return this.#synced;
   }
 
+  /** Somebody follows it or looks things up in it. */
+  get isUsed(): boolean {
+    return this.#handlers.size > 0 || this.#store.hasIndexes;
+  }
+
   get resourceVersion(): string {
     return this.#resourceVersion;
   }

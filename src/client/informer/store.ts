@@ -35,6 +35,10 @@ export class Store<T extends KubeObject> {
     return objects === undefined ? NONE : [...objects];
   }
 
+  get hasIndexes(): boolean {
+    return this.#indexes.size > 0;
+  }
+
   /** An index of the same name is taken to be the same. */
   addIndex(name: string, values: (object: T) => readonly string[]): void {
     if (this.#indexes.has(name)) return;

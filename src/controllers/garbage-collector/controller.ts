@@ -4,7 +4,7 @@
 import { assert } from "../../base/assert.ts";
 import type { ControllerContext } from "../../client/controller.ts";
 import { defineController, done } from "../../client/controller.ts";
-import { type DiscoveredResource, discover, supports } from "../../client/discovery.ts";
+import { type DiscoveredResource, discover, failedGroups, supports } from "../../client/discovery.ts";
 import { defaultLimiter } from "../../client/workqueue/rate-limiter.ts";
 import { WorkQueue } from "../../client/workqueue/workqueue.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";
@@ -90,10 +90,10 @@ class Collector {
         }
         for (const [id, resource] of wanted)
           if (!this.#following.has(id)) this.#following.set(id, this.#follow(resource));
+        // What a failing group has is unknown, not gone.
+        const failing = failedGroups(failed);
         for (const [id, following] of this.#following) {
-          // What a failing group has is unknown, not gone.
-          const group = id.slice(0, id.indexOf("/"));
-          if (wanted.has(id) || [...failed.keys()].some((version) => version.startsWith(`${group}/`))) continue;
+          if (wanted.has(id) || failing.has(id.slice(0, id.indexOf("/")))) continue;
           following[Symbol.dispose]();
           this.#following.delete(id);
         }

@@ -8,6 +8,7 @@ import type { Job } from "../../api/generated/batch.v1.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { configMaps, deployments, jobs, pods, services, statefulSets } from "../../client/resources.ts";
 import { hasReason } from "../../machinery/status.ts";
+import { describe } from "../../observe/pino.ts";
 import { sleep } from "../../world/time.ts";
 import { type Random, randomInt } from "../../world/world.ts";
 import { type SimulatedCluster, simulatedCluster } from "./cluster.ts";
@@ -29,7 +30,7 @@ export class ChaosFailure extends Error {
   override readonly name = "ChaosFailure";
   readonly log: readonly string[];
   constructor(log: readonly string[], cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    super(describe(cause), { cause });
     this.log = log;
   }
 }

@@ -194,3 +194,26 @@ test("what is off by default is not there until it is asked for", async () => {
     assert.equal(answer.status, resource.servedByDefault ? 200 : 404, pathOf(resource));
   }
 });
+
+test("a scale can be applied, and who applied its replicas owns them", async () => {
+  const name = "to-scale";
+  const deployments = builtinResources.find(({ kind }) => kind === "Deployment")!;
+  const collection = pathOf(deployments, { namespace: SAMPLE_NAMESPACE });
+  const sample = sampleOf(deployments);
+  await ask(harness, "POST", collection, {
+    body: JSON.stringify({ ...sample, metadata: { ...sample.metadata, name } }),
+  });
+  const apply = async (manager: string, replicas: number, force: boolean) => {
+    const answer = await ask(harness, "PATCH", `${collection}/${name}/scale?fieldManager=${manager}&force=${force}`, {
+      headers: { "content-type": "application/apply-patch+yaml" },
+      body: JSON.stringify({ apiVersion: "autoscaling/v1", kind: "Scale", metadata: { name }, spec: { replicas } }),
+    });
+    return JSON.parse(answer.body.toString());
+  };
+  // Whoever created it owns the replicas, also where they are a default.
+  assert.match((await apply("first", 3, false)).message, /conflict with "unknown" using apps\/v1: \.spec\.replicas$/);
+  const first = await apply("first", 3, true);
+  assert.equal(first.spec?.replicas, 3, JSON.stringify(first));
+  const { message } = await apply("second", 4, false);
+  assert.match(message, /^Apply failed with 1 conflict: conflict with "first" .*\.spec\.replicas$/);
+});

@@ -38,6 +38,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
     (named || verb === "create" || verb === "deletecollection")
   )
     throw notAllowed();
+  if (name === "" && (verb === "update" || verb === "patch")) throw notAllowed();
 
   switch (verb) {
     case "get": {

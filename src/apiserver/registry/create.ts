@@ -76,6 +76,8 @@ async function store(
   const finish = hooksOf(resource)?.beginCreate?.(services, draft, context);
   let done = false;
   try {
+    // A name that was left out is an empty one to all who look at it from here on.
+    draft.metadata.name ??= "";
     behaviour.prepareForCreate?.(draft, hooks);
     const errors = context.internal === true ? [] : (behaviour.validate?.(draft, hooks) ?? []);
     if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);

@@ -1,4 +1,5 @@
 /** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
+import { builtinResources } from "../../api/index.ts";
 import { DecodeError, readTree, strictError } from "../../machinery/codec/decode.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { decodeJson, parseJson } from "../../machinery/codec/json.ts";
@@ -66,7 +67,7 @@ export function decodeBody(
     }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw undecodable(expected, error.message, bytes);
+    throw undecodable(expected, error.message, bytes, format === "json");
   }
   expected.defaults?.(object);
   return fillKind(object, expected);
@@ -106,6 +107,10 @@ function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array):
   if (kind === "") return;
   if (apiVersion === "") return;
   if (apiVersion === wanted && kind === expected.kind) return;
+  if (!expected.custom && !isRegistered(String(apiVersion), String(kind)))
+    throw badRequest(
+      `${String(kind)} in version ${JSON.stringify(goVersion(apiVersion))} cannot be handled as a ${expected.kind}: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "${SCHEME}"`,
+    );
   if (kind === expected.kind)
     throw badRequest(
       `the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
@@ -115,15 +120,24 @@ function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array):
   );
 }
 
+/** Where upstream's table of kinds is made: its errors say so. */
+const SCHEME = "pkg/api/legacyscheme/scheme.go:30";
+
+function isRegistered(apiVersion: string, kind: string): boolean {
+  return builtinResources.some(
+    (resource) => apiVersionOf(resource) === apiVersion && (resource.kind === kind || resource.listKind === kind),
+  );
+}
+
 const goVersion = (apiVersion: unknown): string => String(apiVersion).split("/").at(-1)!;
 
 /** The type is known, its content is wrong. */
-function undecodable(expected: Expected, why: string, bytes: Uint8Array): StatusError {
+function undecodable(expected: Expected, why: string, bytes: Uint8Array, isJson: boolean): StatusError {
   if (why.startsWith("strict decoding error") || why.startsWith("json: cannot unmarshal"))
     return badRequest(
       `${expected.kind} in version ${JSON.stringify(expected.version)} cannot be handled as a ${expected.kind}: ${why}`,
     );
-  return unrecognised(expected, `couldn't get version/kind; json parse error: ${why}`, bytes);
+  return unrecognised(expected, isJson ? `couldn't get version/kind; json parse error: ${why}` : why, bytes);
 }
 
 function unrecognised(expected: Expected, why: string, bytes: Uint8Array): StatusError {

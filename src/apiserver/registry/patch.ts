@@ -9,7 +9,7 @@ import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import { fieldForbidden, invalid, invalidObject, required } from "../../machinery/validation/field-error.ts";
 import type { RequestBody } from "../request.ts";
-import type { WriteContext } from "./context.ts";
+import type { FieldValidation, WriteContext } from "./context.ts";
 import type { Expected } from "./decode.ts";
 import { decodeTree, expectedOf, isCustom } from "./decode.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
@@ -48,16 +48,16 @@ export function patcher(
       "UnsupportedMediaType",
       `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
     );
-  checkOptions(type, options);
+  checkPatchOptions(type, options);
   const expected = expectedOf(resource);
-  const document = parse(body, type);
+  const document = parsePatch(body, type, context.fieldValidation);
   const warn = once((text) => context.warn(text));
 
   if (type === APPLY_PATCH)
     return (current) => {
       const applied = applyConfiguration(context, resource, subresource, current, at, document, options.force === true);
       if (applied === current) return structuredClone(current);
-      const draft = decode(applied, expected, context, warn);
+      const draft = decodePatched(applied, expected, context, warn);
       // Managed fields of the result are settled; decoding keeps them as they are.
       return draft;
     };
@@ -73,12 +73,13 @@ export function patcher(
       default:
         patched = applyStrategicMergePatch(current, document, resource.schema);
     }
-    const draft = decode(patched, expected, context, warn);
+    const draft = decodePatched(patched, expected, context, warn);
     return recordUpdate(context, resource, subresource, current, draft);
   };
 }
 
-function parse(body: RequestBody, type: string): unknown {
+/** The document of a patch. */
+export function parsePatch(body: RequestBody, type: string, validation: FieldValidation): unknown {
   if (body.kind === "object") return body.value;
   if (body.kind === "none") return undefined;
   if (type === APPLY_PATCH) {
@@ -88,14 +89,33 @@ function parse(body: RequestBody, type: string): unknown {
       throw badRequest(`error decoding YAML: ${(error as Error).message}`);
     }
   }
+  // Upstream reads it as any JSON first, for what is unknown or double in it; only without that check the merge itself complains.
+  const prefix = validation === "Ignore" ? "" : "error decoding patch: ";
+  let document: unknown;
   try {
-    return parseJson(body.bytes);
+    document = parseJson(body.bytes);
   } catch (error) {
-    throw badRequest((error as Error).message);
+    throw badRequest(prefix + (error as Error).message);
   }
+  const isList = Array.isArray(document);
+  if (document !== null && (typeof document !== "object" || isList !== (type === JSON_PATCH)))
+    throw badRequest(
+      `${prefix}json: cannot unmarshal ${isList ? "array" : jsonType(document)} into Go value of type ${type === JSON_PATCH ? "[]interface {}" : "map[string]interface {}"}`,
+    );
+  return document;
 }
 
-function decode(tree: unknown, expected: Expected, context: WriteContext, warn: (text: string) => void): any {
+function jsonType(value: unknown): string {
+  return typeof value === "boolean" ? "bool" : typeof value;
+}
+
+/** What a patch made, as an object of its kind. */
+export function decodePatched(
+  tree: unknown,
+  expected: Expected,
+  context: WriteContext,
+  warn: (text: string) => void,
+): any {
   try {
     return decodeTree(tree, expected, context.fieldValidation, warn);
   } catch (error) {
@@ -104,7 +124,7 @@ function decode(tree: unknown, expected: Expected, context: WriteContext, warn: 
   }
 }
 
-function checkOptions(type: string, { force, fieldManager }: PatchOptions): void {
+export function checkPatchOptions(type: string, { force, fieldManager }: PatchOptions): void {
   if (type === APPLY_PATCH && fieldManager === "")
     throw invalidObject("meta.k8s.io", "PatchOptions", "", [required("fieldManager", "is required for apply patch")]);
   if (type !== APPLY_PATCH && force !== undefined)

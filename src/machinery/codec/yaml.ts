@@ -62,7 +62,11 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
     throw new DecodeError(`yaml: line ${line}: ${WORDS[error.code] ?? error.message}`);
   }
   const duplicates: string[] = [];
+  let aliased: string | undefined;
   visit(document, {
+    Alias(_, { source }) {
+      aliased = source;
+    },
     Map(_, map) {
       const seen = new Set<string>();
       for (const pair of map.items as Pair<any>[]) {
@@ -76,8 +80,12 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
     },
   });
   try {
-    return { value: document.toJS({ maxAliasCount: 1000 }), duplicates };
+    const value: unknown = document.toJS({ maxAliasCount: 1000 });
+    if (aliased !== undefined && holdsItself(value))
+      throw new DecodeError(`yaml: anchor '${aliased}' value contains itself`);
+    return { value, duplicates };
   } catch (cause) {
+    if (cause instanceof DecodeError) throw cause;
     throw new DecodeError(
       /alias/i.test((cause as Error).message)
         ? "yaml: document contains excessive aliasing"
@@ -85,6 +93,13 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
       { cause },
     );
   }
+}
+
+function holdsItself(value: unknown, above: ReadonlySet<unknown> = new Set()): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (above.has(value)) return true;
+  const inside = new Set([...above, value]);
+  return Object.values(value).some((inner) => holdsItself(inner, inside));
 }
 
 /** libyaml's words for the mistakes people make. */

@@ -4,15 +4,24 @@ import { apiVersionOf } from "../../../machinery/resource.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../../machinery/patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../../../machinery/patch/strategic.ts";
-import { parseJson } from "../../../machinery/codec/json.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
-import { conflict, notFound, StatusError } from "../../../machinery/status.ts";
+import { badRequest, conflict, notFound, StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
+import type { ApiRequest, RequestBody } from "../../request.ts";
 import { object } from "../../request.ts";
-import { decodeTree } from "../decode.ts";
-import { recordUpdate } from "../managed-fields.ts";
-import { JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH } from "../patch.ts";
+import { isTrue } from "../../request-info.ts";
+import type { WriteContext } from "../context.ts";
+import { applyConfiguration, recordUpdate } from "../managed-fields.ts";
+import {
+  APPLY_PATCH,
+  checkPatchOptions,
+  decodePatched,
+  JSON_PATCH,
+  MERGE_PATCH,
+  parsePatch,
+  STRATEGIC_PATCH,
+} from "../patch.ts";
 import { get } from "../read.ts";
 import { update } from "../update.ts";
 import { bodyOf, SCALE } from "./body.ts";
@@ -48,6 +57,7 @@ export const scale: SpecialSubresource = {
       name,
       onMissing: "fail",
       make(current) {
+        if (isApply(body)) return applied(context, resource, current, { namespace, name }, body, request);
         const next = wanted ?? patched(body, scaleOf(resource, current), context);
         if (next.metadata.uid && next.metadata.uid !== current.metadata.uid)
           throw conflict(
@@ -56,10 +66,7 @@ export const scale: SpecialSubresource = {
             `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
           );
         const replicas: number = next.spec?.replicas ?? 0;
-        if (replicas < 0)
-          throw invalidObject("autoscaling", "Scale", name, [
-            invalid("spec.replicas", replicas, "must be greater than or equal to 0"),
-          ]);
+        checked(replicas, name);
         const draft = setPath(structuredClone(current), (resource.scale ?? BUILT_IN).specReplicas, replicas);
         draft.metadata.resourceVersion = next.metadata.resourceVersion || current.metadata.resourceVersion;
         return recordUpdate(context, resource, "scale", current, draft);
@@ -69,27 +76,62 @@ export const scale: SpecialSubresource = {
   },
 };
 
-function patched(body: any, current: any, context: any): any {
-  const type: string = body.contentType ?? "";
-  const document = body.kind === "object" ? body.value : body.kind === "bytes" ? parseJson(body.bytes) : undefined;
-  switch (type) {
-    case JSON_PATCH:
-      return decodeTree(applyJsonPatch(current, document), SCALE, context.fieldValidation, context.warn);
-    case MERGE_PATCH:
-      return decodeTree(applyMergePatch(current, document), SCALE, context.fieldValidation, context.warn);
-    case STRATEGIC_PATCH:
-      return decodeTree(
-        applyStrategicMergePatch(current, document, SCALE.schema),
-        SCALE,
-        context.fieldValidation,
-        context.warn,
-      );
-    default:
-      throw new StatusError(
-        "UnsupportedMediaType",
-        `the body of the request was in an unknown format - accepted media types include: ${[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH].join(", ")}`,
-      );
-  }
+function isApply(body: RequestBody): boolean {
+  return body.kind !== "none" && body.contentType === APPLY_PATCH;
+}
+
+/** An applied Scale is the parent's replicas applied, and nothing else of it. */
+function applied(
+  context: WriteContext,
+  resource: Resource,
+  current: any,
+  at: { readonly namespace: string; readonly name: string },
+  body: RequestBody,
+  { query }: ApiRequest,
+): any {
+  const force = query.get("force");
+  checkPatchOptions(APPLY_PATCH, {
+    force: force === null ? undefined : isTrue(force),
+    fieldManager: query.get("fieldManager") ?? "",
+  });
+  const document: any = parsePatch(body, APPLY_PATCH, context.fieldValidation);
+  const { apiVersion = "", kind = "" } = document ?? {};
+  if (apiVersion !== apiVersionOf(SCALE) || kind !== SCALE.kind)
+    throw badRequest(`invalid object type: ${String(apiVersion)}, Kind=${String(kind)}`);
+  const { spec } = decodePatched(document, SCALE, context, (text) => context.warn(text));
+  const replicas: unknown = spec?.replicas;
+  const configuration: any = {
+    apiVersion: apiVersionOf(resource),
+    kind: resource.kind,
+    metadata: { name: at.name, ...(at.namespace !== "" && { namespace: at.namespace }) },
+  };
+  if (replicas !== undefined)
+    setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, checked(replicas, at.name));
+  return applyConfiguration(context, resource, "scale", current, at, configuration, isTrue(force));
+}
+
+function checked(replicas: any, name: string): number {
+  if (replicas >= 0) return replicas;
+  throw invalidObject("autoscaling", "Scale", name, [
+    invalid("spec.replicas", replicas, "must be greater than or equal to 0"),
+  ]);
+}
+
+function patched(body: RequestBody, current: any, context: WriteContext): any {
+  const type = body.kind === "none" ? "" : body.contentType;
+  if (![JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH].includes(type))
+    throw new StatusError(
+      "UnsupportedMediaType",
+      `the body of the request was in an unknown format - accepted media types include: ${[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH].join(", ")}`,
+    );
+  const document = parsePatch(body, type, context.fieldValidation);
+  const next =
+    type === JSON_PATCH
+      ? applyJsonPatch(current, document)
+      : type === MERGE_PATCH
+        ? applyMergePatch(current, document)
+        : applyStrategicMergePatch(current, document, SCALE.schema);
+  return decodePatched(next, SCALE, context, (text) => context.warn(text));
 }
 
 export function scaleOf(resource: Resource, parent: any): any {

@@ -319,12 +319,12 @@ test("what upstream refuses is refused in its words", () => {
     [
       { ...config, spec: {} },
       500,
-      "failed to create typed patch object (default/x; v1, Kind=ConfigMap): .spec: field not declared in schema",
+      "failed to create typed patch object (default/x; /v1, Kind=ConfigMap): .spec: field not declared in schema",
     ],
     [
       { ...config, metadata: { finalizers: ["a", "a"] } },
       500,
-      'failed to create typed patch object (default/x; v1, Kind=ConfigMap): .metadata.finalizers: duplicate entries for key [="a"]',
+      'failed to create typed patch object (default/x; /v1, Kind=ConfigMap): .metadata.finalizers: duplicate entries for key [="a"]',
     ],
   ];
   for (const [applied, code, message] of cases) {

@@ -319,4 +319,8 @@ function describe({ manager, operation, apiVersion, subresource }: Managed): str
   ].join(" ");
 }
 
-const gvk = (apiVersion: unknown, kind: unknown): string => `${String(apiVersion ?? "")}, Kind=${String(kind ?? "")}`;
+/** As Go prints it: the core group is the empty word before the slash. */
+function gvk(apiVersion: unknown, kind: unknown): string {
+  const text = String(apiVersion ?? "");
+  return `${text.includes("/") ? text : `/${text}`}, Kind=${String(kind ?? "")}`;
+}

@@ -203,30 +203,41 @@ export function helpText(usage: string, about: string, flags: Flags): string {
   const rows = Object.entries(flags)
     .filter(([, flag]) => flag.hidden !== true)
     .map(([name, flag]) => {
-      const kind =
-        flag.type === "bool"
-          ? ""
-          : ` ${{ string: "string", int: "int", float: "float", duration: "duration", list: "strings", map: "mapStringString" }[flag.type]}`;
+      const kind = kindOf(flag) === "" ? "" : ` ${kindOf(flag)}`;
       return [
         `${flag.short === undefined ? "      " : `  -${flag.short}, `}--${name}${kind}`,
-        `${flag.help}${shownDefault(flag)}`,
+        `${flag.help}${defaultText(flag) === "" ? "" : ` (default ${defaultText(flag)})`}`,
       ] as const;
     });
   const width = Math.max(0, ...rows.map(([left]) => left.length)) + 3;
   return `${about}\n\nUsage:\n  ${usage}\n\nFlags:\n${rows.map(([left, right]) => `${left.padEnd(width)}${right}`).join("\n")}\n`;
 }
 
-function shownDefault(flag: Flag): string {
+/** The name of its type, as pflag shows it; a bool needs none. */
+export function kindOf({ type }: Flag): string {
+  const names = {
+    string: "string",
+    int: "int",
+    float: "float",
+    duration: "duration",
+    list: "strings",
+    map: "mapStringString",
+  };
+  return type === "bool" ? "" : names[type];
+}
+
+/** What a flag is when nobody sets it; empty for nothing. */
+export function defaultText(flag: Flag): string {
   switch (flag.type) {
     case "string":
-      return flag.default === "" ? "" : ` (default ${JSON.stringify(flag.default)})`;
+      return flag.default === "" ? "" : JSON.stringify(flag.default);
     case "duration":
-      return flag.default === 0 ? "" : ` (default ${formatDuration(flag.default)})`;
+      return flag.default === 0 ? "" : formatDuration(flag.default);
     case "list":
-      return flag.default.length === 0 ? "" : ` (default [${flag.default.join(",")}])`;
+      return flag.default.length === 0 ? "" : `[${flag.default.join(",")}]`;
     case "map":
       return "";
     default:
-      return flag.default === 0 || flag.default === false ? "" : ` (default ${flag.default})`;
+      return flag.default === 0 || flag.default === false ? "" : String(flag.default);
   }
 }

@@ -1,3 +1,4 @@
+/** Long-running parts of a process, and how they start, fail and stop together. */
 import { deferred } from "./deferred.ts";
 
 /** A long-running part of a process. */

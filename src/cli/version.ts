@@ -1,3 +1,4 @@
+/** The versions that we report, and the one of upstream that each stands for. */
 import { readFileSync } from "node:fs";
 import type { Host } from "../world/host.ts";
 

@@ -1,6 +1,6 @@
+/** Records events about objects, aggregated and rate-limited as upstream's broadcaster does. Never throws; never blocks. Upstream: staging/src/k8s.io/client-go/tools/events */
 import type { KubeObject } from "../machinery/meta/object.ts";
 
-/** Records events about objects, aggregated and rate-limited as upstream's broadcaster does. Never throws; never blocks. */
 export interface EventRecorder {
   event(
     about: KubeObject | ObjectReferenceLike,

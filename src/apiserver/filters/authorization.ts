@@ -1,3 +1,4 @@
+/** Asks whether the user may do what the request says. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/authorization.go */
 import type { Authorizer } from "../authz/authorizer.ts";
 import { attributesOf } from "../authz/authorizer.ts";
 import { forbiddenTo } from "../authz/refuse.ts";

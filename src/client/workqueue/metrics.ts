@@ -1,3 +1,4 @@
+/** What a workqueue counts. Upstream: staging/src/k8s.io/client-go/util/workqueue/metrics.go */
 import { counter, gauge, histogram } from "../../observe/metrics.ts";
 
 const buckets = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10];

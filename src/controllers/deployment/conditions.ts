@@ -1,3 +1,4 @@
+/** The conditions of a Deployment. Pure. Upstream: pkg/controller/deployment/util/deployment_util.go */
 import type { DeploymentCondition } from "../../api/generated/apps.v1.ts";
 
 export type Conditions = readonly DeploymentCondition[];

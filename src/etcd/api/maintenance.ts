@@ -63,7 +63,7 @@ export function maintenanceService(member: Member) {
       throw etcdError("badLeaderTransferee"); // There is nobody to move to.
     },
 
-    /** A snapshot is a bbolt file, which comes with that backend. */
+    /** A snapshot is a bbolt file, and there is no backend that writes one. */
     Snapshot: notYet("etcdserverpb.Maintenance", "Snapshot"),
     Downgrade: notYet("etcdserverpb.Maintenance", "Downgrade"),
   };

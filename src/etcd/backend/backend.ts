@@ -1,9 +1,8 @@
 /**
  * Where the versions of keys live, by revision. The key index in memory says which revision; the backend has the key and the value.
  *
- * Today the only one is in memory, and a snapshot file carries it over a restart (`snap/`). The bbolt file, which comes with its own
- * issue, is the second implementation: it commits in batches behind the writer, keeps the consistent index in the same transaction, and
- * replaces the state inside snapshot files.
+ * The only one is in memory, and a snapshot file carries it over a restart (`snap/`). What is missing is upstream's bbolt file: committed in
+ * batches behind the writer, with the consistent index in the same transaction, in place of the state inside snapshot files.
  *
  * Upstream: server/storage/backend
  */

@@ -1,3 +1,4 @@
+/** Rows by revision, in arrays. A snapshot file carries them over a restart. */
 import type { Backend, KeyValue } from "./backend.ts";
 
 /** Main revisions are dense until compaction thins them out, so they index arrays directly; an emptied array goes as a whole. */

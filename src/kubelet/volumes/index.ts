@@ -1,3 +1,4 @@
+/** All kinds of volumes that this kubelet mounts. */
 import { configMap } from "./config-map.ts";
 import { downwardApi } from "./downward-api.ts";
 import { emptyDir } from "./empty-dir.ts";
@@ -6,5 +7,4 @@ import { projected } from "./projected.ts";
 import { secret } from "./secret.ts";
 import type { VolumeKind } from "./volume.ts";
 
-/** All kinds of volumes that this kubelet mounts. */
 export const volumeKinds: readonly VolumeKind[] = [emptyDir, hostPath, configMap, secret, downwardApi, projected];

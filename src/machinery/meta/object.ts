@@ -1,3 +1,4 @@
+/** What all API objects have in common. */
 import type { ObjectMeta } from "./types.ts";
 
 /** What every API object is. Objects are plain, deep-frozen and shared: whoever changes one builds a new one. */

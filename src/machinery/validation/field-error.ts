@@ -1,3 +1,4 @@
+/** What is wrong with an object, and where. Upstream: staging/src/k8s.io/apimachinery/pkg/util/validation/field */
 import { StatusError } from "../status.ts";
 
 /** One broken rule at one place of an object, as upstream's field.Error: the type decides the words in front of the detail. */

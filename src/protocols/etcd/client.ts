@@ -1,7 +1,7 @@
+/** The parts of etcd that an API server uses. Made over gRPC (`protocols/etcd/connect.ts`) or by a member in this process. */
 import type { Client } from "../../wire/rpc/service.ts";
 import type { KV, Lease, Maintenance, Watch } from "./generated.ts";
 
-/** The parts of etcd that an API server uses. Made over gRPC (`protocols/etcd/connect.ts`) or by a member in this process. */
 export interface EtcdClient {
   readonly kv: Client<typeof KV>;
   readonly watch: Client<typeof Watch>;

@@ -1,4 +1,4 @@
-/** The back ends of `--proxy-mode`, in upstream's order. ipvs, nftables and userspace follow; each is a folder with `render.ts` and `apply.ts`. */
+/** The back ends of `--proxy-mode`, in upstream's order. ipvs, nftables and userspace are missing. Each is a folder with `render.ts` and `apply.ts`. */
 import type { Logger } from "../../observe/log.ts";
 import type { World } from "../../world/world.ts";
 import type { Backend } from "./backend.ts";

@@ -1,10 +1,10 @@
-import type { NodeInfo } from "./node-info.ts";
-
 /**
  * The order in which nodes are looked at: one of each zone in turn, so that a sample of nodes is a sample of zones.
  *
  * Upstream: pkg/scheduler/backend/cache/node_tree.go
  */
+import type { NodeInfo } from "./node-info.ts";
+
 export class NodeOrder {
   readonly #zones = new Map<string, Set<NodeInfo>>();
   #list: readonly NodeInfo[] | undefined;

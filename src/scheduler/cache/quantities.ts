@@ -1,8 +1,8 @@
+/** Quantities as numbers, read once a text: clusters use few different ones. */
 import { milliUnits, parseQuantity, wholeUnits } from "../../machinery/meta/quantity.ts";
 
 const KNOWN_MAX = 10_000;
 
-/** Quantities as numbers, read once a text: clusters use few different ones. */
 export class Quantities {
   readonly #milli = new Map<string, number>();
   readonly #whole = new Map<string, number>();

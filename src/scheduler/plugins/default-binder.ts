@@ -1,7 +1,7 @@
+/** Writes a decision through the pod's `binding` subresource. Upstream: pkg/scheduler/framework/plugins/defaultbinder */
 import { pods } from "../../client/resources.ts";
 import { definePlugin } from "../framework.ts";
 
-/** Writes a decision through the pod's `binding` subresource. */
 export const defaultBinder = definePlugin({
   name: "DefaultBinder",
   create: ({ client }) => ({

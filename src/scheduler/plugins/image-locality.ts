@@ -1,3 +1,7 @@
+/**
+ * Likes nodes that have the pod's images, the more so the larger they are and the more nodes have them: one node mustn't draw all pods.
+ * Upstream: pkg/scheduler/framework/plugins/imagelocality
+ */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { definePlugin } from "../framework.ts";
 
@@ -5,7 +9,6 @@ const MI = 1024 * 1024;
 const LEAST = 23 * MI;
 const MOST_PER_CONTAINER = 1000 * MI;
 
-/** Likes nodes that have the pod's images, the more so the larger they are and the more nodes have them: one node mustn't draw all pods. */
 export const imageLocality = definePlugin({
   name: "ImageLocality",
   weight: 1,

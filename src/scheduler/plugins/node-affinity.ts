@@ -1,3 +1,7 @@
+/**
+ * Refuses nodes that the pod's node selector and required node affinity don't match; likes those that its preferred terms match.
+ * Upstream: pkg/scheduler/framework/plugins/nodeaffinity
+ */
 import type { Node, NodeSelector, PreferredSchedulingTerm } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_LABEL } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
@@ -15,7 +19,6 @@ export interface NodeAffinityArgs {
   };
 }
 
-/** Refuses nodes that the pod's node selector and required node affinity don't match; likes those that its preferred terms match. */
 export const nodeAffinity = definePlugin<NodeAffinityArgs>({
   name: "NodeAffinity",
   weight: 2,

@@ -1,9 +1,9 @@
+/** Refuses every node but the one that `spec.nodeName` asks for. Upstream: pkg/scheduler/framework/plugins/nodename */
 import { ADD } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
 
 const ELSEWHERE = unresolvable("node(s) didn't match the requested node name");
 
-/** Refuses every node but the one that `spec.nodeName` asks for. */
 export const nodeName = definePlugin({
   name: "NodeName",
   create: () => ({

@@ -1,10 +1,10 @@
+/** Refuses nodes where another pod has a host port that this pod wants. Upstream: pkg/scheduler/framework/plugins/nodeports */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { ADD, DELETE } from "../events.ts";
 import { definePlugin, unschedulable } from "../framework.ts";
 
 const TAKEN = unschedulable("node(s) didn't have free ports for the requested pod ports");
 
-/** Refuses nodes where another pod has a host port that this pod wants. */
 export const nodePorts = definePlugin({
   name: "NodePorts",
   create({ cache }) {

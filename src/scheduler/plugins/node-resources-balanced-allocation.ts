@@ -1,6 +1,9 @@
+/**
+ * Likes nodes whose cpu and memory would be used in like proportion with the pod on them, and more so than without it.
+ * Upstream: pkg/scheduler/framework/plugins/noderesources/balanced_allocation.go
+ */
 import { definePlugin } from "../framework.ts";
 
-/** Likes nodes whose cpu and memory would be used in like proportion with the pod on them, and more so than without it. */
 export const nodeResourcesBalancedAllocation = definePlugin({
   name: "NodeResourcesBalancedAllocation",
   weight: 1,

@@ -1,3 +1,4 @@
+/** Refuses nodes that are cordoned. Upstream: pkg/scheduler/framework/plugins/nodeunschedulable */
 import type { Node } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
@@ -6,7 +7,6 @@ import { toleratesTaint } from "../../api/core/v1/node/taints.ts";
 const CORDONED = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 const UNSCHEDULABLE = unresolvable("node(s) were unschedulable");
 
-/** Refuses nodes that are cordoned. */
 export const nodeUnschedulable = definePlugin({
   name: "NodeUnschedulable",
   create: () => ({

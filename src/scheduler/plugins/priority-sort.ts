@@ -1,6 +1,6 @@
+/** The higher priority first, then who has waited longer. Upstream: pkg/scheduler/framework/plugins/queuesort */
 import { definePlugin } from "../framework.ts";
 
-/** The higher priority first, then who has waited longer. */
 export const prioritySort = definePlugin({
   name: "PrioritySort",
   create: () => ({

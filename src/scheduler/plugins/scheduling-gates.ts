@@ -1,8 +1,8 @@
+/** Keeps pods with scheduling gates out of the queue. Upstream: pkg/scheduler/framework/plugins/schedulinggates */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { UPDATE_POD_GATES_ELIMINATED } from "../events.ts";
 import { definePlugin, fits, unresolvable } from "../framework.ts";
 
-/** Keeps pods with scheduling gates out of the queue. */
 export const schedulingGates = definePlugin({
   name: "SchedulingGates",
   create: () => ({

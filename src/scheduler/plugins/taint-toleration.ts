@@ -1,3 +1,7 @@
+/**
+ * Refuses nodes with taints that the pod doesn't tolerate, and likes those least that would rather be without it.
+ * Upstream: pkg/scheduler/framework/plugins/tainttoleration
+ */
 import type { Node } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
@@ -6,7 +10,6 @@ import { toleratesTaint, untolerated } from "../../api/core/v1/node/taints.ts";
 
 const TAINTED = unresolvable("node(s) had untolerated taint(s)");
 
-/** Refuses nodes with taints that the pod doesn't tolerate, and likes those least that would rather be without it. */
 export const taintToleration = definePlugin({
   name: "TaintToleration",
   weight: 3,

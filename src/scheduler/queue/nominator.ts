@@ -1,6 +1,6 @@
+/** Pods that wait for a node to be cleared for them. Others of lower or equal priority must leave them that room. Upstream: pkg/scheduler/backend/queue/nominator.go */
 import type { PodInfo } from "../cache/pod-info.ts";
 
-/** Pods that wait for a node to be cleared for them. Others of lower or equal priority must leave them that room. */
 export class Nominator {
   readonly #byNode = new Map<string, Map<string, PodInfo>>();
   readonly #nodeOf = new Map<string, string>();

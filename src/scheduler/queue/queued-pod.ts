@@ -1,6 +1,6 @@
+/** A pod that waits for a node. */
 import type { PodInfo } from "../cache/pod-info.ts";
 
-/** A pod that waits for a node. */
 export interface QueuedPod {
   info: PodInfo;
   /** When it was last put into the queue, ms. */

@@ -1,9 +1,9 @@
+/** A buffer that fills from its end to its start. Numbers come out as protobuf has them, so one reads forwards what was written backwards. */
 import { Halves, HIGH, LOW } from "./reader.ts";
 
 const SLAB_BYTES = 64 * 1024;
 const SMALL = 48; // Below this a loop beats a call into the engine.
 
-/** A buffer that fills from its end to its start. Numbers come out as protobuf has them, so one reads forwards what was written backwards. */
 export class BackwardWriter {
   #buffer: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   readonly #halves = new Halves();

@@ -1,3 +1,4 @@
+/** Reads protobuf from bytes, within bounds. */
 export class DecodeError extends Error {
   override readonly name = "DecodeError";
 }

@@ -1,12 +1,12 @@
+/**
+ * Chunks of a Node stream as an async iterable. A Readable's own iterator costs several promises and listeners a chunk;
+ * this one costs a promise, and nothing where a chunk is there already.
+ */
 import type { Readable } from "node:stream";
 
 /** How much may wait unread before the source is paused. */
 const HIGH_WATER_BYTES = 256 * 1024;
 
-/**
- * Chunks of a Node stream as an async iterable. A Readable's own iterator costs several promises and listeners a chunk;
- * this one costs a promise, and nothing where a chunk is there already.
- */
 export class ByteQueue implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {
   readonly #source: Readable;
   readonly #chunks: Uint8Array[] = [];

@@ -1,3 +1,4 @@
+/** Sockets of Node as byte streams. */
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";

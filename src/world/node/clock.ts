@@ -1,3 +1,4 @@
+/** The machine's clocks and timers. */
 import type { Clock } from "../world.ts";
 
 /** Node fires a timer at once when its delay does not fit 31 bits, so longer waits are cut into pieces. */

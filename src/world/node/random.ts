@@ -1,3 +1,4 @@
+/** The system's randomness. */
 import { randomFillSync } from "node:crypto";
 import type { Random } from "../world.ts";
 

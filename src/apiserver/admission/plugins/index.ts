@@ -3,29 +3,25 @@
  * what nobody else refuses. Upstream: pkg/kubeapiserver/options/plugins.go.
  */
 import type { AdmissionPlugin } from "../framework.ts";
+import { alwaysAdmit } from "./always-admit.ts";
+import { alwaysDeny } from "./always-deny.ts";
+import { alwaysPullImages } from "./always-pull-images.ts";
+import { certificateApproval, certificateSigning } from "./certificates.ts";
+import { defaultStorageClass, defaultIngressClass } from "./default-classes.ts";
 import { defaultTolerationSeconds } from "./default-toleration-seconds.ts";
+import { denyServiceExternalIps } from "./deny-service-external-ips.ts";
 import { limitRanger } from "./limit-ranger.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
 import { nodeRestriction } from "./node-restriction.ts";
+import { persistentVolumeClaimResize } from "./persistent-volume-claim-resize.ts";
 import { podSecurity } from "./pod-security.ts";
+import { podTopologyLabels } from "./pod-topology-labels.ts";
 import { priority } from "./priority.ts";
 import { resourceQuota } from "./resource-quota.ts";
+import { runtimeClass } from "./runtime-class.ts";
 import { serviceAccount } from "./service-account.ts";
-import {
-  alwaysAdmit,
-  alwaysDeny,
-  alwaysPullImages,
-  certificateApproval,
-  certificateSigning,
-  defaultIngressClass,
-  defaultStorageClass,
-  denyServiceExternalIps,
-  persistentVolumeClaimResize,
-  podTopologyLabels,
-  runtimeClass,
-  storageObjectInUseProtection,
-  taintNodesByCondition,
-} from "./small.ts";
+import { storageObjectInUseProtection } from "./storage-object-in-use-protection.ts";
+import { taintNodesByCondition } from "./taint-nodes-by-condition.ts";
 import { mutatingWebhook, validatingWebhook } from "./webhooks.ts";
 
 export const plugins: readonly AdmissionPlugin[] = [

@@ -1,3 +1,4 @@
+/** Names of chains. Upstream: pkg/proxy/iptables/proxier.go (servicePortChainName) */
 import { createHash } from "node:crypto";
 
 /** 16 letters of base32(sha256(…)): short enough for a chain's 28 characters, the same on every node. */

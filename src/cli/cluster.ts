@@ -3,6 +3,7 @@
  * with a simulated world. Components meet only in the API server; in process they reach it without bytes, as the identity they are given here.
  */
 import { isTrue } from "../machinery/meta/conditions.ts";
+import { assert } from "../base/assert.ts";
 import type { Component } from "../base/component-group.ts";
 import { ComponentGroup } from "../base/component-group.ts";
 import { type ApiServer, createApiServer, type UserInfo } from "../apiserver/server.ts";
@@ -18,25 +19,24 @@ import { createControllerManager } from "../controllers/manager.ts";
 import { serviceAccountOf } from "../controllers/service-accounts.ts";
 import { createDns } from "../dns/dns.ts";
 import { createEtcd, type EtcdServer } from "../etcd/server.ts";
-import { createKubelet } from "../kubelet/kubelet.ts";
-import { createNodeNetwork } from "../kubelet/network/node-network.ts";
-import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";
-import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
-import type { Runtime } from "../kubelet/runtimes/runtime.ts";
-import { createSimulatedRuntime } from "../kubelet/runtimes/simulated/index.ts";
+import { createNodeRoutes } from "../kubelet/network/node-routes.ts";
+import { removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";
 import type { SimulatedRuntime } from "../kubelet/runtimes/simulated/simulated.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { connectEtcd } from "../protocols/etcd/connect.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
-import { backends } from "../proxy/backends/index.ts";
-import { createProxy } from "../proxy/proxy.ts";
 import { createScheduler } from "../scheduler/scheduler.ts";
 import type { Address } from "../world/net.ts";
 import { pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import { describeFields } from "./descriptions.ts";
+import { inOrder } from "./in-order.ts";
+import { createMachines } from "./machines/machines.ts";
+import { lanComponent } from "./machines/lan.ts";
+import type { Lan } from "./machines/plan.ts";
+import { CLUSTER_DOMAIN, cgroupRootOf, createNode, createNodeProxy, type NodeDependencies } from "./node.ts";
 import type { KeyPair, Pki } from "./pki.ts";
 import type { Progress } from "./progress.ts";
 import { together } from "./together.ts";
@@ -64,6 +64,10 @@ export interface ClusterOptions {
   readonly staticPodUrl: string;
   /** The first kubelet's port; the others take the next ones. */
   readonly kubeletPort: number;
+  /** Nodes that are machines of their own, apart from this process. */
+  readonly machines?: { readonly lan: Lan; readonly logArgs: readonly string[] };
+  /** How long a node may be silent before it counts as lost. */
+  readonly nodeMonitorGracePeriodMs?: number;
 }
 
 export interface ClusterDependencies {
@@ -93,7 +97,6 @@ export interface Cluster {
   readonly client: Client;
 }
 
-const CLUSTER_DOMAIN = "cluster.local";
 const ADMIN = { name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"] };
 const DNS_USER = serviceAccount("kube-dns");
 
@@ -113,6 +116,8 @@ export async function runCluster(
     transport: (_user, connect) => connect(),
     etcd: (connect) => connect(),
   };
+  // Before what listens on its address, and so taken away after it.
+  if (options.machines !== undefined) await group.start(lanComponent(options.machines.lan, world), signal);
   let etcd: () => EtcdClient;
   if (options.etcdServers.length > 0) {
     const remote = await connectEtcd(world, { endpoints: options.etcdServers });
@@ -140,6 +145,26 @@ export async function runCluster(
   const scheduling = await part("kube-scheduler", scheduler);
   await progress.step("kube-scheduler", () => group.start(scheduling, signal));
 
+  const startNodes = async () => {
+    // Simulated nodes share an address, and so a certificate: hundreds of key pairs would take longer than all else.
+    const shared =
+      options.runtime === "simulated"
+        ? await options.serving?.pki.node("simulated", [options.advertiseAddress])
+        : undefined;
+    // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
+    for (let first = 0; first < options.nodes.length; first += 50) {
+      await Promise.all(
+        options.nodes
+          .slice(first, first + 50)
+          .map(async (name, i) =>
+            group.start(
+              await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i, shared?.server)),
+              signal,
+            ),
+          ),
+      );
+    }
+  };
   // What follows needs the API alone and waits for other programs most of the time.
   await sideBySide([
     progress.step(
@@ -147,24 +172,9 @@ export async function runCluster(
         ? `kubelet (${options.runtime})`
         : `${options.nodes.length} kubelets (${options.runtime})`,
       async () => {
-        // Simulated nodes share an address, and so a certificate: hundreds of key pairs would take longer than all else.
-        const shared =
-          options.runtime === "simulated"
-            ? await options.serving?.pki.node("simulated", [options.advertiseAddress])
-            : undefined;
-        // Nodes start side by side in bunches: one after the other would take minutes for hundreds of them.
-        for (let first = 0; first < options.nodes.length; first += 50) {
-          await Promise.all(
-            options.nodes
-              .slice(first, first + 50)
-              .map(async (name, i) =>
-                group.start(
-                  await part(`kubelet ${name}`, (deps) => node(options, deps, name, first + i, shared?.server)),
-                  signal,
-                ),
-              ),
-          );
-        }
+        if (options.machines !== undefined)
+          await group.start(await part("machines", (deps) => machines(options, deps)), signal);
+        else await startNodes();
         await Promise.race([nodesReady(admin, options.nodes.length, world, signal), group.wait(signal)]);
       },
     ),
@@ -255,6 +265,9 @@ function controllerManager(options: ClusterOptions, { world, log, clientOf }: Pa
       "service-cluster-ip-range": options.serviceRange,
       "allocate-node-cidrs": true,
       "cluster-name": "kubernetes",
+      ...(options.nodeMonitorGracePeriodMs !== undefined && {
+        "node-monitor-grace-period": options.nodeMonitorGracePeriodMs,
+      }),
     },
     ...(options.rootCa !== undefined && { rootCa: options.rootCa }),
     ...(serving && { rootCa: serving.pki.ca.cert, signingCa: serving.pki.ca }),
@@ -281,20 +294,7 @@ function scheduler({ world, log, clientOf }: PartDependencies): Component {
   return together("kube-scheduler", inner, broadcaster, informers);
 }
 
-/** Several components as one: started in order, stopped in reverse. */
-function inOrder(name: string, components: readonly Component[]): Component {
-  return {
-    name,
-    async run(signal, ready) {
-      await using group = new ComponentGroup();
-      for (const component of components) await group.start(component, signal);
-      ready();
-      await group.wait(signal);
-    },
-  };
-}
-
-/** What runs on one node. */
+/** A node in this process. */
 async function node(
   options: ClusterOptions,
   deps: PartDependencies,
@@ -302,176 +302,82 @@ async function node(
   index: number,
   sharedCertificate: KeyPair | undefined,
 ): Promise<Component> {
-  const { world } = deps;
   const { serving } = options;
-  const dir = `${options.dataDir}/nodes/${name}`;
-  const client = deps.clientOf(user(`system:node:${name}`, "system:nodes"), userAgent(world.host, "kubelet"));
-  const log = deps.log.with({ component: "kubelet", ...(options.nodes.length > 1 && { node: name }) });
-  const base = { clock: world.clock, random: world.random.fork(`kubelet/${name}`), log, client };
-  const broadcaster = createEventBroadcaster(base);
-  const informers = createInformers(base);
-  const [before, runtime] = runtimeOf(options, deps, dir, name, log);
-  const certificate =
-    sharedCertificate ?? (serving && (await serving.pki.node(name, [options.advertiseAddress])).server);
-  const kubelet = createKubelet(
+  const tls = sharedCertificate ?? (serving && (await serving.pki.node(name, [options.advertiseAddress])).server);
+  return createNode(
     {
-      nodeName: name,
-      nodeIPs: [options.advertiseAddress],
-      rootDir: dir,
-      podLogsDir: `${dir}/log/pods`,
-      containerLogsDir: `${dir}/log/containers`,
-      ...(certificate &&
-        serving && {
-          port: options.kubeletPort === 0 || sharedCertificate ? 0 : options.kubeletPort + index,
-          tls: certificate,
-          clientCa: serving.pki.ca.cert,
-        }),
-      healthzPort: 0,
-      clusterDns: [dnsAddress(options.serviceRange)],
-      clusterDomain: CLUSTER_DOMAIN,
+      name,
+      address: options.advertiseAddress,
+      dir: `${options.dataDir}/nodes/${name}`,
+      machineDir: options.dataDir,
       cgroupRoot: cgroupRootOf(name),
-      ...(options.staticPodPath !== "" && { staticPodPath: options.staticPodPath }),
-      ...(options.staticPodUrl !== "" && { staticPodUrl: options.staticPodUrl }),
-      ...(options.runtime === "simulated" && {
-        capacity: { cpu: "32", memory: "256Gi", pods: "110", "ephemeral-storage": "100Gi" },
-      }),
-    },
-    {
-      world: { ...world, random: base.random },
-      client,
-      log,
-      informers,
-      runtime,
-      metrics: new Metrics(),
-      events: broadcaster.recorder("kubelet", name),
-    },
-  );
-  return inOrder(`node ${name}`, [
-    // They stop in reverse: a runtime that stops its pods still needs the network's configuration to take their links and ports away.
-    ...nodeNetwork(options, deps, name),
-    ...before,
-    together(`kubelet ${name}`, kubelet, broadcaster, informers),
-  ]);
-}
-
-/** The pod network of a node with containers of its own. A kubelet may read no node but its own, so this reads as kube-proxy does. */
-function nodeNetwork(
-  options: ClusterOptions,
-  { world, log: parent, clientOf }: PartDependencies,
-  name: string,
-): readonly Component[] {
-  if (options.runtime !== "containerd") return [];
-  const client = clientOf(user("system:kube-proxy"), userAgent(world.host, "kube-proxy"));
-  const log = parent.with({ component: "node-network" });
-  const informers = createInformers({ clock: world.clock, random: world.random.fork("node-network"), log, client });
-  const inner = createNodeNetwork(
-    {
-      nodeName: name,
+      runtime: options.runtime,
+      containerRuntimeEndpoint: options.containerRuntimeEndpoint,
+      ...(tls &&
+        serving && {
+          serving: {
+            port: options.kubeletPort === 0 || sharedCertificate ? 0 : options.kubeletPort + index,
+            tls,
+            clientCa: serving.pki.ca.cert,
+          },
+        }),
       clusterCidr: options.clusterCidr,
-      bridge: "cni0",
-      confDir: `${options.dataDir}/cni/conf`,
-      stateDir: `${options.dataDir}/cni/state`,
+      clusterDns: dnsAddress(options.serviceRange),
+      staticPodPath: options.staticPodPath,
+      staticPodUrl: options.staticPodUrl,
     },
-    { fs: world.fs, host: world.host, clock: world.clock, informers, log },
+    nodeDependencies(options.nodes.length > 1 ? { ...deps, log: deps.log.with({ node: name }) } : deps, name),
   );
-  return [together("node-network", inner, undefined, informers)];
 }
 
-function runtimeOf(
-  options: ClusterOptions,
-  { world, seams }: ClusterDependencies,
-  dir: string,
-  name: string,
-  log: Logger,
-): readonly [readonly Component[], Runtime] {
-  switch (options.runtime) {
-    case "containerd": {
-      const containerd = createContainerd(containerdOptions(options.dataDir, options.containerRuntimeEndpoint, name), {
-        ...world,
-        log: log.with({ component: "containerd" }),
-      });
-      return [[containerd], containerd.runtime];
-    }
-    case "process": {
-      const process = createProcessRuntime(
-        {
-          dir: `${dir}/process`,
-          imageDir: `${options.dataDir}/images`,
-          address: options.advertiseAddress,
-          clusterCidr: options.clusterCidr,
-        },
-        { ...world, log },
-      );
-      return [[process], process.runtime];
-    }
-    case "simulated": {
-      const own = { clock: world.clock, random: world.random.fork(`runtime/${name}`) };
-      const runtime = createSimulatedRuntime(own);
-      seams?.runtime?.(name, runtime.simulation);
-      return [[], runtime];
-    }
-  }
+/** Nodes outside this process, and the way to their pods from here. */
+function machines(options: ClusterOptions, deps: PartDependencies): Component {
+  const { serving } = options;
+  const { lan, logArgs } = options.machines!;
+  assert(serving !== undefined, "machines reach the API server over HTTPS");
+  const { world } = deps;
+  const log = deps.log.with({ component: "machines" });
+  const nodes = createMachines(
+    {
+      lan,
+      server: `https://${options.advertiseAddress}:${serving.port}`,
+      pki: serving.pki,
+      args: [
+        `--cluster-cidr=${options.clusterCidr}`,
+        `--cluster-dns=${dnsAddress(options.serviceRange)}`,
+        `--proxy-mode=${options.proxyMode}`,
+        `--pod-manifest-path=${options.staticPodPath}`,
+        `--manifest-url=${options.staticPodUrl}`,
+        ...logArgs,
+      ],
+    },
+    { world, log },
+  );
+  const client = deps.clientOf(user("system:kube-proxy"), userAgent(world.host, "kube-proxy"));
+  const informers = createInformers({ clock: world.clock, random: world.random.fork("node-routes"), log, client });
+  const routes = createNodeRoutes({ nodeName: undefined }, { host: world.host, clock: world.clock, informers, log });
+  return inOrder("machines", [nodes, together("node-routes", routes, undefined, informers)]);
 }
 
-export function containerdOptions(dataDir: string, endpoint: string, nodeName: string) {
+/** Who the programs of a node are where they live in this process. */
+function nodeDependencies({ world, log, seams, clientOf }: PartDependencies, nodeName: string): NodeDependencies {
   return {
-    dir: `${dataDir}/containerd`,
-    cniConfDir: `${dataDir}/cni/conf`,
-    cgroupRoot: cgroupRootOf(nodeName),
-    ...(endpoint !== "" && { endpoint }),
+    world,
+    log,
+    onSimulated: (runtime) => seams?.runtime?.(nodeName, runtime),
+    clientOf: (program) =>
+      clientOf(
+        program === "kubelet" ? user(`system:node:${nodeName}`, "system:nodes") : user("system:kube-proxy"),
+        userAgent(world.host, program),
+      ),
   };
 }
 
-export const cgroupRootOf = (nodeName: string): string => `/t8s-${nodeName}`;
-
-function proxy(options: ClusterOptions, { world, log: parent, clientOf }: PartDependencies): Component {
-  const client = clientOf(user("system:kube-proxy"), userAgent(world.host, "kube-proxy"));
-  const log = parent.with({ component: "kube-proxy" });
-  const base = { clock: world.clock, random: world.random.fork("kube-proxy"), log, client };
-  const informers = createInformers(base);
-  const inner = createProxy(
-    {
-      nodeName: options.nodes[0]!,
-      family: 4,
-      minSyncPeriodMs: 1000,
-      syncPeriodMs: 30_000,
-      healthzBindAddress: "0.0.0.0:10256",
-      metricsBindAddress: "127.0.0.1:10249",
-      cleanupOnExit: true,
-    },
-    {
-      ...base,
-      net: world.net,
-      host: world.host,
-      informers,
-      backend: proxyBackend(options, world, log),
-      metrics: new Metrics(),
-    },
-  );
-  return together("kube-proxy", inner, undefined, informers);
-}
-
-export function proxyBackend(
-  options: Pick<ClusterOptions, "proxyMode" | "clusterCidr" | "advertiseAddress">,
-  world: World,
-  log: Logger,
-) {
-  return backends[options.proxyMode]!(
-    world,
-    {
-      family: 4,
-      clusterCidr: options.clusterCidr,
-      masqueradeAll: false,
-      masqueradeBit: 14,
-      localhostNodePorts: true,
-      nodePortIps: [],
-      nodeIps: [options.advertiseAddress],
-      randomFully: true,
-      nfacct: false,
-      conntrackTcpLiberal: false,
-    },
-    log,
-  );
+function proxy(options: ClusterOptions, deps: PartDependencies): Component {
+  const { proxyMode: mode, clusterCidr, advertiseAddress: address } = options;
+  // Where the nodes are machines of their own, this one still needs their services: the API server's webhooks are among them.
+  const nodeName = options.machines === undefined ? options.nodes[0]! : deps.world.host.hostname.toLowerCase();
+  return createNodeProxy({ nodeName, address, mode, clusterCidr }, nodeDependencies(deps, nodeName));
 }
 
 function dns(options: ClusterOptions, { world, log: parent, clientOf }: PartDependencies): Component {

@@ -84,8 +84,9 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function overview(): string {
-  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
-  return `Typernetes: Kubernetes in TypeScript.\n\nUsage:\n  t8s COMMAND [flags]\n\nCommands:\n${commands.map(({ name, about }) => `  ${name.padEnd(width)}${about}`).join("\n")}\n\n't8s COMMAND --help' tells its flags.\n`;
+  const listed = commands.filter(({ hidden }) => hidden !== true);
+  const width = Math.max(...listed.map(({ name }) => name.length)) + 2;
+  return `Typernetes: Kubernetes in TypeScript.\n\nUsage:\n  t8s COMMAND [flags]\n\nCommands:\n${listed.map(({ name, about }) => `  ${name.padEnd(width)}${about}`).join("\n")}\n\n't8s COMMAND --help' tells its flags.\n`;
 }
 
 process.exit(await main(process.argv.slice(2)));

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { World } from "../world/world.ts";
 import { CommandError } from "./command.ts";
+import type { Lan } from "./machines/plan.ts";
 
 export interface ClusterState {
   readonly name: string;
@@ -9,6 +10,8 @@ export interface ClusterState {
   readonly server: string;
   readonly runtime: "containerd" | "process" | "simulated";
   readonly nodes: readonly string[];
+  /** Where the nodes are machines of their own. */
+  readonly lan?: Lan;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly ready: boolean;

@@ -1,10 +1,12 @@
 /** Takes away what a killed cluster left running: its pods, its containerd, its rules. An orderly stop does the same through its components. */
 import type { Logger } from "../observe/log.ts";
 import type { World } from "../world/world.ts";
-import { containerdOptions, proxyBackend } from "./cluster.ts";
 import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";
 import { cleanNodeNetwork } from "../kubelet/network/node-network.ts";
 import { createProcessRuntime } from "../kubelet/runtimes/process/process.ts";
+import { removeLan } from "./machines/lan.ts";
+import { sweepMachine } from "./machines/machine.ts";
+import { cgroupRootOf, containerdOptions, proxyBackend } from "./node.ts";
 import type { ClusterState } from "./state.ts";
 
 export async function sweep(world: World, dir: string, state: ClusterState, log: Logger): Promise<void> {
@@ -14,11 +16,16 @@ export async function sweep(world: World, dir: string, state: ClusterState, log:
     const stop = new AbortController();
     await component.run(stop.signal, () => stop.abort());
   };
-  for (const name of state.nodes) {
-    if (state.runtime === "containerd")
-      await throughOnce(
-        createContainerd(containerdOptions(dir, text("container-runtime-endpoint"), name), { ...world, log }),
-      );
+  const { lan } = state;
+  if (lan !== undefined) {
+    await Promise.all(lan.machines.map((machine) => sweepMachine(world, machine, log)));
+    await removeLan(world, lan);
+  }
+  for (const name of lan === undefined ? state.nodes : []) {
+    if (state.runtime === "containerd") {
+      const endpoint = text("container-runtime-endpoint");
+      await throughOnce(createContainerd(containerdOptions(dir, cgroupRootOf(name), endpoint), { ...world, log }));
+    }
     if (state.runtime === "process") {
       const address = text("advertise-address");
       await throughOnce(
@@ -34,11 +41,12 @@ export async function sweep(world: World, dir: string, state: ClusterState, log:
       );
     }
   }
-  if (state.runtime === "containerd") await cleanNodeNetwork({ bridge: "cni0", confDir: `${dir}/cni/conf` }, world);
+  if (state.runtime === "containerd" && lan === undefined)
+    await cleanNodeNetwork({ bridge: "cni0", confDir: `${dir}/cni/conf` }, world);
   await removeMounts(world, `${dir}/nodes`);
   if (text("proxy-mode") === "iptables") {
     await proxyBackend(
-      { proxyMode: "iptables", clusterCidr: text("cluster-cidr"), advertiseAddress: text("advertise-address") },
+      { mode: "iptables", clusterCidr: text("cluster-cidr"), address: text("advertise-address") },
       world,
       log,
     ).cleanup();

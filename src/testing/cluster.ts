@@ -313,6 +313,7 @@ function leftBehind(name: string): ReadonlySet<string> {
   }
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
     if (line.includes(name) && !line.includes("/run/netns/")) found.add(`mount ${line.split(" ")[4]}`);
-  for (const path of globSync(`/sys/fs/cgroup/{*/,}t8s-${name}`)) found.add(`cgroup ${path}`);
+  for (const path of globSync(`/sys/fs/cgroup/{*/,}t8s-${name}*`)) found.add(`cgroup ${path}`);
+  for (const path of globSync(`/run/netns/t8s-${name}*`)) found.add(`network namespace ${path}`);
   return found;
 }

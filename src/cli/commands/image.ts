@@ -3,7 +3,7 @@ import { socketOf } from "../../kubelet/runtimes/containerd/config.ts";
 import { CommandError, defineCommand } from "../command.ts";
 import { clusterFlags } from "../flags/common.ts";
 import { loadArchive } from "../../kubelet/runtimes/process/images.ts";
-import { dataDirOf, isRunning, readState } from "../state.ts";
+import { type ClusterState, dataDirOf, isRunning, readState } from "../state.ts";
 
 /** `t8s image load FILE…`: OCI and docker archives (`docker save`, `podman save`, `buildah push oci-archive:`) into every node. */
 export const image = defineCommand({
@@ -21,17 +21,20 @@ export const image = defineCommand({
       if (state.runtime === "simulated") continue; // Every image is there.
       const names =
         state.runtime === "containerd"
-          ? await importImages(world, containerdSocket(dir, state.options), file)
-          : await loadArchive(world, `${dir}/images`, file);
-      for (const name of names) out(`loaded ${name}\n`);
+          ? await Promise.all(containerdSockets(dir, state).map((socket) => importImages(world, socket, file)))
+          : [await loadArchive(world, `${dir}/images`, file)];
+      for (const name of names[0]!) out(`loaded ${name}\n`);
     }
     return 0;
   },
 });
 
-function containerdSocket(dir: string, options: Readonly<Record<string, unknown>>): string {
+function containerdSockets(dir: string, { lan, options }: ClusterState): readonly string[] {
+  if (lan !== undefined) return lan.machines.map((machine) => socketOf(`${machine.dir}/containerd`));
   const endpoint = options["container-runtime-endpoint"];
-  return typeof endpoint === "string" && endpoint !== ""
-    ? endpoint.replace(/^unix:(\/\/)?/, "")
-    : socketOf(`${dir}/containerd`);
+  return [
+    typeof endpoint === "string" && endpoint !== ""
+      ? endpoint.replace(/^unix:(\/\/)?/, "")
+      : socketOf(`${dir}/containerd`),
+  ];
 }

@@ -8,6 +8,8 @@ interface Entry {
   readonly name: string;
   /** One sentence for the list. */
   readonly about: string;
+  /** Not in the list: another command starts it. */
+  readonly hidden?: true;
   load(): Promise<Command>;
 }
 
@@ -71,5 +73,11 @@ export const commands: readonly Entry[] = [
     name: "kube-proxy",
     about: "Run a node's proxy alone, with upstream's flags, ports and configuration file.",
     load: async () => (await import("./kube-proxy.ts")).kubeProxy,
+  },
+  {
+    name: "node",
+    about: "Run a node on a machine of its own.",
+    hidden: true,
+    load: async () => (await import("./node.ts")).node,
   },
 ];

@@ -10,10 +10,12 @@ import { upFlags } from "../flags/up.ts";
 import type { Values } from "../flags.ts";
 import { freePort, nameServers, primaryAddress } from "../host-facts.ts";
 import { addToKubeconfig, contextOf } from "../kubeconfig-file.ts";
+import { MACHINES_MAX, planLan } from "../machines/plan.ts";
 import { ensurePki } from "../pki.ts";
 import { releaseMemory } from "../memory.ts";
 import { createProgress } from "../progress.ts";
 import { type ClusterState, dataDirOf, isRunning, readState, removeState, writeState } from "../state.ts";
+import { sweep } from "../sweep.ts";
 
 type Options = Values<typeof upFlags>;
 
@@ -34,17 +36,26 @@ export const up = defineCommand({
         `cluster ${values.name} is already running as process ${running.pid} (t8s down --name ${values.name} stops it)`,
       );
     if (values.detach) return await detach(context, values, dir, [...parsed.set]);
-    return await foreground(context, values, dir);
+    return await foreground(context, values, dir, running);
   },
 });
 
-async function foreground(context: CommandContext, values: Options, dir: string): Promise<number> {
+/** `killed` is the state of an earlier run that did not end in order: what it left is gone on with. */
+async function foreground(
+  context: CommandContext,
+  values: Options,
+  dir: string,
+  killed: ClusterState | undefined,
+): Promise<number> {
   const { world, out, signal } = context;
   const begun = world.clock.monotonic();
-  const options = await settle(context, values, dir);
   const file = `${dir}/t8s.log`;
   const format = values["logging-format"] === "json" ? "json" : "text";
   const log = context.logger({ verbosity: values.v, format, file });
+  const options = await settle(context, values, dir, killed);
+  // Other nodes than before: the earlier ones would run on with nobody to stop them.
+  if (killed !== undefined && (killed.runtime !== options.runtime || killed.nodes.join() !== options.nodes.join()))
+    await sweep(world, dir, killed, log);
   const progress = createProgress(world.clock, out, context.interactive);
   const state: ClusterState = {
     name: values.name,
@@ -52,6 +63,7 @@ async function foreground(context: CommandContext, values: Options, dir: string)
     server: `https://127.0.0.1:${options.serving?.port}`,
     runtime: options.runtime,
     nodes: options.nodes,
+    ...(options.machines && { lan: options.machines.lan }),
     startedAt: world.clock.now(),
     ready: false,
     options: { ...values, "proxy-mode": options.proxyMode, "advertise-address": options.advertiseAddress },
@@ -88,7 +100,12 @@ async function foreground(context: CommandContext, values: Options, dir: string)
 }
 
 /** From flags and the machine to what the cluster is made of. */
-async function settle(context: CommandContext, values: Options, dir: string): Promise<ClusterOptions> {
+async function settle(
+  context: CommandContext,
+  values: Options,
+  dir: string,
+  killed: ClusterState | undefined,
+): Promise<ClusterOptions> {
   const { world } = context;
   if (!["auto", "containerd", "process", "simulated"].includes(values.runtime))
     throw new CommandError(
@@ -102,11 +119,25 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
   const runtime =
     values.runtime !== "auto"
       ? (values.runtime as ClusterOptions["runtime"])
-      : missing === undefined && values.nodes === 1
+      : missing === undefined && values.nodes <= MACHINES_MAX
         ? "containerd"
         : "process";
-  if (runtime === "containerd" && values.nodes > 1)
-    throw new CommandError("several nodes on one machine need --runtime process or --runtime simulated");
+  const nodes =
+    values.nodes === 1
+      ? [world.host.hostname.toLowerCase()]
+      : Array.from({ length: values.nodes }, (_, i) => `node-${i + 1}`);
+  const lan =
+    runtime !== "containerd" || nodes.length === 1
+      ? undefined
+      : killed?.lan !== undefined && killed.nodes.join() === nodes.join()
+        ? killed.lan
+        : planLan(values.name, nodes, dir, world.host.interfaces());
+  if (lan !== undefined && values["container-runtime-endpoint"] !== "")
+    throw new CommandError(
+      "--container-runtime-endpoint is for one node: of several, each runs a containerd of its own",
+    );
+  if (lan !== undefined && nodes.length > MACHINES_MAX)
+    throw new CommandError(`--runtime containerd has ${MACHINES_MAX} nodes on one machine at most`);
   if (values.runtime === "auto" && missing !== undefined) context.out(`containers run as processes: ${missing}\n`);
   if (!["auto", "iptables", "none"].includes(values["proxy-mode"]))
     throw new CommandError(
@@ -120,7 +151,7 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
         : "none";
 
   await world.fs.mkdir(dir, { recursive: true, mode: 0o711 });
-  const advertiseAddress = values["advertise-address"] || primaryAddress(world);
+  const advertiseAddress = values["advertise-address"] || (lan?.address ?? primaryAddress(world));
   const port = await freePort(world, "0.0.0.0", values.port);
   if (values.port !== 0 && port !== values.port) {
     throw new CommandError(`port ${values.port} is taken; --port takes another one, or 0 for any that is free`);
@@ -132,10 +163,6 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
     [world.host.hostname.toLowerCase()],
     [advertiseAddress, `${a}.${b}.${c}.1`],
   );
-  const nodes =
-    values.nodes === 1
-      ? [world.host.hostname.toLowerCase()]
-      : Array.from({ length: values.nodes }, (_, i) => `node-${i + 1}`);
   return {
     dataDir: dir,
     nodes,
@@ -155,6 +182,8 @@ async function settle(context: CommandContext, values: Options, dir: string): Pr
     staticPodUrl: values["manifest-url"],
     // A second cluster on the machine finds upstream's port taken: any free one does, the API server reads it from the node.
     kubeletPort: (await freePort(world, "0.0.0.0", 10_250)) === 10_250 ? 10_250 : 0,
+    ...(lan && { machines: { lan, logArgs: [`--v=${values.v}`, `--logging-format=${values["logging-format"]}`] } }),
+    nodeMonitorGracePeriodMs: values["node-monitor-grace-period"],
   };
 }
 

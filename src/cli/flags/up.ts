@@ -51,6 +51,11 @@ export const upFlags = {
     default: "",
     help: "A folder of manifests that every node runs as static pods.",
   },
+  "node-monitor-grace-period": {
+    type: "duration",
+    default: 50_000,
+    help: "How long a node may be silent before it counts as lost.",
+  },
   "manifest-url": { type: "string", default: "", help: "A URL of manifests that every node runs as static pods." },
   ...logFlags,
 } as const satisfies Flags;

@@ -62,7 +62,7 @@ export function routesTo(
     readonly podCidr: string | undefined;
     readonly internalIp: string | undefined;
   }[],
-  self: string,
+  self: string | undefined,
 ): readonly Route[] {
   const own = nodes.find(({ name }) => name === self)?.internalIp;
   return nodes

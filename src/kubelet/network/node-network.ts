@@ -1,6 +1,6 @@
 /**
- * Gives a node its pod network: waits for the node's `spec.podCIDR`, writes the CNI configuration, lets pods through the host's firewall, and keeps a route
- * to every other node's subnet. What a cloud's or a network provider's agent does elsewhere.
+ * Gives a node its pod network: waits for the node's `spec.podCIDR`, writes the CNI configuration and lets pods through the host's
+ * firewall. What a network provider's agent does elsewhere.
  */
 import type { Component } from "../../base/component-group.ts";
 import { deferred } from "../../base/deferred.ts";
@@ -10,7 +10,7 @@ import type { Logger } from "../../observe/log.ts";
 import { pause } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
 import { nodes } from "../../client/resources.ts";
-import { renderConflist, renderNetworkRules, type Route, routesTo } from "./conflist.ts";
+import { renderConflist, renderNetworkRules } from "./conflist.ts";
 
 export interface NodeNetworkOptions {
   readonly nodeName: string;
@@ -31,9 +31,7 @@ export function createNodeNetwork(
   options: NodeNetworkOptions,
   deps: Pick<World, "fs" | "host" | "clock"> & { readonly informers: Informers; readonly log: Logger },
 ): Component {
-  const { fs, host, clock, log } = deps;
-
-  const run = (command: string, args: readonly string[]) => runs(host, command, args);
+  const { fs, clock, log } = deps;
 
   async function configure(podCidrs: readonly string[]): Promise<void> {
     await openForwarding(deps, podCidrs[0]!, options.clusterCidr);
@@ -53,7 +51,6 @@ export function createNodeNetwork(
       const touch = () => wake.resolve();
       signal.addEventListener("abort", touch, { once: true });
       using _subscription = informer.subscribe({ add: touch, update: touch, delete: touch });
-      const routes = new Map<string, Route>();
       let configured = "";
       ready();
       while (!signal.aborted) {
@@ -66,26 +63,6 @@ export function createNodeNetwork(
             configured = podCidrs.join();
             log.info("Configured the pod network", { podCIDRs: configured });
           }
-          const wanted = new Map(
-            routesTo(
-              informer.list().map((node) => ({
-                name: node.metadata.name,
-                podCidr: node.spec.podCIDR,
-                internalIp: node.status.addresses?.find(({ type }) => type === "InternalIP")?.address,
-              })),
-              options.nodeName,
-            ).map((route) => [`${route.to} ${route.via}`, route]),
-          );
-          for (const [key, { to, via }] of routes) {
-            if (wanted.has(key)) continue;
-            routes.delete(key);
-            await host.exec("ip", ["route", "del", to, "via", via]);
-          }
-          for (const [key, route] of wanted) {
-            if (routes.has(key)) continue;
-            await run("ip", ["route", "replace", route.to, "via", route.via]);
-            routes.set(key, route);
-          }
         } catch (error) {
           log.error("Failed to configure the pod network", error);
           await pause(clock, 1000, signal);
@@ -93,13 +70,17 @@ export function createNodeNetwork(
         }
         await wake.promise;
       }
-      for (const { to, via } of routes.values()) await host.exec("ip", ["route", "del", to, "via", via]);
       await cleanNodeNetwork(options, deps);
     },
   };
 }
 
-async function runs(host: World["host"], command: string, args: readonly string[], stdin?: string): Promise<void> {
+export async function runs(
+  host: World["host"],
+  command: string,
+  args: readonly string[],
+  stdin?: string,
+): Promise<void> {
   const { code, stderr } = await host.exec(command, args, stdin === undefined ? {} : { stdin });
   if (code !== 0)
     throw new Error(`${command} ${args.join(" ")} exited with ${code}: ${Buffer.from(stderr).toString().trim()}`);
@@ -140,7 +121,7 @@ export async function closeForwarding(host: World["host"]): Promise<void> {
   }
 }
 
-/** Takes away bridge, rules and CNI configuration. Routes to other nodes go with the process that knows them, or with the bridge. */
+/** Takes away bridge, rules and CNI configuration. */
 export async function cleanNodeNetwork(
   options: Pick<NodeNetworkOptions, "bridge" | "confDir">,
   { fs, host }: Pick<World, "fs" | "host">,

@@ -2,17 +2,13 @@
  * The cluster's certificates, laid out as kubeadm does (`pki/ca.crt`, `pki/apiserver.crt`, …): ECDSA P-256, made at first start, kept until a month
  * before they end, keys 0600. Client certificates carry upstream's users and groups, so that the bootstrap RBAC policy fits.
  */
-import "reflect-metadata";
-import * as x509 from "@peculiar/x509";
-import { webcrypto } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { World } from "../world/world.ts";
+import type { KeyPair, Request } from "./certificates.ts";
 
-export interface KeyPair {
-  readonly cert: string;
-  readonly key: string;
-}
+export type { KeyPair };
 
 export interface Pki {
   readonly dir: string;
@@ -33,17 +29,8 @@ export interface Pki {
   node(name: string, addresses: readonly string[]): Promise<{ readonly client: KeyPair; readonly server: KeyPair }>;
 }
 
-const YEAR = 365 * 24 * 3_600_000;
 const RENEW_BEFORE = 30 * 24 * 3_600_000;
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-
-interface Request {
-  readonly commonName: string;
-  readonly organizations?: readonly string[];
-  readonly names?: readonly string[];
-  readonly addresses?: readonly string[];
-  readonly usages: readonly ("client" | "server")[];
-}
+const issuing = () => import("./certificates.ts");
 
 export async function ensurePki(
   world: Pick<World, "fs" | "clock" | "random">,
@@ -51,18 +38,19 @@ export async function ensurePki(
   serverNames: readonly string[],
   serverAddresses: readonly string[],
 ): Promise<Pki> {
-  x509.cryptoProvider.set(webcrypto as any);
   await world.fs.mkdir(dir, { recursive: true, mode: 0o700 });
   const { ca, frontProxyCa } = {
-    ca: await ensure(world, dir, "ca", () => selfSigned(world, "kubernetes")),
-    frontProxyCa: await ensure(world, dir, "front-proxy-ca", () => selfSigned(world, "front-proxy-ca")),
+    ca: await ensure(world, dir, "ca", async () => (await issuing()).selfSigned(world, "kubernetes")),
+    frontProxyCa: await ensure(world, dir, "front-proxy-ca", async () =>
+      (await issuing()).selfSigned(world, "front-proxy-ca"),
+    ),
   };
   const leaf = (file: string, request: Request, issuer = ca) =>
     ensure(
       world,
       dir,
       file,
-      () => signed(world, issuer, request),
+      async () => (await issuing()).signed(world, issuer, request),
       (cert) => covers(cert, request),
     );
   const client = (file: string, commonName: string, ...organizations: string[]) =>
@@ -123,8 +111,8 @@ export async function ensureServingPair(
   name: string,
   subject: { readonly host: string; readonly names?: readonly string[]; readonly addresses?: readonly string[] },
 ): Promise<KeyPair> {
-  x509.cryptoProvider.set(webcrypto as any);
   const make = async () => {
+    const { selfSigned, signed } = await issuing();
     const stamp = Math.floor(world.clock.now() / 1000);
     const issuer = await selfSigned(world, `${subject.host}-ca@${stamp}`);
     const leaf = await signed(world, issuer, {
@@ -145,13 +133,13 @@ async function ensure(
   dir: string,
   name: string,
   make: () => Promise<KeyPair>,
-  fits: (cert: x509.X509Certificate) => boolean = () => true,
+  fits: (cert: X509Certificate) => boolean = () => true,
 ): Promise<KeyPair> {
   const [certPath, keyPath] = [join(dir, `${name}.crt`), join(dir, `${name}.key`)];
   if ((await world.fs.stat(certPath)) !== undefined && (await world.fs.stat(keyPath)) !== undefined) {
     const pair = { cert: text(await world.fs.readFile(certPath)), key: text(await world.fs.readFile(keyPath)) };
-    const cert = new x509.X509Certificate(pair.cert);
-    if (cert.notAfter.getTime() - RENEW_BEFORE > world.clock.now() && fits(cert)) return pair;
+    const cert = new X509Certificate(pair.cert);
+    if (Date.parse(cert.validTo) - RENEW_BEFORE > world.clock.now() && fits(cert)) return pair;
   }
   const pair = await make();
   await world.fs.writeFile(keyPath, pair.key, { mode: 0o600, atomic: true });
@@ -160,76 +148,11 @@ async function ensure(
 }
 
 /** A certificate made for other names (the machine moved, a flag changed) is made again. */
-function covers(cert: x509.X509Certificate, request: Request): boolean {
-  const names = new Set(
-    cert.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map(({ value }) => value) ?? [],
+function covers(cert: X509Certificate, { names = [], addresses = [] }: Request): boolean {
+  return (
+    names.every((name) => cert.checkHost(name) !== undefined) &&
+    addresses.every((address) => cert.checkIP(address) !== undefined)
   );
-  return [...(request.names ?? []), ...(request.addresses ?? [])].every((name) => names.has(name));
-}
-
-async function selfSigned(world: Pick<World, "clock" | "random">, commonName: string): Promise<KeyPair> {
-  const keys = await generateKeys();
-  const now = world.clock.now();
-  const cert = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(world),
-    name: [{ CN: [commonName] }],
-    notBefore: new Date(now - 300_000),
-    notAfter: new Date(now + 10 * YEAR),
-    signingAlgorithm: ALGORITHM,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(
-        x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment | x509.KeyUsageFlags.keyCertSign,
-        true,
-      ),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return pem(cert, keys);
-}
-
-async function signed(world: Pick<World, "clock" | "random">, issuer: KeyPair, request: Request): Promise<KeyPair> {
-  const keys = await generateKeys();
-  const ca = new x509.X509Certificate(issuer.cert);
-  const signingKey = await webcrypto.subtle.importKey(
-    "pkcs8",
-    x509.PemConverter.decodeFirst(issuer.key),
-    ALGORITHM,
-    false,
-    ["sign"],
-  );
-  const now = world.clock.now();
-  const subject: Record<string, string[]>[] = [
-    ...(request.organizations ?? []).map((organization) => ({ O: [organization] })),
-    { CN: [request.commonName] },
-  ];
-  const alternatives = [
-    ...(request.names ?? []).map((value) => ({ type: "dns" as const, value })),
-    ...(request.addresses ?? []).map((value) => ({ type: "ip" as const, value })),
-  ];
-  const cert = await x509.X509CertificateGenerator.create({
-    serialNumber: serial(world),
-    subject,
-    issuer: ca.subject,
-    notBefore: new Date(now - 300_000),
-    notAfter: new Date(now + YEAR),
-    signingAlgorithm: ALGORITHM,
-    publicKey: keys.publicKey,
-    signingKey: signingKey as any,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
-      new x509.ExtendedKeyUsageExtension(
-        request.usages.map((usage) =>
-          usage === "client" ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth,
-        ),
-      ),
-      await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
-      ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
-    ],
-  });
-  return pem(cert, keys);
 }
 
 async function ensureServiceAccountKey(
@@ -239,26 +162,10 @@ async function ensureServiceAccountKey(
   const [keyPath, pubPath] = [join(dir, "sa.key"), join(dir, "sa.pub")];
   if ((await world.fs.stat(keyPath)) !== undefined)
     return { key: text(await world.fs.readFile(keyPath)), pub: text(await world.fs.readFile(pubPath)) };
-  const keys = await generateKeys();
-  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
-  const pub = x509.PemConverter.encode(await webcrypto.subtle.exportKey("spki", keys.publicKey), "PUBLIC KEY");
+  const { key, pub } = await (await issuing()).serviceAccountKeys();
   await world.fs.writeFile(pubPath, pub, { mode: 0o644, atomic: true });
   await world.fs.writeFile(keyPath, key, { mode: 0o600, atomic: true });
   return { key, pub };
-}
-
-const generateKeys = async (): Promise<webcrypto.CryptoKeyPair> =>
-  (await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
-
-async function pem(cert: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<KeyPair> {
-  const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey), "PRIVATE KEY");
-  return { cert: `${cert.toString("pem")}\n`, key: `${key}\n` };
-}
-
-function serial(world: Pick<World, "random">): string {
-  const bytes = world.random.bytes(16);
-  bytes[0] = (bytes[0]! & 0x7f) | 0x01; // Positive and never zero.
-  return Buffer.from(bytes).toString("hex");
 }
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");

@@ -1,10 +1,9 @@
 /** HTTP clients: kept-alive HTTP/1.1 connections, or one HTTP/2 connection that is made anew when it is lost. */
-import {
+import type {
   Agent as Http1Agent,
-  request as http1Request,
-  type ClientRequest as Http1Request,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
+  ClientRequest as Http1Request,
+  IncomingMessage,
+  OutgoingHttpHeaders,
 } from "node:http";
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
@@ -22,6 +21,7 @@ import type {
 } from "../net.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { broken, byteStream } from "./byte-stream.ts";
+import { Agent, request as http1Request } from "./http1.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
 const WINDOW_BYTES = 4 << 20;
@@ -90,7 +90,7 @@ class Http1Client {
   constructor(target: Target, options: HttpClientOptions) {
     this.#target = target;
     const agent = { keepAlive: true, maxFreeSockets: 256, timeout: 0, noDelay: true };
-    this.#agent = target.encrypted ? new HttpsAgent({ ...agent, ...tlsOptions(options.tls) }) : new Http1Agent(agent);
+    this.#agent = target.encrypted ? new HttpsAgent({ ...agent, ...tlsOptions(options.tls) }) : new Agent(agent);
   }
 
   #start(request: ClientRequest): Http1Request {

@@ -2,7 +2,7 @@
  * HTTP/1.1 and HTTP/2 on one port. With TLS the protocol is what ALPN agreed on; without, a connection that opens with
  * HTTP/2's preface speaks HTTP/2, so one plain port serves gRPC clients and everyone else.
  */
-import { createServer as createHttp1, ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { createServer as createHttp2, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -19,6 +19,7 @@ import type {
 } from "../net.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { broken, byteStream, peerOf } from "./byte-stream.ts";
+import { createServer as createHttp1, ServerResponse as Http1Response } from "./http1.ts";
 import { accept } from "./listener.ts";
 
 const HEADER_BYTES_MAX = 1 << 20; // As net/http's DefaultMaxHeaderBytes.
@@ -71,7 +72,7 @@ export async function serveHttp(
   });
   http1.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on("error", () => {});
-    const response = new ServerResponse(request);
+    const response = new Http1Response(request);
     response.assignSocket(socket);
     response.shouldKeepAlive = false;
     response.on("finish", () => socket.destroySoon());

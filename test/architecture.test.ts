@@ -37,17 +37,21 @@ const ESCAPES: readonly (readonly [RegExp, string])[] = [
     /\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(|AbortSignal\.timeout\(|node:timers/,
     "clock.after or sleep(clock, ms, signal)",
   ],
-  [/Math\.random\(|randomUUID\(|randomBytes\(/, "world.random"],
+  [/Math\.random\(|randomUUID\(|randomBytes\(|randomFill|getRandomValues\(/, "world.random"],
+  [/localeCompare\(|\.toLocale/, "< and >: order and text must not depend on the machine's language"],
   [
     /from "node:(fs|net|http|https|http2|tls|dns|dgram|child_process|worker_threads|os)/,
     "world.fs, world.net or world.host",
   ],
   [
-    /crypto\.subtle|promisify\(scrypt/,
-    "the synchronous node:crypto calls: thread-pool work finishes in an order we do not choose",
+    /crypto\.subtle|promisify\(|\b(scrypt|pbkdf2|hkdf|generateKeyPair|generateKey)\(|create(Gzip|Gunzip|Deflate|Inflate)\(/,
+    "the synchronous calls of node:crypto and node:zlib: thread-pool work finishes in an order we do not choose",
   ],
   [/new WeakRef\(|FinalizationRegistry/, "explicit dispose: garbage collection has no order"],
-  [/process\.(env|exit|stdout|stderr|on)\b|console\./, "configuration passed in, or a Logger"],
+  [
+    /process\.(env|exit|stdout|stderr|on|uptime|cpuUsage|memoryUsage)\b|console\./,
+    "configuration passed in, or a Logger",
+  ],
 ];
 
 /** Families whose members are listed in one place: the registry, where its members are, and how one is known. */

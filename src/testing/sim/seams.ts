@@ -224,14 +224,30 @@ export class SimulatedSeams implements Seams {
         if (end?.aborted) await never;
       }
     };
-    const signalOf = (request: RestRequest) => {
-      if (end === undefined) return request;
-      return { ...request, signal: request.signal === undefined ? end : AbortSignal.any([request.signal, end]) };
+    /** The request, which also ends with the caller's world. By hand: when a combined signal goes is the garbage collector's to say. */
+    const ending = <R extends RestRequest>(request: R): R & { [Symbol.dispose](): void } => {
+      const abort = new AbortController();
+      const onAbort = () => abort.abort(request.signal?.aborted ? request.signal.reason : end?.reason);
+      for (const signal of [request.signal, end]) {
+        if (signal?.aborted) onAbort();
+        else signal?.addEventListener("abort", onAbort, { once: true });
+      }
+      return {
+        ...request,
+        signal: abort.signal,
+        [Symbol.dispose]() {
+          for (const signal of [request.signal, end]) signal?.removeEventListener("abort", onAbort);
+        },
+      };
     };
-    const call = async <T>(request: RestRequest, run: (transport: Transport) => Promise<T>): Promise<T> => {
+    const call = async <T>(
+      request: RestRequest,
+      run: (transport: Transport, request: RestRequest) => Promise<T>,
+    ): Promise<T> => {
       const at = await reach(request);
+      using whole = ending(request);
       try {
-        return await carried(request, at, run(connect()));
+        return await carried(request, at, run(connect(), whole));
       } finally {
         await delay();
         if (at.end.aborted || this.faults.cutOff.has(user.name) || this.#random.next() < this.faults.loss)
@@ -241,10 +257,11 @@ export class SimulatedSeams implements Seams {
     };
     const { faults } = this;
     return {
-      send: (request) => call(request, (transport) => transport.send(signalOf(request))),
+      send: (request) => call(request, (transport, whole) => transport.send(whole)),
       async *watch(request): AsyncGenerator<WatchEvent> {
         const at = await reach(request);
-        const events = connect().watch(signalOf(request))[Symbol.asyncIterator]();
+        using whole = ending(request);
+        const events = connect().watch(whole)[Symbol.asyncIterator]();
         let arrived = -1;
         try {
           for (;;) {
@@ -260,7 +277,7 @@ export class SimulatedSeams implements Seams {
           void events.return?.();
         }
       },
-      raw: (request) => call(request, (transport) => transport.raw(signalOf(request))),
+      raw: (request) => call(request, (transport, whole) => transport.raw(whole)),
       close: async () => {},
     };
   }

@@ -49,3 +49,13 @@ export async function removeState({ fs }: Pick<World, "fs">, dir: string): Promi
 export function isRunning({ host }: Pick<World, "host">, state: ClusterState | undefined): state is ClusterState {
   return state !== undefined && host.kill(state.pid, 0);
 }
+
+/** True for a process that has ended and that nobody has reaped yet: where the first process of a machine is slow to, that takes seconds. */
+export async function isZombie({ fs }: Pick<World, "fs">, pid: number): Promise<boolean> {
+  const path = `/proc/${pid}/stat`;
+  try {
+    return (await fs.stat(path)) !== undefined && /\) Z /.test(Buffer.from(await fs.readFile(path)).toString());
+  } catch {
+    return false; // It was reaped in between, or there is no such file system.
+  }
+}

@@ -1,7 +1,7 @@
 import { pause } from "../../world/time.ts";
 import { CommandError, defineCommand } from "../command.ts";
 import { clusterFlags } from "../flags/common.ts";
-import { dataDirOf, isRunning, readState, removeState } from "../state.ts";
+import { dataDirOf, isRunning, isZombie, readState, removeState } from "../state.ts";
 import { sweep } from "../sweep.ts";
 
 const STOP_TIMEOUT_MS = 120_000;
@@ -24,8 +24,7 @@ export const down = defineCommand({
     if (isRunning(world, state)) {
       world.host.kill(state.pid, "SIGTERM");
       const deadline = world.clock.monotonic() + STOP_TIMEOUT_MS;
-      // An orderly stop ends by removing the state. The process itself may stay as a zombie for as long as nobody reaps it.
-      while (isRunning(world, state) && (await readState(world, dir)) !== undefined) {
+      while (isRunning(world, state) && !(await isZombie(world, state.pid))) {
         if (world.clock.monotonic() > deadline)
           throw new CommandError(`process ${state.pid} has not stopped after ${STOP_TIMEOUT_MS / 1000} s`);
         if (!(await pause(world.clock, 50, signal))) return 130;

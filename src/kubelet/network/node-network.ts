@@ -109,7 +109,8 @@ export async function openForwarding(
   await runs(host, "iptables-restore", ["-w", "5", "--noflush"], renderNetworkRules(podCidr, clusterCidr));
   for (const [table, from, to] of JUMPS) {
     if ((await host.exec("iptables", ["-w", "5", "-t", table, "-C", from, "-j", to])).code !== 0)
-      await runs(host, "iptables", ["-w", "5", "-t", table, "-I", from, "-j", to]);
+      // Behind kube-proxy's, which are put in front: what it refuses must not have been let through here.
+      await runs(host, "iptables", ["-w", "5", "-t", table, "-A", from, "-j", to]);
   }
 }
 

@@ -2,51 +2,10 @@
 import type { Logger } from "../../../observe/log.ts";
 import type { World } from "../../../world/world.ts";
 import type { Backend, Model } from "../backend.ts";
+import { JUMPS, missingJumps, parseSave, type Tables, words } from "./jumps.ts";
 import { OWNED_PREFIXES } from "./names.ts";
 import { isLargeCluster, type RenderOptions, renderRestore, renderService, type ServiceRules } from "./render.ts";
 
-/** table, from, to, match. Each is prepended in this order, so the last of a chain ends up first. */
-const JUMPS: readonly (readonly [string, string, string, string])[] = [
-  [
-    "filter",
-    "INPUT",
-    "KUBE-EXTERNAL-SERVICES",
-    "-m conntrack --ctstate NEW -m comment --comment|kubernetes externally-visible service portals",
-  ],
-  [
-    "filter",
-    "FORWARD",
-    "KUBE-EXTERNAL-SERVICES",
-    "-m conntrack --ctstate NEW -m comment --comment|kubernetes externally-visible service portals",
-  ],
-  ["filter", "INPUT", "KUBE-NODEPORTS", "-m comment --comment|kubernetes health check service ports"],
-  ["filter", "FORWARD", "KUBE-SERVICES", "-m conntrack --ctstate NEW -m comment --comment|kubernetes service portals"],
-  ["filter", "OUTPUT", "KUBE-SERVICES", "-m conntrack --ctstate NEW -m comment --comment|kubernetes service portals"],
-  ["filter", "FORWARD", "KUBE-FORWARD", "-m comment --comment|kubernetes forwarding rules"],
-  [
-    "filter",
-    "INPUT",
-    "KUBE-PROXY-FIREWALL",
-    "-m conntrack --ctstate NEW -m comment --comment|kubernetes load balancer firewall",
-  ],
-  [
-    "filter",
-    "OUTPUT",
-    "KUBE-PROXY-FIREWALL",
-    "-m conntrack --ctstate NEW -m comment --comment|kubernetes load balancer firewall",
-  ],
-  [
-    "filter",
-    "FORWARD",
-    "KUBE-PROXY-FIREWALL",
-    "-m conntrack --ctstate NEW -m comment --comment|kubernetes load balancer firewall",
-  ],
-  ["nat", "OUTPUT", "KUBE-SERVICES", "-m comment --comment|kubernetes service portals"],
-  ["nat", "PREROUTING", "KUBE-SERVICES", "-m comment --comment|kubernetes service portals"],
-  ["nat", "POSTROUTING", "KUBE-POSTROUTING", "-m comment --comment|kubernetes postrouting rules"],
-  ["filter", "INPUT", "KUBE-FIREWALL", ""],
-  ["filter", "OUTPUT", "KUBE-FIREWALL", ""],
-];
 const CANARY = "KUBE-PROXY-CANARY";
 const OWN_CHAINS: Readonly<Record<string, readonly string[]>> = {
   filter: ["KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL", CANARY],
@@ -84,34 +43,25 @@ export function iptablesBackend(
       await fs.writeFile(path, "1");
   }
 
-  async function ensureJumps(): Promise<void> {
-    for (const table of ["mangle", "nat", "filter"]) {
-      if (!(await succeeds(["-t", table, "-n", "-L", CANARY, "1"])))
-        await run(program, ["-w", "5", "-t", table, "-N", CANARY]);
-    }
-    for (const [table, from, to, match] of JUMPS) {
-      if (to === "KUBE-FIREWALL" && !(options.family === 4 && options.localhostNodePorts)) continue;
-      const rule = [...words(match), "-j", to];
-      if (!(await succeeds(["-t", table, "-n", "-L", to, "1"]))) await run(program, ["-w", "5", "-t", table, "-N", to]);
-      if (!(await succeeds(["-t", table, "-C", from, ...rule])))
-        await run(program, ["-w", "5", "-t", table, "-I", from, ...rule]);
-    }
-  }
-
-  /** Chains of ours in the nat table, as the kernel has them. */
-  async function existing(): Promise<readonly string[]> {
-    const text = await run(`${program}-save`, ["-t", "nat"]);
-    return [...text.matchAll(/^:(\S+)/gm)]
-      .map(([, chain]) => chain!)
-      .filter((chain) => OWNED_PREFIXES.some((prefix) => chain.startsWith(prefix)));
+  /** One read and, where something is missing, one write: a start must not wait for a program per rule. Returns what the kernel had. */
+  async function ensureJumps(): Promise<Tables> {
+    const tables = parseSave(await run(`${program}-save`, []));
+    const missing = missingJumps(tables, {
+      canary: CANARY,
+      firewall: options.family === 4 && options.localhostNodePorts,
+    });
+    if (missing !== "") await run(`${program}-restore`, ["-w", "5", "--noflush", "--counters"], missing);
+    return tables;
   }
 
   return {
     name: "iptables",
     async sync(model, changed) {
+      let present: Iterable<string> = applied;
       if (changed === undefined) {
         await routeLocalnet();
-        await ensureJumps();
+        const { chains = [] } = (await ensureJumps()).get("nat") ?? {};
+        present = [...chains].filter((chain) => OWNED_PREFIXES.some((prefix) => chain.startsWith(prefix)));
       }
       let endpoints = 0;
       for (const ports of model.values()) for (const port of ports) endpoints += port.all.length;
@@ -123,7 +73,7 @@ export function iptablesBackend(
       }
       const active = new Set([...rendered.values()].flatMap(({ chains }) => [...chains.keys()]));
       // A full sync asks the kernel what is there; a partial one knows what it wrote last.
-      const stale = [...(changed === undefined ? await existing() : applied)].filter((chain) => !active.has(chain));
+      const stale = [...present].filter((chain) => !active.has(chain));
       const input = renderRestore(rendered, changed, stale, options);
       await run(`${program}-restore`, ["-w", "5", "--noflush", "--counters"], input.text);
       applied = input.active;
@@ -168,9 +118,4 @@ export function iptablesBackend(
       applied = new Set();
     },
   };
-}
-
-function words(match: string): readonly string[] {
-  const [options = "", comment] = match.split("|");
-  return [...options.split(" ").filter((word) => word !== ""), ...(comment === undefined ? [] : [comment])];
 }

@@ -63,9 +63,18 @@ export class ComponentProcesses implements AsyncDisposable {
   readonly client: Client;
   readonly server: string;
   private readonly clients: string | undefined;
+  /** What stands before every command: nothing, or what enters a network namespace. */
+  private readonly enter: readonly string[];
   private readonly programs = new Set<Program>();
 
-  private constructor(dir: string, ports: Readonly<Record<PortName, number>>, pki: Pki, clients: string | undefined) {
+  private constructor(
+    dir: string,
+    ports: Readonly<Record<PortName, number>>,
+    pki: Pki,
+    clients: string | undefined,
+    enter: readonly string[],
+  ) {
+    this.enter = enter;
     this.dir = dir;
     this.ports = ports;
     this.pki = pki;
@@ -77,12 +86,18 @@ export class ComponentProcesses implements AsyncDisposable {
     );
   }
 
-  /** `clients` is the folder with kubectl. */
-  static async create(clients?: string): Promise<ComponentProcesses> {
+  /** `clients` is the folder with kubectl. In a network namespace the node has the address `nodeAddress`, and only kubectl reaches the cluster. */
+  static async create(
+    clients?: string,
+    {
+      enter = [],
+      nodeAddress = "127.0.0.1",
+    }: { readonly enter?: readonly string[]; readonly nodeAddress?: string } = {},
+  ): Promise<ComponentProcesses> {
     const dir = mkdtempSync(join(tmpdir(), "t8s-components-"));
     const pki = await ensurePki(nodeWorld(), join(dir, "pki"), ["etcd"], ["10.96.0.1"]);
-    const made = new ComponentProcesses(dir, await freePorts(), pki, clients);
-    const node = await pki.node("node-1", []);
+    const made = new ComponentProcesses(dir, await freePorts(), pki, clients, enter);
+    const node = await pki.node("node-1", [nodeAddress]);
     const users = {
       admin: pki.admin,
       "controller-manager": pki.controllerManager,
@@ -108,7 +123,8 @@ export class ComponentProcesses implements AsyncDisposable {
 
   /** An executable of `bin/`, or any other by its path. */
   start(name: string, args: readonly string[], command = join(BIN, name)): Program {
-    const program = new Program(name, command, args, this.dir);
+    const [first, ...rest] = [...this.enter, command, ...args];
+    const program = new Program(name, first!, rest, this.dir);
     this.programs.add(program);
     return program;
   }
@@ -178,7 +194,8 @@ export class ComponentProcesses implements AsyncDisposable {
     ]);
   }
 
-  kubelet(...more: readonly string[]): Program {
+  /** `configuration` is laid over the file's. */
+  kubelet(configuration: object, ...more: readonly string[]): Program {
     const config = {
       apiVersion: "kubelet.config.k8s.io/v1beta1",
       kind: "KubeletConfiguration",
@@ -187,6 +204,7 @@ export class ComponentProcesses implements AsyncDisposable {
       healthzPort: this.ports.healthz,
       clusterDomain: "cluster.local",
       clusterDNS: ["10.96.0.10"],
+      ...configuration,
     };
     return this.start("kubelet", [
       `--config=${this.write("kubelet.yaml", JSON.stringify(config))}`,
@@ -213,14 +231,15 @@ export class ComponentProcesses implements AsyncDisposable {
 
   /** What `kubectl` prints, or throws with what it complains about. */
   async kubectl(words: string): Promise<string> {
-    const args = [`--kubeconfig=${this.path("admin.kubeconfig")}`, ...words.split(" ")];
+    const [first, ...rest] = [
+      ...this.enter,
+      join(this.clients!, "kubectl"),
+      `--kubeconfig=${this.path("admin.kubeconfig")}`,
+      ...words.split(" "),
+    ];
     return await new Promise((resolve, reject) => {
-      execFile(
-        join(this.clients!, "kubectl"),
-        args,
-        { timeout: 60_000, maxBuffer: 64 << 20 },
-        (error, stdout, stderr) =>
-          error === null ? resolve(stdout) : reject(new Error(`kubectl ${words}: ${stderr || error.message}`)),
+      execFile(first!, rest, { timeout: 60_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) =>
+        error === null ? resolve(stdout) : reject(new Error(`kubectl ${words}: ${stderr || error.message}`)),
       );
     });
   }
@@ -274,6 +293,11 @@ export class ComponentProcesses implements AsyncDisposable {
 
   logs(): string {
     return [...this.programs].map(({ name, text }) => `== ${name}\n${text.slice(-2000)}`).join("\n");
+  }
+
+  /** In the reverse order of their start, each in its own way. */
+  async stopAll(): Promise<void> {
+    for (const program of [...this.programs].reverse()) await program.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,16 +2,21 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "../../src/client/create-client.ts";
 import { httpsTransport } from "../../src/client/https.ts";
+import { ComponentGroup } from "../../src/base/component-group.ts";
 import { createInformers } from "../../src/client/informer/informers.ts";
 import { configMaps, deployments, leases, pods } from "../../src/client/resources.ts";
+import { createContainerd, importImages, removeMounts } from "../../src/kubelet/runtimes/containerd/containerd.ts";
 import { silent } from "../../src/observe/log.ts";
 import { ComponentProcesses, type Program } from "../../src/testing/components.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
+import { noCluster } from "../../src/testing/cluster.ts";
+import { archiveOf, webImage } from "../../src/testing/images.ts";
+import { hostIn, makeNamespace, type Namespace } from "../../src/testing/netns.ts";
 import { realClients } from "../../tools/clients.ts";
 
 const clients = realClients();
@@ -23,7 +28,7 @@ describe("a cluster of processes", { skip: clients === undefined ? "kubectl coul
   before(async () => {
     cluster = await ComponentProcesses.create(clients);
     // All at once, as a supervisor would: each waits for those it needs.
-    running["kubelet"] = cluster.kubelet("--container-runtime=simulated");
+    running["kubelet"] = cluster.kubelet({}, "--container-runtime=simulated");
     running["scheduler"] = cluster.scheduler();
     running["manager"] = cluster.controllerManager();
     running["apiserver"] = cluster.apiserver();
@@ -320,5 +325,91 @@ describe("on a genuine etcd", { skip: genuine === undefined ? "etcd is not insta
       await client.transport.close();
     }
     assert.equal(await up.stop(), 0, up.text);
+  });
+});
+
+const NODE_ADDRESS = "172.31.21.2";
+const LOG_LINKS = "/var/log/containers";
+
+/** The kubelet puts links to all containers' logs where agents look for them: ours go with the test. */
+function removeLogLinks(dir: string): void {
+  if (!existsSync(LOG_LINKS)) return;
+  for (const name of readdirSync(LOG_LINKS))
+    if (readlinkSync(`${LOG_LINKS}/${name}`).startsWith(`${dir}/`)) unlinkSync(`${LOG_LINKS}/${name}`);
+}
+
+describe("a node of processes, on a containerd that was there", { skip: noCluster(clients) ?? false }, () => {
+  const name = `t8s-components-${process.pid}`;
+  let namespace: Namespace;
+  let cluster: ComponentProcesses;
+  let runtime: ComponentGroup;
+
+  before(async () => {
+    namespace = makeNamespace(name);
+    namespace.run(
+      `ip link add eth0 type veth peer name outside && ip addr add ${NODE_ADDRESS}/24 dev eth0 && ip link set eth0 up && ip link set outside up && ip route add default via 172.31.21.1 dev eth0`,
+    );
+    cluster = await ComponentProcesses.create(clients, { enter: namespace.enter, nodeAddress: NODE_ADDRESS });
+    // The runtime and its network are an administrator's here: the kubelet finds a socket.
+    runtime = new ComponentGroup();
+    const world = nodeWorld();
+    const host = hostIn(namespace, world.host);
+    const containerd = createContainerd(
+      {
+        dir: cluster.path("containerd"),
+        cniConfDir: cluster.path("cni"),
+        cgroupRoot: `/${name}`,
+      },
+      { ...world, host, log: silent },
+    );
+    await runtime.start(containerd);
+    const bridge = { type: "bridge", bridge: "cni0", isGateway: true, ipMasq: true, hairpinMode: true };
+    const ipam = { type: "host-local", ranges: [[{ subnet: "10.244.0.0/24" }]], dataDir: cluster.path("ipam") };
+    cluster.write(
+      "cni/10-bridge.conflist",
+      JSON.stringify({ cniVersion: "1.0.0", name: "components", plugins: [{ ...bridge, ipam }] }),
+    );
+    const archive = cluster.path("images.tar");
+    await world.fs.writeFile(archive, archiveOf(webImage("one\n", "docker.io/library/web:1")));
+    await importImages({ host }, containerd.socket, archive);
+    cluster.etcd();
+    cluster.apiserver();
+    cluster.controllerManager();
+    cluster.scheduler();
+    cluster.kubelet(
+      { failSwapOn: false, cgroupRoot: `/${name}`, podLogsDir: cluster.path("log") },
+      `--container-runtime-endpoint=unix://${containerd.socket}`,
+      `--node-ip=${NODE_ADDRESS}`,
+    );
+    cluster.start("kube-proxy", [
+      `--kubeconfig=${cluster.path("proxy.kubeconfig")}`,
+      "--hostname-override=node-1",
+      "--cluster-cidr=10.244.0.0/16",
+    ]);
+    await cluster.until(async () => (await cluster.kubectl("get --raw /readyz")) === "ok", "the API server is ready");
+  });
+  after(async () => {
+    await cluster?.kubectl("delete deployment --all");
+    await cluster?.kubectl("delete pods --all --grace-period=1 --timeout=20s");
+    await cluster?.stopAll();
+    await runtime?.[Symbol.asyncDispose]();
+    if (cluster !== undefined) await removeMounts(nodeWorld(), cluster.path("kubelet"));
+    removeLogLinks(cluster?.dir ?? "/nowhere");
+    await cluster?.[Symbol.asyncDispose]();
+    namespace?.[Symbol.dispose]();
+  });
+
+  test("a deployment runs in containers, and its service answers on the node's port", async () => {
+    await cluster.kubectl("create deployment web --image=web:1 --replicas=2 --port=80");
+    assert.match(await cluster.kubectl("rollout status deployment/web --timeout=60s"), /successfully rolled out/);
+    await cluster.kubectl("expose deployment web --port=80 --type=NodePort");
+    const port = await cluster.kubectl("get service web -o jsonpath={.spec.ports[0].nodePort}");
+    await cluster.until(
+      () => namespace.run(`curl -sS -m 2 http://${NODE_ADDRESS}:${port}/`) === "one\n",
+      "the service answers",
+    );
+    assert.equal(namespace.run("curl -sS http://127.0.0.1:10249/proxyMode"), "iptables");
+    assert.match(namespace.run("curl -sS http://127.0.0.1:10256/healthz"), /"healthy":true/);
+    assert.match(await cluster.kubectl("exec deploy/web -- /bin/busybox hostname"), /^web-/);
   });
 });

@@ -183,7 +183,7 @@ function subresourcesOf<T extends KubeObject>(
 }
 
 /** What Go writes for a status that nobody has filled: a struct keeps its fields without `omitempty`, a pointer disappears. */
-export function emptyStatus(schemaName: string): unknown {
+function emptyStatus(schemaName: string): unknown {
   const status = schemaOf(schemaName).properties?.get("status");
   return status === undefined || status.pointer === true ? undefined : zeroOf(status);
 }
@@ -232,7 +232,7 @@ export function keep<O extends object, K extends keyof O>(
 }
 
 /** All of metadata that a status write may not touch; managed fields are the field manager's. */
-export function keepMetadata(draft: Mutable<KubeObject>, old: KubeObject): void {
+function keepMetadata(draft: Mutable<KubeObject>, old: KubeObject): void {
   for (const field of [
     "deletionTimestamp",
     "generation",

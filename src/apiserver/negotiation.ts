@@ -24,7 +24,7 @@ export interface Encoding {
 const ALL: readonly MediaType[] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
 /** Protobuf needs a schema with field numbers, which custom resources don't have. */
-export function speaksProtobuf(resource: Resource | undefined): boolean {
+function speaksProtobuf(resource: Resource | undefined): boolean {
   return resource === undefined || resource.schema.name !== undefined;
 }
 

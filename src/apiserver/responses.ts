@@ -101,13 +101,13 @@ function listJson({ resource, entries, metadata }: ListResponse): Uint8Array {
 }
 
 /** Go writes kind before apiVersion. */
-export function ordered(object: unknown): unknown {
+function ordered(object: unknown): unknown {
   if (typeof object !== "object" || object === null || !("kind" in object) || !("apiVersion" in object)) return object;
   const { kind, apiVersion, ...rest } = object;
   return { kind, apiVersion, ...rest };
 }
 
-export function encode(object: unknown, { mediaType, pretty }: Encoding): Uint8Array {
+function encode(object: unknown, { mediaType, pretty }: Encoding): Uint8Array {
   if (mediaType === "application/yaml") return Buffer.from(encodeYaml(object));
   return Buffer.from(`${JSON.stringify(ordered(object), undefined, pretty ? 2 : 0)}\n`);
 }

@@ -59,7 +59,7 @@ export function createDns(options: DnsOptions, deps: DnsDependencies): Component
 }
 
 /** The zone over informers, with indexes by address. */
-export function informedZone(
+function informedZone(
   name: string,
   informers: Informers,
 ): Zone & { synced(signal: AbortSignal): Promise<void> } {

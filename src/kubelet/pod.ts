@@ -29,7 +29,7 @@ export function fieldPath(type: ContainerType, name: string): string {
   return `spec.${list}{${name}}`;
 }
 
-export function sourceOf(pod: Pod): PodSource {
+function sourceOf(pod: Pod): PodSource {
   const source = pod.metadata.annotations?.[CONFIG_SOURCE];
   return source === "file" || source === "http" ? source : "api";
 }

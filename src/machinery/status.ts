@@ -2,7 +2,7 @@
 import type { Status, StatusCause } from "./meta/types.ts";
 
 /** Every failure the API can report, with the HTTP code that goes with it. The wire, kubectl and the docs read this table. */
-export const REASONS = {
+const REASONS = {
   BadRequest: 400,
   Unauthorized: 401,
   Forbidden: 403,

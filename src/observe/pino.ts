@@ -78,7 +78,7 @@ interface LogRecord {
 }
 
 /** `I1123 05:57:11.123000       1 kubelet] "Message" key="value"`: klog's shape, with the component where Go has a file and line. */
-export function toText({ ts, v: _, severity: __, msg, component = "t8s", ...fields }: LogRecord): string {
+function toText({ ts, v: _, severity: __, msg, component = "t8s", ...fields }: LogRecord): string {
   const time = new Date(ts).toISOString();
   const stamp = `${time.slice(5, 7)}${time.slice(8, 10)} ${time.slice(11, 23)}000`;
   const pairs = Object.entries(fields).map(

@@ -9,7 +9,7 @@ import { duplicate, invalid, required, type FieldError } from "../machinery/vali
 import { PLUGINS } from "./plugins/index.ts";
 import type { SchedulerOptions } from "./scheduler.ts";
 
-export const API_VERSION = "kubescheduler.config.k8s.io/v1";
+const API_VERSION = "kubescheduler.config.k8s.io/v1";
 
 export interface LeaderElectionSettings {
   readonly leaderElect: boolean;

@@ -11,14 +11,14 @@ export const DELETE = 1 << 1;
 export const UPDATE_NODE_ALLOCATABLE = 1 << 2;
 export const UPDATE_NODE_LABEL = 1 << 3;
 export const UPDATE_NODE_TAINT = 1 << 4;
-export const UPDATE_NODE_CONDITION = 1 << 5;
-export const UPDATE_NODE_ANNOTATION = 1 << 6;
+const UPDATE_NODE_CONDITION = 1 << 5;
+const UPDATE_NODE_ANNOTATION = 1 << 6;
 export const UPDATE_POD_LABEL = 1 << 7;
 export const UPDATE_POD_SCALE_DOWN = 1 << 8;
 export const UPDATE_POD_TOLERATION = 1 << 9;
 export const UPDATE_POD_GATES_ELIMINATED = 1 << 10;
 /** A change that no other bit names. */
-export const UPDATE = 1 << 11;
+const UPDATE = 1 << 11;
 
 export type EventResource = "Node" | "AssignedPod" | "UnschedulablePod" | "*";
 

@@ -22,7 +22,7 @@ export function certificateUsers(): (request: ApiRequest) => UserInfo | undefine
 }
 
 /** From a subject as Node prints it: one attribute a line, `\` before what is special in a value. */
-export function userOf(subject: string): UserInfo | undefined {
+function userOf(subject: string): UserInfo | undefined {
   const groups: string[] = [];
   let name = "";
   for (const line of subject.split("\n")) {

@@ -12,7 +12,7 @@ import { customResource } from "./resource.ts";
 
 const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
-export const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
+const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
 
 /** Follows the definitions from the moment of the call; its writes are under way until `settled`. */
 export function followDefinitions(services: Services): { settled(): Promise<void> } {

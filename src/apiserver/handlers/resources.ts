@@ -155,7 +155,7 @@ function withDryRun(context: WriteContext, dryRun: readonly string[] | undefined
   return dryRun?.includes("All") === true ? { ...context, dryRun: true } : context;
 }
 
-export function entryResponse(status: number, resource: Resource, entry: Entry): ObjectResponse {
+function entryResponse(status: number, resource: Resource, entry: Entry): ObjectResponse {
   return { kind: "object", status, object: entry.view(resource), resource, entry };
 }
 

@@ -35,7 +35,7 @@ const RETURNS_OBJECT = new Set(
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
 
-export function checkDeleteOptions(options: DeleteOptions): void {
+function checkDeleteOptions(options: DeleteOptions): void {
   const { orphanDependents, propagationPolicy } = options;
   const field = "propagationPolicy";
   if (orphanDependents !== undefined && propagationPolicy !== undefined)
@@ -99,7 +99,7 @@ export async function remove(
 }
 
 /** What becomes of the object: it goes, it stays as it is, or it stays with these marks on it. Pure. */
-export function planDeletion(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
+function planDeletion(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
   const { metadata } = object;
   const finalizers = finalizersAfter(metadata.finalizers ?? [], options);
   const sameFinalizers = JSON.stringify(finalizers) === JSON.stringify(metadata.finalizers ?? []);

@@ -19,7 +19,7 @@ export const MERGE_PATCH = "application/merge-patch+json";
 export const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
 export const APPLY_PATCH = "application/apply-patch+yaml";
 
-export function patchTypes(resource: Resource): readonly string[] {
+function patchTypes(resource: Resource): readonly string[] {
   return isCustom(resource)
     ? [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
     : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH];

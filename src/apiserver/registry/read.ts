@@ -203,12 +203,12 @@ function expired(start: string | undefined, prefix: string): StatusError {
 }
 
 /** Upstream's token: where to go on, and at which revision (-1: whatever is there now). */
-export function encodeContinue(revision: number, lastKey: string, prefix: string): string {
+function encodeContinue(revision: number, lastKey: string, prefix: string): string {
   const start = `${lastKey.slice(prefix.length)}\0`;
   return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: revision, start })).toString("base64url");
 }
 
-export function decodeContinue(token: string, prefix: string): { readonly revision: number; readonly start: string } {
+function decodeContinue(token: string, prefix: string): { readonly revision: number; readonly start: string } {
   const bad = (why: string) => badRequest(`invalid continue token: continue key is not valid: ${why}`);
   let parsed: { v?: unknown; rv?: unknown; start?: unknown };
   try {
@@ -292,7 +292,7 @@ function begin(cache: WatchCache, start: WatchStart): CacheWatcher {
   }
 }
 
-export function selectionOf(
+function selectionOf(
   resource: Resource,
   name: string,
   options: Pick<ListOptions, "labelSelector" | "fieldSelector">,
@@ -305,7 +305,7 @@ export function selectionOf(
 }
 
 /** Whether an entry is in a selection; undefined where everything is. */
-export function matcher(resource: Resource, predicate: Predicate): ((entry: Entry) => boolean) | undefined {
+function matcher(resource: Resource, predicate: Predicate): ((entry: Entry) => boolean) | undefined {
   const { name, labels, fields } = predicate;
   if (name === undefined && labels === undefined && fields === undefined) return undefined;
   return (entry) => {

@@ -42,7 +42,7 @@ export interface Updated {
   readonly created: boolean;
 }
 
-export const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
+const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
 
 export async function update(context: WriteContext, request: UpdateRequest): Promise<Updated> {
   const { resource, namespace, name } = request;
@@ -174,7 +174,7 @@ async function prepare(
 }
 
 /** The last finalizer is off an object that is being deleted. */
-export function isGone(resource: Resource, { metadata, ...rest }: any): boolean {
+function isGone(resource: Resource, { metadata, ...rest }: any): boolean {
   return (
     metadata.deletionTimestamp !== undefined &&
     (metadata.finalizers ?? []).length === 0 &&

@@ -29,7 +29,7 @@ const PAGE = 10_000;
 export type EventType = "ADDED" | "MODIFIED" | "DELETED";
 
 /** A change as it happened, before any selector. */
-export class CacheEvent {
+class CacheEvent {
   readonly type: EventType;
   readonly revision: number;
   /** For a deletion the last state, with the deletion's revision. */
@@ -520,7 +520,7 @@ export function tooLarge(asked: number, current: number, retryAfterSeconds: numb
   });
 }
 
-export function tooOld(asked: number, oldest: number): StatusError {
+function tooOld(asked: number, oldest: number): StatusError {
   return new StatusError("Expired", `too old resource version: ${asked} (${oldest})`);
 }
 

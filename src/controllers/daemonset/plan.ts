@@ -70,7 +70,7 @@ export function placement(set: DaemonSet, node: Node): { readonly run: boolean; 
 }
 
 /** The node that a pod is or will be on. */
-export function targetNode({ spec }: Pod): string | undefined {
+function targetNode({ spec }: Pod): string | undefined {
   if (spec.nodeName !== undefined && spec.nodeName !== "") return spec.nodeName;
   const terms = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
   for (const { matchFields = [] } of terms)
@@ -171,7 +171,7 @@ export function planPods({ set, nodes, byNode, hash, now }: Input): Plan {
   return { create, delete: remove, failed, succeeded };
 }
 
-export function isUpdated(set: DaemonSet, { metadata }: Pod, hash: string): boolean {
+function isUpdated(set: DaemonSet, { metadata }: Pod, hash: string): boolean {
   const generation = set.metadata.annotations?.[GENERATION_ANNOTATION];
   const labels = metadata.labels ?? {};
   return labels[HASH_LABEL] === hash || (generation !== undefined && labels[GENERATION_LABEL] === generation);

@@ -73,7 +73,7 @@ function hasProgressed(old: DeploymentStatus, next: DeploymentStatus): boolean {
   );
 }
 
-export function hasTimedOut(deployment: Deployment, status: DeploymentStatus, nowMs: number): boolean {
+function hasTimedOut(deployment: Deployment, status: DeploymentStatus, nowMs: number): boolean {
   const progressing = condition(status.conditions, "Progressing");
   if (progressing === undefined || progressing.reason === "NewReplicaSetAvailable") return false;
   if (progressing.reason === "ProgressDeadlineExceeded") return true;

@@ -102,7 +102,7 @@ export function proposeReplicas({
   return { replicas, ...report };
 }
 
-export function within(ratio: number, { tolerance }: Settings): boolean {
+function within(ratio: number, { tolerance }: Settings): boolean {
   return ratio >= 1 - tolerance.down && ratio <= 1 + tolerance.up;
 }
 
@@ -112,7 +112,7 @@ interface Groups {
   readonly missing: ReadonlySet<string>;
 }
 
-export function groupPods(
+function groupPods(
   pods: readonly Pod[],
   samples: Samples,
   resource: string,

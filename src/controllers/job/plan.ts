@@ -23,7 +23,7 @@ export interface Verdict {
 
 export const isIndexed = ({ spec }: Job) => spec.completionMode === "Indexed";
 export const isTracked = ({ metadata }: Pod) => (metadata.finalizers ?? []).includes(FINALIZER);
-export const onlyReplacesFailed = ({ spec }: Job) =>
+const onlyReplacesFailed = ({ spec }: Job) =>
   spec.podReplacementPolicy === "Failed" || spec.podFailurePolicy !== undefined;
 export const isSucceeded = ({ status }: Pod) => status.phase === "Succeeded";
 
@@ -33,12 +33,12 @@ export function isFailed(job: Job, pod: Pod): boolean {
   return !onlyReplacesFailed(job) && pod.metadata.deletionTimestamp !== undefined && !isSucceeded(pod);
 }
 
-export function indexOf({ metadata }: Pod): number {
+function indexOf({ metadata }: Pod): number {
   const text = metadata.annotations?.[INDEX] ?? metadata.labels?.[INDEX];
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : -1;
 }
 
-export function hasCondition({ status }: Job, type: string): JobCondition | undefined {
+function hasCondition({ status }: Job, type: string): JobCondition | undefined {
   return status?.conditions?.find((condition) => condition.type === type && condition.status === "True");
 }
 export const isFinished = (job: Job) => hasCondition(job, "Complete") ?? hasCondition(job, "Failed");
@@ -127,7 +127,7 @@ export function viewOf(job: Job, pods: readonly Pod[]): View {
 }
 
 export const perIndex = ({ spec }: Job) => spec.completionMode === "Indexed" && spec.backoffLimitPerIndex !== undefined;
-export const countIn = ({ metadata }: Pod, annotation: string) => Number(metadata.annotations?.[annotation] ?? 0) || 0;
+const countIn = ({ metadata }: Pod, annotation: string) => Number(metadata.annotations?.[annotation] ?? 0) || 0;
 const attempt = (pod: Pod) => countIn(pod, FAILURE_COUNT) + countIn(pod, IGNORED_COUNT);
 
 export function verdictOf(job: Job, pods: readonly Pod[], view: View, now: number): Verdict | undefined {

@@ -18,7 +18,7 @@ const DEFAULT_CLASS = [
 
 export const classOfClaim = ({ metadata, spec }: PersistentVolumeClaim) =>
   metadata.annotations?.[CLASS_ANNOTATION] ?? spec.storageClassName ?? "";
-export const classOfVolume = ({ metadata, spec }: PersistentVolume) =>
+const classOfVolume = ({ metadata, spec }: PersistentVolume) =>
   metadata.annotations?.[CLASS_ANNOTATION] ?? spec.storageClassName ?? "";
 
 /** Whether the volume's claimRef means this claim; one without a uid was set by hand, ahead of the claim. */

@@ -3,7 +3,7 @@ import { isTrue } from "../../machinery/meta/conditions.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 
 export type Reason = "terminated" | "out-of-service" | "orphaned" | "unscheduled";
-export const isTerminated = ({ status }: Pod) => !["Pending", "Running", "Unknown"].includes(status.phase ?? "Pending");
+const isTerminated = ({ status }: Pod) => !["Pending", "Running", "Unknown"].includes(status.phase ?? "Pending");
 
 /** Ended pods above the threshold: evicted ones first, then the oldest. */
 export function terminatedPods(pods: readonly Pod[], threshold: number): readonly Pod[] {

@@ -5,7 +5,7 @@ import { isNamespaceTerminating, itself } from "../../client/controller-runner.t
 import { configMaps, namespaces } from "../../client/resources.ts";
 import { hasReason } from "../../machinery/status.ts";
 
-export const CONFIG_MAP = "kube-root-ca.crt";
+const CONFIG_MAP = "kube-root-ca.crt";
 const DESCRIPTION = "kubernetes.io/description";
 const WORDS =
   "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or " +

@@ -104,7 +104,7 @@ async function accountOf(
 }
 
 /** The secret with everything that it lacks; itself when nothing does. */
-export function fill(secret: Secret, account: ServiceAccount, key: string, ca: string | undefined): Secret {
+function fill(secret: Secret, account: ServiceAccount, key: string, ca: string | undefined): Secret {
   const { namespace = "", name } = secret.metadata;
   const data: Record<string, string> = { ...secret.data };
   const annotations = {

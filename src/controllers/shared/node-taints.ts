@@ -18,7 +18,7 @@ export const sameTaint = (a: Taint, b: Taint) => a.key === b.key && a.effect ===
 export const hasTaint = ({ spec }: Node, taint: Taint) => (spec.taints ?? []).some((each) => sameTaint(each, taint));
 
 /** The taints after the change; the same array when nothing differs. */
-export function taintsAfter(taints: readonly Taint[], { add, remove }: TaintChange): readonly Taint[] {
+function taintsAfter(taints: readonly Taint[], { add, remove }: TaintChange): readonly Taint[] {
   const missing = add.filter((taint) => !taints.some((each) => sameTaint(each, taint)));
   const surplus = taints.filter((taint) => remove.some((each) => sameTaint(each, taint)));
   if (missing.length === 0 && surplus.length === 0) return taints;

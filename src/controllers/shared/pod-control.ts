@@ -31,7 +31,7 @@ export function podFromTemplate(owner: KubeObject, template: PodTemplateSpec): D
 }
 
 /** Names end in a dash before the random part, unless that would make them no prefix of a name. */
-export function generateNameFor(name: string): string {
+function generateNameFor(name: string): string {
   return name.length < 253 ? `${name}-` : name;
 }
 

@@ -16,7 +16,7 @@ export function isReady(pod: Pod): boolean {
 }
 
 /** Ms until the pod has been ready for long enough; 0 when it has, undefined while it isn't ready. */
-export function availableInMs(pod: Pod, minReadySeconds: number, now: number): number | undefined {
+function availableInMs(pod: Pod, minReadySeconds: number, now: number): number | undefined {
   const ready = conditionOf(pod.status, "Ready");
   if (ready?.status !== "True") return undefined;
   if (minReadySeconds === 0) return 0;
@@ -35,7 +35,7 @@ export function nextAvailabilityMs(pods: readonly Pod[], minReadySeconds: number
 }
 
 /** The index of objects by who controls them: `ns/Kind/name/uid`, or `ns` alone for those without a controller. */
-export const BY_CONTROLLER = "controller";
+const BY_CONTROLLER = "controller";
 
 export function addControllerIndex<T extends KubeObject>(informer: Informer<T>): void {
   informer.addIndex(BY_CONTROLLER, (object) => {
@@ -105,14 +105,14 @@ const assigned = ({ spec }: Pod) => (spec.nodeName === undefined || spec.nodeNam
 const phase = ({ status }: Pod) => PHASES[status.phase ?? ""] ?? 0;
 const readySince = (pod: Pod) => Date.parse(conditionOf(pod.status, "Ready")?.lastTransitionTime ?? "");
 
-export function deletionCost({ metadata }: Pod): number {
+function deletionCost({ metadata }: Pod): number {
   const text = metadata.annotations?.["controller.kubernetes.io/pod-deletion-cost"];
   if (text === undefined || !/^(0|-?[1-9]\d*)$/.test(text)) return 0;
   const cost = Number(text);
   return cost >= -(2 ** 31) && cost < 2 ** 31 ? cost : 0;
 }
 
-export function restarts({ spec, status }: Pod): number {
+function restarts({ spec, status }: Pod): number {
   const sidecars = new Set((spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   const all = [
     ...(status.containerStatuses ?? []),

@@ -6,7 +6,7 @@ import type { OwnerReference } from "../../machinery/meta/types.ts";
 import { controllerReference } from "../shared/claim.ts";
 import { semanticallyEqual } from "../shared/equality.ts";
 
-export const REVISION_LABEL = "controller-revision-hash";
+const REVISION_LABEL = "controller-revision-hash";
 const NAME_LABEL = "statefulset.kubernetes.io/pod-name";
 const INDEX_LABEL = "apps.kubernetes.io/pod-index";
 
@@ -16,7 +16,7 @@ export const podName = (set: StatefulSet, ordinal: number) => `${set.metadata.na
 export const revisionOf = ({ metadata }: Pod) => metadata.labels?.[REVISION_LABEL] ?? "";
 
 /** The set's name and the ordinal in a pod's name. */
-export function parsePodName(name: string): { readonly parent: string; readonly ordinal: number } | undefined {
+function parsePodName(name: string): { readonly parent: string; readonly ordinal: number } | undefined {
   const match = /^(.*)-(\d+)$/.exec(name);
   return match === null ? undefined : { parent: match[1]!, ordinal: Number(match[2]) };
 }
@@ -27,7 +27,7 @@ export function isMember(set: StatefulSet, { metadata }: Pod): boolean {
 
 export const ordinalOf = ({ metadata }: Pod) => parsePodName(metadata.name)?.ordinal ?? -1;
 
-export function claimName(set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): string {
+function claimName(set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): string {
   return `${template.metadata.name}-${set.metadata.name}-${ordinal}`;
 }
 

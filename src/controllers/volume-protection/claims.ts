@@ -9,7 +9,7 @@ import { BY_CLAIM, addClaimIndex, claimNames } from "../shared/pod-claims.ts";
 const FINALIZER = "kubernetes.io/pvc-protection";
 
 /** A pod uses its claims from when it has a node; ended ones still name them. */
-export function isUsing(pod: Pod, claim: PersistentVolumeClaim): boolean {
+function isUsing(pod: Pod, claim: PersistentVolumeClaim): boolean {
   return (pod.spec.nodeName ?? "") !== "" && claimNames(pod).includes(claim.metadata.name);
 }
 

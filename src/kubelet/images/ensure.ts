@@ -158,7 +158,7 @@ function defaultPolicy(image: string): string {
 }
 
 /** With `:latest` where neither tag nor digest is given. */
-export function tagged(image: string): string {
+function tagged(image: string): string {
   if (image.includes("@") || image.includes("?")) return image;
   return image.slice(image.lastIndexOf("/") + 1).includes(":") ? image : `${image}:latest`;
 }

@@ -47,7 +47,7 @@ export async function readMachine(world: Pick<World, "fs" | "host">, rootDir: st
   };
 }
 
-export function addressesOf(host: World["host"], settings: Settings): readonly NodeAddress[] {
+function addressesOf(host: World["host"], settings: Settings): readonly NodeAddress[] {
   const ips = settings.nodeIPs.length > 0 ? settings.nodeIPs : defaultIps(host);
   return [...ips.map((address) => ({ type: "InternalIP", address })), { type: "Hostname", address: settings.nodeName }];
 }
@@ -60,7 +60,7 @@ function defaultIps(host: World["host"]): readonly string[] {
   return [first?.address ?? "127.0.0.1"];
 }
 
-export function capacityOf(machine: Machine, settings: Settings): Readonly<Record<string, string>> {
+function capacityOf(machine: Machine, settings: Settings): Readonly<Record<string, string>> {
   return {
     cpu: String(machine.cpus),
     "ephemeral-storage": `${Math.floor(machine.ephemeralBytes / 1024)}Ki`,
@@ -73,7 +73,7 @@ export function capacityOf(machine: Machine, settings: Settings): Readonly<Recor
 }
 
 /** Less what is reserved, and what must stay free before pods are evicted. */
-export function allocatableOf(
+function allocatableOf(
   capacity: Readonly<Record<string, string>>,
   settings: Pick<Settings, "kubeReserved" | "systemReserved">,
 ): Readonly<Record<string, string>> {
@@ -121,7 +121,7 @@ const PRESSURES: readonly (readonly [type: Pressure, yes: readonly [string, stri
     ],
   ];
 
-export function conditionsOf(
+function conditionsOf(
   previous: readonly NodeCondition[],
   { problems, pressures }: Health,
   nowMs: number,
@@ -168,7 +168,7 @@ export interface NodeFacts {
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" };
-export const architectureOf = (host: World["host"]): string => ARCHITECTURES[host.arch] ?? host.arch;
+const architectureOf = (host: World["host"]): string => ARCHITECTURES[host.arch] ?? host.arch;
 const systemOf = (host: World["host"]): string => (host.platform === "win32" ? "windows" : host.platform);
 
 export function nodeStatus(previous: NodeStatus | undefined, facts: NodeFacts): NodeStatus {
@@ -248,7 +248,7 @@ export function newNode(settings: Settings, host: World["host"], status: NodeSta
   } as unknown as Node;
 }
 
-export function defaultLabels(
+function defaultLabels(
   settings: Settings,
   system: string,
   architecture: string,

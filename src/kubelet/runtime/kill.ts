@@ -156,7 +156,7 @@ export async function killPod(
   if (failed !== undefined) throw failed.reason;
 }
 
-export async function stopSandboxes(context: RuntimeContext, runtime: RuntimePod, signal?: AbortSignal): Promise<void> {
+async function stopSandboxes(context: RuntimeContext, runtime: RuntimePod, signal?: AbortSignal): Promise<void> {
   for (const { id } of runtime.sandboxes) {
     try {
       await context.cri.runtime.StopPodSandbox({ pod_sandbox_id: id }, signal === undefined ? {} : { signal });

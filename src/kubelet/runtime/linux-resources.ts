@@ -31,7 +31,7 @@ export function quotaOf(milliCpu: number, periodUs = CPU_PERIOD_US): number {
   return milliCpu === 0 ? 0 : Math.max(QUOTA_MIN_US, Math.floor((milliCpu * periodUs) / 1000));
 }
 
-export function linuxResources(
+function linuxResources(
   amounts: { readonly cpuRequest: number | undefined; readonly cpuLimit: number; readonly memoryLimit: number },
   settings: ResourceSettings,
 ): Init<LinuxContainerResources> {
@@ -94,7 +94,7 @@ export function overheadResources(pod: Pod, settings: ResourceSettings): Init<Li
 }
 
 /** Who dies first when memory runs out: the further above its request, the higher. Upstream: pkg/kubelet/qos/policy.go */
-export function oomScoreAdjust(pod: Pod, container: AnyContainer, capacityBytes: number): number {
+function oomScoreAdjust(pod: Pod, container: AnyContainer, capacityBytes: number): number {
   if (isNodeCritical(pod)) return -997;
   const qos = qosClassOf(pod.spec);
   if (qos === "Guaranteed") return -997;

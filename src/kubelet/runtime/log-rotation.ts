@@ -38,7 +38,7 @@ export async function rotateLogs(
   }
 }
 
-export async function rotateLog(
+async function rotateLog(
   deps: RotationDeps,
   limits: RotationLimits,
   containerId: string,

@@ -43,7 +43,7 @@ export interface SecuritySettings {
 }
 
 /** Container before pod, field by field. */
-export function effectiveSecurityContext(pod: Pod, container: AnyContainer): SecurityContext {
+function effectiveSecurityContext(pod: Pod, container: AnyContainer): SecurityContext {
   const of = pod.spec.securityContext;
   return {
     ...(of?.seLinuxOptions && { seLinuxOptions: of.seLinuxOptions }),
@@ -126,7 +126,7 @@ export function containerSecurityContext(
   };
 }
 
-export function seccompOf(profile: SeccompProfile | undefined, settings: SecuritySettings): Init<SecurityProfile> {
+function seccompOf(profile: SeccompProfile | undefined, settings: SecuritySettings): Init<SecurityProfile> {
   if (profile === undefined) return { profile_type: settings.seccompDefault ? "RuntimeDefault" : "Unconfined" };
   if (profile.type === "Localhost")
     return { profile_type: "Localhost", localhost_ref: `${settings.seccompRoot}/${profile.localhostProfile ?? ""}` };

@@ -80,7 +80,7 @@ export function containerForLogs(
 const bare = (id: string): string => id.slice(id.indexOf("://") + 3);
 
 /** `TIME STREAM TAGS TEXT`; undefined for a line that is none. Partial lines have no newline of their own. */
-export function parseCriLine(line: string): (LogLine & { readonly partial: boolean }) | undefined {
+function parseCriLine(line: string): (LogLine & { readonly partial: boolean }) | undefined {
   const match = /^(\S+) (stdout|stderr) (\S+) ?(.*)$/s.exec(line);
   if (match === null) return undefined;
   return {
@@ -168,7 +168,7 @@ function changedOrLater(world: Pick<World, "fs" | "clock">, dir: string, signal:
 }
 
 /** Where the last `lines` lines begin. */
-export async function tailPosition(
+async function tailPosition(
   file: { read(position: number, length: number): Promise<Uint8Array>; size(): Promise<number> },
   lines: number,
 ): Promise<number> {
@@ -208,7 +208,7 @@ export async function* renderLog(
 }
 
 /** The last `count` lines of a source that can't be read from its end. */
-export async function* lastLines<T>(lines: AsyncIterable<T>, count: number | undefined): AsyncGenerator<T> {
+async function* lastLines<T>(lines: AsyncIterable<T>, count: number | undefined): AsyncGenerator<T> {
   if (count === undefined) return yield* lines;
   const kept: T[] = [];
   for await (const line of lines) {

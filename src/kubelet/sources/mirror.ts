@@ -5,7 +5,7 @@ import { pods } from "../../client/resources.ts";
 import { hasReason } from "../../machinery/status.ts";
 import { CONFIG_HASH, CONFIG_MIRROR } from "../keys.ts";
 
-export function mirrorOf(pod: Pod, node: Node) {
+function mirrorOf(pod: Pod, node: Node) {
   const { name, namespace, labels, annotations } = pod.metadata;
   return {
     metadata: {

@@ -11,12 +11,12 @@ export async function mountTmpfs(context: VolumeContext, dir: string, options: r
     throw new Error(`mount failed: exit status ${result.code}\n${Buffer.from(result.stderr).toString()}`);
 }
 
-export async function isMountPoint(context: Pick<VolumeContext, "world">, dir: string): Promise<boolean> {
+async function isMountPoint(context: Pick<VolumeContext, "world">, dir: string): Promise<boolean> {
   return (await mountPointsUnder(context, dir)).includes(dir);
 }
 
 /** Deepest first. */
-export async function mountPointsUnder(context: Pick<VolumeContext, "world">, dir: string): Promise<readonly string[]> {
+async function mountPointsUnder(context: Pick<VolumeContext, "world">, dir: string): Promise<readonly string[]> {
   let table: string;
   try {
     table = Buffer.from(await context.world.fs.readFile("/proc/self/mountinfo")).toString("utf8");

@@ -333,7 +333,7 @@ function kindOf(value: unknown): string {
 }
 
 /** Go's name of the type, as its errors print it. */
-export function goType(schema: Schema): string {
+function goType(schema: Schema): string {
   if (schema.goType !== undefined) return schema.goType;
   if (schema.name !== undefined) return schema.name.split(".").slice(-2).join(".");
   switch (schema.type) {

@@ -21,7 +21,7 @@ interface Priority {
 }
 
 /** What comes with the server. `apiregistration.k8s.io` speaks for all the others, so it goes first. */
-export const PRIORITIES: Readonly<Record<string, Priority>> = {
+const PRIORITIES: Readonly<Record<string, Priority>> = {
   "": { group: 18000, versions: { v1: 1 } },
   "apiregistration.k8s.io": { group: 20000, versions: { v1: 15 } },
   apps: { group: 17800, versions: { v1: 15 } },

@@ -80,7 +80,7 @@ export function verbsOf(resource: Resource, verbs: readonly string[]): readonly 
 }
 
 /** Changes when objects are stored in another version: clients compare it, nothing more. */
-export function storageVersionHash({ storage, kind }: Resource): string {
+function storageVersionHash({ storage, kind }: Resource): string {
   return createHash("sha256")
     .update(`${storage.group}/${storage.version}/${kind}`)
     .digest()

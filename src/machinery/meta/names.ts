@@ -11,7 +11,7 @@ export function generateName(prefix: string, random: Random): string {
   return prefix.slice(0, MAX_LENGTH - SUFFIX_LENGTH) + randomSuffix(random);
 }
 
-export function randomSuffix(random: Random, length: number = SUFFIX_LENGTH): string {
+function randomSuffix(random: Random, length: number = SUFFIX_LENGTH): string {
   let suffix = "";
   for (let i = 0; i < length; i++) suffix += ALPHABET[randomInt(random, ALPHABET.length)];
   return suffix;

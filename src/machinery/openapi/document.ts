@@ -21,7 +21,7 @@ export function documentHash(bytes: string | Uint8Array): string {
 }
 
 /** The OpenAPI name of a kind: a built-in's from the table, a custom one's from its group turned round. */
-export function typeNames(source: OpenApiSource): (kind: Kind) => string {
+function typeNames(source: OpenApiSource): (kind: Kind) => string {
   const names = new Map<string, string>();
   for (const name of source.schemas.keys())
     for (const kind of source.kinds(name)) if (!names.has(kind) || !name.startsWith(META)) names.set(kind, name);

@@ -7,8 +7,8 @@
 import { StatusError, badRequest } from "../status.ts";
 import { isObject, jsonEqual, member, setMember, type JsonObject } from "./json-value.ts";
 
-export const OPERATIONS_MAX = 10_000;
-export const COPY_BYTES_MAX = 3 * 1024 * 1024;
+const OPERATIONS_MAX = 10_000;
+const COPY_BYTES_MAX = 3 * 1024 * 1024;
 
 const MEMBERS = new Set(["op", "path", "from", "value"]);
 type Container = Record<string, unknown> | unknown[];

@@ -11,7 +11,7 @@ export interface FieldRequirement {
 }
 
 /** A conjunction of requirements; without any it matches everything. */
-export class FieldSelector {
+class FieldSelector {
   readonly requirements: readonly FieldRequirement[];
 
   constructor(requirements: readonly FieldRequirement[]) {
@@ -39,7 +39,7 @@ export class FieldSelector {
   }
 }
 
-export const ALL_FIELDS = new FieldSelector([]);
+const ALL_FIELDS = new FieldSelector([]);
 
 export function parseFieldSelector(text: string): FieldSelector {
   const requirements: FieldRequirement[] = [];
@@ -53,7 +53,7 @@ export function parseFieldSelector(text: string): FieldSelector {
   return requirements.length === 0 ? ALL_FIELDS : new FieldSelector(requirements);
 }
 
-export function escapeValue(value: string): string {
+function escapeValue(value: string): string {
   return value.replaceAll(/[\\,=]/g, "\\$&");
 }
 

@@ -55,8 +55,8 @@ export class LabelSelector {
   }
 }
 
-export const EVERYTHING = new LabelSelector([]);
-export const NOTHING = new LabelSelector([], true);
+const EVERYTHING = new LabelSelector([]);
+const NOTHING = new LabelSelector([], true);
 
 function meets(labels: Labels | undefined, { key, operator, values }: LabelRequirement): boolean {
   const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;

@@ -20,7 +20,7 @@ const CONFIG_KEY_REGEXP = whole("[-._a-zA-Z0-9]+");
 const PERCENT_REGEXP = whole("[0-9]+%");
 
 /** The sentence that goes with a regular expression; upstream has two spaces between examples. */
-export function regexpMessage(words: string, pattern: string, ...examples: readonly string[]): string {
+function regexpMessage(words: string, pattern: string, ...examples: readonly string[]): string {
   if (examples.length === 0) return `${words} (regex used for validation is '${pattern}')`;
   return `${words} (e.g. ${examples.map((example) => `'${example}'`).join(",  or ")}, regex used for validation is '${pattern}')`;
 }

@@ -36,7 +36,7 @@ export function portKey({
 export const isExternallyAccessible = (port: ServicePort): boolean =>
   port.nodePort !== 0 || port.loadBalancerIps.length > 0 || port.externalIps.length > 0;
 
-export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
+const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
 
 /** The ports of a service that this family's proxy serves: none for headless, ExternalName, or where there is no address of the family. */
 export function servicePorts(service: Service, family: Family): readonly ServicePort[] {

@@ -33,7 +33,7 @@ export interface Registry {
 }
 
 /** Stands for a message where its bytes are known already: they are copied in place of encoding it. */
-export class Encoded {
+class Encoded {
   readonly bytes: Uint8Array;
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;

@@ -41,7 +41,7 @@ export async function relayUpgrade(
 }
 
 /** Copies both ways until both have ended, or one broke. */
-export async function joinStreams(a: ByteStream, b: ByteStream): Promise<void> {
+async function joinStreams(a: ByteStream, b: ByteStream): Promise<void> {
   const copy = async (from: ByteStream, to: ByteStream) => {
     try {
       for await (const chunk of from) await to.write(chunk);

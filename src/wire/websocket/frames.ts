@@ -1,7 +1,7 @@
 /** RFC 6455's frames. */
 import { ByteBuffer } from "../byte-buffer.ts";
 
-export const OPCODES = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+const OPCODES = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 export type Opcode = keyof typeof OPCODES;
 
 export interface Frame {

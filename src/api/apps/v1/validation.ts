@@ -36,7 +36,7 @@ export function matchesLabels(selector: LabelSelector | undefined, labels: Reado
 }
 
 /** A workload that doesn't select its own pods would make them without end. */
-export function validateSelectorAndTemplate(
+function validateSelectorAndTemplate(
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
   path: string,

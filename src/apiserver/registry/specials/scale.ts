@@ -134,7 +134,7 @@ function patched(body: RequestBody, current: any, context: WriteContext): any {
   return decodePatched(next, SCALE, context, (text) => context.warn(text));
 }
 
-export function scaleOf(resource: Resource, parent: any): any {
+function scaleOf(resource: Resource, parent: any): any {
   const paths = resource.scale ?? BUILT_IN;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata;
   const replicas = getPath(parent, paths.specReplicas);

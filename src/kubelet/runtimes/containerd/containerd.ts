@@ -13,7 +13,7 @@ import { pauseProgram } from "../../images/pause.ts";
 import type { Runtime } from "../runtime.ts";
 import { type ContainerdConfig, renderContainerdConfig, socketOf } from "./config.ts";
 
-export const SANDBOX_IMAGE = "localhost/typernetes/pause:1";
+const SANDBOX_IMAGE = "localhost/typernetes/pause:1";
 
 export interface ContainerdOptions {
   /** The private root. */
@@ -243,7 +243,7 @@ export async function removeMounts({ fs, host }: Pick<World, "fs" | "host">, dir
 }
 
 /** Removes a cgroup and all below it from every hierarchy: the kernel wants them emptied leaf by leaf. */
-export async function removeCgroups(fs: World["fs"], cgroup: string): Promise<void> {
+async function removeCgroups(fs: World["fs"], cgroup: string): Promise<void> {
   if (cgroup === "" || cgroup === "/") return;
   const root = "/sys/fs/cgroup";
   const removeTree = async (path: string): Promise<void> => {

@@ -143,7 +143,7 @@ export function inWireOrder(set: FieldSet): FieldSet {
 
 const RANK: Readonly<Record<string, number>> = { ".": 0, f: 1, k: 2, v: 3, i: 4 };
 
-export function compareElements(a: string, b: string): number {
+function compareElements(a: string, b: string): number {
   const rank = RANK[a[0]!]! - RANK[b[0]!]!;
   if (rank !== 0 || a === b) return rank;
   if (a[0] === "f") return a < b ? -1 : 1;

@@ -147,7 +147,7 @@ export function withoutMeta(set: FieldSet): FieldSet {
   return kept.length === 0 ? rest : { ...rest, "f:metadata": Object.fromEntries(kept) };
 }
 
-export const UPDATE_ENTRIES_MAX = 10;
+const UPDATE_ENTRIES_MAX = 10;
 
 /** Merges the oldest Update entries of each version into one bucket, `ancient-changes`, until ten remain. */
 export function capUpdateEntries(table: ManagedTable): ManagedTable {

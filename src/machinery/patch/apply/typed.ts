@@ -64,7 +64,7 @@ export interface Changes {
   readonly removed: FieldSet;
 }
 
-export const NO_CHANGES: Changes = { changed: EMPTY, removed: EMPTY };
+const NO_CHANGES: Changes = { changed: EMPTY, removed: EMPTY };
 const CHANGED: Draft = { changed: LEAF, removed: undefined };
 interface Draft {
   readonly changed: FieldSet | undefined;

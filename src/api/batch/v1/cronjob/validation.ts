@@ -69,7 +69,7 @@ const FIELDS: readonly (readonly [min: number, max: number, names: string])[] = 
 const DESCRIPTORS = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 
 /** What the cron parser would say; undefined when it takes the schedule. */
-export function scheduleProblem(schedule: string): string | undefined {
+function scheduleProblem(schedule: string): string | undefined {
   const text = schedule.replace(/^(CRON_)?TZ=\S+\s+/, "").trim();
   if (text.startsWith("@every ")) {
     const period = text.slice("@every ".length);

@@ -64,7 +64,7 @@ function nodeStatus({ spec, status }: Node): string {
 
 const ROLE_PREFIX = "node-role.kubernetes.io/";
 
-export function nodeRoles(labels: Readonly<Record<string, string>>): readonly string[] {
+function nodeRoles(labels: Readonly<Record<string, string>>): readonly string[] {
   const roles = new Set<string>();
   for (const [key, value] of Object.entries(labels)) {
     if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length) roles.add(key.slice(ROLE_PREFIX.length));

@@ -17,7 +17,7 @@ interface Summary {
 }
 
 /** Also for `describe` and the dashboard: the words and counts of one row. */
-export function summarizePod(pod: Pod): Summary {
+function summarizePod(pod: Pod): Summary {
   const { spec } = pod;
   const status = pod.status ?? {};
   const sidecars = new Set((spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));

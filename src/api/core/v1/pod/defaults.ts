@@ -24,7 +24,7 @@ export function defaultPodTemplate(template: Mutable<PodTemplateSpec> | undefine
   if (template?.spec !== undefined) defaultPodSpec(template.spec);
 }
 
-export function defaultPodSpec(spec: Mutable<PodSpec>): void {
+function defaultPodSpec(spec: Mutable<PodSpec>): void {
   ifEmpty(spec, "dnsPolicy", "ClusterFirst");
   ifEmpty(spec, "restartPolicy", "Always");
   ifAbsent(spec, "securityContext", {});
@@ -122,7 +122,7 @@ function defaultHook(hook: Pick<NonNullable<Mutable<Lifecycle>["preStop"]>, "htt
 }
 
 /** An image that may move (no tag, or `latest`) is pulled every time; one that is pinned, or that makes no sense, only when it is missing. */
-export function pullPolicyFor(image: string): "Always" | "IfNotPresent" {
+function pullPolicyFor(image: string): "Always" | "IfNotPresent" {
   const match =
     /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[a-fA-F0-9:]+\])(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::([\w][\w.-]{0,127}))?(@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/.exec(
       image,

@@ -143,7 +143,7 @@ function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpe
 }
 
 /** Also what the allocator asks before it gives anything out. */
-export function validateClusterIPs(spec: ServiceSpec, old?: ServiceSpec): FieldError[] {
+function validateClusterIPs(spec: ServiceSpec, old?: ServiceSpec): FieldError[] {
   if (spec.type === "ExternalName") return [];
   const errors: FieldError[] = [];
   const { clusterIP = "", clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;

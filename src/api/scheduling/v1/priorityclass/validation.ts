@@ -4,8 +4,8 @@ import { type FieldError, fieldForbidden } from "../../../../machinery/validatio
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
 import type { PriorityClass } from "../../../generated/scheduling.v1.ts";
 
-export const HIGHEST_USER_PRIORITY = 1_000_000_000;
-export const SYSTEM_PRIORITY_CLASSES: Readonly<Record<string, number>> = {
+const HIGHEST_USER_PRIORITY = 1_000_000_000;
+const SYSTEM_PRIORITY_CLASSES: Readonly<Record<string, number>> = {
   "system-node-critical": 2_000_001_000,
   "system-cluster-critical": 2_000_000_000,
 };

@@ -35,6 +35,6 @@ export const storageClasses = defineResource<StorageClass>({
   ],
 });
 
-export function isDefaultClass(annotations: Readonly<Record<string, string>> | undefined): boolean {
+function isDefaultClass(annotations: Readonly<Record<string, string>> | undefined): boolean {
   return DEFAULT_ANNOTATIONS.some((name) => annotations?.[name] === "true");
 }

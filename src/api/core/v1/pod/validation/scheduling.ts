@@ -105,7 +105,7 @@ export function validateNodeSelector(selector: NodeSelector, path: string, lenie
   return terms.flatMap((term, i) => validateNodeSelectorTerm(term, `${path}.nodeSelectorTerms[${i}]`, leniency));
 }
 
-export function validateNodeSelectorTerm(
+function validateNodeSelectorTerm(
   { matchExpressions = [], matchFields = [] }: NodeSelectorTerm,
   path: string,
   { allowInvalidLabelValues }: Leniency,

@@ -43,7 +43,7 @@ export interface PodRules {
   readonly allowInvalidLabelValues: boolean;
   readonly allowOddHugePages: boolean;
 }
-export const TEMPLATE_RULES: PodRules = { isPod: false, allowInvalidLabelValues: false, allowOddHugePages: false };
+const TEMPLATE_RULES: PodRules = { isPod: false, allowInvalidLabelValues: false, allowOddHugePages: false };
 
 export function validatePodTemplate(template: PodTemplateSpec | undefined, path: string): FieldError[] {
   if (template === undefined) return [required(path)];

@@ -26,7 +26,7 @@ export function isPathWithoutBacksteps(path: string): readonly string[] {
 }
 
 /** Names that start with two dots are the kubelet's own. */
-export function isNonReservedPath(path: string): readonly string[] {
+function isNonReservedPath(path: string): readonly string[] {
   const errors = [...isDescendingPath(path)];
   if (path.startsWith("..") && !path.startsWith("../")) errors.push("must not start with '..'");
   return errors;

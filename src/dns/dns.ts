@@ -59,10 +59,7 @@ export function createDns(options: DnsOptions, deps: DnsDependencies): Component
 }
 
 /** The zone over informers, with indexes by address. */
-function informedZone(
-  name: string,
-  informers: Informers,
-): Zone & { synced(signal: AbortSignal): Promise<void> } {
+function informedZone(name: string, informers: Informers): Zone & { synced(signal: AbortSignal): Promise<void> } {
   const serviceInformer = informers.of<Service>(services);
   const sliceInformer = informers.of<EndpointSlice>(endpointSlices);
   const namespaceInformer = informers.of(namespaces);

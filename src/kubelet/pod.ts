@@ -37,9 +37,6 @@ function sourceOf(pod: Pod): PodSource {
 export const isStatic = (pod: Pod): boolean => sourceOf(pod) !== "api";
 export const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.[CONFIG_MIRROR] !== undefined;
 
-export function isCritical(pod: Pod): boolean {
-  return isStatic(pod) || isMirror(pod) || (pod.spec.priority ?? 0) >= 2_000_000_000;
-}
 export const isNodeCritical = (pod: Pod): boolean => (pod.spec.priority ?? 0) >= 2_000_001_000;
 
 export const isTerminalPhase = (phase: string | undefined): boolean => phase === "Failed" || phase === "Succeeded";

@@ -13,6 +13,7 @@ import type { UserInfo } from "../authn/user.ts";
 import type { Services } from "../registry/context.ts";
 import { rfc3339 } from "../registry/context.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
+import { authorityOf, readyEndpoints, slicesOf } from "../service-endpoints.ts";
 import type { Target } from "../streaming/relay.ts";
 import { relay } from "../streaming/relay.ts";
 
@@ -145,19 +146,11 @@ export class Aggregator {
       ...options.proxyClient,
       serverName: `${name}.${namespace}.svc`,
     };
-    const slices = cluster
-      .list("endpointslices.discovery.k8s.io", namespace)
-      .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name);
+    const slices = slicesOf(cluster, namespace, name);
     if (slices.length === 0) return "EndpointsNotFound";
-    const addresses = slices.flatMap((slice) => {
-      const number = (slice.ports ?? []).find((one: any) => (one.name ?? "") === (servicePort.name ?? ""))?.port;
-      if (number === undefined) return [];
-      return (slice.endpoints ?? [])
-        .filter((endpoint: any) => endpoint.conditions?.ready !== false)
-        .map((endpoint: any) => `${endpoint.addresses[0]}:${number}`);
-    });
-    if (addresses.length === 0) return "MissingEndpoints";
-    return { base: `https://${addresses[randomInt(random, addresses.length)]}`, tls };
+    const endpoints = readyEndpoints(slices, servicePort.name);
+    if (endpoints.length === 0) return "MissingEndpoints";
+    return { base: `https://${authorityOf(endpoints[randomInt(random, endpoints.length)]!)}`, tls };
   }
 
   #why(reason: string, { spec }: any): string {

@@ -9,10 +9,6 @@ import { update } from "../registry/update.ts";
 import type { Entry } from "../storage/entry.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 
-export interface Ensured {
-  readonly entry: Entry;
-}
-
 const never = new AbortController().signal;
 
 export function internalContext(services: Services, fieldManager = "kube-apiserver"): WriteContext {

@@ -1,4 +1,5 @@
 /** Logs, exec, attach and port-forward: the kubelet of the pod's node does the work. Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go. */
+import type { Pod } from "../../api/generated/core.v1.ts";
 import { badRequest, forbidden } from "../../machinery/status.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { admissionRequest } from "../registry/create.ts";
@@ -14,7 +15,7 @@ import { writeContext } from "../handlers/options.ts";
 export const podLog: SpecialSubresource = {
   verbs: ["get"],
   async handle(services, request, pods, namespace) {
-    const pod: any = (await get(services, pods, namespace, request.info.name, "")).view(pods);
+    const pod = (await get(services, pods, namespace, request.info.name, "")).view(pods) as Pod;
     const container = containerOf(pod, request.query.get("container") ?? "", false);
     const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
     const query = new URLSearchParams();
@@ -35,7 +36,7 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
     async handle(services, request, pods, namespace) {
       const { name } = request.info;
       mayCreate(services, request, namespace, kind);
-      const pod: any = (await get(services, pods, namespace, name, "")).view(pods);
+      const pod = (await get(services, pods, namespace, name, "")).view(pods) as Pod;
       const context: WriteContext = writeContext(services, request, "CreateOptions");
       const options = Object.fromEntries(request.query);
       const admission = admissionRequest(context, pods, kind, "CONNECT", namespace, name, options, undefined);
@@ -84,25 +85,27 @@ function mayCreate({ authorizer }: Services, request: ApiRequest, namespace: str
     throw forbidden({ group: "", plural: "pods" }, request.info.name, refusal(attributes));
 }
 
-function nodeOf(pod: any): string {
-  const node: string = pod.spec.nodeName ?? "";
+function nodeOf(pod: Pod): string {
+  const node = pod.spec.nodeName ?? "";
   if (node === "") throw badRequest(`pod ${pod.metadata.name} does not have a host assigned`);
   return node;
 }
 
 const DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container";
 
-function containerOf(pod: any, asked: string, byAnnotation: boolean): string {
+function containerOf(pod: Pod, asked: string, byAnnotation: boolean): string {
   const { name, annotations } = pod.metadata;
-  const main: readonly string[] = (pod.spec.containers ?? []).map((c: any) => c.name);
-  const initial: readonly string[] = (pod.spec.initContainers ?? []).map((c: any) => c.name);
-  const ephemeral: readonly string[] = (pod.spec.ephemeralContainers ?? []).map((c: any) => c.name);
+  const namesOf = (containers: readonly { readonly name: string }[] | undefined) =>
+    (containers ?? []).map((container) => container.name);
+  const main = namesOf(pod.spec.containers);
+  const initial = namesOf(pod.spec.initContainers);
+  const ephemeral = namesOf(pod.spec.ephemeralContainers);
   if (asked !== "") {
     if (![...main, ...initial, ...ephemeral].includes(asked))
       throw badRequest(`container ${asked} is not valid for pod ${name}`);
     return asked;
   }
-  const wanted: string | undefined = annotations?.[DEFAULT_CONTAINER];
+  const wanted = annotations?.[DEFAULT_CONTAINER];
   if (byAnnotation && wanted !== undefined && main.includes(wanted)) return wanted;
   if (main.length === 1) return main[0]!;
   if (main.length === 0) throw badRequest(`a container name must be specified for pod ${name}`);

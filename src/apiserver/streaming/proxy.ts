@@ -1,9 +1,11 @@
 /** `…/proxy/…` of nodes, pods and services. Upstream: pkg/registry/core/{node,pod,service}/rest (proxy). */
+import type { Pod, Service } from "../../api/generated/core.v1.ts";
 import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
 import { randomInt } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest } from "../request.ts";
+import { authorityOf, readyEndpoints, slicesOf, type ServiceEndpoint } from "../service-endpoints.ts";
 import { kubeletOf } from "./kubelet.ts";
 import type { Target } from "./relay.ts";
 import { relay } from "./relay.ts";
@@ -49,16 +51,15 @@ export const podProxy: SpecialSubresource = {
     const { scheme, name, port } = split(request.info.name, "pod");
     const pod = await services.cluster.live("pods", namespace, name);
     if (pod === undefined) throw notFound(pods, name);
-    const number = port === "" ? firstPort(pod) : Number(port);
     const ip: string = pod.status?.podIP ?? "";
     if (ip === "") throw badRequest("address not allowed");
-    return relay(services, request, reached(scheme, ip, number), rest(request));
+    const endpoint = { ip, port: port === "" ? firstPort(pod as Pod) : Number(port) };
+    return relay(services, request, reached(scheme, endpoint), rest(request));
   },
 };
 
-function firstPort(pod: any): number {
-  for (const container of pod.spec.containers) for (const port of container.ports ?? []) return port.containerPort;
-  return 80;
+function firstPort({ spec }: Pod): number {
+  return spec.containers.flatMap(({ ports = [] }) => ports)[0]?.containerPort ?? 80;
 }
 
 export const serviceProxy: SpecialSubresource = {
@@ -67,40 +68,31 @@ export const serviceProxy: SpecialSubresource = {
     const { scheme, name, port } = split(request.info.name, "service");
     const service = await services.cluster.live("services", namespace, name);
     if (service === undefined) throw notFound(resource, name);
-    const { ip, number } = endpointOf(services, service, port);
-    return relay(services, request, reached(scheme, ip, number), rest(request));
+    const endpoint = endpointOf(services, service as Service, port);
+    return relay(services, request, reached(scheme, endpoint), rest(request));
   },
 };
 
-function endpointOf(services: Services, service: any, asked: string): { readonly ip: string; readonly number: number } {
-  const { name, namespace } = service.metadata;
-  const ports: readonly any[] = service.spec.ports ?? [];
+function endpointOf(services: Services, service: Service, asked: string): ServiceEndpoint {
+  const { name, namespace = "" } = service.metadata;
+  const ports = service.spec.ports ?? [];
   const port = asked === "" ? ports[0] : ports.find((one) => one.name === asked || String(one.port) === asked);
   if (port === undefined)
     throw new StatusError(
       "ServiceUnavailable",
       `no service port ${JSON.stringify(asked)} found for service ${JSON.stringify(name)}`,
     );
-  const candidates = services.cluster
-    .list("endpointslices.discovery.k8s.io", namespace)
-    .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name)
-    .flatMap((slice) => {
-      const number = (slice.ports ?? []).find((one: any) => (one.name ?? "") === (port.name ?? ""))?.port;
-      if (number === undefined) return [];
-      return (slice.endpoints ?? [])
-        .filter((endpoint: any) => endpoint.conditions?.ready !== false)
-        .map((endpoint: any) => ({ ip: endpoint.addresses[0] as string, number: number as number }));
-    });
+  const candidates = readyEndpoints(slicesOf(services.cluster, namespace, name), port.name);
   if (candidates.length === 0)
     throw new StatusError("ServiceUnavailable", `no endpoints available for service ${JSON.stringify(name)}`);
   return candidates[randomInt(services.random, candidates.length)]!;
 }
 
 /** Pods and services are spoken to as anybody would: their certificates are not checked, ours isn't shown. */
-function reached(scheme: string, ip: string, port: number): Target {
-  return { base: base(scheme, ip, port), ...(scheme === "https" && { tls: { insecureSkipVerify: true } }) };
-}
-
-function base(scheme: string, ip: string, port: number): string {
-  return `${scheme === "https" ? "https" : "http"}://${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
+function reached(scheme: string, endpoint: ServiceEndpoint): Target {
+  const encrypted = scheme === "https";
+  return {
+    base: `${encrypted ? "https" : "http"}://${authorityOf(endpoint)}`,
+    ...(encrypted && { tls: { insecureSkipVerify: true } }),
+  };
 }

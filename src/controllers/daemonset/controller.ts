@@ -202,7 +202,7 @@ async function currentRevision(
           ...(annotations && { annotations }),
           ownerReferences: [controllerReference(set)],
         },
-        data: data as never,
+        data,
         revision: nextRevisionNumber(history),
       },
       { signal },

@@ -2,7 +2,6 @@
 import { isTrue } from "../../machinery/meta/conditions.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 
-export type Reason = "terminated" | "out-of-service" | "orphaned" | "unscheduled";
 const isTerminated = ({ status }: Pod) => !["Pending", "Running", "Unknown"].includes(status.phase ?? "Pending");
 
 /** Ended pods above the threshold: evicted ones first, then the oldest. */

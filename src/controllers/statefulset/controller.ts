@@ -275,7 +275,7 @@ async function createRevision(
           ...(annotations && { annotations }),
           ownerReferences: [controllerReference(set)],
         },
-        data: data as never,
+        data,
         revision,
       },
       { signal },

@@ -248,11 +248,7 @@ export function newNode(settings: Settings, host: World["host"], status: NodeSta
   } as unknown as Node;
 }
 
-function defaultLabels(
-  settings: Settings,
-  system: string,
-  architecture: string,
-): Readonly<Record<string, string>> {
+function defaultLabels(settings: Settings, system: string, architecture: string): Readonly<Record<string, string>> {
   return {
     "beta.kubernetes.io/arch": architecture,
     "beta.kubernetes.io/os": system,

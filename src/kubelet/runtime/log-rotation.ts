@@ -38,12 +38,7 @@ export async function rotateLogs(
   }
 }
 
-async function rotateLog(
-  deps: RotationDeps,
-  limits: RotationLimits,
-  containerId: string,
-  path: string,
-): Promise<void> {
+async function rotateLog(deps: RotationDeps, limits: RotationLimits, containerId: string, path: string): Promise<void> {
   const { fs, clock } = deps.world;
   const dir = path.slice(0, path.lastIndexOf("/"));
   const base = path.slice(dir.length + 1);

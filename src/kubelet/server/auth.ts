@@ -1,7 +1,6 @@
 /** Who asks, and whether he may: client certificates, tokens and access reviews, both decided by the API server. Upstream: pkg/kubelet/server/auth.go */
 import { X509Certificate } from "node:crypto";
-import type { SubjectAccessReview } from "../../api/generated/authorization.v1.ts";
-import type { TokenReview, UserInfo } from "../../api/generated/authentication.v1.ts";
+import type { UserInfo } from "../../api/generated/authentication.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { subjectAccessReviews, tokenReviews } from "../../client/resources.ts";
 import type { HttpRequest } from "../../world/net.ts";
@@ -77,7 +76,7 @@ export class DelegatedAuth {
     const token = typeof header === "string" ? /^Bearer\s+(\S+)$/i.exec(header)?.[1] : undefined;
     if (token === undefined) return undefined;
     return this.#remember(this.#users, token, async () => {
-      const review = (await this.#client.create(tokenReviews, { spec: { token } } as never)) as TokenReview;
+      const review = await this.#client.create(tokenReviews, { spec: { token } });
       return { value: review.status?.authenticated === true ? review.status.user : undefined, ttlMs: TOKEN_TTL_MS };
     });
   }
@@ -85,7 +84,7 @@ export class DelegatedAuth {
   #mayAccess(user: UserInfo, verb: string, subresource: string): Promise<boolean> {
     const key = JSON.stringify([user.username, user.groups, verb, subresource]);
     return this.#remember(this.#decisions, key, async () => {
-      const review = (await this.#client.create(subjectAccessReviews, {
+      const review = await this.#client.create(subjectAccessReviews, {
         spec: {
           user: user.username,
           groups: user.groups ?? [],
@@ -93,7 +92,7 @@ export class DelegatedAuth {
           ...(user.extra && { extra: user.extra }),
           resourceAttributes: { verb, group: "", version: "v1", resource: "nodes", name: this.#nodeName, subresource },
         },
-      } as never)) as SubjectAccessReview;
+      });
       const allowed = review.status?.allowed === true;
       return { value: allowed, ttlMs: allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS };
     });

@@ -26,7 +26,7 @@ export const isMirrorOf = (mirror: Pod, pod: Pod): boolean =>
 
 export async function createMirror(client: Client, pod: Pod, node: Node): Promise<void> {
   try {
-    await client.create(pods, mirrorOf(pod, node) as never);
+    await client.create(pods, mirrorOf(pod, node));
   } catch (error) {
     if (!hasReason(error, "AlreadyExists")) throw error;
   }

@@ -10,6 +10,7 @@ import { deadline } from "../../../world/time.ts";
 import { randomInt, uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission } from "../framework.ts";
+import { authorityOf, readyEndpoints, slicesOf } from "../../service-endpoints.ts";
 
 const GROUP = "admissionregistration.k8s.io";
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -301,18 +302,15 @@ function destination(config: AnyObject, { cluster, random }: AdmissionContext): 
   if (service.spec.type === "ExternalName")
     return { base: `https://${service.spec.externalName}:${port}`, path: route, url, serverName: host };
   const servicePort = (service.spec.ports ?? []).find((one: AnyObject) => one.port === port);
-  const endpoints = cluster
-    .list("endpointslices.discovery.k8s.io", namespace)
-    .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name)
-    .flatMap((slice) => {
-      const number = (slice.ports ?? []).find((one: AnyObject) => (one.name ?? "") === (servicePort?.name ?? ""))?.port;
-      return (slice.endpoints ?? [])
-        .filter((endpoint: AnyObject) => endpoint.conditions?.ready !== false && number !== undefined)
-        .map((endpoint: AnyObject) => `${endpoint.addresses[0]}:${number}`);
-    });
+  const endpoints = readyEndpoints(slicesOf(cluster, namespace, name), servicePort?.name);
   if (endpoints.length === 0)
     throw new Error(
       `failed to call webhook: Post "${url}": no endpoints available for service ${JSON.stringify(name)}`,
     );
-  return { base: `https://${endpoints[randomInt(random, endpoints.length)]}`, path: route, url, serverName: host };
+  return {
+    base: `https://${authorityOf(endpoints[randomInt(random, endpoints.length)]!)}`,
+    path: route,
+    url,
+    serverName: host,
+  };
 }

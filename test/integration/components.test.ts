@@ -9,7 +9,7 @@ import { createClient } from "../../src/client/create-client.ts";
 import { httpsTransport } from "../../src/client/https.ts";
 import { ComponentGroup } from "../../src/base/component-group.ts";
 import { createInformers } from "../../src/client/informer/informers.ts";
-import { configMaps, deployments, leases, pods } from "../../src/client/resources.ts";
+import { configMaps, deployments, leases, nodes, pods } from "../../src/client/resources.ts";
 import { createContainerd, importImages, removeMounts } from "../../src/kubelet/runtimes/containerd/containerd.ts";
 import { silent } from "../../src/observe/log.ts";
 import { ComponentProcesses, type Program } from "../../src/testing/components.ts";
@@ -113,6 +113,8 @@ describe("a cluster of processes", { skip: clients === undefined ? "kubectl coul
     assert.equal(await running["manager"]!.stop(), 0);
     await cluster.until(async () => (await leader("kube-controller-manager")) !== before, "the second one leads");
     assert.match(second.text, /Successfully acquired lease/);
+    const events = await cluster.kubectl("get events -n kube-system -o jsonpath={.items[*].message}");
+    assert.match(events, /_[0-9a-f-]{36} became leader/);
     running["manager"] = cluster.controllerManager();
     assert.equal(await second.stop(), 0);
   });
@@ -321,6 +323,21 @@ describe("on a genuine etcd", { skip: genuine === undefined ? "etcd is not insta
     try {
       const { items } = await client.list(configMaps, { namespace: "default" });
       assert.equal(items.filter(({ metadata }) => metadata.name.startsWith("c-")).length, 19);
+      // One process, and yet each component writes under its own name.
+      const template = { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } };
+      const spec = { replicas: 1, selector: { matchLabels: { a: "b" } }, template };
+      await client.create(deployments, { metadata: { namespace: "default", name: "web" }, spec } as never);
+      const managersOf = async (of: typeof pods | typeof nodes) =>
+        (await client.list(of as typeof pods)).items.map(({ metadata }) =>
+          (metadata.managedFields ?? [])
+            .map(({ manager, subresource = "" }) => `${manager} ${subresource}`.trim())
+            .join(", "),
+        );
+      await cluster.until(
+        async () => (await managersOf(pods)).includes("kube-controller-manager, kubelet status"),
+        "the pod was written by a controller and a kubelet",
+      );
+      assert.match((await managersOf(nodes))[0]!, /kubelet.*kubelet status/);
     } finally {
       await client.transport.close();
     }

@@ -10,7 +10,7 @@ import { controllerFlags, type kubeControllerManagerFlags } from "../flags/kube-
 import { connection } from "./connection.ts";
 import { controllerClients } from "./controller-clients.ts";
 import { readOptional, readPair } from "./files.ts";
-import { electionOf, leaderElectionCheck } from "./leadership.ts";
+import { electionEvents, electionOf, leaderElectionCheck } from "./leadership.ts";
 import { closing, type Make } from "./process.ts";
 import { servingPort } from "./serving.ts";
 
@@ -32,6 +32,7 @@ export const kubeControllerManager: Make<typeof kubeControllerManagerFlags> = as
   const accounts = values["use-service-account-credentials"]
     ? controllerClients(world, client, server, serviceAccountOf)
     : undefined;
+  const { events, carrier } = electionEvents(process, client, "kube-controller-manager");
   const manager = createControllerManager({
     world: { clock: world.clock, random: process.random },
     client,
@@ -46,14 +47,15 @@ export const kubeControllerManager: Make<typeof kubeControllerManagerFlags> = as
     ...(rootCa !== undefined && { rootCa }),
     ...(signingCa && { signingCa }),
     ...(serviceAccountKey !== undefined && { serviceAccountKey }),
-    ...(election && { leaderElection: election }),
+    ...(election && { leaderElection: { ...election, events } }),
   });
   const port = await servingPort({
     ...process,
     checks: [leaderElectionCheck],
     configz: { kubecontrollermanager: { ...settings(values), controllers: values.controllers } },
   });
-  return [...(port === undefined ? [] : [port]), closing(manager, [client.transport, ...(accounts ? [accounts] : [])])];
+  const connections = [client.transport, ...(accounts ? [accounts] : [])];
+  return [...(port === undefined ? [] : [port]), closing(carrier, connections), manager];
 };
 
 /** What controllers read; flags that are empty say nothing. */

@@ -4,6 +4,7 @@ import type { Component } from "../../base/component-group.ts";
 import type { Client } from "../../client/client.ts";
 import { createClient } from "../../client/create-client.ts";
 import { createEventBroadcaster } from "../../client/event-recorder.ts";
+import type { EventRecorder } from "../../client/events.ts";
 import { httpsTransport } from "../../client/https.ts";
 import { createInformers } from "../../client/informer/informers.ts";
 import { leadWhenElected } from "../../client/leader-election.ts";
@@ -15,7 +16,7 @@ import type { kubeSchedulerFlags } from "../flags/kube-scheduler.ts";
 import { together } from "../together.ts";
 import { connection } from "./connection.ts";
 import { readText } from "./files.ts";
-import { type Election, electionOf, leaderElectionCheck } from "./leadership.ts";
+import { type Election, electionEvents, electionOf, leaderElectionCheck } from "./leadership.ts";
 import { closing, type Make, type Process } from "./process.ts";
 import { servingPort } from "./serving.ts";
 
@@ -61,9 +62,12 @@ export const kubeScheduler: Make<typeof kubeSchedulerFlags> = async (process) =>
     checks: [leaderElectionCheck],
     configz: { "kubescheduler.config.k8s.io": written },
   });
+  const { events, carrier } = electionEvents(process, client, "default-scheduler");
   const scheduler =
-    election === undefined ? schedulerOn(process, client, options) : elected(process, client, options, election);
-  return [...(port === undefined ? [] : [port]), closing(scheduler, [client.transport])];
+    election === undefined
+      ? schedulerOn(process, client, options)
+      : elected(process, client, options, { ...election, events });
+  return [...(port === undefined ? [] : [port]), closing(carrier, [client.transport]), scheduler];
 };
 
 function configurationOf(document: unknown) {
@@ -96,7 +100,7 @@ function elected(
   process: Process<typeof kubeSchedulerFlags>,
   client: Client,
   options: SchedulerOptions,
-  election: Election,
+  election: Election & { readonly events: EventRecorder },
 ): Component {
   const { world, log, random } = process;
   return {

@@ -1,6 +1,11 @@
 /** `--leader-elect`: of several processes of a kind, one works. Upstream: client-go/tools/leaderelection, component-base/config/options/leaderelectionconfig.go */
 import type { LeaderElectionOptions } from "../../client/leader-election.ts";
-import { uuid } from "../../world/world.ts";
+import type { Component } from "../../base/component-group.ts";
+import type { Client } from "../../client/client.ts";
+import { createEventBroadcaster } from "../../client/event-recorder.ts";
+import type { EventRecorder } from "../../client/events.ts";
+import type { Logger } from "../../observe/log.ts";
+import { type Random, uuid } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
 import type { Check } from "./serving.ts";
 import type { World } from "../../world/world.ts";
@@ -47,6 +52,31 @@ export function electionOf(
       name: values["leader-elect-resource-name"],
     },
     ...durations,
+  };
+}
+
+/** Events of elections, with the component that carries them: a candidate says that it leads, and that it stops. */
+export function electionEvents(
+  deps: { readonly world: World; readonly random: Random; readonly log: Logger },
+  client: Client,
+  component: string,
+): { readonly events: EventRecorder; readonly carrier: Component } {
+  const { world, random, log } = deps;
+  const broadcaster = createEventBroadcaster({
+    clock: world.clock,
+    random: random.fork("election events"),
+    log,
+    client,
+  });
+  return {
+    events: broadcaster.recorder(component),
+    carrier: {
+      name: "election events",
+      async run(signal, ready) {
+        ready();
+        await broadcaster.run(signal);
+      },
+    },
   };
 }
 

@@ -9,7 +9,6 @@ import { invalid, invalidObject } from "../../machinery/validation/field-error.t
 import type { UserInfo } from "../authn/user.ts";
 import { Entry, storedOf } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
-import { encodeStored } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 import { forbiddenTo } from "../authz/refuse.ts";
 import type { WriteContext } from "./context.ts";
@@ -17,6 +16,7 @@ import { hookContext } from "./context.ts";
 import { admissionRequest, canonicalizeAlways, createDraft, placeIn, resetSystemMetadata } from "./create.ts";
 import type { Finish } from "./specials/hooks.ts";
 import { hooksOf } from "./specials/hooks.ts";
+import { isUnchanged } from "./unchanged.ts";
 
 export interface UpdateRequest {
   readonly resource: Resource;
@@ -61,7 +61,7 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     last = prepared.draft;
     if (prepared.gone) return "delete";
     const stored = deepFreeze(storedOf(resource, prepared.draft));
-    if (sameBytes(current, stored)) return "same";
+    if (isUnchanged(current, stored)) return "same";
     return resource.kind === "Event" ? { put: stored, ttlSeconds: 3600 } : { put: stored };
   };
   let written = false;
@@ -240,9 +240,4 @@ function viewBehaviour(resource: Resource, subresource: string): Behaviour<any> 
       }
     },
   };
-}
-
-function sameBytes(current: Entry, stored: any): boolean {
-  if (current.stored === stored) return true;
-  return Buffer.compare(encodeStored(current.stored), encodeStored(stored)) === 0;
 }

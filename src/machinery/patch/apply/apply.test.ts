@@ -314,7 +314,7 @@ test("what upstream refuses is refused in its words", () => {
     namespace: "default",
   };
   const cases: [object, number, string][] = [
-    [{ ...config, kind: "Secret" }, 400, "invalid object type: v1, Kind=Secret"],
+    [{ ...config, kind: "Secret" }, 400, "invalid object type: /v1, Kind=Secret"],
     [{ ...config, metadata: { managedFields: [] } }, 400, "metadata.managedFields must be nil"],
     [
       { ...config, spec: {} },

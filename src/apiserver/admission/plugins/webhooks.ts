@@ -234,20 +234,20 @@ async function exchange(
   signal: AbortSignal,
   context: AdmissionContext,
 ): Promise<AnyObject> {
-  const { base, path, serverName, url } = destination(hook.clientConfig, context);
+  const { base, path, serverName, url } = destination(hook.clientConfig, seconds, context);
   const ca: string | undefined =
     hook.clientConfig.caBundle && Buffer.from(hook.clientConfig.caBundle, "base64").toString();
   const client = context.net.httpClient({
     base,
     tls: { ...(ca !== undefined && { ca }), ...(serverName !== undefined && { serverName }) },
   });
-  const fail = (why: string) => new Error(`failed to call webhook: Post "${url}?timeout=${seconds}s": ${why}`);
+  const fail = (why: string) => new Error(`failed to call webhook: Post "${url}": ${why}`);
   using limit = deadline(context.clock, seconds * 1000, signal, fail("context deadline exceeded"));
   try {
     const response = await client
       .request({
         method: "POST",
-        path: `${path}${path.includes("?") ? "&" : "?"}timeout=${seconds}s`,
+        path,
         headers: { "content-type": "application/json", accept: "application/json, */*" },
         body: JSON.stringify(asked),
         signal: limit.signal,
@@ -285,28 +285,24 @@ interface Destination {
 }
 
 /** A URL, or a service: one of its ready endpoints, under the service's name. */
-function destination(config: AnyObject, { cluster, random }: AdmissionContext): Destination {
+function destination(config: AnyObject, seconds: number, { cluster, random }: AdmissionContext): Destination {
   if (config.url !== undefined) {
     const url = new URL(config.url);
-    return { base: url.origin, path: `${url.pathname}${url.search}`, url: config.url };
+    url.searchParams.set("timeout", `${seconds}s`);
+    return { base: url.origin, path: `${url.pathname}${url.search}`, url: url.href };
   }
   const { name, namespace, path = "", port = 443 } = config.service;
   const host = `${name}.${namespace}.svc`;
-  const route = path === "" ? "/" : path.startsWith("/") ? path : `/${path}`;
-  const service = cluster.get("services", namespace, name);
-  if (service === undefined)
-    throw new Error(
-      `failed to call webhook: Post "https://${host}:${port}${route}": service ${JSON.stringify(name)} not found`,
-    );
+  const route = `${path.startsWith("/") ? "" : "/"}${path}?timeout=${seconds}s`;
   const url = `https://${host}:${port}${route}`;
+  const fail = (why: string) => new Error(`failed to call webhook: Post "${url}": ${why}`);
+  const service = cluster.get("services", namespace, name);
+  if (service === undefined) throw fail(`service ${JSON.stringify(name)} not found`);
   if (service.spec.type === "ExternalName")
     return { base: `https://${service.spec.externalName}:${port}`, path: route, url, serverName: host };
   const servicePort = (service.spec.ports ?? []).find((one: AnyObject) => one.port === port);
   const endpoints = readyEndpoints(slicesOf(cluster, namespace, name), servicePort?.name);
-  if (endpoints.length === 0)
-    throw new Error(
-      `failed to call webhook: Post "${url}": no endpoints available for service ${JSON.stringify(name)}`,
-    );
+  if (endpoints.length === 0) throw fail(`no endpoints available for service ${JSON.stringify(name)}`);
   return {
     base: `https://${authorityOf(endpoints[randomInt(random, endpoints.length)]!)}`,
     path: route,

@@ -1,0 +1,270 @@
+/** Admission webhooks that listen on real HTTPS, with certificates that the configuration trusts. */
+import assert from "node:assert/strict";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer } from "node:net";
+import { after, test } from "node:test";
+import { startServer } from "../../src/apiserver/testing/harness.ts";
+import { ensurePki } from "../../src/cli/pki.ts";
+import type { PatchType, RestRequest } from "../../src/client/transport.ts";
+import { StatusError } from "../../src/machinery/status.ts";
+import { simulatedWorld } from "../../src/testing/sim/world.ts";
+import { nodeWorld } from "../../src/world/node/index.ts";
+
+const world = nodeWorld();
+const harness = await startServer(world);
+const { transport } = harness.client();
+const SERVICE = "hook.default.svc";
+const pki = await ensurePki({ ...simulatedWorld(1), clock: world.clock }, "/pki", [SERVICE], []);
+
+type Answer = (request: any) => object;
+let answer: Answer = () => ({ allowed: true });
+/** What was asked of it, by path. */
+const asked: { readonly path: string; readonly review: any }[] = [];
+const server = createServer({ cert: pki.apiserver.cert, key: pki.apiserver.key }, (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => {
+    const review = JSON.parse(Buffer.concat(chunks).toString());
+    asked.push({ path: request.url!, review });
+    const given = answer({ ...review.request, path: request.url });
+    response.setHeader("content-type", "application/json");
+    response.end(
+      JSON.stringify({
+        apiVersion: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response: { uid: review.request.uid, ...given },
+      }),
+    );
+  });
+});
+await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+const port = (server.address() as AddressInfo).port;
+/** Takes connections and never says a word. */
+const silent = createTcpServer(() => {});
+await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+const silentPort = (silent.address() as AddressInfo).port;
+after(async () => {
+  await harness[Symbol.asyncDispose]();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  silent.close();
+});
+
+const CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1";
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const caBundle = Buffer.from(pki.ca.cert).toString("base64");
+const send = (method: RestRequest["method"], path: string, body?: unknown, more: Partial<RestRequest> = {}) =>
+  transport.send({ method, path, ...(body !== undefined && { body }), ...more }) as Promise<any>;
+
+/** A configuration for the time of a test; what the watch cache knows of it, admission does. */
+async function configured(kind: "mutating" | "validating", webhook: object, more: readonly object[] = []) {
+  asked.length = 0;
+  answer = () => ({ allowed: true });
+  const path = `${CONFIGURATIONS}/${kind}webhookconfigurations`;
+  await send("POST", path, {
+    metadata: { name: "hook" },
+    webhooks: [webhook, ...more].map((one, i) => ({
+      name: `hook${i}.example.com`,
+      admissionReviewVersions: ["v1"],
+      sideEffects: "None",
+      clientConfig: { url: `https://127.0.0.1:${port}/hook${i}`, caBundle },
+      rules: [{ operations: ["CREATE", "UPDATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] }],
+      ...one,
+    })),
+  });
+  // A list without a resourceVersion waits until the cache has seen the write.
+  await send("GET", path);
+  return { [Symbol.asyncDispose]: () => send("DELETE", `${path}/hook`).then(() => send("GET", path)).then(() => {}) };
+}
+
+let made = 0;
+const map = (labels: object = {}, name = `m${made++}`) => ({ metadata: { name, labels } });
+const patchOf = (operations: readonly object[]) => ({
+  allowed: true,
+  patchType: "JSONPatch",
+  patch: Buffer.from(JSON.stringify(operations)).toString("base64"),
+});
+
+async function refusal(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof StatusError, String(error));
+  return `${error.code} ${error.reason}: ${error.message}`;
+}
+
+test("a mutating webhook is told what upstream tells, and its patch and warnings reach the object and the client", async () => {
+  await using _ = await configured("mutating", {});
+  answer = () => ({ ...patchOf([{ op: "add", path: "/data", value: { by: "hook" } }]), warnings: ["mind the gap"] });
+  const created = await send("POST", MAPS, map({ a: "1" }, "seen"));
+  assert.deepEqual(created.data, { by: "hook" });
+  const { path, review } = asked[0]!;
+  assert.equal(path, "/hook0?timeout=10s");
+  assert.deepEqual([review.kind, review.apiVersion], ["AdmissionReview", "admission.k8s.io/v1"]);
+  const { uid, object, userInfo, options, ...rest } = review.request;
+  assert.match(uid, /^[0-9a-f-]{36}$/);
+  assert.equal(object.metadata.labels.a, "1");
+  assert.equal(userInfo.username, "admin");
+  assert.deepEqual([options.kind, options.apiVersion], ["CreateOptions", "meta.k8s.io/v1"]);
+  assert.deepEqual(rest, {
+    kind: { group: "", version: "v1", kind: "ConfigMap" },
+    resource: { group: "", version: "v1", resource: "configmaps" },
+    requestKind: { group: "", version: "v1", kind: "ConfigMap" },
+    requestResource: { group: "", version: "v1", resource: "configmaps" },
+    name: "seen",
+    namespace: "default",
+    operation: "CREATE",
+    oldObject: null,
+    dryRun: false,
+  });
+});
+
+test("a patch that makes the object invalid is refused as the object would be", async () => {
+  await using _ = await configured("mutating", {});
+  answer = () => patchOf([{ op: "add", path: "/metadata/labels", value: { "-": "x" } }]);
+  assert.match(await refusal(send("POST", MAPS, map())), /^422 Invalid: ConfigMap "m\d+" is invalid: metadata\.labels: /);
+});
+
+test("a validating webhook denies in its own words and with its own code", async () => {
+  await using _ = await configured("validating", {});
+  const table: readonly (readonly [object, string])[] = [
+    [{ allowed: false }, '400 BadRequest: admission webhook "hook0.example.com" denied the request without explanation'],
+    [
+      { allowed: false, status: { message: "no such luck" } },
+      '400 BadRequest: admission webhook "hook0.example.com" denied the request: no such luck',
+    ],
+    [
+      { allowed: false, status: { message: "not here", reason: "Forbidden", code: 403 } },
+      '403 Forbidden: admission webhook "hook0.example.com" denied the request: not here',
+    ],
+  ];
+  for (const [given, words] of table) {
+    answer = () => given;
+    assert.equal((await refusal(send("POST", MAPS, map()))).replace("Unknown", "BadRequest"), words);
+  }
+  answer = () => patchOf([]);
+  assert.match(
+    await refusal(send("POST", MAPS, map())),
+    /^500 InternalError: Internal error occurred: failed calling webhook "hook0\.example\.com": received invalid webhook response: validating webhook may not return response\.patch/,
+  );
+});
+
+test("an update shows the object as it was, and a delete what goes", async () => {
+  const object = map();
+  await send("POST", MAPS, object);
+  const rules = [
+    { operations: ["UPDATE", "DELETE"], apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] },
+  ];
+  await using _ = await configured("validating", { rules });
+  const path = `${MAPS}/${object.metadata.name}`;
+  const patchType: PatchType = "application/merge-patch+json";
+  await send("PATCH", path, { data: { k: "v" } }, { patchType });
+  await send("DELETE", path);
+  const [update, removal] = asked.map(({ review }) => review.request);
+  assert.deepEqual([update.operation, update.oldObject.data, update.object.data], ["UPDATE", undefined, { k: "v" }]);
+  assert.deepEqual([removal.operation, removal.oldObject.data, removal.object], ["DELETE", { k: "v" }, null]);
+});
+
+test("a webhook that can't be reached is passed over or refuses, as its failure policy says", async () => {
+  const closed = { clientConfig: { url: "https://127.0.0.1:1/x", caBundle } };
+  const slow = { clientConfig: { url: `https://127.0.0.1:${silentPort}/x`, caBundle }, timeoutSeconds: 1 };
+  {
+    await using _ = await configured("validating", { ...closed, failurePolicy: "Ignore" });
+    await send("POST", MAPS, map());
+  }
+  {
+    await using _ = await configured("validating", { ...closed, failurePolicy: "Fail" });
+    assert.match(
+      await refusal(send("POST", MAPS, map())),
+      /^500 InternalError: Internal error occurred: failed calling webhook "hook0\.example\.com": failed to call webhook: Post "https:\/\/127\.0\.0\.1:1\/x\?timeout=10s": .*refused/i,
+    );
+  }
+  {
+    await using _ = await configured("mutating", slow, [{ ...slow, failurePolicy: "Ignore" }]);
+    assert.equal(
+      await refusal(send("POST", MAPS, map())),
+      `500 InternalError: Internal error occurred: failed calling webhook "hook0.example.com": failed to call webhook: Post "https://127.0.0.1:${silentPort}/x?timeout=1s": context deadline exceeded`,
+    );
+  }
+  {
+    // An authority that nobody trusts.
+    await using _ = await configured("validating", { clientConfig: { url: `https://127.0.0.1:${port}/x` } });
+    assert.match(await refusal(send("POST", MAPS, map())), /^500 InternalError: .*failed to call webhook: /);
+    assert.equal(asked.length, 0);
+  }
+});
+
+test("selectors and rules decide what a webhook is asked about", async () => {
+  await send("POST", "/api/v1/namespaces", { metadata: { name: "watched", labels: { watched: "yes" } } });
+  await send("GET", "/api/v1/namespaces");
+  const webhook = {
+    namespaceSelector: { matchLabels: { watched: "yes" } },
+    objectSelector: { matchExpressions: [{ key: "skip", operator: "DoesNotExist" }] },
+  };
+  await using _ = await configured("validating", webhook);
+  await send("POST", MAPS, map());
+  await send("POST", "/api/v1/namespaces/watched/configmaps", map({ skip: "" }));
+  await send("POST", "/api/v1/namespaces/watched/secrets", map());
+  assert.equal(asked.length, 0);
+  await send("POST", "/api/v1/namespaces/watched/configmaps", map());
+  assert.equal(asked.length, 1);
+});
+
+test("a dry run asks only webhooks without side effects", async () => {
+  const sideEffects = "NoneOnDryRun";
+  {
+    await using _ = await configured("validating", { sideEffects });
+    await send("POST", MAPS, map(), { query: { dryRun: "All" } });
+    assert.equal(asked[0]!.review.request.dryRun, true);
+  }
+  // Configurations of old may have side effects that v1 no longer lets in.
+  assert.match(
+    await refusal(configured("validating", { sideEffects: "Some" })),
+    /sideEffects: Unsupported value: "Some": supported values: "None", "NoneOnDryRun"/,
+  );
+});
+
+test("a webhook that wants to is asked again when a later one changed the object", async () => {
+  await using _ = await configured("mutating", { reinvocationPolicy: "IfNeeded" }, [{}]);
+  answer = ({ path }) =>
+    path.startsWith("/hook1") ? patchOf([{ op: "add", path: "/data", value: { later: "1" } }]) : { allowed: true };
+  await send("POST", MAPS, map());
+  assert.deepEqual(
+    asked.map(({ path }) => path.slice(0, 6)),
+    ["/hook0", "/hook1", "/hook0"],
+  );
+});
+
+test("a webhook behind a service is called by the service's name, wherever the service leads", async () => {
+  await send("POST", "/api/v1/namespaces/default/services", {
+    metadata: { name: "hook" },
+    spec: { type: "ExternalName", externalName: "localhost" },
+  });
+  await send("GET", "/api/v1/services");
+  const clientConfig = { service: { namespace: "default", name: "hook", path: "/check", port }, caBundle };
+  await using _ = await configured("validating", { clientConfig });
+  await send("POST", MAPS, map());
+  assert.equal(asked[0]!.path, "/check?timeout=10s");
+});
+
+test("a service without endpoints can't be asked", async () => {
+  await send("POST", "/api/v1/namespaces/default/services", {
+    metadata: { name: "empty" },
+    spec: { ports: [{ port: 443 }] },
+  });
+  await send("GET", "/api/v1/services");
+  const clientConfig = { service: { namespace: "default", name: "empty" }, caBundle };
+  await using _ = await configured("validating", { clientConfig });
+  assert.match(await refusal(send("POST", MAPS, map())), /: no endpoints available for service "empty"$/);
+});
+
+test("a webhook without its service says so", async () => {
+  const clientConfig = { service: { namespace: "default", name: "nobody" }, caBundle };
+  await using _ = await configured("validating", { clientConfig });
+  assert.equal(
+    await refusal(send("POST", MAPS, map())),
+    '500 InternalError: Internal error occurred: failed calling webhook "hook0.example.com": failed to call webhook: Post "https://nobody.default.svc:443/?timeout=10s": service "nobody" not found',
+  );
+});

@@ -241,6 +241,8 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
       advertiseAddress: options.advertiseAddress,
       serviceAccount: { issuer: "https://kubernetes.default.svc.cluster.local", signingKey: options.serviceAccountKey },
       serviceClusterIpRange: options.serviceRange,
+      // As kubeadm has it: a kubelet touches nothing but its own node and the pods on it.
+      enableAdmissionPlugins: ["NodeRestriction"],
       describe: describeFields,
     },
     { ...world, etcd, log: log.with({ component: "kube-apiserver" }), metrics: new Metrics() },

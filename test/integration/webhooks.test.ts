@@ -75,7 +75,12 @@ async function configured(kind: "mutating" | "validating", webhook: object, more
   });
   // A list without a resourceVersion waits until the cache has seen the write.
   await send("GET", path);
-  return { [Symbol.asyncDispose]: () => send("DELETE", `${path}/hook`).then(() => send("GET", path)).then(() => {}) };
+  return {
+    [Symbol.asyncDispose]: () =>
+      send("DELETE", `${path}/hook`)
+        .then(() => send("GET", path))
+        .then(() => {}),
+  };
 }
 
 let made = 0;
@@ -124,13 +129,19 @@ test("a mutating webhook is told what upstream tells, and its patch and warnings
 test("a patch that makes the object invalid is refused as the object would be", async () => {
   await using _ = await configured("mutating", {});
   answer = () => patchOf([{ op: "add", path: "/metadata/labels", value: { "-": "x" } }]);
-  assert.match(await refusal(send("POST", MAPS, map())), /^422 Invalid: ConfigMap "m\d+" is invalid: metadata\.labels: /);
+  assert.match(
+    await refusal(send("POST", MAPS, map())),
+    /^422 Invalid: ConfigMap "m\d+" is invalid: metadata\.labels: /,
+  );
 });
 
 test("a validating webhook denies in its own words and with its own code", async () => {
   await using _ = await configured("validating", {});
   const table: readonly (readonly [object, string])[] = [
-    [{ allowed: false }, '400 BadRequest: admission webhook "hook0.example.com" denied the request without explanation'],
+    [
+      { allowed: false },
+      '400 BadRequest: admission webhook "hook0.example.com" denied the request without explanation',
+    ],
     [
       { allowed: false, status: { message: "no such luck" } },
       '400 BadRequest: admission webhook "hook0.example.com" denied the request: no such luck',
@@ -154,9 +165,7 @@ test("a validating webhook denies in its own words and with its own code", async
 test("an update shows the object as it was, and a delete what goes", async () => {
   const object = map();
   await send("POST", MAPS, object);
-  const rules = [
-    { operations: ["UPDATE", "DELETE"], apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] },
-  ];
+  const rules = [{ operations: ["UPDATE", "DELETE"], apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] }];
   await using _ = await configured("validating", { rules });
   const path = `${MAPS}/${object.metadata.name}`;
   const patchType: PatchType = "application/merge-patch+json";

@@ -92,9 +92,16 @@ export async function serveHttp(
     session.once("close", () => sessions.delete(session));
   });
   http2.on("sessionError", () => {});
-  http2.on("stream", (stream, headers) => {
+  http2.on("stream", (stream, headers, _flags, raw) => {
     const socket = socketOf.get(stream.session!)!;
-    run(new Http2Exchange(stream, headers as Headers, peers.get(socket)!, encrypted));
+    run(
+      new Http2Exchange(
+        stream,
+        eachValue(headers as Headers, raw as unknown as readonly string[]),
+        peers.get(socket)!,
+        encrypted,
+      ),
+    );
   });
   // `session.socket` is a proxy; this is the socket itself.
   const socketOf = new WeakMap<object, Socket>();
@@ -192,6 +199,20 @@ class NodeRequest implements HttpRequest {
     this.#gone = true;
     this.#controller?.abort(clientLeft());
   }
+}
+
+/** Headers that name users and groups: a comma in one belongs to the name, and Node joins those that repeat with commas. */
+const IDENTITY = /^(impersonate|x-remote)-/;
+
+/** The headers as Node gives them, with the identities that it joined apart again. */
+function eachValue(headers: Headers, raw: readonly string[]): Headers {
+  for (const name in headers) {
+    if (!IDENTITY.test(name)) continue;
+    const values: string[] = [];
+    for (let i = 0; i < raw.length; i += 2) if (raw[i]!.toLowerCase() === name) values.push(raw[i + 1]!);
+    if (values.length > 1) (headers as Record<string, string | string[]>)[name] = values;
+  }
+  return headers;
 }
 
 const clientLeft = () => Object.assign(new Error("the client went away"), { name: "AbortError" });
@@ -304,7 +325,7 @@ class Http1Exchange implements NodeExchange {
     this.request = new NodeRequest({
       method: message.method!,
       url: message.url!,
-      headers: message.headers,
+      headers: eachValue(message.headers, message.rawHeaders),
       httpVersion: message.httpVersion as "1.0" | "1.1",
       body: new ByteQueue(message, (cause) => cause ?? broken("the client cut the request")),
       peer,

@@ -1,6 +1,7 @@
 /** A kubelet touches its own node and the pods bound to it. Upstream: plugin/pkg/admission/noderestriction. */
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
+import { StatusError } from "../../../machinery/status.ts";
 import { nodeOfUser } from "../../authn/user.ts";
 
 const MIRROR = "kubernetes.io/config.mirror";
@@ -75,17 +76,21 @@ async function checkPod(request: AdmissionRequest, { cluster }: AdmissionContext
   if (pod.spec.nodeName !== node)
     throw refuse(request, `node ${mine} can only create pods with spec.nodeName set to itself`);
   const owners: readonly AnyObject[] = pod.metadata.ownerReferences ?? [];
+  const owner = owners[0];
+  if (owner === undefined)
+    throw refuse(request, `node ${mine} can only create pods with an owner reference set to itself`);
   if (owners.length > 1)
     throw refuse(request, `node ${mine} can only create pods with a single owner reference set to itself`);
-  const owner = owners[0];
-  if (owner !== undefined) {
-    if (owner.apiVersion !== "v1" || owner.kind !== "Node" || owner.name !== node)
-      throw refuse(request, `node ${mine} can only create pods with an owner reference set to itself`);
-    if (owner.controller !== true)
-      throw refuse(request, `node ${mine} can only create pods with a controller owner reference set to itself`);
-    if (owner.blockOwnerDeletion === true)
-      throw refuse(request, `node ${mine} must not set blockOwnerDeletion on an owner reference`);
-  }
+  if (owner.apiVersion !== "v1" || owner.kind !== "Node" || owner.name !== node)
+    throw refuse(request, `node ${mine} can only create pods with an owner reference set to itself`);
+  if (owner.controller !== true)
+    throw refuse(request, `node ${mine} can only create pods with a controller owner reference set to itself`);
+  if (owner.blockOwnerDeletion === true)
+    throw refuse(request, `node ${mine} must not set blockOwnerDeletion on an owner reference`);
+  const itself = cluster.get("nodes", "", node) ?? (await cluster.live("nodes", "", node));
+  if (itself === undefined) throw new StatusError("NotFound", `node ${mine} not found`, { name: node, kind: "node" });
+  if (owner.uid !== itself.metadata.uid)
+    throw refuse(request, `node ${node} UID mismatch: expected ${owner.uid} got ${itself.metadata.uid}`);
   for (const [field, words] of [
     ["secret", "secrets"],
     ["configMap", "configmaps"],

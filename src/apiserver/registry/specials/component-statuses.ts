@@ -1,6 +1,9 @@
 /** The old health list. What is asked here is asked of etcd; the others stand for themselves. Upstream: pkg/registry/core/componentstatus. */
+import type { KubeObject } from "../../../machinery/meta/object.ts";
 import { notFound } from "../../../machinery/status.ts";
-import { object } from "../../request.ts";
+import { deepFreeze } from "../../../base/mutable.ts";
+import { Entry } from "../../storage/entry.ts";
+import { listOptions, matcher, selectionOf } from "../read.ts";
 import type { VirtualResource } from "./index.ts";
 
 const NAMES = ["scheduler", "controller-manager", "etcd-0"];
@@ -13,7 +16,17 @@ export const componentStatuses: VirtualResource = async (_services, request, res
     metadata: { name: component },
     conditions: [{ type: "Healthy", status: "True", message: "ok" }],
   }));
-  if (verb === "list") return object(200, { kind: "ComponentStatusList", apiVersion: "v1", metadata: {}, items });
+  if (verb === "list") {
+    const { labelSelector, fieldSelector } = listOptions(request.query);
+    const matches = matcher(resource, selectionOf(resource, "", { labelSelector, fieldSelector }));
+    const entries = items.map((item) => new Entry("", 0, deepFreeze(item as unknown as KubeObject)));
+    return {
+      kind: "list",
+      resource,
+      entries: matches === undefined ? entries : entries.filter(matches),
+      metadata: { resourceVersion: "" },
+    };
+  }
   const found = items.find(({ metadata }) => metadata.name === name);
   if (found === undefined) throw notFound(resource, name);
   return { kind: "object", status: 200, object: found, resource };

@@ -292,7 +292,7 @@ function begin(cache: WatchCache, start: WatchStart): CacheWatcher {
   }
 }
 
-function selectionOf(
+export function selectionOf(
   resource: Resource,
   name: string,
   options: Pick<ListOptions, "labelSelector" | "fieldSelector">,
@@ -305,7 +305,7 @@ function selectionOf(
 }
 
 /** Whether an entry is in a selection; undefined where everything is. */
-function matcher(resource: Resource, predicate: Predicate): ((entry: Entry) => boolean) | undefined {
+export function matcher(resource: Resource, predicate: Predicate): ((entry: Entry) => boolean) | undefined {
   const { name, labels, fields } = predicate;
   if (name === undefined && labels === undefined && fields === undefined) return undefined;
   return (entry) => {

@@ -429,4 +429,17 @@ describe("a node of processes, on a containerd that was there", { skip: noCluste
     assert.match(namespace.run("curl -sS http://127.0.0.1:10256/healthz"), /"healthy":true/);
     assert.match(await cluster.kubectl("exec deploy/web -- /bin/busybox hostname"), /^web-/);
   });
+
+  test("logs of a container that has not started are refused in the kubelet's words", async () => {
+    await cluster.kubectl("run none --image=localhost/none:1 --image-pull-policy=Never");
+    await cluster.until(
+      async () => (await cluster.kubectl("get pod none")).includes("ErrImageNeverPull"),
+      "the image is not pulled",
+    );
+    await assert.rejects(cluster.kubectl("logs none"), (error: Error) =>
+      error.message.includes(
+        'Error from server (BadRequest): container "none" in pod "none" is waiting to start: ErrImageNeverPull',
+      ),
+    );
+  });
 });

@@ -1,6 +1,6 @@
 /** Logs, exec, attach and port-forward: the kubelet of the pod's node does the work. Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go. */
 import type { Pod } from "../../api/generated/core.v1.ts";
-import { badRequest, forbidden } from "../../machinery/status.ts";
+import { badRequest, forbidden, StatusError } from "../../machinery/status.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { admissionRequest } from "../registry/create.ts";
 import { get } from "../registry/read.ts";
@@ -26,9 +26,40 @@ export const podLog: SpecialSubresource = {
       if (value !== null && value !== "") query.set(option, value);
     }
     const target = await kubeletOf(services, nodeOf(pod));
-    return relay(services, request, target, withQuery(path, query));
+    const answer = await relay(services, request, target, withQuery(path, query));
+    if (answer.kind === "raw" && (answer.status < 200 || answer.status > 206))
+      throw refusedLog(pod.metadata.name, answer.status, await textOf(answer.body));
+    return answer;
   },
 };
+
+/** What the kubelet said in plain words becomes a Status. Upstream: pkg/registry/generic/rest/response_checker.go */
+function refusedLog(name: string, code: number, words: string): StatusError {
+  if (code === 400) return badRequest(words);
+  if (code === 500) return new StatusError("InternalError", `Internal error occurred: ${words}`);
+  const about = `( pods/log ${name})`;
+  if (code === 401)
+    return new StatusError("Unauthorized", `the server has asked for the client to provide credentials ${about}`);
+  if (code === 403) return new StatusError("Forbidden", `${words} ${about}`);
+  if (code === 404) return new StatusError("NotFound", `the server could not find the requested resource ${about}`);
+  const message = `the server responded with the status code ${code} but did not return more information ${about}`;
+  return new StatusError("Unknown", message, {}, { code });
+}
+
+const WORDS_MAX = 10 * 1024;
+
+async function textOf(body: Uint8Array | string | AsyncIterable<Uint8Array>): Promise<string> {
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array) return Buffer.from(body).toString("utf8");
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > WORDS_MAX) break;
+  }
+  return Buffer.concat(chunks).subarray(0, WORDS_MAX).toString("utf8");
+}
 
 export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubresource {
   return {

@@ -139,7 +139,8 @@ async function kubeletOptions(
   nodeName: string,
 ): Promise<KubeletOptions> {
   const { cert, key, clientCa } = await servingTls(world, "kubelet", { ...values, "bind-address": values.address });
-  const simulated = values["container-runtime"] === "simulated";
+  // Without a container runtime of the machine's, nobody looks for logs at the machine's places.
+  const logDir = values["container-runtime"] === "remote" ? "/var/log" : `${values["root-dir"]}/log`;
   const open = values["authorization-mode"] === "AlwaysAllow" && values["anonymous-auth"];
   if (values["authorization-mode"] === "AlwaysAllow" && !open)
     log.info("Without anonymous requests the API server is asked about all others, as with authorization mode Webhook");
@@ -158,8 +159,8 @@ async function kubeletOptions(
     ...(values["provider-id"] !== "" && { providerId: values["provider-id"] }),
     registerNode: values["register-node"],
     rootDir: values["root-dir"],
-    podLogsDir: typeof logs === "string" ? logs : simulated ? `${values["root-dir"]}/log/pods` : "/var/log/pods",
-    containerLogsDir: simulated ? `${values["root-dir"]}/log/containers` : "/var/log/containers",
+    podLogsDir: typeof logs === "string" ? logs : `${logDir}/pods`,
+    containerLogsDir: `${logDir}/containers`,
     address: values.address,
     port: values.port,
     healthzPort: values["healthz-port"],

@@ -26,8 +26,3 @@ export function readyEndpoints(slices: readonly EndpointSlice[], portName = ""):
       .map(({ addresses }) => ({ ip: addresses[0]!, port }));
   });
 }
-
-/** As it stands in a URL. */
-export function authorityOf({ ip, port }: ServiceEndpoint): string {
-  return `${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
-}

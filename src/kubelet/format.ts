@@ -1,4 +1,4 @@
-/** How pods, durations and times are written in messages, as upstream writes them. */
+/** How pods and durations are written in messages, as upstream writes them. */
 
 interface Named {
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid: string };
@@ -24,17 +24,6 @@ export function goDuration(ms: number): string {
   const seconds = Number(((ms % 60_000) / 1000).toFixed(9));
   if (hours > 0) return `${hours}h${minutes}m${seconds}s`;
   return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`;
-}
-
-/** RFC 3339 in whole seconds: `metav1.Time`. */
-export function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
-/** RFC 3339 with microseconds: `metav1.MicroTime`. */
-export function microTimestamp(ms: number): string {
-  const micros = Math.floor((ms - Math.floor(ms)) * 1000);
-  return `${new Date(ms).toISOString().slice(0, 23)}${String(micros).padStart(3, "0")}Z`;
 }
 
 export function secondsSince(time: string | undefined, nowMs: number): number {

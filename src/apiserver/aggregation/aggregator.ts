@@ -2,6 +2,8 @@
  * Groups that other servers answer: an APIService names the service, requests go there with the user's name in headers, and discovery shows what is served.
  * Upstream: kube-aggregator.
  */
+import { formatTime } from "../../machinery/meta/time.ts";
+import { hostPort } from "../../base/host-port.ts";
 import { parseJson } from "../../machinery/codec/json.ts";
 import type { APIResourceList } from "../../machinery/meta/types.ts";
 import type { Resource, Verb } from "../../machinery/resource.ts";
@@ -11,9 +13,8 @@ import { deadline, pause } from "../../world/time.ts";
 import { randomInt } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Services } from "../registry/context.ts";
-import { rfc3339 } from "../registry/context.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { authorityOf, readyEndpoints, slicesOf } from "../service-endpoints.ts";
+import { readyEndpoints, slicesOf } from "../service-endpoints.ts";
 import type { Target } from "../streaming/relay.ts";
 import { relay } from "../streaming/relay.ts";
 
@@ -120,7 +121,7 @@ export class Aggregator {
       const before = conditions.find(({ type }) => type === "Available");
       if (before?.status === status && before.reason === reason && before.message === message) return undefined;
       const lastTransitionTime =
-        before?.status === status ? before.lastTransitionTime : rfc3339(this.#services.clock.now());
+        before?.status === status ? before.lastTransitionTime : formatTime(this.#services.clock.now());
       const condition = { type: "Available", status, lastTransitionTime, reason, message };
       return {
         ...current,
@@ -150,7 +151,8 @@ export class Aggregator {
     if (slices.length === 0) return "EndpointsNotFound";
     const endpoints = readyEndpoints(slices, servicePort.name);
     if (endpoints.length === 0) return "MissingEndpoints";
-    return { base: `https://${authorityOf(endpoints[randomInt(random, endpoints.length)]!)}`, tls };
+    const chosen = endpoints[randomInt(random, endpoints.length)]!;
+    return { base: `https://${hostPort(chosen.ip, chosen.port)}`, tls };
   }
 
   #why(reason: string, { spec }: any): string {

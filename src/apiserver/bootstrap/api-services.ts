@@ -1,14 +1,14 @@
 /** One APIService a group version that this server answers itself. Upstream: pkg/controlplane/apiserver/aggregator.go. */
+import { formatTime } from "../../machinery/meta/time.ts";
 import { priorityOf } from "../../machinery/discovery/groups.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
-import { rfc3339 } from "../registry/context.ts";
 import type { Services } from "../registry/context.ts";
 import { ensure } from "./write.ts";
 
 const MANAGED = "kube-aggregator.kubernetes.io/automanaged";
 
 export async function ensureApiServices(services: Services): Promise<void> {
-  const now = rfc3339(services.clock.now());
+  const now = formatTime(services.clock.now());
   const versions = new Map(services.registry.resources.map((resource) => [apiVersionOf(resource), resource]));
   await Promise.all(
     [...versions.values()].map(({ group, version }) => {

@@ -1,8 +1,8 @@
 /** What the server makes at its start and keeps from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
+import { formatMicroTime, formatTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";
 import { every } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
-import { rfc3339 } from "../registry/context.ts";
 import type { Services } from "../registry/context.ts";
 import { restoreAllocations } from "../registry/specials/restore.ts";
 import flowControl from "./flow-control.json" with { type: "json" };
@@ -114,7 +114,7 @@ async function tellFound(services: Services, name: string, level: string): Promi
     const condition = {
       type,
       status: "False",
-      lastTransitionTime: rfc3339(services.clock.now()),
+      lastTransitionTime: formatTime(services.clock.now()),
       reason: "Found",
       message: `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)} and it exists`,
     };
@@ -148,7 +148,7 @@ function identityLease(services: Services, serving: Serving): () => Promise<void
   const name = `apiserver-${createHash("sha256").update(`${host}:${serving.port}`).digest("hex").slice(0, 26)}`;
   const holderIdentity = `${name}_${uuid(services.random)}`;
   return async () => {
-    const now = `${new Date(services.clock.now()).toISOString().slice(0, 23)}000Z`;
+    const now = formatMicroTime(services.clock.now());
     const lease = (acquireTime: string) => ({
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",

@@ -1,6 +1,6 @@
 /** The service `kubernetes` in `default` and where it leads: to this server. Upstream: pkg/controlplane/controller/kubernetesservice, pkg/controlplane/reconcilers. */
+import { formatTime } from "../../machinery/meta/time.ts";
 import { isDeepStrictEqual } from "node:util";
-import { rfc3339 } from "../registry/context.ts";
 import type { Services } from "../registry/context.ts";
 import type { Serving } from "./index.ts";
 import { ensure } from "./write.ts";
@@ -84,7 +84,7 @@ async function tellReady(services: Services): Promise<void> {
     const condition = {
       type: "Ready",
       status: "True",
-      lastTransitionTime: rfc3339(services.clock.now()),
+      lastTransitionTime: formatTime(services.clock.now()),
       reason: "",
       message: "Kubernetes default Service CIDR is ready",
     };

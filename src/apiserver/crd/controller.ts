@@ -2,9 +2,9 @@
  * CustomResourceDefinitions become resources that are served, at once, and stop being so when they go.
  * Upstream: apiextensions-apiserver/pkg/controller/{status,establish,finalizer}.
  */
+import { formatTime } from "../../machinery/meta/time.ts";
 import type { CustomResourceDefinition } from "../../api/generated/apiextensions.v1.ts";
 import type { Services } from "../registry/context.ts";
-import { rfc3339 } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
 import { update } from "../registry/update.ts";
@@ -108,7 +108,7 @@ async function settle(services: Services, { metadata }: CustomResourceDefinition
   await services.cluster.update(CRDS, "", metadata.name, (current: CustomResourceDefinition) => {
     if (current.metadata.deletionTimestamp !== undefined) return undefined;
     const conflict = conflictOf(services, current);
-    const now = rfc3339(services.clock.now());
+    const now = formatTime(services.clock.now());
     const wanted =
       conflict === undefined
         ? [

@@ -1,4 +1,5 @@
 /** What a verb knows of its request, and what it works with. */
+import { formatTime } from "../../machinery/meta/time.ts";
 import type { HookContext } from "../../machinery/resource.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { Clock, Random } from "../../world/world.ts";
@@ -47,14 +48,9 @@ export interface WriteContext {
 
 export function hookContext({ services, user }: WriteContext): HookContext {
   return {
-    now: rfc3339(services.clock.now()),
+    now: formatTime(services.clock.now()),
     user,
     featureGates: services.featureGates,
     uuid: () => uuid(services.random),
   };
-}
-
-/** Whole seconds, as metav1.Time. */
-export function rfc3339(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -2,6 +2,7 @@
  * The life of a delete: preconditions, finalizers by propagation policy, a grace period for pods, and the end when nothing holds the object any more.
  * Upstream: pkg/registry/rest/delete.go, pkg/registry/generic/registry/store.go (Delete).
  */
+import { formatTime } from "../../machinery/meta/time.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { conflict, notFound, qualified, StatusError } from "../../machinery/status.ts";
@@ -10,7 +11,6 @@ import { Entry, storedOf } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 import type { WriteContext } from "./context.ts";
-import { rfc3339 } from "./context.ts";
 import { admissionRequest } from "./create.ts";
 import { hooksOf } from "./specials/hooks.ts";
 
@@ -121,7 +121,7 @@ function planDeletion(resource: Resource, object: any, options: DeleteOptions, n
       }
       return prune({
         ...object,
-        metadata: { ...withFinalizers, deletionTimestamp: rfc3339(deadline), deletionGracePeriodSeconds: period },
+        metadata: { ...withFinalizers, deletionTimestamp: formatTime(deadline), deletionGracePeriodSeconds: period },
       });
     }
     if (before > 0) return "same";
@@ -135,12 +135,12 @@ function planDeletion(resource: Resource, object: any, options: DeleteOptions, n
     ...object,
     metadata: {
       ...withFinalizers,
-      deletionTimestamp: rfc3339(nowMs + (grace ?? 0) * 1000),
+      deletionTimestamp: formatTime(nowMs + (grace ?? 0) * 1000),
       deletionGracePeriodSeconds: grace ?? 0,
       ...(metadata.generation > 0 && { generation: metadata.generation + 1 }),
     },
   };
-  if (markDeleted !== undefined) return prune(markDeleted(marked, rfc3339(nowMs)));
+  if (markDeleted !== undefined) return prune(markDeleted(marked, formatTime(nowMs)));
   return prune(marked);
 }
 

@@ -1,4 +1,5 @@
 /** Where a node's kubelet listens. Upstream: pkg/kubelet/client. */
+import { hostPort } from "../../base/host-port.ts";
 import { StatusError } from "../../machinery/status.ts";
 import type { Services } from "../registry/context.ts";
 import type { Target } from "./relay.ts";
@@ -21,7 +22,7 @@ export async function kubeletOf({ cluster, options }: Services, nodeName: string
     throw new StatusError("Unknown", `no preferred addresses found; known addresses: []`, {}, { code: 500 });
   const number = port ?? (node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT);
   return {
-    base: `https://${address.includes(":") ? `[${address}]` : address}:${number}`,
+    base: `https://${hostPort(address, number)}`,
     tls: options.kubelet?.tls ?? { insecureSkipVerify: true },
     refusal: (words, method, url) => broken(`${method === "GET" ? "Get" : "Post"} ${JSON.stringify(url)}: ${words}`),
   };

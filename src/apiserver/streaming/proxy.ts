@@ -1,11 +1,12 @@
 /** `…/proxy/…` of nodes, pods and services. Upstream: pkg/registry/core/{node,pod,service}/rest (proxy). */
+import { hostPort } from "../../base/host-port.ts";
 import type { Pod, Service } from "../../api/generated/core.v1.ts";
 import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
 import { randomInt } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest } from "../request.ts";
-import { authorityOf, readyEndpoints, slicesOf, type ServiceEndpoint } from "../service-endpoints.ts";
+import { readyEndpoints, slicesOf, type ServiceEndpoint } from "../service-endpoints.ts";
 import { kubeletOf } from "./kubelet.ts";
 import type { Target } from "./relay.ts";
 import { relay } from "./relay.ts";
@@ -92,7 +93,7 @@ function endpointOf(services: Services, service: Service, asked: string): Servic
 function reached(scheme: string, endpoint: ServiceEndpoint): Target {
   const encrypted = scheme === "https";
   return {
-    base: `${encrypted ? "https" : "http"}://${authorityOf(endpoint)}`,
+    base: `${encrypted ? "https" : "http"}://${hostPort(endpoint.ip, endpoint.port)}`,
     ...(encrypted && { tls: { insecureSkipVerify: true } }),
   };
 }

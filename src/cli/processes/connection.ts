@@ -1,4 +1,5 @@
 /** How a component reaches its API server: a kubeconfig, an address, or what a pod finds in its folder. Upstream: client-go/tools/clientcmd/client_config.go */
+import { hostPort } from "../../base/host-port.ts";
 import { dirname } from "node:path";
 import type { HttpsTransportOptions } from "../../client/https.ts";
 import { connectionOf, parseKubeconfig } from "../../client/kubeconfig.ts";
@@ -36,7 +37,7 @@ async function inPod({ fs, host }: Pick<World, "fs" | "host">): Promise<HttpsTra
       "invalid configuration: no configuration has been provided: set --kubeconfig or --master (unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined)",
     );
   return {
-    server: `https://${address.includes(":") ? `[${address}]` : address}:${port}`,
+    server: `https://${hostPort(address, port)}`,
     ca: await readText(fs, `${POD_FOLDER}/ca.crt`),
     token: async () => (await readText(fs, `${POD_FOLDER}/token`)).trim(),
   };

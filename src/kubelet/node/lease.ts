@@ -1,4 +1,5 @@
 /** The node's heartbeat: a lease, renewed every 10 s. Upstream: component-helpers/apimachinery/lease */
+import { formatMicroTime } from "../../machinery/meta/time.ts";
 import type { Lease } from "../../api/generated/coordination.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { leases } from "../../client/resources.ts";
@@ -6,7 +7,6 @@ import { hasReason } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
 import { pause } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
-import { microTimestamp } from "../format.ts";
 
 const NAMESPACE = "kube-node-lease";
 const RENEW_FRACTION = 0.25;
@@ -24,7 +24,7 @@ export async function keepLease(
   const spec = () => ({
     holderIdentity: node.name,
     leaseDurationSeconds: durationSeconds,
-    renewTime: microTimestamp(world.clock.now()),
+    renewTime: formatMicroTime(world.clock.now()),
   });
   const owner = () => {
     const uid = node.uid();

@@ -1,10 +1,10 @@
 /** What a node says of itself. Upstream: pkg/kubelet/nodestatus/setters.go */
+import { formatTime } from "../../machinery/meta/time.ts";
 import type { Node, NodeAddress, NodeCondition, NodeStatus } from "../../api/generated/core.v1.ts";
 import { canonicalQuantity, formatQuantity, parseQuantity } from "../../machinery/meta/quantity.ts";
 import type { Quantity } from "../../machinery/meta/quantity.ts";
 import type { Image, StatusResponse } from "../../protocols/cri/generated.ts";
 import type { World } from "../../world/world.ts";
-import { timestamp } from "../format.ts";
 import type { Pressure } from "../eviction/pressure.ts";
 import type { Settings } from "../options.ts";
 
@@ -126,7 +126,7 @@ function conditionsOf(
   { problems, pressures }: Health,
   nowMs: number,
 ): readonly NodeCondition[] {
-  const now = timestamp(nowMs);
+  const now = formatTime(nowMs);
   const wanted: Omit<NodeCondition, "lastHeartbeatTime" | "lastTransitionTime">[] = PRESSURES.map(([type, yes, no]) => {
     const [reason, message] = pressures.has(type) ? yes : no;
     return { type, status: pressures.has(type) ? "True" : "False", reason, message };

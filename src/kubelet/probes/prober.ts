@@ -1,4 +1,5 @@
 /** Asks a container once: by a command, over HTTP, TCP or gRPC. Upstream: pkg/kubelet/prober/prober.go, pkg/probe */
+import { bracketed, hostPort } from "../../base/host-port.ts";
 import type { ContainerPort, Pod, Probe } from "../../api/generated/core.v1.ts";
 import { RpcError } from "../../wire/rpc/service.ts";
 import type { HttpResponse } from "../../world/net.ts";
@@ -96,7 +97,7 @@ async function probeHttp(
   }
   const path = action.path ?? "/";
   let current: HttpTarget = {
-    base: `${(action.scheme ?? "HTTP").toLowerCase()}://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    base: `${(action.scheme ?? "HTTP").toLowerCase()}://${hostPort(host, port)}`,
     path: path.startsWith("/") ? path : `/${path}`,
     headers,
   };
@@ -142,7 +143,7 @@ async function probeGrpc(
   timeoutSeconds: number,
   signal: AbortSignal,
 ): Promise<ProbeOutcome> {
-  const host = target.podIP.includes(":") ? `[${target.podIP}]` : target.podIP;
+  const host = bracketed(target.podIP);
   const service = Buffer.from(action.service ?? "");
   const message =
     service.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, service.length]), service]);
@@ -201,7 +202,7 @@ function addressOf(probe: Probe, target: ProbeTarget): string {
   const action = probe.httpGet ?? probe.tcpSocket;
   const host = action?.host === undefined || action.host === "" ? target.podIP : action.host;
   const port = action?.port ?? probe.grpc?.port ?? 0;
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return hostPort(host, port);
 }
 
 function timeoutText(probe: Probe, target: ProbeTarget): string {

@@ -1,4 +1,5 @@
 /** A container's environment, from references to values. Pure: what it refers to is fetched before. Upstream: pkg/kubelet/kubelet_pods.go makeEnvironmentVariables */
+import { bracketed } from "../../base/host-port.ts";
 import type { ConfigMap, Pod, Secret, Service } from "../../api/generated/core.v1.ts";
 import type { AnyContainer } from "../pod.ts";
 import { expand } from "./expansion.ts";
@@ -109,7 +110,7 @@ export function serviceEnvironment(pod: Pod, services: readonly Service[]): Read
   for (const [name, { spec }] of byName) {
     const prefix = name.toUpperCase().replaceAll("-", "_");
     const ip = spec.clusterIP!;
-    const host = ip.includes(":") ? `[${ip}]` : ip;
+    const host = bracketed(ip);
     const ports = spec.ports ?? [];
     if (ports.length === 0) continue;
     result[`${prefix}_SERVICE_HOST`] = ip;

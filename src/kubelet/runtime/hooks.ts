@@ -1,4 +1,5 @@
 /** Runs postStart and preStop handlers. Upstream: pkg/kubelet/lifecycle/handlers.go */
+import { hostPort } from "../../base/host-port.ts";
 import type { LifecycleHandler, Pod } from "../../api/generated/core.v1.ts";
 import { sleep } from "../../world/time.ts";
 import type { AnyContainer } from "../pod.ts";
@@ -33,7 +34,7 @@ export async function runHook(
     if (!context.cri.usesFiles) return; // Containers without a network answer everything.
     const address = host === "" ? target.podIP : host;
     const number = resolvePort(port, target.container?.ports ?? []);
-    const base = `${scheme.toLowerCase()}://${address.includes(":") ? `[${address}]` : address}:${number}`;
+    const base = `${scheme.toLowerCase()}://${hostPort(address, number)}`;
     await using client = context.world.net.httpClient({ base, version: "1.1", tls: { insecureSkipVerify: true } });
     const response = await client.request({
       method: "GET",

@@ -1,6 +1,6 @@
 /** What the node, its pods and their containers use. Upstream: pkg/kubelet/server/stats, staging/src/k8s.io/kubelet/pkg/apis/stats/v1alpha1 */
+import { formatTime } from "../../machinery/meta/time.ts";
 import type { ContainerStats, PodSandboxStats } from "../../protocols/cri/generated.ts";
-import { timestamp } from "../format.ts";
 import { CONTAINER_NAME, POD_UID } from "../keys.ts";
 import type { KubeletView } from "../kubelet.ts";
 
@@ -23,7 +23,7 @@ async function readUsage(kubelet: KubeletView): Promise<Usage> {
 }
 
 const timeOf = (nanoseconds: bigint | undefined, nowMs: number): string =>
-  timestamp(nanoseconds === undefined || nanoseconds === 0n ? nowMs : Number(nanoseconds / 1_000_000n));
+  formatTime(nanoseconds === undefined || nanoseconds === 0n ? nowMs : Number(nanoseconds / 1_000_000n));
 
 function cpuOf(cpu: ContainerStats["cpu"], nowMs: number) {
   if (cpu === undefined) return undefined;
@@ -51,7 +51,7 @@ export async function summary(kubelet: KubeletView): Promise<unknown> {
   const usage = await readUsage(kubelet);
   const { host, clock, fs } = kubelet.world;
   const now = clock.now();
-  const time = timestamp(now);
+  const time = formatTime(now);
   const memory = host.memory();
   const disk = await fs.statfs(kubelet.settings.rootDir).catch(() => undefined);
   const nodeCpu = usage.containers.reduce((sum, { cpu }) => sum + (cpu?.usage_core_nano_seconds?.value ?? 0), 0);

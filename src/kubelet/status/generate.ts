@@ -1,7 +1,7 @@
 /** The status of a pod, from what the runtime has and what the probes found. Pure. Upstream: pkg/kubelet/kubelet_pods.go generateAPIPodStatus */
+import { formatTime } from "../../machinery/meta/time.ts";
 import { qosClassOf, isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { ContainerState, ContainerStatus, Pod, PodStatus } from "../../api/generated/core.v1.ts";
-import { timestamp } from "../format.ts";
 import { ephemeralContainers, initContainers, isTerminalPhase } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
 import { sandboxChanged, shouldRestart } from "../runtime/actions.ts";
@@ -69,7 +69,7 @@ export function generateStatus(input: StatusInput): PodStatus {
     initContainerStatuses,
     sandboxReady: !sandboxChanged(pod, runtime).changed,
     started,
-    now: timestamp(input.nowMs),
+    now: formatTime(input.nowMs),
   });
   return {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
@@ -86,7 +86,7 @@ export function generateStatus(input: StatusInput): PodStatus {
       hostIPs: input.hostIPs.map((ip) => ({ ip })),
     }),
     ...(podIPs[0] !== undefined && { podIP: podIPs[0].ip, podIPs }),
-    startTime: previous.startTime ?? timestamp(input.nowMs),
+    startTime: previous.startTime ?? formatTime(input.nowMs),
     ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
     containerStatuses,
     ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
@@ -248,7 +248,7 @@ function stateOf(input: StatusInput, seen: RuntimeContainer, old: ContainerStatu
     case "created":
       return { waiting: {} };
     case "running":
-      return { running: { startedAt: timestamp(seen.startedAtMs) } };
+      return { running: { startedAt: formatTime(seen.startedAtMs) } };
     case "exited": {
       const message = input.terminationMessage(seen);
       return {
@@ -256,8 +256,8 @@ function stateOf(input: StatusInput, seen: RuntimeContainer, old: ContainerStatu
           exitCode: seen.exitCode,
           ...(seen.reason !== "" && { reason: seen.reason }),
           ...(message !== "" && { message }),
-          startedAt: seen.startedAtMs > 0 ? timestamp(seen.startedAtMs) : timestamp(0),
-          finishedAt: timestamp(seen.finishedAtMs),
+          startedAt: seen.startedAtMs > 0 ? formatTime(seen.startedAtMs) : formatTime(0),
+          finishedAt: formatTime(seen.finishedAtMs),
           containerID: `${input.runtimeName}://${seen.id}`,
         },
       };

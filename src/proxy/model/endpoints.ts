@@ -1,4 +1,5 @@
 /** Endpoints of a service's ports, merged over its slices, and which of them traffic may reach. Upstream: pkg/proxy/endpointslicecache.go, topology.go */
+import { hostPort } from "../../base/host-port.ts";
 import type { EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import { type Family, isExternallyAccessible, type ServicePort } from "./service-port.ts";
 
@@ -15,7 +16,7 @@ export interface Endpoint {
 
 /** `ip:port`, IPv6 in brackets: the address as rules and chain names spell it. */
 export function endpointAddress({ ip, port }: Pick<Endpoint, "ip" | "port">): string {
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return hostPort(ip, port);
 }
 
 /** The endpoints behind each port name of one service, in rule order (by `ip:port`). */

@@ -1,4 +1,5 @@
 /** Serves RPC services over HTTP/2 as gRPC does. Upstream: google.golang.org/grpc/server.go, internal/transport/handler_server.go */
+import { hostPort } from "../../base/host-port.ts";
 import type { Exchange, Headers, HttpHandler, ResponseStream } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
 import type { Codec } from "./codec.ts";
@@ -143,7 +144,7 @@ class ServerCall implements Call {
 
   get peer(): string {
     const { host, port } = this.#exchange.request.peer.address;
-    return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    return hostPort(host, port);
   }
 
   /** A handler that doesn't watch its signal is left behind when the deadline passes. */

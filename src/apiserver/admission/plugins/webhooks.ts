@@ -2,6 +2,7 @@
  * Admission by others: AdmissionReview over HTTPS, mutating ones one after the other in the order of their names, validating ones together.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook.
  */
+import { hostPort } from "../../../base/host-port.ts";
 import { readTree } from "../../../machinery/codec/decode.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
@@ -10,7 +11,7 @@ import { deadline } from "../../../world/time.ts";
 import { randomInt, uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission } from "../framework.ts";
-import { authorityOf, readyEndpoints, slicesOf } from "../../service-endpoints.ts";
+import { readyEndpoints, slicesOf } from "../../service-endpoints.ts";
 
 const GROUP = "admissionregistration.k8s.io";
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -303,8 +304,9 @@ function destination(config: AnyObject, seconds: number, { cluster, random }: Ad
   const servicePort = (service.spec.ports ?? []).find((one: AnyObject) => one.port === port);
   const endpoints = readyEndpoints(slicesOf(cluster, namespace, name), servicePort?.name);
   if (endpoints.length === 0) throw fail(`no endpoints available for service ${JSON.stringify(name)}`);
+  const chosen = endpoints[randomInt(random, endpoints.length)]!;
   return {
-    base: `https://${authorityOf(endpoints[randomInt(random, endpoints.length)]!)}`,
+    base: `https://${hostPort(chosen.ip, chosen.port)}`,
     path: route,
     url,
     serverName: host,

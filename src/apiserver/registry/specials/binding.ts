@@ -1,4 +1,5 @@
 /** A pod gets its node, once. Upstream: pkg/registry/core/pod/storage (BindingREST). */
+import { formatTime } from "../../../machinery/meta/time.ts";
 import type { Resource } from "../../../machinery/resource.ts";
 import { badRequest, conflict } from "../../../machinery/status.ts";
 import { invalidObject, notSupported, required } from "../../../machinery/validation/field-error.ts";
@@ -6,7 +7,6 @@ import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";
 import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
-import { rfc3339 } from "../context.ts";
 import { admissionRequest } from "../create.ts";
 import { update } from "../update.ts";
 import { BINDING, bodyOf, success } from "./body.ts";
@@ -82,7 +82,10 @@ async function bind(
           ...merged(pod.metadata, wanted.metadata, "labels"),
         },
         spec: { ...pod.spec, nodeName: node },
-        status: { ...pod.status, conditions: scheduled(pod.status?.conditions ?? [], rfc3339(services.clock.now())) },
+        status: {
+          ...pod.status,
+          conditions: scheduled(pod.status?.conditions ?? [], formatTime(services.clock.now())),
+        },
       };
     },
   });

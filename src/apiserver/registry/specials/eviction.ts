@@ -1,9 +1,9 @@
 /** A delete that asks the pod's disruption budget first. Upstream: pkg/registry/core/pod/storage/eviction.go. */
+import { formatTime } from "../../../machinery/meta/time.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { badRequest, StatusError } from "../../../machinery/status.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { WriteContext } from "../context.ts";
-import { rfc3339 } from "../context.ts";
 import { admissionRequest } from "../create.ts";
 import { object } from "../../request.ts";
 import { remove } from "../delete.ts";
@@ -87,7 +87,7 @@ async function spend(context: WriteContext, namespace: string, { metadata }: any
       status: {
         ...status,
         disruptionsAllowed: status.disruptionsAllowed - 1,
-        disruptedPods: { ...status.disruptedPods, [pod]: rfc3339(services.clock.now()) },
+        disruptedPods: { ...status.disruptedPods, [pod]: formatTime(services.clock.now()) },
       },
     };
   };
@@ -142,7 +142,7 @@ async function addCondition(context: WriteContext, pods: any, namespace: string,
             reason: "EvictionByEvictionAPI",
             message: "Eviction API: evicting",
             lastProbeTime: null,
-            lastTransitionTime: rfc3339(context.services.clock.now()),
+            lastTransitionTime: formatTime(context.services.clock.now()),
           },
         ],
       },

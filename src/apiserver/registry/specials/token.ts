@@ -1,11 +1,11 @@
 /** A token for a service account, bound to a pod, a secret or a node where asked. Upstream: pkg/registry/core/serviceaccount/storage/token.go. */
+import { formatTime } from "../../../machinery/meta/time.ts";
 import { badRequest, conflict, notFound } from "../../../machinery/status.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
 import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
-import { rfc3339 } from "../context.ts";
 import { admissionRequest } from "../create.ts";
 import { get } from "../read.ts";
 import { bodyOf, TOKEN_REQUEST } from "./body.ts";
@@ -38,7 +38,12 @@ export const token: SpecialSubresource = {
         name,
         `the UID in the token request (${said.uid}) does not match the UID of the service account (${account.metadata.uid})`,
       );
-    wanted.metadata = { name, namespace, uid: account.metadata.uid, creationTimestamp: rfc3339(services.clock.now()) };
+    wanted.metadata = {
+      name,
+      namespace,
+      uid: account.metadata.uid,
+      creationTimestamp: formatTime(services.clock.now()),
+    };
     const { spec } = wanted;
     if ((spec.audiences ?? []).length === 0) spec.audiences = [...services.accounts.audiences];
     spec.expirationSeconds ??= DEFAULT_SECONDS;
@@ -76,7 +81,7 @@ export const token: SpecialSubresource = {
       ...(extend && { warnAfterSeconds: seconds }),
       ...bound,
     });
-    wanted.status = { token: text, expirationTimestamp: rfc3339(services.clock.now() + seconds * 1000) };
+    wanted.status = { token: text, expirationTimestamp: formatTime(services.clock.now() + seconds * 1000) };
     return object(201, wanted);
   },
 };

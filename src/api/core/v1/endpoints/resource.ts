@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/endpoint */
+import { hostPort } from "../../../../base/host-port.ts";
 import { ageColumn, column, firstThree, nameColumn } from "../../../columns.ts";
 import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
@@ -23,7 +24,7 @@ export const endpoints = defineResource<Endpoints>({
 function addresses({ subsets }: Endpoints): string {
   const all = (subsets ?? []).flatMap(({ addresses: ready = [], ports = [] }) => {
     if (ports.length === 0) return ready.map(({ ip }) => ip);
-    return ports.flatMap(({ port }) => ready.map(({ ip }) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`)));
+    return ports.flatMap(({ port }) => ready.map(({ ip }) => hostPort(ip, port)));
   });
   return all.length === 0 ? "<none>" : firstThree(all);
 }

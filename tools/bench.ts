@@ -83,18 +83,19 @@ for (const question of known.filter(({ name }) => all || given.includes(name))) 
   sections.push(
     `## ${question.name}\n\n${question.question} Aim: ${question.aim}. Load average before: ${load.toFixed(1)}.\n\n\`\`\`\n${text.trim()}${code === 0 ? "" : `\nended with ${code}`}\n\`\`\`\n`,
   );
-}
-if (all) {
-  const folder = join(root, "bench/results");
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${machineName()}.md`);
-  writeFileSync(
-    path,
-    `# ${describeMachine()}\n\n${new Date().toISOString().slice(0, 10)}. A load average near or above the number of cores means that others worked on the machine meanwhile: read the ratios then, and the CPU that a request costs.\n\n${sections.join("\n")}`,
-  );
-  console.log(`\nkept in ${path}`);
+  if (all) keep();
 }
 process.exit(failed === 0 ? 0 : 1);
+
+/** After each answer: a run that is cut short keeps what it has. */
+function keep(): void {
+  const folder = join(root, "bench/results");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, `${machineName()}.md`),
+    `# ${describeMachine()}\n\n${new Date().toISOString().slice(0, 10)}. A load average near or above the number of cores means that others worked on the machine meanwhile: read the ratios then, and the CPU that a request costs.\n\n${sections.join("\n")}`,
+  );
+}
 
 /** A process of its own for each question: none of them sees what another left in memory. */
 async function run(name: string): Promise<{ readonly code: number | null; readonly text: string }> {

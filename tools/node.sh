@@ -4,5 +4,6 @@
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 node="$root/node_modules/.bin/node"
 [ -x "$node" ] || node=node
-export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-${XDG_CACHE_HOME:-$HOME/.cache}/typernetes/compiled}"
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+[ -z "$cache" ] || export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$cache/typernetes/compiled}"
 exec "$node" --disable-warning=ExperimentalWarning "$@"

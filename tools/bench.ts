@@ -1,9 +1,9 @@
 /**
- * `npm run bench` lists the questions with their aims; `npm run bench -- NAME…` asks some; `all` asks every one, one after the other, and keeps the
- * answers in bench/results/<machine>.md.
+ * `npm run bench` lists the questions with their aims; `npm run bench -- NAME…` asks some; `all` asks every one, one after the other. `all` and `keep` keep the
+ * answers in bench/results/<machine>.md, where each replaces the one before.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { describeMachine } from "../bench/kit/machine.ts";
@@ -63,37 +63,54 @@ if (given.length === 0) {
   const width = Math.max(...known.map(({ name }) => name.length)) + 2;
   for (const { name, question, aim } of known)
     console.log(`${name.padEnd(width)}${question}\n${"".padEnd(width)}Aim: ${aim}.`);
-  console.log("\nnpm run bench -- NAME… asks these, `all` every one and keeps the answers in bench/results.");
+  console.log(
+    "\nnpm run bench -- NAME… asks these, `all` every one; `keep` (and `all`) keeps the answers in bench/results.",
+  );
   process.exit(0);
 }
-const unknown = given.find((name) => name !== "all" && !known.some((question) => question.name === name));
+const unknown = given.find(
+  (name) => name !== "all" && name !== "keep" && !known.some((question) => question.name === name),
+);
 if (unknown !== undefined) {
   console.error(`there is no benchmark ${unknown}; there are ${known.map(({ name }) => name).join(", ")}`);
   process.exit(1);
 }
 
 const all = given.includes("all");
-const sections: string[] = [];
+const keeps = all || given.includes("keep");
 let failed = 0;
 for (const question of known.filter(({ name }) => all || given.includes(name))) {
   console.log(`\n${question.name}: ${question.question}`);
   const load = loadavg()[0]!;
   const { code, text } = await run(question.name);
   if (code !== 0) failed++;
-  sections.push(
-    `## ${question.name}\n\n${question.question} Aim: ${question.aim}. Load average before: ${load.toFixed(1)}.\n\n\`\`\`\n${text.trim()}${code === 0 ? "" : `\nended with ${code}`}\n\`\`\`\n`,
-  );
-  if (all) keep();
+  if (keeps)
+    keep(
+      question.name,
+      `${question.question} Aim: ${question.aim}. ${new Date().toISOString().slice(0, 10)}, load average before: ${load.toFixed(1)}.\n\n\`\`\`\n${text.trim()}${code === 0 ? "" : `\nended with ${code}`}\n\`\`\`\n`,
+    );
 }
 process.exit(failed === 0 ? 0 : 1);
 
 /** After each answer: a run that is cut short keeps what it has. */
-function keep(): void {
+function keep(name: string, answer: string): void {
   const folder = join(root, "bench/results");
+  const path = join(folder, `${machineName()}.md`);
+  const answers = new Map<string, string>();
+  if (existsSync(path)) {
+    for (const section of readFileSync(path, "utf8").split("\n## ").slice(1)) {
+      const [title = "", ...lines] = section.split("\n");
+      answers.set(title, lines.join("\n").trim());
+    }
+  }
+  answers.set(name, answer.trim());
+  const sections = QUESTIONS.filter((question) => answers.has(question.name)).map(
+    (question) => `## ${question.name}\n\n${answers.get(question.name)}\n`,
+  );
   mkdirSync(folder, { recursive: true });
   writeFileSync(
-    join(folder, `${machineName()}.md`),
-    `# ${describeMachine()}\n\n${new Date().toISOString().slice(0, 10)}. A load average near or above the number of cores means that others worked on the machine meanwhile: read the ratios then, and the CPU that a request costs.\n\n${sections.join("\n")}`,
+    path,
+    `# ${describeMachine()}\n\nA load average near or above the number of cores means that others worked on the machine meanwhile: read the ratios then, and the CPU that a request costs.\n\n${sections.join("\n")}`,
   );
 }
 

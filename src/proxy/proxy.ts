@@ -183,6 +183,7 @@ async function nextSync(
   leastMs: number,
   signal: AbortSignal,
 ): Promise<void> {
+  if (signal.aborted) return; // While rules were written: no listener would hear of it.
   const over = deferred();
   const onAbort = () => over.resolve();
   signal.addEventListener("abort", onAbort, { once: true });

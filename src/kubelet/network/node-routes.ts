@@ -56,7 +56,6 @@ export function createNodeRoutes(
           await pause(clock, 1000, signal);
           continue;
         }
-        if (signal.aborted) break;
         await wake.promise;
       }
       for (const { to, via } of routes.values()) await host.exec("ip", ["route", "del", to, "via", via]);

@@ -54,12 +54,21 @@ export interface KubeletOptions {
   readonly containerLogMaxFiles?: number;
   /** What the node says of itself. */
   readonly kubeletVersion?: string;
+  /** What /configz shows: a KubeletConfiguration. */
+  readonly configz?: object;
 }
 
-export type Settings = Required<
-  Omit<KubeletOptions, "tls" | "clientCa" | "staticPodPath" | "staticPodUrl" | "providerId" | "port" | "podCidr">
-> &
-  Pick<KubeletOptions, "tls" | "clientCa" | "staticPodPath" | "staticPodUrl" | "providerId" | "port" | "podCidr">;
+type WithoutDefault =
+  | "tls"
+  | "clientCa"
+  | "staticPodPath"
+  | "staticPodUrl"
+  | "providerId"
+  | "port"
+  | "podCidr"
+  | "configz";
+
+export type Settings = Required<Omit<KubeletOptions, WithoutDefault>> & Pick<KubeletOptions, WithoutDefault>;
 
 export function withDefaults(options: KubeletOptions): Settings {
   const updateMs = options.nodeStatusUpdateFrequencyMs ?? 10_000;

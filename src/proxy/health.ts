@@ -56,6 +56,12 @@ export async function serveHealth(
           { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
           await deps.metrics.render(),
         );
+      case "/configz":
+        return exchange.respond(
+          200,
+          { "content-type": "application/json" },
+          JSON.stringify({ "kubeproxy.config.k8s.io": options.configz ?? {} }),
+        );
       case "/proxyMode":
         return exchange.respond(200, { "content-type": "text/plain; charset=utf-8" }, "iptables");
       default:

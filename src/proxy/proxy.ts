@@ -28,6 +28,8 @@ export interface ProxyOptions {
   /** `host:port`; empty serves none. */
   readonly healthzBindAddress: string;
   readonly metricsBindAddress: string;
+  /** What /configz shows: a KubeProxyConfiguration. */
+  readonly configz?: object;
   /** Leave no rule behind at the end. */
   readonly cleanupOnExit: boolean;
 }

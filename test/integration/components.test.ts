@@ -62,6 +62,11 @@ describe("a cluster of processes", { skip: clients === undefined ? "kubectl coul
     assert.match(await cluster.kubectl("rollout status deployment/web --timeout=30s"), /successfully rolled out/);
     assert.match(await cluster.kubectl("get nodes"), /^node-1 +Ready +<none> +\d+s +v1\.36/m);
     assert.match(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/healthz"), /ok/);
+    const { kubeletconfig } = JSON.parse(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/configz"));
+    assert.deepEqual(
+      [kubeletconfig.port, kubeletconfig.clusterDNS, kubeletconfig.syncFrequency, kubeletconfig.authorization.mode],
+      [cluster.ports.kubelet, ["10.96.0.10"], "1m0s", "Webhook"],
+    );
   });
 
   test("writes name upstream's managers", async () => {
@@ -426,6 +431,7 @@ describe("a node of processes, on a containerd that was there", { skip: noCluste
       "the service answers",
     );
     assert.equal(namespace.run("curl -sS http://127.0.0.1:10249/proxyMode"), "iptables");
+    assert.match(namespace.run("curl -sS http://127.0.0.1:10249/configz"), /"clusterCIDR":"10.244.0.0\/16"/);
     assert.match(namespace.run("curl -sS http://127.0.0.1:10256/healthz"), /"healthy":true/);
     assert.match(await cluster.kubectl("exec deploy/web -- /bin/busybox hostname"), /^web-/);
   });

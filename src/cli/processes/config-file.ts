@@ -2,7 +2,7 @@
 import { parse } from "yaml";
 import type { Fs } from "../../world/fs.ts";
 import { CommandError } from "../command.ts";
-import { type Flag, type Flags, parseDuration, type Values } from "../flags.ts";
+import { type Flag, type Flags, formatDuration, parseDuration, type Values } from "../flags.ts";
 import { readText } from "./files.ts";
 
 export type Document = Readonly<Record<string, unknown>>;
@@ -55,6 +55,25 @@ export function withFile<T extends Flags>(
   }
   return merged as Values<T>;
 }
+
+/** The other way: a document with every field that has a flag, over the rest of what the file said. */
+export function toDocument<T extends Flags>(
+  flags: T,
+  values: Values<T>,
+  fields: Readonly<Partial<Record<keyof T & string, string>>>,
+  rest: Document,
+): Document {
+  let document: Document = {};
+  for (const [name, field] of Object.entries(fields) as [string, string][]) {
+    const value: unknown = values[name];
+    const shown = flags[name]!.type === "duration" ? formatDuration(Number(value)) : value;
+    document = overlay(document, nested(field.split("."), shown) as Document);
+  }
+  return overlay(rest, document);
+}
+
+const nested = (path: readonly string[], value: unknown): unknown =>
+  path.reduceRight((inner: unknown, name) => ({ [name]: inner }), value);
 
 function convert(flag: Flag, value: unknown, field: string): unknown {
   const bad = () => new CommandError(`${field}: Invalid value: ${JSON.stringify(value)}: must be of type ${flag.type}`);

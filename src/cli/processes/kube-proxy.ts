@@ -11,10 +11,10 @@ import { backends } from "../../proxy/backends/index.ts";
 import { createProxy } from "../../proxy/proxy.ts";
 import { pause } from "../../world/time.ts";
 import { CommandError } from "../command.ts";
-import { formatDuration, type Values } from "../flags.ts";
+import type { Values } from "../flags.ts";
 import { kubeProxyFlags } from "../flags/kube-proxy.ts";
 import { together } from "../together.ts";
-import { at, readDocument, withFile } from "./config-file.ts";
+import { type Document, readDocument, toDocument, withFile } from "./config-file.ts";
 import { connection } from "./connection.ts";
 import { featureGates } from "./feature-gates.ts";
 import { closing, type Make, type Process } from "./process.ts";
@@ -101,6 +101,7 @@ export const kubeProxy: Make<typeof kubeProxyFlags> = async (process) => {
       metricsBindAddress: withPort(values["metrics-bind-address"], 10249),
       // As upstream: services go on being served while their proxy is exchanged; --cleanup takes the rules away.
       cleanupOnExit: false,
+      configz: writtenConfiguration({ ...values, "proxy-mode": mode }, document),
     },
     { ...base, net: world.net, host: world.host, informers, backend, metrics },
   );
@@ -150,19 +151,10 @@ function addressesIn({ host }: Process<typeof kubeProxyFlags>["world"], cidrs: r
 
 const withPort = (address: string, port: number): string => (isIP(address) === 4 ? `${address}:${port}` : address);
 
-function writtenConfiguration(values: Options, document: Readonly<Record<string, unknown>>): object {
-  const written: Record<string, unknown> = {
+const writtenConfiguration = (values: Options, document: Document): Document =>
+  toDocument(kubeProxyFlags, values, FIELDS, {
+    configSyncPeriod: "15m0s",
+    ...document,
     apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
     kind: "KubeProxyConfiguration",
-  };
-  for (const [name, field] of Object.entries(FIELDS) as [keyof Options & string, string][]) {
-    const value: unknown =
-      kubeProxyFlags[name].type === "duration" ? formatDuration(Number(values[name])) : values[name];
-    const path = field.split(".");
-    let place = written;
-    for (const part of path.slice(0, -1)) place = (place[part] ??= {}) as Record<string, unknown>;
-    place[path.at(-1)!] = value;
-  }
-  const sync = at(document, "configSyncPeriod");
-  return { ...written, configSyncPeriod: sync ?? "15m0s" };
-}
+  });

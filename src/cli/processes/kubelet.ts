@@ -11,10 +11,10 @@ import type { Runtime } from "../../kubelet/runtimes/runtime.ts";
 import { connectCri } from "../../protocols/cri/connect.ts";
 import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
-import type { Values } from "../flags.ts";
+import { formatDuration, type Values } from "../flags.ts";
 import { kubeletFlags } from "../flags/kubelet.ts";
 import { together } from "../together.ts";
-import { at, type Document, durationMs, overlay, readDocument, withFile } from "./config-file.ts";
+import { at, type Document, durationMs, overlay, readDocument, toDocument, withFile } from "./config-file.ts";
 import { connection } from "./connection.ts";
 import { featureGates } from "./feature-gates.ts";
 import { closing, type Make, type Process } from "./process.ts";
@@ -161,6 +161,14 @@ async function kubeletOptions(
     rootDir: values["root-dir"],
     podLogsDir: typeof logs === "string" ? logs : `${logDir}/pods`,
     containerLogsDir: `${logDir}/containers`,
+    configz: toDocument(kubeletFlags, values, FIELDS, {
+      enableServer: true,
+      cgroupDriver: "cgroupfs",
+      ...document,
+      nodeStatusReportFrequency: formatDuration(reportMs ?? 300_000),
+      nodeLeaseDurationSeconds: leaseSeconds ?? 40,
+      podLogsDir: typeof logs === "string" ? logs : `${logDir}/pods`,
+    }),
     address: values.address,
     port: values.port,
     healthzPort: values["healthz-port"],

@@ -84,8 +84,12 @@ function routesOf(kubelet: KubeletView): Readonly<Record<string, Route>> {
       else exchange.respond(500, TEXT, "healthz check failed\n");
     },
     configz: (exchange) => {
-      const { tls: _tls, ...visible } = kubelet.settings;
-      exchange.respond(200, JSON_TYPE, JSON.stringify({ kubeletconfig: { ...visible, enableServer: true } }));
+      const { tls: _tls, configz, ...visible } = kubelet.settings;
+      exchange.respond(
+        200,
+        JSON_TYPE,
+        JSON.stringify({ kubeletconfig: configz ?? { ...visible, enableServer: true } }),
+      );
     },
     metrics: async (exchange, [which]) => {
       if (which === "resource") return exchange.respond(200, METRICS_TYPE, await resourceMetrics(kubelet));

@@ -256,6 +256,35 @@ test("services get an address and node ports that no other has, and give them ba
   assert.equal(again.spec.clusterIP, created.spec.clusterIP);
 });
 
+test("a load balancer of local traffic has a port for its health, and gives it back", async () => {
+  await using harness = await startServer(world);
+  const client = harness.client();
+  const spec = {
+    type: "LoadBalancer",
+    externalTrafficPolicy: "Local",
+    ports: [{ port: 80 }],
+    selector: { app: "x" },
+  };
+  const created = await client.create(services, { ...named("s"), spec });
+  const port = created.spec.healthCheckNodePort!;
+  assert.ok(port >= 30000 && port <= 32767 && port !== created.spec.ports![0]!.nodePort);
+  // A client that doesn't know of it keeps it.
+  const { healthCheckNodePort: _, ...known } = created.spec;
+  const replaced = await client.update(services, { ...created, spec: known as never });
+  assert.equal(replaced.spec.healthCheckNodePort, port);
+  const clash = { ...named("t"), spec: { ...spec, healthCheckNodePort: port } };
+  assert.equal(
+    await refusal(client.create(services, clash)),
+    `500 Unknown: failed to allocate requested HealthCheck NodePort ${port}: provided port is already allocated`,
+  );
+  const everywhere = await client.update(services, {
+    ...replaced,
+    spec: { ...replaced.spec, externalTrafficPolicy: "Cluster" },
+  });
+  assert.equal(everywhere.spec.healthCheckNodePort, undefined);
+  assert.equal((await client.create(services, clash)).spec.healthCheckNodePort, port);
+});
+
 test("a namespace stays Terminating until it is finalized", async () => {
   await using harness = await startServer(world);
   const client = harness.client();

@@ -7,6 +7,7 @@ export function restoreAllocations({ cluster, allocators }: Services): void {
   for (const service of cluster.list("services")) {
     for (const ip of service.spec?.clusterIPs ?? []) if (/^\d+\.\d+\.\d+\.\d+$/.test(ip)) ips.push(ip);
     for (const port of service.spec?.ports ?? []) if (port.nodePort) ports.push(port.nodePort);
+    if (service.spec?.healthCheckNodePort) ports.push(service.spec.healthCheckNodePort);
   }
   allocators.clusterIPs.replaceAll(ips);
   allocators.nodePorts.replaceAll(ports);

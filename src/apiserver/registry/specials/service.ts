@@ -17,6 +17,7 @@ export const serviceHooks: StorageHooks = {
       normalise(draft, undefined);
       takeClusterIp(services, draft, undefined, taken);
       takeNodePorts(services, draft, undefined, taken);
+      takeHealthCheckPort(services, draft, undefined, taken);
     });
   },
   beginUpdate(services, draft, old) {
@@ -26,11 +27,13 @@ export const serviceHooks: StorageHooks = {
       normalise(draft, old);
       takeClusterIp(services, draft, old, taken);
       takeNodePorts(services, draft, old, taken);
+      takeHealthCheckPort(services, draft, old, taken);
     });
   },
   afterDelete({ allocators }, { spec }) {
     for (const ip of spec.clusterIPs ?? []) if (isAddress(ip)) allocators.clusterIPs.release(ip);
     for (const port of nodePortsOf(spec)) allocators.nodePorts.release(port);
+    if (needsHealthCheck(spec) && spec.healthCheckNodePort) allocators.nodePorts.release(spec.healthCheckNodePort);
   },
 };
 
@@ -55,6 +58,9 @@ const needsClusterIp = (spec: any) => spec.type !== "ExternalName";
 const needsNodePort = (spec: any) =>
   spec.type === "NodePort" || (spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
 
+/** Load balancers that keep to nodes with endpoints ask each node on a port of its own. */
+const needsHealthCheck = (spec: any) => spec.type === "LoadBalancer" && spec.externalTrafficPolicy === "Local";
+
 /** A client that replaces a service need not know what was allocated for it. */
 function patchFromOld(draft: any, old: any): void {
   const { spec } = draft;
@@ -63,6 +69,8 @@ function patchFromOld(draft: any, old: any): void {
     if ((spec.clusterIPs ?? []).length === 0 && spec.clusterIP === old.spec.clusterIP)
       spec.clusterIPs = old.spec.clusterIPs;
   }
+  if (needsHealthCheck(old.spec) && needsHealthCheck(spec) && !spec.healthCheckNodePort)
+    spec.healthCheckNodePort = old.spec.healthCheckNodePort;
   if (needsNodePort(old.spec) && needsNodePort(spec))
     for (const port of spec.ports ?? []) {
       if (port.nodePort) continue;
@@ -199,6 +207,38 @@ function takeNodePorts({ allocators }: Services, draft: any, old: any, taken: Ta
   }
   const kept = new Set(nodePortsOf(spec));
   for (const port of before) if (!kept.has(port)) taken.onSuccess.push(() => pool.release(port));
+}
+
+function takeHealthCheckPort({ allocators }: Services, draft: any, old: any, taken: Taken): void {
+  const { spec } = draft;
+  const { nodePorts: pool } = allocators;
+  const before: number = old !== undefined && needsHealthCheck(old.spec) ? (old.spec.healthCheckNodePort ?? 0) : 0;
+  if (!needsHealthCheck(spec)) {
+    if (before === 0) return;
+    taken.onSuccess.push(() => pool.release(before));
+    // It goes with the need for it, unless the client insists.
+    if (spec.healthCheckNodePort === before) delete spec.healthCheckNodePort;
+    return;
+  }
+  if (before !== 0) return; // Validation sees to it that it stays.
+  const asked: number = spec.healthCheckNodePort ?? 0;
+  let port = asked;
+  try {
+    if (asked === 0) port = pool.next();
+    else pool.take(asked);
+  } catch (error) {
+    if (!(error instanceof AllocationError)) throw error;
+    throw new StatusError(
+      "Unknown",
+      asked === 0
+        ? `failed to allocate a HealthCheck NodePort ${asked}: ${error.message}`
+        : `failed to allocate requested HealthCheck NodePort ${asked}: ${error.message}`,
+      {},
+      { code: 500 },
+    );
+  }
+  taken.undo.push(() => pool.release(port));
+  spec.healthCheckNodePort = port;
 }
 
 function nodePortsOf(spec: any): readonly number[] {

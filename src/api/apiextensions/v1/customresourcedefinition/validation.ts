@@ -1,5 +1,5 @@
 /**
- * Names, versions, columns and paths of a custom kind. The schemas inside are checked where they are made into structures, by the API server.
+ * Names, versions, columns and paths of a custom kind. The schemas inside have rules of their own.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation
  */
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
@@ -14,6 +14,7 @@ import {
 } from "../../../../machinery/validation/field-error.ts";
 import { isDns1035Label, isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
+import { validateSchemas } from "./structural.ts";
 import { validateClientConfig } from "../../../admissionregistration/v1/validation.ts";
 import type {
   CustomResourceDefinition,
@@ -29,7 +30,7 @@ export function validateDefinition(definition: CustomResourceDefinition): FieldE
   const errors: FieldError[] = [];
   if (metadata.name !== `${spec.names.plural}.${spec.group}`)
     errors.push(invalid("metadata.name", metadata.name, 'must be spec.names.plural+"."+spec.group'));
-  errors.push(...validateSpec(definition), ...validateStored(definition));
+  errors.push(...validateSpec(definition), ...validateSchemas(spec.versions ?? []), ...validateStored(definition));
   return [...errors, ...validateApproval(definition)];
 }
 
@@ -38,6 +39,9 @@ export function validateDefinitionUpdate(
   old: CustomResourceDefinition,
 ): FieldError[] {
   const errors = [...validateSpec(definition), ...validateStored(definition)];
+  // A definition from before the rule stays as it is.
+  if (validateSchemas(old.spec.versions ?? []).length === 0)
+    errors.push(...validateSchemas(definition.spec.versions ?? []));
   const established = isTrue(old.status, "Established");
   if (established === true) {
     errors.push(...immutableField(definition.spec.scope, old.spec.scope, "spec.scope"));

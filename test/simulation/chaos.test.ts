@@ -19,3 +19,11 @@ for (let seed = 1; seed <= 20; seed++) {
     }
   });
 }
+
+test("a run with faults is the same to the byte from the same seed", async () => {
+  const logs = [];
+  for (let i = 0; i < 2; i++) logs.push((await runChaos({ seed: 1, forMs: 120_000 })).log);
+  const [one, two] = logs as [readonly string[], readonly string[]];
+  const at = one.findIndex((line, i) => line !== two[i]);
+  assert.ok(at < 0 && one.length === two.length, `line ${at}:\n${one[at]}\n${two[at]}`);
+});

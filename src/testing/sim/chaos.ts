@@ -70,7 +70,15 @@ class Chaos {
     const cluster = this.#cluster;
     cluster.onChange.add(() => this.#changes++);
     await cluster.during(() => this.#makeWorkloads());
-    const actors = [this.#faultActor(), this.#writer("a"), this.#writer("b"), this.#changer(), this.#watchTwins()];
+    // Two, so that faults meet: a node is lost while the power is out, the network is slow while etcd starts.
+    const actors = [
+      this.#faultActor(),
+      this.#faultActor(),
+      this.#writer("a"),
+      this.#writer("b"),
+      this.#changer(),
+      this.#watchTwins(),
+    ];
     for (const actor of actors) actor.catch((error: unknown) => (this.#failure ??= error));
     const end = cluster.world.clock.monotonic() + forMs;
     await cluster.until(() => this.#failure !== undefined || cluster.world.clock.monotonic() >= end, forMs + 60_000);

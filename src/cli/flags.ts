@@ -3,6 +3,7 @@
  * components and scripts write it: `--name=value`, `--name value`, `--bool`, `--bool=false`, `-v=2`, `-v 2`, `--map a=1,b=2`, repeated lists.
  * (No parser on npm reads that: they take `-v=2` for the value `=2`, and a boolean's `=false` for an error.)
  */
+import { formatDuration as formatGoDuration, parseDuration as parseGoDuration } from "../machinery/meta/time.ts";
 export type Flag = {
   readonly help: string;
   readonly short?: string;
@@ -170,33 +171,16 @@ function read(name: string, flag: Flag, text: string, before: unknown): unknown 
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Go's duration text in milliseconds: `1h15m30.5s`; `0` needs no unit. */
+/** Go's duration text in milliseconds; undefined where it isn't one. */
 export function parseDuration(text: string): number | undefined {
-  if (/^[+-]?0$/.test(text)) return 0;
-  const parts = [...text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
-  const sign = text.startsWith("-") ? -1 : 1;
-  if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text.replace(/^[+-]/, "")) return undefined;
-  return sign * parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNITS[unit!]!, 0);
+  try {
+    return parseGoDuration(text) / 1e6;
+  } catch {
+    return undefined; // Its caller has words of its own.
+  }
 }
 
-export function formatDuration(ms: number): string {
-  if (ms === 0) return "0s";
-  if (Math.abs(ms) < 1000) return `${ms}ms`;
-  const hours = Math.trunc(ms / 3_600_000);
-  const minutes = Math.trunc((ms % 3_600_000) / 60_000);
-  const seconds = (ms % 60_000) / 1000;
-  return `${hours === 0 ? "" : `${hours}h`}${hours === 0 && minutes === 0 ? "" : `${minutes}m`}${seconds}s`;
-}
+export const formatDuration = (ms: number): string => formatGoDuration(Math.round(ms * 1e6));
 
 /** The `--help` text, as pflag lays it out. */
 export function helpText(usage: string, about: string, flags: Flags): string {

@@ -1,4 +1,5 @@
 /** Requests end within their time, watches and streams excepted. Upstream: pkg/server/filters/timeout.go. */
+import { parseDuration } from "../../machinery/meta/time.ts";
 import { deferred } from "../../base/deferred.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import type { Clock } from "../../world/world.ts";
@@ -8,8 +9,7 @@ import { isLongRunning } from "../request-info.ts";
 export function requestTimeout(clock: Clock, defaultMs: number): Filter {
   return async (request, next) => {
     if (isLongRunning(request.info)) return next(request);
-    const asked = request.query.get("timeout");
-    const ms = asked === null || asked === "" ? defaultMs : Math.min(defaultMs, durationMs(asked));
+    const ms = timeoutMs(request.query.get("timeout"), defaultMs);
     // A request of this process ends with its work: it holds nothing that a timer would have to take away.
     if (request.exchange === undefined && ms === defaultMs) return next(request);
     const limit = new AbortController();
@@ -32,19 +32,13 @@ export function requestTimeout(clock: Clock, defaultMs: number): Filter {
   };
 }
 
-const UNITS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-function durationMs(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([all]) => all).join("") !== text)
-    throw badRequest(`invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(text)}`);
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit!]!, 0);
+/** What the client asks for, as far as the server goes along; zero asks for nothing. */
+export function timeoutMs(asked: string | null, defaultMs: number): number {
+  if (asked === null || asked === "") return defaultMs;
+  try {
+    const ms = parseDuration(asked) / 1e6;
+    return ms > 0 ? Math.min(defaultMs, ms) : defaultMs;
+  } catch (error) {
+    throw badRequest(`invalid timeout specified in the request URL - ${(error as Error).message}`);
+  }
 }

@@ -79,17 +79,21 @@ export function isCidr(text: string): readonly string[] {
   return [];
 }
 
+/** False also where either isn't what it should be. */
+export function cidrHolds(network: string, address: string): boolean {
+  const cidr = parseCidr(network);
+  const ip = parseIp(address);
+  if (cidr === undefined || ip === undefined || cidr.family !== ip.family) return false;
+  const rest = BigInt((ip.family === 4 ? 32 : 128) - cidr.bits);
+  return ip.value >> rest === cidr.address >> rest;
+}
+
 /** Addresses that can't be a backend: loopback, link-local, unspecified, multicast next door. */
 export function isEndpointIp(text: string): readonly string[] {
   const ip = parseIp(text);
   if (ip === undefined) return ["must be a valid IP address"];
-  const { family, value } = ip;
-  const within = (network: string) => {
-    const cidr = parseCidr(network)!;
-    const rest = BigInt((family === 4 ? 32 : 128) - cidr.bits);
-    return cidr.family === family && value >> rest === cidr.address >> rest;
-  };
-  if (value === 0n) return [`may not be unspecified (${text})`];
+  const within = (network: string) => cidrHolds(network, text);
+  if (ip.value === 0n) return [`may not be unspecified (${text})`];
   if (within("127.0.0.0/8") || within("::1/128")) return ["may not be in the loopback range (127.0.0.0/8, ::1/128)"];
   if (within("169.254.0.0/16") || within("fe80::/10"))
     return ["may not be in the link-local range (169.254.0.0/16, fe80::/10)"];

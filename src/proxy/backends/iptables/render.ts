@@ -2,6 +2,7 @@
  * The model as text for `iptables-restore`. Pure: the same services give the same bytes on every node, in the order of their keys.
  * Upstream: pkg/proxy/iptables/proxier.go
  */
+import { cidrHolds } from "../../../machinery/validation/ip.ts";
 import { endpointAddress, type Endpoint } from "../../model/endpoints.ts";
 import type { PortModel } from "../../model/model.ts";
 import { type Family, isExternallyAccessible } from "../../model/service-port.ts";
@@ -288,28 +289,3 @@ export function renderRestore(
 }
 
 export const isLargeCluster = (endpoints: number): boolean => endpoints > LARGE_CLUSTER_ENDPOINTS;
-
-function cidrHolds(cidr: string, ip: string): boolean {
-  const [base = "", bits = ""] = cidr.split("/");
-  const [a, b] = [addressBits(base), addressBits(ip)];
-  if (a === undefined || b === undefined || a.width !== b.width) return false;
-  const shift = BigInt(a.width - (bits === "" ? a.width : Number(bits)));
-  return a.value >> shift === b.value >> shift;
-}
-
-function addressBits(ip: string): { readonly width: number; readonly value: bigint } | undefined {
-  if (ip.includes(":")) {
-    const [head = "", tail] = ip.split("::");
-    const left = head === "" ? [] : head.split(":");
-    const right = tail === undefined || tail === "" ? [] : tail.split(":");
-    const groups =
-      tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
-    return groups.length === 8
-      ? { width: 128, value: groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n) }
-      : undefined;
-  }
-  const parts = ip.split(".").map(Number);
-  return parts.length === 4
-    ? { width: 32, value: parts.reduce((sum, part) => (sum << 8n) | BigInt(part), 0n) }
-    : undefined;
-}

@@ -1,5 +1,6 @@
 /** Network namespaces for tests: made here, entered with nsenter (`ip netns exec` would hide /sys/fs/cgroup), gone at the end. */
 import { execFileSync } from "node:child_process";
+import { hostIn as inNamespace } from "../cli/machines/lan.ts";
 import type { Host } from "../world/host.ts";
 
 /** Why namespaces can't be had here, or undefined. */
@@ -41,18 +42,4 @@ export function makeNamespace(name: string): Namespace {
 }
 
 /** A host whose programs run inside the namespace. */
-export function hostIn(namespace: Namespace, host: Host): Host {
-  const [program, ...args] = namespace.enter;
-  return {
-    ...host,
-    cpus: () => host.cpus(),
-    memory: () => host.memory(),
-    kernelRelease: () => host.kernelRelease(),
-    usage: () => host.usage(),
-    interfaces: () => host.interfaces(),
-    which: (name) => host.which(name),
-    kill: (pid, signal) => host.kill(pid, signal),
-    spawn: (command, rest, options) => host.spawn(program!, [...args, command, ...rest], options),
-    exec: (command, rest, options) => host.exec(program!, [...args, command, ...rest], options),
-  };
-}
+export const hostIn = (namespace: Namespace, host: Host): Host => inNamespace(namespace.name, host);

@@ -32,15 +32,15 @@ export const node = defineCommand({
       kubelet: await connection(world, { kubeconfig: files.kubelet }, userAgent(world.host, "kubelet")),
       "kube-proxy": await connection(world, { kubeconfig: files.proxy }, userAgent(world.host, "kube-proxy")),
     };
-    const clients: Client[] = [];
+    const clients = new Map<string, Client>();
     const name = values["hostname-override"] || world.host.hostname.toLowerCase();
     const address = values["node-ip"] || primaryAddress(world);
     const deps: NodeDependencies = {
       world,
       log: logger({ verbosity: values.v, format: values["logging-format"] === "json" ? "json" : "text" }),
       clientOf(program) {
-        const client = createClient(httpsTransport(world, connections[program]));
-        clients.push(client);
+        const client = clients.get(program) ?? createClient(httpsTransport(world, connections[program]));
+        clients.set(program, client);
         return client;
       },
     };
@@ -76,7 +76,7 @@ export const node = defineCommand({
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
-      await Promise.all(clients.map((client) => client.transport.close()));
+      await Promise.all([...clients.values()].map((client) => client.transport.close()));
     }
     return 0;
   },

@@ -60,7 +60,7 @@ if (part === undefined) {
 }
 if (part === undefined || part === "unit")
   run("unit", [...globSync("src/**/*.test.ts"), ...globSync("test/*.test.ts")].sort(), "none", 120_000);
-if (part === undefined || part === "unit" || part === "simulation")
+if (part === undefined || part === "simulation")
   run("simulation", globSync("test/simulation/*.test.ts").sort(), "none", 240_000);
 if (part === undefined || part === "integration") {
   for (const file of globSync("test/integration/*.test.ts").sort()) {

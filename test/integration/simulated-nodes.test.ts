@@ -9,7 +9,8 @@ test("five hundred pods run on fifty simulated nodes, and an idle cluster rests"
   const args = [bench, "--nodes=50", "--pods=500", "--deployments=5", "--idle=3", "--port=0"];
   const said = execFileSync(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], { encoding: "utf8" });
   const number = (pattern: RegExp) => Number(pattern.exec(said)?.[1]);
-  assert.ok(number(/500 pods ready after ([0-9.]+) s/) < 20, said);
+  // CPU, not time: other work on the machine must not decide.
+  assert.ok(number(/pods\/s, ([0-9.]+) s of CPU/) < 15, said);
   assert.ok(number(/pods\/s, [0-9.]+ s of CPU, ([0-9]+) MB/) < 512, said);
   assert.ok(number(/idle over 3 s: ([0-9.]+) %/) < 30, said);
 });

@@ -9,11 +9,12 @@ import { podTemplateHash } from "../../machinery/meta/hash.ts";
 import { controllerOf, keyOf } from "../../machinery/meta/object.ts";
 import { selectorOf } from "../../machinery/selector/labels.ts";
 import { hasReason } from "../../machinery/status.ts";
-import { claim, controllerReference } from "../shared/claim.ts";
+import { claim } from "../shared/claim.ts";
 import { sameStatus, semanticallyEqual } from "../shared/equality.ts";
 import { createPod, deletePod, podFromTemplate } from "../shared/pod-control.ts";
 import { addControllerIndex, nextAvailabilityMs, ownedAndOrphaned } from "../shared/pods.ts";
 import {
+  newRevision,
   nextRevisionNumber,
   oldestRevisionFirst,
   revisionData,
@@ -190,21 +191,16 @@ async function currentRevision(
       : await client.update(controllerRevisions, { ...known, revision: number }, { signal });
   }
   const hash = podTemplateHash(set.spec.template, set.status?.collisionCount);
-  const { name, namespace = "", annotations } = set.metadata;
+  const { name, namespace = "" } = set.metadata;
   try {
     return await client.create(
       controllerRevisions,
-      {
-        metadata: {
-          name: `${name}-${hash}`,
-          namespace,
-          labels: { ...set.spec.template.metadata?.labels, [HASH_LABEL]: hash },
-          ...(annotations && { annotations }),
-          ownerReferences: [controllerReference(set)],
-        },
+      newRevision(set, {
+        name: `${name}-${hash}`,
+        labels: { [HASH_LABEL]: hash },
         data,
         revision: nextRevisionNumber(history),
-      },
+      }),
       { signal },
     );
   } catch (error) {

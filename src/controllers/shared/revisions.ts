@@ -1,11 +1,38 @@
 /** The history of templates that DaemonSets and StatefulSets keep. Upstream: pkg/controller/history */
-import type { ControllerRevision } from "../../api/generated/apps.v1.ts";
+import type { ControllerRevision, DaemonSet, StatefulSet } from "../../api/generated/apps.v1.ts";
 import type { PodTemplateSpec } from "../../api/generated/core.v1.ts";
 import { canonicalJson } from "../../machinery/meta/hash.ts";
+import { controllerReference } from "./claim.ts";
+import type { Draft } from "../../machinery/meta/object.ts";
 
 /** What a revision holds: a patch that puts the template back. */
 export function revisionData(template: PodTemplateSpec): { readonly spec: { readonly template: object } } {
   return { spec: { template: { ...template, $patch: "replace" } } };
+}
+
+/** A revision of `set`, with its template's labels and `labels`. */
+export function newRevision(
+  set: DaemonSet | StatefulSet,
+  wanted: {
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly data: object;
+    readonly revision: number;
+  },
+): Draft<ControllerRevision> {
+  const { name, labels, data, revision } = wanted;
+  const { namespace = "", annotations } = set.metadata;
+  return {
+    metadata: {
+      name,
+      namespace,
+      labels: { ...set.spec.template.metadata?.labels, ...labels },
+      ...(annotations && { annotations }),
+      ownerReferences: [controllerReference(set)],
+    },
+    data,
+    revision,
+  };
 }
 
 export const sameData = (a: unknown, b: unknown) => canonicalJson(a) === canonicalJson(b);

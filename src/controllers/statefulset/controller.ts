@@ -11,11 +11,12 @@ import { canonicalJson, revisionHash } from "../../machinery/meta/hash.ts";
 import { controllerOf, keyOf } from "../../machinery/meta/object.ts";
 import { selectorOf } from "../../machinery/selector/labels.ts";
 import { hasReason } from "../../machinery/status.ts";
-import { claim, controllerReference } from "../shared/claim.ts";
+import { claim } from "../shared/claim.ts";
 import { sameStatus } from "../shared/equality.ts";
 import { messageOf } from "../shared/pod-control.ts";
 import { addControllerIndex, nextAvailabilityMs, ownedAndOrphaned } from "../shared/pods.ts";
 import {
+  newRevision,
   nextRevisionNumber,
   oldestRevisionFirst,
   revisionData,
@@ -262,22 +263,12 @@ async function createRevision(
   signal: AbortSignal,
 ): Promise<ControllerRevision | undefined> {
   const hash = revisionHash(canonicalJson(data), collisionCount);
-  const { namespace = "", annotations } = set.metadata;
+  const { namespace = "" } = set.metadata;
   const name = `${set.metadata.name.slice(0, 223)}-${hash}`;
   try {
     return await client.create(
       controllerRevisions,
-      {
-        metadata: {
-          name,
-          namespace,
-          labels: { ...set.spec.template.metadata?.labels, [HASH_LABEL]: hash },
-          ...(annotations && { annotations }),
-          ownerReferences: [controllerReference(set)],
-        },
-        data,
-        revision,
-      },
+      newRevision(set, { name, labels: { [HASH_LABEL]: hash }, data, revision }),
       { signal },
     );
   } catch (error) {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { ociArchive, tar } from "./oci-archive.ts";
 import { pauseProgram } from "./pause.ts";
 
@@ -21,6 +22,8 @@ test(
       chmodSync(join(folder, "pause"), 0o755);
       const child = spawn(join(folder, "pause"), { stdio: "ignore" });
       await once(child, "spawn");
+      // It sleeps once it is ready for signals: until then SIGTERM ends it as any other program.
+      while (!/^State:\s+S/m.test(readFileSync(`/proc/${child.pid}/status`, "utf8"))) await turn();
       process.kill(child.pid!, "SIGCHLD");
       assert.equal(child.exitCode, null);
       child.kill("SIGTERM");

@@ -609,7 +609,7 @@ test("every field of every kind with a value of a wrong type is refused in words
       const fields =
         schema.properties === undefined ? [[name]] : [...schema.properties.keys()].map((key) => [name, key]);
       for (const path of fields)
-        for (const value of [null, 7, "x", [7], { x: 7 }, [{}]]) {
+        for (const value of [null, 7, [7], { x: 7 }]) {
           const object: any =
             resource.storage.virtual === true ? { metadata: {} } : structuredClone(sampleOf(resource));
           if (path.length === 1) object[path[0]!] = value;

@@ -175,7 +175,7 @@ class Http2Client {
   readonly #target: Target;
   readonly #options: HttpClientOptions;
   #session: Promise<ClientHttp2Session> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
   /** Requests whose streams are open. */
   #requests = 0;
   readonly #open = new Set<ClientHttp2Session>();
@@ -241,7 +241,7 @@ class Http2Client {
   }
 
   async #connected(signal: AbortSignal | undefined): Promise<ClientHttp2Session> {
-    if (this.#closed) throw broken("the client is closed");
+    if (this.#closing.signal.aborted) throw broken("the client is closed");
     this.#session ??= this.#connect();
     const connecting = this.#session;
     const forget = () => {
@@ -272,6 +272,7 @@ class Http2Client {
           }
         : undefined,
       this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      this.#closing.signal,
     );
     if (encrypted && (socket as TLSSocket).alpnProtocol !== "h2" && this.#options.version !== "2") {
       socket.destroy();
@@ -292,8 +293,9 @@ class Http2Client {
     return session;
   }
 
+  /** Connections that are still being made end with it. */
   close(): void {
-    this.#closed = true;
+    this.#closing.abort(broken("the client is closed"));
     for (const session of this.#open) session.destroy();
   }
 }

@@ -8,6 +8,7 @@ import type { World } from "../world/world.ts";
 import { CommandError } from "./command.ts";
 import { contextOf } from "./kubeconfig-file.ts";
 import { readState } from "./state.ts";
+import { userAgent } from "./version.ts";
 
 async function credentials(world: Pick<World, "fs">, name: string, dir: string) {
   const state = await readState(world, dir);
@@ -22,10 +23,12 @@ export async function adminKubeconfig(world: Pick<World, "fs">, name: string, di
 }
 
 export async function adminClient(
-  world: Pick<World, "fs" | "net" | "clock">,
+  world: Pick<World, "fs" | "net" | "clock" | "host">,
   name: string,
   dir: string,
 ): Promise<Client> {
   const { state, ca, cert, key } = await credentials(world, name, dir);
-  return createClient(httpsTransport(world, { server: state.server, ca, cert, key }));
+  return createClient(
+    httpsTransport(world, { server: state.server, ca, cert, key, userAgent: userAgent(world.host, "t8s") }),
+  );
 }

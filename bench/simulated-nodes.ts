@@ -47,6 +47,13 @@ const up = spawn(
   ],
   { stdio: ["ignore", "ignore", "inherit"] },
 );
+// Whoever ends the benchmark ends the cluster.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    up.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true });
+    process.exit(1);
+  });
 const exited = new Promise<void>((resolve) => up.on("exit", () => resolve()));
 
 /** CPU seconds used, and resident bytes now. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, unlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "../../src/client/create-client.ts";
@@ -371,6 +371,7 @@ function removeLogLinks(dir: string): void {
   if (!existsSync(LOG_LINKS)) return;
   for (const name of readdirSync(LOG_LINKS))
     if (readlinkSync(`${LOG_LINKS}/${name}`).startsWith(`${dir}/`)) unlinkSync(`${LOG_LINKS}/${name}`);
+  if (readdirSync(LOG_LINKS).length === 0) rmdirSync(LOG_LINKS);
 }
 
 describe("a node of processes, on a containerd that was there", { skip: noCluster(clients) ?? false }, () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { builtinResources } from "../api/index.ts";
 import { ProtobufCodec } from "../machinery/codec/protobuf.ts";
-import { parseYaml } from "../machinery/codec/yaml.ts";
+import { encodeYaml, parseYaml } from "../machinery/codec/yaml.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { apiVersionOf, pathOf } from "../machinery/resource.ts";
 import { qualified } from "../machinery/status.ts";
@@ -111,6 +111,7 @@ for (const resource of stored) {
     // Dry run first: nothing may be left of it.
     const rehearsed = await expect(201, "POST", `${collection}?dryRun=All`, sample);
     assert.equal(rehearsed.metadata.name, name);
+    await assertBodies(resource, collection, sample, rehearsed);
     const missing = await expect(404, "GET", one);
     assert.deepEqual(
       [missing.kind, missing.reason, missing.message],
@@ -138,6 +139,7 @@ for (const resource of stored) {
 
     if (!isLive(resource)) assert.deepEqual(await expect(200, "GET", one), created);
     await assertForms(resource, one, collection, created);
+    await assertInitialEvents(resource, collection, name);
 
     const updated = await change(resource, one, (now) => labelled(now, { step: "put" }));
     assert.equal(updated.metadata.labels.step, "put");
@@ -205,6 +207,58 @@ async function change(resource: Resource, one: string, make: (current: any) => a
     assert.equal(reply.status, 200, `PUT ${path}: ${JSON.stringify(reply.body)}`);
     return reply.body;
   }
+}
+
+/** A body in YAML or protobuf says the same as one in JSON. */
+async function assertBodies(resource: Resource, collection: string, sample: any, rehearsed: any): Promise<void> {
+  const bodies: readonly (readonly [string, string | Uint8Array])[] = [
+    ["application/yaml", encodeYaml(sample)],
+    ["application/vnd.kubernetes.protobuf", codec.encode(sample, resource.schema)],
+  ];
+  // What is its own in each write.
+  const same = ({ metadata, status: _, ...object }: any) => {
+    const { uid: __, creationTimestamp: ___, managedFields: ____, ...rest } = metadata;
+    const { clusterIP: _____, clusterIPs: ______, ...spec } = object.spec ?? {};
+    return JSON.stringify({ ...object, spec, metadata: rest }).replaceAll(/"controller-uid":"[^"]*"|uid":"[^"]*"/g, "");
+  };
+  for (const [type, body] of bodies) {
+    const answer = await ask(harness, "POST", `${collection}?dryRun=All`, { body, headers: { "content-type": type } });
+    assert.equal(answer.status, 201, `${type}: ${answer.body.toString()}`);
+    assert.equal(same(JSON.parse(answer.body.toString())), same(rehearsed), type);
+  }
+}
+
+/** A watch that begins with a list: all that is there, then the bookmark that says so. */
+async function assertInitialEvents(resource: Resource, collection: string, name: string): Promise<void> {
+  const query = new URLSearchParams({
+    watch: "1",
+    sendInitialEvents: "true",
+    resourceVersionMatch: "NotOlderThan",
+    allowWatchBookmarks: "true",
+  });
+  const gone = new AbortController();
+  const answer = await ask(harness, "GET", `${collection}?${query}`, {
+    signal: gone.signal,
+    onStream(chunks) {
+      if (
+        Buffer.concat([...chunks])
+          .toString()
+          .includes("k8s.io/initial-events-end")
+      )
+        gone.abort();
+    },
+  });
+  const events = answer.body
+    .toString()
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const end = events.findIndex(({ type }) => type === "BOOKMARK");
+  assert.equal(events[end].object.kind, resource.kind);
+  assert.ok(Number(events[end].object.metadata.resourceVersion) > 0);
+  const first = events.slice(0, end);
+  assert.ok(first.every(({ type }) => type === "ADDED"));
+  assert.ok(first.some(({ object }) => object.metadata.name === name));
 }
 
 /** JSON, YAML and protobuf; the object, its table and its metadata. */
@@ -384,3 +438,51 @@ async function assertSelection(resource: Resource, one: string, collection: stri
   assert.deepEqual(await names({ labelSelector: `batch=${resource.plural}` }), []);
   await expect(200, "GET", one);
 }
+
+test("what is not stored answers what it is asked", async () => {
+  const attributes = { namespace: SAMPLE_NAMESPACE, verb: "get", resource: "pods" };
+  const review = (name: string, spec?: object) =>
+    expect(201, "POST", `/apis/authorization.k8s.io/v1/${name}`, { ...(spec && { spec }) });
+  const asked = { user: "jane", resourceAttributes: attributes };
+  assert.equal((await review("subjectaccessreviews", asked)).status.allowed, false);
+  assert.equal((await review("subjectaccessreviews", { ...asked, groups: ["system:masters"] })).status.allowed, true);
+  assert.equal((await review("selfsubjectaccessreviews", { resourceAttributes: attributes })).status.allowed, true);
+  const local = `namespaces/${SAMPLE_NAMESPACE}/localsubjectaccessreviews`;
+  assert.equal((await review(local, asked)).status.allowed, false);
+  const { status } = await review("selfsubjectrulesreviews", { namespace: SAMPLE_NAMESPACE });
+  assert.ok(status.resourceRules.some(({ verbs }: any) => verbs.includes("*")));
+
+  const self = await expect(201, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {});
+  assert.equal(self.status.userInfo.username, "admin");
+  const accounts = `/api/v1/namespaces/${SAMPLE_NAMESPACE}/serviceaccounts`;
+  await expect(201, "POST", accounts, { metadata: { name: "robot" } });
+  const { status: issued } = await expect(201, "POST", `${accounts}/robot/token`, {
+    spec: { expirationSeconds: 3600 },
+  });
+  const tokens = "/apis/authentication.k8s.io/v1/tokenreviews";
+  const known = await expect(201, "POST", tokens, { spec: { token: issued.token } });
+  assert.deepEqual(
+    [known.status.authenticated, known.status.user.username],
+    [true, `system:serviceaccount:${SAMPLE_NAMESPACE}:robot`],
+  );
+  const unknown = await expect(201, "POST", tokens, { spec: { token: "nonsense" } });
+  assert.notEqual(unknown.status.authenticated, true);
+
+  const pods = `/api/v1/namespaces/${SAMPLE_NAMESPACE}/pods`;
+  const pod = { metadata: { name: "bound" }, spec: { containers: [{ name: "c", image: "i" }] } };
+  await expect(201, "POST", pods, pod);
+  await expect(201, "POST", `/api/v1/namespaces/${SAMPLE_NAMESPACE}/bindings`, {
+    metadata: { name: "bound" },
+    target: { kind: "Node", name: "n" },
+  });
+  assert.equal((await expect(200, "GET", `${pods}/bound`)).spec.nodeName, "n");
+  const { items } = await expect(200, "GET", "/api/v1/componentstatuses");
+  assert.deepEqual(
+    items.map(({ metadata }: any) => metadata.name),
+    ["scheduler", "controller-manager", "etcd-0"],
+  );
+  assert.equal(
+    (await expect(404, "GET", "/api/v1/componentstatuses/nobody")).message,
+    'componentstatus "nobody" not found',
+  );
+});

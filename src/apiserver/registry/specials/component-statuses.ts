@@ -28,6 +28,7 @@ export const componentStatuses: VirtualResource = async (_services, request, res
     };
   }
   const found = items.find(({ metadata }) => metadata.name === name);
-  if (found === undefined) throw notFound(resource, name);
+  // Upstream has the singular here.
+  if (found === undefined) throw notFound({ group: "", plural: "componentstatus" }, name);
   return { kind: "object", status: 200, object: found, resource };
 };

@@ -9,6 +9,7 @@ import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";
 import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
+import { placeIn } from "../create.ts";
 import { decodeBody, expectedOf } from "../decode.ts";
 import { hookContext } from "../context.ts";
 import { invalidObject } from "../../../machinery/validation/field-error.ts";
@@ -17,6 +18,7 @@ import type { VirtualResource } from "./index.ts";
 async function review(services: Services, request: ApiRequest, resource: Resource): Promise<any> {
   const context = writeContext(services, request, "CreateOptions");
   const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
+  placeIn(resource, request.info.namespace, draft);
   const errors = resource.behaviour.validate?.(draft, hookContext(context)) ?? [];
   if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);
   return draft;

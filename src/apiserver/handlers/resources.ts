@@ -42,6 +42,8 @@ export async function handleResource(services: Services, request: ApiRequest): P
 
   switch (verb) {
     case "get": {
+      if (isTrue(request.query.get("export")))
+        throw new StatusError("BadRequest", "the export parameter, deprecated since v1.14, is no longer supported");
       const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "");
       return entryResponse(200, resource, entry);
     }

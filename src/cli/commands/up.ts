@@ -82,6 +82,7 @@ async function foreground(
           merged !== undefined,
           (world.clock.monotonic() - begun) / 1000,
           file,
+          context.interactive,
         ),
       );
       // Not in the way of the first commands that follow.
@@ -187,8 +188,15 @@ async function settle(
   };
 }
 
-function welcome(state: ClusterState, kubeconfig: string, merged: boolean, seconds: number, log: string): string {
-  const { bold, dim } = colors;
+function welcome(
+  state: ClusterState,
+  kubeconfig: string,
+  merged: boolean,
+  seconds: number,
+  log: string,
+  interactive: boolean,
+): string {
+  const { bold, dim } = colors.createColors(interactive);
   const context = contextOf(state.name);
   const nodes = state.nodes.length === 1 ? state.nodes[0] : `${state.nodes[0]} … ${state.nodes.at(-1)}`;
   const prefix = merged ? "kubectl" : `kubectl --kubeconfig ${kubeconfig}`;

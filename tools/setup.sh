@@ -21,8 +21,8 @@ fi
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || exit 0
 
 packages="containerd runc containernetworking-plugins iptables nftables ipset ipvsadm conntrack iproute2"
-# What only tests need: programs to put into images, and genuine etcd to compare with.
-[ "${1:-}" != test ] || packages="$packages busybox-static etcd-server etcd-client"
+# What only tests need: programs to put into images, genuine etcd to compare with, a kernel with cgroup version 2.
+[ "${1:-}" != test ] || packages="$packages busybox-static etcd-server etcd-client user-mode-linux kmod"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

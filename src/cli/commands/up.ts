@@ -176,7 +176,8 @@ async function settle(
     serviceRange: values["service-cluster-ip-range"],
     etcdServers: values["etcd-servers"],
     proxyMode,
-    dns: runtime !== "simulated",
+    // An endpoint can't be a loopback address, so a machine without another one has no cluster DNS.
+    dns: runtime !== "simulated" && !advertiseAddress.startsWith("127."),
     nameServers: await nameServers(world),
     containerRuntimeEndpoint: values["container-runtime-endpoint"],
     staticPodPath: values["pod-manifest-path"],

@@ -8,7 +8,7 @@
  */
 import { etcdError } from "../protocols/etcd/errors.ts";
 import type { World } from "../world/world.ts";
-import type { Entry } from "./wal/record.ts";
+import type { Entry } from "../raft/types.ts";
 import type { Wal } from "./wal/wal.ts";
 
 interface Proposal {

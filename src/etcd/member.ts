@@ -29,7 +29,7 @@ import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
 import { loadSnapshot, purgeSnapshots, writeSnapshot, type SnapshotHead } from "./snap/snapshot.ts";
-import type { Entry } from "./wal/record.ts";
+import type { Entry } from "../raft/types.ts";
 import { Wal, type WalOptions } from "./wal/wal.ts";
 
 export interface MemberDeps extends Pick<World, "clock" | "random" | "fs"> {

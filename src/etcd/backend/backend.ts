@@ -11,7 +11,32 @@ import type { MvccpbKeyValue } from "../../protocols/etcd/generated.ts";
 /** A version of a key, frozen by habit: readers, watchers and the store share it. `version` 0 is a tombstone. */
 export type KeyValue = MvccpbKeyValue;
 
+/** The small buckets beside the rows, by upstream's names. */
+export const BUCKETS = [
+  "meta",
+  "lease",
+  "alarm",
+  "cluster",
+  "members",
+  "members_removed",
+  "auth",
+  "authUsers",
+  "authRoles",
+] as const;
+export type BucketName = (typeof BUCKETS)[number];
+
+/** Keys and values of one kind. Keys are text of one byte a character (`latin1`), in the order of their bytes. */
+export interface Bucket {
+  get(key: string): Uint8Array | undefined;
+  put(key: string, value: Uint8Array): void;
+  delete(key: string): void;
+  /** Visits in order until `visit` says false. */
+  forEach(visit: (key: string, value: Uint8Array) => boolean | void): void;
+}
+
 export interface Backend {
+  /** What is put into a bucket and what is put beside it in the same turn are committed together or not at all. */
+  bucket(name: BucketName): Bucket;
   /** An estimate of what it takes, as a quota sees it. */
   readonly sizeBytes: number;
   /** Revisions come in order, and `row.mod_revision` is the main one. */

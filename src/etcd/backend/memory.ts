@@ -1,5 +1,6 @@
 /** Rows by revision, in arrays. A snapshot file carries them over a restart. */
-import type { Backend, KeyValue } from "./backend.ts";
+import { SortedMap } from "../../base/sorted-map.ts";
+import type { Backend, Bucket, BucketName, KeyValue } from "./backend.ts";
 
 /** Main revisions are dense until compaction thins them out, so they index arrays directly; an emptied array goes as a whole. */
 const CHUNK_BITS = 10;
@@ -20,6 +21,13 @@ export class MemoryBackend implements Backend {
   /** By `main >> CHUNK_BITS`, in ascending order because revisions only grow. */
   readonly #chunks = new Map<number, Chunk>();
   #sizeBytes = 0;
+  readonly #buckets = new Map<BucketName, Bucket>();
+
+  bucket(name: BucketName): Bucket {
+    let bucket = this.#buckets.get(name);
+    if (bucket === undefined) this.#buckets.set(name, (bucket = memoryBucket()));
+    return bucket;
+  }
 
   get sizeBytes(): number {
     return this.#sizeBytes;
@@ -87,6 +95,16 @@ export class MemoryBackend implements Backend {
       }
     }
   }
+}
+
+function memoryBucket(): Bucket {
+  const entries = new SortedMap<Uint8Array>();
+  return {
+    get: (key) => entries.get(key),
+    put: (key, value) => void entries.set(key, value),
+    delete: (key) => void entries.delete(key),
+    forEach: (visit) => entries.forEach("", undefined, (value, key) => visit(key, value)),
+  };
 }
 
 function sizeOf(row: KeyValue): number {

@@ -5,7 +5,8 @@
  * Upstream: server/storage/wal/decoder.go, wal.go (ReadAll)
  */
 import { crc32c } from "./crc32c.ts";
-import { readEntry, readFields, readState, RECORD, type Entry, type HardState } from "./record.ts";
+import type { Entry, HardState } from "../../raft/types.ts";
+import { readEntry, readFields, readState, RECORD } from "./record.ts";
 
 export interface SnapshotMark {
   readonly index: number;

@@ -7,23 +7,10 @@
  *
  * Upstream: server/storage/wal/encoder.go, decoder.go
  */
+import type { Entry, HardState } from "../../raft/types.ts";
 import { crc32c } from "./crc32c.ts";
 
 export const RECORD = { metadata: 1, entry: 2, state: 3, crc: 4, snapshot: 5 } as const;
-
-/** As in raft: 0 is a request, 1 a change of members, 2 the same in version 2. */
-export interface Entry {
-  readonly term: number;
-  readonly index: number;
-  readonly type: 0 | 1 | 2;
-  readonly data: Uint8Array;
-}
-
-export interface HardState {
-  readonly term: number;
-  readonly vote: bigint;
-  readonly commit: number;
-}
 
 const EMPTY = new Uint8Array(0);
 

@@ -4,7 +4,8 @@ import { silent } from "../../observe/log.ts";
 import { simulatedWorld, type SimulatedWorld } from "../../testing/sim/world.ts";
 import { crc32c } from "./crc32c.ts";
 import { readWal, WalDamage } from "./reader.ts";
-import { FrameWriter, type Entry } from "./record.ts";
+import type { Entry } from "../../raft/types.ts";
+import { FrameWriter } from "./record.ts";
 import { Wal, type WalOptions } from "./wal.ts";
 
 const FIRST = "/wal/0000000000000000-0000000000000000.wal";

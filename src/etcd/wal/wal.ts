@@ -12,7 +12,8 @@ import { assert } from "../../base/assert.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { File, Fs } from "../../world/fs.ts";
 import { readMarks, readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
-import { FrameWriter, RECORD, varintBytes, type Entry, type HardState } from "./record.ts";
+import type { Entry, HardState } from "../../raft/types.ts";
+import { FrameWriter, RECORD, varintBytes } from "./record.ts";
 
 /** A segment is closed, and the next begun, by the append that takes it past this. */
 const SEGMENT_BYTES = 64_000_000;

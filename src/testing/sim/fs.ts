@@ -1,9 +1,10 @@
 /**
- * Files in memory. What was written and not synced is lost by `powerCut`, as a real disk may lose it: unsynced bytes of a file go (all or, by
- * chance, a torn part stays), and names that no `syncDir` has made durable.
+ * Files in memory. What was written and not synced is lost by `powerCut`, as a real disk may lose it: unsynced sectors of a file go (all, none, or
+ * some by chance), and names that no `syncDir` has made durable.
  */
 import type { File, FileStat, Fs, OpenOptions } from "../../world/fs.ts";
 import type { Random } from "../../world/world.ts";
+import { SparseFile } from "./sparse-file.ts";
 
 interface Owned {
   readonly inode: number;
@@ -14,10 +15,7 @@ interface Owned {
 }
 interface FileNode extends Owned {
   readonly kind: "file";
-  data: Uint8Array;
-  length: number;
-  /** The content as of the last sync. */
-  durable: Uint8Array;
+  readonly content: SparseFile;
 }
 interface DirNode extends Owned {
   readonly kind: "dir";
@@ -53,14 +51,7 @@ export class SimulatedFs implements Fs {
       for (const [name, node] of dir.durable) {
         dir.children.set(name, node);
         if (node.kind === "dir") cut(node);
-        if (node.kind === "file") {
-          const current = node.data.subarray(0, node.length);
-          const unsynced = current.length - node.durable.length;
-          // A torn write: some prefix of the unsynced tail may have reached the disk.
-          const torn = unsynced > 0 && this.#random.next() < 0.5 ? Math.floor(this.#random.next() * unsynced) : 0;
-          node.data = Buffer.concat([node.durable, current.subarray(node.durable.length, node.durable.length + torn)]);
-          node.length = node.data.length;
-        }
+        if (node.kind === "file") node.content.lose(this.#random);
       }
     };
     cut(this.#root);
@@ -74,51 +65,38 @@ export class SimulatedFs implements Fs {
       this.#attach(path, node);
     } else if (options.exclusive === true) throw failure("EEXIST", "open", path);
     if (node.kind !== "file") throw failure("EISDIR", "open", path);
-    if (options.truncate === true) node.length = 0;
+    if (options.truncate === true) node.content.truncate(0);
     return this.#handle(node, options.durable === true, options.append === true);
   }
 
   #handle(node: FileNode, durable: boolean, append: boolean): File {
-    const sync = () => {
-      node.durable = node.data.slice(0, node.length);
-    };
+    const { content } = node;
     const write = (position: number, chunks: readonly Uint8Array[]) => {
       if (this.failWrites !== undefined) throw this.failWrites;
-      const start = append ? node.length : position;
-      const end = start + chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      if (end > node.data.length)
-        node.data = grown(node.data.subarray(0, node.length), Math.max(end, node.data.length * 2));
-      if (start > node.length) node.data.fill(0, node.length, start);
-      let at = start;
+      let at = append ? content.length : position;
       for (const chunk of chunks) {
-        node.data.set(chunk, at);
+        content.write(at, chunk, durable);
         at += chunk.length;
       }
-      node.length = Math.max(node.length, end);
       node.mtimeMs = this.#now();
-      if (!durable) return;
-      // O_DSYNC: these bytes, and no more than these, are on disk.
-      if (node.durable.length < end) node.durable = grown(node.durable, end);
-      node.durable.set(node.data.subarray(start, end), start);
     };
     return {
       async read(position, length) {
-        return node.data.slice(Math.min(position, node.length), Math.min(position + length, node.length));
+        return content.read(position, length);
       },
       async write(position, chunks) {
         write(position, chunks);
       },
       writeSync: write,
       async sync() {
-        sync();
+        content.sync();
       },
-      syncSync: sync,
+      syncSync: () => content.sync(),
       async truncate(length) {
-        node.data = grown(node.data.subarray(0, Math.min(length, node.length)), length);
-        node.length = length;
+        content.truncate(length);
       },
       async size() {
-        return node.length;
+        return content.length;
       },
       async close() {},
       async [Symbol.asyncDispose]() {},
@@ -129,7 +107,7 @@ export class SimulatedFs implements Fs {
     const node = this.#find(path);
     if (node === undefined) throw failure("ENOENT", "open", path);
     if (node.kind !== "file") throw failure("EISDIR", "read", path);
-    return node.data.slice(0, node.length);
+    return node.content.read(0, node.content.length);
   }
 
   async writeFile(
@@ -138,18 +116,18 @@ export class SimulatedFs implements Fs {
     options: { readonly mode?: number; readonly atomic?: boolean } = {},
   ): Promise<void> {
     if (this.failWrites !== undefined) throw this.failWrites;
-    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data.slice();
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     const existing = this.#find(path);
     if (existing?.kind === "dir") throw failure("EISDIR", "open", path);
     if (existing?.kind === "file" && options.atomic !== true) {
-      existing.data = bytes;
-      existing.length = bytes.length;
+      existing.content.truncate(0);
+      existing.content.write(0, bytes, false);
       existing.mtimeMs = this.#now();
       this.#notify(path);
       return;
     }
     const node = this.#file(bytes, options.mode);
-    if (options.atomic === true) node.durable = bytes.slice();
+    if (options.atomic === true) node.content.sync();
     this.#attach(path, node);
     if (options.atomic === true) this.#parent(path).durable.set(baseName(path), node);
   }
@@ -234,7 +212,7 @@ export class SimulatedFs implements Fs {
     return { inode: this.#inodes++, mode, uid: 0, gid: 0, mtimeMs: this.#now() };
   }
   #file(data: Uint8Array, mode = 0o644): FileNode {
-    return { kind: "file", data, length: data.length, durable: new Uint8Array(0), ...this.#owned(mode) };
+    return { kind: "file", content: SparseFile.of(data), ...this.#owned(mode) };
   }
   #dir(mode = 0o755): DirNode {
     return { kind: "dir", children: new Map(), durable: new Map(), ...this.#owned(mode) };
@@ -295,16 +273,10 @@ export class SimulatedFs implements Fs {
 
 const absolute = (target: string, folder: string): string => (target.startsWith("/") ? target : `${folder}/${target}`);
 
-function grown(data: Uint8Array, length: number): Uint8Array {
-  const larger = new Uint8Array(length);
-  larger.set(data);
-  return larger;
-}
-
 function stat(node: Node | undefined): FileStat | undefined {
   if (node === undefined) return undefined;
   const { kind, inode, mode, uid, gid, mtimeMs } = node;
-  return { kind, inode, mode, uid, gid, mtimeMs, sizeBytes: node.kind === "file" ? node.length : 0 };
+  return { kind, inode, mode, uid, gid, mtimeMs, sizeBytes: node.kind === "file" ? node.content.length : 0 };
 }
 
 /** Normalised: `.` and `..` are gone. */

@@ -1,0 +1,71 @@
+/**
+ * How identifiers come about: a member's from its peer URLs and the cluster's token (and the second in which it was added), the cluster's
+ * from its members. And a member as upstream writes it into configuration changes and the bucket `members`.
+ *
+ * Upstream: server/etcdserver/api/membership/member.go
+ */
+import { createHash } from "node:crypto";
+import type { Member } from "../../protocols/etcd/generated.ts";
+
+/** `unixSeconds` only for a member that is added to a running cluster: the same URLs give another id then. */
+export function memberId(peerUrls: readonly string[], clusterToken: string, unixSeconds?: number): bigint {
+  const hash = createHash("sha1")
+    .update([...peerUrls].sort().join(""))
+    .update(clusterToken);
+  if (unixSeconds !== undefined) hash.update(String(unixSeconds));
+  return hash.digest().readBigUInt64BE(0);
+}
+
+export function clusterId(memberIds: readonly bigint[]): bigint {
+  const ids = Buffer.alloc(8 * memberIds.length);
+  [...memberIds].sort((a, b) => (a < b ? -1 : 1)).forEach((id, i) => ids.writeBigUInt64BE(id, 8 * i));
+  return createHash("sha1").update(ids).digest().readBigUInt64BE(0);
+}
+
+/** As upstream prints ids: in logs, metrics, headers and bucket keys. */
+export function hexId(id: bigint): string {
+  return id.toString(16);
+}
+
+/** Undefined where the text is no id. */
+export function parseHexId(text: string): bigint | undefined {
+  return /^[0-9a-fA-F]{1,16}$/.test(text) ? BigInt(`0x${text}`) : undefined;
+}
+
+/** A member in upstream's JSON. The id is a number of 64 bits, which JSON.stringify would round or quote. */
+export function memberJson(member: Member, more: Readonly<Record<string, unknown>> = {}): string {
+  const { ID, peerURLs, name, clientURLs, isLearner } = member;
+  const rest = {
+    peerURLs,
+    ...(isLearner && { isLearner }),
+    ...(name !== "" && { name }),
+    ...(clientURLs.length > 0 && { clientURLs }),
+    ...more,
+  };
+  return `{"id":${ID},${asGo(JSON.stringify(rest)).slice(1)}`;
+}
+
+/** What the configuration change of a new or promoted member carries. */
+export function memberContext(member: Member, isPromote?: boolean): Uint8Array {
+  return Buffer.from(memberJson(member, isPromote === undefined ? {} : { isPromote }));
+}
+
+export function parseMemberContext(context: Uint8Array): Member & { readonly isPromote: boolean } {
+  const text = Buffer.from(context.buffer, context.byteOffset, context.byteLength).toString();
+  const { peerURLs, name, clientURLs, isLearner, isPromote } = JSON.parse(text) as Partial<Member> & {
+    readonly isPromote?: boolean;
+  };
+  return {
+    ID: BigInt(/"id":(\d+)/.exec(text)?.[1] ?? "0"),
+    name: name ?? "",
+    peerURLs: peerURLs ?? [],
+    clientURLs: clientURLs ?? [],
+    isLearner: isLearner === true,
+    isPromote: isPromote === true,
+  };
+}
+
+/** Go's encoder writes these three escaped. */
+function asGo(json: string): string {
+  return json.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+}

@@ -80,7 +80,7 @@ function onlyGet(exchange: Exchange, answer: () => void): void {
 }
 
 function answerHealth(exchange: Exchange, member: Member, excluded: readonly string[]): void {
-  const alarm = member.applier.alarms.find((raised) => !excluded.includes(raised.alarm));
+  const alarm = member.alarms.raised.find((raised) => !excluded.includes(raised.alarm));
   const reason = alarm === undefined ? "" : `ALARM ${alarm.alarm}`;
   exchange.respond(
     reason === "" ? 200 : 503,
@@ -102,7 +102,7 @@ const CHECKS_OF = {
 } as const;
 
 function raised(member: Member, alarm: AlarmType): boolean {
-  return member.applier.hasAlarm(alarm);
+  return member.alarms.has(alarm);
 }
 
 function answerChecks(

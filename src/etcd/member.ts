@@ -17,18 +17,29 @@ import {
   type ResponseHeader,
 } from "../protocols/etcd/generated.ts";
 import type { Codec } from "../wire/rpc/codec.ts";
-import { RpcError, type Init } from "../wire/rpc/service.ts";
+import { RpcError } from "../wire/rpc/service.ts";
 import type { World } from "../world/world.ts";
+import { Alarms } from "./apply/alarms.ts";
 import { Applier, type Applied } from "./apply/applier.ts";
+import { applyChain, type Apply, type Request } from "./apply/chain.ts";
+import { VolatileIndex, type ConsistentIndex } from "./apply/consistent-index.ts";
 import { MemoryBackend } from "./backend/memory.ts";
 import { Lessor } from "./lease/lessor.ts";
 import { LogDriver } from "./log-driver.ts";
-import { clusterId, memberContext, memberId, parseMemberContext } from "./membership.ts";
+import { clusterId, memberContext, memberId } from "./cluster/identity.ts";
+import { Membership } from "./cluster/membership.ts";
 import * as counted from "./metrics.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
-import { loadSnapshot, purgeSnapshots, writeSnapshot, type SnapshotHead } from "./snap/snapshot.ts";
+import {
+  loadSnapshot,
+  purgeSnapshots,
+  restoreBuckets,
+  saveBuckets,
+  writeSnapshot,
+  type SnapshotHead,
+} from "./snap/snapshot.ts";
 import type { Entry } from "../raft/types.ts";
 import { Wal, type WalOptions } from "./wal/wal.ts";
 
@@ -46,6 +57,14 @@ const SNAPSHOT_MIN_BYTES = 32 * 1024 * 1024;
 /** What a request costs beside its own bytes, as the quota sees it. */
 const REQUEST_OVERHEAD_BYTES = 256;
 
+const EMPTY = new Uint8Array(0);
+
+/** Who asks: a user, and the revision of the users and roles that they were known by. */
+export interface AuthInfo {
+  readonly username: string;
+  readonly revision: number;
+}
+
 export class Member {
   readonly id: bigint;
   readonly clusterId: bigint;
@@ -53,14 +72,16 @@ export class Member {
   readonly options: EtcdOptions;
   readonly lessor: Lessor;
   readonly store: Store;
+  readonly alarms: Alarms;
+  readonly membership: Membership;
   readonly applier: Applier;
+  readonly consistentIndex: ConsistentIndex;
   readonly watchable: Watchable;
   readonly metrics: Metrics;
   readonly #deps: MemberDeps;
   readonly #wal: Wal;
   readonly #driver: LogDriver;
-  #members: readonly MemberInfo[] = [];
-  #clusterVersion = "";
+  readonly #apply: Apply;
   #requestId: number;
 
   /** Compactions that still have rows to drop, oldest first. They wait while a snapshot is being written. */
@@ -126,9 +147,9 @@ export class Member {
       for (const { id, ttl } of head.leases) member.lessor.grant(BigInt(id), ttl);
       for (const { row, sub } of snapshot.rows) member.store.restoreRow(row, sub);
       member.store.restoreRevisions(head.revision, head.compactRevision);
-      member.applier.restoreAlarms(head.alarms.map(({ memberID, alarm }) => ({ memberID: BigInt(memberID), alarm })));
-      member.#members = head.members.map((info) => ({ ...info, ID: BigInt(info.ID) }));
-      member.#clusterVersion = head.clusterVersion;
+      restoreBuckets(member.store.backend, head.buckets);
+      member.alarms.load();
+      member.membership.load(member.store.backend);
     }
     await member.#begin(content.entries, from.term);
     return member;
@@ -160,7 +181,14 @@ export class Member {
     this.#snapshotBytes = from.bytes;
     this.#requestId = clock.now() * 256;
     this.lessor = new Lessor(clock, Math.ceil((1.5 * options.electionTimeoutMs) / 1000));
-    this.store = new Store(new MemoryBackend(), this.lessor);
+    const backend = new MemoryBackend();
+    this.store = new Store(backend, this.lessor);
+    this.alarms = new Alarms(backend.bucket("alarm"), codec);
+    this.membership = new Membership(
+      { clusterId: from.cluster, localId: from.id, maxLearners: 1, log: deps.log, metrics: deps.metrics },
+      backend,
+    );
+    this.consistentIndex = new VolatileIndex();
     this.watchable = new Watchable({
       store: this.store,
       clock,
@@ -171,6 +199,7 @@ export class Member {
     this.applier = new Applier({
       store: this.store,
       lessor: this.lessor,
+      alarms: this.alarms,
       header: () => this.header(),
       onChanges: (changes) => this.watchable.notify(changes),
       onCompaction: (work) => {
@@ -178,6 +207,7 @@ export class Member {
         this.#scheduleCompaction();
       },
     });
+    this.#apply = applyChain({ alarms: this.alarms, membership: this.membership, applier: this.applier });
     // A new term for every start: this member has elected itself.
     this.#driver = new LogDriver(clock, wal, { memberId: from.id, term: from.term + 1, index: from.index }, onFailure);
   }
@@ -197,13 +227,13 @@ export class Member {
     this.#driver.restore(entries.at(-1)?.index ?? this.#snapshotIndex);
     assert(this.#driver.term === term + 1, "the term of a new start follows the last one");
     await this.#driver.propose(new Uint8Array(0), () => undefined);
-    const own = this.#members.find(({ ID }) => ID === this.id);
+    const own = this.membership.member(this.id);
     const { advertiseClientUrls: clientURLs, name } = this.options;
     if (own !== undefined && (own.name !== name || own.clientURLs.join() !== clientURLs.join()))
       await this.propose({
         cluster_member_attr_set: { member_ID: this.id, member_attributes: { name, client_urls: clientURLs } },
       });
-    if (this.#clusterVersion !== CLUSTER_VERSION) await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
+    if (this.clusterVersion !== CLUSTER_VERSION) await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
     this.lessor.promote(this.options.electionTimeoutMs, (id) => {
       this.propose({ lease_revoke: { ID: id } }).catch((error: unknown) => {
         if (!this.#closing.signal.aborted)
@@ -227,10 +257,10 @@ export class Member {
     return this.#driver.applied;
   }
   get members(): readonly MemberInfo[] {
-    return this.#members;
+    return this.membership.members;
   }
   get clusterVersion(): string {
-    return this.#clusterVersion;
+    return this.membership.version ?? "";
   }
   get pendingProposals(): number {
     return this.#driver.pending;
@@ -248,22 +278,26 @@ export class Member {
     return { cluster_id: this.clusterId, member_id: this.id, revision, raft_term: this.#driver.term };
   }
 
-  /** Resolves with the answer once the request is durable and applied. */
-  propose(request: Init<InternalRaftRequest>): Promise<Applied> {
-    const data = this.codec.encodeTransient(InternalRaftRequest, {
-      // Upstream reads the id from the header.
-      header: { ID: BigInt(this.#requestId++) },
+  /** Resolves with the answer once the request is durable and applied. `auth` says who asks, where anyone need say so. */
+  propose(request: Request, auth?: AuthInfo): Promise<Applied> {
+    // Encoded and applied here with the same header, so that the answer is the same wherever it is applied.
+    const whole: Request = {
+      header:
+        auth === undefined
+          ? { ID: BigInt(this.#requestId++) }
+          : { ID: BigInt(this.#requestId++), username: auth.username, auth_revision: auth.revision },
       ...request,
-    });
+    };
+    const data = this.codec.encodeTransient(InternalRaftRequest, whole);
     if (data.length > this.options.maxRequestBytes) return Promise.reject(etcdError("requestTooLarge"));
-    return this.#driver.propose(data, () => this.#applyRequest(request));
+    return this.#driver.propose(data, () => this.#applyRequest(whole));
   }
 
   /** Refuses what needs room where there is none, and raises the alarm. */
   checkQuota(bytes: number): void {
     const { quotaBackendBytes } = this.options;
     if (quotaBackendBytes < 0 || this.sizeBytes + bytes + REQUEST_OVERHEAD_BYTES <= quotaBackendBytes) return;
-    if (!this.applier.hasAlarm("NOSPACE")) {
+    if (!this.alarms.has("NOSPACE")) {
       this.#deps.log.info("exceeded database quota", {
         "db-size": this.sizeBytes,
         "quota-size-bytes": quotaBackendBytes,
@@ -274,32 +308,24 @@ export class Member {
   }
 
   #applyEntry(entry: Entry): void {
+    if (entry.index <= this.consistentIndex.index) return;
+    this.consistentIndex.advance(entry.index, entry.term);
     if (entry.type === 0) {
       if (entry.data.length > 0) this.#applyRequest(this.codec.decode(InternalRaftRequest, entry.data));
       return;
     }
     assert(entry.type === 1, "the log has a change of members in a form that isn't written here");
-    const change = this.codec.decode(RaftpbConfChange, entry.data);
-    if ((change.type ?? "ConfChangeAddNode") !== "ConfChangeAddNode") return;
-    const info = parseMemberContext(change.context ?? new Uint8Array(0));
-    this.#members = [...this.#members.filter(({ ID }) => ID !== info.ID), info];
+    const {
+      type = "ConfChangeAddNode",
+      node_id: nodeId = 0n,
+      context = EMPTY,
+    } = this.codec.decode(RaftpbConfChange, entry.data);
+    this.membership.apply({ transition: "ConfChangeTransitionAuto", changes: [{ type, nodeId }], context });
   }
 
-  #applyRequest(request: Init<InternalRaftRequest>): Applied {
-    const attributes = request.cluster_member_attr_set;
-    if (attributes !== undefined) {
-      const { name = "", client_urls: clientURLs = [] } = attributes.member_attributes ?? {};
-      this.#members = this.#members.map((info) =>
-        info.ID === attributes.member_ID ? { ...info, name, clientURLs } : info,
-      );
-      return undefined;
-    }
-    if (request.cluster_version_set !== undefined) {
-      this.#clusterVersion = request.cluster_version_set.ver ?? "";
-      return undefined;
-    }
+  #applyRequest(request: Request): Applied {
     try {
-      return this.applier.apply(request);
+      return this.#apply(request);
     } finally {
       if (!this.#replaying) this.#maySnapshot();
     }
@@ -347,9 +373,7 @@ export class Member {
       revision: this.store.revision,
       compactRevision: this.store.compactRevision,
       leases: [...this.lessor.all].map(({ id, ttl }) => ({ id: id.toString(), ttl })),
-      alarms: this.applier.alarms.map(({ memberID, alarm }) => ({ memberID: memberID.toString(), alarm })),
-      members: this.#members.map((info) => ({ ...info, ID: info.ID.toString() })),
-      clusterVersion: this.#clusterVersion,
+      buckets: saveBuckets(this.store.backend),
     };
     const folder = `${this.options.dataDir}/member/snap`;
     this.#snapshotBytes = await writeSnapshot(this.#deps, folder, meta, head, this.store.backend, this.codec);

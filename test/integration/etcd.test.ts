@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { ComponentGroup } from "../../src/base/component-group.ts";
 import { createEtcd } from "../../src/etcd/server.ts";
-import { clusterId, memberContext, memberId } from "../../src/etcd/membership.ts";
+import { clusterId, memberContext, memberId } from "../../src/etcd/cluster/identity.ts";
 import { readWal } from "../../src/etcd/wal/reader.ts";
 import { Wal } from "../../src/etcd/wal/wal.ts";
 import { silent } from "../../src/observe/log.ts";

@@ -25,7 +25,7 @@ export function maintenanceService(member: Member) {
         raftIndex: member.appliedIndex,
         raftTerm: member.term,
         raftAppliedIndex: member.appliedIndex,
-        errors: member.applier.alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarm} `),
+        errors: member.alarms.raised.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarm} `),
         dbSizeInUse: member.sizeBytes,
         isLearner: false,
         storageVersion: member.clusterVersion,

@@ -4,11 +4,8 @@
  *
  * Upstream: server/etcdserver/apply/apply.go, txn/txn.go
  */
-import { assert } from "../../base/assert.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type {
-  AlarmMember,
-  AlarmRequest,
   AlarmResponse,
   CompactionResponse,
   DeleteRangeRequest,
@@ -28,6 +25,7 @@ import type { Init } from "../../wire/rpc/service.ts";
 import type { Lessor } from "../lease/lessor.ts";
 import { keyBytes } from "../mvcc/key-text.ts";
 import type { Change, Store } from "../mvcc/store.ts";
+import type { Alarms } from "./alarms.ts";
 import { compareHolds } from "./compare.ts";
 import { applyRange } from "./range.ts";
 
@@ -44,6 +42,7 @@ export type Applied =
 export interface ApplierDeps {
   readonly store: Store;
   readonly lessor: Lessor;
+  readonly alarms: Alarms;
   /** The header that goes with the state as it is now. */
   readonly header: () => ResponseHeader;
   /** Told what each transaction changed. */
@@ -67,24 +66,11 @@ export class Applier {
   readonly #deps: ApplierDeps;
   readonly #store: Store;
   readonly #lessor: Lessor;
-  #alarms: readonly AlarmMember[] = [];
 
   constructor(deps: ApplierDeps) {
     this.#deps = deps;
     this.#store = deps.store;
     this.#lessor = deps.lessor;
-  }
-
-  get alarms(): readonly AlarmMember[] {
-    return this.#alarms;
-  }
-
-  restoreAlarms(alarms: readonly AlarmMember[]): void {
-    this.#alarms = alarms;
-  }
-
-  hasAlarm(alarm: AlarmMember["alarm"]): boolean {
-    return this.#alarms.length > 0 && this.#alarms.some((raised) => raised.alarm === alarm);
   }
 
   /** Applies one committed request. What it throws as an `RpcError` is the request's answer. */
@@ -98,18 +84,19 @@ export class Applier {
       return { header: this.#deps.header() };
     }
     if (request.lease_grant !== undefined) {
-      if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
       const { ID = 0n, TTL = 0 } = request.lease_grant;
       const lease = this.#lessor.grant(ID, TTL);
       return { header: this.#deps.header(), ID, TTL: lease.ttl, error: "" };
     }
     if (request.lease_revoke !== undefined) return this.#revoke(request.lease_revoke.ID ?? 0n);
-    if (request.alarm !== undefined) return this.#alarm(request.alarm);
-    return undefined; // Members and versions: the server's own, see there.
+    if (request.alarm !== undefined) {
+      const header = this.#deps.header();
+      return { header, alarms: this.#deps.alarms.apply(request.alarm) };
+    }
+    return undefined;
   }
 
   #put(request: Init<PutRequest>): PutResponse {
-    if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
     this.#checkLease(request);
     this.#checkIgnores(request);
     return this.#write(() => this.#putOp(request));
@@ -124,7 +111,6 @@ export class Applier {
     const path = this.#pathOf(request);
     this.#checkPath(request, path, (op) => {
       if (op.request_put === undefined) return;
-      if (this.hasAlarm("NOSPACE")) throw etcdError("noSpace");
       this.#checkIgnores(op.request_put);
       this.#checkLease(op.request_put);
     });
@@ -230,25 +216,5 @@ export class Applier {
       for (const key of [...lease.keys].sort()) this.#store.deleteRange(keyBytes(key), undefined);
       return { header: undefined };
     });
-  }
-
-  #alarm({ action = "GET", alarm = "NONE", memberID = 0n }: Init<AlarmRequest>): AlarmResponse {
-    const is = (raised: AlarmMember) => raised.alarm === alarm && raised.memberID === memberID;
-    const header = this.#deps.header();
-    switch (action) {
-      case "GET":
-        return { header, alarms: this.#alarms.filter((raised) => alarm === "NONE" || raised.alarm === alarm) };
-      case "ACTIVATE": {
-        if (alarm === "NONE") return { header, alarms: [] };
-        if (!this.#alarms.some(is)) this.#alarms = [...this.#alarms, { memberID, alarm }];
-        return { header, alarms: [{ memberID, alarm }] };
-      }
-      case "DEACTIVATE": {
-        const gone = this.#alarms.filter(is);
-        assert(gone.length <= 1, "an alarm is raised twice for one member");
-        this.#alarms = this.#alarms.filter((raised) => !is(raised));
-        return { header, alarms: gone };
-      }
-    }
   }
 }

@@ -9,19 +9,31 @@
  *
  * Upstream: server/etcdserver/api/snap/snapshotter.go
  */
-import {
-  MvccpbKeyValue,
-  RaftpbSnapshot,
-  Snappbsnapshot,
-  type AlarmMember,
-  type Member,
-} from "../../protocols/etcd/generated.ts";
+import { MvccpbKeyValue, RaftpbSnapshot, Snappbsnapshot } from "../../protocols/etcd/generated.ts";
 import type { Fs } from "../../world/fs.ts";
 import type { World } from "../../world/world.ts";
-import type { Backend, KeyValue } from "../backend/backend.ts";
+import { BUCKETS, type Backend, type BucketName, type KeyValue } from "../backend/backend.ts";
 import { crc32c } from "../wal/crc32c.ts";
 import type { Codec } from "../../wire/rpc/codec.ts";
 import { putVarint, varintSize } from "../wal/record.ts";
+
+/** Keys and values in base64. */
+export type SavedBuckets = Readonly<Partial<Record<BucketName, readonly (readonly [string, string])[]>>>;
+
+export function saveBuckets(backend: Backend): SavedBuckets {
+  const saved: Partial<Record<BucketName, [string, string][]>> = {};
+  for (const name of BUCKETS)
+    backend.bucket(name).forEach((key, value) => {
+      (saved[name] ??= []).push([Buffer.from(key, "latin1").toString("base64"), Buffer.from(value).toString("base64")]);
+    });
+  return saved;
+}
+
+export function restoreBuckets(backend: Backend, saved: SavedBuckets): void {
+  for (const name of BUCKETS)
+    for (const [key, value] of saved[name] ?? [])
+      backend.bucket(name).put(Buffer.from(key, "base64").toString("latin1"), Buffer.from(value, "base64"));
+}
 
 /** All of the state but for the rows. */
 export interface SnapshotHead {
@@ -29,9 +41,7 @@ export interface SnapshotHead {
   readonly revision: number;
   readonly compactRevision: number;
   readonly leases: readonly { readonly id: string; readonly ttl: number }[];
-  readonly alarms: readonly { readonly memberID: string; readonly alarm: AlarmMember["alarm"] }[];
-  readonly members: readonly (Omit<Member, "ID"> & { readonly ID: string })[];
-  readonly clusterVersion: string;
+  readonly buckets: SavedBuckets;
 }
 
 /** What the `.snap` file's JSON says. */

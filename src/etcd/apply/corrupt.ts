@@ -1,0 +1,23 @@
+/** While a member's data is known to differ from the others', nothing reads or changes keys and leases. Upstream: server/etcdserver/apply/corrupt.go */
+import { etcdError } from "../../protocols/etcd/errors.ts";
+import type { Alarms } from "./alarms.ts";
+import type { Link, Request } from "./chain.ts";
+
+export function refuseWhileCorrupt(alarms: Alarms): Link {
+  return (next) => (request) => {
+    if (alarms.raised.length > 0 && alarms.has("CORRUPT") && touchesData(request)) throw etcdError("corrupt");
+    return next(request);
+  };
+}
+
+function touchesData(request: Request): boolean {
+  return (
+    request.put !== undefined ||
+    request.range !== undefined ||
+    request.delete_range !== undefined ||
+    request.txn !== undefined ||
+    request.compaction !== undefined ||
+    request.lease_grant !== undefined ||
+    request.lease_revoke !== undefined
+  );
+}

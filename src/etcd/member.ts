@@ -242,8 +242,13 @@ export class Member {
     });
   }
 
-  async close(): Promise<void> {
+  /** Ends open streams; requests go on until `close`. */
+  stopStreams(): void {
     this.#closing.abort(etcdError("stopped"));
+  }
+
+  async close(): Promise<void> {
+    this.stopStreams();
     this.lessor.demote();
     await this.#driver.stop();
     await this.#snapshotting;

@@ -9,14 +9,20 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
-import { Cluster, KV, Lease, Maintenance, Watch } from "../protocols/etcd/generated.ts";
-import { bind } from "../wire/rpc/grpc-server.ts";
+import { Cluster, Election, KV, Lease, Lock, Maintenance, Watch } from "../protocols/etcd/generated.ts";
+import { Health, ServerReflection } from "../protocols/grpc/generated.ts";
+import { bind, type Binding } from "../wire/rpc/grpc-server.ts";
+import { defineService } from "../wire/rpc/service.ts";
 import type { Listener, ListenOptions } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { clusterService } from "./api/cluster.ts";
+import { electionService } from "./api/election.ts";
+import { healthService, HealthState } from "./api/health.ts";
 import { kvService } from "./api/kv.ts";
 import { leaseService } from "./api/lease.ts";
+import { lockService } from "./api/lock.ts";
 import { maintenanceService } from "./api/maintenance.ts";
+import { reflectionService } from "./api/reflection.ts";
 import { SharedEvents } from "./api/shared-events.ts";
 import { watchService } from "./api/watch.ts";
 import { directClient } from "./direct-client.ts";
@@ -34,6 +40,9 @@ export interface EtcdServer extends Component {
   /** Calls the member in this process. It may be made at any time, and fails with "no leader" while the member doesn't run. */
   client(): EtcdClient;
 }
+
+/** What requests under way get to end when the member stops. */
+const DRAIN_MS = 500;
 
 /** Everything but the data folder has upstream's default. */
 export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "dataDir">, deps: EtcdDeps): EtcdServer {
@@ -54,9 +63,10 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
       const listeners: Listener[] = [];
+      const health = new HealthState();
       try {
         services = servicesOf(member, deps);
-        await listen(whole, member, services, deps, listeners);
+        await listen(whole, member, services, health, deps, listeners);
         deps.log.info("ready to serve client requests", { revision: member.store.revision });
         ready();
         const aborted = new Promise<void>((resolve) => {
@@ -66,7 +76,10 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         await Promise.race([aborted, failure.promise]);
       } finally {
         services = undefined;
-        await Promise.all(listeners.map((listener) => listener.close()));
+        // Streams end with the reason, requests under way with their answer; what takes longer is cut.
+        health.close();
+        member.stopStreams();
+        await Promise.all(listeners.map((listener) => listener.close(DRAIN_MS)));
         await member.close();
       }
     },
@@ -83,29 +96,42 @@ function servicesOf(member: Member, { random }: EtcdDeps) {
   };
 }
 
+/** The older name of the same protocol, which most tools still ask for first. */
+const ServerReflectionAlpha = defineService("grpc.reflection.v1alpha.ServerReflection", ServerReflection.methods);
+
+/** All that a client port serves. */
+function bindings(member: Member, services: ReturnType<typeof servicesOf>, health: HealthState): readonly Binding[] {
+  const sharedEvents = new SharedEvents(member.codec);
+  const list: Binding[] = [
+    bind(KV, services.kv),
+    bind(
+      Watch,
+      watchService(member, (response) => sharedEvents.prepare(response)),
+    ),
+    bind(Lease, services.lease),
+    bind(Maintenance, services.maintenance),
+    bind(Cluster, services.cluster),
+    bind(Lock, lockService(services)),
+    bind(Election, electionService(services)),
+    bind(Health, healthService(health)),
+  ];
+  const reflection = reflectionService(
+    [...list.map(({ service }) => service), ServerReflection, ServerReflectionAlpha],
+    member.codec,
+  );
+  return [...list, bind(ServerReflection, reflection), bind(ServerReflectionAlpha, reflection)];
+}
+
 async function listen(
   options: EtcdOptions,
   member: Member,
   services: ReturnType<typeof servicesOf>,
+  health: HealthState,
   deps: EtcdDeps,
   listeners: Listener[],
 ): Promise<void> {
   if (options.listenClientUrls.length === 0) return;
-  const sharedEvents = new SharedEvents(member.codec);
-  const handle = clientHandler(
-    member,
-    [
-      bind(KV, services.kv),
-      bind(
-        Watch,
-        watchService(member, (response) => sharedEvents.prepare(response)),
-      ),
-      bind(Lease, services.lease),
-      bind(Maintenance, services.maintenance),
-      bind(Cluster, services.cluster),
-    ],
-    deps,
-  );
+  const handle = clientHandler(member, bindings(member, services, health), deps);
   for (const url of options.listenClientUrls) {
     listeners.push(await deps.net.serveHttp(addressOf(url, options), handle));
     deps.log.info("serving client traffic", { url });

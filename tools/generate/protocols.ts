@@ -50,7 +50,7 @@ export function generateProtocol(factsPath: string, packages: readonly string[])
   const short = new Map<string, string>();
   for (const name of names) {
     const base = name.slice(name.indexOf(".") + 1);
-    const parts = base.replace(/^v\d+\./, "").split(".");
+    const parts = base.replace(/^(?:[a-z]+\.)?v\d+\./, "").split(".");
     let candidate = packages.includes(name.split(".")[0]!)
       ? parts.join("")
       : pascal(name.split(".")[0]!) + parts.join("");
@@ -163,6 +163,7 @@ export function writeProtocols(facts: string): void {
     ["etcd-proto.json", "etcd", ["etcdserverpb"]],
     ["cri-proto-0.34.json", "cri", ["runtime"]],
     ["csi-proto.json", "csi", ["csi"]],
+    ["grpc-proto.json", "grpc", ["grpc", "google"]],
   ] as const) {
     writeFileSync(`src/protocols/${folder}/generated.ts`, generateProtocol(`${facts}/${file}`, packages) + "\n");
   }

@@ -5,11 +5,16 @@ import { failover } from "../../wire/rpc/failover.ts";
 import type { ClientTls } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
 import type { EtcdClient } from "./client.ts";
+import * as grpc from "../grpc/generated.ts";
 import { enums, KV, Lease, Maintenance, messages, Watch } from "./generated.ts";
 
-/** The codec of everything etcd says: its API, and what is in its WAL and on its peers' wire. */
+/** The codec of everything etcd says: its API, what every gRPC server has beside, and what is in its WAL and on its peers' wire. */
 export function etcdCodec(): Codec {
-  return createCodec({ messages, enums, proto2: ["raftpb", "walpb", "snappb"] });
+  return createCodec({
+    messages: { ...messages, ...grpc.messages },
+    enums: { ...enums, ...grpc.enums },
+    proto2: ["raftpb", "walpb", "snappb"],
+  });
 }
 
 export interface ConnectEtcdOptions {

@@ -37,7 +37,7 @@ test("a damaged snapshot is set aside, and the one before it with the log behind
       await kv.Put({ key: b(`k${i}`), value: b(`${i}`) });
       if (i === 9 || i === 19) await member.snapshot();
     }
-    const before = kv.Range({ key: b("k"), range_end: b("l") });
+    const before = await kv.Range({ key: b("k"), range_end: b("l") });
     await member.close();
     const names = (await world.fs.list("/data/member/snap")).filter((name) => name.endsWith(".rows"));
     assert.equal(names.length, 2);
@@ -46,7 +46,7 @@ test("a damaged snapshot is set aside, and the one before it with the log behind
     rows[40]! ^= 1;
     await world.fs.writeFile(path, rows);
     const again = await open(world);
-    const after = kvService(again).Range({ key: b("k"), range_end: b("l") });
+    const after = await kvService(again).Range({ key: b("k"), range_end: b("l") });
     const text = ({ key, value, ...rest }: (typeof after.kvs)[number]) => ({
       key: `${Buffer.from(key)}`,
       value: `${Buffer.from(value)}`,
@@ -99,7 +99,7 @@ test("a disk that fails stops the member, and no write is acknowledged after it"
     world.fs.failWrites = undefined;
     await assert.rejects(async () => kv.Put({ key: b("a"), value: b("3") }), isStopped);
     assert.equal(failed.length, 1);
-    assert.equal(kv.Range({ key: b("a") }).kvs[0]!.value.toString(), "1");
+    assert.equal((await kv.Range({ key: b("a") })).kvs[0]!.value.toString(), "1");
   });
 });
 

@@ -19,6 +19,11 @@ import {
 import type { Codec } from "../wire/rpc/codec.ts";
 import { RpcError } from "../wire/rpc/service.ts";
 import type { World } from "../world/world.ts";
+import { checkAuth } from "./apply/auth.ts";
+import { Authenticator, type Caller } from "./auth/authenticator.ts";
+import { SimpleTokens } from "./auth/simple-tokens.ts";
+import { AuthStore, type AuthInfo } from "./auth/store.ts";
+import type { TokenProvider } from "./auth/tokens.ts";
 import { Alarms } from "./apply/alarms.ts";
 import { Applier, type Applied } from "./apply/applier.ts";
 import { applyChain, type Apply, type Request } from "./apply/chain.ts";
@@ -46,6 +51,8 @@ import { Wal, type WalOptions } from "./wal/wal.ts";
 export interface MemberDeps extends Pick<World, "clock" | "random" | "fs"> {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Simple tokens where none are given. */
+  readonly tokens?: TokenProvider;
 }
 
 /** What we are an etcd of: clients decide by it what they may ask for. */
@@ -59,12 +66,6 @@ const REQUEST_OVERHEAD_BYTES = 256;
 
 const EMPTY = new Uint8Array(0);
 
-/** Who asks: a user, and the revision of the users and roles that they were known by. */
-export interface AuthInfo {
-  readonly username: string;
-  readonly revision: number;
-}
-
 export class Member {
   readonly id: bigint;
   readonly clusterId: bigint;
@@ -73,6 +74,8 @@ export class Member {
   readonly lessor: Lessor;
   readonly store: Store;
   readonly alarms: Alarms;
+  readonly auth: AuthStore;
+  readonly authenticator: Authenticator;
   readonly membership: Membership;
   readonly applier: Applier;
   readonly consistentIndex: ConsistentIndex;
@@ -149,6 +152,7 @@ export class Member {
       member.store.restoreRevisions(head.revision, head.compactRevision);
       restoreBuckets(member.store.backend, head.buckets);
       member.alarms.load();
+      member.auth.load();
       member.membership.load(member.store.backend);
     }
     await member.#begin(content.entries, from.term);
@@ -184,6 +188,19 @@ export class Member {
     const backend = new MemoryBackend();
     this.store = new Store(backend, this.lessor);
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
+    this.auth = new AuthStore({
+      ...deps,
+      bucket: (name) => backend.bucket(name),
+      codec,
+      tokens: deps.tokens ?? new SimpleTokens(options.authTokenTtlSeconds, deps),
+      bcryptCost: options.bcryptCost,
+    });
+    this.authenticator = new Authenticator({
+      ...deps,
+      auth: this.auth,
+      applied: () => this.appliedIndex,
+      clientCertAuth: options.clientCertAuth,
+    });
     this.membership = new Membership(
       { clusterId: from.cluster, localId: from.id, maxLearners: 1, log: deps.log, metrics: deps.metrics },
       backend,
@@ -207,7 +224,17 @@ export class Member {
         this.#scheduleCompaction();
       },
     });
-    this.#apply = applyChain({ alarms: this.alarms, membership: this.membership, applier: this.applier });
+    this.#apply = applyChain({
+      alarms: this.alarms,
+      membership: this.membership,
+      applier: this.applier,
+      auth: checkAuth({
+        auth: this.auth,
+        lessor: this.lessor,
+        header: () => this.header(),
+        index: () => this.consistentIndex.index,
+      }),
+    });
     // A new term for every start: this member has elected itself.
     this.#driver = new LogDriver(clock, wal, { memberId: from.id, term: from.term + 1, index: from.index }, onFailure);
   }
@@ -235,7 +262,7 @@ export class Member {
       });
     if (this.clusterVersion !== CLUSTER_VERSION) await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
     this.lessor.promote(this.options.electionTimeoutMs, (id) => {
-      this.propose({ lease_revoke: { ID: id } }).catch((error: unknown) => {
+      this.propose({ lease_revoke: { ID: id } }, this.auth.asRoot).catch((error: unknown) => {
         if (!this.#closing.signal.aborted)
           this.#deps.log.error("failed to revoke an expired lease", error, { lease: id.toString(16) });
       });
@@ -296,6 +323,12 @@ export class Member {
     const data = this.codec.encodeTransient(InternalRaftRequest, whole);
     if (data.length > this.options.maxRequestBytes) return Promise.reject(etcdError("requestTooLarge"));
     return this.#driver.propose(data, () => this.#applyRequest(whole));
+  }
+
+  /** As `propose`, in the name of who calls. */
+  proposeFor(caller: Caller, request: Request): Promise<Applied> {
+    if (!this.auth.enabled) return this.propose(request);
+    return this.authenticator.infoOf(caller).then((info) => this.propose(request, info));
   }
 
   /** Refuses what needs room where there is none, and raises the alarm. */

@@ -22,6 +22,12 @@ export interface EtcdOptions {
   readonly watchProgressNotifyIntervalMs: number;
   /** Rows that compaction drops at a time. */
   readonly compactionBatchLimit: number;
+  /** Whose certificate was verified is who it names, where no token says otherwise. */
+  readonly clientCertAuth: boolean;
+  /** `simple`, or `jwt` with options behind commas. */
+  readonly authToken: string;
+  readonly authTokenTtlSeconds: number;
+  readonly bcryptCost: number;
   readonly clientTls?: ServerTls;
   readonly walSegmentBytes?: number;
 }
@@ -41,4 +47,8 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   maxRequestBytes: 1.5 * 1024 * 1024,
   watchProgressNotifyIntervalMs: 10 * 60_000,
   compactionBatchLimit: 1000,
+  clientCertAuth: false,
+  authToken: "simple",
+  authTokenTtlSeconds: 300,
+  bcryptCost: 10,
 };

@@ -9,12 +9,13 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
-import { Cluster, Election, KV, Lease, Lock, Maintenance, Watch } from "../protocols/etcd/generated.ts";
+import { Auth, Cluster, Election, KV, Lease, Lock, Maintenance, Watch } from "../protocols/etcd/generated.ts";
 import { Health, ServerReflection } from "../protocols/grpc/generated.ts";
 import { bind, type Binding } from "../wire/rpc/grpc-server.ts";
 import { defineService } from "../wire/rpc/service.ts";
 import type { Listener, ListenOptions } from "../world/net.ts";
 import type { World } from "../world/world.ts";
+import { authService } from "./api/auth.ts";
 import { clusterService } from "./api/cluster.ts";
 import { electionService } from "./api/election.ts";
 import { healthService, HealthState } from "./api/health.ts";
@@ -25,6 +26,7 @@ import { maintenanceService } from "./api/maintenance.ts";
 import { reflectionService } from "./api/reflection.ts";
 import { SharedEvents } from "./api/shared-events.ts";
 import { watchService } from "./api/watch.ts";
+import { tokenProvider } from "./auth/tokens.ts";
 import { directClient } from "./direct-client.ts";
 import { lockDataDir } from "./exclusive.ts";
 import { clientHandler } from "./http.ts";
@@ -59,7 +61,8 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       const failure = deferred<never>();
       failure.promise.catch(() => {});
       await using _lock = await lockDataDir(deps, whole.dataDir);
-      const member = await Member.open(whole, deps, (error) =>
+      const tokens = await tokenProvider(whole.authToken, whole.authTokenTtlSeconds, deps);
+      const member = await Member.open(whole, { ...deps, tokens }, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
       const listeners: Listener[] = [];
@@ -93,6 +96,7 @@ function servicesOf(member: Member, { random }: EtcdDeps) {
     lease: leaseService(member, random),
     maintenance: maintenanceService(member),
     cluster: clusterService(member),
+    auth: authService(member),
   };
 }
 
@@ -111,6 +115,7 @@ function bindings(member: Member, services: ReturnType<typeof servicesOf>, healt
     bind(Lease, services.lease),
     bind(Maintenance, services.maintenance),
     bind(Cluster, services.cluster),
+    bind(Auth, services.auth),
     bind(Lock, lockService(services)),
     bind(Election, electionService(services)),
     bind(Health, healthService(health)),

@@ -1,11 +1,13 @@
 /** Upstream: server/etcdserver/api/v3rpc/member.go */
-import type { MemberListResponse } from "../../protocols/etcd/generated.ts";
+import type { MemberListRequest, MemberListResponse } from "../../protocols/etcd/generated.ts";
+import type { Call, Init } from "../../wire/rpc/service.ts";
 import type { Member } from "../member.ts";
 import { notYet } from "./not-yet.ts";
 
 export function clusterService(member: Member) {
   return {
-    MemberList(): MemberListResponse {
+    async MemberList(_request?: Init<MemberListRequest>, call?: Call): Promise<MemberListResponse> {
+      await member.authenticator.require(call);
       // Headers of this service tell no revision, as upstream's.
       return { header: member.header(0), members: member.members };
     },

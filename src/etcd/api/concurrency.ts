@@ -164,8 +164,8 @@ export function canceled(signal: AbortSignal): RpcError {
 }
 
 /** A call that outlives its caller, for what must be cleaned up behind one who left. */
-export function detached({ metadata, peer }: Call): Call {
-  return { metadata, peer, signal: new AbortController().signal };
+export function detached({ metadata, peer, certificate }: Call): Call {
+  return { metadata, peer, certificate, signal: new AbortController().signal };
 }
 
 /** Errors of the services below come through a client there, and lose their code on the way. */

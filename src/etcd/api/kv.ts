@@ -14,24 +14,31 @@ import type {
   TxnRequest,
   TxnResponse,
 } from "../../protocols/etcd/generated.ts";
-import { RpcError, type Init, type ServerStream } from "../../wire/rpc/service.ts";
+import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "../apply/check.ts";
 import { applyRange } from "../apply/range.ts";
+import { checkRangeAllowed, checkTxnAllowed } from "../auth/checks.ts";
 import type { Member } from "../member.ts";
 
 /** Keys in the first piece of a streamed range; later ones double while they stay below a request's size. */
 const FIRST_PIECE = 10;
 
 export function kvService(member: Member) {
-  const { options } = member;
+  const { auth, authenticator, options } = member;
   return {
     /** What is applied here has been acknowledged, and with one member the reverse holds too: a read needs no round. */
-    Range(request: Init<RangeRequest>): RangeResponse {
+    Range(request: Init<RangeRequest>, call?: Call): Promise<RangeResponse> | RangeResponse {
       checkRange(request);
-      return applyRange(member.store, request, member.header());
+      const answer = () => applyRange(member.store, request, member.header());
+      if (!auth.enabled) return answer();
+      return authenticator.read(call, (info) => checkRangeAllowed(member, info, request), answer);
     },
 
-    async RangeStream(request: Init<RangeRequest>, stream: ServerStream<never, RangeStreamResponse>): Promise<void> {
+    async RangeStream(
+      request: Init<RangeRequest>,
+      stream: ServerStream<never, RangeStreamResponse>,
+      call?: Call,
+    ): Promise<void> {
       checkRange(request);
       if ((request.sort_order ?? "NONE") !== "NONE" || (request.sort_target ?? "KEY") !== "KEY")
         throw new RpcError("Unimplemented", "RangeStream does not support custom sort orders");
@@ -44,7 +51,8 @@ export function kvService(member: Member) {
         throw new RpcError("Unimplemented", "RangeStream does not support revision filters");
       const revision = request.revision || member.store.revision;
       // One read, so that every piece is of one revision; the pieces only bound what a client must take at once.
-      const whole = applyRange(member.store, { ...request, revision }, undefined);
+      const answer = () => applyRange(member.store, { ...request, revision }, undefined);
+      const whole = await authenticator.read(call, (info) => checkRangeAllowed(member, info, request), answer);
       let size = FIRST_PIECE;
       for (let at = 0; at < whole.kvs.length;) {
         const kvs = whole.kvs.slice(at, at + size);
@@ -57,30 +65,35 @@ export function kvService(member: Member) {
       stream.send({ range_response: { header: member.header(revision), more, count } });
     },
 
-    Put(request: Init<PutRequest>): Promise<PutResponse> {
+    Put(request: Init<PutRequest>, call?: Call): Promise<PutResponse> {
       checkPut(request);
       member.checkQuota(request.key!.length + (request.value?.length ?? 0));
-      return member.propose({ put: request }) as Promise<PutResponse>;
+      return member.proposeFor(call, { put: request }) as Promise<PutResponse>;
     },
 
-    DeleteRange(request: Init<DeleteRangeRequest>): Promise<DeleteRangeResponse> {
+    DeleteRange(request: Init<DeleteRangeRequest>, call?: Call): Promise<DeleteRangeResponse> {
       checkDeleteRange(request);
-      return member.propose({ delete_range: request }) as Promise<DeleteRangeResponse>;
+      return member.proposeFor(call, { delete_range: request }) as Promise<DeleteRangeResponse>;
     },
 
-    Txn(request: Init<TxnRequest>): Promise<TxnResponse> | TxnResponse {
+    Txn(request: Init<TxnRequest>, call?: Call): Promise<TxnResponse> | TxnResponse {
       checkTxn(request, options.maxTxnOps);
-      if (isReadOnly(request)) return member.applier.txn(request);
+      if (isReadOnly(request)) {
+        const answer = () => member.applier.txn(request);
+        if (!auth.enabled) return answer();
+        return authenticator.read(call, (info) => checkTxnAllowed(member, info, request), answer);
+      }
       const bytes = Math.max(putBytes(request.success), putBytes(request.failure));
       if (bytes > 0) member.checkQuota(bytes);
-      return member.propose({ txn: request }) as Promise<TxnResponse>;
+      return member.proposeFor(call, { txn: request }) as Promise<TxnResponse>;
     },
 
-    async Compact(request: Init<CompactionRequest>): Promise<CompactionResponse> {
+    async Compact(request: Init<CompactionRequest>, call?: Call): Promise<CompactionResponse> {
+      await authenticator.requireAdmin(call);
       const { revision = 0 } = request;
       // Told without the log where it is plain; the log decides the rest.
       if (revision > member.store.revision) throw etcdError("futureRevision");
-      return (await member.propose({ compaction: request })) as CompactionResponse;
+      return (await member.proposeFor(call, { compaction: request })) as CompactionResponse;
     },
   };
 }

@@ -4,41 +4,68 @@ import type {
   LeaseGrantResponse,
   LeaseKeepAliveRequest,
   LeaseKeepAliveResponse,
+  LeaseLeasesRequest,
   LeaseLeasesResponse,
   LeaseRevokeRequest,
   LeaseRevokeResponse,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from "../../protocols/etcd/generated.ts";
-import type { Init, ServerStream } from "../../wire/rpc/service.ts";
+import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
 import type { Random } from "../../world/world.ts";
+import { checkLeaseReadable, checkLeaseWritable } from "../auth/checks.ts";
+import type { AuthInfo } from "../auth/store.ts";
 import type { Member } from "../member.ts";
 import { keyBytes } from "../mvcc/key-text.ts";
 
 export function leaseService(member: Member, random: Random) {
-  const { lessor } = member;
+  const { auth, authenticator, lessor } = member;
   return {
-    LeaseGrant(request: Init<LeaseGrantRequest>): Promise<LeaseGrantResponse> {
+    async LeaseGrant(request: Init<LeaseGrantRequest>, call?: Call): Promise<LeaseGrantResponse> {
       const { ID = 0n, TTL = 0 } = request;
       member.checkQuota(64);
-      return member.propose({
-        lease_grant: { ID: ID === 0n ? freeId(member, random) : ID, TTL },
-      }) as Promise<LeaseGrantResponse>;
+      await authenticator.require(call);
+      const lease_grant = { ID: ID === 0n ? freeId(member, random) : ID, TTL };
+      return (await member.proposeFor(call, { lease_grant })) as LeaseGrantResponse;
     },
 
-    LeaseRevoke({ ID = 0n }: Init<LeaseRevokeRequest>): Promise<LeaseRevokeResponse> {
-      return member.propose({ lease_revoke: { ID } }) as Promise<LeaseRevokeResponse>;
+    async LeaseRevoke({ ID = 0n }: Init<LeaseRevokeRequest>, call?: Call): Promise<LeaseRevokeResponse> {
+      await authenticator.require(call);
+      return (await member.proposeFor(call, { lease_revoke: { ID } })) as LeaseRevokeResponse;
     },
 
-    async LeaseKeepAlive(stream: ServerStream<Init<LeaseKeepAliveRequest>, LeaseKeepAliveResponse>): Promise<void> {
+    async LeaseKeepAlive(
+      stream: ServerStream<Init<LeaseKeepAliveRequest>, LeaseKeepAliveResponse>,
+      call?: Call,
+    ): Promise<void> {
       for await (const { ID = 0n } of stream) {
         // The header is from before the renewal; a missing lease is TTL 0 and no error.
         const header = member.header();
+        if (auth.enabled) {
+          await authenticator.require(call);
+          await authenticator.read(
+            call,
+            (info) => checkLeaseWritable(member, info, ID),
+            () => {},
+          );
+        }
         if (!stream.send({ header, ID, TTL: lessor.renew(ID) ?? 0 })) await stream.drained;
       }
     },
 
-    LeaseTimeToLive({ ID = 0n, keys = false }: Init<LeaseTimeToLiveRequest>): LeaseTimeToLiveResponse {
+    async LeaseTimeToLive(
+      { ID = 0n, keys = false }: Init<LeaseTimeToLiveRequest>,
+      call?: Call,
+    ): Promise<LeaseTimeToLiveResponse> {
+      await authenticator.require(call);
+      if (keys && auth.enabled) {
+        const lease = lessor.get(ID);
+        await authenticator.read(
+          call,
+          (info) => lease && checkLeaseReadable(auth, info, lease),
+          () => {},
+        );
+      }
       const header = member.header();
       const lease = lessor.get(ID);
       if (lease === undefined) return { header, ID, TTL: -1, grantedTTL: 0, keys: [] };
@@ -51,7 +78,13 @@ export function leaseService(member: Member, random: Random) {
       };
     },
 
-    LeaseLeases(): LeaseLeasesResponse {
+    async LeaseLeases(_request?: Init<LeaseLeasesRequest>, call?: Call): Promise<LeaseLeasesResponse> {
+      await authenticator.require(call);
+      // One key that the caller may not read keeps all leases from him.
+      const check = (info: AuthInfo) => {
+        for (const lease of lessor.all) checkLeaseReadable(auth, info, lease);
+      };
+      await authenticator.read(call, check, () => {});
       const leases = [...lessor.all].sort((a, b) => a.expiresAtMs - b.expiresAtMs);
       return { header: member.header(), leases: leases.map(({ id }) => ({ ID: id })) };
     },

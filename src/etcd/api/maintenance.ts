@@ -3,20 +3,26 @@ import { etcdError } from "../../protocols/etcd/errors.ts";
 import type {
   AlarmRequest,
   AlarmResponse,
+  DefragmentRequest,
   DefragmentResponse,
   HashKVRequest,
   HashKVResponse,
+  HashRequest,
   HashResponse,
+  MoveLeaderRequest,
+  StatusRequest,
   StatusResponse,
 } from "../../protocols/etcd/generated.ts";
-import type { Init } from "../../wire/rpc/service.ts";
+import type { Call, Init } from "../../wire/rpc/service.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { hashKV } from "../mvcc/hash.ts";
 import { notYet } from "./not-yet.ts";
 
 export function maintenanceService(member: Member) {
+  const { authenticator } = member;
   return {
-    Status(): StatusResponse {
+    async Status(_request?: Init<StatusRequest>, call?: Call): Promise<StatusResponse> {
+      await authenticator.require(call);
       return {
         header: member.header(),
         version: ETCD_VERSION,
@@ -34,20 +40,24 @@ export function maintenanceService(member: Member) {
       };
     },
 
-    Alarm(request: Init<AlarmRequest>): Promise<AlarmResponse> {
-      return member.propose({ alarm: request }) as Promise<AlarmResponse>;
+    async Alarm(request: Init<AlarmRequest>, call?: Call): Promise<AlarmResponse> {
+      await ((request.action ?? "GET") === "GET" ? authenticator.require(call) : authenticator.requireAdmin(call));
+      return (await member.proposeFor(call, { alarm: request })) as AlarmResponse;
     },
 
     /** Memory has no holes to close. The bbolt file will. */
-    Defragment(): DefragmentResponse {
+    async Defragment(_request?: Init<DefragmentRequest>, call?: Call): Promise<DefragmentResponse> {
+      await authenticator.requireAdmin(call);
       return { header: member.header() };
     },
 
-    Hash(): HashResponse {
+    async Hash(_request?: Init<HashRequest>, call?: Call): Promise<HashResponse> {
+      await authenticator.requireAdmin(call);
       return { header: member.header(), hash: hashKV(member.store, 0, member.codec) };
     },
 
-    HashKV({ revision = 0 }: Init<HashKVRequest>): HashKVResponse {
+    async HashKV({ revision = 0 }: Init<HashKVRequest>, call?: Call): Promise<HashKVResponse> {
+      await authenticator.requireAdmin(call);
       const { store } = member;
       store.checkReadable(revision);
       const hashRevision = revision > 0 ? revision : store.revision;
@@ -59,7 +69,8 @@ export function maintenanceService(member: Member) {
       };
     },
 
-    MoveLeader(): never {
+    async MoveLeader(_request?: Init<MoveLeaderRequest>, call?: Call): Promise<never> {
+      await authenticator.requireAdmin(call);
       throw etcdError("badLeaderTransferee"); // There is nobody to move to.
     },
 

@@ -1,8 +1,10 @@
 /** Upstream: server/etcdserver/api/v3rpc/watch.go */
 import { deferred } from "../../base/deferred.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
-import type { WatchRequest, WatchResponse } from "../../protocols/etcd/generated.ts";
-import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
+import type { WatchCreateRequest, WatchRequest, WatchResponse } from "../../protocols/etcd/generated.ts";
+import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
+import { checkRangeAllowed } from "../auth/checks.ts";
+import { NOBODY } from "../auth/store.ts";
 import type { Member } from "../member.ts";
 
 /** `prepare` is what a wire makes of an answer; in this process it goes over as it is. */
@@ -17,8 +19,10 @@ export function watchService(member: Member, prepare?: (response: WatchResponse)
       });
       const serve = async (): Promise<never> => {
         for await (const request of stream) {
-          if (request.create_request !== undefined) watching.create(request.create_request);
-          else if (request.cancel_request !== undefined) watching.cancel(request.cancel_request.watch_id ?? 0n);
+          if (request.create_request !== undefined) {
+            const refusal = member.auth.enabled ? await whyNot(member, request.create_request, call) : undefined;
+            watching.create(request.create_request, refusal);
+          } else if (request.cancel_request !== undefined) watching.cancel(request.cancel_request.watch_id ?? 0n);
           else if (request.progress_request !== undefined) watching.requestProgress();
         }
         // The client says no more; its watchers go on until it leaves.
@@ -36,6 +40,19 @@ export function watchService(member: Member, prepare?: (response: WatchResponse)
       }
     },
   };
+}
+
+/** Why a user may not watch. Looked at before the range is: one that goes on to the end of all keys is no single key. */
+async function whyNot(member: Member, request: Init<WatchCreateRequest>, call: Call): Promise<string | undefined> {
+  try {
+    const info = (await member.authenticator.infoOf(call)) ?? NOBODY;
+    const key = request.key?.length ? request.key : Uint8Array.of(0);
+    checkRangeAllowed(member, info, { key, range_end: request.range_end });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    return `rpc error: code = ${error.code} desc = ${error.message}`;
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,12 @@
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type {
   AlarmResponse,
+  AuthenticateResponse,
+  AuthRoleGetResponse,
+  AuthRoleListResponse,
+  AuthStatusResponse,
+  AuthUserGetResponse,
+  AuthUserListResponse,
   CompactionResponse,
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -37,6 +43,12 @@ export type Applied =
   | LeaseGrantResponse
   | LeaseRevokeResponse
   | AlarmResponse
+  | AuthStatusResponse
+  | AuthenticateResponse
+  | AuthUserGetResponse
+  | AuthUserListResponse
+  | AuthRoleGetResponse
+  | AuthRoleListResponse
   | undefined;
 
 export interface ApplierDeps {

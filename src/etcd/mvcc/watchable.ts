@@ -256,7 +256,8 @@ export class WatchStream {
     this.#sink = sink;
   }
 
-  create(request: Init<WatchCreateRequest>): void {
+  /** `refusal` says why the caller may not have it. */
+  create(request: Init<WatchCreateRequest>, refusal?: string): void {
     const { store } = this.#deps;
     const revision = store.revision;
     const header = this.#deps.header(revision);
@@ -267,6 +268,7 @@ export class WatchStream {
     const refuse = (reason: string) =>
       this.#send({ ...answer(header, NO_WATCHER), created: true, canceled: true, cancel_reason: reason });
     if (start < 0) return refuse(ETCD_ERRORS.compacted[1]);
+    if (refusal !== undefined) return refuse(refusal);
     if (range?.end !== undefined && key >= range.end) return refuse("mvcc: watcher range is empty");
     let id = request.watch_id ?? 0n;
     if (id === 0n) {

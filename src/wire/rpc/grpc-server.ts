@@ -147,6 +147,10 @@ class ServerCall implements Call {
     return hostPort(host, port);
   }
 
+  get certificate(): Call["certificate"] {
+    return this.#exchange.request.peer.certificate;
+  }
+
   /** A handler that doesn't watch its signal is left behind when the deadline passes. */
   orAborted<T>(work: Promise<T>): Promise<T> {
     const abort = this.#abort;

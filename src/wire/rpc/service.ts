@@ -3,6 +3,8 @@
  * and implementations and callers are typed by it.
  */
 
+import type { Peer } from "../../world/net.ts";
+
 /** One field of a protobuf message, in the order of upstream's table. */
 export interface MessageField {
   /** As in the .proto file; on the objects we handle too (etcd and CRI keep snake_case). */
@@ -88,6 +90,8 @@ export interface Call {
   /** Aborts when the caller cancels, its deadline passes, or the server stops. */
   readonly signal: AbortSignal;
   readonly peer: string;
+  /** What the caller's connection showed of him. */
+  readonly certificate?: Peer["certificate"];
 }
 
 /** The server's half of a stream: reads requests by iterating, writes answers with `send`. */

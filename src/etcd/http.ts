@@ -20,6 +20,7 @@ export function clientHandler(
   member: Member,
   services: readonly Binding[],
   deps: Pick<World, "clock"> & { readonly log: Logger },
+  v2?: HttpHandler,
 ): HttpHandler {
   const { codec, options } = member;
   const grpc = grpcHandler({
@@ -44,6 +45,7 @@ export function clientHandler(
     const { request } = exchange;
     if (isGrpc(request.headers)) return grpc(exchange);
     if (/^\/v3(alpha|beta)?\//.test(request.url)) return gateway(exchange);
+    if (v2 !== undefined && request.url.startsWith("/v2/")) return v2(exchange);
     const url = new URL(request.url, "http://etcd");
     switch (url.pathname) {
       case "/version":

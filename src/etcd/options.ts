@@ -17,6 +17,8 @@ export interface EtcdOptions {
   readonly electionTimeoutMs: number;
   /** Negative for none. */
   readonly quotaBackendBytes: number;
+  /** Serves the v2 API on the client port. */
+  readonly enableV2: boolean;
   readonly maxTxnOps: number;
   readonly maxRequestBytes: number;
   readonly watchProgressNotifyIntervalMs: number;
@@ -43,6 +45,7 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   heartbeatIntervalMs: 100,
   electionTimeoutMs: 1000,
   quotaBackendBytes: 2 * 1024 ** 3,
+  enableV2: true,
   maxTxnOps: 128,
   maxRequestBytes: 1.5 * 1024 * 1024,
   watchProgressNotifyIntervalMs: 10 * 60_000,

@@ -32,6 +32,7 @@ import { lockDataDir } from "./exclusive.ts";
 import { clientHandler } from "./http.ts";
 import { Member } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
+import { V2Api } from "./v2/http.ts";
 
 export type EtcdDeps = Pick<World, "clock" | "random" | "fs" | "net"> & {
   readonly log: Logger;
@@ -67,9 +68,11 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       );
       const listeners: Listener[] = [];
       const health = new HealthState();
+      let v2: V2Api | undefined;
       try {
         services = servicesOf(member, deps);
-        await listen(whole, member, services, health, deps, listeners);
+        if (whole.enableV2 && whole.listenClientUrls.length > 0) v2 = new V2Api(member, services.cluster, deps);
+        await listen(whole, member, services, health, deps, listeners, v2);
         deps.log.info("ready to serve client requests", { revision: member.store.revision });
         ready();
         const aborted = new Promise<void>((resolve) => {
@@ -81,6 +84,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         services = undefined;
         // Streams end with the reason, requests under way with their answer; what takes longer is cut.
         health.close();
+        v2?.[Symbol.dispose]();
         member.stopStreams();
         await Promise.all(listeners.map((listener) => listener.close(DRAIN_MS)));
         await member.close();
@@ -134,9 +138,10 @@ async function listen(
   health: HealthState,
   deps: EtcdDeps,
   listeners: Listener[],
+  v2: V2Api | undefined,
 ): Promise<void> {
   if (options.listenClientUrls.length === 0) return;
-  const handle = clientHandler(member, bindings(member, services, health), deps);
+  const handle = clientHandler(member, bindings(member, services, health), deps, v2?.handle);
   for (const url of options.listenClientUrls) {
     listeners.push(await deps.net.serveHttp(addressOf(url, options), handle));
     deps.log.info("serving client traffic", { url });

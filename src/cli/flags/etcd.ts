@@ -44,6 +44,7 @@ const own = {
     default: 0,
     help: "Raise alarms when backend size exceeds the given quota. 0 means use the default quota of 2 GiB.",
   },
+  "enable-v2": { type: "bool", default: true, help: "Accept etcd V2 client requests." },
   "max-txn-ops": { type: "int", default: 128, help: "Maximum number of operations permitted in a transaction." },
   "max-request-bytes": {
     type: "int",

@@ -71,6 +71,7 @@ export async function etcdMember(world: World, options: Options, log: Logger): P
       heartbeatIntervalMs: options["heartbeat-interval"],
       electionTimeoutMs: options["election-timeout"],
       quotaBackendBytes: options["quota-backend-bytes"] || 2 * 1024 ** 3,
+      enableV2: options["enable-v2"],
       maxTxnOps: options["max-txn-ops"],
       maxRequestBytes: options["max-request-bytes"],
       watchProgressNotifyIntervalMs: options["watch-progress-notify-interval"],

@@ -1,0 +1,143 @@
+/**
+ * The tree of the v2 API on one member: reads from the v3 store, writes through the log as v3 transactions that hold only while the tree is
+ * what they were planned on, and takes away what has expired.
+ *
+ * Upstream: server/etcdserver/v2_server.go
+ */
+import type { Logger } from "../../observe/log.ts";
+import type { TxnResponse } from "../../protocols/etcd/generated.ts";
+import { RpcError } from "../../wire/rpc/service.ts";
+import type { World } from "../../world/world.ts";
+import type { Member } from "../member.ts";
+import { V2Error } from "./errors.ts";
+import { Hub, type WatchOptions } from "./hub.ts";
+import { INDEX_KEY, StoreTree } from "./layout.ts";
+import type { Event } from "./node.ts";
+import { countsAs, planExpiry, planGet, planWrite, type Plan } from "./plan.ts";
+import type { Write } from "./request.ts";
+import { StoreStats } from "./stats.ts";
+
+/** How often reminders are looked for, as upstream's leader does. */
+const EXPIRY_INTERVAL_MS = 500;
+/** Only other members' writes can be in the way, and each time one of them has got through. */
+const ATTEMPTS = 1000;
+
+export interface Answer {
+  readonly event: Event;
+  /** The tree's index with it. */
+  readonly index: number;
+}
+
+export type V2Member = Pick<Member, "store" | "watchable" | "propose" | "checkQuota">;
+
+export class V2Store implements Disposable {
+  readonly stats = new StoreStats();
+  readonly hub: Hub;
+  readonly #member: V2Member;
+  readonly #clock: World["clock"];
+  readonly #log: Logger;
+  /** Writes of this member wait for each other: two at once would be planned on the same tree, and one of them in vain. */
+  #last: Promise<unknown> = Promise.resolve();
+  #timer: Disposable | undefined;
+  #closed = false;
+
+  constructor(member: V2Member, deps: Pick<World, "clock"> & { readonly log: Logger }) {
+    this.#member = member;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.hub = new Hub(member.watchable);
+    this.#arm();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  get index(): number {
+    return new StoreTree(this.#member.store).index;
+  }
+
+  get(path: string, recursive = false): Answer {
+    const tree = new StoreTree(this.#member.store);
+    try {
+      const event = planGet(tree, path, recursive, this.#clock.now());
+      this.stats.add("getsSuccess");
+      return { event, index: tree.index };
+    } catch (error) {
+      this.stats.add("getsFail");
+      throw error;
+    }
+  }
+
+  watch(options: WatchOptions): { readonly index: number; readonly stop: () => void } {
+    const tree = new StoreTree(this.#member.store);
+    return { index: tree.index, stop: this.hub.watch(tree, options) };
+  }
+
+  async write(request: Write): Promise<Answer> {
+    try {
+      const { event } = await this.#commit((tree) => planWrite(tree, request, this.#clock.now()));
+      this.stats.add(...countsAs(request));
+      return { event, index: event.node.modifiedIndex! };
+    } catch (error) {
+      if (error instanceof V2Error) this.stats.add(...countsAs(request, error));
+      if (error instanceof RpcError) throw new V2Error("raftInternal", error.message, 0, { cause: error });
+      throw error;
+    }
+  }
+
+  #commit<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P): Promise<P> {
+    const done = this.#last.then(() => this.#attempt(plan));
+    this.#last = done.catch(() => {}); // Its own caller hears of it.
+    return done;
+  }
+
+  async #attempt<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P): Promise<P> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const tree = new StoreTree(this.#member.store);
+      const planned = plan(tree);
+      if (planned.ops.length === 0) return planned;
+      const bytes = planned.ops.reduce(
+        (sum, { request_put: put }) => sum + (put === undefined ? 0 : put.key!.length + put.value!.length),
+        0,
+      );
+      if (bytes > 0) this.#member.checkQuota(bytes);
+      const { succeeded } = (await this.#member.propose({
+        txn: {
+          compare: [{ key: INDEX_KEY, target: "MOD", result: "EQUAL", mod_revision: tree.revision }],
+          success: planned.ops,
+        },
+      })) as TxnResponse;
+      if (succeeded) return planned;
+    }
+    throw new V2Error("raftInternal", "etcdserver: request timed out");
+  }
+
+  #arm(): void {
+    if (this.#closed) return;
+    const next = new StoreTree(this.#member.store).reminder;
+    const wait = next === undefined ? EXPIRY_INTERVAL_MS : next.expires - this.#clock.now();
+    this.#timer = this.#clock.after(Math.max(1, Math.min(wait, EXPIRY_INTERVAL_MS)), () => {
+      this.#expire()
+        .catch((error: unknown) => {
+          if (!this.#closed) this.#log.error("failed to remove what has expired from the v2 store", error);
+        })
+        .finally(() => this.#arm());
+    });
+  }
+
+  async #expire(): Promise<void> {
+    while (!this.#closed) {
+      const due = new StoreTree(this.#member.store).reminder;
+      if (due === undefined || due.expires > this.#clock.now()) return;
+      const { event } = await this.#commit((tree) => {
+        const current = tree.reminder;
+        // What was due may have gone while this waited for its turn.
+        if (current === undefined || current.expires > this.#clock.now()) return { ops: [] };
+        return planExpiry(tree, current, this.#clock.now());
+      });
+      if (event !== undefined) this.stats.add("expireCount");
+    }
+  }
+}

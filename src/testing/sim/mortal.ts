@@ -4,6 +4,7 @@
  */
 import type { Listener } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
+import type { HostNet } from "./net.ts";
 
 export interface MortalWorld extends World {
   /** Aborts at the end: for what others hold open on behalf of this world. */
@@ -54,6 +55,7 @@ export function mortal(world: World, label: string): MortalWorld {
       if (ended()) return;
       end.abort(new Error(`${label} was killed`));
       for (const listener of listeners) void listener.close(0);
+      (world.net as Partial<HostNet>).kill?.();
     },
   };
 }

@@ -1,6 +1,9 @@
 /**
  * A network in memory. A client reaches a server's handler with seeded delay; what can't be reached is a fault that a test sets. HTTP has no bytes in
  * between: exchanges are handed over, bodies are chunk queues.
+ *
+ * What is asked through `host(name)` comes from that host, and what listens there belongs to it: between two named hosts lies a link with faults of
+ * its own (`links.ts`). Everyone else is in one place, where bytes of an answer take no time.
  */
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import type {
@@ -21,9 +24,17 @@ import type {
   Peer,
 } from "../../world/net.ts";
 import type { Random } from "../../world/world.ts";
+import { Links, type Connection } from "./links.ts";
 import type { Simulation } from "./simulation.ts";
 
+/** The network as one host has it. */
+export interface HostNet extends Net {
+  /** The host's process has died: its listeners are gone, its connections break. */
+  kill(): void;
+}
+
 interface Endpoint {
+  readonly host?: string;
   readonly onStream?: (stream: ByteStream) => void;
   readonly handle?: HttpHandler;
 }
@@ -36,7 +47,9 @@ export class SimulatedNet implements Net {
   readonly #clock: Simulation;
   readonly #random: Random;
   readonly #listeners = new Map<string, Endpoint>();
-  readonly #datagrams = new Map<string, (data: Uint8Array, from: Address) => void>();
+  readonly #datagrams = new Map<string, { readonly host: string; take(data: Uint8Array, from: Address): void }>();
+  /** Between named hosts. */
+  readonly links: Links;
   #ports = 40_000;
   /** One-way delay in ms, least and most. */
   latencyMs: readonly [number, number] = [0.1, 0.5];
@@ -46,6 +59,22 @@ export class SimulatedNet implements Net {
   constructor(clock: Simulation, random: Random) {
     this.#clock = clock;
     this.#random = random;
+    this.links = new Links(clock, random.fork("links"));
+  }
+
+  host(name: string): HostNet {
+    return {
+      listen: async (options, onStream) => this.#bind(options, { host: name, onStream }),
+      serveHttp: async (options, handle) => this.#bind(options, { host: name, handle }),
+      connect: (options) => this.connect(options),
+      httpClient: (options) => this.httpClient(options, name),
+      datagrams: (options, onMessage) => this.datagrams(options, onMessage, name),
+      kill: () => {
+        for (const [key, endpoint] of this.#listeners) if (endpoint.host === name) this.#listeners.delete(key);
+        for (const [key, socket] of this.#datagrams) if (socket.host === name) this.#datagrams.delete(key);
+        this.links.kill(name);
+      },
+    };
   }
 
   async listen(options: ListenOptions, onStream: (stream: ByteStream) => void): Promise<Listener> {
@@ -66,7 +95,7 @@ export class SimulatedNet implements Net {
     return ours;
   }
 
-  httpClient(options: HttpClientOptions): HttpClient {
+  httpClient(options: HttpClientOptions, from?: string): HttpClient {
     const url = options.base.startsWith("unix:") ? undefined : new URL(options.base);
     const to =
       url === undefined
@@ -75,6 +104,9 @@ export class SimulatedNet implements Net {
     const closed = new AbortController();
     const send = async (request: ClientRequest): Promise<Answer> => {
       request.signal?.throwIfAborted();
+      const owner = this.#endpoint(to)?.host;
+      if (from !== undefined && owner !== undefined && from !== owner)
+        return this.#across(this.links.connect(from, owner), to, request, closed.signal, options);
       await this.#delay();
       const endpoint = this.#endpoint(to);
       if (endpoint?.handle === undefined || closed.signal.aborted) throw refused(to);
@@ -88,14 +120,64 @@ export class SimulatedNet implements Net {
     };
   }
 
-  async datagrams(options: Address, onMessage: (data: Uint8Array, from: Address) => void): Promise<DatagramSocket> {
+  /** A request over a link: it leaves when the way is open, or fails when patience ends first. */
+  #across(
+    connection: Connection,
+    to: string,
+    request: ClientRequest,
+    closed: AbortSignal,
+    options: HttpClientOptions,
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        connection.close();
+        reject(error);
+      };
+      const patience = this.#clock.after(options.connectTimeoutMs ?? 30_000, () =>
+        connection.break(Object.assign(new Error(`connect ETIMEDOUT ${to}`), { code: "ETIMEDOUT" })),
+      );
+      const leave = () => connection.break(request.signal?.reason ?? new Error("the client is closed"));
+      request.signal?.addEventListener("abort", leave, { once: true });
+      closed.addEventListener("abort", leave, { once: true });
+      connection.onBreak((error) => {
+        patience[Symbol.dispose]();
+        fail(error);
+      });
+      connection.up.send(1, () => {
+        patience[Symbol.dispose]();
+        const endpoint = this.#endpoint(to);
+        if (endpoint?.handle === undefined) return connection.break(refused(to));
+        exchange(endpoint.handle, request, options.base.startsWith("https:"), () => Promise.resolve(), connection).then(
+          resolve,
+          fail,
+        );
+      });
+    });
+  }
+
+  async datagrams(
+    options: Address,
+    onMessage: (data: Uint8Array, from: Address) => void,
+    host = "",
+  ): Promise<DatagramSocket> {
     const address = { host: options.host, port: options.port || this.#ports++ };
     const key = `${address.host}:${address.port}`;
-    this.#datagrams.set(key, onMessage);
+    this.#datagrams.set(key, { host, take: onMessage });
+    const send = (data: Uint8Array, to: Address): void => {
+      const other = this.#datagrams.get(`${to.host}:${to.port}`);
+      if (other === undefined) return;
+      const across = host !== "" && other.host !== "" && host !== other.host;
+      const faults = this.links.faults(host, other.host);
+      if (across && (this.links.isCut(host, other.host) || this.#random.next() < faults.datagramLoss)) return;
+      const times = across && this.#random.next() < faults.datagramRepeat ? 2 : 1;
+      for (let i = 0; i < times; i++)
+        this.#clock.after(across ? this.links.delay(host, other.host) : this.#latency(), () =>
+          this.#datagrams.get(`${to.host}:${to.port}`)?.take(data, address),
+        );
+    };
     return {
       address,
-      send: (data, to) =>
-        void this.#clock.after(this.#latency(), () => this.#datagrams.get(`${to.host}:${to.port}`)?.(data, address)),
+      send,
       [Symbol.asyncDispose]: async () => void this.#datagrams.delete(key),
     };
   }
@@ -183,32 +265,55 @@ function streamPair(from: Address): readonly [ByteStream, ByteStream] {
   return [side(down, up), side(up, down)];
 }
 
+/** With more than this on its way a client counts as slow. */
+const SLOW_BYTES = 64 * 1024;
+
+/** Resolves when so many bytes have come up from the client. */
+function passed(connection: Connection, size: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    connection.onBreak(reject);
+    connection.up.send(size, resolve);
+  });
+}
+
 function exchange(
   handle: HttpHandler,
   request: ClientRequest,
   encrypted: boolean,
   delay: () => Promise<void>,
+  connection?: Connection,
 ): Promise<Answer> {
   const answer = deferred<Answer>();
   const left = new AbortController();
-  request.signal?.addEventListener(
-    "abort",
-    () => {
-      left.abort(request.signal!.reason);
-      answer.reject(request.signal!.reason);
-    },
-    { once: true },
-  );
+  const down = connection?.down;
+  /** To the client: at once, or over the link. */
+  const carry = (size: number, fn: () => void) => (down === undefined ? fn() : down.send(size, fn));
+  connection?.onBreak((error) => left.abort(error));
+  if (connection === undefined)
+    request.signal?.addEventListener(
+      "abort",
+      () => {
+        left.abort(request.signal!.reason);
+        answer.reject(request.signal!.reason);
+      },
+      { once: true },
+    );
   const peer: Peer = { address: { host: "127.0.0.1", port: 1 } };
   async function* body(): AsyncIterable<Uint8Array> {
     if (request.body === undefined) return;
     if (typeof request.body === "string" || request.body instanceof Uint8Array) yield bytes(request.body);
-    else yield* request.body;
+    else
+      for await (const chunk of request.body) {
+        if (connection !== undefined) await passed(connection, chunk.length);
+        yield chunk;
+      }
   }
   let answered = false;
   const reply = (status: number, headers: Headers, chunks: Chunks, trailers: Promise<Headers>, stream?: ByteStream) => {
     answered = true;
-    void delay().then(() => answer.resolve({ response: { status, headers, body: chunks, trailers }, stream }));
+    const arrive = () => answer.resolve({ response: { status, headers, body: chunks, trailers }, stream });
+    if (down === undefined) void delay().then(arrive);
+    else down.send(1, arrive);
   };
   const { method, path: url, headers = {} } = request;
   const ours: Exchange = {
@@ -218,6 +323,7 @@ function exchange(
       if (data !== undefined) chunks.push(bytes(data));
       chunks.end();
       reply(status, answerHeaders, chunks, Promise.resolve({}));
+      down?.send(1, () => connection?.close());
     },
     stream(status, answerHeaders) {
       const chunks = new Chunks();
@@ -226,16 +332,26 @@ function exchange(
       left.signal.addEventListener("abort", () => chunks.end(new Error("aborted")), { once: true });
       return {
         write(data) {
-          chunks.push(bytes(data));
-          return true;
+          carry(data.length, () => chunks.push(bytes(data)));
+          return (down?.pendingBytes ?? 0) < SLOW_BYTES;
         },
-        drained: Promise.resolve(),
-        queuedBytes: 0,
+        get drained() {
+          return down?.idle ?? Promise.resolve();
+        },
+        get queuedBytes() {
+          return down?.pendingBytes ?? 0;
+        },
         end(last = {}) {
-          chunks.end();
-          trailers.resolve(last);
+          carry(0, () => {
+            chunks.end();
+            trailers.resolve(last);
+            connection?.close();
+          });
         },
-        destroy: () => chunks.end(new Error("the answer was cut short")),
+        destroy() {
+          if (connection === undefined) chunks.end(new Error("the answer was cut short"));
+          else connection.break(new Error("the answer was cut short"));
+        },
       };
     },
     upgrade(answerHeaders) {

@@ -1,0 +1,140 @@
+/**
+ * Another member, and the ways to it: two streams that it has asked us for, two that we ask it for, requests where a stream is missing, snapshots.
+ *
+ * Upstream: server/etcdserver/api/rafthttp/peer.go, remote.go
+ */
+import type { Message, NodeId } from "../../raft/types.ts";
+import type { ResponseStream } from "../../world/net.ts";
+import { hexId } from "../cluster/identity.ts";
+import * as counted from "./metrics.ts";
+import { Pipeline, sendSnapshot, type PostDeps } from "./post.ts";
+import { probe } from "./prober.ts";
+import { STREAM_NAMES } from "./protocol.ts";
+import { PeerStatus } from "./status.ts";
+import type { StreamKind } from "./stream-codec.ts";
+import { readStream, type StreamReaderDeps } from "./stream-reader.ts";
+import { StreamWriter } from "./stream-writer.ts";
+import type { UrlPicker } from "./url-picker.ts";
+
+/** A connection that makes no progress for so long is given up. */
+export const IO_TIMEOUT_MS = 5000;
+
+/** What a peer needs of its transport. */
+export type PeerDeps = Omit<PostDeps, "status" | "picker"> &
+  Pick<StreamReaderDeps, "receive"> & { picker(urls: readonly string[]): UrlPicker };
+
+export class Peer {
+  readonly id: NodeId;
+  readonly #deps: PeerDeps;
+  readonly #status: PeerStatus;
+  readonly #picker: UrlPicker;
+  readonly #post: PostDeps;
+  readonly #pipeline: Pipeline;
+  readonly #appends: StreamWriter;
+  readonly #messages: StreamWriter;
+  readonly #stop = new AbortController();
+
+  /** A remote is sent to by requests alone, and asked for nothing. */
+  constructor(id: NodeId, urls: readonly string[], deps: PeerDeps, isRemote: boolean) {
+    this.id = id;
+    this.#deps = deps;
+    this.#status = new PeerStatus(deps, deps.self.id, id);
+    this.#picker = deps.picker(urls);
+    this.#post = { ...deps, status: this.#status, picker: this.#picker };
+    this.#pipeline = new Pipeline(id, this.#post, this.#stop.signal);
+    this.#appends = new StreamWriter("msgappv2", deps.codec);
+    this.#messages = new StreamWriter("message", deps.codec);
+    if (isRemote) return;
+    const reader: StreamReaderDeps = {
+      ...deps,
+      status: this.#status,
+      picker: this.#picker,
+      readTimeoutMs: IO_TIMEOUT_MS,
+      removed: (reason) => deps.callbacks.removed(reason),
+    };
+    void readStream("msgappv2", id, reader, this.#stop.signal);
+    void readStream("message", id, reader, this.#stop.signal);
+    void probe(id, { ...deps, picker: this.#picker, intervalMs: IO_TIMEOUT_MS - 1000 }, this.#stop.signal);
+    this.#beat();
+  }
+
+  get activeSince(): number | undefined {
+    return this.#status.activeSince;
+  }
+
+  send(message: Message): void {
+    if (message.type === "MsgSnap") return void sendSnapshot(this.id, message, this.#post, this.#stop.signal);
+    const writer =
+      message.type === "MsgApp" && this.#appends.working
+        ? this.#appends
+        : this.#messages.working
+          ? this.#messages
+          : undefined;
+    if (writer !== undefined) {
+      const bytes = writer.send(message);
+      if (bytes !== undefined) return this.#deps.metrics.add(counted.sentBytes, { To: hexId(this.id) }, bytes);
+    } else if (this.#pipeline.send(message)) return;
+    this.#deps.callbacks.reportUnreachable(this.id);
+    this.#deps.metrics.add(counted.sentFailures, { To: hexId(this.id) });
+    this.#deps.log.info("dropped internal Raft message since sending buffer is full", {
+      "message-type": message.type,
+      "remote-peer-id": hexId(this.id),
+      "remote-peer-name": writer === undefined ? "pipeline" : writer.kind,
+      "remote-peer-active": this.activeSince !== undefined,
+    });
+  }
+
+  update(urls: readonly string[]): void {
+    this.#picker.update(urls);
+  }
+
+  /** The peer has asked for a stream. `gone` aborts when it leaves. */
+  attach(kind: StreamKind, stream: ResponseStream, gone: AbortSignal): void {
+    const writer = kind === "msgappv2" ? this.#appends : this.#messages;
+    const fields = this.#fields(kind);
+    if (writer.working) this.#deps.log.info("closed TCP streaming connection with remote peer", fields);
+    writer.attach(stream, this.#deps.clock.monotonic());
+    this.#deps.log.info("established TCP streaming connection with remote peer", fields);
+    this.#status.activate();
+    gone.addEventListener("abort", () => {
+      if (!writer.detach(stream)) return;
+      this.#status.deactivate("write", STREAM_NAMES[kind], "the connection was closed");
+      this.#deps.log.info("lost TCP streaming connection with remote peer", fields);
+    });
+  }
+
+  stop(): void {
+    this.#stop.abort(new Error("stopped"));
+    this.#appends.close();
+    this.#messages.close();
+    this.#picker.close();
+    this.#status.forget();
+  }
+
+  /** Keeps idle streams alive, and gives up those that don't take anything. */
+  #beat(): void {
+    this.#deps.clock.after(IO_TIMEOUT_MS / 3, () => {
+      if (this.#stop.signal.aborted) return;
+      for (const writer of [this.#appends, this.#messages]) {
+        if (!writer.working) continue;
+        if (writer.isStuck(this.#deps.clock.monotonic(), IO_TIMEOUT_MS)) {
+          writer.close();
+          this.#status.deactivate("heartbeat", STREAM_NAMES[writer.kind], "i/o timeout");
+          this.#deps.log.info("lost TCP streaming connection with remote peer", this.#fields(writer.kind));
+          this.#deps.callbacks.reportUnreachable(this.id);
+          continue;
+        }
+        this.#deps.metrics.add(counted.sentBytes, { To: hexId(this.id) }, writer.heartbeat());
+      }
+      this.#beat();
+    });
+  }
+
+  #fields(kind: StreamKind) {
+    return {
+      "stream-writer-type": STREAM_NAMES[kind],
+      "local-member-id": hexId(this.#deps.self.id),
+      "remote-peer-id": hexId(this.id),
+    };
+  }
+}

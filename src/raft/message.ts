@@ -53,12 +53,12 @@ const NOTHING: readonly never[] = [];
 /** A message of which only some fields matter; the others get what means "nothing" in every kind. */
 export type MessageDraft = Partial<Message> & Pick<Message, "type">;
 
-export function createMessage(draft: MessageDraft): Message {
+export function createMessage(draft: MessageDraft, from = draft.from ?? NONE, term = draft.term ?? 0): Message {
   return {
     type: draft.type,
     to: draft.to ?? NONE,
-    from: draft.from ?? NONE,
-    term: draft.term ?? 0,
+    from,
+    term,
     logTerm: draft.logTerm ?? 0,
     index: draft.index ?? 0,
     entries: draft.entries ?? NOTHING,

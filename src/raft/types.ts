@@ -67,6 +67,8 @@ export interface ConfChange {
   readonly transition: ConfChangeTransition;
   readonly changes: readonly ConfChangeSingle[];
   readonly context: Uint8Array;
+  /** Only in the first form: what its proposer calls it. */
+  readonly id?: bigint;
 }
 
 export type MessageKind =

@@ -429,7 +429,7 @@ export class Raft {
     const canVote =
       this.vote === from || (this.vote === NONE && this.lead === NONE) || (type === "MsgPreVote" && term > this.term);
     if (canVote && this.log.isUpToDate(index, logTerm)) {
-      this.logger.info(`${this.#voteState()} cast ${describeVote(message)} at term ${this.term}`);
+      this.logger.info(`${this.#voteState()} cast ${describeVote(message, "for")} at term ${this.term}`);
       // With the term that was asked about: for a pre-vote it isn't this member's, and with that the answer would be ignored.
       this.send({ type: answer, to: from, term });
       if (type === "MsgPreVote") return;
@@ -591,8 +591,8 @@ function isTransfer({ context }: Message): boolean {
   return context?.length === TRANSFER.length && TRANSFER.every((byte, i) => context[i] === byte);
 }
 
-function describeVote({ type, from, logTerm, index }: Message): string {
-  return `${type} from ${from.toString(16)} [logterm: ${logTerm}, index: ${index}]`;
+function describeVote({ type, from, logTerm, index }: Message, relation: "from" | "for" = "from"): string {
+  return `${type} ${relation} ${from.toString(16)} [logterm: ${logTerm}, index: ${index}]`;
 }
 
 function sameMembers(a: ConfState, b: ConfState): boolean {

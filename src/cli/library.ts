@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { formatKubeconfig, singleContext } from "../client/kubeconfig.ts";
 import type { Client } from "../client/client.ts";
 import { type Logger, silent } from "../observe/log.ts";
-import { nodeWorld } from "../world/node/index.ts";
+import { machineWorld } from "./world.ts";
 import { deferred } from "../base/deferred.ts";
 import { runCluster } from "./cluster.ts";
 import { freePort, nameServers, primaryAddress } from "./host-facts.ts";
@@ -40,7 +40,7 @@ export interface RunningCluster extends AsyncDisposable {
 }
 
 export async function startCluster(options: StartOptions = {}): Promise<RunningCluster> {
-  const world = nodeWorld();
+  const world = machineWorld();
   const { nodes = 1, runtime = "simulated", log = silent } = options;
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "typernetes-"));
   const advertiseAddress = primaryAddress(world);

@@ -2,7 +2,7 @@
 import { setMaxListeners } from "node:events";
 import { appendFileSync, writeSync } from "node:fs";
 import { describe, createLogger } from "../observe/pino.ts";
-import { nodeWorld } from "../world/node/index.ts";
+import { machineWorld } from "./world.ts";
 import { CommandError, type CommandContext } from "./command.ts";
 import { commands } from "./commands/index.ts";
 import { helpText, parseFlags, UsageError } from "./flags.ts";
@@ -35,7 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
     out(`${command.version}\n`);
     return 0;
   }
-  const world = nodeWorld();
+  const world = machineWorld();
   // Hundreds wait for the one signal that stops a cluster; Node 20 takes more than ten for a leak.
   setMaxListeners(0);
   const stop = new AbortController();

@@ -13,7 +13,7 @@ import { createClient } from "../client/create-client.ts";
 import type { Client } from "../client/client.ts";
 import { httpsTransport } from "../client/https.ts";
 import { formatKubeconfig, singleContext } from "../client/kubeconfig.ts";
-import { nodeWorld } from "../world/node/index.ts";
+import { machineWorld } from "../cli/world.ts";
 
 const BIN = join(import.meta.dirname, "../../bin");
 
@@ -82,7 +82,7 @@ export class ComponentProcesses implements AsyncDisposable {
     this.server = `https://127.0.0.1:${ports["kube-apiserver"]}`;
     const { cert, key } = pki.admin;
     this.client = createClient(
-      httpsTransport(nodeWorld(), { server: this.server, ca: pki.ca.cert, cert, key, userAgent: "test/v1" }),
+      httpsTransport(machineWorld(), { server: this.server, ca: pki.ca.cert, cert, key, userAgent: "test/v1" }),
     );
   }
 
@@ -95,7 +95,7 @@ export class ComponentProcesses implements AsyncDisposable {
     }: { readonly enter?: readonly string[]; readonly nodeAddress?: string } = {},
   ): Promise<ComponentProcesses> {
     const dir = mkdtempSync(join(tmpdir(), "t8s-components-"));
-    const pki = await ensurePki(nodeWorld(), join(dir, "pki"), ["etcd"], ["10.96.0.1"]);
+    const pki = await ensurePki(machineWorld(), join(dir, "pki"), ["etcd"], ["10.96.0.1"]);
     const made = new ComponentProcesses(dir, await freePorts(), pki, clients, enter);
     const node = await pki.node("node-1", [nodeAddress]);
     const users = {

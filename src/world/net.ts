@@ -5,7 +5,7 @@
 export interface Net {
   listen(options: ListenOptions, onStream: (stream: ByteStream) => void): Promise<Listener>;
   connect(options: ConnectOptions): Promise<ByteStream>;
-  serveHttp(options: ListenOptions & { readonly http1Only?: boolean }, handle: HttpHandler): Promise<Listener>;
+  serveHttp(options: ServeHttpOptions, handle: HttpHandler): Promise<Listener>;
   httpClient(options: HttpClientOptions): HttpClient;
   /** A datagram socket; `port` 0 takes any free one. */
   datagrams(
@@ -26,6 +26,20 @@ export interface ListenOptions {
   /** A unix socket, in place of host and port. */
   readonly path?: string;
   readonly tls?: ServerTls;
+}
+
+export interface ServeHttpOptions extends ListenOptions {
+  readonly http1Only?: boolean;
+  readonly http2?: Http2Options;
+}
+
+export interface Http2Options {
+  readonly maxConcurrentStreams?: number;
+  /** A connection on which nothing has come for this long is asked for a sign of life, and given up when there is none for `pingTimeoutMs`. 0 for never. */
+  readonly pingAfterMs?: number;
+  readonly pingTimeoutMs?: number;
+  /** A client whose pings are closer together than this, with no stream open or no answer in between, is sent away as gRPC servers do. */
+  readonly minPingIntervalMs?: number;
 }
 
 export interface Listener extends AsyncDisposable {
@@ -85,6 +99,27 @@ export interface ByteStream extends AsyncIterable<Uint8Array> {
   /** Cuts both ways. */
   destroy(error?: Error): void;
   readonly closed: Promise<void>;
+  /** The fast path; see `attach` in `byte-channel.ts`. */
+  attach?(sink: ByteSink): ByteChannel;
+}
+
+/** Is told of what happens on a byte stream, in place of iterating it. */
+export interface ByteSink {
+  onData(chunk: Uint8Array): void;
+  /** The other side has no more to send. */
+  onEnd(): void;
+  /** More may be written after a `write` that gave false. */
+  onDrain(): void;
+  /** The turn of work ends in which `flushSoon` was called: now is the time to write. */
+  onFlush(): void;
+  /** The last call. */
+  onClose(error: Error | undefined): void;
+}
+
+export interface ByteChannel {
+  flushSoon(): void;
+  /** False says that the other side is slow: wait for `onDrain`. The bytes are shared, never copied or changed. */
+  write(chunks: readonly Uint8Array[]): boolean;
 }
 
 export interface DatagramSocket extends AsyncDisposable {
@@ -100,8 +135,8 @@ export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
 /** One request and its answer, on the server's side. A handler that throws before answering gives a 500 and a log line. */
 export interface Exchange {
   readonly request: HttpRequest;
-  /** Sends a whole answer. */
-  respond(status: number, headers: Headers, body?: Uint8Array | string): void;
+  /** Sends a whole answer. Trailers are for HTTP/2 alone. */
+  respond(status: number, headers: Headers, body?: Uint8Array | string, trailers?: Headers): void;
   /** Starts an answer that goes on. */
   stream(status: number, headers: Headers): ResponseStream;
   /** Answers 101 with these headers (HTTP/1.1 only) and hands over the connection. */
@@ -119,6 +154,16 @@ export interface HttpRequest {
   readonly encrypted: boolean;
   /** Aborts when the client goes away before the answer ended. */
   readonly signal: AbortSignal;
+  /** Hands over the body by callback, in place of iterating `body`, where the wire can do that. */
+  receive?(sink: BodySink): void;
+}
+
+/** Is told of a body as it comes: first of what has come already. */
+export interface BodySink {
+  onData(chunk: Uint8Array): void;
+  onEnd(trailers: Headers): void;
+  /** The other side cut it short, or went away. */
+  onError(error: unknown): void;
 }
 
 export interface ResponseStream {
@@ -164,4 +209,36 @@ export interface HttpResponse {
   readonly body: AsyncIterable<Uint8Array>;
   /** Settles with the body's end. */
   readonly trailers: Promise<Headers>;
+  /** Hands over the body by callback, in place of iterating `body`, where the wire can do that. */
+  receive?(sink: BodySink): void;
+}
+
+/** HTTP/2 over byte streams, in place of the platform's: `wire/http2` makes one, and whoever makes the world puts it in. */
+export interface Http2Engine {
+  serve(stream: ByteStream, context: Http2ServeContext): Http2Connection;
+  dial(
+    stream: ByteStream,
+    options: Http2Options & { readonly encrypted: boolean; readonly authority: string },
+  ): Http2Client;
+}
+
+export interface Http2ServeContext extends Http2Options {
+  readonly encrypted: boolean;
+  /** What it throws, or rejects with, ends the exchange and goes to `onError`. */
+  readonly handle: HttpHandler;
+  readonly onError: (error: unknown, request: HttpRequest) => void;
+}
+
+export interface Http2Connection {
+  readonly closed: Promise<void>;
+  /** Takes no new streams, and closes after the last one. */
+  close(): void;
+  destroy(error?: Error): void;
+}
+
+export interface Http2Client extends Http2Connection {
+  /** It takes no more requests: it is lost, or the server said goodbye. */
+  readonly finished: boolean;
+  /** Rejects with `unprocessed: true` on the error when the server has surely not acted on it. */
+  request(request: ClientRequest): Promise<HttpResponse>;
 }

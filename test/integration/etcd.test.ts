@@ -29,7 +29,7 @@ import {
   type TxnRequest,
 } from "../../src/protocols/etcd/generated.ts";
 import { RpcError, type Init } from "../../src/wire/rpc/service.ts";
-import { nodeWorld } from "../../src/world/node/index.ts";
+import { machineWorld } from "../../src/cli/world.ts";
 
 const run = promisify(execFile);
 const skip = existsSync("/usr/bin/etcd") && existsSync("/usr/bin/etcdctl") ? false : "no etcd on this machine";
@@ -43,7 +43,7 @@ interface Running extends AsyncDisposable {
 }
 
 async function ours(port: number): Promise<Running> {
-  const world = nodeWorld();
+  const world = machineWorld();
   const dataDir = await mkdtemp(join(tmpdir(), "t8s-etcd-"));
   const endpoint = `http://127.0.0.1:${port}`;
   const group = new ComponentGroup();
@@ -87,7 +87,7 @@ async function upstream(port: number, onData?: string): Promise<Running & { kill
     { stdio: "ignore" },
   );
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const client = connectEtcd(nodeWorld(), { endpoints: [endpoint] });
+  const client = connectEtcd(machineWorld(), { endpoints: [endpoint] });
   for (let attempt = 0; ; attempt++) {
     try {
       await client.kv.Range({ key: b("ready") }, { timeoutMs: 1000 });
@@ -360,7 +360,7 @@ test("our reader reads the log of an upstream etcd that was killed, and every pu
 test("upstream's etcd starts on a log that our writer wrote, and replays it", { skip }, async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "upstream-etcd-"));
   const codec = etcdCodec();
-  const { fs, clock } = nodeWorld();
+  const { fs, clock } = machineWorld();
   await fs.mkdir(join(dataDir, "member/snap"), { recursive: true, mode: 0o700 });
   const peerURLs = ["http://127.0.0.1:22191"];
   const id = memberId(peerURLs, "etcd-cluster");
@@ -475,7 +475,7 @@ test("a member killed at work comes back with every put that it acknowledged, an
     const child = spawn(process.execPath, ["src/cli/main.ts", "etcd", ...flags], { stdio: "ignore" });
     return { child, exited: new Promise<number | null>((resolve) => child.once("exit", resolve)) };
   };
-  const client = connectEtcd(nodeWorld(), { endpoints: [endpoint] });
+  const client = connectEtcd(machineWorld(), { endpoints: [endpoint] });
   const ready = async () => {
     for (let attempt = 0; attempt < 200; attempt++) {
       try {

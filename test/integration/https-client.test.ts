@@ -12,9 +12,9 @@ import { createControllerManager } from "../../src/controllers/manager.ts";
 import { hasReason } from "../../src/machinery/status.ts";
 import { silent } from "../../src/observe/log.ts";
 import { simulatedWorld } from "../../src/testing/sim/world.ts";
-import { nodeWorld } from "../../src/world/node/index.ts";
+import { machineWorld } from "../../src/cli/world.ts";
 
-const world = nodeWorld();
+const world = machineWorld();
 
 async function start() {
   // Keys stay in memory; their dates are of this day.

@@ -16,10 +16,10 @@ import { acceptPortForward, dialPortForward } from "../../src/wire/streaming/por
 import { exitCodeOf, exitStatus } from "../../src/wire/streaming/protocols.ts";
 import { acceptRemoteCommand, remoteCommandOptions } from "../../src/wire/streaming/remote-command.ts";
 import type { Exchange } from "../../src/world/net.ts";
-import { nodeWorld } from "../../src/world/node/index.ts";
+import { machineWorld } from "../../src/cli/world.ts";
 
 const failures: unknown[] = [];
-const world = nodeWorld({ onHandlerError: (error) => failures.push(error) });
+const world = machineWorld({ onHandlerError: (error) => failures.push(error) });
 const scratch = mkdtempSync(join(tmpdir(), "typernetes-streaming-"));
 const children: ChildProcess[] = [];
 const closing: (() => Promise<void>)[] = [];

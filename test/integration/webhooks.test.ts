@@ -9,9 +9,9 @@ import { ensurePki } from "../../src/cli/pki.ts";
 import type { PatchType, RestRequest } from "../../src/client/transport.ts";
 import { StatusError } from "../../src/machinery/status.ts";
 import { simulatedWorld } from "../../src/testing/sim/world.ts";
-import { nodeWorld } from "../../src/world/node/index.ts";
+import { machineWorld } from "../../src/cli/world.ts";
 
-const world = nodeWorld();
+const world = machineWorld();
 const harness = await startServer(world);
 const { transport } = harness.client();
 const SERVICE = "hook.default.svc";

@@ -12,10 +12,10 @@ import { KV, type MvccpbKeyValue, type WatchResponse } from "../../src/protocols
 import { bind, grpcHandler } from "../../src/wire/rpc/grpc-server.ts";
 import { RpcError, type Implementation } from "../../src/wire/rpc/service.ts";
 import { acceptWebSocket, dialWebSocket } from "../../src/wire/websocket/websocket.ts";
-import { nodeWorld } from "../../src/world/node/index.ts";
+import { machineWorld } from "../../src/cli/world.ts";
 import type { Listener, ServerTls } from "../../src/world/net.ts";
 
-const world = nodeWorld();
+const world = machineWorld();
 const scratch = mkdtempSync(join(tmpdir(), "typernetes-wire-"));
 const children: ChildProcess[] = [];
 const listeners: Listener[] = [];

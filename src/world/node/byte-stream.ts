@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { ByteStream, Peer } from "../net.ts";
+import type { ByteChannel, ByteSink, ByteStream, Peer } from "../net.ts";
 import { ByteQueue } from "./byte-queue.ts";
 
 /** A socket (TCP, unix, TLS, or one that HTTP handed over) as a byte stream. */
@@ -56,7 +56,35 @@ export function byteStream(socket: Duplex, peer: Peer): ByteStream {
       socket.destroy(error);
     },
     closed,
+    attach: (sink) => channelOf(socket, sink),
     [Symbol.asyncIterator]: () => incoming[Symbol.asyncIterator](),
+  };
+}
+
+function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
+  let flushing = false;
+  const flush = () => {
+    flushing = false;
+    if (!socket.destroyed) sink.onFlush();
+  };
+  socket.on("data", (chunk: Buffer) => sink.onData(chunk));
+  socket.on("end", () => sink.onEnd());
+  socket.on("drain", () => sink.onDrain());
+  socket.on("close", () => sink.onClose(socket.errored ?? undefined));
+  return {
+    flushSoon() {
+      if (flushing) return;
+      flushing = true;
+      setImmediate(flush); // When everything that the poll found has been handled: answers to many requests leave together.
+    },
+    write(chunks) {
+      if (socket.destroyed || socket.writableEnded) return true; // It goes nowhere.
+      if (chunks.length === 1) return socket.write(chunks[0]!);
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+      return !socket.writableNeedDrain;
+    },
   };
 }
 

@@ -15,6 +15,8 @@ import type {
   ClientRequest,
   ClientTls,
   Headers,
+  Http2Client as Http2Connection,
+  Http2Engine,
   HttpClient,
   HttpClientOptions,
   HttpResponse,
@@ -60,16 +62,21 @@ export function tlsOptions(tls: ClientTls | undefined): ConnectionOptions {
   };
 }
 
-export function httpClient(options: HttpClientOptions): HttpClient {
+/** HTTP/2 is `engine`'s where there is one, else `node:http2`'s. */
+export function httpClient(options: HttpClientOptions, engine: Http2Engine | undefined): HttpClient {
   const target = parseBase(options.base);
   const http1 = new Http1Client(target, options);
-  const http2 = new Http2Client(target, options);
+  const http2 = new Http2Client(target, options, engine);
   let version = options.version ?? (target.encrypted ? undefined : "1.1");
   return {
-    async request(request) {
+    request(request) {
+      const send = () => (version === "2" ? http2.request(request) : http1.request(request));
+      if (version !== undefined) return send();
       // Without a version the first connection's ALPN decides for the rest.
-      version ??= await http2.negotiate(request.signal);
-      return version === "2" ? http2.request(request) : http1.request(request);
+      return http2.negotiate(request.signal).then((negotiated) => {
+        version ??= negotiated;
+        return send();
+      });
     },
     upgrade: (request) => http1.upgrade(request),
     async close() {
@@ -171,18 +178,21 @@ function http1Response(message: IncomingMessage, signal: AbortSignal | undefined
   };
 }
 
+/** One connection, made anew when it is lost or the server says goodbye. */
 class Http2Client {
   readonly #target: Target;
   readonly #options: HttpClientOptions;
-  #session: Promise<ClientHttp2Session> | undefined;
+  readonly #engine: Http2Engine | undefined;
+  #connecting: Promise<Http2Connection> | undefined;
+  /** The one in use, when it is made. */
+  #connection: Http2Connection | undefined;
   readonly #closing = new AbortController();
-  /** Requests whose streams are open. */
-  #requests = 0;
-  readonly #open = new Set<ClientHttp2Session>();
+  readonly #open = new Set<Http2Connection>();
 
-  constructor(target: Target, options: HttpClientOptions) {
+  constructor(target: Target, options: HttpClientOptions, engine: Http2Engine | undefined) {
     this.#target = target;
     this.#options = options;
+    this.#engine = engine;
   }
 
   /** Connects, and says what the server would speak. An HTTP/2 connection is kept for the first request. */
@@ -196,10 +206,112 @@ class Http2Client {
     }
   }
 
-  async request(request: ClientRequest): Promise<HttpResponse> {
-    request.signal?.throwIfAborted();
-    let session = await this.#connected(request.signal);
-    if (session.closed || session.destroyed) session = await this.#connected(request.signal);
+  request(request: ClientRequest): Promise<HttpResponse> {
+    const { signal, body } = request;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const connection = this.#connection;
+    const answer =
+      connection !== undefined && !connection.finished
+        ? connection.request(request)
+        : this.#connected(signal).then((made) => made.request(request));
+    if (body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array)) return answer;
+    // As Go: what no server has acted on is asked once more, on another connection.
+    return answer.catch(async (error: { unprocessed?: boolean }) => {
+      if (error?.unprocessed !== true || signal?.aborted || this.#closing.signal.aborted) throw error;
+      return (await this.#connected(signal)).request(request);
+    });
+  }
+
+  async #connected(signal: AbortSignal | undefined): Promise<Http2Connection> {
+    if (this.#closing.signal.aborted) throw broken("the client is closed");
+    this.#connecting ??= this.#connect();
+    const connecting = this.#connecting;
+    const forget = () => {
+      if (this.#connecting !== connecting) return;
+      this.#connecting = undefined;
+      this.#connection = undefined;
+    };
+    let connection: Http2Connection;
+    try {
+      connection = signal ? await orAborted(connecting, signal) : await connecting;
+    } catch (error) {
+      if (!signal?.aborted) forget();
+      throw error;
+    }
+    if (connection.finished) {
+      forget();
+      return this.#connected(signal);
+    }
+    if (this.#connecting === connecting) this.#connection = connection;
+    return connection;
+  }
+
+  async #connect(): Promise<Http2Connection> {
+    const { encrypted, host, port, path, authority } = this.#target;
+    const socket = await openSocket(
+      path === undefined ? { host, port } : { path },
+      encrypted
+        ? {
+            ...tlsOptions(this.#options.tls),
+            ALPNProtocols: this.#options.version === "2" ? ["h2"] : ["h2", "http/1.1"],
+          }
+        : undefined,
+      this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      this.#closing.signal,
+    );
+    if (encrypted && (socket as TLSSocket).alpnProtocol !== "h2" && this.#options.version !== "2") {
+      socket.destroy();
+      throw NO_HTTP2;
+    }
+    const connection =
+      this.#engine === undefined
+        ? new NodeConnection(socket, this.#target)
+        : this.#engine.dial(byteStream(socket, { address: { host, port } }), {
+            encrypted,
+            authority,
+            ...(path !== undefined && { pingAfterMs: 0 }),
+          });
+    this.#open.add(connection);
+    void connection.closed.then(() => this.#open.delete(connection));
+    return connection;
+  }
+
+  /** Connections that are still being made end with it. */
+  close(): void {
+    this.#closing.abort(broken("the client is closed"));
+    for (const connection of this.#open) connection.destroy();
+  }
+}
+
+/** A connection of `node:http2`. */
+class NodeConnection implements Http2Connection {
+  readonly #session: ClientHttp2Session;
+  readonly #target: Target;
+  readonly closed: Promise<void>;
+  /** Requests whose streams are open. */
+  #requests = 0;
+
+  constructor(socket: Socket, target: Target) {
+    this.#target = target;
+    const session = connectHttp2(`${target.encrypted ? "https" : "http"}://${target.authority}`, {
+      createConnection: () => socket,
+      maxSessionMemory: 1000,
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES, maxHeaderListSize: 16 << 20 },
+      peerMaxConcurrentStreams: 2 ** 31 - 1,
+    });
+    session.on("error", () => {}); // The streams on it tell their callers.
+    session.on("goaway", () => session.close()); // Streams under way may end; the next request connects anew.
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    if (target.path === undefined) watchSilence(session, () => this.#requests > 0);
+    this.closed = new Promise((resolve) => void session.once("close", () => resolve()));
+    this.#session = session;
+  }
+
+  get finished(): boolean {
+    return this.#session.closed || this.#session.destroyed;
+  }
+
+  request(request: ClientRequest): Promise<HttpResponse> {
     const { body } = request;
     const whole = typeof body === "string" || body instanceof Uint8Array;
     const headers: OutgoingHttpHeaders = {};
@@ -213,7 +325,7 @@ class Http2Client {
     headers[":authority"] ??= (request.headers?.["host"] as string | undefined) ?? this.#target.authority;
     if (whole && headers["content-type"] !== "application/grpc")
       headers["content-length"] ??= String(Buffer.byteLength(body));
-    const stream = session.request(headers, { endStream: body === undefined });
+    const stream = this.#session.request(headers, { endStream: body === undefined });
     this.#requests++;
     stream.once("close", () => this.#requests--);
     if (request.signal) abortWith(request.signal, stream, (reason) => cancel(stream, reason));
@@ -240,63 +352,12 @@ class Http2Client {
     });
   }
 
-  async #connected(signal: AbortSignal | undefined): Promise<ClientHttp2Session> {
-    if (this.#closing.signal.aborted) throw broken("the client is closed");
-    this.#session ??= this.#connect();
-    const connecting = this.#session;
-    const forget = () => {
-      if (this.#session === connecting) this.#session = undefined;
-    };
-    let session: ClientHttp2Session;
-    try {
-      session = signal ? await orAborted(connecting, signal) : await connecting;
-    } catch (error) {
-      if (!signal?.aborted) forget();
-      throw error;
-    }
-    if (session.closed || session.destroyed) {
-      forget();
-      return this.#connected(signal);
-    }
-    return session;
-  }
-
-  async #connect(): Promise<ClientHttp2Session> {
-    const { encrypted, host, port, path, authority } = this.#target;
-    const socket = await openSocket(
-      path === undefined ? { host, port } : { path },
-      encrypted
-        ? {
-            ...tlsOptions(this.#options.tls),
-            ALPNProtocols: this.#options.version === "2" ? ["h2"] : ["h2", "http/1.1"],
-          }
-        : undefined,
-      this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-      this.#closing.signal,
-    );
-    if (encrypted && (socket as TLSSocket).alpnProtocol !== "h2" && this.#options.version !== "2") {
-      socket.destroy();
-      throw NO_HTTP2;
-    }
-    const session = connectHttp2(`${encrypted ? "https" : "http"}://${authority}`, {
-      createConnection: () => socket,
-      maxSessionMemory: 1000,
-      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES, maxHeaderListSize: 16 << 20 },
-      peerMaxConcurrentStreams: 2 ** 31 - 1,
-    });
-    session.on("error", () => {}); // The streams on it tell their callers.
-    session.on("goaway", () => session.close()); // Streams under way may end; the next request connects anew.
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    if (path === undefined) watchSilence(session, () => this.#requests > 0);
-    this.#open.add(session);
-    session.once("close", () => this.#open.delete(session));
-    return session;
-  }
-
-  /** Connections that are still being made end with it. */
   close(): void {
-    this.#closing.abort(broken("the client is closed"));
-    for (const session of this.#open) session.destroy();
+    this.#session.close();
+  }
+
+  destroy(): void {
+    this.#session.destroy();
   }
 }
 

@@ -10,12 +10,14 @@ import type {
   ByteStream,
   Exchange,
   Headers,
+  Http2Connection,
+  Http2Engine,
   HttpHandler,
   HttpRequest,
   Listener,
-  ListenOptions,
   Peer,
   ResponseStream,
+  ServeHttpOptions,
 } from "../net.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { broken, byteStream, peerOf } from "./byte-stream.ts";
@@ -34,16 +36,20 @@ const HTTP2 = {
   settings: { maxConcurrentStreams: 10_000, initialWindowSize: 1 << 20, maxHeaderListSize: HEADER_BYTES_MAX },
 } as const;
 const SESSION_WINDOW_BYTES = 16 << 20;
+/** The start of HTTP/2's preface, and of no method of HTTP/1.1. */
+const PRI = Buffer.from("PRI");
 
 export type OnHandlerError = (error: unknown, request: HttpRequest) => void;
 
+/** HTTP/2 is `engine`'s where there is one, else `node:http2`'s. */
 export async function serveHttp(
-  options: ListenOptions & { readonly http1Only?: boolean },
+  options: ServeHttpOptions,
   handle: HttpHandler,
   onError: OnHandlerError,
+  engine: Http2Engine | undefined,
 ): Promise<Listener> {
   const peers = new WeakMap<Duplex, Peer>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Set<ServerHttp2Session | Http2Connection>();
   let closing = false;
 
   const run = (exchange: NodeExchange): void => {
@@ -84,7 +90,11 @@ export async function serveHttp(
     socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
   });
 
-  const http2 = createHttp2(HTTP2);
+  const { maxConcurrentStreams } = options.http2 ?? {};
+  const http2 = createHttp2({
+    ...HTTP2,
+    settings: { ...HTTP2.settings, ...(maxConcurrentStreams !== undefined && { maxConcurrentStreams }) },
+  });
   http2.on("session", (session) => {
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     session.on("error", () => {}); // Its streams hear of it.
@@ -106,6 +116,13 @@ export async function serveHttp(
   // `session.socket` is a proxy; this is the socket itself.
   const socketOf = new WeakMap<object, Socket>();
   const startHttp2 = (socket: Socket) => {
+    if (engine !== undefined) {
+      const context = { ...options.http2, encrypted, handle, onError };
+      const session = engine.serve(byteStream(socket, peers.get(socket)!), context);
+      sessions.add(session);
+      void session.closed.then(() => sessions.delete(session));
+      return;
+    }
     http2.once("session", (session) => socketOf.set(session, socket));
     http2.emit("connection", socket);
   };
@@ -123,12 +140,16 @@ export async function serveHttp(
         else http1.emit("connection", socket);
         return;
       }
+      let start: Buffer = Buffer.alloc(0);
       const look = () => {
-        const start = socket.read() as Buffer | null;
-        if (start === null) return;
+        const more = socket.read() as Buffer | null;
+        if (more === null) return;
+        start = start.length === 0 ? more : Buffer.concat([start, more]);
+        const isHttp2 = start.subarray(0, 3).equals(PRI);
+        if (!isHttp2 && start.length < 3 && PRI.subarray(0, start.length).equals(start)) return;
         socket.off("readable", look);
         socket.unshift(start);
-        if (start.subarray(0, 3).toString("latin1") === "PRI") startHttp2(socket);
+        if (isHttp2) startHttp2(socket);
         else http1.emit("connection", socket);
       };
       socket.on("readable", look);
@@ -243,9 +264,14 @@ class Http2Exchange implements NodeExchange {
     });
   }
 
-  respond(status: number, headers: Headers, body?: Uint8Array | string): void {
+  respond(status: number, headers: Headers, body?: Uint8Array | string, trailers?: Headers): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
+    if (trailers !== undefined) {
+      const answer = this.stream(status, { ...headers, trailer: Object.keys(trailers) });
+      if (body !== undefined) answer.write(body);
+      return answer.end(trailers);
+    }
     const head = http2Head(status, headers);
     if (body === undefined || body.length === 0) {
       if (status !== 204 && status !== 304) head["content-length"] ??= 0;

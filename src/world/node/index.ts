@@ -1,5 +1,6 @@
 /** The real world: this machine's clock, randomness, files, sockets and programs. The only folder below `cli` that touches them. */
-import type { World } from "../world.ts";
+import type { Http2Engine } from "../net.ts";
+import type { Clock, World } from "../world.ts";
 import { nodeClock } from "./clock.ts";
 import { nodeFs } from "./fs.ts";
 import { nodeHost } from "./host.ts";
@@ -10,9 +11,17 @@ import { nodeRandom } from "./random.ts";
 export interface NodeWorldOptions {
   /** Told of each error that an HTTP handler threw; its client got a 500. */
   readonly onHandlerError?: OnHandlerError;
+  /** What speaks HTTP/2; without it `node:http2` does. */
+  readonly http2?: (clock: Clock) => Http2Engine;
 }
 
-export function nodeWorld({ onHandlerError = () => {} }: NodeWorldOptions = {}): World {
+export function nodeWorld({ onHandlerError = () => {}, http2 }: NodeWorldOptions = {}): World {
   const random = nodeRandom();
-  return { clock: nodeClock, random, net: nodeNet(onHandlerError), fs: nodeFs(random), host: nodeHost() };
+  return {
+    clock: nodeClock,
+    random,
+    net: nodeNet(onHandlerError, http2?.(nodeClock)),
+    fs: nodeFs(random),
+    host: nodeHost(),
+  };
 }

@@ -1,0 +1,167 @@
+/** Frames to bytes. What one turn of work writes is put together, so that it leaves in one piece. */
+import {
+  ACK,
+  CONTINUATION,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  ERROR_CODES,
+  type ErrorCode,
+  FRAME_HEADER_BYTES,
+  GOAWAY,
+  HEADERS,
+  PING,
+  RST_STREAM,
+  SETTINGS,
+  WINDOW_UPDATE,
+} from "./protocol.ts";
+
+const SLAB_BYTES = 16 * 1024;
+/** What is larger leaves as it is; smaller is copied to where the frames are. */
+const COPIED_MAX = 2048;
+
+export class FrameWriter {
+  #slab: Buffer = Buffer.allocUnsafeSlow(256); // Enough for the opening; most idle connections need no more.
+  /** The slab up to here has been taken, and up to there is written. */
+  #start = 0;
+  #at = 0;
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+
+  /** Bytes that wait to be taken. */
+  get length(): number {
+    return this.#bytes;
+  }
+
+  /** What has been written since the last time. */
+  take(): readonly Uint8Array[] {
+    this.#seal();
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    this.#bytes = 0;
+    return chunks;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#bytes += bytes.length;
+    if (bytes.length <= COPIED_MAX) this.#copy(bytes);
+    else {
+      this.#seal();
+      this.#chunks.push(bytes);
+    }
+  }
+
+  data(streamId: number, bytes: Uint8Array, endStream: boolean): void {
+    this.#header(bytes.length, DATA, endStream ? END_STREAM : 0, streamId);
+    this.raw(bytes);
+  }
+
+  headers(streamId: number, block: Uint8Array, endStream: boolean, maxFrameBytes: number): void {
+    const flags = endStream ? END_STREAM : 0;
+    if (block.length <= maxFrameBytes) {
+      this.#header(block.length, HEADERS, flags | END_HEADERS, streamId);
+      this.#copied(block);
+      return;
+    }
+    for (let at = 0; at < block.length; at += maxFrameBytes) {
+      const part = block.subarray(at, at + maxFrameBytes);
+      const last = at + maxFrameBytes >= block.length ? END_HEADERS : 0;
+      this.#header(part.length, at === 0 ? HEADERS : CONTINUATION, (at === 0 ? flags : 0) | last, streamId);
+      this.#copied(part);
+    }
+  }
+
+  settings(values: readonly (readonly [id: number, value: number])[]): void {
+    this.#header(values.length * 6, SETTINGS, 0, 0);
+    for (const [id, value] of values) {
+      this.#reserve(6);
+      this.#slab.writeUInt16BE(id, this.#at);
+      this.#slab.writeUInt32BE(value, this.#at + 2);
+      this.#at += 6;
+      this.#bytes += 6;
+    }
+  }
+
+  settingsAck(): void {
+    this.#header(0, SETTINGS, ACK, 0);
+  }
+
+  /** `data` has eight bytes. */
+  ping(data: Uint8Array, ack: boolean): void {
+    this.#header(8, PING, ack ? ACK : 0, 0);
+    this.#copied(data);
+  }
+
+  goaway(lastStreamId: number, code: ErrorCode, words: string): void {
+    const debug = Buffer.from(words);
+    this.#header(8 + debug.length, GOAWAY, 0, 0);
+    this.#number(lastStreamId);
+    this.#number(ERROR_CODES[code]);
+    this.#copied(debug);
+  }
+
+  reset(streamId: number, code: ErrorCode): void {
+    this.#header(4, RST_STREAM, 0, streamId);
+    this.#number(ERROR_CODES[code]);
+  }
+
+  windowUpdate(streamId: number, bytes: number): void {
+    this.#header(4, WINDOW_UPDATE, 0, streamId);
+    this.#number(bytes);
+  }
+
+  #header(length: number, type: number, flags: number, streamId: number): void {
+    this.#reserve(FRAME_HEADER_BYTES);
+    const slab = this.#slab;
+    let at = this.#at;
+    slab[at++] = length >>> 16;
+    slab[at++] = length >>> 8;
+    slab[at++] = length;
+    slab[at++] = type;
+    slab[at++] = flags;
+    slab[at++] = streamId >>> 24;
+    slab[at++] = streamId >>> 16;
+    slab[at++] = streamId >>> 8;
+    slab[at++] = streamId;
+    this.#at = at;
+    this.#bytes += FRAME_HEADER_BYTES;
+  }
+
+  #number(value: number): void {
+    this.#reserve(4);
+    this.#slab[this.#at++] = value >>> 24;
+    this.#slab[this.#at++] = value >>> 16;
+    this.#slab[this.#at++] = value >>> 8;
+    this.#slab[this.#at++] = value;
+    this.#bytes += 4;
+  }
+
+  #copied(bytes: Uint8Array): void {
+    this.#bytes += bytes.length;
+    this.#copy(bytes);
+  }
+
+  #copy(bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.#reserve(length);
+    const slab = this.#slab;
+    const at = this.#at;
+    if (length > 32) slab.set(bytes, at);
+    else for (let i = 0; i < length; i++) slab[at + i] = bytes[i]!;
+    this.#at = at + length;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#at + bytes <= this.#slab.length) return;
+    this.#seal();
+    // A slab is never written over: what was taken of it may still be on its way.
+    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+    this.#start = 0;
+    this.#at = 0;
+  }
+
+  #seal(): void {
+    if (this.#at > this.#start) this.#chunks.push(this.#slab.subarray(this.#start, this.#at));
+    this.#start = this.#at;
+  }
+}

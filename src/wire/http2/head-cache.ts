@@ -1,0 +1,41 @@
+/**
+ * Decoded blocks by their bytes. Once a connection's table is warm, a client that asks for the same things sends the same bytes, and a block that
+ * puts nothing into the table means the same as long as nothing else does.
+ */
+import type { HeaderDecoder } from "./hpack/decoder.ts";
+
+const BLOCK_BYTES_MAX = 256;
+const BLOCKS_MAX = 256;
+
+export class HeadCache<T extends object> {
+  readonly #decoder: HeaderDecoder;
+  readonly #make: (list: readonly string[]) => T;
+  readonly #heads = new Map<string, T>();
+  #version = 0;
+
+  constructor(decoder: HeaderDecoder, make: (list: readonly string[]) => T) {
+    this.#decoder = decoder;
+    this.#make = make;
+  }
+
+  /** Undefined for a list over the limits. */
+  decode(buffer: Buffer, start: number, end: number): T | undefined {
+    const decoder = this.#decoder;
+    const { version } = decoder;
+    if (this.#version !== version) {
+      this.#heads.clear();
+      this.#version = version;
+    }
+    const key = end - start <= BLOCK_BYTES_MAX ? buffer.toString("latin1", start, end) : undefined;
+    const known = key === undefined ? undefined : this.#heads.get(key);
+    if (known !== undefined) return known;
+    const list = decoder.decode(buffer, start, end);
+    if (list === undefined) return undefined;
+    const head = this.#make(list);
+    if (key !== undefined && decoder.version === version) {
+      if (this.#heads.size >= BLOCKS_MAX) this.#heads.clear();
+      this.#heads.set(key, head);
+    }
+    return head;
+  }
+}

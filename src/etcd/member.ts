@@ -1,161 +1,120 @@
 /**
- * One etcd member: the log, the state machine behind it, and what runs beside them (watchers, leases, compaction, snapshots). `api/` asks it;
- * `server.ts` gives it a life and a network.
+ * One etcd member: raft with its log, the state machine behind it, and what runs beside them (watchers, leases, compaction, snapshots). `api/`
+ * asks it; `server.ts` gives it a life and a network.
  *
  * Upstream: server/etcdserver/server.go, v3_server.go
  */
 import { assert } from "../base/assert.ts";
+import { deferred } from "../base/deferred.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { etcdCodec } from "../protocols/etcd/connect.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
+import { InternalRaftRequest, type Member as MemberInfo, type ResponseHeader } from "../protocols/etcd/generated.ts";
+import type { Status as RaftStatus } from "../raft/raw-node.ts";
 import {
-  InternalRaftRequest,
-  Metadata,
-  RaftpbConfChange,
-  type Member as MemberInfo,
-  type ResponseHeader,
-} from "../protocols/etcd/generated.ts";
+  NONE,
+  type ConfChange,
+  type ConfState,
+  type Entry,
+  type Message,
+  type NodeId,
+  type Snapshot,
+} from "../raft/types.ts";
 import type { Codec } from "../wire/rpc/codec.ts";
-import { RpcError } from "../wire/rpc/service.ts";
+import { pause, sleep } from "../world/time.ts";
 import type { World } from "../world/world.ts";
+import { Alarms } from "./apply/alarms.ts";
+import { Applier, type Applied } from "./apply/applier.ts";
 import { checkAuth } from "./apply/auth.ts";
+import { applyChain, type Apply, type Request } from "./apply/chain.ts";
+import type { ConsistentIndex } from "./apply/consistent-index.ts";
 import { Authenticator, type Caller } from "./auth/authenticator.ts";
 import { SimpleTokens } from "./auth/simple-tokens.ts";
 import { AuthStore, type AuthInfo } from "./auth/store.ts";
 import type { TokenProvider } from "./auth/tokens.ts";
-import { Alarms } from "./apply/alarms.ts";
-import { Applier, type Applied } from "./apply/applier.ts";
-import { applyChain, type Apply, type Request } from "./apply/chain.ts";
-import { VolatileIndex, type ConsistentIndex } from "./apply/consistent-index.ts";
-import { MemoryBackend } from "./backend/memory.ts";
-import { Lessor } from "./lease/lessor.ts";
-import { LogDriver } from "./log-driver.ts";
-import { clusterId, memberContext, memberId } from "./cluster/identity.ts";
+import { hexId } from "./cluster/identity.ts";
 import { Membership } from "./cluster/membership.ts";
-import * as counted from "./metrics.ts";
+import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
+import { Lessor } from "./lease/lessor.ts";
+import { Leadership } from "./leadership.ts";
+import { LinearizableReads } from "./linearizable.ts";
+import { CompactionQueue } from "./mvcc/compaction-queue.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
-import {
-  loadSnapshot,
-  purgeSnapshots,
-  restoreBuckets,
-  saveBuckets,
-  writeSnapshot,
-  type SnapshotHead,
-} from "./snap/snapshot.ts";
-import type { Entry } from "../raft/types.ts";
-import { Wal, type WalOptions } from "./wal/wal.ts";
+import type { PeerCallbacks, PeerTransport, PeerTransportOptions } from "./peer/transport.ts";
+import { RaftDriver } from "./raft-driver.ts";
+import { Storage, type Bootstrap } from "./storage.ts";
+
+/** The part of a transport's options that the member knows itself. */
+export type MemberTransportOptions = Pick<PeerTransportOptions, "id" | "clusterId" | "callbacks" | "snapshots">;
 
 export interface MemberDeps extends Pick<World, "clock" | "random" | "fs"> {
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Simple tokens where none are given. */
   readonly tokens?: TokenProvider;
+  /** What a member without data starts from; a cluster of one, by the options, where it isn't given. */
+  readonly bootstrap?: Bootstrap;
+  /** The way to other members. Without it there are none. */
+  readonly transport?: (options: MemberTransportOptions) => PeerTransport;
+  /** How a follower asks the leader about leases. */
+  readonly leases?: LeaseForwarder;
 }
 
 /** What we are an etcd of: clients decide by it what they may ask for. */
 export const ETCD_VERSION = "3.7.1";
 const CLUSTER_VERSION = "3.7.0";
 
-/** Less log than this is not worth a snapshot, however many entries it holds. */
-const SNAPSHOT_MIN_BYTES = 32 * 1024 * 1024;
 /** What a request costs beside its own bytes, as the quota sees it. */
 const REQUEST_OVERHEAD_BYTES = 256;
-
-const EMPTY = new Uint8Array(0);
+/** How long what is committed may take to be applied, for those who only want to look. */
+const APPLY_TIMEOUT_MS = 1000;
+/** A member that was removed goes after this: others should hear of it. */
+const REMOVED_DELAY_MS = 1000;
+/** Until others have been seen, a starting member looks for them this often, for so long. */
+const LOOK_FOR_PEERS_MS = 50;
+const LOOK_FOR_PEERS_TIMES = 100;
 
 export class Member {
-  readonly id: bigint;
+  readonly id: NodeId;
   readonly clusterId: bigint;
   readonly codec: Codec;
   readonly options: EtcdOptions;
   readonly lessor: Lessor;
+  readonly leases: LeaseKeeper;
   readonly store: Store;
   readonly alarms: Alarms;
   readonly auth: AuthStore;
   readonly authenticator: Authenticator;
   readonly membership: Membership;
   readonly applier: Applier;
-  readonly consistentIndex: ConsistentIndex;
   readonly watchable: Watchable;
   readonly metrics: Metrics;
+  readonly leadership: Leadership;
+  readonly transport: PeerTransport | undefined;
   readonly #deps: MemberDeps;
-  readonly #wal: Wal;
-  readonly #driver: LogDriver;
+  readonly #storage: Storage;
+  readonly #driver: RaftDriver;
+  readonly #reads: LinearizableReads;
+  readonly #compactions: CompactionQueue;
   readonly #apply: Apply;
-  #requestId: number;
-
-  /** Compactions that still have rows to drop, oldest first. They wait while a snapshot is being written. */
-  readonly #compactions: { step(rows: number): boolean }[] = [];
-  #compactionIsDue = false;
+  readonly #requestPrefix: bigint;
+  #requestNumber: number;
   #snapshotting: Promise<void> | undefined;
-  #snapshotIndex: number;
-  #snapshotBytes: number;
-  #walBytesAtSnapshot = 0;
-  #replaying = true;
   readonly #closing = new AbortController();
+  readonly #removed = deferred<void>();
 
-  /** Opens the data folder, new or not, and rebuilds the state. `onFailure` is told when the log can't be written any more. */
+  /**
+   * Opens the data folder, new or not, rebuilds the state and takes part in the cluster. A lone member answers requests when this resolves;
+   * with others it may take until a leader is elected (`published`). `onFailure` is told when the log can't be written any more.
+   */
   static async open(options: EtcdOptions, deps: MemberDeps, onFailure: (error: unknown) => void): Promise<Member> {
-    const { fs, log, clock, metrics } = deps;
-    const snapFolder = `${options.dataDir}/member/snap`;
-    await fs.mkdir(snapFolder, { recursive: true, mode: 0o700 });
     const codec = etcdCodec();
-    const walOptions: WalOptions = {
-      fs,
-      folder: options.walDir || `${options.dataDir}/member/wal`,
-      log,
-      monotonic: () => clock.monotonic(),
-      ...(options.walSegmentBytes !== undefined && { segmentBytes: options.walSegmentBytes }),
-      onWrite: (ms, bytes) => {
-        metrics.observe(counted.walFsync, {}, ms / 1000);
-        metrics.add(counted.walWriteBytes, {}, bytes);
-      },
-    };
-    const peerUrls = options.initialAdvertisePeerUrls;
-    if (!(await Wal.exists(fs, walOptions.folder))) {
-      const id = memberId(peerUrls, options.initialClusterToken);
-      const cluster = clusterId([id]);
-      const wal = await Wal.create(walOptions, codec.encode(Metadata, { NodeID: id, ClusterID: cluster }));
-      const change = codec.encode(RaftpbConfChange, {
-        id: 0n,
-        type: "ConfChangeAddNode",
-        node_id: id,
-        context: memberContext({ ID: id, peerURLs: peerUrls, name: options.name, clientURLs: [], isLearner: false }),
-      });
-      const first: Entry = { term: 1, index: 1, type: 1, data: change };
-      await wal.append([first], { term: 1, vote: 0n, commit: 1 });
-      log.info("starting a new cluster", { "member-id": id.toString(16), "cluster-id": cluster.toString(16) });
-      const member = new Member(options, deps, codec, wal, { id, cluster, term: 1, index: 0, bytes: 0 }, onFailure);
-      await member.#begin([first], 1);
-      return member;
-    }
-
-    const marks = await Wal.snapshots(walOptions);
-    const snapshot = await loadSnapshot(fs, snapFolder, marks, codec, (path, error) =>
-      log.error("a snapshot file is damaged and set aside", error, { path }),
-    );
-    const after = snapshot?.meta.index ?? 0;
-    const { wal, content } = await Wal.open(walOptions, after);
-    const { NodeID = 0n, ClusterID = 0n } = codec.decode(Metadata, content.metadata!);
-    const from = { id: NodeID, cluster: ClusterID, term: 0, index: after, bytes: snapshot?.sizeBytes ?? 0 };
-    from.term = content.state?.term ?? snapshot?.meta.term ?? 1;
-    if (snapshot === undefined && content.entries.length > 0 && content.entries[0]!.index !== 1)
-      throw new Error(`etcd: the log begins at entry ${content.entries[0]!.index} and no snapshot leads up to it`);
-    const member = new Member(options, deps, codec, wal, from, onFailure);
-    if (snapshot !== undefined) {
-      const { head } = snapshot;
-      for (const { id, ttl } of head.leases) member.lessor.grant(BigInt(id), ttl);
-      for (const { row, sub } of snapshot.rows) member.store.restoreRow(row, sub);
-      member.store.restoreRevisions(head.revision, head.compactRevision);
-      restoreBuckets(member.store.backend, head.buckets);
-      member.alarms.load();
-      member.auth.load();
-      member.membership.load(member.store.backend);
-    }
-    await member.#begin(content.entries, from.term);
+    const storage = await Storage.open(options, deps, codec, deps.bootstrap);
+    const member = new Member(options, deps, codec, storage, onFailure);
+    await member.#begin();
     return member;
   }
 
@@ -163,34 +122,36 @@ export class Member {
     options: EtcdOptions,
     deps: MemberDeps,
     codec: Codec,
-    wal: Wal,
-    from: {
-      readonly id: bigint;
-      readonly cluster: bigint;
-      readonly term: number;
-      readonly index: number;
-      readonly bytes: number;
-    },
+    storage: Storage,
     onFailure: (error: unknown) => void,
   ) {
-    const { clock } = deps;
+    const { clock, log, metrics } = deps;
+    const { backend, clusterId, consistentIndex, id } = storage;
     this.options = options;
     this.codec = codec;
-    this.metrics = deps.metrics;
-    this.id = from.id;
-    this.clusterId = from.cluster;
+    this.metrics = metrics;
+    this.id = id;
+    this.clusterId = clusterId;
     this.#deps = deps;
-    this.#wal = wal;
-    this.#snapshotIndex = from.index;
-    this.#snapshotBytes = from.bytes;
-    this.#requestId = clock.now() * 256;
-    this.lessor = new Lessor(clock, Math.ceil((1.5 * options.electionTimeoutMs) / 1000));
-    const backend = new MemoryBackend();
+    this.#storage = storage;
+    this.#requestPrefix = (id & 0xffffn) << 48n;
+    this.#requestNumber = (clock.now() % 2 ** 40) * 256;
+    this.leadership = new Leadership(clock, id);
+    this.lessor = new Lessor({
+      clock,
+      codec,
+      bucket: backend.bucket("lease"),
+      minimumTtl: Math.ceil((1.5 * options.electionTimeoutMs) / 1000),
+    });
     this.store = new Store(backend, this.lessor);
+    storage.restore(this.store);
+    this.#compactions = new CompactionQueue(clock, options.compactionBatchLimit, () =>
+      log.v(2).info("finished scheduled compaction", { "compact-revision": this.store.compactRevision }),
+    );
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
     this.auth = new AuthStore({
       ...deps,
-      bucket: (name) => backend.bucket(name),
+      bucket: (name) => this.store.backend.bucket(name),
       codec,
       tokens: deps.tokens ?? new SimpleTokens(options.authTokenTtlSeconds, deps),
       bcryptCost: options.bcryptCost,
@@ -202,10 +163,10 @@ export class Member {
       clientCertAuth: options.clientCertAuth,
     });
     this.membership = new Membership(
-      { clusterId: from.cluster, localId: from.id, maxLearners: 1, log: deps.log, metrics: deps.metrics },
+      { clusterId, localId: id, maxLearners: options.maxLearners, log, metrics },
       backend,
+      deps.bootstrap?.members,
     );
-    this.consistentIndex = new VolatileIndex();
     this.watchable = new Watchable({
       store: this.store,
       clock,
@@ -219,10 +180,7 @@ export class Member {
       alarms: this.alarms,
       header: () => this.header(),
       onChanges: (changes) => this.watchable.notify(changes),
-      onCompaction: (work) => {
-        this.#compactions.push(work);
-        this.#scheduleCompaction();
-      },
+      onCompaction: (work) => void this.#compactions.add(work),
     });
     this.#apply = applyChain({
       alarms: this.alarms,
@@ -232,41 +190,122 @@ export class Member {
         auth: this.auth,
         lessor: this.lessor,
         header: () => this.header(),
-        index: () => this.consistentIndex.index,
+        index: () => consistentIndex.index,
       }),
     });
-    // A new term for every start: this member has elected itself.
-    this.#driver = new LogDriver(clock, wal, { memberId: from.id, term: from.term + 1, index: from.index }, onFailure);
+    this.transport = deps.transport?.({ id, clusterId, callbacks: this.#callbacks, snapshots: this.#exchange });
+    this.#driver = new RaftDriver({
+      id,
+      clock,
+      random: deps.random,
+      log,
+      metrics,
+      codec,
+      wal: storage.wal,
+      storage: storage.log,
+      applied: consistentIndex.index,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
+      electionTimeoutMs: options.electionTimeoutMs,
+      preVote: options.preVote,
+      catchupEntries: options.snapshotCatchupEntries,
+      leadership: this.leadership,
+      machine: {
+        apply: (entry, request) => this.#applyRequest(entry, request),
+        applyEmpty: (entry) => this.#applyEmpty(entry),
+        applyConfChange: (entry, change, intoForce) => this.#applyConfChange(entry, change, intoForce),
+        install: (snapshot) => this.#install(snapshot),
+        settled: () => this.#maySnapshot(),
+      },
+      send: (messages) => this.transport?.send(messages),
+      activeSince: (peer) => this.transport?.activeSince(peer),
+      isIdRemoved: (peer) => this.membership.isIdRemoved(peer),
+      onFailure,
+    });
+    const requestTimeoutMs = this.#driver.requestTimeoutMs;
+    this.#reads = new LinearizableReads({
+      clock,
+      log,
+      metrics,
+      leadership: this.leadership,
+      applied: this.#driver.applied,
+      timeoutMs: requestTimeoutMs,
+      nextRequestId: () => this.#nextRequestId(),
+      readIndex: (context) => this.#driver.readIndex(context),
+    });
+    this.leases = new LeaseKeeper({
+      clock,
+      log,
+      metrics,
+      lessor: this.lessor,
+      leadership: this.leadership,
+      forwarder: deps.leases,
+      electionTimeoutMs: options.electionTimeoutMs,
+      requestTimeoutMs,
+      checkpoints: options.leaseCheckpoint,
+      closing: this.#closing.signal,
+      memberOf: (leader) => this.membership.member(leader),
+      revoke: (lease) => this.propose({ lease_revoke: { ID: lease } }, this.auth.asRoot),
+      checkpoint: (due) =>
+        this.propose({
+          lease_checkpoint: {
+            checkpoints: due.map(({ id: lease, remainingTtl }) => ({ ID: lease, remaining_TTL: remainingTtl })),
+          },
+        }),
+      ensureLeadership: () => this.ensureLeadership(),
+      caughtUp: () => this.caughtUp(),
+    });
   }
 
-  /** Applies what the log holds, then starts a term of its own. */
-  async #begin(entries: readonly Entry[], term: number): Promise<void> {
-    for (const entry of entries) {
-      try {
-        this.#applyEntry(entry);
-      } catch (error) {
-        // A request's failure was its answer, then as now.
-        if (!(error instanceof RpcError)) throw new Error(`applying entry ${entry.index}`, { cause: error });
-      }
-      while (this.#compactions.length > 0) if (this.#compactions[0]!.step(Infinity)) this.#compactions.shift();
+  async #begin(): Promise<void> {
+    for (const { ID, peerURLs } of this.membership.members) if (ID !== this.id) this.transport?.addPeer(ID, peerURLs);
+    this.#driver.start(this.#reads);
+    void this.#shortenFirstElection();
+    const published = this.#publish();
+    if (this.#driver.isOnlyVoter) await published;
+    else void published;
+  }
+
+  /** Others that are there already have a leader, or elect one soon: no need to wait for a whole timeout. */
+  async #shortenFirstElection(): Promise<void> {
+    if (this.#driver.isOnlyVoter || !this.options.initialElectionTickAdvance) return;
+    const { clock } = this.#deps;
+    for (let i = 0; i < LOOK_FOR_PEERS_TIMES; i++) {
+      if (!(await pause(clock, LOOK_FOR_PEERS_MS, this.#closing.signal))) return;
+      const active = this.members.filter(({ ID }) => this.transport?.activeSince(ID) !== undefined).length;
+      if (active <= 1) continue;
+      if (this.leadership.leader === NONE) this.#driver.advanceTicks(this.#driver.electionTicks - 2);
+      return;
     }
-    this.#replaying = false;
-    this.#driver.restore(entries.at(-1)?.index ?? this.#snapshotIndex);
-    assert(this.#driver.term === term + 1, "the term of a new start follows the last one");
-    await this.#driver.propose(new Uint8Array(0), () => undefined);
-    const own = this.membership.member(this.id);
+  }
+
+  /** Tells the cluster who this is, and with the first leader, what version all speak. Tries until it is heard. */
+  async #publish(): Promise<void> {
+    const { log } = this.#deps;
     const { advertiseClientUrls: clientURLs, name } = this.options;
-    if (own !== undefined && (own.name !== name || own.clientURLs.join() !== clientURLs.join()))
-      await this.propose({
-        cluster_member_attr_set: { member_ID: this.id, member_attributes: { name, client_urls: clientURLs } },
-      });
-    if (this.clusterVersion !== CLUSTER_VERSION) await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
-    this.lessor.promote(this.options.electionTimeoutMs, (id) => {
-      this.propose({ lease_revoke: { ID: id } }, this.auth.asRoot).catch((error: unknown) => {
-        if (!this.#closing.signal.aborted)
-          this.#deps.log.error("failed to revoke an expired lease", error, { lease: id.toString(16) });
-      });
-    });
+    for (;;) {
+      const own = this.membership.member(this.id);
+      try {
+        if (own === undefined || own.name !== name || own.clientURLs.join() !== clientURLs.join())
+          await this.propose({
+            cluster_member_attr_set: { member_ID: this.id, member_attributes: { name, client_urls: clientURLs } },
+          });
+        if (this.clusterVersion !== CLUSTER_VERSION && this.leadership.isLeader)
+          await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
+        break;
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        log.info("failed to publish local member to cluster through raft", { error: String(error) });
+        await pause(this.#deps.clock, LOOK_FOR_PEERS_MS, this.#closing.signal);
+      }
+    }
+    log.v(1).info("published local member to cluster through raft", { "local-member-id": hexId(this.id) });
+    this.#published.resolve();
+  }
+
+  readonly #published = deferred<void>();
+  /** Resolves when the cluster knows this member: from then on it has been in touch with a leader. */
+  get published(): Promise<void> {
+    return this.#published.promise;
   }
 
   /** Ends open streams; requests go on until `close`. */
@@ -274,28 +313,72 @@ export class Member {
     this.#closing.abort(etcdError("stopped"));
   }
 
+  /** Hands leadership over where there is someone to take it, and stops. */
   async close(): Promise<void> {
+    await this.#handOver();
     this.stopStreams();
+    this.#reads.stop(etcdError("stopped"));
     this.lessor.demote();
+    this.#compactions.stop();
     await this.#driver.stop();
+    await this.transport?.close();
     await this.#snapshotting;
-    await this.#wal.close();
+    await this.#storage.close();
   }
 
+  /** Stops without a word to the others. */
+  async #handOver(): Promise<void> {
+    const { log } = this.#deps;
+    if (!this.leadership.isLeader || this.membership.votingMembers.length < 2 || this.#driver.isStopped) return;
+    let oldest: { readonly id: NodeId; readonly since: number } | undefined;
+    for (const { ID } of this.membership.votingMembers) {
+      const since = ID === this.id ? undefined : this.transport?.activeSince(ID);
+      if (since !== undefined && (oldest === undefined || since < oldest.since)) oldest = { id: ID, since };
+    }
+    try {
+      if (oldest === undefined) throw etcdError("unhealthy");
+      await this.moveLeader(oldest.id);
+    } catch (error) {
+      log.info("leadership transfer failed", { "local-member-id": hexId(this.id), error: String(error) });
+    }
+  }
+
+  /** Of the last entry that was applied. */
   get term(): number {
     return this.#driver.term;
   }
   get appliedIndex(): number {
-    return this.#driver.applied;
+    return this.#driver.applied.index;
+  }
+  get committedIndex(): number {
+    return this.#driver.committed;
+  }
+  get leader(): NodeId {
+    return this.leadership.leader;
+  }
+  get isLearner(): boolean {
+    return this.membership.localIsLearner;
   }
   get members(): readonly MemberInfo[] {
     return this.membership.members;
+  }
+  get confState(): ConfState {
+    return this.#driver.confState;
+  }
+  get consistentIndex(): ConsistentIndex {
+    return this.#storage.consistentIndex;
   }
   get clusterVersion(): string {
     return this.membership.version ?? "";
   }
   get pendingProposals(): number {
-    return this.#driver.pending;
+    return this.#driver.proposals.pending;
+  }
+  get requestTimeoutMs(): number {
+    return this.#driver.requestTimeoutMs;
+  }
+  raftStatus(): RaftStatus {
+    return this.#driver.status();
   }
   /** As a file of pages would take. */
   get sizeBytes(): number {
@@ -305,30 +388,102 @@ export class Member {
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
+  /** Resolves when the cluster has removed this member: it should stop, and its data is of no more use. */
+  get removed(): Promise<void> {
+    return this.#removed.promise;
+  }
 
   header(revision = this.store.revision): ResponseHeader {
     return { cluster_id: this.clusterId, member_id: this.id, revision, raft_term: this.#driver.term };
   }
 
-  /** Resolves with the answer once the request is durable and applied. `auth` says who asks, where anyone need say so. */
+  /** Told when this member begins and ends to lead: for what only a leader does. */
+  onLeadership(tell: (isLeader: boolean) => void): void {
+    this.leadership.onLeadership(tell);
+  }
+
+  /** Resolves with the answer once the request is durable at a quorum and applied here. `auth` says who asks, where anyone need say so. */
   propose(request: Request, auth?: AuthInfo): Promise<Applied> {
+    const ID = this.#nextRequestId();
     // Encoded and applied here with the same header, so that the answer is the same wherever it is applied.
     const whole: Request = {
-      header:
-        auth === undefined
-          ? { ID: BigInt(this.#requestId++) }
-          : { ID: BigInt(this.#requestId++), username: auth.username, auth_revision: auth.revision },
+      header: auth === undefined ? { ID } : { ID, username: auth.username, auth_revision: auth.revision },
       ...request,
     };
     const data = this.codec.encodeTransient(InternalRaftRequest, whole);
     if (data.length > this.options.maxRequestBytes) return Promise.reject(etcdError("requestTooLarge"));
-    return this.#driver.propose(data, () => this.#applyRequest(whole));
+    return this.#driver.propose(ID, data, whole) as Promise<Applied>;
   }
 
   /** As `propose`, in the name of who calls. */
   proposeFor(caller: Caller, request: Request): Promise<Applied> {
     if (!this.auth.enabled) return this.propose(request);
     return this.authenticator.infoOf(caller).then((info) => this.propose(request, info));
+  }
+
+  /** Changes who belongs. Resolves with the members after the change; what is wrong with it is thrown in the client's words. */
+  proposeConfChange(change: ConfChange): Promise<readonly MemberInfo[]> {
+    return this.#driver.proposeConfChange(this.#nextRequestId(), change) as Promise<readonly MemberInfo[]>;
+  }
+
+  /** Until all that was acknowledged before is applied here; nothing to wait for where this member is alone. */
+  linearizable(): Promise<void> | undefined {
+    return this.#driver.answersAlone ? undefined : this.#reads.wait();
+  }
+
+  /** Until what is known to be committed is applied here; throws when that takes longer than a second. */
+  caughtUp(): Promise<void> | undefined {
+    const applied = this.#driver.applied.reached(this.#driver.committed);
+    if (applied === undefined) return undefined;
+    return new Promise((resolve, reject) => {
+      const timer = this.#deps.clock.after(APPLY_TIMEOUT_MS, () => reject(etcdError("timeoutWaitAppliedIndex")));
+      applied.then(resolve, reject).finally(() => timer[Symbol.dispose]());
+    });
+  }
+
+  /** Whether this member leads for certain. One that slept asks the others first. */
+  ensureLeadership(): Promise<boolean> | boolean {
+    return this.#driver.isActive ? true : this.#checkLeadership();
+  }
+
+  async #checkLeadership(): Promise<boolean> {
+    const { log } = this.#deps;
+    try {
+      await this.linearizable();
+    } catch (error) {
+      log.info("Failed to check current member's leadership", { error: String(error) });
+      return false;
+    }
+    if (this.leadership.isLeader) {
+      this.#driver.confirmActive();
+      return true;
+    }
+    log.info("Current member isn't a leader", {
+      "local-member-id": hexId(this.id),
+      "new-lead": hexId(this.leader),
+    });
+    return false;
+  }
+
+  /** Makes another voter the leader. Only the leader can. */
+  async moveLeader(to: NodeId): Promise<void> {
+    const { clock, log } = this.#deps;
+    const member = this.membership.member(to);
+    if (member === undefined || member.isLearner) throw etcdError("badLeaderTransferee");
+    const fields = {
+      "local-member-id": hexId(this.id),
+      "current-leader-member-id": hexId(this.leader),
+      "transferee-member-id": hexId(to),
+    };
+    log.info("leadership transfer starting", fields);
+    const started = clock.monotonic();
+    this.#driver.transferLeader(to);
+    while (this.leader !== to) {
+      if (clock.monotonic() - started >= this.requestTimeoutMs) throw etcdError("timeoutLeaderTransfer");
+      if (this.#driver.isStopped) throw etcdError("stopped");
+      await sleep(clock, this.options.heartbeatIntervalMs);
+    }
+    log.info("leadership transfer finished", { ...fields, took: `${clock.monotonic() - started}ms` });
   }
 
   /** Refuses what needs room where there is none, and raises the alarm. */
@@ -345,82 +500,113 @@ export class Member {
     throw etcdError("noSpace");
   }
 
-  #applyEntry(entry: Entry): void {
-    if (entry.index <= this.consistentIndex.index) return;
-    this.consistentIndex.advance(entry.index, entry.term);
-    if (entry.type === 0) {
-      if (entry.data.length > 0) this.#applyRequest(this.codec.decode(InternalRaftRequest, entry.data));
-      return;
-    }
-    assert(entry.type === 1, "the log has a change of members in a form that isn't written here");
-    const {
-      type = "ConfChangeAddNode",
-      node_id: nodeId = 0n,
-      context = EMPTY,
-    } = this.codec.decode(RaftpbConfChange, entry.data);
-    this.membership.apply({ transition: "ConfChangeTransitionAuto", changes: [{ type, nodeId }], context });
+  /** Writes a snapshot of now and lets go of the log that it replaces. */
+  async snapshot(): Promise<void> {
+    using _rows = this.#compactions.rest();
+    await this.#storage.snapshot(this, (work) => this.#driver.between(work));
   }
 
-  #applyRequest(request: Request): Applied {
+  /** Unique in the cluster: some bits of the member's id, then a count that began with the time of day. */
+  #nextRequestId(): bigint {
+    return this.#requestPrefix | BigInt(this.#requestNumber++);
+  }
+
+  #applyRequest(entry: Entry, request: Request): Applied {
+    this.#storage.consistentIndex.advance(entry.index, entry.term);
+    return this.#apply(request);
+  }
+
+  #applyEmpty(entry: Entry): void {
+    this.#storage.consistentIndex.advance(entry.index, entry.term);
+    // All that earlier leaders committed is applied now: so the leases are known.
+    if (this.leadership.isLeader && !this.lessor.isPrimary) this.leases.promote();
+  }
+
+  #applyConfChange(entry: Entry, change: ConfChange, intoForce: () => ConfState): readonly MemberInfo[] {
+    this.#storage.consistentIndex.advance(entry.index, entry.term);
     try {
-      return this.#apply(request);
-    } finally {
-      if (!this.#replaying) this.#maySnapshot();
+      this.membership.validate(change);
+    } catch (error) {
+      this.#deps.log.error("Validation on configuration change failed", error);
+      throw error;
     }
+    this.#storage.consistentIndex.setConfState(intoForce());
+    const done = this.membership.apply(change);
+    if (done.kind === "removed") {
+      if (done.id === this.id) this.#leave();
+      else this.transport?.removePeer(done.id);
+    } else if (done.member.ID !== this.id) {
+      if (done.kind === "added") this.transport?.addPeer(done.member.ID, done.member.peerURLs);
+      if (done.kind === "updated") this.transport?.updatePeer(done.member.ID, done.member.peerURLs);
+    }
+    return this.membership.members;
   }
 
-  #scheduleCompaction(): void {
-    if (this.#replaying || this.#compactionIsDue || this.#closing.signal.aborted || this.#compactions.length === 0)
-      return;
-    if (this.#snapshotting !== undefined) return; // It asks again when it is done.
-    this.#compactionIsDue = true;
-    this.#deps.clock.soon(() => {
-      this.#compactionIsDue = false;
-      if (this.#snapshotting !== undefined) return;
-      if (this.#compactions[0]?.step(this.options.compactionBatchLimit)) {
-        this.#compactions.shift();
-        this.#deps.log.v(2).info("finished scheduled compaction", { "compact-revision": this.store.compactRevision });
-      }
-      this.#scheduleCompaction();
+  #leave(): void {
+    const { clock, log } = this.#deps;
+    clock.after(REMOVED_DELAY_MS, () => {
+      log.error("server error", new Error("the member has been permanently removed from the cluster"));
+      log.info("data-dir used by this member must be removed");
+      this.#removed.resolve();
     });
   }
 
-  /** A snapshot is due after enough entries, and after as much log as the last one was long: so it costs no more than the log itself. */
+  /** Replaces all of the state. Watchers go on, from where they were. */
+  async #install(snapshot: Snapshot): Promise<void> {
+    this.lessor.demote();
+    await this.#storage.install(snapshot, this);
+    this.#compactions.clear();
+    const { backend } = this.store;
+    this.alarms.load(backend.bucket("alarm"));
+    this.auth.load();
+    this.membership.load(backend);
+    for (const { ID, peerURLs } of this.membership.members) if (ID !== this.id) this.transport?.addPeer(ID, peerURLs);
+    for (const id of this.membership.removedIds) this.transport?.removePeer(id);
+    this.watchable.restored();
+  }
+
   #maySnapshot(): void {
-    if (this.#snapshotting !== undefined || this.#closing.signal.aborted || this.#compactions.length > 0) return;
-    if (this.#driver.applied - this.#snapshotIndex < this.options.snapshotCount) return;
-    const least = Math.max(Math.min(SNAPSHOT_MIN_BYTES, this.options.walSegmentBytes ?? Infinity), this.#snapshotBytes);
-    if (this.#wal.writtenBytes - this.#walBytesAtSnapshot < least) return;
+    if (this.#snapshotting !== undefined || this.#closing.signal.aborted || !this.#compactions.isEmpty) return;
+    if (!this.#storage.snapshotIsDue) return;
     this.#snapshotting = this.snapshot()
       .catch((error: unknown) => this.#deps.log.error("failed to write a snapshot", error))
       .finally(() => {
         this.#snapshotting = undefined;
-        this.#scheduleCompaction();
       });
   }
 
-  /** Writes a snapshot of now and lets go of the log that it replaces. */
-  async snapshot(): Promise<void> {
-    const { log } = this.#deps;
-    const meta = { index: this.#driver.applied, term: this.term, voters: [this.id] };
-    this.#walBytesAtSnapshot = this.#wal.writtenBytes;
-    const previous = this.#snapshotIndex;
-    this.#snapshotIndex = meta.index;
-    const head: SnapshotHead = {
-      version: 1,
-      revision: this.store.revision,
-      compactRevision: this.store.compactRevision,
-      leases: [...this.lessor.all].map(({ id, ttl }) => ({ id: id.toString(), ttl })),
-      buckets: saveBuckets(this.store.backend),
+  get #callbacks(): PeerCallbacks {
+    return {
+      process: (message) => this.#process(message),
+      isIdRemoved: (id) => this.membership.isIdRemoved(id),
+      reportUnreachable: (id) => this.#driver.reportUnreachable(id),
+      reportSnapshot: (id, ok) => this.#driver.reportSnapshot(id, ok),
+      removed: (reason) => {
+        this.#deps.log.error("server error", new Error(reason));
+        this.#removed.resolve();
+      },
     };
-    const folder = `${this.options.dataDir}/member/snap`;
-    this.#snapshotBytes = await writeSnapshot(this.#deps, folder, meta, head, this.store.backend, this.codec);
-    await this.#driver.between(async () => {
-      await this.#wal.saveSnapshot(meta, meta.voters);
-      // Back to the snapshot before this one: should this file turn out damaged, that one and the log still tell everything.
-      await this.#wal.release(previous);
-    });
-    await purgeSnapshots(this.#deps.fs, folder);
-    log.info("saved snapshot", { "snapshot-index": meta.index, bytes: this.#snapshotBytes });
+  }
+
+  #process(message: Message): void {
+    assert(message.to === this.id, "a message for another member");
+    if (!this.membership.isIdRemoved(message.from)) this.#driver.step(message);
+  }
+
+  get #exchange(): PeerTransportOptions["snapshots"] {
+    return {
+      open: (message) => {
+        const inFlight = this.#driver.snapshotBegins();
+        const outgoing = this.#storage.outgoing(this, message);
+        return {
+          ...outgoing,
+          close: () => {
+            outgoing.close();
+            inFlight[Symbol.dispose]();
+          },
+        };
+      },
+      receive: (message, body) => this.#storage.receive(message, body),
+    };
   }
 }

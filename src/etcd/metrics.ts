@@ -50,3 +50,21 @@ export const watchStreams = gauge("etcd_debugging_mvcc_watch_stream_total", { he
 export const slowWatchers = gauge("etcd_debugging_mvcc_slow_watcher_total", {
   help: "Total number of unsynced slow watchers.",
 });
+export const leaderChanges = counter("etcd_server_leader_changes_seen_total", {
+  help: "The number of leader changes seen.",
+});
+export const proposalsFailed = counter("etcd_server_proposals_failed_total", {
+  help: "The total number of failed proposals seen.",
+});
+export const slowReadIndexes = counter("etcd_server_slow_read_indexes_total", {
+  help: "The total number of pending read indexes not in sync with leader's or timed out read index requests.",
+});
+export const readIndexesFailed = counter("etcd_server_read_indexes_failed_total", {
+  help: "The total number of failed read indexes seen.",
+});
+export const snapshotApplyInProgress = gauge("etcd_server_snapshot_apply_in_progress_total", {
+  help: "1 if the server is applying the incoming snapshot. 0 if none.",
+});
+export const leaseExpired = counter("etcd_debugging_server_lease_expired_total", {
+  help: "The total number of expired leases.",
+});

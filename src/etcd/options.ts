@@ -13,8 +13,16 @@ export interface EtcdOptions {
   readonly initialClusterToken: string;
   /** Entries between two snapshots, at least. */
   readonly snapshotCount: number;
+  /** Entries kept in memory for members that are behind. */
+  readonly snapshotCatchupEntries: number;
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
+  /** A starting member doesn't wait for a whole election timeout. */
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+  readonly maxLearners: number;
+  /** Feature gate LeaseCheckpoint: what is left of long leases outlives a change of leader. */
+  readonly leaseCheckpoint: boolean;
   /** Negative for none. */
   readonly quotaBackendBytes: number;
   /** Serves the v2 API on the client port. */
@@ -42,8 +50,13 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   initialAdvertisePeerUrls: ["http://localhost:2380"],
   initialClusterToken: "etcd-cluster",
   snapshotCount: 10_000,
+  snapshotCatchupEntries: 5000,
   heartbeatIntervalMs: 100,
   electionTimeoutMs: 1000,
+  initialElectionTickAdvance: true,
+  preVote: true,
+  maxLearners: 1,
+  leaseCheckpoint: false,
   quotaBackendBytes: 2 * 1024 ** 3,
   enableV2: true,
   maxTxnOps: 128,

@@ -113,6 +113,14 @@ export class RawNode {
     return this.#propose({ type: form, data: encodeConfChange(change, form) });
   }
 
+  /** As `propose`, for several at once: they go to each other member in one message. */
+  proposeAll(drafts: readonly EntryDraft[]): readonly Entry[] | undefined {
+    if (this.raft.isLeader) return propose(this.raft, drafts);
+    const entries = drafts.map(({ type, data }): Entry => ({ term: 0, index: 0, type, data }));
+    this.raft.step(createMessage({ type: "MsgProp", from: this.raft.id, entries }));
+    return undefined;
+  }
+
   #propose(draft: EntryDraft): Entry | undefined {
     if (this.raft.isLeader) return propose(this.raft, [draft])[0];
     const entries = [{ term: 0, index: 0, type: draft.type, data: draft.data }];

@@ -6,7 +6,8 @@ import { notYet } from "./not-yet.ts";
 
 export function clusterService(member: Member) {
   return {
-    async MemberList(_request?: Init<MemberListRequest>, call?: Call): Promise<MemberListResponse> {
+    async MemberList({ linearizable = false }: Init<MemberListRequest> = {}, call?: Call): Promise<MemberListResponse> {
+      if (linearizable) await member.linearizable();
       await member.authenticator.require(call);
       // Headers of this service tell no revision, as upstream's.
       return { header: member.header(0), members: member.members };

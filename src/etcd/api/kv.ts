@@ -1,5 +1,4 @@
 /** Thin on purpose: check the request, ask the member, shape the answer. Upstream: server/etcdserver/api/v3rpc/key.go */
-import { etcdError } from "../../protocols/etcd/errors.ts";
 import type {
   CompactionRequest,
   CompactionResponse,
@@ -15,7 +14,7 @@ import type {
   TxnResponse,
 } from "../../protocols/etcd/generated.ts";
 import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
-import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "../apply/check.ts";
+import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "../apply/check.ts";
 import { applyRange } from "../apply/range.ts";
 import { checkRangeAllowed, checkTxnAllowed } from "../auth/checks.ts";
 import type { Member } from "../member.ts";
@@ -26,12 +25,13 @@ const FIRST_PIECE = 10;
 export function kvService(member: Member) {
   const { auth, authenticator, options } = member;
   return {
-    /** What is applied here has been acknowledged, and with one member the reverse holds too: a read needs no round. */
     Range(request: Init<RangeRequest>, call?: Call): Promise<RangeResponse> | RangeResponse {
       checkRange(request);
       const answer = () => applyRange(member.store, request, member.header());
-      if (!auth.enabled) return answer();
-      return authenticator.read(call, (info) => checkRangeAllowed(member, info, request), answer);
+      const read = () =>
+        auth.enabled ? authenticator.read(call, (info) => checkRangeAllowed(member, info, request), answer) : answer();
+      const current = request.serializable ? undefined : member.linearizable();
+      return current === undefined ? read() : current.then(read);
     },
 
     async RangeStream(
@@ -49,6 +49,7 @@ export function kvService(member: Member) {
         request.max_create_revision
       )
         throw new RpcError("Unimplemented", "RangeStream does not support revision filters");
+      if (!request.serializable) await member.linearizable();
       const revision = request.revision || member.store.revision;
       // One read, so that every piece is of one revision; the pieces only bound what a client must take at once.
       const answer = () => applyRange(member.store, { ...request, revision }, undefined);
@@ -80,8 +81,10 @@ export function kvService(member: Member) {
       checkTxn(request, options.maxTxnOps);
       if (isReadOnly(request)) {
         const answer = () => member.applier.txn(request);
-        if (!auth.enabled) return answer();
-        return authenticator.read(call, (info) => checkTxnAllowed(member, info, request), answer);
+        const read = () =>
+          auth.enabled ? authenticator.read(call, (info) => checkTxnAllowed(member, info, request), answer) : answer();
+        const current = isSerializable(request) ? undefined : member.linearizable();
+        return current === undefined ? read() : current.then(read);
       }
       const bytes = Math.max(putBytes(request.success), putBytes(request.failure));
       if (bytes > 0) member.checkQuota(bytes);
@@ -90,9 +93,6 @@ export function kvService(member: Member) {
 
     async Compact(request: Init<CompactionRequest>, call?: Call): Promise<CompactionResponse> {
       await authenticator.requireAdmin(call);
-      const { revision = 0 } = request;
-      // Told without the log where it is plain; the log decides the rest.
-      if (revision > member.store.revision) throw etcdError("futureRevision");
       return (await member.proposeFor(call, { compaction: request })) as CompactionResponse;
     },
   };

@@ -16,7 +16,6 @@ import type { Random } from "../../world/world.ts";
 import { checkLeaseReadable, checkLeaseWritable } from "../auth/checks.ts";
 import type { AuthInfo } from "../auth/store.ts";
 import type { Member } from "../member.ts";
-import { keyBytes } from "../mvcc/key-text.ts";
 
 export function leaseService(member: Member, random: Random) {
   const { auth, authenticator, lessor } = member;
@@ -49,7 +48,8 @@ export function leaseService(member: Member, random: Random) {
             () => {},
           );
         }
-        if (!stream.send({ header, ID, TTL: lessor.renew(ID) ?? 0 })) await stream.drained;
+        const TTL = (await member.leases.renew(ID)) ?? 0;
+        if (!stream.send({ header, ID, TTL })) await stream.drained;
       }
     },
 
@@ -67,15 +67,9 @@ export function leaseService(member: Member, random: Random) {
         );
       }
       const header = member.header();
-      const lease = lessor.get(ID);
-      if (lease === undefined) return { header, ID, TTL: -1, grantedTTL: 0, keys: [] };
-      return {
-        header,
-        ID,
-        TTL: lessor.remaining(lease),
-        grantedTTL: lease.ttl,
-        keys: keys ? [...lease.keys].sort().map(keyBytes) : [],
-      };
+      const times = await member.leases.timeToLive(ID, keys);
+      if (times === undefined) return { header, ID, TTL: -1, grantedTTL: 0, keys: [] };
+      return { header, ID, TTL: times.ttl, grantedTTL: times.grantedTtl, keys: times.keys };
     },
 
     async LeaseLeases(_request?: Init<LeaseLeasesRequest>, call?: Call): Promise<LeaseLeasesResponse> {

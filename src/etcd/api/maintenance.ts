@@ -1,5 +1,5 @@
 /** Upstream: server/etcdserver/api/v3rpc/maintenance.go */
-import { etcdError } from "../../protocols/etcd/errors.ts";
+import { ETCD_ERRORS, etcdError } from "../../protocols/etcd/errors.ts";
 import type {
   AlarmRequest,
   AlarmResponse,
@@ -10,11 +10,13 @@ import type {
   HashRequest,
   HashResponse,
   MoveLeaderRequest,
+  MoveLeaderResponse,
   StatusRequest,
   StatusResponse,
 } from "../../protocols/etcd/generated.ts";
 import type { Call, Init } from "../../wire/rpc/service.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
+import { NONE } from "../../raft/types.ts";
 import { hashKV } from "../mvcc/hash.ts";
 import { notYet } from "./not-yet.ts";
 
@@ -27,16 +29,19 @@ export function maintenanceService(member: Member) {
         header: member.header(),
         version: ETCD_VERSION,
         dbSize: member.sizeBytes,
-        leader: member.id,
-        raftIndex: member.appliedIndex,
+        leader: member.leader,
+        raftIndex: member.committedIndex,
         raftTerm: member.term,
         raftAppliedIndex: member.appliedIndex,
-        errors: member.alarms.raised.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarm} `),
+        errors: [
+          ...(member.leader === NONE ? [ETCD_ERRORS.noLeader[1]] : []),
+          ...member.alarms.raised.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarm} `),
+        ],
         dbSizeInUse: member.sizeBytes,
-        isLearner: false,
+        isLearner: member.isLearner,
         storageVersion: member.clusterVersion,
         dbSizeQuota: member.options.quotaBackendBytes,
-        downgradeInfo: { enabled: false, targetVersion: "" },
+        downgradeInfo: member.membership.downgrade,
       };
     },
 
@@ -69,9 +74,11 @@ export function maintenanceService(member: Member) {
       };
     },
 
-    async MoveLeader(_request?: Init<MoveLeaderRequest>, call?: Call): Promise<never> {
+    async MoveLeader({ targetID = 0n }: Init<MoveLeaderRequest> = {}, call?: Call): Promise<MoveLeaderResponse> {
       await authenticator.requireAdmin(call);
-      throw etcdError("badLeaderTransferee"); // There is nobody to move to.
+      if (!member.leadership.isLeader) throw etcdError("notLeader");
+      await member.moveLeader(targetID);
+      return { header: member.header() };
     },
 
     /** A snapshot is a bbolt file, and there is no backend that writes one. */

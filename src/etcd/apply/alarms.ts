@@ -10,18 +10,19 @@ import type { Init } from "../../wire/rpc/service.ts";
 import type { Bucket } from "../backend/backend.ts";
 
 export class Alarms {
-  readonly #bucket: Bucket;
+  #bucket: Bucket;
   readonly #codec: Codec;
   #raised: readonly AlarmMember[] = [];
 
   constructor(bucket: Bucket, codec: Codec) {
     this.#bucket = bucket;
     this.#codec = codec;
-    this.load();
+    this.load(bucket);
   }
 
-  /** Takes over what the bucket holds: at the start, and when a snapshot has replaced it. */
-  load(): void {
+  /** Takes over what a bucket holds: at the start, and when a snapshot has replaced the state. */
+  load(bucket: Bucket): void {
+    this.#bucket = bucket;
     const raised: AlarmMember[] = [];
     this.#bucket.forEach((key) => void raised.push(this.#codec.decode(AlarmMember, Buffer.from(key, "latin1"))));
     this.#raised = raised;

@@ -100,6 +100,11 @@ export class Applier {
       const lease = this.#lessor.grant(ID, TTL);
       return { header: this.#deps.header(), ID, TTL: lease.ttl, error: "" };
     }
+    if (request.lease_checkpoint !== undefined) {
+      for (const { ID = 0n, remaining_TTL = 0 } of request.lease_checkpoint.checkpoints ?? [])
+        this.#lessor.checkpoint(ID, remaining_TTL);
+      return { header: this.#deps.header() };
+    }
     if (request.lease_revoke !== undefined) return this.#revoke(request.lease_revoke.ID ?? 0n);
     if (request.alarm !== undefined) {
       const header = this.#deps.header();

@@ -111,3 +111,10 @@ export function isReadOnly(request: Init<TxnRequest>): boolean {
     ops === undefined || ops.every((op) => op.request_range !== undefined);
   return reads(request.success) && reads(request.failure);
 }
+
+/** Every read of it is content with what this member has. */
+export function isSerializable(request: Init<TxnRequest>): boolean {
+  const serializable = (ops: readonly Init<RequestOp>[] | undefined) =>
+    ops === undefined || ops.every((op) => op.request_range?.serializable === true);
+  return serializable(request.success) && serializable(request.failure);
+}

@@ -20,7 +20,7 @@ function setUp(backend = new MemoryBackend()) {
   const tokens = new SimpleTokens(300, world);
   const deps = { ...world, codec: etcdCodec(), tokens, bcryptCost: 4, log: silent };
   const auth = new AuthStore({ ...deps, bucket: (name) => backend.bucket(name) });
-  const lessor = new Lessor(world.clock, 2);
+  const lessor = new Lessor({ ...deps, bucket: backend.bucket("lease"), minimumTtl: 2 });
   const passed: Request[] = [];
   const link = checkAuth({ auth, lessor, header: () => header, index: () => 1 });
   const apply = link((request) => {

@@ -44,17 +44,30 @@ const EMPTY = new Uint8Array(0);
 const NO_CHANGES: readonly Change[] = [];
 
 export class Store {
-  readonly backend: Backend;
+  #backend: Backend;
   /** Weighed by life: the weight of a range is how many keys it has now. */
-  readonly #index = new SortedMap<KeyIndex>((key) => (key.alive ? 1 : 0));
+  #index = emptyIndex();
   readonly #leases: LeaseBook;
   #revision = 1;
   #compactRevision = -1;
   #changes: Change[] | undefined;
 
   constructor(backend: Backend, leases: LeaseBook) {
-    this.backend = backend;
+    this.#backend = backend;
     this.#leases = leases;
+  }
+
+  get backend(): Backend {
+    return this.#backend;
+  }
+
+  /** Forgets everything, in favour of what another backend holds; it is told by `restoreRow` and `restoreRevisions`. */
+  reset(backend: Backend): void {
+    assert(this.#changes === undefined, "a transaction is open");
+    this.#backend = backend;
+    this.#index = emptyIndex();
+    this.#revision = 1;
+    this.#compactRevision = -1;
   }
 
   /** The revision of the last finished transaction that wrote. An empty store is at 1. */
@@ -122,7 +135,7 @@ export class Store {
   getAt(key: string, revision: number): KeyValue | undefined {
     if (revision < this.#compactRevision) return undefined;
     const at = this.#index.get(key)?.get(revision)?.modified;
-    return at === undefined ? undefined : this.backend.get(at.main, at.sub);
+    return at === undefined ? undefined : this.#backend.get(at.main, at.sub);
   }
 
   begin(): void {
@@ -174,7 +187,7 @@ export class Store {
       value: owned(value),
       lease,
     };
-    this.backend.put(kv, revision.sub);
+    this.#backend.put(kv, revision.sub);
     changes.push({ kv, previous });
     const before = previous?.lease ?? 0n;
     if (before !== lease) {
@@ -202,7 +215,7 @@ export class Store {
         value: EMPTY,
         lease: 0n,
       };
-      this.backend.put(kv, revision.sub);
+      this.#backend.put(kv, revision.sub);
       changes.push({ kv, previous });
       if (previous.lease !== 0n) this.#leases.detach(previous.lease, text);
     }
@@ -211,7 +224,7 @@ export class Store {
 
   /** Changes from `from` up to and including `to`, in order, for watchers that catch up. Rows that compaction took are not there. */
   history(from: number, to: number, visit: (kv: KeyValue) => boolean | void): void {
-    this.backend.scan(from, to, (kv) => visit(kv));
+    this.#backend.scan(from, to, (kv) => visit(kv));
   }
 
   /**
@@ -233,7 +246,7 @@ export class Store {
           const keys = new Set<string>();
           let seen = 0;
           let reached = revision;
-          this.backend.scan(next, revision, (row) => {
+          this.#backend.scan(next, revision, (row) => {
             if (seen >= rows && row.mod_revision > reached) return false;
             keys.add(keyText(row.key));
             reached = row.mod_revision;
@@ -248,7 +261,7 @@ export class Store {
         for (let dropped = 0; dropped < rows && pending.length > 0;) {
           const key = pending.pop()!;
           const isGone = this.#index.get(key)?.compact(revision, ({ main, sub }) => {
-            this.backend.delete(main, sub);
+            this.#backend.delete(main, sub);
             dropped++;
           });
           if (isGone) this.#index.delete(key);
@@ -280,7 +293,7 @@ export class Store {
     else if (open !== undefined || kv.version === 1) index.put(revision);
     else index.restore({ main: kv.create_revision, sub: 0 }, revision, kv.version);
     if (index.alive !== before) this.#index.reweigh(text, index.alive ? 1 : -1);
-    this.backend.put(kv, sub);
+    this.#backend.put(kv, sub);
   }
 
   restoreRevisions(revision: number, compactRevision: number): void {
@@ -294,10 +307,14 @@ export class Store {
   }
 
   #row(at: Revision): KeyValue {
-    const row = this.backend.get(at.main, at.sub);
+    const row = this.#backend.get(at.main, at.sub);
     assert(row !== undefined, `revision ${at.main}_${at.sub} is in the index and not in the backend`);
     return row;
   }
+}
+
+function emptyIndex(): SortedMap<KeyIndex> {
+  return new SortedMap((key) => (key.alive ? 1 : 0));
 }
 
 /** Bytes that we may keep: a small view would hold on to the whole network buffer or pool page under it. */

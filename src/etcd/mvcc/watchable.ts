@@ -93,6 +93,14 @@ export class Watchable {
     return stream;
   }
 
+  /** The store holds another history: everyone reads what he missed of it. */
+  restored(): void {
+    for (const watcher of Array.from(this.#synced)) {
+      this.#synced.delete(watcher);
+      this.add(watcher);
+    }
+  }
+
   /** Tells what a transaction changed. */
   notify(changes: readonly Change[]): void {
     if (this.#synced.size === 0) return;

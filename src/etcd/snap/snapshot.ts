@@ -9,7 +9,13 @@
  *
  * Upstream: server/etcdserver/api/snap/snapshotter.go
  */
-import { MvccpbKeyValue, RaftpbSnapshot, Snappbsnapshot } from "../../protocols/etcd/generated.ts";
+import {
+  MvccpbKeyValue,
+  RaftpbSnapshot,
+  Snappbsnapshot,
+  type RaftpbConfState,
+} from "../../protocols/etcd/generated.ts";
+import type { ConfState } from "../../raft/types.ts";
 import type { Fs } from "../../world/fs.ts";
 import type { World } from "../../world/world.ts";
 import { BUCKETS, type Backend, type BucketName, type KeyValue } from "../backend/backend.ts";
@@ -37,10 +43,9 @@ export function restoreBuckets(backend: Backend, saved: SavedBuckets): void {
 
 /** All of the state but for the rows. */
 export interface SnapshotHead {
-  readonly version: 1;
+  readonly version: 2;
   readonly revision: number;
   readonly compactRevision: number;
-  readonly leases: readonly { readonly id: string; readonly ttl: number }[];
   readonly buckets: SavedBuckets;
 }
 
@@ -52,7 +57,7 @@ interface SnapshotData extends SnapshotHead {
 export interface SnapshotMeta {
   readonly index: number;
   readonly term: number;
-  readonly voters: readonly bigint[];
+  readonly confState: ConfState;
 }
 
 /** Rows encoded without a pause for others: about a millisecond. */
@@ -95,16 +100,58 @@ export async function writeSnapshot(
     }
     await file.sync();
   }
-  const data: SnapshotData = { ...head, rows };
-  const message = codec.encode(RaftpbSnapshot, {
-    data: Buffer.from(JSON.stringify(data)),
-    metadata: { conf_state: { voters: meta.voters, auto_leave: false }, index: meta.index, term: meta.term },
-  });
-  const frame = codec.encode(Snappbsnapshot, { crc: crc32c(message), data: message });
+  const frame = encodeFrame(meta, { ...head, rows }, codec);
   // Last, and as a whole: a snapshot is there when this file is.
   await deps.fs.syncDir(folder);
   await deps.fs.writeFile(path, frame, { mode: 0o600, atomic: true });
   return frame.length + rows.bytes;
+}
+
+function encodeFrame({ index, term, confState }: SnapshotMeta, data: SnapshotData, codec: Codec): Uint8Array {
+  const { voters, learners, votersOutgoing, learnersNext, autoLeave } = confState;
+  const message = codec.encode(RaftpbSnapshot, {
+    data: Buffer.from(JSON.stringify(data)),
+    metadata: {
+      conf_state: {
+        voters,
+        learners,
+        voters_outgoing: votersOutgoing,
+        learners_next: learnersNext,
+        auto_leave: autoLeave,
+      },
+      index,
+      term,
+    },
+  });
+  return codec.encode(Snappbsnapshot, { crc: crc32c(message), data: message });
+}
+
+/** Both files in one piece, as they travel to another member: the length of the first in 8 bytes, then one after the other. */
+export function encodeSnapshot(meta: SnapshotMeta, head: SnapshotHead, backend: Backend, codec: Codec): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (let from: number | undefined = 0; from !== undefined && from <= head.revision;) {
+    const { bytes, next }: { bytes: Uint8Array; next?: number } = encodeRows(backend, from, head.revision, codec);
+    pieces.push(bytes);
+    from = next;
+  }
+  const rows = Buffer.concat(pieces);
+  const frame = encodeFrame(meta, { ...head, rows: { bytes: rows.length, crc: crc32c(rows) } }, codec);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64BE(BigInt(frame.length));
+  return Buffer.concat([length, frame, rows]);
+}
+
+/** Puts a snapshot that came from another member beside our own. Gives what it holds. */
+export async function saveReceived(fs: Fs, folder: string, bytes: Uint8Array, codec: Codec): Promise<LoadedSnapshot> {
+  const length = Number(Buffer.from(bytes.buffer, bytes.byteOffset, 8).readBigUInt64BE());
+  const frame = bytes.subarray(8, 8 + length);
+  const rows = bytes.subarray(8 + length);
+  const loaded = parseSnapshot(frame, rows, codec);
+  const path = `${folder}/${snapshotName(loaded.meta)}`;
+  await fs.writeFile(`${path}.rows`, rows, { mode: 0o600, atomic: true });
+  await fs.syncDir(folder);
+  await fs.writeFile(path, frame, { mode: 0o600, atomic: true });
+  return loaded;
 }
 
 /** Some rows from revision `from` on, and where to go on; undefined at the end. */
@@ -178,9 +225,19 @@ function parseSnapshot(file: Uint8Array, rows: Uint8Array, codec: Codec): Loaded
   const meta: SnapshotMeta = {
     index: metadata?.index ?? 0,
     term: metadata?.term ?? 0,
-    voters: metadata?.conf_state?.voters ?? [],
+    confState: confStateOf(metadata?.conf_state),
   };
   return { head, meta, rows: decodeRows(rows, codec), sizeBytes: file.length + rows.length };
+}
+
+function confStateOf(state: RaftpbConfState | undefined): ConfState {
+  return {
+    voters: state?.voters ?? [],
+    learners: state?.learners ?? [],
+    votersOutgoing: state?.voters_outgoing ?? [],
+    learnersNext: state?.learners_next ?? [],
+    autoLeave: state?.auto_leave ?? false,
+  };
 }
 
 function* decodeRows(data: Uint8Array, codec: Codec): Generator<{ readonly row: KeyValue; readonly sub: number }> {

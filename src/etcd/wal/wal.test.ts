@@ -147,7 +147,10 @@ test("segments before a released index go, and the rest can be opened behind it"
     8000,
   );
   const before = (await world.fs.list("/wal")).length;
-  await wal.saveSnapshot({ index: 60, term: 2 }, [7n]);
+  await wal.saveSnapshot(
+    { index: 60, term: 2 },
+    { voters: [7n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+  );
   await wal.release(60);
   assert.ok((await world.fs.list("/wal")).length < before - 2);
   assert.deepEqual(await Wal.snapshots(optionsOf(world)), [{ index: 60, term: 2 }]);

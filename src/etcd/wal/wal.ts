@@ -12,7 +12,7 @@ import { assert } from "../../base/assert.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { File, Fs } from "../../world/fs.ts";
 import { readMarks, readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
-import type { Entry, HardState } from "../../raft/types.ts";
+import type { ConfState, Entry, HardState } from "../../raft/types.ts";
 import { FrameWriter, RECORD, varintBytes } from "./record.ts";
 
 /** A segment is closed, and the next begun, by the append that takes it past this. */
@@ -195,9 +195,13 @@ export class Wal {
     return this.#write(frames.take());
   }
 
-  async saveSnapshot(mark: SnapshotMark, voters: readonly bigint[]): Promise<void> {
+  async saveSnapshot(mark: SnapshotMark, confState: ConfState, state?: HardState): Promise<void> {
     this.#frames.start(256);
-    this.#frames.record(RECORD.snapshot, snapshotData(mark, voters));
+    if (state !== undefined) {
+      this.#frames.state(state);
+      this.#state = state;
+    }
+    this.#frames.record(RECORD.snapshot, snapshotData(mark, confState));
     await this.#write(this.#frames.take());
   }
 
@@ -338,11 +342,14 @@ async function segmentsIn(fs: Fs, folder: string): Promise<Segment[]> {
   return segments;
 }
 
-function snapshotData({ index, term }: SnapshotMark, voters: readonly bigint[] = []): Uint8Array {
+function snapshotData({ index, term }: SnapshotMark, confState?: ConfState): Uint8Array {
   const data = [0x08, ...varintBytes(index), 0x10, ...varintBytes(term)];
-  if (voters.length > 0) {
-    const state = voters.flatMap((voter) => [0x08, ...varintBytes(voter)]);
-    state.push(0x28, 0); // auto_leave: always written.
+  if (confState !== undefined) {
+    const { voters, learners, votersOutgoing, learnersNext, autoLeave } = confState;
+    const state: number[] = [];
+    for (const [number, ids] of [voters, learners, votersOutgoing, learnersNext].entries())
+      for (const id of ids) state.push(((number + 1) << 3) | 0, ...varintBytes(id));
+    state.push(0x28, autoLeave ? 1 : 0); // Always written.
     data.push(0x1a, ...varintBytes(state.length), ...state);
   }
   return Uint8Array.from(data);

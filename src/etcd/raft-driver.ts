@@ -1,0 +1,607 @@
+/**
+ * Drives raft: gives it time, messages and proposals, and does the work that it asks for. The way of a write is
+ *
+ *     propose -> appended here, sent to the others -> durable at a quorum -> committed -> applied -> answered
+ *
+ * Group commit: whatever came in one turn of the event loop, or while a write was on its way, goes to disk in the next write and to each other
+ * member in the next message. Alone in its cluster a member does all of it in one turn, where the disk is quick.
+ *
+ * What may be acknowledged when: a follower answers for entries and votes only when they are on disk; a leader sends its entries out while it writes
+ * them itself, and counts itself only after that. The commit index alone needs no write of its own, it goes along with the next.
+ *
+ * Upstream: server/etcdserver/raft.go, server.go
+ */
+import { assert } from "../base/assert.ts";
+import type { Logger } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { etcdError } from "../protocols/etcd/errors.ts";
+import { InternalRaftRequest } from "../protocols/etcd/generated.ts";
+import { decodeConfChange, encodeConfChange } from "../raft/conf-change.ts";
+import { isRaftError, RaftError } from "../raft/errors.ts";
+import type { MemoryStorage } from "../raft/memory-storage.ts";
+import { RawNode, type Status } from "../raft/raw-node.ts";
+import type { Ready, SoftState } from "../raft/ready.ts";
+import {
+  NONE,
+  type ConfChange,
+  type ConfState,
+  type Entry,
+  type HardState,
+  type Message,
+  type NodeId,
+  type Snapshot,
+} from "../raft/types.ts";
+import type { Codec } from "../wire/rpc/codec.ts";
+import { RpcError } from "../wire/rpc/service.ts";
+import type { World } from "../world/world.ts";
+import { AppliedWait } from "./applied-wait.ts";
+import type { Request } from "./apply/chain.ts";
+import type { Leadership } from "./leadership.ts";
+import type { LinearizableReads } from "./linearizable.ts";
+import * as counted from "./metrics.ts";
+import { Proposals, type Proposal } from "./proposals.ts";
+import { raftLogger } from "./raft-logger.ts";
+import type { Wal } from "./wal/wal.ts";
+
+/** More than this committed or waiting and not yet applied, and the next are refused. */
+const PENDING_MAX = 5000;
+const MAX_BYTES_A_MESSAGE = 1024 * 1024;
+const MAX_MESSAGES_IN_FLIGHT = 512;
+/** Of a member alone in its cluster: nobody will ask for its old entries. */
+const LONE_CATCHUP_ENTRIES = 100;
+/** The log in memory is cut when it is this much longer than it has to be. */
+const COMPACT_EVERY = 100;
+/** A member that missed this many ticks was not running: others may have gone on without it. */
+const MISSED_TICKS = 3;
+
+/** What the log leads to. All of it happens in the turn in which it is called, but for `install`. */
+export interface StateMachine {
+  /** The answer, or an `RpcError` thrown as the answer. Every entry is passed here once, in order. */
+  apply(entry: Entry, request: Request): unknown;
+  /** The first entry of a leader's term. */
+  applyEmpty(entry: Entry): void;
+  /** The answer. `intoForce` hands a valid change to raft. */
+  applyConfChange(entry: Entry, change: ConfChange, intoForce: () => ConfState): unknown;
+  /** Replaces the state by a received snapshot's, durably. */
+  install(snapshot: Snapshot): Promise<void>;
+  /** After a round of entries: time to think of a snapshot. */
+  settled(): void;
+}
+
+/** Work on the log while nothing else touches it. It is given the state that the log doesn't know yet. */
+export type Between = (unwritten: HardState | undefined) => Promise<void>;
+
+export interface RaftDriverOptions {
+  readonly id: NodeId;
+  readonly clock: World["clock"];
+  readonly random: World["random"];
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly codec: Codec;
+  readonly wal: Wal;
+  readonly storage: MemoryStorage;
+  /** The last entry in the state that was found. */
+  readonly applied: number;
+  readonly heartbeatIntervalMs: number;
+  readonly electionTimeoutMs: number;
+  readonly preVote: boolean;
+  readonly catchupEntries: number;
+  readonly leadership: Leadership;
+  readonly machine: StateMachine;
+  readonly send: (messages: readonly Message[]) => void;
+  /** Since when a member is reached without a break. */
+  readonly activeSince: (id: NodeId) => number | undefined;
+  readonly isIdRemoved: (id: NodeId) => boolean;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class RaftDriver {
+  readonly node: RawNode;
+  readonly applied = new AppliedWait();
+  readonly proposals: Proposals;
+  readonly requestTimeoutMs: number;
+  readonly electionTicks: number;
+  readonly #options: RaftDriverOptions;
+  readonly #clock: World["clock"];
+  readonly #wal: Wal;
+  readonly #storage: MemoryStorage;
+  readonly #leadership: Leadership;
+  readonly #machine: StateMachine;
+  #reads: LinearizableReads | undefined;
+  /** As raft has it; the log on disk may be behind by what `#stateIsUnwritten` tells. */
+  #state: HardState;
+  #stateIsUnwritten = false;
+  #appliedTerm: number;
+  #committed: number;
+  #confState: ConfState;
+  /** A first entry of the present term was applied, so the leader knows what is committed. */
+  #termHasBegun = false;
+  #due = false;
+  #busy = false;
+  #stopped: Error | undefined;
+  #idle: (() => void)[] = [];
+  #ticker: Disposable | undefined;
+  #tickedAt: number;
+  #isSuspect = false;
+  #snapshotsInFlight = 0;
+  #compactAfter = 0;
+
+  constructor(options: RaftDriverOptions) {
+    const { id, clock, storage, heartbeatIntervalMs, electionTimeoutMs, log, applied } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#wal = options.wal;
+    this.#storage = storage;
+    this.#leadership = options.leadership;
+    this.#machine = options.machine;
+    this.electionTicks = Math.max(2, Math.round(electionTimeoutMs / heartbeatIntervalMs));
+    this.requestTimeoutMs = 5000 + 2 * this.electionTicks * heartbeatIntervalMs;
+    this.proposals = new Proposals(clock, this.requestTimeoutMs, (startedAt, waited) =>
+      waited === "queued" ? etcdError("deadlineExceeded") : this.#timeoutError(startedAt),
+    );
+    const { hardState, confState } = storage.initialState();
+    this.#state = hardState;
+    this.#confState = confState;
+    this.#committed = hardState.commit;
+    this.#tickedAt = clock.monotonic();
+    this.applied.advance(applied);
+    this.#appliedTerm = applied === 0 ? 0 : storage.term(applied);
+    const random = options.random.fork("raft");
+    this.node = new RawNode({
+      id,
+      electionTick: this.electionTicks,
+      heartbeatTick: 1,
+      storage,
+      applied,
+      maxSizePerMsg: MAX_BYTES_A_MESSAGE,
+      maxInflightMsgs: MAX_MESSAGES_IN_FLIGHT,
+      checkQuorum: true,
+      preVote: options.preVote,
+      logger: raftLogger(log),
+      random: () => random.next(),
+    });
+  }
+
+  /** Applies what is known to be committed, and begins. A member that is the only voter elects itself at once. */
+  start(reads: LinearizableReads): void {
+    this.#reads = reads;
+    this.#run();
+    if (this.isOnlyVoter) this.node.campaign();
+    this.#tickedAt = this.#clock.monotonic();
+    this.#tickOrRest();
+    this.#run();
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+  get term(): number {
+    return this.#appliedTerm;
+  }
+  get committed(): number {
+    return this.#committed;
+  }
+  get confState(): ConfState {
+    return this.#confState;
+  }
+  status(): Status {
+    return this.node.status();
+  }
+
+  /** This member leads, alone: what it has applied is all there is. */
+  get answersAlone(): boolean {
+    return this.isOnlyVoter && this.#leadership.isLeader && this.#termHasBegun;
+  }
+
+  get isOnlyVoter(): boolean {
+    const { voters } = this.#confState;
+    return voters.length === 1 && voters[0] === this.#options.id;
+  }
+
+  /** Whether this member has run all the time of late. If not, another may lead by now without it knowing. */
+  get isActive(): boolean {
+    if (this.#ticker === undefined) return true; // It rests, alone.
+    const missed = this.#clock.monotonic() - this.#tickedAt > MISSED_TICKS * this.#options.heartbeatIntervalMs;
+    return !missed && !this.#isSuspect;
+  }
+
+  /** What was said of leadership has been checked with the others. */
+  confirmActive(): void {
+    this.#isSuspect = false;
+  }
+
+  /** Resolves with what applying gives, once the request is durable at a quorum and it is its turn. */
+  propose(id: bigint, data: Uint8Array, request: Request | undefined, type: Entry["type"] = 0): Promise<unknown> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
+    const waiting = this.#committed - this.applied.index + this.proposals.queued;
+    // What makes room goes on for longer.
+    if (waiting >= PENDING_MAX && (request?.lease_revoke === undefined || waiting >= 2 * PENDING_MAX))
+      return Promise.reject(etcdError("tooManyRequests"));
+    return new Promise((resolve, reject) => {
+      const startedAt = this.#clock.monotonic();
+      this.proposals.add({ id, type, data, request, startedAt, resolve, reject, index: 0, term: 0 });
+      this.#wake();
+    });
+  }
+
+  proposeConfChange(id: bigint, change: ConfChange): Promise<unknown> {
+    return this.propose(id, encodeConfChange({ ...change, id }, 1), undefined, 1);
+  }
+
+  /** Takes a message from another member. */
+  step(message: Message): void {
+    if (this.#stopped !== undefined) return;
+    this.#input(() => this.node.step(message));
+  }
+
+  readIndex(context: Uint8Array): void {
+    this.#input(() => this.node.readIndex(context));
+  }
+
+  transferLeader(to: NodeId): void {
+    this.#input(() => this.node.transferLeader(to));
+  }
+
+  reportUnreachable(id: NodeId): void {
+    this.#input(() => this.node.reportUnreachable(id));
+  }
+
+  reportSnapshot(id: NodeId, ok: boolean): void {
+    this.#input(() => this.node.reportSnapshot(id, ok ? "finish" : "failure"));
+  }
+
+  /** While snapshots are on their way the log is not cut: whoever gets one needs what comes after it. */
+  snapshotBegins(): Disposable {
+    this.#snapshotsInFlight++;
+    let isOver = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isOver) this.#snapshotsInFlight--;
+        isOver = true;
+      },
+    };
+  }
+
+  /** Lets time pass faster: an election comes sooner. */
+  advanceTicks(ticks: number): void {
+    for (let tick = 0; tick < ticks; tick++) this.#input(() => this.node.tick());
+  }
+
+  /** Refuses what comes from now on; resolves when what is under way has ended. */
+  async stop(): Promise<void> {
+    this.#halt(etcdError("stopped"));
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Runs `work` between two writes: nothing else touches the log meanwhile. */
+  async between(work: Between): Promise<void> {
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#stopped !== undefined) return;
+    this.#busy = true;
+    try {
+      const unwritten = this.#stateIsUnwritten ? this.#state : undefined;
+      this.#stateIsUnwritten = false;
+      await work(unwritten);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#released();
+    }
+  }
+
+  #input(give: () => void): void {
+    if (this.#stopped !== undefined) return;
+    try {
+      give();
+    } catch (error) {
+      // What raft refuses from outside is dropped, as a network might have.
+      if (!(error instanceof RaftError)) return this.#fail(error);
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#due || this.#busy) return;
+    this.#due = true;
+    this.#clock.soon(() => {
+      this.#due = false;
+      this.#run();
+    });
+  }
+
+  #run(): void {
+    try {
+      while (!this.#busy && this.#stopped === undefined) {
+        if (this.proposals.queued > 0) this.#proposeQueued();
+        if (!this.node.hasReady()) break;
+        this.#work(this.node.ready());
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (!this.#busy) for (const wake of this.#idle.splice(0)) wake();
+  }
+
+  #proposeQueued(): void {
+    if (this.node.raft.lead === NONE) return; // The next leader gets them.
+    const queued = this.proposals.takeQueued();
+    let at = 0;
+    try {
+      // Changes of members go alone: raft looks at each.
+      for (let next = at; at < queued.length; at = next) {
+        if (queued[at]!.type === 0) while (next < queued.length && queued[next]!.type === 0) next++;
+        else next = at + 1;
+        const batch = at === 0 && next === queued.length ? queued : queued.slice(at, next);
+        this.#place(batch, this.node.proposeAll(batch));
+      }
+    } catch (error) {
+      if (!isRaftError(error, "proposal dropped")) throw error;
+      for (const { reject } of queued.slice(at)) {
+        this.#options.metrics.add(counted.proposalsFailed, {});
+        reject(new RpcError("Unknown", error instanceof Error ? error.message : String(error), { cause: error }));
+      }
+    }
+  }
+
+  #place(batch: readonly Proposal[], entries: readonly Entry[] | undefined): void {
+    for (let i = 0; i < batch.length; i++) {
+      if (entries === undefined) this.proposals.sent(batch[i]!);
+      else this.proposals.placed(batch[i]!, entries[i]!.index, entries[i]!.term);
+    }
+  }
+
+  #work(ready: Ready): void {
+    const { softState, hardState, entries, committedEntries, snapshot, readStates } = ready;
+    if (softState !== undefined) this.#softState(softState);
+    for (const readState of readStates) this.#reads?.answered(readState);
+    let later: readonly Message[] = ready.messages;
+    if (later.length > 0 && this.#leadership.isLeader) {
+      // They promise nothing of this member's own log.
+      const early = later.filter(leavesAtOnce);
+      later = later.filter((message) => !leavesAtOnce(message));
+      if (early.length > 0) this.#send(early);
+    }
+    if (hardState !== undefined) {
+      this.#state = hardState;
+      this.#stateIsUnwritten = true;
+    }
+    // Entries that are on disk already needn't wait for those that aren't.
+    const isKept =
+      committedEntries.length > 0 &&
+      committedEntries.at(-1)!.index < (entries[0]?.index ?? Infinity) &&
+      snapshot === undefined;
+    if (isKept) this.#apply(committedEntries);
+    const rest = isKept ? [] : committedEntries;
+    if (snapshot !== undefined) return this.#elsewhere(this.#install(snapshot, ready), rest, later);
+    if (entries.length === 0 && !ready.mustSync) return this.#finish(entries, rest, later);
+    const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined);
+    this.#stateIsUnwritten = false;
+    if (writing === undefined) return this.#finish(entries, rest, later);
+    this.#elsewhere(
+      writing.then(() => entries),
+      rest,
+      later,
+    );
+  }
+
+  /** The same, when the disk has taken its time. */
+  #elsewhere(writing: Promise<readonly Entry[]>, committed: readonly Entry[], messages: readonly Message[]): void {
+    this.#busy = true;
+    writing.then(
+      (entries) => {
+        if (this.#stopped === undefined)
+          try {
+            this.#finish(entries, committed, messages);
+          } catch (error) {
+            this.#fail(error);
+          }
+        this.#released();
+      },
+      (error: unknown) => {
+        // Whether the bytes reached the disk is unknown, so nothing after them may be acknowledged either: the member stops.
+        this.#fail(error);
+        this.#released();
+      },
+    );
+  }
+
+  /** After what had to be kept is kept. */
+  #finish(entries: readonly Entry[], committed: readonly Entry[], messages: readonly Message[]): void {
+    if (entries.length > 0) this.#storage.append(entries);
+    // A vote must be counted among the members as they are, so changes of them come first.
+    const changes = committed.some(({ type }) => type !== 0);
+    if (!changes && messages.length > 0) this.#send(messages);
+    if (committed.length > 0) this.#apply(committed);
+    if (changes && messages.length > 0) this.#send(messages);
+    this.node.advance();
+  }
+
+  async #install(snapshot: Snapshot, { entries }: Ready): Promise<readonly Entry[]> {
+    const { metadata } = snapshot;
+    const { log, metrics } = this.#options;
+    assert(metadata.index > this.applied.index, "a snapshot from an outdated index");
+    const fields = {
+      "current-applied-index": this.applied.index,
+      "incoming-leader-snapshot-index": metadata.index,
+      "incoming-leader-snapshot-term": metadata.term,
+    };
+    log.info("applying snapshot", fields);
+    metrics.set(counted.snapshotApplyInProgress, {}, 1);
+    await this.#machine.install(snapshot);
+    await this.#wal.append(entries, this.#state);
+    this.#stateIsUnwritten = false;
+    this.#storage.applySnapshot(snapshot);
+    this.#members(metadata.confState);
+    this.#appliedTerm = metadata.term;
+    this.#committed = Math.max(this.#committed, metadata.index);
+    this.applied.advance(metadata.index);
+    metrics.set(counted.snapshotApplyInProgress, {}, 0);
+    log.info("applied snapshot", fields);
+    return entries;
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    this.#committed = Math.max(this.#committed, entries.at(-1)!.index);
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      let proposal = this.proposals.takePlaced(entry);
+      let answer: unknown;
+      let failure: RpcError | undefined;
+      try {
+        if (entry.type === 1) {
+          const change = decodeConfChange(1, entry.data);
+          proposal ??= this.proposals.takeSent(change.id ?? 0n);
+          answer = this.#machine.applyConfChange(entry, change, () => {
+            const confState = this.node.applyConfChange(change);
+            this.#members(confState);
+            return confState;
+          });
+        } else {
+          assert(entry.type === 0, "the log has a change of members in a form that isn't written here");
+          if (entry.data.length === 0) {
+            this.#termBegins(entry);
+            // A change of members that raft didn't take. Whoever asked for it hears nothing until his time is over, as with upstream.
+            if (proposal !== undefined) this.proposals.sent(proposal);
+            proposal = undefined;
+          } else {
+            const request: Request = proposal?.request ?? this.#options.codec.decode(InternalRaftRequest, entry.data);
+            if (proposal === undefined && this.proposals.hasSent)
+              proposal = this.proposals.takeSent(request.header?.ID || request.ID || 0n);
+            answer = this.#machine.apply(entry, request);
+          }
+        }
+      } catch (error) {
+        // A request's failure is its answer. Anything else is a bug, and the state is not to be trusted.
+        if (!(error instanceof RpcError)) {
+          proposal?.reject(error);
+          throw new Error(`applying entry ${entry.index}`, { cause: error });
+        }
+        failure = error;
+      }
+      this.#appliedTerm = entry.term;
+      this.applied.advance(entry.index);
+      if (failure !== undefined) proposal?.reject(failure);
+      else proposal?.resolve(answer);
+    }
+    this.#compact();
+    this.#machine.settled();
+  }
+
+  #termBegins(entry: Entry): void {
+    if (entry.term === this.#state.term) this.#termHasBegun = true;
+    this.#machine.applyEmpty(entry);
+    this.#leadership.termBegun();
+  }
+
+  #softState({ lead }: SoftState): void {
+    const { metrics, log, id } = this.#options;
+    if (lead !== this.#leadership.leader) this.#termHasBegun = false;
+    const isNew = this.#leadership.set(lead);
+    if (isNew) metrics.add(counted.leaderChanges, {});
+    metrics.set(counted.hasLeader, {}, lead === NONE ? 0 : 1);
+    metrics.set(counted.isLeader, {}, lead === id ? 1 : 0);
+    this.#isSuspect = false;
+    if (isNew) log.v(1).info("leader changed", { "leader-id": lead.toString(16) });
+    this.#tickOrRest();
+  }
+
+  #members(confState: ConfState): void {
+    this.#confState = confState;
+    this.#tickOrRest();
+  }
+
+  /** Alone, with itself as leader, a member has nothing to wait for: its clock stands still. */
+  #tickOrRest(): void {
+    const rests = this.isOnlyVoter && this.#confState.learners.length === 0 && this.#leadership.isLeader;
+    if (rests || this.#stopped !== undefined) {
+      this.#ticker?.[Symbol.dispose]();
+      this.#ticker = undefined;
+    } else if (this.#ticker === undefined) {
+      this.#tickedAt = this.#clock.monotonic();
+      this.#ticker = this.#clock.after(this.#options.heartbeatIntervalMs, () => this.#tick());
+    }
+  }
+
+  #tick(): void {
+    const { heartbeatIntervalMs } = this.#options;
+    const now = this.#clock.monotonic();
+    if (now - this.#tickedAt > MISSED_TICKS * heartbeatIntervalMs) this.#isSuspect = this.#leadership.isLeader;
+    // Ticks that were missed are not made up for: an election after a pause would only disturb.
+    const late = now - this.#tickedAt - heartbeatIntervalMs;
+    this.#tickedAt = now;
+    this.#ticker = this.#clock.after(
+      late > 0 && late < heartbeatIntervalMs ? heartbeatIntervalMs - late : heartbeatIntervalMs,
+      () => this.#tick(),
+    );
+    this.#input(() => this.node.tick());
+  }
+
+  #send(messages: readonly Message[]): void {
+    const kept: Message[] = [];
+    let hasAnswered = false;
+    // Of several answers to the leader the last says all.
+    for (let i = messages.length - 1; i >= 0; i--) {
+      const message = messages[i]!;
+      if (this.#options.isIdRemoved(message.to)) continue;
+      if (message.type === "MsgAppResp") {
+        if (hasAnswered) continue;
+        hasAnswered = true;
+      }
+      kept.push(message);
+    }
+    if (kept.length > 0) this.#options.send(kept.reverse());
+  }
+
+  /** Cuts the log in memory, but for what a slow follower may still need. */
+  #compact(): void {
+    const index = this.applied.index;
+    if (index < this.#compactAfter || this.#snapshotsInFlight > 0) return;
+    const alone = this.#confState.voters.length === 1 && this.#confState.learners.length === 0;
+    const keep = alone ? Math.min(LONE_CATCHUP_ENTRIES, this.#options.catchupEntries) : this.#options.catchupEntries;
+    this.#compactAfter = index + COMPACT_EVERY;
+    if (index - keep >= this.#storage.firstIndex()) this.#storage.compact(index - keep);
+  }
+
+  /** What a client is told whose request was proposed and not heard of again. */
+  #timeoutError(startedAt: number): Error {
+    this.#options.metrics.add(counted.proposalsFailed, {});
+    const { electedAt, leader } = this.#leadership;
+    const leaderLostAt = electedAt - 2 * this.electionTicks * this.#options.heartbeatIntervalMs;
+    if (startedAt > leaderLostAt && startedAt < electedAt) return etcdError("timeoutLeaderFailed");
+    if (leader === NONE) return etcdError("timeout");
+    const reaches = (id: NodeId) => (this.#options.activeSince(id) ?? Infinity) <= startedAt;
+    if (leader !== this.#options.id) return etcdError(reaches(leader) ? "timeout" : "timeoutConnectionLost");
+    const { voters } = this.#confState;
+    const connected = voters.filter((id) => id === leader || reaches(id)).length;
+    return etcdError(connected > voters.length / 2 ? "timeout" : "timeoutConnectionLost");
+  }
+
+  #released(): void {
+    this.#busy = false;
+    const waiting = this.#idle.splice(0);
+    for (const wake of waiting) wake();
+    if (this.#stopped !== undefined) return;
+    if (waiting.length > 0) this.#wake(); // Their turn first.
+    else this.#run();
+  }
+
+  #fail(error: unknown): void {
+    const isFirst = this.#stopped === undefined;
+    this.#halt(etcdError("stopped", { cause: error }));
+    if (isFirst) this.#options.onFailure(error);
+  }
+
+  #halt(error: Error): void {
+    this.#stopped ??= error;
+    this.#ticker?.[Symbol.dispose]();
+    this.#ticker = undefined;
+    this.proposals.failAll(this.#stopped);
+    this.applied.stop(this.#stopped);
+    this.#reads?.stop(this.#stopped);
+  }
+}
+
+/** A leader's own sayings: none of them promises that something is on its disk. */
+function leavesAtOnce({ type }: Message): boolean {
+  return type === "MsgApp" || type === "MsgHeartbeat" || type === "MsgSnap";
+}

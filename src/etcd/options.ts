@@ -1,5 +1,7 @@
 /** What a member may be told. The flags of `t8s etcd` end here. */
-import type { ServerTls } from "../world/net.ts";
+import type { ClientTls, ServerTls } from "../world/net.ts";
+import type { DiscoveryOptions } from "./cluster/discovery.ts";
+import type { SrvOptions } from "./cluster/discovery-srv.ts";
 
 export interface EtcdOptions {
   readonly name: string;
@@ -11,6 +13,22 @@ export interface EtcdOptions {
   readonly advertiseClientUrls: readonly string[];
   readonly initialAdvertisePeerUrls: readonly string[];
   readonly initialClusterToken: string;
+  /** `name=url,name=url`; empty for a member alone. */
+  readonly initialCluster: string;
+  readonly initialClusterState: "new" | "existing";
+  /** Empty for a member that stays alone. */
+  readonly listenPeerUrls: readonly string[];
+  /** Another etcd where the members gather, in place of `initialCluster`. */
+  readonly discovery?: DiscoveryOptions;
+  /** A domain whose SRV records name the members, in place of `initialCluster`. */
+  readonly discoverySrv?: SrvOptions;
+  /** Makes a cluster of this member alone, of the data that it has. */
+  readonly forceNewCluster: boolean;
+  /** Refuses changes of members that would leave no quorum. */
+  readonly strictReconfigCheck: boolean;
+  readonly downgradeCheckTimeMs: number;
+  readonly peerTls?: ServerTls;
+  readonly peerClientTls?: ClientTls;
   /** Entries between two snapshots, at least. */
   readonly snapshotCount: number;
   /** Entries kept in memory for members that are behind. */
@@ -49,6 +67,12 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   advertiseClientUrls: [],
   initialAdvertisePeerUrls: ["http://localhost:2380"],
   initialClusterToken: "etcd-cluster",
+  initialCluster: "",
+  initialClusterState: "new",
+  listenPeerUrls: [],
+  forceNewCluster: false,
+  strictReconfigCheck: true,
+  downgradeCheckTimeMs: 5000,
   snapshotCount: 10_000,
   snapshotCatchupEntries: 5000,
   heartbeatIntervalMs: 100,

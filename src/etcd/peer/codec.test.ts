@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { etcdCodec } from "../../protocols/etcd/connect.ts";
 import { RaftpbMessage } from "../../protocols/etcd/generated.ts";
 import type { Entry, Message, MessageKind } from "../../raft/types.ts";
-import { MessageCodec, MessageError } from "./message-codec.ts";
+import { MessageError } from "./field-reader.ts";
+import { MessageCodec } from "./message-codec.ts";
 import { isLinkHeartbeat, streamDecoder, streamEncoder, type StreamKind } from "./stream-codec.ts";
 
 const id = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });

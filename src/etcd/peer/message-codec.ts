@@ -5,6 +5,7 @@
  * Upstream: raftpb/raft.proto
  */
 import type { ConfState, Entry, EntryType, Message, MessageKind, NodeId, Snapshot } from "../../raft/types.ts";
+import { FieldReader, MessageError } from "./field-reader.ts";
 
 /** In the order of their numbers. */
 const KINDS: readonly MessageKind[] = [
@@ -39,11 +40,6 @@ const NUMBERS = Object.fromEntries(KINDS.map((kind, number) => [kind, number])) 
 const EMPTY = new Uint8Array(0);
 /** More ids than a cluster has in years: a table that is fuller than this is emptied. */
 const IDS_MAX = 256;
-
-/** The bytes are no message. */
-export class MessageError extends Error {
-  override readonly name = "MessageError";
-}
 
 export class MessageCodec {
   readonly #bytesOf = new Map<NodeId, Uint8Array>();
@@ -108,7 +104,7 @@ export class MessageCodec {
 
   /** Entries' data are views of `bytes`. Throws `MessageError`. */
   decode(bytes: Uint8Array): Message {
-    const reader = new Reader(bytes);
+    const reader = new FieldReader(bytes);
     let type = 0;
     let to: NodeId = 0n;
     let from: NodeId = 0n;
@@ -219,7 +215,7 @@ export class MessageCodec {
     return bytes;
   }
 
-  #readId(reader: Reader): NodeId {
+  #readId(reader: FieldReader): NodeId {
     reader.halves();
     const { high, low } = reader;
     for (let i = 0; i < this.#ids.length; i++) {
@@ -270,7 +266,7 @@ export class MessageCodec {
   }
 
   #readSnapshot(bytes: Uint8Array): Snapshot {
-    const reader = new Reader(bytes);
+    const reader = new FieldReader(bytes);
     let data: Uint8Array = EMPTY;
     let metadata: Snapshot["metadata"] = { confState: this.#readConfState(EMPTY), index: 0, term: 0 };
     while (reader.more()) {
@@ -283,7 +279,7 @@ export class MessageCodec {
   }
 
   #readMetadata(bytes: Uint8Array): Snapshot["metadata"] {
-    const reader = new Reader(bytes);
+    const reader = new FieldReader(bytes);
     let state = EMPTY;
     let index = 0;
     let term = 0;
@@ -300,14 +296,14 @@ export class MessageCodec {
   #readConfState(bytes: Uint8Array): ConfState {
     const lists: readonly NodeId[][] = [[], [], [], []];
     let autoLeave = false;
-    const reader = new Reader(bytes);
+    const reader = new FieldReader(bytes);
     while (reader.more()) {
       const tag = reader.tag();
       const list = lists[(tag >> 3) - 1];
       if (tag === 0x28) autoLeave = reader.number() !== 0;
       else if (list !== undefined && (tag & 7) === 0) list.push(this.#readId(reader));
       else if (list !== undefined && (tag & 7) === 2) {
-        const packed = new Reader(reader.bytes());
+        const packed = new FieldReader(reader.bytes());
         while (packed.more()) list.push(this.#readId(packed));
       } else reader.skip();
     }
@@ -337,7 +333,7 @@ export function writeEntry(to: Buffer, at: number, { term, index, type, data }: 
 }
 
 export function decodeEntry(bytes: Uint8Array): Entry {
-  const reader = new Reader(bytes);
+  const reader = new FieldReader(bytes);
   let type = 0;
   let term = 0;
   let index = 0;
@@ -362,99 +358,6 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   }
   if (type > 2) throw new MessageError(`unknown type of entry: ${type}`);
   return { term, index, type: type as EntryType, data };
-}
-
-class Reader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-  #tag = 0;
-  /** The two halves of what `halves` read. */
-  high = 0;
-  low = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  more(): boolean {
-    return this.#at < this.#bytes.length;
-  }
-
-  tag(): number {
-    return (this.#tag = this.number());
-  }
-
-  /** A number up to 2^53. */
-  number(): number {
-    const bytes = this.#bytes;
-    let byte = bytes[this.#at++];
-    if (byte !== undefined && byte < 0x80) return byte;
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 10; i++) {
-      if (byte === undefined) throw new MessageError("unexpected end of a message");
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (value > Number.MAX_SAFE_INTEGER) throw new MessageError("a number in a message is too large");
-        return value;
-      }
-      scale *= 128;
-      byte = bytes[this.#at++];
-    }
-    throw new MessageError("a number in a message is too long");
-  }
-
-  /** A number of 64 bits, into `high` and `low`. */
-  halves(): void {
-    const bytes = this.#bytes;
-    let low = 0;
-    let high = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = bytes[this.#at++];
-      if (byte === undefined) throw new MessageError("unexpected end of a message");
-      const bits = byte & 0x7f;
-      if (shift < 28) low |= bits << shift;
-      else if (shift === 28) {
-        low |= bits << 28;
-        high |= bits >>> 4;
-      } else high |= bits << (shift - 32);
-      if (byte < 0x80) {
-        this.low = low >>> 0;
-        this.high = high >>> 0;
-        return;
-      }
-    }
-    throw new MessageError("a number in a message is too long");
-  }
-
-  bytes(): Uint8Array {
-    const length = this.number();
-    const end = this.#at + length;
-    if (end > this.#bytes.length) throw new MessageError("unexpected end of a message");
-    const bytes = this.#bytes.subarray(this.#at, end);
-    this.#at = end;
-    return bytes;
-  }
-
-  /** Passes over the field whose tag was read last. */
-  skip(): void {
-    switch (this.#tag & 7) {
-      case 0:
-        return this.halves();
-      case 1:
-        this.#at += 8;
-        break;
-      case 2:
-        this.bytes();
-        return;
-      case 5:
-        this.#at += 4;
-        break;
-      default:
-        throw new MessageError(`a message has a field of wire type ${this.#tag & 7}`);
-    }
-    if (this.#at > this.#bytes.length) throw new MessageError("unexpected end of a message");
-  }
 }
 
 function varintSize(value: number): number {

@@ -10,7 +10,8 @@
  * Upstream: server/etcdserver/api/rafthttp/msg_codec.go, msgappv2_codec.go
  */
 import type { Entry, Message, NodeId } from "../../raft/types.ts";
-import { decodeEntry, entrySize, MessageError, writeEntry, type MessageCodec } from "./message-codec.ts";
+import { MessageError } from "./field-reader.ts";
+import { decodeEntry, entrySize, writeEntry, type MessageCodec } from "./message-codec.ts";
 
 export type StreamKind = "message" | "msgappv2";
 

@@ -1,0 +1,51 @@
+/**
+ * A member tells the cluster its name and where its clients find it. Until that is done it isn't ready.
+ *
+ * Upstream: server/etcdserver/server.go (publishV3)
+ */
+import type { Logger } from "../../observe/log.ts";
+import { pause } from "../../world/time.ts";
+import type { Clock } from "../../world/world.ts";
+import { hexId } from "./identity.ts";
+import type { Remotes } from "./remote.ts";
+import { findRequestForm } from "./request-form.ts";
+import type { ClusterSelf } from "./self.ts";
+
+const RETRY_MS = 100;
+
+export interface Attributes {
+  readonly name: string;
+  readonly clientURLs: readonly string[];
+}
+
+/** Tries until it is applied, or `signal` aborts. */
+export async function publish(
+  self: ClusterSelf,
+  { name, clientURLs }: Attributes,
+  deps: { readonly clock: Clock; readonly log: Logger; readonly remotes: Remotes },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, log, remotes } = deps;
+  const { membership } = self;
+  const fields = {
+    "local-member-id": hexId(membership.localId),
+    "local-member-attributes": `{Name:${name} ClientURLs:[${clientURLs.join(" ")}]}`,
+    "cluster-id": hexId(membership.clusterId),
+  };
+  while (!signal.aborted) {
+    try {
+      const form = await findRequestForm(self, remotes, clock, signal);
+      await self.proposeAs(form, {
+        cluster_member_attr_set: {
+          member_ID: membership.localId,
+          member_attributes: { name, client_urls: [...clientURLs] },
+        },
+      });
+      return log.info("published local member to cluster through raft", fields);
+    } catch (error) {
+      if (signal.aborted) return;
+      log.info("failed to publish local member to cluster through raft", { ...fields, error: String(error) });
+      await pause(clock, RETRY_MS, signal);
+    }
+  }
+}

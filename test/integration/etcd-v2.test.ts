@@ -1,0 +1,305 @@
+/**
+ * The v2 API beside upstream's: the same requests over HTTP and the same command lines of `ETCDCTL_API=2 etcdctl`, answers compared. Both
+ * members are new, so the indexes must be equal too.
+ */
+import assert from "node:assert/strict";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import { ComponentGroup } from "../../src/base/component-group.ts";
+import { createEtcd } from "../../src/etcd/server.ts";
+import { silent } from "../../src/observe/log.ts";
+import { Metrics } from "../../src/observe/metrics.ts";
+import { nodeWorld } from "../../src/world/node/index.ts";
+
+const skip = existsSync("/usr/bin/etcd") && existsSync("/usr/bin/etcdctl") ? false : "no etcd on this machine";
+
+interface Running extends AsyncDisposable {
+  readonly endpoint: string;
+  readonly peer: string;
+}
+
+async function ours(port: number): Promise<Running> {
+  const dataDir = await mkdtemp(join(tmpdir(), "t8s-etcd-v2-"));
+  const endpoint = `http://127.0.0.1:${port}`;
+  const peer = `http://127.0.0.1:${port + 1}`;
+  const group = new ComponentGroup();
+  await group.start(
+    createEtcd(
+      {
+        dataDir,
+        listenClientUrls: [endpoint],
+        advertiseClientUrls: [endpoint],
+        initialAdvertisePeerUrls: [peer],
+      },
+      { ...nodeWorld(), log: silent, metrics: new Metrics() },
+    ),
+  );
+  return {
+    endpoint,
+    peer,
+    async [Symbol.asyncDispose]() {
+      await group[Symbol.asyncDispose]();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
+
+async function upstream(port: number): Promise<Running> {
+  const dataDir = await mkdtemp(join(tmpdir(), "upstream-etcd-v2-"));
+  const endpoint = `http://127.0.0.1:${port}`;
+  const peer = `http://127.0.0.1:${port + 1}`;
+  const words = ["--enable-v2", "--data-dir", dataDir, "--listen-client-urls", endpoint];
+  words.push("--advertise-client-urls", endpoint, "--listen-peer-urls", peer);
+  words.push("--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`);
+  const child = spawn("/usr/bin/etcd", words, { stdio: "ignore" });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  for (let attempt = 0; ; attempt++) {
+    const index = await fetch(`${endpoint}/v2/keys`)
+      .then((response) => response.headers.get("x-etcd-index"))
+      .catch(() => undefined);
+    if (index === "3") break; // Its own entries are applied.
+    assert.ok(attempt < 200, "upstream's etcd didn't start");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    endpoint,
+    peer,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await exited;
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
+
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly form?: Readonly<Record<string, string>>;
+}
+
+interface Outcome {
+  readonly status: number | "waits";
+  readonly headers?: unknown;
+  readonly body?: unknown;
+}
+
+const WAITS_MS = 150;
+
+async function ask({ endpoint }: Running, { method, path, query, form }: Request): Promise<Outcome> {
+  const search = new URLSearchParams(query).toString();
+  const abort = new AbortController();
+  const timer = "wait" in query ? setTimeout(() => abort.abort(), WAITS_MS) : undefined;
+  try {
+    const response = await fetch(`${endpoint}${path}${search === "" ? "" : `?${search}`}`, {
+      method,
+      redirect: "manual",
+      signal: abort.signal,
+      ...(form !== undefined && { body: new URLSearchParams(form) }),
+    });
+    const text = await response.text();
+    const headers = Object.fromEntries(
+      ["content-type", "x-etcd-index", "allow", "location"].map((name) => [name, response.headers.get(name)]),
+    );
+    return { status: response.status, headers, body: readable(text, query["sorted"] === "true") };
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    return { status: "waits" };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Times of the clock are left out; so is the order of lists that nobody asked to have sorted. */
+function readable(text: string, sorted = false): unknown {
+  if (!text.startsWith("{")) return text;
+  const clean = (value: unknown): unknown => {
+    if (Array.isArray(value)) {
+      const items = value.map(clean);
+      return sorted ? items : items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    }
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]) => [
+        name,
+        name === "expiration" ? "a time" : name === "ttl" ? Math.ceil((item as number) / 100) : clean(item),
+      ]),
+    );
+  };
+  // As text, so that the order of fields counts as well.
+  return JSON.stringify(clean(JSON.parse(text)));
+}
+
+const name = fc.constantFrom("a", "b", "a-b", "c", "_h", "ü x");
+const path = fc.array(name, { minLength: 0, maxLength: 3 }).map((names) => names.map((part) => `/${part}`).join(""));
+const truth = fc.constantFrom("true", "true", "false", "1", "maybe", "");
+const value = fc.constantFrom("1", "2", "<&>", "");
+const ttl = fc.constantFrom("1000", "1000", "", "x", "-1");
+
+function optional<T>(entries: Readonly<Record<string, [number, fc.Arbitrary<T>]>>): fc.Arbitrary<Record<string, T>> {
+  return fc
+    .tuple(
+      ...Object.entries(entries).map(([field, [percent, arbitrary]]) =>
+        fc
+          .tuple(fc.nat(99), arbitrary)
+          .map(([chance, drawn]) => (chance < percent ? ([[field, drawn]] as [string, T][]) : [])),
+      ),
+    )
+    .map((drawn) => Object.fromEntries(drawn.flat()));
+}
+
+const read = fc.record({
+  method: fc.constantFrom("GET", "GET", "GET", "HEAD"),
+  path,
+  query: optional({
+    recursive: [50, truth],
+    sorted: [50, fc.constantFrom("true", "false")],
+    quorum: [10, truth],
+    wait: [6, fc.constantFrom("true", "false")],
+    waitIndex: [8, fc.constantFrom("4", "10", "30", "x")],
+  }),
+});
+const write = fc.record({
+  method: fc.constantFrom("PUT", "PUT", "PUT", "PUT", "POST"),
+  path,
+  query: optional({
+    dir: [20, truth],
+    prevExist: [30, truth],
+    prevValue: [15, value],
+    prevIndex: [10, fc.constantFrom("4", "7", "12", "0", "x", "18446744073709551616")],
+    refresh: [10, truth],
+    noValueOnSuccess: [8, truth],
+    recursive: [4, truth],
+  }),
+  form: optional({ value: [85, value], ttl: [15, ttl] }),
+});
+const removal = fc.record({
+  method: fc.constant("DELETE"),
+  path,
+  query: optional({
+    dir: [40, truth],
+    recursive: [30, truth],
+    prevValue: [15, value],
+    prevIndex: [10, fc.constantFrom("5", "9", "0")],
+  }),
+});
+const odd: fc.Arbitrary<Request> = fc.constantFrom(
+  { method: "PATCH", path: "/v2/keys/a", query: {} },
+  { method: "GET", path: "/v2/keys//a/./b", query: { recursive: "true" } },
+  { method: "PUT", path: "/v2/keys//a", query: {}, form: { value: "1" } },
+  { method: "GET", path: "/v2/nothing", query: {} },
+  { method: "GET", path: "/v2/keysandmore", query: {} },
+  { method: "PUT", path: "/v2/keys/a", query: { wait: "true", value: "1" } },
+  { method: "POST", path: "/v2/stats/store", query: {} },
+  { method: "DELETE", path: "/v2/machines", query: {} },
+  { method: "GET", path: "/v2/auth/enable", query: {} },
+  { method: "GET", path: "/v2/auth/other", query: {} },
+);
+
+describe("the v2 API beside upstream's", { skip, concurrency: false }, () => {
+  let us: Running;
+  let them: Running;
+  /** Their own first entries are counted too. */
+  let counted: readonly Counts[];
+  before(async () => {
+    [us, them] = await Promise.all([ours(21_520), upstream(21_522)]);
+    counted = await Promise.all([us, them].map(counts));
+  });
+  after(async () => {
+    await us?.[Symbol.asyncDispose]();
+    await them?.[Symbol.asyncDispose]();
+  });
+
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    test(`generated requests get the same answers (seed ${seed})`, { timeout: 60_000 }, async () => {
+      const requests = fc.sample<Request>(
+        fc.oneof(
+          { arbitrary: write, weight: 10 },
+          { arbitrary: read, weight: 6 },
+          { arbitrary: removal, weight: 3 },
+          { arbitrary: odd, weight: 1 },
+        ),
+        { seed, numRuns: 200 },
+      );
+      const streams = ["", "/a", "/a/b", "/a/a-b/c", "/_h", "/c"].flatMap((at) =>
+        [true, false].map((recursive) => [stream(us, at, recursive), stream(them, at, recursive)] as const),
+      );
+      await Promise.all(streams.flat().map(({ begun }) => begun));
+      for (const [at, drawn] of requests.entries()) {
+        const request = drawn.path.startsWith("/v2/") ? drawn : { ...drawn, path: `/v2/keys${encodeURI(drawn.path)}` };
+        const [ourAnswer, theirAnswer] = await Promise.all([ask(us, request), ask(them, request)]);
+        assert.deepEqual(ourAnswer, theirAnswer, `request ${at}: ${JSON.stringify(request)}`);
+      }
+      // The last event of all tells that each stream has seen what it was to see.
+      const last: Request = { method: "PUT", path: "/v2/keys/end", query: {}, form: { value: String(seed) } };
+      await Promise.all([ask(us, last), ask(them, last)]);
+      await Promise.all([streams[0]![0].has(`"value":"${seed}"`), streams[0]![1].has(`"value":"${seed}"`)]);
+      for (const [mine, theirs] of streams)
+        assert.deepEqual(await mine.end(), await theirs.end(), `the stream at ${mine.url}`);
+      await Promise.all([us, them].map((one) => clear(one)));
+      const [mine, theirs] = (await Promise.all([us, them].map(counts))).map((now, i) =>
+        Object.fromEntries(Object.entries(now).map(([field, count]) => [field, count - counted[i]![field]!])),
+      );
+      assert.deepEqual(mine, theirs, "what /v2/stats/store counted");
+    });
+  }
+});
+
+type Counts = Readonly<Record<string, number>>;
+
+async function counts({ endpoint }: Running): Promise<Counts> {
+  const { watchers: _, ...rest } = (await (await fetch(`${endpoint}/v2/stats/store`)).json()) as Record<string, number>;
+  return rest;
+}
+
+/** Everything that a stream of events brings. */
+function stream({ endpoint }: Running, at: string, recursive: boolean) {
+  const abort = new AbortController();
+  const url = `${at}${recursive ? " and below" : ""}`;
+  let text = "";
+  let changed = () => {};
+  const response = fetch(`${endpoint}/v2/keys${at}?wait=true&stream=true&recursive=${recursive}`, {
+    signal: abort.signal,
+  });
+  const done = (async () => {
+    try {
+      for await (const chunk of (await response).body!) {
+        text += Buffer.from(chunk).toString();
+        changed();
+      }
+    } catch (error) {
+      if (!abort.signal.aborted) throw error;
+    }
+  })();
+  done.catch(() => {});
+  return {
+    url,
+    begun: response.then(() => {}),
+    async has(part: string): Promise<void> {
+      while (!text.includes(part)) await new Promise<void>((resolve) => (changed = resolve));
+    },
+    async end(): Promise<readonly unknown[]> {
+      abort.abort();
+      await done;
+      return text
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => readable(line));
+    },
+  };
+}
+
+async function clear(one: Running): Promise<void> {
+  const { node } = (await (await fetch(`${one.endpoint}/v2/keys?sorted=true`)).json()) as {
+    readonly node: { readonly nodes?: readonly { readonly key: string }[] };
+  };
+  const keys = (node.nodes ?? []).map(({ key }) => key);
+  for (const key of [...keys, "/_h"].sort())
+    await fetch(`${one.endpoint}/v2/keys${encodeURI(key)}?recursive=true`, { method: "DELETE" });
+}

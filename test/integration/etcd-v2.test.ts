@@ -202,6 +202,197 @@ const odd: fc.Arbitrary<Request> = fc.constantFrom(
   { method: "GET", path: "/v2/auth/other", query: {} },
 );
 
+/** Each line is run on both after the ones above it; `E` is etcdctl with its endpoint. */
+const COMMANDS = `
+E ls
+E get /missing
+E set /app/port 80
+E set /app/port 81 --swap-with-value 80
+E set /app/port 82 --swap-with-value 80
+E set /app/port 82 --swap-with-index 5
+E set /app/port 83 --swap-with-index 2
+E set /app/session x --ttl 1000
+echo from-stdin | E set /app/text
+E -o extended get /app/port
+E -o json get /app/port
+E -o simple get /app/port --quorum
+E get --sort /app
+E mk /app/port 1
+E mk /app/new 1
+E mk --in-order /queue first
+E mk --in-order /queue second
+E mk /app/with-ttl 1 --ttl 1000
+E mkdir /app
+E mkdir /dir
+E mkdir /dir-with-ttl --ttl 1000
+E ls --sort --recursive
+E ls --sort -p /
+E ls --sort -p --recursive /queue
+E -o json ls /app --sort
+E ls /missing
+E ls /app/port
+E update /app/port 90
+E update /missing 1
+E update /app/port 91 --ttl 1000
+E updatedir /dir --ttl 1000
+E updatedir /missing --ttl 10
+E setdir /dir
+E setdir /dir2 --ttl 1000
+E setdir /app/port
+E get /dir
+E rm /dir
+E rm --dir /dir
+E rm --dir /app
+E rm /app/port --with-value 1
+E rm /app/port --with-value 91
+E rm /app/new --with-index 3
+E rm /missing
+E rmdir /app
+E rmdir /missing
+E rmdir /dir2
+E rm --recursive /app
+E rm --recursive /
+E set / 1
+E set /_hidden/a 1
+E ls --sort
+E ls /_hidden
+E get /_hidden/a
+E set /empty ""
+E get /empty
+E watch /queue --recursive --after-index 3
+E -o extended watch / --recursive --after-index 10
+E cluster-health
+E member list
+E member
+E member remove zzz
+E user list
+E role list
+E auth enable
+E user add alice:secret
+E user add alice:secret
+E user add root:rootpw
+E user get alice
+E user get nobody
+E user get root
+E user list
+E role add reader
+E role add reader
+E role add root
+E role get reader
+E role grant reader --path '/app/*' --read
+E role grant reader --path '/app/*' --read
+E role grant reader --path '/own' --readwrite
+E role grant missing --path '/own' --readwrite
+E role get reader
+E role list
+E user grant alice --roles reader
+E user grant alice --roles reader
+E user grant nobody --roles reader
+E user get alice
+E set /app/port 1
+E auth enable
+E auth enable
+E -u root:rootpw auth enable
+E role get guest
+E -u root:rootpw role get guest
+E -u root:rootpw role revoke guest --path '/*' --readwrite
+E get /app/port
+E set /app/port 2
+E -u alice:secret get /app/port
+E -u alice:secret set /app/port 2
+E -u alice:secret set /own 2
+E -u alice:secret ls /
+E -u alice:secret ls --recursive /app
+E -u alice:wrong get /app/port
+E -u nobody:wrong get /app/port
+E -u root:rootpw set /app/port 3
+E -u alice:secret user list
+E -u alice:secret member list
+E -u root:rootpw user list
+E -u root:rootpw user remove root
+E -u root:rootpw user revoke alice --roles reader
+E -u root:rootpw user revoke alice --roles reader
+E -u alice:secret get /app/port
+printf 'changed\\nchanged\\n' | E -u root:rootpw user passwd alice
+E -u root:rootpw role remove reader
+E -u root:rootpw role remove reader
+E -u root:rootpw user remove alice
+E -u root:rootpw user remove alice
+E -u root:rootpw auth disable
+E auth disable
+E user remove root
+E get /app/port
+E --debug get /app/port
+`;
+
+describe("etcdctl of the v2 API on ours and upstream's", { skip, concurrency: false }, () => {
+  let us: Running;
+  let them: Running;
+  before(async () => {
+    [us, them] = await Promise.all([ours(21_530), upstream(21_532)]);
+  });
+  after(async () => {
+    await us?.[Symbol.asyncDispose]();
+    await them?.[Symbol.asyncDispose]();
+  });
+
+  /** Runs `command` while it waits, changes `/live`, and gives what it has printed by the time that `shown` is in it. */
+  async function meanwhile(one: Running, command: readonly string[], shown: string): Promise<unknown> {
+    const child: ChildProcess = spawn("etcdctl", ["--endpoints", one.endpoint, ...command], {
+      env: { PATH: process.env["PATH"], ETCDCTL_API: "2" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let out = "";
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    const seen = new Promise<void>((resolve) => {
+      for (const pipe of [child.stdout!, child.stderr!])
+        pipe.on("data", (text: Buffer) => {
+          out += text.toString();
+          if (out.includes(shown)) resolve();
+        });
+    });
+    await waiters(one, 1);
+    await shell(one, "E set /live/a 1; E set /live/_hidden 2");
+    await shell(one, "E set /live/b 3 --ttl 1000");
+    await Promise.race([seen, exited]);
+    child.kill();
+    await exited;
+    await waiters(one, 0);
+    await shell(one, "E rm --recursive /live");
+    return out;
+  }
+
+  async function waiters(one: Running, wanted: number): Promise<void> {
+    for (;;) {
+      const { watchers } = (await (await fetch(`${one.endpoint}/v2/stats/store`)).json()) as { watchers: number };
+      if (watchers === wanted) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  for (const [command, shown] of [
+    [["watch", "--recursive", "/live"], "[set] /live/a\n1\n"],
+    [["watch", "--recursive", "--forever", "/live"], "[set] /live/b\n3\n"],
+    [["watch", "/live/b"], "3\n"],
+    [
+      ["exec-watch", "--recursive", "/live/a", "--", "sh", "-c", "env | grep ETCD_WATCH | sort"],
+      "ETCD_WATCH_VALUE=1\n",
+    ],
+    [["exec-watch", "--recursive", "/live/b", "--", "sh", "-c", "echo $ETCD_WATCH_ACTION"], "set\n"],
+  ] as const)
+    test(`etcdctl ${command.join(" ")}`, { timeout: 20_000 }, async () => {
+      const [mine, theirs] = await Promise.all([us, them].map((one) => meanwhile(one, command, shown)));
+      assert.ok(String(mine).includes(shown), String(mine));
+      assert.deepEqual(mine, theirs);
+    });
+
+  for (const line of COMMANDS.trim().split("\n"))
+    test(line, async () => {
+      const [mine, theirs] = await Promise.all([us, them].map(async (one) => common(await shell(one, line), one)));
+      assert.deepEqual(mine, theirs);
+    });
+});
+
 describe("the v2 API beside upstream's", { skip, concurrency: false }, () => {
   let us: Running;
   let them: Running;
@@ -250,6 +441,27 @@ describe("the v2 API beside upstream's", { skip, concurrency: false }, () => {
     });
   }
 });
+
+function shell({ endpoint }: Running, line: string): Promise<object> {
+  const script = `E() { etcdctl --endpoints ${endpoint} "$@"; }; ${line}`;
+  const environment = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
+  return new Promise((resolve) => {
+    execFile("sh", ["-c", script], { env: environment, timeout: 10_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : error.code, out, err }),
+    ).stdin?.end();
+  });
+}
+
+/** Without what is one server's own: addresses, ids and times. */
+function common(value: object, { endpoint, peer }: Running): unknown {
+  const text = JSON.stringify(value)
+    .replaceAll(endpoint, "ENDPOINT")
+    .replaceAll(peer, "PEER")
+    .replace(/\b[0-9a-f]{15,16}\b/g, "ID")
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+    .replace(/(?<=TTL: |ttl\\":)\d+/g, "SECONDS");
+  return JSON.parse(text);
+}
 
 type Counts = Readonly<Record<string, number>>;
 

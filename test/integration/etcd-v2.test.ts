@@ -35,6 +35,7 @@ async function ours(port: number): Promise<Running> {
         listenClientUrls: [endpoint],
         advertiseClientUrls: [endpoint],
         initialAdvertisePeerUrls: [peer],
+        bcryptCost: 4,
       },
       { ...nodeWorld(), log: silent, metrics: new Metrics() },
     ),
@@ -189,7 +190,7 @@ const removal = fc.record({
     prevIndex: [10, fc.constantFrom("5", "9", "0")],
   }),
 });
-const odd: fc.Arbitrary<Request> = fc.constantFrom(
+const odd: fc.Arbitrary<Request> = fc.constantFrom<Request[]>(
   { method: "PATCH", path: "/v2/keys/a", query: {} },
   { method: "GET", path: "/v2/keys//a/./b", query: { recursive: "true" } },
   { method: "PUT", path: "/v2/keys//a", query: {}, form: { value: "1" } },

@@ -39,8 +39,8 @@ export interface RoleChange extends Role {
 
 /** Makes and checks what is kept of a password. */
 export interface Passwords {
-  hash(password: string): Promise<string> | string;
-  matches(hash: string, password: string): Promise<boolean> | boolean;
+  hash(password: string): Promise<string>;
+  matches(hash: string, password: string): Promise<boolean>;
 }
 
 const EVERYTHING: Permissions = { kv: { read: ["/*"], write: ["/*"] } };

@@ -18,7 +18,7 @@ import { HttpError, V2Error } from "./errors.ts";
 import { cleanPath, EscapeError, parseForm, unescape } from "./form.ts";
 import { serveMembers, type ClusterService } from "./members-http.ts";
 import { goJson, goTime, trimEvent, type Event } from "./node.ts";
-import { scryptPasswords } from "./passwords.ts";
+import { bcryptPasswords } from "./passwords.ts";
 import { KEYS_ROOT, parseKeyRequest, type KeyRequest, type Write } from "./request.ts";
 import { V2Store, type Answer } from "./store.ts";
 
@@ -45,7 +45,7 @@ export class V2Api implements Disposable {
     this.#startedAt = deps.clock.now();
     this.#headers = { "x-etcd-cluster-id": member.clusterId.toString(16) };
     this.store = new V2Store(member, deps);
-    this.#auth = new V2Auth(this.store, scryptPasswords(deps.random));
+    this.#auth = new V2Auth(this.store, bcryptPasswords(deps, member.auth.bcryptCost));
     this.#access = new Access(this.#auth, member.options.clientTls?.requireClientCert === true);
   }
 

@@ -121,7 +121,10 @@ export class Hub {
     flush();
   }
 
-  /** First those at what is gone, leaves before their directories; then those on the way from the root. */
+  /**
+   * First those at what is gone, leaves before their directories; then those on the way from the root. A stream at the very path that was
+   * removed is on both ways and hears of it twice, as upstream's.
+   */
   #tell(event: StoredEvent, removed: readonly string[]): void {
     for (const path of [...removed].reverse()) this.#notify(event, path, true);
     let at = "";

@@ -5,6 +5,7 @@
  * Upstream: server/etcdserver/v2_server.go
  */
 import type { Logger } from "../../observe/log.ts";
+import { isEtcdError } from "../../protocols/etcd/errors.ts";
 import type { TxnResponse } from "../../protocols/etcd/generated.ts";
 import { RpcError } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
@@ -28,7 +29,7 @@ export interface Answer {
   readonly index: number;
 }
 
-export type V2Member = Pick<Member, "store" | "watchable" | "propose" | "checkQuota">;
+export type V2Member = Pick<Member, "store" | "watchable" | "propose" | "checkQuota" | "auth">;
 
 export class V2Store implements Disposable {
   readonly stats = new StoreStats();
@@ -103,15 +104,21 @@ export class V2Store implements Disposable {
         0,
       );
       if (bytes > 0) this.#member.checkQuota(bytes);
-      const { succeeded } = (await this.#member.propose({
-        txn: {
-          compare: [{ key: INDEX_KEY, target: "MOD", result: "EQUAL", mod_revision: tree.revision }],
-          success: planned.ops,
-        },
-      })) as TxnResponse;
-      if (succeeded) return planned;
+      if (await this.#propose(tree.revision, planned.ops)) return planned;
     }
     throw new V2Error("raftInternal", "etcdserver: request timed out");
+  }
+
+  /** False where the tree isn't any more what was planned on. Users of the v3 API have no say in here, so this asks as the member itself. */
+  async #propose(revision: number, ops: Plan["ops"]): Promise<boolean> {
+    const compare = [{ key: INDEX_KEY, target: "MOD", result: "EQUAL", mod_revision: revision }] as const;
+    try {
+      const txn = { compare, success: ops };
+      return ((await this.#member.propose({ txn }, this.#member.auth.asRoot)) as TxnResponse).succeeded;
+    } catch (error) {
+      if (isEtcdError(error, "authOldRevision")) return false;
+      throw error;
+    }
   }
 
   #arm(): void {

@@ -215,7 +215,7 @@ interface PartDependencies extends ClusterDependencies {
 const etcdMember = (options: ClusterOptions, { world, log }: ClusterDependencies): EtcdServer =>
   createEtcd(
     { name: "default", dataDir: `${options.dataDir}/etcd` },
-    { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics() },
+    { ...world, log: log.with({ component: "etcd" }), metrics: new Metrics({ stability: false }) },
   );
 
 function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies, etcd: EtcdClient): ApiServer {

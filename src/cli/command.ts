@@ -13,6 +13,8 @@ export interface Command<T extends Flags = any> {
   readonly flags: T;
   /** The name that upstream's executable has, for a command that is one: help and errors say it. */
   readonly program?: string;
+  /** Dies of the signal that stopped it, as upstream's does, once it has ended in order. */
+  readonly diesBySignal?: true;
   /** What `--version` prints. */
   readonly version?: string;
   run(context: CommandContext, values: Values<T>, positional: readonly string[], parsed: Parsed<T>): Promise<number>;

@@ -9,8 +9,8 @@ export type Flag = {
   readonly short?: string;
   readonly hidden?: boolean;
   readonly deprecated?: string;
-  /** Known and harmless without effect: whoever sets it is told so in the log. */
-  readonly ignored?: true;
+  /** Known and harmless without effect, and why: whoever sets it is told so in the log. */
+  readonly ignored?: true | string;
   /** Known, and to go on without it would be unsafe: whoever sets it is told why not. */
   readonly refused?: string;
 } & (
@@ -47,6 +47,15 @@ export function withIgnored<const T extends Flags>(flags: T, words: string): T {
     ...flags,
     ...Object.fromEntries(pairsOf(words).map(([name, type]) => [name, plainFlag(type, { help, ignored: true })])),
   };
+}
+
+/** As `withIgnored`, each with the reason. */
+export function withIgnoredFor<const T extends Flags>(flags: T, reasons: Readonly<Record<string, string>>): T {
+  const ignored = Object.entries(reasons).map(([word, why]) => {
+    const [[name, type]] = pairsOf(word) as [[string, string]];
+    return [name, plainFlag(type, { help: `Accepted, without effect: ${why}.`, ignored: why })];
+  });
+  return { ...flags, ...Object.fromEntries(ignored) };
 }
 
 /** Adds flags that are refused, each with the reason. A name may carry its type, as in `withIgnored`. */
@@ -133,7 +142,7 @@ export function parseFlags<T extends Flags>(flags: T, args: readonly string[]): 
     values[name] = read(name, flag, text, set.has(name) ? values[name] : undefined);
     set.add(name);
   }
-  const ignored = [...set].filter((name) => flags[name]!.ignored === true);
+  const ignored = [...set].filter((name) => flags[name]!.ignored !== undefined);
   return { values: values as Values<T>, set, ignored, positional };
 }
 

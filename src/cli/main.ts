@@ -40,9 +40,11 @@ async function main(args: readonly string[]): Promise<number> {
   setMaxListeners(0);
   const stop = new AbortController();
   let interruptedAt: number | undefined;
+  let stoppedBy: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     const now = world.clock.monotonic();
     interruptedAt ??= now;
+    stoppedBy ??= signal;
     if (!stop.signal.aborted) return stop.abort(new Error("interrupted"));
     // Supervisors repeat SIGTERM, shells hand on what the terminal sent already: only someone who presses Ctrl-C again means it.
     if (signal !== "SIGINT" || now - interruptedAt < 1000) return;
@@ -67,7 +69,14 @@ async function main(args: readonly string[]): Promise<number> {
   };
   try {
     const parsed = parseFlags(command.flags, rest);
-    return await command.run(context, parsed.values, parsed.positional, parsed);
+    const code = await command.run(context, parsed.values, parsed.positional, parsed);
+    // The first process of a machine or a container has no default action for signals.
+    if (stoppedBy === undefined || command.diesBySignal !== true || process.pid === 1) return code;
+    process.removeAllListeners(stoppedBy);
+    process.kill(process.pid, stoppedBy);
+    return await new Promise<never>(() => {
+      setInterval(() => {}, 1000); // Until the signal arrives.
+    });
   } catch (error) {
     if (error instanceof UsageError) {
       err(`Error: ${error.message}\nSee '${program} --help' for usage.\n`);

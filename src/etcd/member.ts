@@ -29,6 +29,7 @@ import { Applier, type Applied } from "./apply/applier.ts";
 import { checkAuth } from "./apply/auth.ts";
 import { applyChain, type Apply, type Request } from "./apply/chain.ts";
 import type { ConsistentIndex } from "./apply/consistent-index.ts";
+import { ApplyTimes } from "./apply/measured.ts";
 import { Authenticator, type Caller } from "./auth/authenticator.ts";
 import { SimpleTokens } from "./auth/simple-tokens.ts";
 import { AuthStore, type AuthInfo } from "./auth/store.ts";
@@ -102,6 +103,7 @@ export class Member {
   readonly #apply: Apply;
   readonly #requestPrefix: bigint;
   #requestNumber: number;
+  readonly applyTimes: ApplyTimes;
   #snapshotting: Promise<void> | undefined;
   readonly #closing = new AbortController();
   readonly #removed = deferred<void>();
@@ -146,7 +148,7 @@ export class Member {
     this.store = new Store(backend, this.lessor);
     storage.restore(this.store);
     this.#compactions = new CompactionQueue(clock, options.compactionBatchLimit, () =>
-      log.v(2).info("finished scheduled compaction", { "compact-revision": this.store.compactRevision }),
+      log.info("finished scheduled compaction", { "compact-revision": this.store.compactRevision }),
     );
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
     this.auth = new AuthStore({
@@ -182,7 +184,9 @@ export class Member {
       onChanges: (changes) => this.watchable.notify(changes),
       onCompaction: (work) => void this.#compactions.add(work),
     });
+    this.applyTimes = new ApplyTimes({ ...deps, warningMs: options.warningApplyDurationMs });
     this.#apply = applyChain({
+      measure: this.applyTimes.link,
       alarms: this.alarms,
       membership: this.membership,
       applier: this.applier,
@@ -241,7 +245,7 @@ export class Member {
       forwarder: deps.leases,
       electionTimeoutMs: options.electionTimeoutMs,
       requestTimeoutMs,
-      checkpoints: options.leaseCheckpoint,
+      checkpoints: options.features.LeaseCheckpoint,
       closing: this.#closing.signal,
       memberOf: (leader) => this.membership.member(leader),
       revoke: (lease) => this.propose({ lease_revoke: { ID: lease } }, this.auth.asRoot),

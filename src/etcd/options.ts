@@ -1,7 +1,9 @@
 /** What a member may be told. The flags of `t8s etcd` end here. */
 import type { ClientTls, ServerTls } from "../world/net.ts";
+import type { AutoCompaction } from "./auto-compaction.ts";
 import type { DiscoveryOptions } from "./cluster/discovery.ts";
 import type { SrvOptions } from "./cluster/discovery-srv.ts";
+import { DEFAULT_FEATURES, type Features } from "./features.ts";
 
 export interface EtcdOptions {
   readonly name: string;
@@ -39,10 +41,24 @@ export interface EtcdOptions {
   readonly initialElectionTickAdvance: boolean;
   readonly preVote: boolean;
   readonly maxLearners: number;
-  /** Feature gate LeaseCheckpoint: what is left of long leases outlives a change of leader. */
-  readonly leaseCheckpoint: boolean;
   /** Negative for none. */
   readonly quotaBackendBytes: number;
+  /** Where the pages alone are served: metrics, health and version. */
+  readonly listenMetricsUrls: readonly string[];
+  readonly enableGrpcGateway: boolean;
+  readonly enablePprof: boolean;
+  /** Origins of web pages that may ask; `*` for all. */
+  readonly cors: readonly string[];
+  /** Names under which this server may be asked without TLS; `*` for all. */
+  readonly hostWhitelist: readonly string[];
+  /** With `extensive`, how long calls take is a metric, too. */
+  readonly metrics: "basic" | "extensive";
+  /** A line in the log for each request, not just for slow ones. */
+  readonly logEveryRequest: boolean;
+  readonly warningApplyDurationMs: number;
+  readonly warningUnaryRequestDurationMs: number;
+  readonly autoCompaction?: AutoCompaction;
+  readonly features: Features;
   /** Serves the v2 API on the client port. */
   readonly enableV2: boolean;
   readonly maxTxnOps: number;
@@ -80,8 +96,17 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   initialElectionTickAdvance: true,
   preVote: true,
   maxLearners: 1,
-  leaseCheckpoint: false,
   quotaBackendBytes: 2 * 1024 ** 3,
+  listenMetricsUrls: [],
+  enableGrpcGateway: true,
+  enablePprof: false,
+  cors: ["*"],
+  hostWhitelist: ["*"],
+  metrics: "basic",
+  logEveryRequest: false,
+  warningApplyDurationMs: 100,
+  warningUnaryRequestDurationMs: 300,
+  features: DEFAULT_FEATURES,
   enableV2: true,
   maxTxnOps: 128,
   maxRequestBytes: 1.5 * 1024 * 1024,

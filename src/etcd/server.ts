@@ -9,34 +9,31 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
-import { Auth, Cluster, Election, KV, Lease, Lock, Maintenance, Watch } from "../protocols/etcd/generated.ts";
-import { Health, ServerReflection } from "../protocols/grpc/generated.ts";
-import { bind, type Binding } from "../wire/rpc/grpc-server.ts";
-import { defineService } from "../wire/rpc/service.ts";
-import type { Listener, ListenOptions } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { authService } from "./api/auth.ts";
 import { clusterService } from "./api/cluster.ts";
-import { electionService } from "./api/election.ts";
-import { healthService, HealthState } from "./api/health.ts";
+import type { Failpoints } from "./failpoints.ts";
+import { HealthState } from "./api/health.ts";
 import { kvService } from "./api/kv.ts";
 import { leaseService } from "./api/lease.ts";
-import { lockService } from "./api/lock.ts";
 import { maintenanceService } from "./api/maintenance.ts";
-import { reflectionService } from "./api/reflection.ts";
-import { SharedEvents } from "./api/shared-events.ts";
 import { watchService } from "./api/watch.ts";
 import { tokenProvider } from "./auth/tokens.ts";
 import { directClient } from "./direct-client.ts";
 import { lockDataDir } from "./exclusive.ts";
-import { clientHandler } from "./http.ts";
+import { runAutoCompaction } from "./auto-compaction.ts";
+import { memberReadings } from "./readings.ts";
+import { SHOWN_AT_ZERO } from "./metrics.ts";
+import { serve, type Serving } from "./serving.ts";
 import { Member } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
-import { V2Api } from "./v2/http.ts";
 
 export type EtcdDeps = Pick<World, "clock" | "random" | "fs" | "net"> & {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How the process was started, for `/debug/vars`. */
+  readonly commandLine?: readonly string[];
+  readonly failpoints?: Failpoints;
 };
 
 export interface EtcdServer extends Component {
@@ -50,7 +47,7 @@ const DRAIN_MS = 500;
 /** Everything but the data folder has upstream's default. */
 export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "dataDir">, deps: EtcdDeps): EtcdServer {
   const whole: EtcdOptions = { ...DEFAULTS, ...options };
-  let services: ReturnType<typeof servicesOf> | undefined;
+  let services: EtcdServices | undefined;
   return {
     name: "etcd",
     client: () =>
@@ -66,13 +63,26 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       const member = await Member.open(whole, { ...deps, tokens }, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
-      const listeners: Listener[] = [];
+      const stopping = new AbortController();
       const health = new HealthState();
-      let v2: V2Api | undefined;
+      const reading = deps.metrics.from(() => memberReadings(member));
+      deps.metrics.declare(...SHOWN_AT_ZERO);
+      let serving: Serving | undefined;
+      let compacting: Promise<void> | undefined;
       try {
         services = servicesOf(member, deps);
-        if (whole.enableV2 && whole.listenClientUrls.length > 0) v2 = new V2Api(member, services.cluster, deps);
-        await listen(whole, member, services, health, deps, listeners, v2);
+        serving = await serve(whole, member, services, health, deps);
+        if (whole.autoCompaction !== undefined)
+          compacting = runAutoCompaction(
+            whole.autoCompaction,
+            {
+              ...deps,
+              revision: () => member.store.revision,
+              isLeader: () => member.leader === member.id,
+              compact: (revision) => member.propose({ compaction: { revision } }, member.auth.asRoot),
+            },
+            stopping.signal,
+          );
         deps.log.info("ready to serve client requests", { revision: member.store.revision });
         ready();
         const aborted = new Promise<void>((resolve) => {
@@ -82,16 +92,22 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         await Promise.race([aborted, failure.promise]);
       } finally {
         services = undefined;
+        deps.log.info("closing etcd server", { name: whole.name, "data-dir": whole.dataDir });
         // Streams end with the reason, requests under way with their answer; what takes longer is cut.
+        stopping.abort();
         health.close();
-        v2?.[Symbol.dispose]();
         member.stopStreams();
-        await Promise.all(listeners.map((listener) => listener.close(DRAIN_MS)));
+        await serving?.close(DRAIN_MS);
+        await compacting;
         await member.close();
+        reading[Symbol.dispose]();
+        deps.log.info("closed etcd server", { name: whole.name, "data-dir": whole.dataDir });
       }
     },
   };
 }
+
+export type EtcdServices = ReturnType<typeof servicesOf>;
 
 function servicesOf(member: Member, { random }: EtcdDeps) {
   return {
@@ -102,60 +118,4 @@ function servicesOf(member: Member, { random }: EtcdDeps) {
     cluster: clusterService(member),
     auth: authService(member),
   };
-}
-
-/** The older name of the same protocol, which most tools still ask for first. */
-const ServerReflectionAlpha = defineService("grpc.reflection.v1alpha.ServerReflection", ServerReflection.methods);
-
-/** All that a client port serves. */
-function bindings(member: Member, services: ReturnType<typeof servicesOf>, health: HealthState): readonly Binding[] {
-  const sharedEvents = new SharedEvents(member.codec);
-  const list: Binding[] = [
-    bind(KV, services.kv),
-    bind(
-      Watch,
-      watchService(member, (response) => sharedEvents.prepare(response)),
-    ),
-    bind(Lease, services.lease),
-    bind(Maintenance, services.maintenance),
-    bind(Cluster, services.cluster),
-    bind(Auth, services.auth),
-    bind(Lock, lockService(services)),
-    bind(Election, electionService(services)),
-    bind(Health, healthService(health)),
-  ];
-  const reflection = reflectionService(
-    [...list.map(({ service }) => service), ServerReflection, ServerReflectionAlpha],
-    member.codec,
-  );
-  return [...list, bind(ServerReflection, reflection), bind(ServerReflectionAlpha, reflection)];
-}
-
-async function listen(
-  options: EtcdOptions,
-  member: Member,
-  services: ReturnType<typeof servicesOf>,
-  health: HealthState,
-  deps: EtcdDeps,
-  listeners: Listener[],
-  v2: V2Api | undefined,
-): Promise<void> {
-  if (options.listenClientUrls.length === 0) return;
-  const handle = clientHandler(member, bindings(member, services, health), deps, v2?.handle);
-  for (const url of options.listenClientUrls) {
-    listeners.push(await deps.net.serveHttp(addressOf(url, options), handle));
-    deps.log.info("serving client traffic", { url });
-  }
-}
-
-/** `http://host:port`, `https://host:port`, `unix:///path`. */
-function addressOf(text: string, { clientTls }: EtcdOptions): ListenOptions {
-  if (text.startsWith("unix:")) return { path: text.replace(/^unix:(\/\/)?/, "") };
-  const { protocol, hostname, port } = new URL(text);
-  const address = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 2379) };
-  if (protocol === "http:") return address;
-  if (protocol !== "https:") throw new Error(`URL scheme must be http, https, unix, or unixs: ${text}`);
-  if (clientTls === undefined)
-    throw new Error(`cannot listen on TLS for ${text}: KeyFile and CertFile are not presented`);
-  return { ...address, tls: clientTls };
 }

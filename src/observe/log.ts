@@ -3,6 +3,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Logger {
   info(message: string, fields?: Fields): void;
+  /** Something that works and may not for long, or that the user should know of. */
+  warn(message: string, fields?: Fields): void;
   error(message: string, error: unknown, fields?: Fields): void;
   /** A logger whose lines appear only when the process runs with `-v=level` or more. */
   v(level: number): Logger;
@@ -10,4 +12,4 @@ export interface Logger {
 }
 
 /** A logger that says nothing. */
-export const silent: Logger = { info() {}, error() {}, v: () => silent, with: () => silent };
+export const silent: Logger = { info() {}, warn() {}, error() {}, v: () => silent, with: () => silent };

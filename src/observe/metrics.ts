@@ -35,8 +35,54 @@ export function histogram<L extends string = never>(
   return { type: "histogram", name, labels: [], stability: "ALPHA", ...options };
 }
 
+/** One number of a metric, as its owner keeps it. */
+export interface Reading {
+  readonly metric: MetricDeclaration<string>;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number | Distribution;
+}
+
+/** A histogram in plain numbers: to observe costs a few comparisons. */
+export class Distribution {
+  readonly bounds: readonly number[];
+  /** One more than bounds: what is above the last. */
+  readonly counts: number[];
+  sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds;
+    this.counts = Array.from({ length: bounds.length + 1 }, () => 0);
+  }
+  observe(value: number): void {
+    const { bounds } = this;
+    let i = 0;
+    while (i < bounds.length && value > bounds[i]!) i++;
+    this.counts[i]!++;
+    this.sum += value;
+  }
+}
+
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #stability: boolean;
+  readonly #sources = new Set<() => Iterable<Reading>>();
+
+  /** Help tells a metric's stability, which etcd's have none of. */
+  constructor(options: { readonly stability?: boolean } = {}) {
+    this.#stability = options.stability ?? true;
+  }
+
+  /** Reads what `source` tells at each rendering: on a hot path counting is then an addition. Dispose the result when the owner ends. */
+  from(source: () => Iterable<Reading>): Disposable {
+    this.#sources.add(source);
+    return { [Symbol.dispose]: () => void this.#sources.delete(source) };
+  }
+
+  /** Makes metrics visible, at zero where they have no labels, before anything is counted. */
+  declare(...metrics: readonly (Counter<string> | Gauge<string> | Histogram<string>)[]): void {
+    const kinds = { counter: PromCounter, gauge: PromGauge, histogram: PromHistogram };
+    for (const metric of metrics) this.#of<unknown>(metric, kinds[metric.type]);
+  }
 
   add<L extends string>(metric: Counter<L>, labels: Record<L, string>, by = 1): void {
     this.#of(metric, PromCounter<string>).inc(labels, by);
@@ -48,8 +94,13 @@ export class Metrics {
     this.#of(metric, PromHistogram<string>).observe(labels, value);
   }
   /** The Prometheus text format. */
-  render(): Promise<string> {
-    return this.#registry.metrics();
+  async render(): Promise<string> {
+    const own = await this.#registry.metrics();
+    const told = renderReadings(
+      [...this.#sources].flatMap((source) => [...source()]),
+      (metric) => this.#helpOf(metric),
+    );
+    return told === "" ? own : `${own}${own.endsWith("\n") || own === "" ? "" : "\n"}${told}`;
   }
 
   #of<M>(metric: MetricDeclaration<string>, make: new (configuration: any) => M): M {
@@ -57,10 +108,49 @@ export class Metrics {
     if (known !== undefined) return known as unknown as M;
     return new make({
       name: metric.name,
-      help: `[${metric.stability}] ${metric.help}`,
+      help: this.#helpOf(metric),
       labelNames: [...metric.labels],
       ...(metric.buckets && { buckets: [...metric.buckets] }),
       registers: [this.#registry],
     });
   }
+
+  #helpOf({ stability, help }: MetricDeclaration<string>): string {
+    return this.#stability ? `[${stability}] ${help}` : help;
+  }
+}
+
+function renderReadings(readings: readonly Reading[], helpOf: (metric: MetricDeclaration<string>) => string): string {
+  const byMetric = new Map<string, Reading[]>();
+  for (const reading of readings) {
+    const known = byMetric.get(reading.metric.name);
+    if (known === undefined) byMetric.set(reading.metric.name, [reading]);
+    else known.push(reading);
+  }
+  const lines: string[] = [];
+  for (const [name, group] of byMetric) {
+    const { metric } = group[0]!;
+    lines.push(`# HELP ${name} ${helpOf(metric)}`, `# TYPE ${name} ${metric.type}`);
+    for (const { labels = {}, value } of group) {
+      if (typeof value === "number") {
+        lines.push(`${name}${labelText(labels)} ${value}`);
+        continue;
+      }
+      let count = 0;
+      value.counts.forEach((one, i) => {
+        count += one;
+        const le = i < value.bounds.length ? String(value.bounds[i]) : "+Inf";
+        lines.push(`${name}_bucket${labelText({ ...labels, le })} ${count}`);
+      });
+      lines.push(`${name}_sum${labelText(labels)} ${value.sum}`, `${name}_count${labelText(labels)} ${count}`);
+    }
+  }
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels);
+  if (pairs.length === 0) return "";
+  const escaped = (text: string) => text.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n");
+  return `{${pairs.map(([name, value]) => `${name}="${escaped(value)}"`).join(",")}}`;
 }

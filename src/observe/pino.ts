@@ -30,13 +30,16 @@ export function createLogger(options: LogOptions): Logger {
   return wrap(root, options.verbosity, 0);
 }
 
-type Pino = Pick<ReturnType<typeof pino>, "info" | "error" | "child">;
+type Pino = Pick<ReturnType<typeof pino>, "info" | "warn" | "error" | "child">;
 
 function wrap(sink: Pino, verbosity: number, level: number): Logger {
   const on = level <= verbosity;
   return {
     info(message, fields) {
       if (on) sink.info({ v: level, ...plain(fields) }, message);
+    },
+    warn(message, fields) {
+      if (on) sink.warn({ v: level, ...plain(fields) }, message);
     },
     error(message, error, fields) {
       sink.error({ err: describe(error), ...plain(fields) }, message);
@@ -78,12 +81,13 @@ interface LogRecord {
 }
 
 /** `I1123 05:57:11.123000       1 kubelet] "Message" key="value"`: klog's shape, with the component where Go has a file and line. */
-function toText({ ts, v: _, severity: __, msg, component = "t8s", ...fields }: LogRecord): string {
+function toText({ ts, v: _, severity, msg, component = "t8s", ...fields }: LogRecord): string {
   const time = new Date(ts).toISOString();
   const stamp = `${time.slice(5, 7)}${time.slice(8, 10)} ${time.slice(11, 23)}000`;
   const pairs = Object.entries(fields).map(
     ([key, value]) =>
       ` ${key}=${typeof value === "number" || typeof value === "boolean" ? value : JSON.stringify(value)}`,
   );
-  return `${fields.err === undefined ? "I" : "E"}${stamp}       1 ${component}] ${JSON.stringify(msg)}${pairs.join("")}\n`;
+  const letter = severity === "warn" ? "W" : severity === "error" ? "E" : "I";
+  return `${letter}${stamp}       1 ${component}] ${JSON.stringify(msg)}${pairs.join("")}\n`;
 }

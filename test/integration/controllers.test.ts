@@ -52,13 +52,14 @@ const user = (name: string, ...groups: string[]) => ({ name, groups: [...groups,
 class Errors implements Logger {
   readonly seen: string[] = [];
   info(): void {}
+  warn(): void {}
   error(message: string, error: unknown, fields?: object): void {
     this.seen.push(
       `${message}: ${error instanceof Error ? error.message : String(error)} ${JSON.stringify(fields ?? {})}`,
     );
   }
   v(): Logger {
-    return { info() {}, error: this.error.bind(this), v: () => this, with: () => this };
+    return { info() {}, warn() {}, error: this.error.bind(this), v: () => this, with: () => this };
   }
   with(): Logger {
     return this;

@@ -20,6 +20,7 @@ async function start() {
   const errors: string[] = [];
   const log: Logger = {
     info() {},
+    warn() {},
     error: (message, error) => void errors.push(`${message}: ${(error as Error).message}`),
     v: () => log,
     with: () => log,

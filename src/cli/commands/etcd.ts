@@ -1,6 +1,7 @@
 /** `t8s etcd`, and `bin/etcd`: one member, alone in its process. */
 import { ComponentGroup } from "../../base/component-group.ts";
 import { CommandError, defineCommand } from "../command.ts";
+import type { Flags } from "../flags.ts";
 import { etcdFlags } from "../flags/etcd.ts";
 import { refuse } from "../processes/process.ts";
 import { ETCD_VERSION, goArch } from "../version.ts";
@@ -12,18 +13,27 @@ export const etcd = defineCommand({
   usage: "[flags]",
   about: "Run one etcd member alone, with upstream's flags, ports and files.",
   flags: etcdFlags,
-  async run({ world, signal, logger }, _, positional, fromFlags) {
+  diesBySignal: true,
+  async run({ world, signal }, _, positional, fromFlags) {
     if (positional.length > 0) throw new CommandError(`'${positional[0]}' is not a valid flag`);
-    const { etcdMember, etcdOptions } = await import("../processes/etcd.ts");
+    const { etcdLog, etcdMember, etcdOptions } = await import("../processes/etcd.ts");
+    const { etcdFailpoints } = await import("../processes/etcd-failpoints.ts");
     const parsed = await etcdOptions(world, fromFlags);
     const { values } = parsed;
     refuse(etcdFlags, parsed);
-    const format = values["log-format"] === "console" ? "text" : "json";
-    const log = logger({ verbosity: values["log-level"] === "debug" ? 4 : 0, format }).with({ component: "etcd" });
-    for (const flag of parsed.ignored) log.info("A flag has no effect here", { flag: `--${flag}` });
+    const log = etcdLog(world, values);
+    log.info("Running: ", { args: process.argv.slice(1) });
+    for (const name of parsed.unknown) log.warn("unrecognized environment variable", { "environment-variable": name });
+    for (const flag of parsed.ignored) {
+      const why = (etcdFlags as Flags)[flag]?.ignored;
+      log.warn("A flag has no effect here", { flag: `--${flag}`, ...(typeof why === "string" && { reason: why }) });
+    }
+    const failpoints = etcdFailpoints(world);
     await using group = new ComponentGroup();
-    await group.start(await etcdMember(world, values, log));
+    if (failpoints?.server !== undefined) await group.start(failpoints.server);
+    await group.start(await etcdMember(world, values, log, failpoints?.points.points));
     await group.wait(signal);
+    log.info("received signal; shutting down");
     return 0;
   },
 });

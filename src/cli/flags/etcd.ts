@@ -92,25 +92,95 @@ const own = {
     default: "",
     help: "Path to the server configuration file (YAML). Flags and environment variables are ignored with it.",
   },
+} as const satisfies Flags;
+
+/** How it is watched and looked after. */
+const operation = {
+  "listen-metrics-urls": {
+    type: "list",
+    default: [],
+    help: "List of URLs to listen on for the /metrics, /health, /livez, /readyz and /version pages alone.",
+  },
+  metrics: {
+    type: "string",
+    default: "basic",
+    help: "Set level of detail for exported metrics, specify 'extensive' to include server side grpc histogram metrics.",
+  },
+  "enable-grpc-gateway": { type: "bool", default: true, help: "Serve the JSON gateway on the client ports." },
+  "enable-pprof": {
+    type: "bool",
+    default: false,
+    help: "Answer /debug/pprof/ with how to take a profile; there are none in Go's form.",
+  },
+  cors: {
+    type: "list",
+    default: ["*"],
+    help: "Comma-separated whitelist of origins for CORS, or cross-origin resource sharing.",
+  },
+  "host-whitelist": {
+    type: "list",
+    default: ["*"],
+    help: "Acceptable hostnames from HTTP client requests, if the server is not secure.",
+  },
+  logger: { type: "string", default: "zap", help: "Only supports zap: its form of lines." },
+  "log-outputs": {
+    type: "list",
+    default: ["default"],
+    help: "Specify 'stdout' or 'stderr', or file paths. 'default' is stderr.",
+  },
   "log-format": { type: "string", default: "json", help: "Configures log format. Only supports json, console." },
+  "enable-log-rotation": {
+    type: "bool",
+    default: false,
+    help: "Enable log rotation of a single --log-outputs file.",
+  },
+  "log-rotation-config-json": {
+    type: "string",
+    default: '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
+    help: "Configures log rotation. maxsize in MB, maxage in days, maxbackups in files (0 keeps all).",
+  },
+  "warning-apply-duration": {
+    type: "duration",
+    default: 100,
+    help: "Warning is generated if requests take more than this duration to apply.",
+  },
+  "warning-unary-request-duration": {
+    type: "duration",
+    default: 300,
+    help: "Warning is generated if a unary request takes more than this duration.",
+  },
+  "auto-compaction-mode": {
+    type: "string",
+    default: "periodic",
+    help: "Interpret 'auto-compaction-retention' as one of: 'periodic' (by age), 'revision' (by count).",
+  },
+  "auto-compaction-retention": {
+    type: "string",
+    default: "0",
+    help: "Auto compaction retention length. 0 means disable auto compaction. Hours, or a duration, or a number of revisions.",
+  },
+  "feature-gates": {
+    type: "map",
+    default: {},
+    help: "A set of key=value pairs that describe feature gates for alpha/experimental features.",
+  },
 } as const satisfies Flags;
 
 export const etcdFlags = withRefused(
   withIgnored(
-    own,
-    `auth-token auth-token-ttl:int auto-compaction-mode auto-compaction-retention backend-batch-interval:duration backend-batch-limit:int
+    { ...own, ...operation },
+    `auth-token auth-token-ttl:int backend-batch-interval:duration backend-batch-limit:int
     backend-bbolt-freelist-type bcrypt-cost:int bootstrap-defrag-threshold-megabytes:int compact-hash-check-time:duration
-    compaction-sleep-interval:duration cors:list corrupt-check-time:duration discovery-fallback downgrade-check-time:duration
+    compaction-sleep-interval:duration corrupt-check-time:duration discovery-fallback downgrade-check-time:duration
     enable-distributed-tracing:bool distributed-tracing-address distributed-tracing-service-name distributed-tracing-instance-id
-    distributed-tracing-sampling-rate:int enable-grpc-gateway:bool enable-log-rotation:bool enable-pprof:bool feature-gates:map
-    grpc-keepalive-interval:duration grpc-keepalive-min-time:duration grpc-keepalive-timeout:duration host-whitelist:list
-    initial-election-tick-advance:bool listen-client-http-urls:list listen-metrics-urls:list log-outputs:list log-rotation-config-json logger
-    max-concurrent-streams:int max-learners:int max-snapshots:int max-wals:int memory-mlock:bool metrics
+    distributed-tracing-sampling-rate:int
+    grpc-keepalive-interval:duration grpc-keepalive-min-time:duration grpc-keepalive-timeout:duration
+    initial-election-tick-advance:bool listen-client-http-urls:list
+    max-concurrent-streams:int max-learners:int max-snapshots:int max-wals:int memory-mlock:bool
     peer-auto-tls:bool peer-cert-file peer-key-file peer-client-cert-file peer-client-key-file peer-client-cert-auth:bool peer-trusted-ca-file
     peer-cert-allowed-cn peer-cert-allowed-hostname peer-crl-file peer-skip-client-san-verification:bool pre-vote:bool
     client-cert-file client-key-file raft-read-timeout:duration raft-write-timeout:duration self-signed-cert-validity:int snapshot-catchup-entries:int
-    socket-reuse-address:bool socket-reuse-port:bool strict-reconfig-check:bool tls-max-version
-    warning-apply-duration:duration warning-unary-request-duration:duration`,
+    socket-reuse-address:bool socket-reuse-port:bool strict-reconfig-check:bool tls-max-version`,
   ),
   {
     "cipher-suites:list": "the cipher suites are those of TLS 1.2 and 1.3 that Node considers safe",

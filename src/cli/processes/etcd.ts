@@ -1,28 +1,52 @@
 /** From the flags of `etcd` to a member. Upstream: server/embed/config.go, server/etcdmain */
 import { parse } from "yaml";
 import type { Component } from "../../base/component-group.ts";
+import { parseAutoCompaction } from "../../etcd/auto-compaction.ts";
+import type { Failpoints } from "../../etcd/failpoints.ts";
+import { featuresOf } from "../../etcd/features.ts";
 import { createEtcd } from "../../etcd/server.ts";
 import type { Logger } from "../../observe/log.ts";
-import { Metrics } from "../../observe/metrics.ts";
+import { createZapLogger, ZAP_LEVELS, type ZapLevel } from "../../observe/zap.ts";
 import type { File, Fs } from "../../world/fs.ts";
 import type { ServerTls } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
-import { type Parsed, parseFlags, type Values } from "../flags.ts";
+import { parseDuration, type Parsed, parseFlags, type Values } from "../flags.ts";
 import { etcdFlags } from "../flags/etcd.ts";
+import { logWriter, parseRotation } from "./log-outputs.ts";
+import { processMetrics } from "./process-metrics.ts";
 import { readPair, readOptional, readText } from "./files.ts";
 import { ownPair } from "./serving.ts";
 
 type Options = Values<typeof etcdFlags>;
 
+export interface EtcdParsed extends Parsed<typeof etcdFlags> {
+  /** Variables that look as if they were meant for etcd, and name no flag. */
+  readonly unknown: readonly string[];
+}
+
+/** Lines in zap's form, where the flags say. */
+export function etcdLog({ clock }: Pick<World, "clock">, options: Options): Logger {
+  const { "log-level": level, "log-format": format, "log-outputs": outputs } = options;
+  if (!(ZAP_LEVELS as readonly string[]).includes(level))
+    throw new CommandError(`unrecognized level: ${JSON.stringify(level)}`);
+  if (format !== "json" && format !== "console")
+    throw new CommandError(`unknown log format: ${format}, supported values json, console`);
+  const rotation = options["enable-log-rotation"] ? parseRotation(options["log-rotation-config-json"]) : undefined;
+  return createZapLogger({ clock, format, level: level as ZapLevel, write: logWriter(clock, outputs, rotation) });
+}
+
 /** Flags, and what stands in their place: a configuration file alone, or else `ETCD_*` variables for those that are not set. */
 export async function etcdOptions(
   { fs, host }: Pick<World, "fs" | "host">,
   parsed: Parsed<typeof etcdFlags>,
-): Promise<Parsed<typeof etcdFlags>> {
+): Promise<EtcdParsed> {
   const variable = (name: string) => `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
   const configFile = parsed.values["config-file"] || host.environment[variable("config-file")] || "";
-  if (configFile !== "") return parseFlags(etcdFlags, wordsOf(parse(await readText(fs, configFile)), configFile));
+  if (configFile !== "")
+    return { ...parseFlags(etcdFlags, wordsOf(parse(await readText(fs, configFile)), configFile)), unknown: [] };
+  const known = new Set([...Object.keys(etcdFlags).map(variable), "ETCD_VERIFY"]);
+  const unknown = Object.keys(host.environment).filter((name) => name.startsWith("ETCD_") && !known.has(name));
   const words: string[] = [];
   for (const name of Object.keys(etcdFlags)) {
     const value = host.environment[variable(name)];
@@ -33,12 +57,18 @@ export async function etcdOptions(
       );
     words.push(`--${name}=${value}`);
   }
-  if (words.length === 0) return parsed;
+  if (words.length === 0) return { ...parsed, unknown };
   const fromEnvironment = parseFlags(etcdFlags, words);
   const set = new Set([...parsed.set, ...fromEnvironment.set]);
   const values = { ...parsed.values } as Record<string, unknown>;
   for (const name of fromEnvironment.set) values[name] = fromEnvironment.values[name as keyof Options];
-  return { ...parsed, set, values: values as Options, ignored: [...parsed.ignored, ...fromEnvironment.ignored] };
+  return {
+    ...parsed,
+    unknown,
+    set,
+    values: values as Options,
+    ignored: [...parsed.ignored, ...fromEnvironment.ignored],
+  };
 }
 
 /** The file has the flags' names as keys; securities stand in a section each, and durations may be nanoseconds. */
@@ -55,7 +85,12 @@ function wordsOf(document: unknown, path: string): string[] {
   });
 }
 
-export async function etcdMember(world: World, options: Options, log: Logger): Promise<Component> {
+export async function etcdMember(
+  world: World,
+  options: Options,
+  log: Logger,
+  failpoints?: Failpoints,
+): Promise<Component> {
   check(options);
   const tls = await clientTls(world, options);
   return createEtcd(
@@ -76,10 +111,49 @@ export async function etcdMember(world: World, options: Options, log: Logger): P
       maxRequestBytes: options["max-request-bytes"],
       watchProgressNotifyIntervalMs: options["watch-progress-notify-interval"],
       compactionBatchLimit: options["compaction-batch-limit"],
+      ...operationOf(options),
       ...(tls && { clientTls: tls }),
     },
-    { ...world, fs: options["unsafe-no-fsync"] ? withoutSync(world.fs) : world.fs, log, metrics: new Metrics() },
+    {
+      ...world,
+      fs: options["unsafe-no-fsync"] ? withoutSync(world.fs) : world.fs,
+      log,
+      metrics: processMetrics(world),
+      commandLine: process.argv.slice(1),
+      ...(failpoints && { failpoints }),
+    },
   );
+}
+
+/** How the member is watched and looked after. */
+function operationOf(options: Options) {
+  if (options.metrics !== "basic" && options.metrics !== "extensive")
+    throw new CommandError(`unknown metrics level: ${JSON.stringify(options.metrics)}`);
+  if (options.logger !== "zap") throw new CommandError(`unknown logger option ${JSON.stringify(options.logger)}`);
+  const autoCompaction = attempt(() =>
+    parseAutoCompaction(options["auto-compaction-mode"], options["auto-compaction-retention"], parseDuration),
+  );
+  return {
+    listenMetricsUrls: options["listen-metrics-urls"],
+    metrics: options.metrics,
+    enableGrpcGateway: options["enable-grpc-gateway"],
+    enablePprof: options["enable-pprof"],
+    cors: options.cors,
+    hostWhitelist: options["host-whitelist"],
+    logEveryRequest: options["log-level"] === "debug",
+    warningApplyDurationMs: options["warning-apply-duration"],
+    warningUnaryRequestDurationMs: options["warning-unary-request-duration"],
+    features: attempt(() => featuresOf(options["feature-gates"])),
+    ...(autoCompaction && { autoCompaction }),
+  } as const;
+}
+
+function attempt<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    throw new CommandError((cause as Error).message, { cause });
+  }
 }
 
 function check(options: Options): void {

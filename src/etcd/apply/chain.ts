@@ -1,7 +1,7 @@
 /**
  * The way of a committed request to its answer: one small file for each thing that may stop it, the state machine at the end. Outermost first:
  *
- *     corrupt -> no space -> auth -> quota -> membership -> v3 applier
+ *     measure -> corrupt -> no space -> auth -> quota -> membership -> v3 applier
  *
  * Each link is a function of the next. It looks at the request, answers or throws it away, or hands it on. The same requests in the same order
  * must give the same answers on every member, so nothing in here asks for the time or for chance.
@@ -34,11 +34,21 @@ export interface ApplyChainDeps {
   readonly auth?: Link;
   /** Raises the alarm when a request took the last of the room. */
   readonly quota?: Link;
+  /** Takes the time. */
+  readonly measure?: Link;
 }
 
 const straight: Link = (next) => next;
 
-export function applyChain({ alarms, membership, applier, auth = straight, quota = straight }: ApplyChainDeps): Apply {
+export function applyChain({
+  alarms,
+  membership,
+  applier,
+  auth = straight,
+  quota = straight,
+  measure = straight,
+}: ApplyChainDeps): Apply {
   const v3: Apply = (request) => applier.apply(request);
-  return refuseWhileCorrupt(alarms)(refuseWithoutSpace(alarms)(auth(quota(applyMembership(membership)(v3)))));
+  const checked = auth(quota(applyMembership(membership)(v3)));
+  return measure(refuseWhileCorrupt(alarms)(refuseWithoutSpace(alarms)(checked)));
 }

@@ -17,6 +17,7 @@ export function applyRange(
   request: Init<RangeRequest>,
   header: ResponseHeader | undefined,
 ): RangeResponse {
+  store.countRange();
   const filtered =
     !!request.min_mod_revision ||
     !!request.max_mod_revision ||

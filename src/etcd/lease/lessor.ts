@@ -7,10 +7,12 @@
  */
 import { Heap } from "../../base/heap.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
+import { Distribution } from "../../observe/metrics.ts";
 import { LeasepbLease } from "../../protocols/etcd/generated.ts";
 import type { Codec } from "../../wire/rpc/codec.ts";
 import type { World } from "../../world/world.ts";
 import type { Bucket } from "../backend/backend.ts";
+import { leaseTtls } from "../metrics.ts";
 import type { LeaseBook } from "../mvcc/store.ts";
 import { spreadExpiries } from "./spread.ts";
 
@@ -75,6 +77,8 @@ export class Lessor implements LeaseBook {
   /** May hold a lease more than once, and with times that renewals have overtaken: the lease itself knows. */
   #queue = dueHeap();
   #checkpoints = dueHeap();
+  readonly counts = { granted: 0, revoked: 0, renewed: 0 };
+  readonly ttls = new Distribution(leaseTtls.buckets!);
   #timer: Disposable | undefined;
   #duties: LeaseDuties | undefined;
 
@@ -140,6 +144,8 @@ export class Lessor implements LeaseBook {
     const lease = newLease(id, Math.max(ttl, this.#minimumTtl), 0);
     this.#leases.set(id, lease);
     this.#save(lease);
+    this.counts.granted++;
+    this.ttls.observe(lease.ttl);
     if (this.#duties !== undefined) {
       lease.expiresAtMs = this.#clock.monotonic() + lease.ttl * 1000;
       this.#schedule(lease);
@@ -154,6 +160,7 @@ export class Lessor implements LeaseBook {
     this.#leases.delete(id);
     this.#bucket.delete(leaseKey(id));
     wake(lease);
+    this.counts.revoked++;
     return lease;
   }
 
@@ -162,6 +169,7 @@ export class Lessor implements LeaseBook {
     if (this.#duties === undefined) return "not primary";
     const lease = this.#leases.get(id);
     if (lease === undefined) return undefined;
+    this.counts.renewed++;
     const isExpired = lease.expiresAtMs <= this.#clock.monotonic();
     if (isExpired || (lease.remainingTtl > 0 && this.#duties.onCheckpoint !== undefined))
       return this.#renewSlowly(lease, isExpired);

@@ -48,6 +48,10 @@ export class Store {
   /** Weighed by life: the weight of a range is how many keys it has now. */
   #index = emptyIndex();
   readonly #leases: LeaseBook;
+  /** What was asked of it since the start. */
+  readonly counts = { ranges: 0, puts: 0, deletes: 0, txns: 0, putBytes: 0 };
+  /** Operations in the open transaction. */
+  #ops = 0;
   #revision = 1;
   #compactRevision = -1;
   #changes: Change[] | undefined;
@@ -125,6 +129,12 @@ export class Store {
     return { kvs, count };
   }
 
+  /** Counts a client's read. */
+  countRange(): void {
+    this.#ops++;
+    this.counts.ranges++;
+  }
+
   /** The version of one key now. */
   get(key: Uint8Array): KeyValue | undefined {
     const at = this.#index.get(keyText(key))?.latest();
@@ -141,6 +151,7 @@ export class Store {
   begin(): void {
     assert(this.#changes === undefined, "a transaction is open already");
     this.#changes = [];
+    this.#ops = 0;
   }
 
   /** Ends the transaction. The revision moves when something changed. */
@@ -148,6 +159,7 @@ export class Store {
     const changes = this.#changes;
     assert(changes !== undefined, "no transaction is open");
     this.#changes = undefined;
+    if (this.#ops > 1) this.counts.txns++;
     if (changes.length === 0) return NO_CHANGES;
     this.#revision++;
     return changes;
@@ -161,6 +173,9 @@ export class Store {
   put(key: Uint8Array, value: Uint8Array, lease: bigint): KeyValue | undefined {
     const changes = this.#changes;
     assert(changes !== undefined, "a put outside of a transaction");
+    this.#ops++;
+    this.counts.puts++;
+    this.counts.putBytes += key.length + value.length;
     const text = keyText(key);
     const revision: Revision = { main: this.#revision + 1, sub: changes.length };
     let index = this.#index.get(text);
@@ -201,6 +216,8 @@ export class Store {
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array | undefined): KeyValue[] {
     const changes = this.#changes;
     assert(changes !== undefined, "a delete outside of a transaction");
+    this.#ops++;
+    this.counts.deletes++;
     const { kvs } = this.range(key, rangeEnd, { limit: 0, revision: 0, countOnly: false });
     for (const previous of kvs) {
       const text = keyText(previous.key);

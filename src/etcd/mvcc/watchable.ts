@@ -66,6 +66,8 @@ export class Watchable {
   readonly #synced = new WatcherGroup<Watcher>();
   readonly #unsynced = new Set<Watcher>();
   readonly #streams = new Set<WatchStream>();
+  /** Since the start. */
+  eventsSent = 0;
   #passIsDue = false;
   #ticker: Disposable | undefined;
 
@@ -328,6 +330,7 @@ export class WatchStream {
   /** @internal */
   sendEvents(watcher: Watcher, events: readonly MvccpbEvent[], header: ResponseHeader): void {
     watcher.sentOfLate = true;
+    this.#watchable.eventsSent += events.length;
     if (!watcher.fragment || events.length < 2) {
       this.#send({ ...answer(header, watcher.id), events });
       return;

@@ -165,8 +165,15 @@ export class SimulatedCluster implements AsyncDisposable {
     };
     return {
       info: (message, fields = {}) => write("I", message, fields),
+      warn: (message, fields = {}) => write("W", message, fields),
       error: (message, error, fields = {}) => write("E", message, { err: describe(error), ...fields }),
-      v: () => ({ info() {}, error() {}, v: () => this.#logger(base).v(1), with: () => this.#logger(base).v(1) }),
+      v: () => ({
+        info() {},
+        warn() {},
+        error() {},
+        v: () => this.#logger(base).v(1),
+        with: () => this.#logger(base).v(1),
+      }),
       with: (fields) => this.#logger({ ...base, ...fields }),
     };
   }

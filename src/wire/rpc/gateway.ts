@@ -4,6 +4,7 @@ import type { Clock } from "../../world/world.ts";
 import type { Codec } from "./codec.ts";
 import type { Binding } from "./grpc-server.ts";
 import { inProcess } from "./in-process.ts";
+import { acceptWebSocket, isWebSocketRequest, requestedProtocols } from "../websocket/websocket.ts";
 import { fromJson, JsonError, JsonSplitter, toJson } from "./json.ts";
 import {
   CODES,
@@ -44,7 +45,7 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
     const text = await readText(exchange.request, maxRequestBytes);
     const message = fromJson(registry, method.input, text.trim() === "" ? {} : parseWhole(text));
     const answer: unknown = await call(message, context);
-    exchange.respond(200, JSON_HEADERS, JSON.stringify(toJson(registry, method.output, answer)));
+    exchange.respond(200, ANSWER_HEADERS, JSON.stringify(toJson(registry, method.output, answer)));
   }
 
   async function streaming(exchange: Exchange, { method, call }: Route, context: CallOptions): Promise<void> {
@@ -62,10 +63,10 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
     let out: ReturnType<Exchange["stream"]> | undefined;
     try {
       for await (const answer of stream) {
-        out ??= exchange.stream(200, JSON_HEADERS);
+        out ??= exchange.stream(200, ANSWER_HEADERS);
         if (!out.write(`${JSON.stringify({ result: toJson(registry, method.output, answer) })}\n`)) await out.drained;
       }
-      (out ?? exchange.stream(200, JSON_HEADERS)).end();
+      (out ?? exchange.stream(200, ANSWER_HEADERS)).end();
     } catch (error) {
       const cause = await sending.then(
         () => error,
@@ -77,11 +78,61 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
     }
   }
 
+  /** A message each way is a text of one JSON value. Whoever can't set headers gives its token as a second subprotocol after `Bearer`. */
+  async function webSocket(exchange: Exchange, { method, call }: Route, context: CallOptions): Promise<void> {
+    const socket = acceptWebSocket(exchange, ["Bearer"], { maxMessageBytes: maxRequestBytes });
+    if (socket === undefined) return;
+    const say = (json: unknown) => socket.send(JSON.stringify(json));
+    const read = (data: Uint8Array) => fromJson(registry, method.input, parseWhole(Buffer.from(data).toString()));
+    try {
+      if (method.kind === "bidi" || method.kind === "client-stream") {
+        const stream = call(context) as ClientStream<unknown, unknown>;
+        const reading = (async () => {
+          for await (const { data } of socket) stream.send(read(data) as never);
+        })().finally(() => stream.cancel()); // Who closes the socket has left.
+        reading.catch(() => {});
+        try {
+          for await (const answer of stream) await say({ result: toJson(registry, method.output, answer) });
+        } catch (error) {
+          await reading;
+          throw error;
+        }
+      } else {
+        const messages = socket[Symbol.asyncIterator]();
+        const first = await messages.next();
+        if (first.done === true) return;
+        const stop = new AbortController();
+        void socket.closed.then(() => stop.abort(new RpcError("Canceled", "context canceled")));
+        const called: unknown = call(read(first.value.data), { ...context, signal: stop.signal });
+        const left = messages.next(); // Reads on, so that the other side's close is seen.
+        void left.then(
+          () => stop.abort(new RpcError("Canceled", "context canceled")),
+          () => stop.abort(new RpcError("Canceled", "context canceled")),
+        );
+        if (method.kind === "unary") await say(toJson(registry, method.output, await called));
+        else
+          for await (const answer of called as AsyncIterable<unknown>)
+            await say({ result: toJson(registry, method.output, answer) });
+      }
+    } catch (error) {
+      const body = errorBody(toRpcError(error));
+      await say(method.kind === "unary" ? body : { error: body }).catch(() => {}); // It may be gone.
+    } finally {
+      socket.close();
+    }
+  }
+
   return async (exchange) => {
     const { request } = exchange;
-    const path = request.url.replace(/\?.*/, "").replace(/^\/v3(alpha|beta)\//, "/v3/");
+    const path = request.url.replace(/\?.*/, "").replace(/^\/v3beta\//, "/v3/");
     const route = routes.get(aliases[path] ?? path);
     if (!route) return fail(exchange, new RpcError("NotFound", "Not Found"));
+    if (isWebSocketRequest(exchange)) {
+      const metadata = metadataOf(request);
+      const token = bearerOf(request);
+      if (token !== undefined) metadata["authorization"] ??= metadata["token"] = token;
+      return webSocket(exchange, route, { metadata });
+    }
     if (request.method !== "POST") return fail(exchange, new RpcError("Unimplemented", "Method Not Allowed"));
     try {
       const context = { signal: request.signal, metadata: metadataOf(request) };
@@ -93,6 +144,7 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
 }
 
 const JSON_HEADERS = { "content-type": "application/json" } as const;
+const ANSWER_HEADERS = { ...JSON_HEADERS, "grpc-metadata-content-type": "application/grpc" } as const;
 
 function parseWhole(text: string): unknown {
   try {
@@ -136,6 +188,12 @@ function metadataOf({ headers }: HttpRequest): Record<string, string> {
     else if (name.startsWith("grpc-metadata-")) metadata[name.slice("grpc-metadata-".length)] = value;
   }
   return metadata;
+}
+
+/** The token of `Sec-WebSocket-Protocol: Bearer, TOKEN`. */
+function bearerOf({ headers }: HttpRequest): string | undefined {
+  const [scheme, token] = requestedProtocols(headers);
+  return scheme === "Bearer" ? token : undefined;
 }
 
 function toRpcError(error: unknown): RpcError {

@@ -13,6 +13,7 @@ import {
   type Implementation,
   type Init,
   type Method,
+  type MethodKind,
   type ServerStream,
   type Service,
 } from "./service.ts";
@@ -35,10 +36,47 @@ export interface GrpcServerOptions {
   readonly maxRequestBytes?: number;
   /** Told of errors that are no `RpcError`: the client sees code Unknown and the message. */
   readonly onError?: (error: unknown, method: string) => void;
+  /** Where a method's calls are counted. */
+  readonly tally?: (service: string, method: string, kind: MethodKind) => RpcTally;
+  /** Told of every call that has ended; then the time is taken. */
+  readonly onEnd?: (call: EndedCall) => void;
+}
+
+/** Plain numbers, so that counting costs next to nothing: who reads them makes metrics of them. */
+export interface RpcTally {
+  started: number;
+  received: number;
+  sent: number;
+  receivedBytes: number;
+  sentBytes: number;
+  /** By code. */
+  readonly handled: number[];
+}
+
+export interface EndedCall {
+  readonly path: string;
+  readonly kind: MethodKind;
+  readonly peer: () => string;
+  /** What the client says it is. */
+  readonly clientVersion: string | undefined;
+  readonly startedMs: number;
+  readonly tookMs: number;
+  readonly code: number;
+  /** The one message each way of a unary call, with its size. */
+  readonly request?: unknown;
+  readonly response?: unknown;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+export function rpcTally(): RpcTally {
+  const handled: number[] = Array.from({ length: Object.keys(CODES).length }, () => 0);
+  return { started: 0, received: 0, sent: 0, receivedBytes: 0, sentBytes: 0, handled };
 }
 
 interface Route {
   readonly path: string;
+  readonly tally: RpcTally;
   readonly method: Method<any, any>;
   readonly handler: (...args: any[]) => unknown;
 }
@@ -51,15 +89,16 @@ export function grpcHandler(options: GrpcServerOptions): HttpHandler {
     for (const [name, method] of Object.entries(service.methods)) {
       const handler = implementation[name];
       const path = `/${service.name}/${name}`;
-      if (handler) routes.set(path, { path, method, handler: handler.bind(implementation) });
+      const tally = options.tally?.(service.name, name, method.kind) ?? rpcTally();
+      if (handler) routes.set(path, { path, method, tally, handler: handler.bind(implementation) });
     }
   }
   return (exchange) => {
     const { request } = exchange;
     if (!isGrpc(request.headers)) return exchange.respond(415, {});
     if (request.method !== "POST") return exchange.respond(405, { allow: "POST" });
-    const call = new ServerCall(exchange, options);
     const route = routes.get(request.url);
+    const call = new ServerCall(exchange, options, route);
     if (!route) return call.finish(unknownMethod(request.url, names));
     const run = route.method.kind === "unary" ? runUnary(route, call, options) : runStream(route, call, options);
     return run.then(
@@ -89,8 +128,10 @@ function unknownMethod(path: string, services: ReadonlySet<string>): RpcError {
 async function runUnary({ method, handler }: Route, call: ServerCall, { codec }: GrpcServerOptions): Promise<void> {
   const message = await call.firstMessage();
   const request: unknown = codec.decode(method.input, message);
+  call.request = request;
   const pending = handler(request, call);
   const answer = pending instanceof Promise ? await call.orAborted(pending) : pending;
+  call.response = answer;
   call.write(framed(codec.encodeTransient(method.output, answer as Init<any>, PREFIX_BYTES)));
 }
 
@@ -120,10 +161,22 @@ class ServerCall implements Call {
   #response: ResponseStream | undefined;
   #finished = false;
   #aborted: Promise<never> | undefined;
+  readonly #route: Route | undefined;
+  readonly #options: GrpcServerOptions;
+  readonly #startedMs: number;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  request: unknown;
+  response: unknown;
 
-  constructor(exchange: Exchange, { clock, maxRequestBytes = 4 << 20 }: GrpcServerOptions) {
+  constructor(exchange: Exchange, options: GrpcServerOptions, route: Route | undefined) {
+    const { clock, maxRequestBytes = 4 << 20 } = options;
     this.#exchange = exchange;
     this.#maxBytes = maxRequestBytes;
+    this.#route = route;
+    this.#options = options;
+    this.#startedMs = options.onEnd === undefined ? 0 : clock.monotonic();
+    if (route !== undefined) route.tally.started++;
     const { headers } = exchange.request;
     this.metadata = headers as Readonly<Record<string, string | undefined>>;
     const timeout = headers["grpc-timeout"];
@@ -173,7 +226,10 @@ class ServerCall implements Call {
     for await (const chunk of this.#exchange.request.body) {
       frames.push(chunk);
       const message = frames.next();
-      if (message) return message;
+      if (message) {
+        this.#count(message);
+        return message;
+      }
     }
     frames.end();
     throw new RpcError("Internal", "the request has no message");
@@ -183,13 +239,27 @@ class ServerCall implements Call {
     const frames = this.#frames();
     for await (const chunk of this.#exchange.request.body) {
       frames.push(chunk);
-      for (let message = frames.next(); message; message = frames.next()) yield message;
+      for (let message = frames.next(); message; message = frames.next()) {
+        this.#count(message);
+        yield message;
+      }
     }
     frames.end();
   }
 
+  #count(message: Uint8Array): void {
+    const { tally } = this.#route!;
+    tally.received++;
+    tally.receivedBytes += message.length;
+    this.#requestBytes += message.length;
+  }
+
   write(frame: Uint8Array): boolean {
     if (this.#finished) return true;
+    const { tally } = this.#route!;
+    tally.sent++;
+    tally.sentBytes += frame.length - PREFIX_BYTES;
+    this.#responseBytes += frame.length - PREFIX_BYTES;
     this.#response ??= this.#exchange.stream(200, ANSWER_HEADERS);
     return this.#response.write(frame);
   }
@@ -204,6 +274,25 @@ class ServerCall implements Call {
     this.#timer?.[Symbol.dispose]();
     if (this.#response) this.#response.end(error ? statusOf(error) : OK);
     else this.#exchange.respond(200, { ...ANSWER_HEADERS, ...(error ? statusOf(error) : OK) });
+    const route = this.#route;
+    if (route === undefined) return;
+    const code = error ? CODES[error.code] : 0;
+    route.tally.handled[code]!++;
+    const { onEnd, clock } = this.#options;
+    if (onEnd === undefined) return;
+    const unary = route.method.kind === "unary";
+    onEnd({
+      path: route.path,
+      kind: route.method.kind,
+      peer: () => this.peer,
+      clientVersion: this.metadata["client-api-version"],
+      startedMs: this.#startedMs,
+      tookMs: clock.monotonic() - this.#startedMs,
+      code,
+      ...(unary && { request: this.request, response: this.response }),
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+    });
   }
 }
 

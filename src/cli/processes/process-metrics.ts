@@ -1,0 +1,45 @@
+/** Metrics with the numbers of this process in them, under the names that Go's client library has. */
+import { readdirSync, readFileSync } from "node:fs";
+import { Metrics, type Reading } from "../../observe/metrics.ts";
+import * as counted from "../../etcd/metrics.ts";
+import type { World } from "../../world/world.ts";
+
+export function processMetrics({ clock, host }: Pick<World, "clock" | "host">): Metrics {
+  const metrics = new Metrics({ stability: false });
+  const startedAt = clock.now() / 1000;
+  const limit = openFilesLimit();
+  metrics.from(function* (): Iterable<Reading> {
+    const { cpuMs, residentBytes } = host.usage();
+    const open = openFiles();
+    yield { metric: counted.cpuSeconds, value: cpuMs / 1000 };
+    yield { metric: counted.residentMemory, value: residentBytes };
+    yield { metric: counted.startTime, value: startedAt };
+    if (open !== undefined) {
+      yield { metric: counted.openFds, value: open };
+      yield { metric: counted.fdUsed, value: open };
+    }
+    if (limit !== undefined) {
+      yield { metric: counted.maxFds, value: limit };
+      yield { metric: counted.fdLimit, value: limit };
+    }
+  });
+  return metrics;
+}
+
+/** Undefined where the machine doesn't tell. */
+function openFiles(): number | undefined {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return undefined;
+  }
+}
+
+function openFilesLimit(): number | undefined {
+  try {
+    const text = readFileSync("/proc/self/limits", "latin1");
+    return Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? undefined) || undefined;
+  } catch {
+    return undefined;
+  }
+}

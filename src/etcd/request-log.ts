@@ -1,0 +1,59 @@
+/** A line about each unary request that took too long; about every one where the log has its details. Upstream: server/etcdserver/api/v3rpc/interceptor.go */
+import type { Logger } from "../observe/log.ts";
+import type { EndedCall } from "../wire/rpc/grpc-server.ts";
+import type { Clock } from "../world/world.ts";
+import { describeRequest } from "./apply/describe.ts";
+import { duration } from "./apply/measured.ts";
+
+export interface RequestLogDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly warningMs: number;
+  /** Every request, and not just slow ones. */
+  readonly every: boolean;
+}
+
+export function requestLog({ clock, log, warningMs, every }: RequestLogDeps): (call: EndedCall) => void {
+  const details = log.v(1);
+  return (call) => {
+    const slow = call.tookMs > warningMs;
+    if (!slow && !every) return;
+    const [requests, responses] = countsOf(call);
+    const fields = {
+      "start time": new Date(clock.now() - call.tookMs).toISOString(),
+      "time spent": duration(call.tookMs),
+      remote: call.peer(),
+      "response type": call.path,
+      "request count": requests,
+      "request size": call.requestBytes,
+      "response count": responses,
+      "response size": call.responseBytes,
+      "request content": describeRequest((call.request ?? {}) as object),
+    };
+    if (every) details.info("request stats", fields);
+    else log.warn("request stats", fields);
+  };
+}
+
+/** How many keys a request brings and its answer has, where the question makes sense. */
+function countsOf({ path, request, response }: EndedCall): readonly [number, number] {
+  const asked = (request ?? {}) as { readonly success?: readonly unknown[]; readonly failure?: readonly unknown[] };
+  const got = (response ?? {}) as {
+    readonly kvs?: readonly unknown[];
+    readonly deleted?: number;
+    readonly succeeded?: boolean;
+    readonly responses?: readonly unknown[];
+  };
+  switch (path) {
+    case "/etcdserverpb.KV/Range":
+      return [0, got.kvs?.length ?? 0];
+    case "/etcdserverpb.KV/Put":
+      return [1, 0];
+    case "/etcdserverpb.KV/DeleteRange":
+      return [0, got.deleted ?? 0];
+    case "/etcdserverpb.KV/Txn":
+      return [(got.succeeded === true ? asked.success : asked.failure)?.length ?? 0, got.responses?.length ?? 0];
+    default:
+      return [-1, -1];
+  }
+}

@@ -62,6 +62,8 @@ export interface FileStat {
 export interface File extends AsyncDisposable {
   /** Up to `length` bytes from `position`; shorter only at the end of the file. */
   read(position: number, length: number): Promise<Uint8Array>;
+  /** As `read`, on the calling thread: a page that the system has in memory is there in less than a thread-pool hop takes. */
+  readSync(position: number, length: number): Uint8Array;
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>;
   /** As `write`, on the calling thread: one durable 1 KiB write takes half of what two thread-pool hops take. */
   writeSync(position: number, chunks: readonly Uint8Array[]): void;

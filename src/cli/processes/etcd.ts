@@ -201,6 +201,7 @@ function withoutSync(fs: Fs): Fs {
   const relaxed = (file: File): File => ({
     read: (position, length) => file.read(position, length),
     write: (position, chunks) => file.write(position, chunks),
+    readSync: (position, length) => file.readSync(position, length),
     writeSync: (position, chunks) => file.writeSync(position, chunks),
     sync: async () => {},
     syncSync() {},

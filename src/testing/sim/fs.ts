@@ -87,6 +87,7 @@ export class SimulatedFs implements Fs {
       async write(position, chunks) {
         write(position, chunks);
       },
+      readSync: (position, length) => content.read(position, length),
       writeSync: write,
       async sync() {
         content.sync();

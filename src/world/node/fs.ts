@@ -106,6 +106,16 @@ function nodeFile(fd: number, path: string): File {
       }
       return got === length ? buffer : buffer.subarray(0, got);
     },
+    readSync(position, length) {
+      const buffer = new Uint8Array(length);
+      let got = 0;
+      while (got < length) {
+        const bytesRead = fs.readSync(fd, buffer, got, length - got, position + got);
+        if (bytesRead === 0) break;
+        got += bytesRead;
+      }
+      return got === length ? buffer : buffer.subarray(0, got);
+    },
     async write(position, chunks) {
       let left = chunks;
       while (left.length > 0) {

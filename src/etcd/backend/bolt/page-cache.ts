@@ -1,0 +1,31 @@
+/** Pages that were read or written of late. Two generations: what is asked for moves to the young one, the old one goes as a whole. */
+import type { Page } from "./format.ts";
+
+export class PageCache {
+  readonly #most: number;
+  #young = new Map<number, Page>();
+  #old = new Map<number, Page>();
+  #youngPages = 0;
+
+  constructor(pages: number) {
+    this.#most = Math.max(16, pages / 2);
+  }
+
+  get(id: number): Page | undefined {
+    const young = this.#young.get(id);
+    if (young !== undefined) return young;
+    const old = this.#old.get(id);
+    if (old !== undefined) this.set(id, old);
+    return old;
+  }
+
+  set(id: number, page: Page): void {
+    this.#old.delete(id);
+    this.#young.set(id, page);
+    this.#youngPages += 1 + page.overflow;
+    if (this.#youngPages <= this.#most) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngPages = 0;
+  }
+}

@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
     err(`t8s: unknown command ${JSON.stringify(name)}\nRun 't8s help' for the list.\n`);
     return 1;
   }
-  const command = await entry.load();
+  const command = await entry.load(rest);
   const program = command.program ?? `t8s ${command.name}`;
   if (rest.some((arg) => arg === "--help" || arg === "-h")) {
     out(helpText(`${program} ${command.usage}`.trim(), command.about, command.flags));

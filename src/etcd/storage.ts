@@ -7,7 +7,7 @@
 import { assert } from "../base/assert.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { Metadata, RaftpbConfChange, type Member as MemberInfo } from "../protocols/etcd/generated.ts";
+import { Metadata, type Member as MemberInfo } from "../protocols/etcd/generated.ts";
 import { MemoryStorage } from "../raft/memory-storage.ts";
 import { EMPTY_CONF_STATE } from "../raft/storage.ts";
 import type { ConfState, Entry, HardState, Message, NodeId, Snapshot } from "../raft/types.ts";
@@ -16,10 +16,13 @@ import type { World } from "../world/world.ts";
 import { VolatileIndex } from "./apply/consistent-index.ts";
 import type { Backend } from "./backend/backend.ts";
 import { MemoryBackend } from "./backend/memory.ts";
-import { clusterId, hexId, memberContext, memberId } from "./cluster/identity.ts";
+import { clusterId, hexId, memberId } from "./cluster/identity.ts";
 import type { Lessor } from "./lease/lessor.ts";
 import * as counted from "./metrics.ts";
+import { keyText } from "./mvcc/key-text.ts";
+import { RestoredIndex, restoredRow } from "./mvcc/restored-index.ts";
 import type { Store } from "./mvcc/store.ts";
+import { firstEntries } from "./first-entries.ts";
 import type { EtcdOptions } from "./options.ts";
 import type { OutgoingSnapshot } from "./peer/transport.ts";
 import {
@@ -175,8 +178,7 @@ export class Storage {
     const snapshot = this.#loaded;
     if (snapshot === undefined) return;
     this.#loaded = undefined;
-    for (const { row, sub } of snapshot.rows) store.restoreRow(row, sub);
-    store.restoreRevisions(snapshot.head.revision, snapshot.head.compactRevision);
+    restoreStore(store, snapshot);
   }
 
   /** A snapshot is due after enough entries, and after as much log as the last one was long: so it costs no more than the log itself. */
@@ -258,8 +260,7 @@ export class Storage {
     restoreBuckets(backend, loaded.head.buckets);
     store.reset(backend);
     lessor.load(backend.bucket("lease"));
-    for (const { row, sub } of loaded.rows) store.restoreRow(row, sub);
-    store.restoreRevisions(loaded.head.revision, loaded.head.compactRevision);
+    restoreStore(store, loaded);
     this.consistentIndex.advance(index, term);
     this.consistentIndex.setConfState(confState);
   }
@@ -295,26 +296,18 @@ function headOf(store: Store): SnapshotHead {
   };
 }
 
+function restoreStore(store: Store, { head, rows }: LoadedSnapshot): void {
+  const index = new RestoredIndex();
+  for (const { row, sub } of rows) {
+    store.backend.put(row, sub);
+    index.add(keyText(row.key), restoredRow(row, sub));
+  }
+  store.restore(index, head.revision, head.compactRevision);
+}
+
 /** A cluster of one, from the options alone. */
 export function loneMember({ initialAdvertisePeerUrls: peerURLs, initialClusterToken, name }: EtcdOptions): Bootstrap {
   const id = memberId(peerURLs, initialClusterToken);
   const member: MemberInfo = { ID: id, peerURLs: [...peerURLs], name, clientURLs: [], isLearner: false };
   return { id, clusterId: clusterId([id]), members: [member], joins: false };
-}
-
-/** What every first member's log begins with: the same on all of them, so that they agree without having spoken. */
-function firstEntries(members: readonly MemberInfo[], codec: Codec): Entry[] {
-  return [...members]
-    .sort((a, b) => (a.ID < b.ID ? -1 : 1))
-    .map((member, i) => ({
-      term: 1,
-      index: i + 1,
-      type: 1,
-      data: codec.encode(RaftpbConfChange, {
-        id: 0n,
-        type: "ConfChangeAddNode",
-        node_id: member.ID,
-        context: memberContext(member),
-      }),
-    }));
 }

@@ -9,7 +9,7 @@ export const FLAGS_FOLDER = join(import.meta.dirname, "../../docs/reference/flag
 
 /** Pages by file name. */
 export async function flagPages(): Promise<ReadonlyMap<string, string>> {
-  const all = await Promise.all(commands.map(({ load }) => load()));
+  const all = await Promise.all(commands.map(({ load }) => load([])));
   return new Map([
     ["README.md", overview(all)],
     ...all.map((command) => [`${command.name}.md`, page(command)] as const),

@@ -10,7 +10,8 @@ interface Entry {
   readonly about: string;
   /** Not in the list: another command starts it. */
   readonly hidden?: true;
-  load(): Promise<Command>;
+  /** `args` are those behind the name. */
+  load(args: readonly string[]): Promise<Command>;
 }
 
 export const commands: readonly Entry[] = [
@@ -47,7 +48,15 @@ export const commands: readonly Entry[] = [
   {
     name: "etcd",
     about: "Run one etcd member alone, with upstream's flags, ports and files.",
-    load: async () => (await import("./etcd.ts")).etcd,
+    load: async ([word = ""]) => {
+      const { etcdutl, ETCDUTL_WORDS } = await import("./etcdutl.ts");
+      return ETCDUTL_WORDS.includes(word) ? etcdutl : (await import("./etcd.ts")).etcd;
+    },
+  },
+  {
+    name: "etcdutl",
+    about: "Look into, restore and tidy etcd's files.",
+    load: async () => (await import("./etcdutl.ts")).etcdutl,
   },
   {
     name: "kube-apiserver",

@@ -58,7 +58,7 @@ export function maintenanceService(member: Member) {
 
     async Hash(_request?: Init<HashRequest>, call?: Call): Promise<HashResponse> {
       await authenticator.requireAdmin(call);
-      return { header: member.header(), hash: hashKV(member.store, 0, member.codec) };
+      return { header: member.header(), hash: hashKV(member.store, 0) };
     },
 
     async HashKV({ revision = 0 }: Init<HashKVRequest>, call?: Call): Promise<HashKVResponse> {
@@ -68,7 +68,7 @@ export function maintenanceService(member: Member) {
       const hashRevision = revision > 0 ? revision : store.revision;
       return {
         header: member.header(),
-        hash: hashKV(store, hashRevision, member.codec),
+        hash: hashKV(store, hashRevision),
         compact_revision: store.compactRevision,
         hash_revision: hashRevision,
       };

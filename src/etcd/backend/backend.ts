@@ -34,11 +34,20 @@ export interface Bucket {
   forEach(visit: (key: string, value: Uint8Array) => boolean | void): void;
 }
 
+/** A state of the whole, as a file of bbolt's format, readable until it is let go of. */
+export interface BackendSnapshot extends Disposable {
+  readonly sizeBytes: number;
+  /** The file in pieces of about `bytes`. */
+  read(bytes: number): AsyncIterable<Uint8Array>;
+}
+
 export interface Backend {
   /** What is put into a bucket and what is put beside it in the same turn are committed together or not at all. */
   bucket(name: BucketName): Bucket;
-  /** An estimate of what it takes, as a quota sees it. */
+  /** What it takes, as a quota sees it: the file's length in memory an estimate. */
   readonly sizeBytes: number;
+  /** Of that, without what is free. */
+  readonly inUseBytes: number;
   /** Revisions come in order, and `row.mod_revision` is the main one. */
   put(row: KeyValue, sub: number): void;
   get(main: number, sub: number): KeyValue | undefined;

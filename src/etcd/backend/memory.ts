@@ -33,6 +33,10 @@ export class MemoryBackend implements Backend {
     return this.#sizeBytes;
   }
 
+  get inUseBytes(): number {
+    return this.#sizeBytes;
+  }
+
   put(row: KeyValue, sub: number): void {
     const number = Math.floor(row.mod_revision / (CHUNK_MASK + 1));
     let chunk = this.#chunks.get(number);

@@ -5,6 +5,7 @@ import { RpcError } from "../../wire/rpc/service.ts";
 import type { KeyValue } from "../backend/backend.ts";
 import { MemoryBackend } from "../backend/memory.ts";
 import { keyText } from "./key-text.ts";
+import { RestoredIndex, restoredRow } from "./restored-index.ts";
 import { Store } from "./store.ts";
 
 type Op =
@@ -94,9 +95,13 @@ test("a store reads at every revision as a store that keeps whole copies, throug
         while (work.length > 0) if (work[0]!.step(rowsAStep)) work.shift();
         compareAll(store, naive);
 
+        const index = new RestoredIndex();
         const restored = new Store(new MemoryBackend(), { attach() {}, detach() {} });
-        store.backend.scan(0, store.revision, (row, sub) => restored.restoreRow(row, sub));
-        restored.restoreRevisions(store.revision, store.compactRevision);
+        store.backend.scan(0, store.revision, (row, sub) => {
+          restored.backend.put(row, sub);
+          index.add(Buffer.from(row.key).toString("latin1"), restoredRow(row, sub));
+        });
+        restored.restore(index, store.revision, store.compactRevision);
         compareAll(restored, naive);
         assert.equal(restored.backend.sizeBytes, store.backend.sizeBytes);
       },

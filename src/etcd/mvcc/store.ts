@@ -7,11 +7,11 @@
  * Upstream: server/storage/mvcc/kvstore.go, kvstore_txn.go
  */
 import { assert } from "../../base/assert.ts";
-import { SortedMap } from "../../base/sorted-map.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Backend, KeyValue } from "../backend/backend.ts";
 import { KeyIndex } from "./key-index.ts";
 import { endText, keyText } from "./key-text.ts";
+import { emptyIndex, type RestoredIndex } from "./restored-index.ts";
 import type { Revision } from "./revision.ts";
 
 /** One write of a transaction, with the version that it replaced. */
@@ -45,7 +45,6 @@ const NO_CHANGES: readonly Change[] = [];
 
 export class Store {
   #backend: Backend;
-  /** Weighed by life: the weight of a range is how many keys it has now. */
   #index = emptyIndex();
   readonly #leases: LeaseBook;
   /** What was asked of it since the start. */
@@ -298,29 +297,13 @@ export class Store {
     return kept;
   }
 
-  /** Takes up rows in order of revision, then the revisions themselves: the way back from a snapshot. */
-  restoreRow(kv: KeyValue, sub: number): void {
-    const text = keyText(kv.key);
-    const revision: Revision = { main: kv.mod_revision, sub };
-    let index = this.#index.get(text);
-    if (index === undefined) this.#index.set(text, (index = new KeyIndex(text)));
-    const before = index.alive;
-    const open = index.openGeneration;
-    if (kv.version === 0) index.restoreTombstone(revision);
-    else if (open !== undefined || kv.version === 1) index.put(revision);
-    else index.restore({ main: kv.create_revision, sub: 0 }, revision, kv.version);
-    if (index.alive !== before) this.#index.reweigh(text, index.alive ? 1 : -1);
-    this.#backend.put(kv, sub);
-  }
-
-  restoreRevisions(revision: number, compactRevision: number): void {
+  /** Takes up what a backend holds. */
+  restore(restored: RestoredIndex, revision: number, compactRevision: number): void {
+    assert(this.#changes === undefined, "a transaction is open");
+    this.#index = restored.keys;
     this.#revision = revision;
     this.#compactRevision = compactRevision;
-    this.#index.forEach("", undefined, (index, key) => {
-      const at = index.latest();
-      const lease = at === undefined ? 0n : this.#row(at).lease;
-      if (lease !== 0n) this.#leases.attach(lease, key);
-    });
+    for (const [text, lease] of restored.leases) this.#leases.attach(lease, text);
   }
 
   #row(at: Revision): KeyValue {
@@ -328,10 +311,6 @@ export class Store {
     assert(row !== undefined, `revision ${at.main}_${at.sub} is in the index and not in the backend`);
     return row;
   }
-}
-
-function emptyIndex(): SortedMap<KeyIndex> {
-  return new SortedMap((key) => (key.alive ? 1 : 0));
 }
 
 /** Bytes that we may keep: a small view would hold on to the whole network buffer or pool page under it. */

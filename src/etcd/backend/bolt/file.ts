@@ -138,6 +138,14 @@ export class BoltFile {
     return rootPage(this, at.page.value(at.index));
   }
 
+  bucketNames(): Uint8Array[] {
+    const names: Uint8Array[] = [];
+    this.scan(this.read(this.#meta.root), new Uint8Array(0), (name, _, flags) => {
+      if ((flags & ELEMENT_BUCKET) !== 0) names.push(Uint8Array.from(name));
+    });
+    return names;
+  }
+
   get(bucket: Page | undefined, key: Uint8Array): Uint8Array | undefined {
     const at = find(this, bucket, key);
     return at === undefined ? undefined : at.page.value(at.index);
@@ -278,8 +286,7 @@ export class BoltFile {
    * and go on with what it gives, until it gives undefined.
    */
   async defragment(at: DefragPosition | undefined, budget: number, pause: Pause): Promise<DefragPosition | undefined> {
-    const names: Uint8Array[] = [];
-    this.scan(this.read(this.#meta.root), new Uint8Array(0), (name) => void names.push(Uint8Array.from(name)));
+    const names = this.bucketNames();
     const bucket = at?.bucket ?? 0;
     const end = at?.end ?? this.#meta.pages - this.#free.count;
     let position: DefragPosition | undefined;

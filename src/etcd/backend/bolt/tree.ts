@@ -85,6 +85,8 @@ export function* changeBucket(
   const fill = changes.fill ?? FILL_DEFAULT;
   const root = rootPage(pages, value);
   let all = changes.changes;
+  for (let i = 1; i < all.length; i++)
+    assert(Buffer.compare(all[i - 1]!.key, all[i]!.key) < 0, "changes are out of order");
   if (changes.buckets !== undefined && changes.buckets.length > 0) {
     const nested: (Change & { readonly isBucket: true })[] = [];
     for (const [name, inner] of changes.buckets) {
@@ -104,7 +106,7 @@ export function* changeBucket(
     layOut(inline.subarray(BUCKET_HEADER_BYTES), 0, 0, draft);
     return inline;
   }
-  return bucketValue(writeRoot(pages, draft, fill), sequence);
+  return bucketValue(yield* writeRoot(pages, draft, fill), sequence);
 }
 
 /** As `changeBucket`, of the bucket that holds all others. It has pages of its own however small it is. */
@@ -118,7 +120,8 @@ export function* changeRoot(pages: Pages, root: number, changes: BucketChanges):
     const after = inner === undefined ? undefined : (inner.replaced ?? (yield* changeBucket(pages, before, inner)));
     named.push({ key: name, value: after, isBucket: true } as Change);
   }
-  return writeRoot(pages, yield* redraft(pages, page, named, 0, named.length, FILL_DEFAULT), FILL_DEFAULT);
+  const draft = yield* redraft(pages, page, named, 0, named.length, FILL_DEFAULT);
+  return yield* writeRoot(pages, draft, FILL_DEFAULT);
 }
 
 /** The page that a bucket's value leads to. */
@@ -178,7 +181,7 @@ function* redraft(
     );
     at = end;
   }
-  const items = settle(pages, children, fill);
+  const items = yield* settle(pages, children, fill);
   return { isLeaf: false, items, shrunk: items.length < page.count };
 }
 
@@ -213,7 +216,7 @@ function load(pages: Pages, id: number): Draft {
 }
 
 /** Writes the drafts among a branch's children, those that shrank too much together with a neighbour, and gives the branch's items. */
-function settle(pages: Pages, children: (Item | Draft)[], fill: number): Item[] {
+function* settle(pages: Pages, children: (Item | Draft)[], fill: number): Generator<void, Item[]> {
   const kept: (Item | Draft)[] = [];
   for (let i = 0; i < children.length; i++) {
     const child = children[i]!;
@@ -238,7 +241,7 @@ function settle(pages: Pages, children: (Item | Draft)[], fill: number): Item[] 
   }
   const items: Item[] = [];
   for (const child of kept) {
-    if (isDraft(child)) for (const item of writePages(pages, child, fill)) items.push(item);
+    if (isDraft(child)) for (const item of yield* writePages(pages, child, fill)) items.push(item);
     else items.push(child);
   }
   return items;
@@ -248,7 +251,7 @@ function isDraft(child: Item | Draft): child is Draft {
   return "items" in child;
 }
 
-function writeRoot(pages: Pages, draft: Draft, fill: number): number {
+function* writeRoot(pages: Pages, draft: Draft, fill: number): Generator<void, number> {
   let level = draft;
   for (;;) {
     if (level.items.length === 0) level = { isLeaf: true, items: [], shrunk: false };
@@ -261,14 +264,14 @@ function writeRoot(pages: Pages, draft: Draft, fill: number): number {
       }
       return page.id;
     }
-    const items = writePages(pages, level, fill);
+    const items = yield* writePages(pages, level, fill);
     if (items.length === 1) return items[0]!.page;
     level = { isLeaf: false, items, shrunk: false };
   }
 }
 
 /** Cuts a draft into pages; gives what leads to them. */
-function writePages(pages: Pages, draft: Draft, fill: number): Item[] {
+function* writePages(pages: Pages, draft: Draft, fill: number): Generator<void, Item[]> {
   const { pageSize } = pages;
   const { items, isLeaf } = draft;
   const written: Item[] = [];
@@ -289,7 +292,10 @@ function writePages(pages: Pages, draft: Draft, fill: number): Item[] {
   };
   for (let i = 0; i < items.length; i++) {
     const bytes = ELEMENT_BYTES + items[i]!.key.length + items[i]!.value.length;
-    if (i - from >= least && items.length - i >= least && size + bytes > most) cut(i);
+    if (i - from >= least && items.length - i >= least && size + bytes > most) {
+      cut(i);
+      yield;
+    }
     size += bytes;
   }
   cut(items.length);
@@ -369,7 +375,7 @@ export function* packBucket(
     : yield* packBranch(state, root, from);
   if (result === undefined) return { value, next: state.next, moved: 0 };
   const changed = Uint8Array.from(value);
-  putU64(changed, 0, writeRoot(pages, result, fill));
+  putU64(changed, 0, yield* writeRoot(pages, result, fill));
   return { value: changed, next: state.next, moved: state.moved + 1 };
 }
 
@@ -452,7 +458,7 @@ function* packBranch(state: Packing, page: Page, from: Uint8Array): Generator<vo
   if (!changed) return undefined;
   pages.release(page);
   state.moved++;
-  return { isLeaf: false, items: settle(pages, children, fill), shrunk: false };
+  return { isLeaf: false, items: yield* settle(pages, children, fill), shrunk: false };
 }
 
 const GROUP_PAGES = 32;

@@ -1,0 +1,371 @@
+/**
+ * Rows and buckets in a file of bbolt's format. Writers don't wait for it: what is put is in memory at once, and goes to the file in a
+ * batch a little later. A batch is cut between two turns of the event loop, so that it has whole entries of the log, and with them, in the same
+ * transaction, how far in the log it goes (`beforeCommit`).
+ *
+ * Upstream: server/storage/backend/backend.go, batch_tx.go
+ */
+import { deferred } from "../../base/deferred.ts";
+import { SortedMap } from "../../base/sorted-map.ts";
+import type { World } from "../../world/world.ts";
+import { BUCKETS, type Backend, type BackendSnapshot, type Bucket, type BucketName, type KeyValue } from "./backend.ts";
+import { BoltFile, type DefragPosition } from "./bolt/file.ts";
+import type { BucketChanges, Change } from "./bolt/tree.ts";
+import { RowCache } from "./row-cache.ts";
+import { decodeRow, encodeRow, mainOf, revisionKey, subOf } from "./rows.ts";
+
+export interface BoltBackendOptions {
+  readonly batchIntervalMs: number;
+  /** Operations after which a batch doesn't wait for its time. */
+  readonly batchLimit: number;
+  /** Of rows in memory. */
+  readonly cacheBytes: number;
+  readonly pageSize?: number;
+  readonly isReadOnly?: boolean;
+}
+
+export interface BoltBackendDeps extends Pick<World, "clock" | "fs"> {
+  /** Told when the file can't be written: then nothing more will be. */
+  readonly onFailure: (error: unknown) => void;
+  readonly onCommit?: (ms: number) => void;
+}
+
+/** Shown each row of the file at the start, in order of revision. The bytes are only lent. */
+export type RowVisitor = (key: Uint8Array, value: Uint8Array) => void;
+
+/** What changed since the batch before. */
+interface Batch {
+  readonly number: number;
+  readonly rows: KeyValue[];
+  readonly subs: number[];
+  readonly deleted: Change[];
+  readonly buckets: Map<BucketName, Map<string, Uint8Array | undefined>>;
+  operations: number;
+}
+
+const KEY = Buffer.from("key");
+/** Revisions come in order: pages are filled up. */
+const KEY_FILL = 0.9;
+/** Rows encoded between two pauses: about a millisecond. */
+const ROWS_A_SLICE = 500;
+/** Leaves that a defragmentation looks at in one transaction. */
+const DEFRAG_PAGES = 512;
+
+export class BoltBackend implements Backend {
+  readonly #deps: BoltBackendDeps;
+  readonly #options: BoltBackendOptions;
+  readonly #file: BoltFile;
+  readonly #rows: RowCache;
+  readonly #buckets = new Map<BucketName, SortedMap<Uint8Array>>();
+  #batch: Batch;
+  /** Rows deleted and not yet gone from the file, as `main_sub`. */
+  readonly #deleted = new Set<string>();
+  /** Rows up to this revision are in the file. */
+  #committedMain: number;
+  #timer: Disposable | undefined;
+  #isDue = false;
+  /** The end of the last transaction asked for. */
+  #work: Promise<void> = Promise.resolve();
+  #failure: unknown;
+  #isClosed = false;
+  /** Called where a batch ends: the place to put what must be in it. */
+  beforeCommit: (() => void) | undefined;
+
+  /** Opens a file, or makes one, and walks over it. */
+  static async open(
+    path: string,
+    options: BoltBackendOptions,
+    deps: BoltBackendDeps,
+    onRow: RowVisitor = () => undefined,
+  ): Promise<BoltBackend> {
+    const file = await BoltFile.open(deps.fs, path, {
+      ...(options.pageSize !== undefined && { pageSize: options.pageSize }),
+      readOnly: options.isReadOnly === true,
+    });
+    try {
+      const buckets = new Map<BucketName, SortedMap<Uint8Array>>();
+      for (const name of BUCKETS) buckets.set(name, new SortedMap());
+      let lastMain = 0;
+      await file.load(
+        (name, key, value) => {
+          if (name === "key") {
+            lastMain = mainOf(key);
+            onRow(key, value);
+          } else
+            buckets
+              .get(name as BucketName)
+              ?.set(Buffer.from(key).toString("latin1"), Uint8Array.prototype.slice.call(value));
+        },
+        () => pause(deps.clock),
+      );
+      const backend = new BoltBackend(file, options, deps, buckets, lastMain);
+      if (options.isReadOnly !== true && file.bucket(KEY) === undefined) {
+        // As upstream's: tools look for these buckets in a file that nothing was written to.
+        const none: BucketChanges = { changes: [] };
+        await file.commit(new Map(["key", ...BUCKETS].map((name) => [name, none])));
+      }
+      return backend;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    file: BoltFile,
+    options: BoltBackendOptions,
+    deps: BoltBackendDeps,
+    buckets: ReadonlyMap<BucketName, SortedMap<Uint8Array>>,
+    lastMain: number,
+  ) {
+    this.#file = file;
+    this.#options = options;
+    this.#deps = deps;
+    for (const [name, entries] of buckets) this.#buckets.set(name, entries);
+    this.#rows = new RowCache(options.cacheBytes, lastMain);
+    this.#committedMain = lastMain;
+    this.#batch = newBatch(1);
+  }
+
+  get sizeBytes(): number {
+    return this.#file.sizeBytes;
+  }
+  get inUseBytes(): number {
+    return this.#file.inUseBytes;
+  }
+  get pendingOperations(): number {
+    return this.#batch.operations;
+  }
+
+  bucket(name: BucketName): Bucket {
+    const entries = this.#buckets.get(name)!;
+    const change = (key: string, value: Uint8Array | undefined) => {
+      let changes = this.#batch.buckets.get(name);
+      if (changes === undefined) this.#batch.buckets.set(name, (changes = new Map()));
+      changes.set(key, value);
+      this.#count();
+    };
+    return {
+      get: (key) => entries.get(key),
+      put: (key, value) => {
+        entries.set(key, value);
+        change(key, value);
+      },
+      delete: (key) => {
+        if (entries.delete(key)) change(key, undefined);
+      },
+      forEach: (visit) => entries.forEach("", undefined, (value, key) => visit(key, value)),
+    };
+  }
+
+  put(row: KeyValue, sub: number): void {
+    const batch = this.#batch;
+    this.#rows.put(row, sub, batch.number);
+    batch.rows.push(row);
+    batch.subs.push(sub);
+    this.#count();
+  }
+
+  get(main: number, sub: number): KeyValue | undefined {
+    const row = this.#rows.get(main, sub);
+    if (row !== undefined || main > this.#committedMain || this.#rows.isComplete(main)) return row;
+    return this.#getFromFile(main, sub);
+  }
+
+  #getFromFile(main: number, sub: number): KeyValue | undefined {
+    if (this.#deleted.size > 0 && this.#deleted.has(`${main}_${sub}`)) return undefined;
+    let row: KeyValue | undefined;
+    this.#file.scan(this.#file.bucket(KEY), revisionKey(main, sub), (key, value) => {
+      if (mainOf(key) === main && subOf(key) === sub) row = decodeRow(key, value);
+      return false;
+    });
+    if (row === undefined) return undefined;
+    this.#rows.remember(row, sub);
+    this.#rows.shrink(this.#batch.number - 2);
+    return row;
+  }
+
+  delete(main: number, sub: number): void {
+    const row = this.#rows.delete(main, sub);
+    const { deleted } = this.#batch;
+    // Who is in memory tells whether he is a tombstone.
+    if (row?.version !== 0) deleted.push({ key: revisionKey(main, sub), value: undefined });
+    if (row === undefined || row.version === 0) deleted.push({ key: revisionKey(main, sub, true), value: undefined });
+    this.#deleted.add(`${main}_${sub}`);
+    this.#count();
+  }
+
+  scan(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): void {
+    for (let at = Math.max(0, from); at <= to;) {
+      // What is not on disk yet is in memory in any case.
+      const isInMemory = at > this.#committedMain || this.#rows.isComplete(at);
+      const end = Math.min(
+        to,
+        at > this.#committedMain
+          ? Infinity
+          : isInMemory
+            ? this.#rows.completeUntil(at)
+            : Math.min(this.#committedMain, this.#rows.completeUntil(at)),
+      );
+      if (!(isInMemory ? this.#rows.scan(at, end, visit) : this.#scanFile(at, end, visit))) return;
+      at = end + 1;
+    }
+  }
+
+  #scanFile(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): boolean {
+    let goesOn = true;
+    this.#file.scan(this.#file.bucket(KEY), revisionKey(from, 0), (key, value) => {
+      const main = mainOf(key);
+      if (main > to) return false;
+      const sub = subOf(key);
+      if (this.#deleted.size > 0 && this.#deleted.has(`${main}_${sub}`)) return true;
+      goesOn = visit(decodeRow(key, value), sub) !== false;
+      return goesOn;
+    });
+    return goesOn;
+  }
+
+  #count(): void {
+    const operations = ++this.#batch.operations;
+    if (this.#isDue) return;
+    if (operations >= this.#options.batchLimit) {
+      this.#isDue = true;
+      this.#timer?.[Symbol.dispose]();
+      this.#timer = undefined;
+      this.#deps.clock.soon(() => this.#commitInBackground());
+    } else if (this.#timer === undefined)
+      this.#timer = this.#deps.clock.after(this.#options.batchIntervalMs, () => {
+        this.#timer = undefined;
+        this.#isDue = true;
+        this.#commitInBackground();
+      });
+  }
+
+  #commitInBackground(): void {
+    if (this.#isClosed) return;
+    this.commit().catch(() => {}); // `onFailure` was told.
+  }
+
+  /** Resolves when all that was put by now is in the file. */
+  commit(): Promise<void> {
+    return this.#exclusively(() => this.#commitBatch());
+  }
+
+  /** One transaction after the other. What fails once, fails from then on. */
+  #exclusively(run: () => Promise<void>): Promise<void> {
+    const work = this.#work.then(async () => {
+      if (this.#failure !== undefined) throw this.#failure;
+      try {
+        await run();
+      } catch (error) {
+        this.#failure = error;
+        this.#deps.onFailure(error);
+        throw error;
+      }
+    });
+    this.#work = work.catch(() => {});
+    return work;
+  }
+
+  async #commitBatch(): Promise<void> {
+    const begun = this.#deps.clock.monotonic();
+    this.beforeCommit?.();
+    const batch = this.#batch;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#isDue = false;
+    if (batch.operations === 0) return;
+    this.#batch = newBatch(batch.number + 1);
+    const changes = new Map<string, BucketChanges>();
+    for (const [name, entries] of batch.buckets) changes.set(name, { changes: bucketChanges(entries) });
+    const keyChanges = await this.#keyChanges(batch);
+    if (keyChanges.length > 0) changes.set("key", { changes: keyChanges, fill: KEY_FILL });
+    await this.#file.commit(changes, () => pause(this.#deps.clock));
+    const lastRow = batch.rows.at(-1);
+    if (lastRow !== undefined) this.#committedMain = Math.max(this.#committedMain, lastRow.mod_revision);
+    for (const { key } of batch.deleted) this.#deleted.delete(`${mainOf(key)}_${subOf(key)}`);
+    this.#rows.shrink(batch.number);
+    this.#deps.onCommit?.(this.#deps.clock.monotonic() - begun);
+  }
+
+  async #keyChanges({ rows, subs, deleted }: Batch): Promise<readonly Change[]> {
+    const puts: Change[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      puts.push({ key: revisionKey(row.mod_revision, subs[i]!, row.version === 0), value: encodeRow(row) });
+      if ((i + 1) % ROWS_A_SLICE === 0) await pause(this.#deps.clock);
+    }
+    if (deleted.length === 0) return puts;
+    deleted.sort((a, b) => Buffer.compare(a.key, b.key));
+    const all: Change[] = [];
+    let at = 0;
+    for (const put of puts) {
+      while (at < deleted.length && Buffer.compare(deleted[at]!.key, put.key) < 0) all.push(deleted[at++]!);
+      // Written and compacted in one batch: it never was.
+      if (at < deleted.length && Buffer.compare(deleted[at]!.key, put.key) === 0) continue;
+      all.push(put);
+    }
+    while (at < deleted.length) all.push(deleted[at++]!);
+    return all;
+  }
+
+  /** The file as it is when everything put by now is in it; writing goes on meanwhile. */
+  async snapshot(): Promise<BackendSnapshot> {
+    await this.commit();
+    const pin = this.#file.pin();
+    return {
+      sizeBytes: pin.meta.pages * pin.meta.pageSize,
+      read: (bytes) => this.#file.stream(pin, bytes),
+      [Symbol.dispose]: () => pin[Symbol.dispose](),
+    };
+  }
+
+  /** Closes the file's gaps, a little at a time, between batches; requests go on meanwhile. */
+  async defragment(): Promise<void> {
+    const { clock } = this.#deps;
+    for (let round = 0; round < 4; round++) {
+      const before = this.#file.sizeBytes;
+      let at: DefragPosition | undefined;
+      let isOver = false;
+      while (!isOver) {
+        await this.#exclusively(async () => {
+          const next = await this.#file.defragment(at, DEFRAG_PAGES, () => pause(clock));
+          isOver = next === undefined;
+          at = next;
+        });
+        await pause(clock);
+      }
+      if (this.#file.sizeBytes === before && round > 0) break;
+    }
+  }
+
+  /** What is wrong with the file; nothing, that is. */
+  check(): Promise<string[]> {
+    const result = deferred<string[]>();
+    this.#exclusively(async () => result.resolve(await this.#file.check(() => pause(this.#deps.clock)))).catch(
+      result.reject,
+    );
+    return result.promise;
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure === undefined) await this.commit().catch(() => {});
+    this.#isClosed = true;
+    this.#timer?.[Symbol.dispose]();
+    await this.#work;
+    await this.#file.close();
+  }
+}
+
+function newBatch(number: number): Batch {
+  return { number, rows: [], subs: [], deleted: [], buckets: new Map(), operations: 0 };
+}
+
+function bucketChanges(entries: ReadonlyMap<string, Uint8Array | undefined>): Change[] {
+  const changes = [...entries].map(([key, value]): Change => ({ key: Buffer.from(key, "latin1"), value }));
+  return changes.sort((a, b) => Buffer.compare(a.key, b.key));
+}
+
+function pause(clock: World["clock"]): Promise<void> {
+  return new Promise((resolve) => clock.soon(resolve));
+}

@@ -1,0 +1,72 @@
+/**
+ * Opens a db file and builds the key index from it: one walk over all rows, of which only keys and numbers stay in memory.
+ *
+ * Upstream: server/storage/mvcc/kvstore.go (restore)
+ */
+import type { Backend, Bucket } from "../backend/backend.ts";
+import { BoltBackend, type BoltBackendDeps, type BoltBackendOptions } from "../backend/bolt-backend.ts";
+import { decodeFields, isTombstoneKey, mainOf, revisionKey, subOf } from "../backend/rows.ts";
+import { keyText } from "./key-text.ts";
+import { RestoredIndex } from "./restored-index.ts";
+
+/** What the file says of the past. */
+export interface RestoredRevisions {
+  readonly revision: number;
+  readonly compactRevision: number;
+  /** A compaction that was asked for and has not ended. */
+  readonly scheduledCompaction: number | undefined;
+}
+
+const SCHEDULED = "scheduledCompactRev";
+const FINISHED = "finishedCompactRev";
+
+/** What of the state is in memory, and the file behind it. */
+export interface OpenedBackend {
+  readonly backend: BoltBackend;
+  readonly index: RestoredIndex;
+  readonly revisions: RestoredRevisions;
+}
+
+export async function openBackend(
+  path: string,
+  options: BoltBackendOptions,
+  deps: BoltBackendDeps,
+): Promise<OpenedBackend> {
+  const index = new RestoredIndex();
+  let last = 1;
+  const backend = await BoltBackend.open(path, options, deps, (key, value) => {
+    const main = mainOf(key);
+    last = main;
+    const { created, version, lease, keyStart, keyEnd } = decodeFields(value);
+    // A restored snapshot may have a row without a key, which is there for its revision alone.
+    if (keyEnd === keyStart) return;
+    const text = keyText(value.subarray(keyStart, keyEnd));
+    index.add(text, { main, sub: subOf(key), created, version: isTombstoneKey(key) ? 0 : version, lease });
+  });
+  return { backend, index, revisions: readRevisions(backend, last) };
+}
+
+function readRevisions(backend: Backend, last: number): RestoredRevisions {
+  const meta = backend.bucket("meta");
+  const finished = readRevision(meta, FINISHED);
+  const scheduled = readRevision(meta, SCHEDULED);
+  return {
+    revision: Math.max(last, finished ?? 0, scheduled ?? 0),
+    compactRevision: finished ?? -1,
+    scheduledCompaction: scheduled !== undefined && scheduled > (finished ?? 0) ? scheduled : undefined,
+  };
+}
+
+function readRevision(meta: Bucket, key: string): number | undefined {
+  const value = meta.get(key);
+  return value === undefined ? undefined : mainOf(value);
+}
+
+/** A compaction is about to begin: whoever opens the file later carries it to its end. */
+export function markScheduled(backend: Backend, revision: number): void {
+  backend.bucket("meta").put(SCHEDULED, revisionKey(revision, 0));
+}
+
+export function markFinished(backend: Backend, revision: number): void {
+  backend.bucket("meta").put(FINISHED, revisionKey(revision, 0));
+}

@@ -4,6 +4,7 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { webcrypto } from "node:crypto";
+import { isIP } from "node:net";
 import type { World } from "../world/world.ts";
 
 x509.cryptoProvider.set(webcrypto as any);
@@ -88,6 +89,35 @@ export async function signed(
         ),
       ),
       await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
+      ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
+    ],
+  });
+  return pem(cert, keys);
+}
+
+/** A certificate for a server that nobody vouches for, as etcd makes them for itself. Upstream: client/pkg/transport (SelfCert) */
+export async function selfMade(
+  world: Pick<World, "clock" | "random">,
+  organization: string,
+  hosts: readonly string[],
+  years: number,
+): Promise<KeyPair> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" } as const;
+  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+  const now = world.clock.now();
+  const { keyEncipherment, digitalSignature, cRLSign } = x509.KeyUsageFlags;
+  const alternatives = hosts.map((value) => ({ type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const), value }));
+  const cert = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(world),
+    name: [{ O: [organization] }],
+    notBefore: new Date(now),
+    notAfter: new Date(now + years * YEAR),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(keyEncipherment | digitalSignature | cRLSign, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
     ],
   });

@@ -161,7 +161,7 @@ export class Member {
     this.authenticator = new Authenticator({
       ...deps,
       auth: this.auth,
-      applied: () => this.appliedIndex,
+      applied: (index) => this.#driver.applied.reached(index),
       clientCertAuth: options.clientCertAuth,
     });
     this.membership = new Membership(

@@ -92,11 +92,13 @@ function bindings(member: Member, services: EtcdServices, health: HealthState): 
 
 /** `http://host:port`, `https://host:port`, `unix:///path`. */
 function addressOf(text: string, { clientTls }: EtcdOptions, defaultPort: number): ListenOptions {
-  if (text.startsWith("unix:")) return { path: text.replace(/^unix:(\/\/)?/, "") };
   const { protocol, hostname, port } = new URL(text);
-  const address = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || defaultPort) };
-  if (protocol === "http:") return address;
-  if (protocol !== "https:") throw new Error(`URL scheme must be http, https, unix, or unixs: ${text}`);
+  const address = protocol.startsWith("unix")
+    ? { path: text.replace(/^unixs?:(\/\/)?/, "") }
+    : { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || defaultPort) };
+  if (protocol === "http:" || protocol === "unix:") return address;
+  if (protocol !== "https:" && protocol !== "unixs:")
+    throw new Error(`URL scheme must be http, https, unix, or unixs: ${text}`);
   if (clientTls === undefined)
     throw new Error(`cannot listen on TLS for ${text}: KeyFile and CertFile are not presented`);
   return { ...address, tls: clientTls };

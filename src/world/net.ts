@@ -59,6 +59,20 @@ export interface ServerTls {
   readonly requireClientCert?: boolean;
   /** Certificates by server name (SNI). */
   readonly byName?: ReadonlyMap<string, { readonly cert: string; readonly key: string }>;
+  /** Asked before each handshake for the certificate as it is now. A failure ends the connection. */
+  readonly current?: () => Promise<{ readonly cert: string; readonly key: string }>;
+  /** Looks at the other end when the handshake is over, and throws where it is not to be served. */
+  readonly check?: (peer: Peer) => Promise<void>;
+  /** Told of connections that came to nothing. */
+  readonly onRefused?: (error: unknown, address: Address) => void;
+  readonly bounds?: TlsBounds;
+}
+
+/** Versions and cipher suites, as Node names them. TLS 1.2 is the least there is. */
+export interface TlsBounds {
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3";
+  readonly maxVersion?: "TLSv1.2" | "TLSv1.3";
+  readonly ciphers?: string;
 }
 
 export interface ClientTls {
@@ -67,6 +81,9 @@ export interface ClientTls {
   readonly key?: string;
   readonly serverName?: string;
   readonly insecureSkipVerify?: boolean;
+  /** Asked before each handshake, in place of `cert` and `key`. */
+  readonly current?: () => Promise<{ readonly cert: string; readonly key: string }>;
+  readonly bounds?: TlsBounds;
 }
 
 /** What is known of the other end of a connection. */

@@ -1,9 +1,11 @@
 /** The flags of `t8s etcd`, spelled and defaulted as upstream's. Upstream: server/embed/config.go */
+import { etcdSecurityFlags } from "./etcd-security.ts";
 import { type Flags, withIgnored, withRefused } from "../flags.ts";
 
 const ALONE = "a member is alone here, and would not join the others";
 
 const own = {
+  ...etcdSecurityFlags,
   name: { type: "string", default: "default", help: "Human-readable name for this member." },
   "data-dir": { type: "string", default: "", help: "Path to the data directory. Empty means ${name}.etcd." },
   "wal-dir": { type: "string", default: "", help: "Path to the dedicated wal directory." },
@@ -61,10 +63,6 @@ const own = {
     default: 1000,
     help: "Sets the maximum revisions deleted in each compaction batch.",
   },
-  "cert-file": { type: "string", default: "", help: "Path to the client server TLS cert file." },
-  "key-file": { type: "string", default: "", help: "Path to the client server TLS key file." },
-  "trusted-ca-file": { type: "string", default: "", help: "Path to the client server TLS trusted CA cert file." },
-  "client-cert-auth": { type: "bool", default: false, help: "Enable client cert authentication." },
   "log-level": {
     type: "string",
     default: "info",
@@ -85,8 +83,6 @@ const own = {
     default: "new",
     help: "Initial cluster state. Only new; it has no meaning once there is data.",
   },
-  "auto-tls": { type: "bool", default: false, help: "Client TLS using generated certificates." },
-  "tls-min-version": { type: "string", default: "TLS1.2", help: "Minimum TLS version. Only TLS1.2." },
   "config-file": {
     type: "string",
     default: "",
@@ -169,23 +165,19 @@ const operation = {
 export const etcdFlags = withRefused(
   withIgnored(
     { ...own, ...operation },
-    `auth-token auth-token-ttl:int backend-batch-interval:duration backend-batch-limit:int
-    backend-bbolt-freelist-type bcrypt-cost:int bootstrap-defrag-threshold-megabytes:int compact-hash-check-time:duration
+    `backend-batch-interval:duration backend-batch-limit:int
+    backend-bbolt-freelist-type bootstrap-defrag-threshold-megabytes:int compact-hash-check-time:duration
     compaction-sleep-interval:duration corrupt-check-time:duration discovery-fallback downgrade-check-time:duration
     enable-distributed-tracing:bool distributed-tracing-address distributed-tracing-service-name distributed-tracing-instance-id
     distributed-tracing-sampling-rate:int
     grpc-keepalive-interval:duration grpc-keepalive-min-time:duration grpc-keepalive-timeout:duration
     initial-election-tick-advance:bool listen-client-http-urls:list
     max-concurrent-streams:int max-learners:int max-snapshots:int max-wals:int memory-mlock:bool
-    peer-auto-tls:bool peer-cert-file peer-key-file peer-client-cert-file peer-client-key-file peer-client-cert-auth:bool peer-trusted-ca-file
-    peer-cert-allowed-cn peer-cert-allowed-hostname peer-crl-file peer-skip-client-san-verification:bool pre-vote:bool
-    client-cert-file client-key-file raft-read-timeout:duration raft-write-timeout:duration self-signed-cert-validity:int snapshot-catchup-entries:int
-    socket-reuse-address:bool socket-reuse-port:bool strict-reconfig-check:bool tls-max-version`,
+        pre-vote:bool
+    raft-read-timeout:duration raft-write-timeout:duration snapshot-catchup-entries:int
+    socket-reuse-address:bool socket-reuse-port:bool strict-reconfig-check:bool `,
   ),
   {
-    "cipher-suites:list": "the cipher suites are those of TLS 1.2 and 1.3 that Node considers safe",
-    "client-crl-file": "revoked certificates would be taken",
-    "client-cert-allowed-hostname": "all certificates of the authority would be taken",
     "discovery-endpoints:list": ALONE,
     "discovery-token": ALONE,
     "discovery-srv": ALONE,

@@ -8,15 +8,14 @@ import { createEtcd } from "../../etcd/server.ts";
 import type { Logger } from "../../observe/log.ts";
 import { createZapLogger, ZAP_LEVELS, type ZapLevel } from "../../observe/zap.ts";
 import type { File, Fs } from "../../world/fs.ts";
-import type { ServerTls } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
 import { parseDuration, type Parsed, parseFlags, type Values } from "../flags.ts";
 import { etcdFlags } from "../flags/etcd.ts";
 import { logWriter, parseRotation } from "./log-outputs.ts";
 import { processMetrics } from "./process-metrics.ts";
-import { readPair, readOptional, readText } from "./files.ts";
-import { ownPair } from "./serving.ts";
+import { securityOptions } from "./etcd-security.ts";
+import { readText } from "./files.ts";
 
 type Options = Values<typeof etcdFlags>;
 
@@ -71,14 +70,27 @@ export async function etcdOptions(
   };
 }
 
+/** A section's names are the flags' without what tells clients from peers; upstream tells them apart by no rule. */
+function inSection(section: unknown, whose: "client" | "peer"): unknown {
+  if (typeof section !== "object" || section === null) return section;
+  return Object.fromEntries(
+    Object.entries(section).map(([name, value]) => {
+      if (name === "allowed-cn" || name === "allowed-hostname") return [`${whose}-cert-${name}`, value];
+      if (name === "skip-client-san-verification") return [`peer-${name}`, whose === "peer" ? value : null];
+      return [whose === "peer" ? `peer-${name}` : name, value];
+    }),
+  );
+}
+
 /** The file has the flags' names as keys; securities stand in a section each, and durations may be nanoseconds. */
 function wordsOf(document: unknown, path: string): string[] {
   if (typeof document !== "object" || document === null || Array.isArray(document))
     throw new CommandError(`${path}: a configuration file is a YAML mapping`);
   return Object.entries(document).flatMap(([name, value]): string[] => {
     if (value === null || value === undefined) return [];
-    if (name === "client-transport-security") return wordsOf(value, path);
-    if (name === "peer-transport-security" || !(name in etcdFlags)) return [];
+    if (name === "client-transport-security") return wordsOf(inSection(value, "client"), path);
+    if (name === "peer-transport-security") return wordsOf(inSection(value, "peer"), path);
+    if (!(name in etcdFlags)) return [];
     const flag = etcdFlags[name as keyof Options];
     const text = flag.type === "duration" && typeof value === "number" ? `${value}ns` : String(value);
     return [`--${name}=${text}`];
@@ -92,13 +104,16 @@ export async function etcdMember(
   failpoints?: Failpoints,
 ): Promise<Component> {
   check(options);
-  const tls = await clientTls(world, options);
+  const dataDir = options["data-dir"] || `${options.name}.etcd`;
+  const listenClientUrls = options["listen-client-urls"];
+  // A member that is alone listens on no peer URL.
+  const security = await securityOptions(world, options, { dataDir, listenClientUrls, listenPeerUrls: [] }, log);
   return createEtcd(
     {
       name: options.name,
-      dataDir: options["data-dir"] || `${options.name}.etcd`,
+      dataDir,
       walDir: options["wal-dir"],
-      listenClientUrls: options["listen-client-urls"],
+      listenClientUrls,
       advertiseClientUrls: options["advertise-client-urls"],
       initialAdvertisePeerUrls: options["initial-advertise-peer-urls"],
       initialClusterToken: options["initial-cluster-token"],
@@ -112,7 +127,7 @@ export async function etcdMember(
       watchProgressNotifyIntervalMs: options["watch-progress-notify-interval"],
       compactionBatchLimit: options["compaction-batch-limit"],
       ...operationOf(options),
-      ...(tls && { clientTls: tls }),
+      ...security,
     },
     {
       ...world,
@@ -170,8 +185,6 @@ function check(options: Options): void {
     throw new CommandError(
       `invalid value ${JSON.stringify(options["initial-cluster-state"])} for flag -initial-cluster-state`,
     );
-  if (!["TLS1.2", ""].includes(options["tls-min-version"]))
-    throw new CommandError("--tls-min-version: the least version is TLS1.2");
   if (5 * options["heartbeat-interval"] > options["election-timeout"])
     throw new CommandError(
       `--election-timeout[${options["election-timeout"]}ms] should be at least as 5 times as --heartbeat-interval[${options["heartbeat-interval"]}ms]`,
@@ -180,20 +193,6 @@ function check(options: Options): void {
     throw new CommandError(
       `--election-timeout[${options["election-timeout"]}ms] is too long, and should be set less than 50000ms`,
     );
-}
-
-async function clientTls(world: World, options: Options): Promise<ServerTls | undefined> {
-  const pair =
-    (await readPair(world.fs, ["cert-file", options["cert-file"]], ["key-file", options["key-file"]])) ??
-    (options["auto-tls"] ? await ownPair(world, "client", "", "0.0.0.0") : undefined);
-  if (pair === undefined) return undefined;
-  const clientCa = await readOptional(world.fs, options["trusted-ca-file"]);
-  return {
-    ...pair,
-    ...(clientCa !== undefined && { clientCa }),
-    // Upstream: an authority alone is enough to ask for certificates.
-    requireClientCert: options["client-cert-auth"] || clientCa !== undefined,
-  };
 }
 
 /** The same files, nothing waited for: what was written is lost when the machine stops, not when the process does. */

@@ -52,6 +52,7 @@ export function authService(member: Member) {
 
     /** The log hears that the password was right, and never the password. Who is right has to be so when his turn comes, too. */
     async Authenticate({ name = "", password = "" }: Init<AuthenticateRequest>): Promise<AuthenticateResponse> {
+      await member.linearizable();
       for (;;) {
         const revision = await auth.checkPassword(name, password);
         const authenticate = { name, simple_token: auth.tokens.prefix() };

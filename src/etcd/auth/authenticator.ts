@@ -8,13 +8,12 @@ import type { Logger } from "../../observe/log.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Call } from "../../wire/rpc/service.ts";
 import type { Peer } from "../../world/net.ts";
-import { sleep } from "../../world/time.ts";
+import { deadline } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
 import { NOBODY, type AuthInfo, type AuthStore } from "./store.ts";
 
-/** How long a token of a later entry is waited for, as long as for a request; and how often it is looked for. */
+/** How long an entry is waited for that may say whose a token is: about as long as a request waits for its own. */
 const CATCH_UP_MS = 7000;
-const LOOK_MS = 5;
 
 /** What tells who makes a call. A call in this process may come without anything. */
 export type Caller = Pick<Call, "metadata" | "signal" | "certificate"> | undefined;
@@ -22,8 +21,8 @@ export type Caller = Pick<Call, "metadata" | "signal" | "certificate"> | undefin
 export interface AuthenticatorDeps {
   readonly auth: AuthStore;
   readonly clock: World["clock"];
-  /** Up to where the log is applied here. */
-  readonly applied: () => number;
+  /** Resolves when the log is applied here up to this index; undefined where it is. */
+  readonly applied: (index: number) => Promise<void> | undefined;
   readonly clientCertAuth: boolean;
   readonly log: Logger;
 }
@@ -69,17 +68,17 @@ export class Authenticator {
 
   async #infoOfToken(token: string, signal: AbortSignal): Promise<AuthInfo> {
     const { auth, applied, clock, log } = this.#deps;
-    const from = auth.tokens.knownFrom(token);
-    const until = clock.monotonic() + CATCH_UP_MS;
-    for (;;) {
-      // Before the look: the entry that brings the token may be the next.
-      const behind = applied() < from;
-      const info = auth.tokens.info(token, auth.revision);
-      if (info !== undefined) return info;
-      if (!behind || signal.aborted || clock.monotonic() > until) break;
-      await sleep(clock, LOOK_MS, signal).catch(() => {});
+    const known = auth.tokens.info(token, auth.revision);
+    if (known !== undefined) return known;
+    // It may be one that another member gave just now.
+    const behind = applied(auth.tokens.knownFrom(token));
+    if (behind !== undefined) {
+      using limit = deadline(clock, CATCH_UP_MS, signal);
+      await Promise.race([behind, aborted(limit.signal)]);
+      const caughtUp = auth.tokens.info(token, auth.revision);
+      if (caughtUp !== undefined) return caughtUp;
     }
-    log.info("invalid auth token", {
+    log.warn("invalid auth token", {
       "token-fingerprint": createHash("sha256").update(token).digest("hex").slice(0, 12),
     });
     throw etcdError("invalidAuthToken");
@@ -90,6 +89,11 @@ export class Authenticator {
     if (name === undefined) this.#commonNames.set(certificate, (name = commonNameOf(certificate.der)));
     return name;
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** The last one, where a subject has several. */

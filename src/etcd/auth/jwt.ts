@@ -49,7 +49,7 @@ export async function jwtProvider(options: ReadonlyMap<string, string>, deps: To
     throw invalid(error);
   }
   const unknown = [...options.keys()].filter((name) => !KNOWN.includes(name));
-  if (unknown.length > 0) log.info("unknown JWT options", { keys: unknown.join() });
+  if (unknown.length > 0) log.warn("unknown JWT options", { keys: unknown.join() });
   const signing = signingOf(method, files["priv-key"], files["pub-key"]);
   return {
     enable() {},
@@ -66,7 +66,7 @@ export async function jwtProvider(options: ReadonlyMap<string, string>, deps: To
     info(token) {
       const found = read(token, method, signing, clock.now());
       if (typeof found !== "string") return found;
-      log.info("failed to parse a JWT token", { error: found });
+      log.warn("failed to parse a JWT token", { error: found });
       return undefined;
     },
     knownFrom: () => 0,

@@ -78,7 +78,7 @@ export class AuthStore {
     this.#bcrypt = new Bcrypt(() => new Promise((resolve) => clock.soon(resolve)));
     const valid = bcryptCost >= MIN_COST && bcryptCost <= MAX_COST;
     if (!valid)
-      log.info("use default bcrypt cost instead of the invalid given cost", {
+      log.warn("use default bcrypt cost instead of the invalid given cost", {
         "min-cost": MIN_COST,
         "max-cost": MAX_COST,
         "default-cost": DEFAULT_COST,
@@ -209,7 +209,7 @@ export class AuthStore {
     if (user === undefined) throw etcdError("userNotFound");
     if (role !== ROOT && this.#role(role) === undefined) throw etcdError("roleNotFound");
     if (user.roles.includes(role)) {
-      this.#log.info("ignored grant role request to a user", { "user-name": name, "duplicate-role-name": role });
+      this.#log.warn("ignored grant role request to a user", { "user-name": name, "duplicate-role-name": role });
       return;
     }
     this.#putUser({ ...user, roles: [...user.roles, role].sort(byBytes) });

@@ -43,14 +43,14 @@ export async function tokenProvider(spec: string, ttlSeconds: number, deps: Toke
   }
   switch (kind) {
     case "simple":
-      deps.log.info("simple token is not cryptographically signed");
+      deps.log.warn("simple token is not cryptographically signed");
       return new SimpleTokens(ttlSeconds, deps);
     case "jwt":
       return await jwtProvider(options, deps);
     case "":
       return NO_TOKENS;
     default:
-      deps.log.info("unknown token type", { type: kind! });
+      deps.log.warn("unknown token type", { type: kind! });
       throw new Error(INVALID);
   }
 }

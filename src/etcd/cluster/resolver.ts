@@ -11,6 +11,8 @@ export interface Resolver {
   srv(name: string): Promise<readonly { readonly target: string; readonly port: number }[]>;
   /** All addresses of a host; the host itself where it is one. */
   addresses(host: string): Promise<readonly string[]>;
+  /** All names of an address. */
+  names(address: string): Promise<readonly string[]>;
 }
 
 /** `servers` in place of those in /etc/resolv.conf. */
@@ -55,6 +57,12 @@ export function resolver(deps: Pick<World, "clock" | "net" | "fs">, servers?: re
       const answers = await ask(plain, "A");
       return answers.flatMap((answer) => (answer.type === "A" ? [answer.data] : []));
     },
+    async names(address) {
+      const told = hostNames(await read("/etc/hosts"), address);
+      if (told.length > 0) return told;
+      const answers = await ask(reverseName(address), "PTR");
+      return answers.flatMap((answer) => (answer.type === "PTR" ? [answer.data.replace(/\.$/, "")] : []));
+    },
   };
 }
 
@@ -94,9 +102,26 @@ export function nameServers(text: string): readonly Address[] {
 }
 
 function hostsFile(text: string, host: string): readonly string[] {
-  return text
-    .split("\n")
-    .map((line) => line.replace(/#.*/, "").trim().split(/\s+/))
+  return hostLines(text)
     .filter(([, ...names]) => names.includes(host))
     .map(([address]) => address!);
+}
+
+function hostNames(text: string, address: string): readonly string[] {
+  return hostLines(text).flatMap(([one, ...names]) => (one === address ? names : []));
+}
+
+function hostLines(text: string): readonly (readonly string[])[] {
+  return text.split("\n").map((line) => line.replace(/#.*/, "").trim().split(/\s+/));
+}
+
+/** Where the names of an address stand: its digits backwards. */
+export function reverseName(address: string): string {
+  if (!address.includes(":")) return `${address.split(".").reverse().join(".")}.in-addr.arpa`;
+  const [head = "", tail = ""] = address.split("::");
+  const groups = (text: string) => (text === "" ? [] : text.split(":"));
+  const zeros = Array.from({ length: 8 - groups(head).length - groups(tail).length }, () => "0");
+  const whole = address.includes("::") ? [...groups(head), ...zeros, ...groups(tail)] : groups(address);
+  const digits = whole.map((group) => group.padStart(4, "0")).join("");
+  return `${[...digits].reverse().join(".")}.ip6.arpa`;
 }

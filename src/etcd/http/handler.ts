@@ -8,6 +8,7 @@ import { gatewayHandler } from "../../wire/rpc/gateway.ts";
 import { grpcHandler, isGrpc, type Binding } from "../../wire/rpc/grpc-server.ts";
 import type { Exchange, HttpHandler } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
+import { commonNameOf } from "../auth/authenticator.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { requestLog } from "../request-log.ts";
 import { RpcCounts } from "../rpc-counts.ts";
@@ -64,7 +65,10 @@ export function clientHandler(
   const pages = plainHandler(member, deps);
   const plain = withAccess(options, (exchange) => {
     const { url } = exchange.request;
-    if (options.enableGrpcGateway && /^\/v3(beta)?\//.test(url)) return gateway(exchange);
+    if (options.enableGrpcGateway && /^\/v3(beta)?\//.test(url))
+      return namesItsOwner(exchange, member)
+        ? exchange.respond(400, TEXT_HEADERS, `${NAME_IS_IGNORED}\n`)
+        : gateway(exchange);
     if (v2 !== undefined && url.startsWith("/v2/")) return v2(exchange);
     return pages(exchange);
   });
@@ -73,6 +77,19 @@ export function clientHandler(
     handle: (exchange) => (isGrpc(exchange.request.headers) ? grpc(exchange) : plain(exchange)),
     [Symbol.dispose]: () => reading[Symbol.dispose](),
   };
+}
+
+const NAME_IS_IGNORED =
+  "CommonName of client sending a request against gateway will be ignored and not used as expected";
+
+/** Who is known by his certificate may think that the gateway knows him by it, too. */
+function namesItsOwner({ request: { peer } }: Exchange, { auth, options }: Member): boolean {
+  return (
+    options.clientCertAuth &&
+    auth.enabled &&
+    peer.certificate?.authorized === true &&
+    commonNameOf(peer.certificate.der) !== ""
+  );
 }
 
 /** The pages alone, as on `--listen-metrics-urls`. */

@@ -6,9 +6,9 @@ import type {
   OutgoingHttpHeaders,
 } from "node:http";
 import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Agent as HttpsAgent, request as httpsRequest, type AgentOptions, type RequestOptions } from "node:https";
 import { connect as connectTcp, type Socket } from "node:net";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type {
   ByteStream,
@@ -59,7 +59,29 @@ export function tlsOptions(tls: ClientTls | undefined): ConnectionOptions {
     ...(tls?.serverName !== undefined && { servername: tls.serverName }),
     rejectUnauthorized: !tls?.insecureSkipVerify,
     minVersion: "TLSv1.2",
+    ...tls?.bounds,
   };
+}
+
+/** Reads its certificate anew for each connection. */
+class RenewingAgent extends HttpsAgent {
+  readonly #current: NonNullable<ClientTls["current"]>;
+
+  constructor(options: AgentOptions, current: NonNullable<ClientTls["current"]>) {
+    super(options);
+    this.#current = current;
+  }
+
+  override createConnection(
+    options: RequestOptions,
+    onCreated?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    this.#current().then(
+      (pair) => onCreated?.(null, super.createConnection({ ...options, ...pair })!),
+      (error: Error) => onCreated?.(error, undefined as unknown as Duplex),
+    );
+    return undefined;
+  }
 }
 
 /** HTTP/2 is `engine`'s where there is one, else `node:http2`'s. */
@@ -97,7 +119,10 @@ class Http1Client {
   constructor(target: Target, options: HttpClientOptions) {
     this.#target = target;
     const agent = { keepAlive: true, maxFreeSockets: 256, timeout: 0, noDelay: true };
-    this.#agent = target.encrypted ? new HttpsAgent({ ...agent, ...tlsOptions(options.tls) }) : new Agent(agent);
+    const { tls } = options;
+    if (!target.encrypted) this.#agent = new Agent(agent);
+    else if (tls?.current === undefined) this.#agent = new HttpsAgent({ ...agent, ...tlsOptions(tls) });
+    else this.#agent = new RenewingAgent({ ...agent, ...tlsOptions(tls) }, tls.current);
   }
 
   #start(request: ClientRequest): Http1Request {
@@ -253,6 +278,7 @@ class Http2Client {
       encrypted
         ? {
             ...tlsOptions(this.#options.tls),
+            ...(await this.#options.tls?.current?.()),
             ALPNProtocols: this.#options.version === "2" ? ["h2"] : ["h2", "http/1.1"],
           }
         : undefined,

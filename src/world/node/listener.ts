@@ -3,6 +3,7 @@ import { unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Address, ListenOptions, ServerTls } from "../net.ts";
+import { peerOf } from "./byte-stream.ts";
 
 export interface Acceptor {
   readonly address: Address;
@@ -13,6 +14,8 @@ export interface Acceptor {
   stop(): void;
 }
 
+/** As etcd's listeners. */
+const HANDSHAKE_MS = 10_000;
 const PLAIN_HTTP = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /** `onSocket` gets each connection when it can be read: after the handshake with TLS. */
@@ -23,9 +26,13 @@ export async function accept(
   let tls = options.tls;
   let server: Server;
   const sockets = new Set<Socket>();
+  const refused = (error: unknown, { remoteAddress = "", remotePort = 0 }: Socket) =>
+    tls?.onRefused?.(error, { host: remoteAddress, port: remotePort });
+  let secure: TlsServer | undefined;
   if (tls) {
-    server = createTlsServer({
+    secure = createTlsServer({
       ...tlsOptions(tls),
+      handshakeTimeout: HANDSHAKE_MS,
       noDelay: true,
       ALPNProtocols: options.protocols ? [...options.protocols] : undefined,
       // Asked for by name first, so that `reload` reaches these too.
@@ -34,13 +41,25 @@ export async function accept(
         done(null, found && tls ? createSecureContext({ ...secureContext(tls), ...found }) : undefined);
       },
     });
-    server.on("secureConnection", (socket: Socket) => onSocket(socket, tls?.clientCa !== undefined));
-    server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    secure.on("secureConnection", (socket: Socket) => {
+      const asks = asksForCertificate(tls!);
+      if (tls?.check === undefined) return onSocket(socket, asks);
+      tls.check(peerOf(socket, asks)).then(
+        () => socket.destroyed || onSocket(socket, asks),
+        (error: unknown) => {
+          refused(error, socket);
+          socket.destroy();
+        },
+      );
+    });
+    secure.on("tlsClientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+      refused(error, socket);
       // Who speaks plain HTTP is told so, below the TLS that never came about.
       const below = [...sockets].find((one) => one.remotePort === socket.remotePort && one.remotePort !== undefined);
       if (error.code !== "ERR_SSL_HTTP_REQUEST" || below === undefined) return socket.destroy();
       return below.end(PLAIN_HTTP, () => socket.destroy());
     });
+    server = tls.current === undefined ? secure : renewing(secure, () => tls!, refused);
   } else {
     server = createServer({ noDelay: true }, (socket) => onSocket(socket, false));
   }
@@ -59,20 +78,44 @@ export async function accept(
     sockets,
     reload(next) {
       tls = next;
-      (server as TlsServer).setSecureContext(secureContext(next));
+      secure?.setSecureContext(secureContext(next));
     },
     stop: () => void server.close(),
   };
 }
 
-function secureContext({ cert, key, clientCa }: ServerTls) {
-  return { cert, key, ca: clientCa, minVersion: "TLSv1.2" as const };
+/** In front of a TLS server: each connection waits until the certificate is the one of now. */
+function renewing(secure: TlsServer, tls: () => ServerTls, refused: (error: unknown, socket: Socket) => void): Server {
+  let { cert, key } = tls();
+  return createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
+    tls().current!()
+      .then((now) => {
+        if (now.cert !== cert || now.key !== key) {
+          secure.setSecureContext(secureContext({ ...tls(), ...now }));
+          ({ cert, key } = now);
+        }
+        secure.emit("connection", socket);
+      })
+      .catch((error: unknown) => {
+        refused(error, socket);
+        socket.destroy();
+      });
+  });
+}
+
+function secureContext({ cert, key, clientCa, bounds }: ServerTls) {
+  return { cert, key, ca: clientCa, minVersion: "TLSv1.2" as const, ...bounds };
+}
+
+/** Without an authority those that the system trusts sign for clients. */
+function asksForCertificate({ clientCa, requireClientCert }: ServerTls): boolean {
+  return clientCa !== undefined || requireClientCert === true;
 }
 
 function tlsOptions(tls: ServerTls) {
   return {
     ...secureContext(tls),
-    requestCert: tls.clientCa !== undefined,
+    requestCert: asksForCertificate(tls),
     // Otherwise the handler decides: a stranger may still be anonymous.
     rejectUnauthorized: tls.requireClientCert ?? false,
   };

@@ -29,7 +29,7 @@ export function nodeNet(onHandlerError: OnHandlerError, http2: Http2Engine | und
     async connect({ host = "localhost", port = 0, path, tls, signal }) {
       const socket = await openSocket(
         path === undefined ? { host, port } : { path },
-        tls && tlsOptions(tls),
+        tls && { ...tlsOptions(tls), ...(await tls.current?.()) },
         30_000,
         signal,
       );

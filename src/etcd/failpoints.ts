@@ -84,6 +84,9 @@ export function failpointsOff(): Failpoints {
   return Object.fromEntries(FAILPOINTS.map((name) => [name, undefined])) as Failpoints;
 }
 
+/** For whoever was given none. */
+export const NO_FAILPOINTS: Failpoints = Object.freeze(failpointsOff());
+
 /** One point that is on. */
 export class Failpoint {
   readonly name: string;

@@ -38,6 +38,7 @@ import { hexId } from "./cluster/identity.ts";
 import { Membership } from "./cluster/membership.ts";
 import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
 import { Lessor } from "./lease/lessor.ts";
+import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import { Leadership } from "./leadership.ts";
 import { LinearizableReads } from "./linearizable.ts";
 import { CompactionQueue } from "./mvcc/compaction-queue.ts";
@@ -62,6 +63,7 @@ export interface MemberDeps extends Pick<World, "clock" | "random" | "fs"> {
   readonly transport?: (options: MemberTransportOptions) => PeerTransport;
   /** How a follower asks the leader about leases. */
   readonly leases?: LeaseForwarder;
+  readonly failpoints?: Failpoints;
 }
 
 /** What we are an etcd of: clients decide by it what they may ask for. */
@@ -96,6 +98,7 @@ export class Member {
   readonly leadership: Leadership;
   readonly transport: PeerTransport | undefined;
   readonly #deps: MemberDeps;
+  readonly failpoints: Failpoints;
   readonly #storage: Storage;
   readonly #driver: RaftDriver;
   readonly #reads: LinearizableReads;
@@ -139,7 +142,10 @@ export class Member {
     this.#requestPrefix = (id & 0xffffn) << 48n;
     this.#requestNumber = (clock.now() % 2 ** 40) * 256;
     this.leadership = new Leadership(clock, id);
+    const failpoints = deps.failpoints ?? NO_FAILPOINTS;
+    this.failpoints = failpoints;
     this.lessor = new Lessor({
+      failpoints,
       clock,
       codec,
       bucket: backend.bucket("lease"),
@@ -170,6 +176,7 @@ export class Member {
       deps.bootstrap?.members,
     );
     this.watchable = new Watchable({
+      failpoints,
       store: this.store,
       clock,
       header: (revision) => this.header(revision),
@@ -199,6 +206,7 @@ export class Member {
     });
     this.transport = deps.transport?.({ id, clusterId, callbacks: this.#callbacks, snapshots: this.#exchange });
     this.#driver = new RaftDriver({
+      failpoints,
       id,
       clock,
       random: deps.random,
@@ -237,6 +245,7 @@ export class Member {
       readIndex: (context) => this.#driver.readIndex(context),
     });
     this.leases = new LeaseKeeper({
+      failpoints,
       clock,
       log,
       metrics,
@@ -284,6 +293,7 @@ export class Member {
 
   /** Tells the cluster who this is, and with the first leader, what version all speak. Tries until it is heard. */
   async #publish(): Promise<void> {
+    this.failpoints.beforePublishing?.strike();
     const { log } = this.#deps;
     const { advertiseClientUrls: clientURLs, name } = this.options;
     for (;;) {
@@ -594,6 +604,9 @@ export class Member {
 
   #process(message: Message): void {
     assert(message.to === this.id, "a message for another member");
+    const { raftDropHeartbeat } = this.failpoints;
+    if (raftDropHeartbeat !== undefined && message.type === "MsgHeartbeat" && raftDropHeartbeat.strike() !== undefined)
+      return;
     if (!this.membership.isIdRemoved(message.from)) this.#driver.step(message);
   }
 

@@ -35,6 +35,7 @@ import type { Codec } from "../wire/rpc/codec.ts";
 import { RpcError } from "../wire/rpc/service.ts";
 import type { World } from "../world/world.ts";
 import { AppliedWait } from "./applied-wait.ts";
+import type { Failpoints } from "./failpoints.ts";
 import type { Request } from "./apply/chain.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
@@ -93,6 +94,7 @@ export interface RaftDriverOptions {
   readonly activeSince: (id: NodeId) => number | undefined;
   readonly isIdRemoved: (id: NodeId) => boolean;
   readonly onFailure: (error: unknown) => void;
+  readonly failpoints: Failpoints;
 }
 
 export class RaftDriver {
@@ -102,6 +104,7 @@ export class RaftDriver {
   readonly requestTimeoutMs: number;
   readonly electionTicks: number;
   readonly #options: RaftDriverOptions;
+  readonly #failpoints: Failpoints;
   readonly #clock: World["clock"];
   readonly #wal: Wal;
   readonly #storage: MemoryStorage;
@@ -128,6 +131,7 @@ export class RaftDriver {
 
   constructor(options: RaftDriverOptions) {
     const { id, clock, storage, heartbeatIntervalMs, electionTimeoutMs, log, applied } = options;
+    this.#failpoints = options.failpoints;
     this.#options = options;
     this.#clock = clock;
     this.#wal = options.wal;
@@ -355,6 +359,8 @@ export class RaftDriver {
     if (softState !== undefined) this.#softState(softState);
     for (const readState of readStates) this.#reads?.answered(readState);
     let later: readonly Message[] = ready.messages;
+    if (this.#failpoints.raftBeforeLeaderSend !== undefined && this.#leadership.isLeader)
+      this.#failpoints.raftBeforeLeaderSend.strike();
     if (later.length > 0 && this.#leadership.isLeader) {
       // They promise nothing of this member's own log.
       const early = later.filter(leavesAtOnce);
@@ -374,6 +380,7 @@ export class RaftDriver {
     const rest = isKept ? [] : committedEntries;
     if (snapshot !== undefined) return this.#elsewhere(this.#install(snapshot, ready), rest, later);
     if (entries.length === 0 && !ready.mustSync) return this.#finish(entries, rest, later);
+    if (this.#failpoints.raftBeforeSave !== undefined) this.#failpoints.raftBeforeSave.strike();
     const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined);
     this.#stateIsUnwritten = false;
     if (writing === undefined) return this.#finish(entries, rest, later);
@@ -407,12 +414,16 @@ export class RaftDriver {
 
   /** After what had to be kept is kept. */
   #finish(entries: readonly Entry[], committed: readonly Entry[], messages: readonly Message[]): void {
+    if (this.#failpoints.raftAfterSave !== undefined) this.#failpoints.raftAfterSave.strike();
     if (entries.length > 0) this.#storage.append(entries);
     // A vote must be counted among the members as they are, so changes of them come first.
     const changes = committed.some(({ type }) => type !== 0);
+    if (this.#failpoints.raftBeforeFollowerSend !== undefined && messages.length > 0 && !this.#leadership.isLeader)
+      this.#failpoints.raftBeforeFollowerSend.strike();
     if (!changes && messages.length > 0) this.#send(messages);
     if (committed.length > 0) this.#apply(committed);
     if (changes && messages.length > 0) this.#send(messages);
+    if (this.#failpoints.raftBeforeAdvance !== undefined) this.#failpoints.raftBeforeAdvance.strike();
     this.node.advance();
   }
 
@@ -430,7 +441,9 @@ export class RaftDriver {
     await this.#machine.install(snapshot);
     await this.#wal.append(entries, this.#state);
     this.#stateIsUnwritten = false;
+    this.#failpoints.raftBeforeApplySnap?.strike();
     this.#storage.applySnapshot(snapshot);
+    this.#failpoints.raftAfterApplySnap?.strike();
     this.#members(metadata.confState);
     this.#appliedTerm = metadata.term;
     this.#committed = Math.max(this.#committed, metadata.index);
@@ -449,6 +462,8 @@ export class RaftDriver {
       let failure: RpcError | undefined;
       try {
         if (entry.type === 1) {
+          if (this.#failpoints.beforeApplyOneConfChange !== undefined)
+            this.#failpoints.beforeApplyOneConfChange.strike();
           const change = decodeConfChange(1, entry.data);
           proposal ??= this.proposals.takeSent(change.id ?? 0n);
           answer = this.#machine.applyConfChange(entry, change, () => {
@@ -464,6 +479,8 @@ export class RaftDriver {
             if (proposal !== undefined) this.proposals.sent(proposal);
             proposal = undefined;
           } else {
+            if (this.#failpoints.beforeApplyOneEntryNormal !== undefined)
+              this.#failpoints.beforeApplyOneEntryNormal.strike();
             const request: Request = proposal?.request ?? this.#options.codec.decode(InternalRaftRequest, entry.data);
             if (proposal === undefined && this.proposals.hasSent)
               proposal = this.proposals.takeSent(request.header?.ID || request.ID || 0n);

@@ -18,6 +18,7 @@ import type { Backend } from "./backend/backend.ts";
 import { MemoryBackend } from "./backend/memory.ts";
 import { clusterId, hexId, memberId } from "./cluster/identity.ts";
 import type { Lessor } from "./lease/lessor.ts";
+import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import * as counted from "./metrics.ts";
 import { keyText } from "./mvcc/key-text.ts";
 import { RestoredIndex, restoredRow } from "./mvcc/restored-index.ts";
@@ -38,7 +39,11 @@ import {
 } from "./snap/snapshot.ts";
 import { Wal, type WalOptions } from "./wal/wal.ts";
 
-export type StorageDeps = Pick<World, "clock" | "fs"> & { readonly log: Logger; readonly metrics: Metrics };
+export type StorageDeps = Pick<World, "clock" | "fs"> & {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly failpoints?: Failpoints;
+};
 
 /** What a member without data starts from. */
 export interface Bootstrap {
@@ -70,6 +75,7 @@ export class Storage {
   readonly #options: EtcdOptions;
   readonly #deps: StorageDeps;
   readonly #codec: Codec;
+  readonly #failpoints: Failpoints;
   /** Index and bytes of the last snapshot, and where the log stood. */
   #snapshotIndex: number;
   #snapshotBytes: number;
@@ -90,6 +96,7 @@ export class Storage {
       folder: options.walDir || `${options.dataDir}/member/wal`,
       log,
       monotonic: () => clock.monotonic(),
+      failpoints: deps.failpoints ?? NO_FAILPOINTS,
       ...(options.walSegmentBytes !== undefined && { segmentBytes: options.walSegmentBytes }),
       onWrite: (ms, bytes) => {
         metrics.observe(counted.walFsync, {}, ms / 1000);
@@ -150,6 +157,7 @@ export class Storage {
     this.isNew = from.isNew;
     this.#options = options;
     this.#deps = deps;
+    this.#failpoints = deps.failpoints ?? NO_FAILPOINTS;
     this.#codec = codec;
     this.log = new MemoryStorage();
     this.backend = new MemoryBackend();
@@ -212,9 +220,11 @@ export class Storage {
       this.#codec,
     );
     await between(async (unwritten) => {
+      this.#failpoints.raftBeforeWALSaveSnaphot?.strike();
       await this.wal.saveSnapshot(meta, meta.confState, unwritten);
       // Back to the snapshot before this one: should this file turn out damaged, that one and the log still tell everything.
       await this.wal.release(previous);
+      this.#failpoints.raftAfterWALRelease?.strike();
     });
     await purgeSnapshots(this.#deps.fs, this.#folder);
     this.#deps.log.info("saved snapshot", { "snapshot-index": meta.index, bytes: this.#snapshotBytes });
@@ -248,15 +258,19 @@ export class Storage {
   async install(snapshot: Snapshot, { store, lessor }: State): Promise<void> {
     const { fs } = this.#deps;
     const path = this.#receivedPath(snapshot);
+    this.#failpoints.raftBeforeSaveSnap?.strike();
     const loaded = await saveReceived(fs, this.#folder, await fs.readFile(path), this.#codec);
     const { index, term, confState } = loaded.meta;
     assert(index === snapshot.metadata.index, "a snapshot's file is about another entry than its message");
     await this.wal.saveSnapshot(loaded.meta, confState);
     await fs.remove(path);
+    this.#failpoints.raftAfterSaveSnap?.strike();
     this.#snapshotIndex = index;
     this.#snapshotBytes = loaded.sizeBytes;
     this.#walBytesAtSnapshot = this.wal.writtenBytes;
+    this.#failpoints.applyBeforeOpenSnapshot?.strike();
     const backend = new MemoryBackend();
+    this.#failpoints.applyAfterOpenSnapshot?.strike();
     restoreBuckets(backend, loaded.head.buckets);
     store.reset(backend);
     lessor.load(backend.bucket("lease"));

@@ -21,6 +21,8 @@ import type { Member } from "../member.ts";
 
 /** Keys in the first piece of a streamed range; later ones double while they stay below a request's size. */
 const FIRST_PIECE = 10;
+const NUL = new Uint8Array(1);
+const EMPTY = new Uint8Array(0);
 
 export function kvService(member: Member) {
   const { auth, authenticator, options } = member;
@@ -50,20 +52,29 @@ export function kvService(member: Member) {
       )
         throw new RpcError("Unimplemented", "RangeStream does not support revision filters");
       if (!request.serializable) await member.linearizable();
-      const revision = request.revision || member.store.revision;
-      // One read, so that every piece is of one revision; the pieces only bound what a client must take at once.
-      const answer = () => applyRange(member.store, { ...request, revision }, undefined);
-      const whole = await authenticator.read(call, (info) => checkRangeAllowed(member, info, request), answer);
+      const { store } = member;
+      const revision = request.revision || store.revision;
+      const wanted = request.limit || Infinity;
+      // Every piece is of one revision, and is read when the reader has taken the one before.
+      const read = () => applyRange(store, { ...request, revision, limit: Math.min(wanted, FIRST_PIECE) }, undefined);
+      const first = await authenticator.read(call, (info) => checkRangeAllowed(member, info, request), read);
+      let { kvs, more } = first;
       let size = FIRST_PIECE;
-      for (let at = 0; at < whole.kvs.length;) {
-        const kvs = whole.kvs.slice(at, at + size);
-        at += kvs.length;
+      for (let sent = 0; kvs.length > 0;) {
+        member.failpoints.beforeRangeStreamChunk?.strike();
         if (!stream.send({ range_response: { kvs } })) await stream.drained;
+        sent += kvs.length;
+        if (!more || sent >= wanted || call?.signal.aborted) break;
         const bytes = kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
         size = bytes * 2 <= options.maxRequestBytes ? size * 2 : Math.max(1, size >> 1);
+        const limit = Math.min(size, wanted - sent);
+        const key = Buffer.concat([kvs.at(-1)!.key, NUL]);
+        kvs = store.range(key, request.range_end, { limit, revision, countOnly: false, pageOnly: true }).kvs;
+        more = kvs.length === limit;
+        if (request.keys_only) kvs = kvs.map((kv) => ({ ...kv, value: EMPTY }));
       }
-      const { more, count } = whole;
-      stream.send({ range_response: { header: member.header(revision), more, count } });
+      const { count } = first;
+      stream.send({ range_response: { header: member.header(revision), more: count > wanted, count } });
     },
 
     Put(request: Init<PutRequest>, call?: Call): Promise<PutResponse> {

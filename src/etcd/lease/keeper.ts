@@ -9,6 +9,7 @@ import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Member as MemberInfo } from "../../protocols/etcd/generated.ts";
 import { sleep } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Leadership } from "../leadership.ts";
 import * as counted from "../metrics.ts";
 import { keyBytes } from "../mvcc/key-text.ts";
@@ -45,6 +46,7 @@ export interface LeaseKeeperDeps {
   checkpoint(checkpoints: readonly LeaseCheckpoint[]): Promise<unknown>;
   /** Whether this member leads for certain, though it may have slept. */
   ensureLeadership(): Promise<boolean> | boolean;
+  readonly failpoints: Failpoints;
   /** Until what is committed now is applied; throws when that takes too long. */
   caughtUp(): Promise<void> | undefined;
 }
@@ -93,7 +95,10 @@ export class LeaseKeeper {
   }
 
   async timeToLive(id: bigint, keys: boolean): Promise<LeaseTimes | undefined> {
-    if (this.#deps.leadership.isLeader) return this.timeToLiveHere(id, keys);
+    if (this.#deps.leadership.isLeader) {
+      this.#deps.failpoints.beforeLookupWhenLeaseTimeToLive?.strike();
+      return this.timeToLiveHere(id, keys);
+    }
     return this.#forward((forwarder, leader) => forwarder.timeToLive(leader, id, keys));
   }
 

@@ -12,6 +12,7 @@ import { LeasepbLease } from "../../protocols/etcd/generated.ts";
 import type { Codec } from "../../wire/rpc/codec.ts";
 import type { World } from "../../world/world.ts";
 import type { Bucket } from "../backend/backend.ts";
+import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { leaseTtls } from "../metrics.ts";
 import type { LeaseBook } from "../mvcc/store.ts";
 import { spreadExpiries } from "./spread.ts";
@@ -49,6 +50,7 @@ export interface LessorOptions {
   /** In seconds. */
   readonly minimumTtl: number;
   readonly checkpointIntervalMs?: number;
+  readonly failpoints?: Failpoints;
 }
 
 /** Longest TTL that anyone may ask for, in seconds. */
@@ -69,6 +71,7 @@ interface Due {
 
 export class Lessor implements LeaseBook {
   readonly #codec: Codec;
+  readonly #failpoints: Failpoints;
   #bucket: Bucket;
   readonly #clock: World["clock"];
   readonly #minimumTtl: number;
@@ -84,6 +87,7 @@ export class Lessor implements LeaseBook {
 
   constructor(options: LessorOptions) {
     this.#codec = options.codec;
+    this.#failpoints = options.failpoints ?? NO_FAILPOINTS;
     this.#bucket = options.bucket;
     this.#clock = options.clock;
     this.#minimumTtl = options.minimumTtl;
@@ -183,6 +187,7 @@ export class Lessor implements LeaseBook {
       await new Promise<void>((resolve) => (lease.waiters ??= []).push(resolve));
       return this.#leases.get(lease.id) === lease ? "not primary" : undefined;
     }
+    this.#failpoints.beforeCheckpointInLeaseRenew?.strike();
     await this.#duties?.onCheckpoint?.([{ id: lease.id, remainingTtl: 0 }]);
     if (this.#leases.get(lease.id) !== lease) return undefined;
     if (this.#duties === undefined) return "not primary";

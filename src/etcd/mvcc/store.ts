@@ -26,6 +26,8 @@ export interface RangeOptions {
   /** 0 for now. */
   readonly revision: number;
   readonly countOnly: boolean;
+  /** Ends at the limit, and counts no further. */
+  readonly pageOnly?: boolean;
 }
 
 export interface RangeResult {
@@ -124,6 +126,7 @@ export class Store {
       if (at === undefined) return;
       count++;
       if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(this.#row(at));
+      return !options.pageOnly || count < limit;
     });
     return { kvs, count };
   }

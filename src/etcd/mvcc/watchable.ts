@@ -19,6 +19,7 @@ import type { MvccpbEvent, ResponseHeader, WatchCreateRequest, WatchResponse } f
 import type { Init } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
 import type { KeyValue } from "../backend/backend.ts";
+import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { endText, keyText } from "./key-text.ts";
 import type { Change, Store } from "./store.ts";
 import { WatcherGroup, type Watched } from "./watcher-group.ts";
@@ -38,6 +39,7 @@ export interface WatchSink {
 }
 
 export interface WatchableDeps {
+  readonly failpoints?: Failpoints;
   readonly store: Store;
   readonly clock: World["clock"];
   /** A header for the given revision. */
@@ -185,6 +187,7 @@ export class Watchable {
   /** One slice of history for many watchers. */
   #pass(): void {
     const { store } = this.#deps;
+    this.#deps.failpoints?.beforeSyncWatchers?.strike();
     const current = store.revision;
     const batch = new WatcherGroup<Watcher>();
     let from = current + 1;
@@ -227,12 +230,18 @@ export class Watchable {
 
     const header = this.#deps.header(current);
     for (const watcher of batch) {
+      const own = events.get(watcher);
+      if (own !== undefined && watcher.stream.slow) {
+        // Since this pass began: it is read to again when it has taken what it got.
+        this.#unsynced.delete(watcher);
+        watcher.stream.victims.add(watcher);
+        continue;
+      }
       watcher.next = Math.max(watcher.next, reached + 1);
       if (reached === current) {
         this.#unsynced.delete(watcher);
         this.#synced.add(watcher);
       }
-      const own = events.get(watcher);
       if (own !== undefined) watcher.stream.sendEvents(watcher, own, header);
     }
   }
@@ -257,6 +266,7 @@ export class WatchStream {
   readonly #watchable: Watchable;
   readonly #deps: WatchableDeps;
   readonly #sink: WatchSink;
+  readonly #failpoints: Failpoints;
   #nextId = 0n;
   #closed = false;
 
@@ -264,6 +274,7 @@ export class WatchStream {
     this.#watchable = watchable;
     this.#deps = deps;
     this.#sink = sink;
+    this.#failpoints = deps.failpoints ?? NO_FAILPOINTS;
   }
 
   /** `refusal` says why the caller may not have it. */
@@ -315,6 +326,7 @@ export class WatchStream {
 
   /** Answers once where every watcher of the stream has been sent all there is, and not at all otherwise: the client asks again. */
   requestProgress(): void {
+    this.#deps.failpoints?.beforeProgressIfSync?.strike();
     if (this.watchers.size === 0) return;
     for (const watcher of this.watchers.values()) if (!this.#watchable.isCurrent(watcher)) return;
     this.#send(answer(this.#deps.header(this.#deps.store.revision), NO_WATCHER));
@@ -364,11 +376,13 @@ export class WatchStream {
   }
 
   #send(response: WatchResponse): void {
+    if (this.#failpoints.beforeSendWatchResponse !== undefined) this.#failpoints.beforeSendWatchResponse.strike();
     if (this.#closed || this.#sink.send(response) || this.slow) return;
     this.slow = true;
     const resume = () => {
       this.slow = false;
       if (this.#closed) return;
+      this.#failpoints.beforeMoveVictims?.strike();
       const victims = [...this.victims];
       this.victims.clear();
       for (const watcher of victims) this.#watchable.add(watcher);

@@ -13,6 +13,7 @@ import type { Logger } from "../../observe/log.ts";
 import type { File, Fs } from "../../world/fs.ts";
 import { readMarks, readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
 import type { ConfState, Entry, HardState } from "../../raft/types.ts";
+import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { FrameWriter, RECORD, varintBytes } from "./record.ts";
 
 /** A segment is closed, and the next begun, by the append that takes it past this. */
@@ -34,6 +35,7 @@ export interface WalOptions {
   readonly monotonic: () => number;
   /** Told how long each durable write took. */
   readonly onWrite?: (ms: number, bytes: number) => void;
+  readonly failpoints?: Failpoints;
 }
 
 interface Segment {
@@ -45,6 +47,7 @@ interface Segment {
 
 export class Wal {
   readonly #options: WalOptions;
+  readonly #failpoints: Failpoints;
   readonly #metadata: Uint8Array;
   readonly #segmentBytes: number;
   #segments: Segment[];
@@ -76,6 +79,7 @@ export class Wal {
     },
   ) {
     this.#options = options;
+    this.#failpoints = options.failpoints ?? NO_FAILPOINTS;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#metadata = from.metadata;
     this.#segments = from.segments;
@@ -226,16 +230,21 @@ export class Wal {
     const end = this.#position + bytes.length;
     if (end > this.#prepared || end > this.#segmentBytes) return this.#writeSlowly(bytes);
     if (bytes.length > SYNCHRONOUS_BYTES || this.#diskMs > SYNCHRONOUS_MS) return this.#writeElsewhere(bytes);
+    const { walBeforeSync, walAfterSync } = this.#failpoints;
+    if (walBeforeSync !== undefined) walBeforeSync.strike();
     const started = this.#options.monotonic();
     this.#file.writeSync(this.#position, [bytes]);
+    if (walAfterSync !== undefined) walAfterSync.strike();
     this.#wrote(bytes.length, started);
     if (this.#prepared - this.#position < PREPARE_BYTES / 2) void this.#prepare(PREPARE_BYTES).catch(() => {}); // The next write meets the failure.
     return undefined;
   }
 
   async #writeElsewhere(bytes: Uint8Array): Promise<void> {
+    this.#failpoints.walBeforeSync?.strike();
     const started = this.#options.monotonic();
     await this.#file.write(this.#position, [bytes]);
+    this.#failpoints.walAfterSync?.strike();
     this.#wrote(bytes.length, started);
     if (this.#prepared - this.#position < PREPARE_BYTES / 2) void this.#prepare(PREPARE_BYTES).catch(() => {});
   }

@@ -245,7 +245,7 @@ function transferLeader(raft: Raft, progress: Progress): void {
  */
 
 function readIndex(raft: Raft, message: Message): void {
-  if (raft.tracker.isSingleton) {
+  if (raft.tracker.isAlone(raft.id)) {
     answerRead(raft, message, raft.log.committed);
   } else if (!raft.committedInCurrentTerm) {
     raft.earlyReads.push(message);

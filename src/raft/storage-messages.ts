@@ -16,9 +16,9 @@ export function storageAppend(
   snapshot: Snapshot | undefined,
 ): Message {
   // The confirmation comes last: the leader's answers to itself are about entries that are still in the unstable log then.
-  const responses = needsAppendResponse(raft, snapshot)
-    ? [...raft.messagesAfterAppend, storageAppendResponse(raft, snapshot)]
-    : raft.messagesAfterAppend;
+  // A copy, as raft goes on to fill its own list, with promises that this write doesn't keep.
+  const responses = [...raft.messagesAfterAppend];
+  if (needsAppendResponse(raft, snapshot)) responses.push(storageAppendResponse(raft, snapshot));
   return createMessage({
     type: "MsgStorageAppend",
     to: LOCAL_APPEND_THREAD,

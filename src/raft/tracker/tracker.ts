@@ -67,8 +67,10 @@ export class ProgressTracker implements AckedIndexes {
     return voterIds(this.#config.voters);
   }
 
-  get isSingleton(): boolean {
-    return this.#config.voters.incoming.length === 1 && this.#config.voters.outgoing.length === 0;
+  /** Whether this member decides all by itself. A leader that was removed doesn't, even if only one is left. */
+  isAlone(id: NodeId): boolean {
+    const { incoming, outgoing } = this.#config.voters;
+    return incoming.length === 1 && outgoing.length === 0 && incoming[0] === id;
   }
 
   switchTo({ config, progress }: Membership): void {

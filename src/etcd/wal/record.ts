@@ -13,24 +13,31 @@ import { crc32c } from "./crc32c.ts";
 export const RECORD = { metadata: 1, entry: 2, state: 3, crc: 4, snapshot: 5 } as const;
 
 const EMPTY = new Uint8Array(0);
+/** Room is made in advance, and kept for the next records unless it has grown large. */
+const LEAST_BYTES = 16 * 1024;
+const KEPT_BYTES = 1024 * 1024;
 
 /** Builds frames one after the other in one buffer, and keeps the rolling checksum. */
 export class FrameWriter {
   crc: number;
   #buffer: Uint8Array = EMPTY;
   #length = 0;
+  /** A member's vote stays for a long time: its bytes are made once. */
+  #vote = 0n;
+  #voteBytes = varintBytes(0n);
 
   constructor(crc: number) {
     this.crc = crc;
   }
 
-  /** Room for about so many bytes; what was there before is handed over to the last `take`. */
+  /** Room for about so many bytes. What the last `take` gave is no more: it must have been written by now. */
   start(bytes: number): void {
-    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+    if (bytes > this.#buffer.length || this.#buffer.length > KEPT_BYTES)
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, LEAST_BYTES));
     this.#length = 0;
   }
 
-  /** The frames since `start`. */
+  /** The frames since `start`, until the next. */
   take(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
@@ -53,10 +60,21 @@ export class FrameWriter {
   }
 
   state({ term, vote, commit }: HardState): void {
-    this.record(
-      RECORD.state,
-      Uint8Array.from([0x08, ...varintBytes(term), 0x10, ...varintBytes(vote), 0x18, ...varintBytes(commit)]),
-    );
+    if (vote !== this.#vote) {
+      this.#vote = vote;
+      this.#voteBytes = varintBytes(vote);
+    }
+    const voteBytes = this.#voteBytes;
+    const at = this.#open(RECORD.state, 3 + varintSize(term) + voteBytes.length + varintSize(commit));
+    const buffer = this.#buffer;
+    let i = at;
+    buffer[i++] = 0x08;
+    i = putVarint(buffer, i, term);
+    buffer[i++] = 0x10;
+    for (let byte = 0; byte < voteBytes.length; byte++) buffer[i++] = voteBytes[byte]!;
+    buffer[i++] = 0x18;
+    i = putVarint(buffer, i, commit);
+    this.#close(at, i);
   }
 
   record(type: number, data: Uint8Array): void {

@@ -68,13 +68,6 @@ const REGISTRIES: readonly (readonly [registry: string, members: string, declare
 
 /** Written and tested, and not in use: what is missing before they are. */
 const WRITTEN_AHEAD: Readonly<Record<string, string>> = {
-  "src/etcd/cluster/bootstrap.ts": "a member that is driven by raft",
-  "src/etcd/cluster/downgrade.ts": "a member that is driven by raft",
-  "src/etcd/cluster/publish.ts": "a member that is driven by raft",
-  "src/etcd/cluster/reconfigure.ts": "a member that is driven by raft",
-  "src/etcd/cluster/v2-form.ts": "a member that is driven by raft",
-  "src/etcd/cluster/version-monitor.ts": "a member that is driven by raft",
-  "src/etcd/peer/http-transport.ts": "a member that is driven by raft",
   "src/kubelet/images/gc.ts": "a loop that asks it and removes images",
   "src/protocols/csi/connect.ts": "volumes by CSI drivers",
 };

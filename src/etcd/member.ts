@@ -36,6 +36,11 @@ import { AuthStore, type AuthInfo } from "./auth/store.ts";
 import type { TokenProvider } from "./auth/tokens.ts";
 import { hexId } from "./cluster/identity.ts";
 import { Membership } from "./cluster/membership.ts";
+import { publish } from "./cluster/publish.ts";
+import { Reconfigure } from "./cluster/reconfigure.ts";
+import { LIKE_US, type Remotes } from "./cluster/remote.ts";
+import { dumpV2Store, toV2Request, versionInV2Store } from "./cluster/v2-form.ts";
+import { VersionMonitor } from "./cluster/version-monitor.ts";
 import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
 import { Lessor } from "./lease/lessor.ts";
 import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
@@ -64,11 +69,11 @@ export interface MemberDeps extends Pick<World, "clock" | "random" | "fs"> {
   /** How a follower asks the leader about leases. */
   readonly leases?: LeaseForwarder;
   readonly failpoints?: Failpoints;
+  /** What is asked of other members beside raft. Without it they are taken to be of our version. */
+  readonly remotes?: Remotes;
 }
 
-/** What we are an etcd of: clients decide by it what they may ask for. */
-export const ETCD_VERSION = "3.7.1";
-const CLUSTER_VERSION = "3.7.0";
+export { ETCD_VERSION } from "./version.ts";
 
 /** What a request costs beside its own bytes, as the quota sees it. */
 const REQUEST_OVERHEAD_BYTES = 256;
@@ -97,6 +102,9 @@ export class Member {
   readonly metrics: Metrics;
   readonly leadership: Leadership;
   readonly transport: PeerTransport | undefined;
+  readonly reconfigure: Reconfigure;
+  readonly #versions: VersionMonitor;
+  readonly #remotes: Remotes;
   readonly #deps: MemberDeps;
   readonly failpoints: Failpoints;
   readonly #storage: Storage;
@@ -234,6 +242,20 @@ export class Member {
       onFailure,
     });
     const requestTimeoutMs = this.#driver.requestTimeoutMs;
+    this.#remotes = deps.remotes ?? LIKE_US;
+    this.reconfigure = new Reconfigure(this, {
+      clock,
+      log,
+      remotes: this.#remotes,
+      strict: options.strictReconfigCheck,
+      requestTimeoutMs,
+    });
+    this.#versions = new VersionMonitor(
+      this,
+      { clock, log, remotes: this.#remotes, downgradeCheckTimeMs: options.downgradeCheckTimeMs },
+      this.#closing.signal,
+    );
+    this.leadership.onTermBegun(() => this.#versions.wake());
     this.#reads = new LinearizableReads({
       clock,
       log,
@@ -291,29 +313,18 @@ export class Member {
     }
   }
 
-  /** Tells the cluster who this is, and with the first leader, what version all speak. Tries until it is heard. */
+  /** Tells the cluster who this is; alone, also what version it speaks. */
   async #publish(): Promise<void> {
     this.failpoints.beforePublishing?.strike();
-    const { log } = this.#deps;
+    const { clock, log } = this.#deps;
     const { advertiseClientUrls: clientURLs, name } = this.options;
-    for (;;) {
-      const own = this.membership.member(this.id);
-      try {
-        if (own === undefined || own.name !== name || own.clientURLs.join() !== clientURLs.join())
-          await this.propose({
-            cluster_member_attr_set: { member_ID: this.id, member_attributes: { name, client_urls: clientURLs } },
-          });
-        if (this.clusterVersion !== CLUSTER_VERSION && this.leadership.isLeader)
-          await this.propose({ cluster_version_set: { ver: CLUSTER_VERSION } });
-        break;
-      } catch (error) {
-        if (this.#closing.signal.aborted) return;
-        log.info("failed to publish local member to cluster through raft", { error: String(error) });
-        await pause(this.#deps.clock, LOOK_FOR_PEERS_MS, this.#closing.signal);
-      }
-    }
-    log.v(1).info("published local member to cluster through raft", { "local-member-id": hexId(this.id) });
-    this.#published.resolve();
+    const own = this.membership.member(this.id);
+    // What is known already needn't be told, where nobody waits to hear that we are back.
+    const isKnown = own !== undefined && own.name === name && own.clientURLs.join() === clientURLs.join();
+    if (!isKnown || !this.#driver.isOnlyVoter)
+      await publish(this, { name, clientURLs }, { clock, log, remotes: this.#remotes }, this.#closing.signal);
+    if (this.#driver.isOnlyVoter) await this.#versions.look();
+    if (!this.#closing.signal.aborted) this.#published.resolve();
   }
 
   readonly #published = deferred<void>();
@@ -440,6 +451,25 @@ export class Member {
     return this.#driver.proposeConfChange(this.#nextRequestId(), change) as Promise<readonly MemberInfo[]>;
   }
 
+  /** As `propose`, in the form that members before 3.5 understand where that is asked for. */
+  proposeAs(form: "v2" | "v3", request: Request): Promise<Applied> {
+    const ID = this.#nextRequestId();
+    const data = form === "v2" ? toV2Request(ID, request) : undefined;
+    if (data === undefined) return this.propose(request);
+    return this.#driver.propose(ID, data, { header: { ID }, ...request }) as Promise<Applied>;
+  }
+
+  get isLeader(): boolean {
+    return this.leadership.isLeader;
+  }
+  /** How far each member is along our log; undefined where this member doesn't lead. */
+  progress(): ReadonlyMap<NodeId, { readonly match: number }> | undefined {
+    return this.leadership.isLeader ? this.raftStatus().progress : undefined;
+  }
+  activeSince(id: NodeId): number | undefined {
+    return this.transport?.activeSince(id);
+  }
+
   /** Until all that was acknowledged before is applied here; nothing to wait for where this member is alone. */
   linearizable(): Promise<void> | undefined {
     return this.#driver.answersAlone ? undefined : this.#reads.wait();
@@ -550,7 +580,10 @@ export class Member {
       if (done.id === this.id) this.#leave();
       else this.transport?.removePeer(done.id);
     } else if (done.member.ID !== this.id) {
-      if (done.kind === "added") this.transport?.addPeer(done.member.ID, done.member.peerURLs);
+      if (done.kind === "added") {
+        this.transport?.addPeer(done.member.ID, done.member.peerURLs);
+        if (this.isLeader) this.#versions.wake();
+      }
       if (done.kind === "updated") this.transport?.updatePeer(done.member.ID, done.member.peerURLs);
     }
     return this.membership.members;
@@ -574,6 +607,8 @@ export class Member {
     this.alarms.load(backend.bucket("alarm"));
     this.auth.load();
     this.membership.load(backend);
+    const version = this.membership.version ?? versionInV2Store(snapshot.data);
+    if (version !== undefined && this.membership.version === undefined) this.membership.setVersion(version);
     for (const { ID, peerURLs } of this.membership.members) if (ID !== this.id) this.transport?.addPeer(ID, peerURLs);
     for (const id of this.membership.removedIds) this.transport?.removePeer(id);
     this.watchable.restored();
@@ -615,8 +650,13 @@ export class Member {
       open: (message) => {
         const inFlight = this.#driver.snapshotBegins();
         const outgoing = this.#storage.outgoing(this, message);
+        const { snapshot } = outgoing.message;
+        const { members, removedIds, version } = this.membership;
+        // Members before 3.5 look for the membership here.
+        const data = dumpV2Store({ members, removedIds, version });
         return {
           ...outgoing,
+          message: { ...outgoing.message, snapshot: snapshot && { ...snapshot, data } },
           close: () => {
             outgoing.close();
             inFlight[Symbol.dispose]();

@@ -37,6 +37,7 @@ import type { World } from "../world/world.ts";
 import { AppliedWait } from "./applied-wait.ts";
 import type { Failpoints } from "./failpoints.ts";
 import type { Request } from "./apply/chain.ts";
+import { fromV2Request } from "./cluster/v2-form.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
 import * as counted from "./metrics.ts";
@@ -481,7 +482,10 @@ export class RaftDriver {
           } else {
             if (this.#failpoints.beforeApplyOneEntryNormal !== undefined)
               this.#failpoints.beforeApplyOneEntryNormal.strike();
-            const request: Request = proposal?.request ?? this.#options.codec.decode(InternalRaftRequest, entry.data);
+            const request: Request =
+              proposal?.request ??
+              fromV2Request(entry.data) ??
+              this.#options.codec.decode(InternalRaftRequest, entry.data);
             if (proposal === undefined && this.proposals.hasSent)
               proposal = this.proposals.takeSent(request.header?.ID || request.ID || 0n);
             answer = this.#machine.apply(entry, request);

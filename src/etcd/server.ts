@@ -8,6 +8,7 @@ import { deferred } from "../base/deferred.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
+import { etcdCodec } from "../protocols/etcd/connect.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
 import type { World } from "../world/world.ts";
 import { authService } from "./api/auth.ts";
@@ -19,14 +20,18 @@ import { leaseService } from "./api/lease.ts";
 import { maintenanceService } from "./api/maintenance.ts";
 import { watchService } from "./api/watch.ts";
 import { tokenProvider } from "./auth/tokens.ts";
+import { bootstrap } from "./cluster/bootstrap.ts";
 import { directClient } from "./direct-client.ts";
 import { lockDataDir } from "./exclusive.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
 import { memberReadings } from "./readings.ts";
 import { SHOWN_AT_ZERO } from "./metrics.ts";
 import { serve, type Serving } from "./serving.ts";
-import { Member } from "./member.ts";
+import { Member, type MemberDeps } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
+import { peerHandler } from "./peer/handler.ts";
+import { clustering, listenToPeers } from "./peers.ts";
+import { Wal } from "./wal/wal.ts";
 
 export type EtcdDeps = Pick<World, "clock" | "random" | "fs" | "net"> & {
   readonly log: Logger;
@@ -60,9 +65,25 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       failure.promise.catch(() => {});
       await using _lock = await lockDataDir(deps, whole.dataDir);
       const tokens = await tokenProvider(whole.authToken, whole.authTokenTtlSeconds, deps);
-      const member = await Member.open(whole, { ...deps, tokens }, (error) =>
+      // Before the member has a data folder: a taken port leaves nothing behind.
+      await using peers = await listenToPeers(whole, deps);
+      const isNew = !(await Wal.exists(deps.fs, walFolder(whole)));
+      const aborted = new Promise<undefined>((resolve) => {
+        if (signal.aborted) resolve(undefined);
+        else signal.addEventListener("abort", () => resolve(undefined), { once: true });
+      });
+      const found = isNew ? await Promise.race([bootstrap(whole, deps), aborted]) : undefined;
+      if (signal.aborted) return;
+      const memberDeps: MemberDeps = {
+        ...deps,
+        ...clustering(whole, deps, etcdCodec()),
+        tokens,
+        ...(found && { bootstrap: found }),
+      };
+      const member = await Member.open(whole, memberDeps, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
+      peers.serve(peerHandler(member));
       const stopping = new AbortController();
       const health = new HealthState();
       const reading = deps.metrics.from(() => memberReadings(member));
@@ -70,6 +91,9 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       let serving: Serving | undefined;
       let compacting: Promise<void> | undefined;
       try {
+        // A member that the cluster hasn't heard of has nothing to say to clients.
+        const ended = Promise.race([aborted, member.removed, failure.promise]).then(() => true);
+        if (await Promise.race([ended, member.published])) return;
         services = servicesOf(member, deps);
         serving = await serve(whole, member, services, health, deps);
         if (whole.autoCompaction !== undefined)
@@ -85,11 +109,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
           );
         deps.log.info("ready to serve client requests", { revision: member.store.revision });
         ready();
-        const aborted = new Promise<void>((resolve) => {
-          if (signal.aborted) resolve();
-          else signal.addEventListener("abort", () => resolve(), { once: true });
-        });
-        await Promise.race([aborted, failure.promise]);
+        await ended;
       } finally {
         services = undefined;
         deps.log.info("closing etcd server", { name: whole.name, "data-dir": whole.dataDir });
@@ -105,6 +125,11 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       }
     },
   };
+}
+
+/** Where the log is. */
+function walFolder({ walDir, dataDir }: EtcdOptions): string {
+  return walDir || `${dataDir}/member/wal`;
 }
 
 export type EtcdServices = ReturnType<typeof servicesOf>;

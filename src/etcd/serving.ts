@@ -7,7 +7,7 @@ import { Auth, Cluster, Election, KV, Lease, Lock, Maintenance, Watch } from "..
 import { Health, ServerReflection } from "../protocols/grpc/generated.ts";
 import { bind, type Binding } from "../wire/rpc/grpc-server.ts";
 import { defineService } from "../wire/rpc/service.ts";
-import type { Listener, ListenOptions } from "../world/net.ts";
+import type { Listener, ListenOptions, ServerTls } from "../world/net.ts";
 import { electionService } from "./api/election.ts";
 import { healthService, type HealthState } from "./api/health.ts";
 import { lockService } from "./api/lock.ts";
@@ -46,14 +46,14 @@ export async function serve(
       const handler = clientHandler(member, bindings(member, services, health), deps, v2?.handle);
       parts.push(handler);
       for (const url of options.listenClientUrls) {
-        const listening = addressOf(url, options, 2379);
+        const listening = addressOf(url, options.clientTls, 2379);
         listeners.push(await net.serveHttp(listening, handler.handle));
         const how = listening.tls === undefined ? "insecurely; this is strongly discouraged!" : "securely";
         log.info(`serving client traffic ${how}`, { traffic: "grpc+http", address: url.replace(/^\w+:\/\//, "") });
       }
     }
     for (const url of options.listenMetricsUrls) {
-      listeners.push(await net.serveHttp(addressOf(url, options, 2379), plainHandler(member, deps)));
+      listeners.push(await net.serveHttp(addressOf(url, options.clientTls, 2379), plainHandler(member, deps)));
       log.info("serving metrics", { address: url });
     }
   } catch (error) {
@@ -91,7 +91,7 @@ function bindings(member: Member, services: EtcdServices, health: HealthState): 
 }
 
 /** `http://host:port`, `https://host:port`, `unix:///path`. */
-function addressOf(text: string, { clientTls }: EtcdOptions, defaultPort: number): ListenOptions {
+export function addressOf(text: string, tls: ServerTls | undefined, defaultPort: number): ListenOptions {
   const { protocol, hostname, port } = new URL(text);
   const address = protocol.startsWith("unix")
     ? { path: text.replace(/^unixs?:(\/\/)?/, "") }
@@ -99,7 +99,6 @@ function addressOf(text: string, { clientTls }: EtcdOptions, defaultPort: number
   if (protocol === "http:" || protocol === "unix:") return address;
   if (protocol !== "https:" && protocol !== "unixs:")
     throw new Error(`URL scheme must be http, https, unix, or unixs: ${text}`);
-  if (clientTls === undefined)
-    throw new Error(`cannot listen on TLS for ${text}: KeyFile and CertFile are not presented`);
-  return { ...address, tls: clientTls };
+  if (tls === undefined) throw new Error(`cannot listen on TLS for ${text}: KeyFile and CertFile are not presented`);
+  return { ...address, tls };
 }

@@ -135,6 +135,7 @@ export class ComponentProcesses implements AsyncDisposable {
       `--data-dir=${this.path("etcd")}`,
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${url}`,
+      "--listen-peer-urls=http://127.0.0.1:0",
       `--cert-file=${this.path("pki/apiserver.crt")}`,
       `--key-file=${this.path("pki/apiserver.key")}`,
       `--trusted-ca-file=${this.path("pki/ca.crt")}`,

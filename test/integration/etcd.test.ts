@@ -472,6 +472,7 @@ test("a member killed at work comes back with every put that it acknowledged, an
   const endpoint = "http://127.0.0.1:22180";
   const start = () => {
     const flags = ["--data-dir", dataDir, "--listen-client-urls", endpoint, "--advertise-client-urls", endpoint];
+    flags.push("--listen-peer-urls", "http://127.0.0.1:0");
     const child = spawn(process.execPath, ["src/cli/main.ts", "etcd", ...flags], { stdio: "ignore" });
     return { child, exited: new Promise<number | null>((resolve) => child.once("exit", resolve)) };
   };

@@ -1,11 +1,11 @@
 /** The flags of `t8s etcd`, spelled and defaulted as upstream's. Upstream: server/embed/config.go */
 import { etcdSecurityFlags } from "./etcd-security.ts";
-import { type Flags, withIgnored, withRefused } from "../flags.ts";
-
-const ALONE = "a member is alone here, and would not join the others";
+import { clusteringFlags } from "./etcd-clustering.ts";
+import { type Flags, withIgnored } from "../flags.ts";
 
 const own = {
   ...etcdSecurityFlags,
+  ...clusteringFlags,
   name: { type: "string", default: "default", help: "Human-readable name for this member." },
   "data-dir": { type: "string", default: "", help: "Path to the data directory. Empty means ${name}.etcd." },
   "wal-dir": { type: "string", default: "", help: "Path to the dedicated wal directory." },
@@ -21,25 +21,10 @@ const own = {
     default: ["http://localhost:2379"],
     help: "List of URLs to listen on for client grpc traffic and http.",
   },
-  "listen-peer-urls": {
-    type: "list",
-    default: ["http://localhost:2380"],
-    help: "List of URLs to listen on for peer traffic. A member that is alone listens on none.",
-  },
   "advertise-client-urls": {
     type: "list",
     default: ["http://localhost:2379"],
     help: "List of this member's client URLs to advertise to the public.",
-  },
-  "initial-advertise-peer-urls": {
-    type: "list",
-    default: ["http://localhost:2380"],
-    help: "List of this member's peer URLs to advertise to the rest of the cluster.",
-  },
-  "initial-cluster-token": {
-    type: "string",
-    default: "etcd-cluster",
-    help: "Initial cluster token for the etcd cluster during bootstrap.",
   },
   "quota-backend-bytes": {
     type: "int",
@@ -72,16 +57,6 @@ const own = {
     type: "bool",
     default: false,
     help: "Disables fsync, unsafe, may cause data loss when the machine stops.",
-  },
-  "initial-cluster": {
-    type: "string",
-    default: "",
-    help: "Initial cluster configuration for bootstrapping: NAME=PEER_URL. This member alone.",
-  },
-  "initial-cluster-state": {
-    type: "string",
-    default: "new",
-    help: "Initial cluster state. Only new; it has no meaning once there is data.",
   },
   "config-file": {
     type: "string",
@@ -162,26 +137,16 @@ const operation = {
   },
 } as const satisfies Flags;
 
-export const etcdFlags = withRefused(
-  withIgnored(
-    { ...own, ...operation },
-    `backend-batch-interval:duration backend-batch-limit:int
+export const etcdFlags = withIgnored(
+  { ...own, ...operation },
+  `backend-batch-interval:duration backend-batch-limit:int
     backend-bbolt-freelist-type bootstrap-defrag-threshold-megabytes:int compact-hash-check-time:duration
-    compaction-sleep-interval:duration corrupt-check-time:duration discovery-fallback downgrade-check-time:duration
+    compaction-sleep-interval:duration corrupt-check-time:duration discovery-fallback
     enable-distributed-tracing:bool distributed-tracing-address distributed-tracing-service-name distributed-tracing-instance-id
     distributed-tracing-sampling-rate:int
     grpc-keepalive-interval:duration grpc-keepalive-min-time:duration grpc-keepalive-timeout:duration
-    initial-election-tick-advance:bool listen-client-http-urls:list
-    max-concurrent-streams:int max-learners:int max-snapshots:int max-wals:int memory-mlock:bool
-        pre-vote:bool
-    raft-read-timeout:duration raft-write-timeout:duration snapshot-catchup-entries:int
-    socket-reuse-address:bool socket-reuse-port:bool strict-reconfig-check:bool `,
-  ),
-  {
-    "discovery-endpoints:list": ALONE,
-    "discovery-token": ALONE,
-    "discovery-srv": ALONE,
-    "discovery-srv-name": ALONE,
-    "force-new-cluster:bool": "a member is alone here already",
-  },
+    listen-client-http-urls:list
+    max-concurrent-streams:int max-snapshots:int max-wals:int memory-mlock:bool
+    raft-read-timeout:duration raft-write-timeout:duration
+    socket-reuse-address:bool socket-reuse-port:bool`,
 );

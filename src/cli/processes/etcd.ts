@@ -15,6 +15,7 @@ import { etcdFlags } from "../flags/etcd.ts";
 import { logWriter, parseRotation } from "./log-outputs.ts";
 import { processMetrics } from "./process-metrics.ts";
 import { securityOptions } from "./etcd-security.ts";
+import { clusteringOf } from "./etcd-clustering.ts";
 import { readText } from "./files.ts";
 
 type Options = Values<typeof etcdFlags>;
@@ -115,8 +116,7 @@ export async function etcdMember(
       walDir: options["wal-dir"],
       listenClientUrls,
       advertiseClientUrls: options["advertise-client-urls"],
-      initialAdvertisePeerUrls: options["initial-advertise-peer-urls"],
-      initialClusterToken: options["initial-cluster-token"],
+      ...(await clusteringOf(world, options)),
       snapshotCount: options["snapshot-count"],
       heartbeatIntervalMs: options["heartbeat-interval"],
       electionTimeoutMs: options["election-timeout"],
@@ -172,19 +172,6 @@ function attempt<T>(run: () => T): T {
 }
 
 function check(options: Options): void {
-  const members = options["initial-cluster"].split(",").filter((member) => member.trim() !== "");
-  if (members.length > 1)
-    throw new CommandError(
-      "--initial-cluster names several members: a member is alone here, and would not join the others",
-    );
-  if (members.length === 1 && members[0]!.split("=")[0] !== options.name)
-    throw new CommandError(
-      `couldn't find local name ${JSON.stringify(options.name)} in the initial cluster configuration`,
-    );
-  if (!["new", "existing"].includes(options["initial-cluster-state"]))
-    throw new CommandError(
-      `invalid value ${JSON.stringify(options["initial-cluster-state"])} for flag -initial-cluster-state`,
-    );
   if (5 * options["heartbeat-interval"] > options["election-timeout"])
     throw new CommandError(
       `--election-timeout[${options["election-timeout"]}ms] should be at least as 5 times as --heartbeat-interval[${options["heartbeat-interval"]}ms]`,

@@ -5,6 +5,8 @@ import type {
   AlarmResponse,
   DefragmentRequest,
   DefragmentResponse,
+  DowngradeRequest,
+  DowngradeResponse,
   HashKVRequest,
   HashKVResponse,
   HashRequest,
@@ -15,6 +17,7 @@ import type {
   StatusResponse,
 } from "../../protocols/etcd/generated.ts";
 import type { Call, Init } from "../../wire/rpc/service.ts";
+import { downgrade } from "../cluster/downgrade.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { NONE } from "../../raft/types.ts";
 import { hashKV } from "../mvcc/hash.ts";
@@ -83,6 +86,13 @@ export function maintenanceService(member: Member) {
 
     /** A snapshot is a bbolt file, and there is no backend that writes one. */
     Snapshot: notYet("etcdserverpb.Maintenance", "Snapshot"),
-    Downgrade: notYet("etcdserverpb.Maintenance", "Downgrade"),
+
+    async Downgrade(
+      { action = "VALIDATE", version = "" }: Init<DowngradeRequest> = {},
+      call?: Call,
+    ): Promise<DowngradeResponse> {
+      await authenticator.requireAdmin(call);
+      return { version: await downgrade(member, action, version), header: member.header() };
+    },
   };
 }

@@ -29,7 +29,7 @@ export interface ReconfigureHost {
   /** How far each member's log agrees with ours; undefined on a member that doesn't lead. */
   progress(): ReadonlyMap<NodeId, { readonly match: number }> | undefined;
   /** Resolves when the change is applied here. What `Membership.validate` throws is the answer. */
-  proposeConfChange(change: ConfChange): Promise<void>;
+  proposeConfChange(change: ConfChange): Promise<unknown>;
 }
 
 export interface ReconfigureDeps {

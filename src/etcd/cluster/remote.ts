@@ -9,6 +9,7 @@ import type { Member } from "../../protocols/etcd/generated.ts";
 import type { ClientTls, Headers } from "../../world/net.ts";
 import { deadline } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
+import { ETCD_VERSION } from "../version.ts";
 import { hexId, parseHexId, parseMemberContext } from "./identity.ts";
 
 export interface Remote {
@@ -155,3 +156,12 @@ export function parseMembers(json: string): readonly Member[] {
     return { ...member, ID: ids[i]! };
   });
 }
+
+/** For members that can't be asked, of whom it is known that they are like this one: in one process, or none at all. */
+export const LIKE_US: Remotes = {
+  ask: async () => undefined,
+  cluster: () => Promise.reject(new Error("could not retrieve cluster information from the given URLs")),
+  versions: async () => ({ server: ETCD_VERSION, cluster: "not_decided" }),
+  downgradeEnabled: async () => undefined,
+  promote: () => Promise.reject(etcdError("timeout")),
+};

@@ -11,7 +11,7 @@ export interface ClusterSelf {
   /** Resolves once the request is applied here. In the form of the v2 API where members of before 3.5 must understand it. */
   proposeAs(form: "v2" | "v3", request: Init<InternalRaftRequest>): Promise<unknown>;
   /** Resolves when what was committed before the call is applied here. */
-  linearizable(): Promise<void>;
+  linearizable(): Promise<void> | undefined;
 }
 
 /** What each member says of its version, this one included; undefined where it can't be asked. */

@@ -23,30 +23,43 @@ export interface VersionMonitorDeps {
 export class VersionMonitor {
   readonly #self: ClusterSelf;
   readonly #deps: VersionMonitorDeps;
+  readonly #signal: AbortSignal;
   #looking: Promise<void> | undefined;
+  #isRunning = false;
 
-  constructor(self: ClusterSelf, deps: VersionMonitorDeps) {
+  constructor(self: ClusterSelf, deps: VersionMonitorDeps, signal: AbortSignal) {
     this.#self = self;
     this.#deps = deps;
+    this.#signal = signal;
   }
 
-  /** Looks now and then, until `signal` aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Looks now, and again and again while this member leads others. To be called when it has come to lead, and when members have come. */
+  wake(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#run().finally(() => (this.#isRunning = false));
+  }
+
+  /** Asks the members for their versions and sets the cluster's. */
+  look(): Promise<void> {
+    return (this.#looking ??= this.#look(this.#signal).finally(() => (this.#looking = undefined)));
+  }
+
+  async #run(): Promise<void> {
     const { clock, downgradeCheckTimeMs } = this.#deps;
-    const looking = (async () => {
-      do await this.look(signal);
-      while (await pause(clock, INTERVAL_MS, signal));
-    })();
-    const ending = (async () => {
-      if (downgradeCheckTimeMs > 0)
-        while (await pause(clock, downgradeCheckTimeMs, signal)) await this.#endDowngrade(signal);
-    })();
-    await Promise.all([looking, ending]);
+    const signal = this.#signal;
+    let checkAt = clock.monotonic() + downgradeCheckTimeMs;
+    do {
+      await this.look();
+      if (downgradeCheckTimeMs <= 0 || clock.monotonic() < checkAt) continue;
+      await this.#endDowngrade(signal);
+      checkAt = clock.monotonic() + downgradeCheckTimeMs;
+    } while (this.#isNeeded && (await pause(clock, INTERVAL_MS, signal)));
   }
 
-  /** Asks the members for their versions and sets the cluster's. To be called too when this member has come to lead. */
-  look(signal: AbortSignal): Promise<void> {
-    return (this.#looking ??= this.#look(signal).finally(() => (this.#looking = undefined)));
+  get #isNeeded(): boolean {
+    const { isLeader, membership } = this.#self;
+    return isLeader && (membership.members.length > 1 || membership.downgrade.enabled);
   }
 
   async #look(signal: AbortSignal): Promise<void> {

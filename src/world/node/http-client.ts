@@ -68,7 +68,8 @@ class RenewingAgent extends HttpsAgent {
   readonly #current: NonNullable<ClientTls["current"]>;
 
   constructor(options: AgentOptions, current: NonNullable<ClientTls["current"]>) {
-    super(options);
+    // A session that is taken up again is one of the certificate that it began with.
+    super({ ...options, maxCachedSessions: 0 });
     this.#current = current;
   }
 

@@ -36,6 +36,8 @@ export class V2Api implements Disposable {
   readonly #access: Access;
   readonly #deps: V2Deps;
   readonly #startedAt: number;
+  #leaderSince: number;
+  readonly #leaderChanges: Disposable;
   readonly #headers: Headers;
 
   constructor(member: Member, cluster: ClusterService, deps: V2Deps) {
@@ -43,6 +45,8 @@ export class V2Api implements Disposable {
     this.#cluster = cluster;
     this.#deps = deps;
     this.#startedAt = deps.clock.now();
+    this.#leaderSince = this.#startedAt;
+    this.#leaderChanges = member.leadership.onLeaderChange(() => (this.#leaderSince = deps.clock.now()));
     this.#headers = { "x-etcd-cluster-id": member.clusterId.toString(16) };
     this.store = new V2Store(member, deps);
     this.#auth = new V2Auth(this.store, bcryptPasswords(deps, member.auth.bcryptCost));
@@ -50,6 +54,7 @@ export class V2Api implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#leaderChanges[Symbol.dispose]();
     this.store[Symbol.dispose]();
   }
 
@@ -75,8 +80,8 @@ export class V2Api implements Disposable {
     if (key !== undefined) return this.#keys(exchange, key, query);
     const memberPath = below("/v2/members");
     if (memberPath !== undefined) {
-      const { members, membership } = this.#member;
-      const view = { members, leader: this.#leader, isRemoved: (id: bigint) => membership.isIdRemoved(id) };
+      const { members, leader, membership } = this.#member;
+      const view = { members, leader, isRemoved: (id: bigint) => membership.isIdRemoved(id) };
       return serveMembers(exchange, memberPath, this.#cluster, view, this.#access, this.#headers);
     }
     const authPath = below("/v2/auth");
@@ -88,10 +93,6 @@ export class V2Api implements Disposable {
     answerText(exchange, 404, "404 page not found");
   }
 
-  get #leader(): bigint {
-    return this.#member.id;
-  }
-
   async #keys(exchange: Exchange, key: string, query: string): Promise<void> {
     const method = exchange.request.method as KeyRequest["method"];
     if (!allowMethod(exchange, ...KEY_METHODS)) return;
@@ -101,10 +102,13 @@ export class V2Api implements Disposable {
     if (!(await this.#access.mayUseKey(exchange, key, request.recursive)))
       throw new V2Error("unauthorized", "Insufficient credentials");
     if (method === "GET" && request.wait && !request.quorum) return this.#watch(exchange, request);
+    const { path, recursive, quorum } = request;
     const answer =
-      method === "GET" || method === "HEAD"
-        ? this.store.get(request.path, request.recursive)
-        : await this.store.write(request as Write);
+      method === "GET" && quorum
+        ? await this.store.quorumGet(path, recursive)
+        : method === "GET" || method === "HEAD"
+          ? this.store.get(path, recursive)
+          : await this.store.write(request as Write);
     this.#answerKey(exchange, answer, request.noValueOnSuccess);
   }
 
@@ -120,7 +124,7 @@ export class V2Api implements Disposable {
     return {
       ...this.#headers,
       "x-etcd-index": String(index),
-      "x-raft-index": String(this.#member.appliedIndex),
+      "x-raft-index": String(this.#member.committedIndex),
       "x-raft-term": String(this.#member.term),
     };
   }
@@ -164,22 +168,24 @@ export class V2Api implements Disposable {
 
   #stats(exchange: Exchange, kind: string): void {
     if (!allowMethod(exchange, "GET")) return;
-    const id = this.#member.id.toString(16);
-    const leader = this.#leader.toString(16);
-    const startTime = goTime(this.#startedAt);
-    const uptime = formatDuration((this.#deps.clock.now() - this.#startedAt) * 1e6);
+    const { id, leader, options, leadership } = this.#member;
+    const now = this.#deps.clock.now();
     const answers: Readonly<Record<string, () => object>> = {
       store: () => this.store.stats.tell(this.store.hub.watchers),
       leader: () => {
-        if (leader !== id) throw new HttpError(403, "not current leader");
-        return { leader, followers: {} };
+        if (!leadership.isLeader) throw new HttpError(403, "not current leader");
+        return { leader: id.toString(16), followers: {} };
       },
       self: () => ({
-        name: this.#member.options.name,
-        id,
-        state: leader === id ? "StateLeader" : "StateFollower",
-        startTime,
-        leaderInfo: { leader, uptime, startTime },
+        name: options.name,
+        id: id.toString(16),
+        state: leader === 0n ? "StateCandidate" : leadership.isLeader ? "StateLeader" : "StateFollower",
+        startTime: goTime(this.#startedAt),
+        leaderInfo: {
+          leader: leader === 0n ? "" : leader.toString(16),
+          uptime: formatDuration((now - this.#leaderSince) * 1e6),
+          startTime: goTime(this.#leaderSince),
+        },
         recvAppendRequestCnt: 0,
         sendAppendRequestCnt: 0,
       }),

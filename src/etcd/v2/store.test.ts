@@ -30,6 +30,10 @@ class Bench implements Disposable {
 
   constructor(members: number) {
     const member = {
+      id: 1n,
+      leader: 1n,
+      requestTimeoutMs: 60_000,
+      linearizable: () => undefined,
       store: this.store,
       watchable: this.watchable,
       auth: { asRoot: undefined },

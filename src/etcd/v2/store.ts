@@ -5,7 +5,7 @@
  * Upstream: server/etcdserver/v2_server.go
  */
 import type { Logger } from "../../observe/log.ts";
-import { isEtcdError } from "../../protocols/etcd/errors.ts";
+import { etcdError, isEtcdError } from "../../protocols/etcd/errors.ts";
 import type { TxnResponse } from "../../protocols/etcd/generated.ts";
 import { RpcError } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
@@ -20,8 +20,6 @@ import { StoreStats } from "./stats.ts";
 
 /** How often reminders are looked for, as upstream's leader does. */
 const EXPIRY_INTERVAL_MS = 500;
-/** Only other members' writes can be in the way, and each time one of them has got through. */
-const ATTEMPTS = 1000;
 
 export interface Answer {
   readonly event: Event;
@@ -29,7 +27,10 @@ export interface Answer {
   readonly index: number;
 }
 
-export type V2Member = Pick<Member, "store" | "watchable" | "propose" | "checkQuota" | "auth">;
+export type V2Member = Pick<
+  Member,
+  "id" | "leader" | "store" | "watchable" | "propose" | "linearizable" | "requestTimeoutMs" | "checkQuota" | "auth"
+>;
 
 export class V2Store implements Disposable {
   readonly stats = new StoreStats();
@@ -59,6 +60,12 @@ export class V2Store implements Disposable {
     return new StoreTree(this.#member.store).index;
   }
 
+  /** As `get`, of a tree that holds all that was acknowledged before. */
+  async quorumGet(path: string, recursive: boolean): Promise<Answer> {
+    await inV2Words(async () => this.#member.linearizable());
+    return this.get(path, recursive);
+  }
+
   get(path: string, recursive = false): Answer {
     const tree = new StoreTree(this.#member.store);
     try {
@@ -78,26 +85,38 @@ export class V2Store implements Disposable {
 
   async write(request: Write): Promise<Answer> {
     try {
-      const { event } = await this.#commit((tree) => planWrite(tree, request, this.#clock.now()));
+      const { event } = await inV2Words(() => this.#commit((tree) => planWrite(tree, request, this.#clock.now())));
       this.stats.add(...countsAs(request));
       return { event, index: event.node.modifiedIndex! };
     } catch (error) {
       if (error instanceof V2Error) this.stats.add(...countsAs(request, error));
-      if (error instanceof RpcError) throw new V2Error("raftInternal", error.message, 0, { cause: error });
       throw error;
     }
   }
 
   #commit<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P): Promise<P> {
-    const done = this.#last.then(() => this.#attempt(plan));
+    const deadline = this.#clock.monotonic() + this.#member.requestTimeoutMs;
+    const done = this.#last.then(() => this.#attempt(plan, deadline));
     this.#last = done.catch(() => {}); // Its own caller hears of it.
     return done;
   }
 
-  async #attempt<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P): Promise<P> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  async #attempt<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P, deadline: number): Promise<P> {
+    for (let isFresh = false; ;) {
+      // Others may have waited in vain before this one's turn, and others' writes may have got through before its own.
+      if (this.#clock.monotonic() >= deadline) throw etcdError("timeout");
       const tree = new StoreTree(this.#member.store);
-      const planned = plan(tree);
+      let planned: P;
+      try {
+        planned = plan(tree);
+      } catch (error) {
+        // What the tree doesn't allow may be for want of a write that this member has yet to hear of.
+        const behind = isFresh ? undefined : this.#member.linearizable();
+        if (behind === undefined) throw error;
+        await behind;
+        isFresh = true;
+        continue;
+      }
       if (planned.ops.length === 0) return planned;
       const bytes = planned.ops.reduce(
         (sum, { request_put: put }) => sum + (put === undefined ? 0 : put.key!.length + put.value!.length),
@@ -105,8 +124,8 @@ export class V2Store implements Disposable {
       );
       if (bytes > 0) this.#member.checkQuota(bytes);
       if (await this.#propose(tree.revision, planned.ops)) return planned;
+      isFresh = false;
     }
-    throw new V2Error("raftInternal", "etcdserver: request timed out");
   }
 
   /** False where the tree isn't any more what was planned on. Users of the v3 API have no say in here, so this asks as the member itself. */
@@ -135,7 +154,7 @@ export class V2Store implements Disposable {
   }
 
   async #expire(): Promise<void> {
-    while (!this.#closed) {
+    while (!this.#closed && this.#member.leader === this.#member.id) {
       const due = new StoreTree(this.#member.store).reminder;
       if (due === undefined || due.expires > this.#clock.now()) return;
       const { event } = await this.#commit((tree) => {
@@ -146,5 +165,15 @@ export class V2Store implements Disposable {
       });
       if (event !== undefined) this.stats.add("expireCount");
     }
+  }
+}
+
+/** What raft refuses is one code here. */
+async function inV2Words<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RpcError) throw new V2Error("raftInternal", error.message, 0, { cause: error });
+    throw error;
   }
 }

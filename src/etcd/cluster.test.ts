@@ -2,11 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isEtcdError } from "../protocols/etcd/errors.ts";
+import { KV, Watch, type RangeResponse, type WatchResponse } from "../protocols/etcd/generated.ts";
 import { EtcdMembers, infoOf } from "../testing/etcd-members.ts";
 import { simulatedWorld } from "../testing/sim/world.ts";
+import { bind } from "../wire/rpc/grpc-server.ts";
+import { MessageQueue } from "../wire/rpc/message-queue.ts";
+import type { Call } from "../wire/rpc/service.ts";
+import { Guard } from "./api/guard.ts";
 import { kvService } from "./api/kv.ts";
 import { leaseService } from "./api/lease.ts";
 import { maintenanceService } from "./api/maintenance.ts";
+import { watchService } from "./api/watch.ts";
 import { memberContext } from "./cluster/identity.ts";
 import type { Member } from "./member.ts";
 import type { EtcdOptions } from "./options.ts";
@@ -207,6 +213,136 @@ test("a learner follows without a vote, serves what it has, and may become a mem
     assert.ok(learner.leadership.isLeader);
     await put(leader, "k", "2");
     assert.equal(await read(learner, "k"), "2");
+  });
+});
+
+test("a follower whose disk fails acknowledges nothing", async () => {
+  const world = simulatedWorld(10);
+  const members = new EtcdMembers(world);
+  let done = false;
+  const work = (async () => {
+    await members.start(["a", "b", "c"]);
+    const leader = await members.untilLeader();
+    await put(leader, "k", "1");
+    const [one, other] = members.all.filter(({ id }) => id !== leader.id) as [Member, Member];
+    await members.kill(one.options.name);
+    members.started.get(other.options.name)!.fs.failWrites = new Error("ENOSPC");
+    await assert.rejects(put(leader, "k", "2"), (error) => isEtcdError(error, "timeout"));
+    assert.equal(members.failures.length, 1);
+    assert.equal(await read(leader, "k", true), "1");
+    await members.stop();
+  })().finally(() => (done = true));
+  work.catch(() => {});
+  await world.clock.until(() => done, 60_000);
+  await work;
+});
+
+test("a vote is remembered over a loss of power", async () => {
+  await withMembers(11, {}, async (members) => {
+    await members.start(["a", "b", "c"]);
+    const leader = await members.untilLeader();
+    const voter = members.all.find((member) => member.id !== leader.id && member.raftStatus().vote === leader.id)!;
+    const { term } = voter.raftStatus();
+    const { name } = voter.options;
+    await members.kill(name);
+    members.peers.loses = () => true;
+    const again = (await members.restart(name)).raftStatus();
+    assert.equal(again.term, term);
+    assert.equal(again.vote, leader.id);
+  });
+});
+
+test("requests that were under way when the leader was lost are told why they failed", async () => {
+  await withMembers(15, {}, async (members) => {
+    await members.start(["a", "b", "c"]);
+    const first = await members.untilLeader();
+    const [one, other] = members.all.filter(({ id }) => id !== first.id) as [Member, Member];
+    // Both of them are still led, but nothing reaches the leader from them: their proposals get lost.
+    members.peers.loses = (_, to, { type }) => to === first.id && type === "MsgProp";
+    const asked = [put(one, "k", "1"), put(other, "k", "2")].map((answer) => answer.catch((error: unknown) => error));
+    await members.pass(50);
+    members.peers.loses = (from, to) => from === first.id || to === first.id;
+    await members.until(() => one.leader === other.leader && one.leader !== first.id && one.leader !== 0n);
+    const errors = await Promise.all(asked);
+    const leader = [one, other].findIndex(({ leadership }) => leadership.isLeader);
+    assert.ok(isEtcdError(errors[leader], "timeoutLeaderFailed"), String(errors[leader]));
+    members.peers.loses = () => false;
+    await members.untilLeader();
+    await put(one, "k", "3");
+  });
+});
+
+test("a leader that slept asks the others before it lets leases end", async () => {
+  await withMembers(13, {}, async (members) => {
+    await members.start(["a", "b", "c"]);
+    const leader = await members.untilLeader();
+    assert.equal(leader.ensureLeadership(), true);
+    // Its clock goes on without it, as for a process that was stopped; meanwhile others may have elected a leader.
+    members.peers.loses = (from, to) => from === leader.id || to === leader.id;
+    members.sleeps(leader.options.name, 5000);
+    await members.pass(4999);
+    const checked = leader.ensureLeadership();
+    assert.notEqual(checked, true);
+    members.peers.loses = () => false;
+    assert.equal(await checked, false);
+  });
+});
+
+test("a learner answers what it can answer alone; streams that need a leader end without one", async () => {
+  await withMembers(14, {}, async (members) => {
+    await members.start(["a", "b", "c"]);
+    const leader = await members.untilLeader();
+    await put(leader, "k", "1");
+    const call = (hasleader?: string): Call => ({
+      metadata: { hasleader },
+      signal: new AbortController().signal,
+      peer: "test",
+    });
+    const guardOf = (member: Member) => new Guard(member, members.world.clock);
+    const kvOf = (guard: Guard, member: Member) => guard.binding(bind(KV, kvService(member))).implementation;
+
+    const follower = members.all.find(({ id }) => id !== leader.id)!;
+    using guard = guardOf(follower);
+    await kvOf(guard, follower)["Put"]!({ key: b("k"), value: b("2") }, call("true"));
+    const { Watch: watch } = guard.binding(bind(Watch, watchService(follower))).implementation;
+    const answers: WatchResponse[] = [];
+    const requests = new MessageQueue<unknown>();
+    requests.push({ create_request: { key: b("k") } });
+    const stream = {
+      send: (answer: WatchResponse) => answers.push(answer) > 0,
+      drained: Promise.resolve(),
+      [Symbol.asyncIterator]: () => requests,
+    };
+    const ended = (watch!(stream, call("true")) as Promise<void>).catch((error: unknown) => error);
+    await members.until(() => answers.length > 0);
+    members.peers.loses = (from, to) => from === follower.id || to === follower.id;
+    await members.until(() => follower.leader === 0n);
+    const lost = members.world.clock.monotonic();
+    assert.throws(
+      () => kvOf(guard, follower)["Range"]!({ key: b("k"), serializable: true }, call("true")),
+      (error) => isEtcdError(error, "noLeader"),
+    );
+    assert.ok(isEtcdError(await ended, "noLeader"));
+    assert.equal(Math.round((members.world.clock.monotonic() - lost) / 100), 30);
+    members.peers.loses = () => false;
+    await members.untilLeader();
+
+    const info = { ...infoOf("d"), isLearner: true };
+    await leader.proposeConfChange({
+      transition: "ConfChangeTransitionAuto",
+      changes: [{ type: "ConfChangeAddLearnerNode", nodeId: info.ID }],
+      context: memberContext(info),
+    });
+    const learner = await members.join("d");
+    await members.until(() => learner.isLearner && learner.appliedIndex === leader.appliedIndex);
+    using learners = guardOf(learner);
+    const { Range: range } = kvOf(learners, learner);
+    assert.throws(
+      () => range!({ key: b("k"), serializable: false }, call()),
+      (error) => isEtcdError(error, "learnerNotSupported"),
+    );
+    const { kvs } = (await range!({ key: b("k"), serializable: true }, call())) as RangeResponse;
+    assert.equal(Buffer.from(kvs[0]!.value).toString(), "2");
   });
 });
 

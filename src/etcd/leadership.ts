@@ -14,6 +14,7 @@ export class Leadership {
   #isLeader = false;
   #electedAt = -Infinity;
   readonly #onLeadership: ((isLeader: boolean) => void)[] = [];
+  readonly #onLeader = new Set<(leader: NodeId) => void>();
   readonly #onChange = new Set<() => void>();
   readonly #onTermBegun = new Set<() => void>();
 
@@ -39,6 +40,12 @@ export class Leadership {
     this.#onLeadership.push(tell);
   }
 
+  /** Told who leads whenever that is another, or nobody any more (`NONE`). */
+  onLeader(tell: (leader: NodeId) => void): Disposable {
+    this.#onLeader.add(tell);
+    return { [Symbol.dispose]: () => this.#onLeader.delete(tell) };
+  }
+
   /** Told of every new leader. */
   onLeaderChange(tell: () => void): Disposable {
     this.#onChange.add(tell);
@@ -53,12 +60,14 @@ export class Leadership {
 
   /** @internal Says whether the leader is a new one. */
   set(leader: NodeId): boolean {
-    const isNew = leader !== NONE && leader !== this.#leader;
+    const isOther = leader !== this.#leader;
+    const isNew = leader !== NONE && isOther;
     this.#leader = leader;
     const wasLeader = this.#isLeader;
     this.#isLeader = leader === this.#localId;
     if (this.#isLeader && isNew) this.#electedAt = this.#clock.monotonic();
     if (wasLeader !== this.#isLeader) for (const tell of this.#onLeadership) tell(this.#isLeader);
+    if (isOther) for (const tell of this.#onLeader) tell(leader);
     if (isNew) for (const tell of this.#onChange) tell();
     return isNew;
   }

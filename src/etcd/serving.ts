@@ -9,6 +9,7 @@ import { bind, type Binding } from "../wire/rpc/grpc-server.ts";
 import { defineService } from "../wire/rpc/service.ts";
 import type { Listener, ListenOptions, ServerTls } from "../world/net.ts";
 import { electionService } from "./api/election.ts";
+import { Guard } from "./api/guard.ts";
 import { healthService, type HealthState } from "./api/health.ts";
 import { lockService } from "./api/lock.ts";
 import { reflectionService } from "./api/reflection.ts";
@@ -43,8 +44,10 @@ export async function serve(
     if (options.listenClientUrls.length > 0) {
       const v2 = options.enableV2 ? new V2Api(member, services.cluster, deps) : undefined;
       if (v2 !== undefined) parts.push(v2);
-      const handler = clientHandler(member, bindings(member, services, health), deps, v2?.handle);
-      parts.push(handler);
+      const guard = new Guard(member, deps.clock);
+      const guarded = bindings(member, services, health).map((binding) => guard.binding(binding));
+      const handler = clientHandler(member, guarded, deps, v2?.handle);
+      parts.push(handler, guard);
       for (const url of options.listenClientUrls) {
         const listening = addressOf(url, options.clientTls, 2379);
         listeners.push(await net.serveHttp(listening, handler.handle));

@@ -13,7 +13,7 @@ import { silent, type Logger } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Member as MemberInfo } from "../protocols/etcd/generated.ts";
 import type { Message, NodeId } from "../raft/types.ts";
-import type { Random } from "../world/world.ts";
+import type { Clock, Random } from "../world/world.ts";
 import { SimulatedFs } from "./sim/fs.ts";
 import type { Simulation } from "./sim/simulation.ts";
 import type { SimulatedWorld } from "./sim/world.ts";
@@ -127,7 +127,41 @@ const PROBE = { type: "MsgHeartbeat" } as Message;
 export interface Started {
   readonly name: string;
   readonly fs: SimulatedFs;
+  readonly clock: SleepyClock;
   member: Member;
+}
+
+/** The clock of a process that can be stopped for a while: what was due meanwhile happens when it goes on. */
+class SleepyClock implements Clock {
+  readonly #clock: Clock;
+  #until = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  sleep(ms: number): void {
+    this.#until = this.#clock.monotonic() + ms;
+  }
+  now(): number {
+    return this.#clock.now();
+  }
+  monotonic(): number {
+    return this.#clock.monotonic();
+  }
+  soon(fn: () => void): void {
+    const left = this.#until - this.#clock.monotonic();
+    if (left > 0) this.#clock.after(left, fn);
+    else this.#clock.soon(fn);
+  }
+  after(ms: number, fn: () => void): Disposable {
+    let timer = this.#clock.after(ms, () => {
+      const left = this.#until - this.#clock.monotonic();
+      if (left > 0) timer = this.#clock.after(left, fn);
+      else fn();
+    });
+    return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+  }
 }
 
 export class EtcdMembers {
@@ -180,6 +214,11 @@ export class EtcdMembers {
     return this.#open(name, undefined, fs);
   }
 
+  /** The process is stopped for a while. */
+  sleeps(name: string, ms: number): void {
+    this.#get(name).clock.sleep(ms);
+  }
+
   async stop(): Promise<void> {
     for (const { member } of this.started.values()) {
       this.peers.detach(member.id);
@@ -229,7 +268,7 @@ export class EtcdMembers {
     bootstrap: NonNullable<Parameters<typeof Member.open>[1]["bootstrap"]> | undefined,
     fs = new SimulatedFs(() => this.world.clock.now(), this.#random.fork(`disk of ${name}`)),
   ): Promise<Member> {
-    const { clock } = this.world;
+    const clock = new SleepyClock(this.world.clock);
     const member = await Member.open(
       { ...DEFAULTS, name, dataDir: "/data", initialAdvertisePeerUrls: [urlOf(name)], ...this.#options },
       {
@@ -244,7 +283,7 @@ export class EtcdMembers {
       },
       (error) => this.failures.push(error),
     );
-    this.started.set(name, { name, fs, member });
+    this.started.set(name, { name, fs, clock, member });
     return member;
   }
 

@@ -12,7 +12,8 @@ import { ComponentGroup } from "../src/base/component-group.ts";
 import { createEtcd } from "../src/etcd/server.ts";
 import { silent } from "../src/observe/log.ts";
 import { Metrics } from "../src/observe/metrics.ts";
-import { nodeWorld } from "../src/world/node/index.ts";
+import { machineWorld } from "../src/cli/world.ts";
+import { usage } from "./kit/machine.ts";
 
 /** Of load on each server, for each number of clients. */
 const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 4);
@@ -20,7 +21,7 @@ const ROUNDS = 4;
 const CLIENTS = [1, 64, 256];
 /** Clients share connections, as 100 to 1000 clients of upstream's own benchmark share theirs. */
 const CONNECTIONS = 8;
-const PORT = 22_500;
+const PORT = Number(process.env["BENCH_PORT"] ?? 22_500);
 
 if (process.argv[2] === "serve") {
   const [, , , port, dataDir] = process.argv;
@@ -28,7 +29,7 @@ if (process.argv[2] === "serve") {
   await group.start(
     createEtcd(
       { dataDir: dataDir!, listenClientUrls: [`http://127.0.0.1:${port}`] },
-      { ...nodeWorld(), log: silent, metrics: new Metrics() },
+      { ...machineWorld(), log: silent, metrics: new Metrics() },
     ),
   );
   process.once("SIGTERM", () => void group[Symbol.asyncDispose]().then(() => process.exit()));
@@ -37,17 +38,17 @@ if (process.argv[2] === "serve") {
 async function compare(): Promise<void> {
   await using theirs = await running(startUpstream, PORT);
   await using ours = await running(startOurs, PORT + 10);
-  console.log("clients      etcd puts/s  p50 ms  p99 ms       t8s puts/s  p50 ms  p99 ms    ratio");
+  console.log("clients      etcd puts/s  p50 ms  p99 ms  µs each       t8s puts/s  p50 ms  p99 ms  µs each    ratio");
   for (const count of CLIENTS) {
     // In short turns, so that whatever else the machine does hits both.
     const [a, b]: [Result[], Result[]] = [[], []];
     for (let round = 0; round < ROUNDS; round++) {
-      a.push(await load(theirs.clients, count, SECONDS / ROUNDS));
-      b.push(await load(ours.clients, count, SECONDS / ROUNDS));
+      a.push(await load(theirs, count, SECONDS / ROUNDS));
+      b.push(await load(ours, count, SECONDS / ROUNDS));
     }
     const [one, other] = [total(a), total(b)];
-    const cells = ({ perSecond, p50, p99 }: Summary) =>
-      `${perSecond.toFixed(0).padStart(16)}${p50.toFixed(2).padStart(8)}${p99.toFixed(2).padStart(8)}`;
+    const cells = ({ perSecond, p50, p99, cpu }: Summary) =>
+      `${perSecond.toFixed(0).padStart(16)}${p50.toFixed(2).padStart(8)}${p99.toFixed(2).padStart(8)}${cpu.toFixed(0).padStart(9)}`;
     const ratio = (other.perSecond / one.perSecond).toFixed(2);
     console.log(`${String(count).padStart(7)}${cells(one)} ${cells(other)} ${ratio.padStart(8)}x`);
   }
@@ -57,12 +58,13 @@ async function running(start: typeof startOurs, port: number) {
   const dataDir = mkdtempSync(join(tmpdir(), "bench-etcd-"));
   const child = start(port, dataDir);
   const clients = Array.from({ length: CONNECTIONS }, () =>
-    connectEtcd(nodeWorld(), { endpoints: [`http://127.0.0.1:${port}`] }),
+    connectEtcd(machineWorld(), { endpoints: [`http://127.0.0.1:${port}`] }),
   );
   await untilReady(clients[0]!);
-  await load(clients, 64, 1); // Warm up.
+  const server: Server = { clients, pid: child.pid! };
+  await load(server, 64, 1); // Warm up.
   return {
-    clients,
+    ...server,
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.close()));
       const exited = new Promise((resolve) => child.once("exit", resolve));
@@ -73,7 +75,13 @@ async function running(start: typeof startOurs, port: number) {
   };
 }
 
+interface Server {
+  readonly clients: readonly EtcdClient[];
+  readonly pid: number;
+}
 interface Result {
+  /** CPU seconds of the server. */
+  readonly cpu: number;
   readonly seconds: number;
   readonly latencies: readonly number[];
 }
@@ -81,33 +89,42 @@ interface Summary {
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
+  /** Microseconds of the server's CPU for each. */
+  readonly cpu: number;
 }
 
 function total(results: readonly Result[]): Summary {
   const latencies = results.flatMap((result) => result.latencies).sort((a, b) => a - b);
   const at = (part: number) => latencies[Math.floor(latencies.length * part)] ?? 0;
   const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
-  return { perSecond: latencies.length / seconds, p50: at(0.5), p99: at(0.99) };
+  const cpu = results.reduce((sum, result) => sum + result.cpu, 0);
+  return {
+    perSecond: latencies.length / seconds,
+    p50: at(0.5),
+    p99: at(0.99),
+    cpu: (cpu * 1e6) / latencies.length,
+  };
 }
 
-async function load(clients: readonly EtcdClient[], count: number, seconds: number): Promise<Result> {
+async function load({ clients, pid }: Server, count: number, seconds: number): Promise<Result> {
   const value = Buffer.alloc(256, "v");
   const latencies: number[] = [];
+  const before = usage(pid);
   const started = performance.now();
   const end = started + seconds * 1000;
   await Promise.all(
     Array.from({ length: count }, async (_, worker) => {
       const { kv } = clients[worker % clients.length]!;
       for (let i = 0; ; i++) {
-        const before = performance.now();
-        if (before >= end) return;
+        const asked = performance.now();
+        if (asked >= end) return;
         const key = Buffer.from(String((worker * 7919 + i * 31) % 100_000).padStart(8, "0"));
         await kv.Put({ key, value });
-        latencies.push(performance.now() - before);
+        latencies.push(performance.now() - asked);
       }
     }),
   );
-  return { seconds: (performance.now() - started) / 1000, latencies };
+  return { seconds: (performance.now() - started) / 1000, latencies, cpu: usage(pid).cpu - before.cpu };
 }
 
 async function untilReady(client: EtcdClient): Promise<void> {

@@ -27,6 +27,11 @@ const QUESTIONS: readonly Question[] = [
     aim: "> 1,500 creates/s",
   },
   {
+    name: "http2",
+    question: "What does a request cost the wire, over HTTP/2 of our own and over Node's?",
+    aim: "> 5x the requests of node:http2 for unary gRPC",
+  },
+  {
     name: "watch",
     question: "What do a thousand watchers of pods cost, and how soon do they hear of a change?",
     aim: "every event reaches all of them, p99 < 1 s",

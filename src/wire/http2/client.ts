@@ -4,6 +4,7 @@ import { deferred, type Deferred } from "../../base/deferred.ts";
 import { Connection, type ConnectionDeps, lost } from "./connection.ts";
 import { HeadCache } from "./head-cache.ts";
 import { Malformed, type ResponseHead, responseHead, trailers as trailersOf } from "./head.ts";
+import type { HeaderSource } from "./hpack/encoder.ts";
 import * as limits from "./limits.ts";
 import { ERROR_CODES, errorName, Http2Error, MAX_STREAM_ID, PREFACE, SETTING } from "./protocol.ts";
 import { Http2Stream } from "./stream.ts";
@@ -19,6 +20,7 @@ export class ClientConnection extends Connection implements Http2Client {
   #nextId = 1;
   /** Requests that wait for the server to take another stream. */
   readonly #queue: ClientStart[] = [];
+  readonly #calls = new WeakMap<Headers, Map<string, HeaderSource>>();
 
   constructor(stream: ByteStream, options: DialOptions, deps: ConnectionDeps) {
     super(
@@ -73,7 +75,22 @@ export class ClientConnection extends Connection implements Http2Client {
     this.#nextId += 2;
     const stream = new ClientStream(this, id, request, answer);
     this.streams.set(id, stream);
-    stream.start(this.#options);
+    stream.start(this.#headersOf(request));
+  }
+
+  /** Calls that share their frozen headers share what is made of them, path by path. */
+  #headersOf(request: ClientRequest): HeaderSource {
+    const { headers, path } = request;
+    if (headers === undefined || !Object.isFrozen(headers) || headers["content-type"] !== "application/grpc")
+      return requestHeaders(request, this.#options);
+    let byPath = this.#calls.get(headers);
+    if (byPath === undefined) this.#calls.set(headers, (byPath = new Map()));
+    let made = byPath.get(path);
+    if (made === undefined) {
+      if (byPath.size >= CALLS_MAX) byPath.clear();
+      byPath.set(path, (made = Object.freeze(requestHeaders(request, this.#options))));
+    }
+    return made;
   }
 
   override forget(stream: Http2Stream): void {
@@ -134,6 +151,27 @@ export class ClientConnection extends Connection implements Http2Client {
   }
 }
 
+const CALLS_MAX = 256;
+
+/** What has its place among the pseudo-headers, or none in HTTP/2. */
+const NOT_SENT = new Set(["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection"]);
+
+function requestHeaders(
+  { method, path, headers, body }: ClientRequest,
+  { encrypted, authority }: DialOptions,
+): HeaderSource {
+  const source: Record<string, string | readonly string[] | undefined> = {
+    ":method": method,
+    ":path": path,
+    ":scheme": encrypted ? "https" : "http",
+    ":authority": (headers?.[":authority"] ?? headers?.["host"] ?? authority) as string,
+  };
+  for (const name in headers) if (!NOT_SENT.has(name)) source[name] ??= headers[name];
+  if (source["content-type"] !== "application/grpc" && (typeof body === "string" || body instanceof Uint8Array))
+    source["content-length"] ??= String(Buffer.byteLength(body));
+  return source;
+}
+
 interface ClientStart {
   readonly request: ClientRequest;
   readonly answer: Deferred<HttpResponse>;
@@ -159,23 +197,14 @@ class ClientStream extends Http2Stream implements HttpResponse {
     this.#answer = answer;
   }
 
-  start({ encrypted, authority }: DialOptions): void {
-    const { method, path, headers, body, signal } = this.#request;
+  start(headers: HeaderSource): void {
+    const { body, signal } = this.#request;
     const bytes = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : undefined;
-    const source: Record<string, string | readonly string[] | undefined> = {
-      ":method": method,
-      ":path": path,
-      ":scheme": encrypted ? "https" : "http",
-      ":authority": (headers?.[":authority"] ?? headers?.["host"] ?? authority) as string,
-    };
-    for (const name in headers) if (!NOT_SENT.has(name)) source[name] ??= headers[name];
-    if (bytes !== undefined && source["content-type"] !== "application/grpc")
-      source["content-length"] ??= String(bytes.length);
     if (signal !== undefined) {
       this.#onAbort = () => this.#cancel(signal.reason);
       signal.addEventListener("abort", this.#onAbort, { once: true });
     }
-    this.sendHeaders(source, undefined, body === undefined || bytes?.length === 0);
+    this.sendHeaders(headers, undefined, body === undefined || bytes?.length === 0);
     if (bytes !== undefined) this.finish(bytes, undefined);
     else if (body !== undefined) void this.#send(body as AsyncIterable<Uint8Array>);
   }
@@ -250,5 +279,3 @@ class ClientStream extends Http2Stream implements HttpResponse {
 }
 
 const NO_HEADERS: Headers = Object.freeze({});
-/** What has its place among the pseudo-headers, or none in HTTP/2. */
-const NOT_SENT = new Set(["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection"]);

@@ -307,8 +307,8 @@ export abstract class Connection implements ByteSink, FrameSink, Http2Connection
       throw new Http2Error("FLOW_CONTROL_ERROR", "more data than the stream's window", streamId);
     }
     stream.receiveWindow -= cost;
-    const fits = stream.onData(from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to), cost);
-    if (!fits || (ends && !stream.closed && !stream.onEnd()))
+    const chunk = from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to);
+    if (!stream.onData(chunk, cost, ends))
       throw new Http2Error("PROTOCOL_ERROR", "DATA that is not content-length", streamId);
   }
 

@@ -214,28 +214,35 @@ export abstract class Http2Stream {
     this.#expectedBytes = contentLength;
   }
 
-  /** The wire has this for us; `cost` is what it took of the window. False when it is more than was announced. */
-  onData(chunk: Uint8Array, cost: number): boolean {
+  /** The wire has this for us, and `ends` with it; `cost` is what it took of the window. False when it is not as much as was announced. */
+  onData(chunk: Uint8Array, cost: number, ends: boolean): boolean {
     const { length } = chunk;
     if (cost > length) this.#consumed(cost - length); // Padding.
     if (this.#expectedBytes !== undefined && (this.#expectedBytes -= length) < 0) {
       this.#consumed(length);
       return false;
     }
-    if (length === 0) return true;
-    const sink = this.#sink;
-    if (this.#dropped) this.#consumed(length);
-    else if (sink === undefined) (this.#early ??= []).push(chunk);
-    else {
-      sink.onData(chunk);
-      if (sink !== this.#body) this.#consumed(length);
+    if (length > 0) {
+      const sink = this.#sink;
+      // Known beforehand: who answers the last piece at once has not answered too early.
+      if (ends && !this.#lacksBytes) this.remoteEnded = true;
+      if (this.#dropped) this.#consumed(length);
+      else if (sink === undefined) (this.#early ??= []).push(chunk);
+      else {
+        sink.onData(chunk);
+        if (sink !== this.#body) this.#consumed(length);
+      }
     }
-    return true;
+    return !ends || this.closed || this.onEnd();
+  }
+
+  get #lacksBytes(): boolean {
+    return this.#expectedBytes !== undefined && this.#expectedBytes > 0;
   }
 
   /** False when it is less than was announced. */
   onEnd(trailers: Headers = NO_TRAILERS): boolean {
-    if (this.#expectedBytes !== undefined && this.#expectedBytes > 0) return false;
+    if (this.#lacksBytes) return false;
     this.remoteEnded = true;
     this.#trailers = trailers;
     this.#sink?.onEnd(trailers);

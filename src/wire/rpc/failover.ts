@@ -14,6 +14,7 @@ const NOT_SENT = new Set([
 
 /** Several servers behind one client: the next is tried where one can't be reached, and stays in use as long as it can. */
 export function failover(clients: readonly HttpClient[]): HttpClient {
+  if (clients.length === 1) return clients[0]!;
   let current = 0;
   const attempt = async <T>(call: (client: HttpClient) => Promise<T>, request: ClientRequest): Promise<T> => {
     for (let tries = 1; ; tries++) {

@@ -14,6 +14,21 @@ export function framed(message: Uint8Array): Uint8Array {
   return message;
 }
 
+/** The message of a chunk that is one frame, neither more nor less, and not compressed; it has memory of its own. */
+export function wholeMessage(chunk: Uint8Array, maxBytes: number): Uint8Array | undefined {
+  const length = chunk.length - PREFIX_BYTES;
+  if (length < 0 || length > maxBytes || chunk[0] !== 0) return undefined;
+  if (((chunk[1]! << 24) | (chunk[2]! << 16) | (chunk[3]! << 8) | chunk[4]!) !== length) return undefined;
+  return own(chunk, PREFIX_BYTES);
+}
+
+/** Fields are views of their message, and what keeps one must not keep a whole socket buffer. */
+function own(chunk: Uint8Array, start: number, end = chunk.length): Uint8Array {
+  const message = new Uint8Array(end - start);
+  message.set(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+  return message;
+}
+
 export interface FrameOptions {
   readonly maxBytes: number;
   /** The value of `grpc-encoding`. */
@@ -63,9 +78,7 @@ export class FrameReader {
       this.#rest = undefined;
       return undefined;
     }
-    // The message gets memory of its own: fields are views of it, and what keeps one must not keep a whole socket buffer.
-    const message = new Uint8Array(length);
-    message.set(rest.subarray(PREFIX_BYTES, end));
+    const message = own(rest, PREFIX_BYTES, end);
     this.#rest = rest.length === end ? undefined : rest.subarray(end);
     return rest[0] === 0 ? message : this.#inflate(rest[0]!, message);
   }

@@ -1,9 +1,10 @@
 /** Calls RPC services over HTTP/2 as gRPC does. */
 import { deadline } from "../../world/time.ts";
-import type { Headers, HttpClient, HttpResponse } from "../../world/net.ts";
+import type { BodySink, Headers, HttpClient, HttpResponse } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
+import { receive } from "../receive.ts";
 import type { Codec } from "./codec.ts";
-import { decodeGrpcMessage, formatGrpcTimeout, FrameReader, framed, PREFIX_BYTES } from "./frames.ts";
+import { decodeGrpcMessage, formatGrpcTimeout, FrameReader, framed, PREFIX_BYTES, wholeMessage } from "./frames.ts";
 import { MessageQueue } from "./message-queue.ts";
 import {
   CODES,
@@ -46,32 +47,117 @@ export function grpcClient<S extends Service>(service: S, options: GrpcClientOpt
   return client as Client<S>;
 }
 
-async function unaryCall(
+function unaryCall(
   path: string,
   method: Method<any, any>,
   options: GrpcClientOptions,
   request: Init<any>,
-  call: CallOptions = {},
+  call: CallOptions = NO_OPTIONS,
 ): Promise<unknown> {
-  using limit = callSignal(options.clock, call);
-  try {
-    const body = framed(options.codec.encodeTransient(method.input, request, PREFIX_BYTES));
-    const response = await options.http.request({
-      method: "POST",
-      path,
-      headers: headersOf(options, call),
-      body,
-      ...(limit.signal && { signal: limit.signal }),
-    });
-    let answer: Uint8Array | undefined;
-    for await (const message of messagesOf(response, options)) {
-      if (answer) throw new RpcError("Internal", "cardinality violation: received multiple messages for unary call");
-      answer = message;
+  return new Promise((resolve, reject) => {
+    const answer = new UnaryAnswer(method, options, callSignal(options.clock, call), resolve, reject);
+    try {
+      const { signal } = answer.limit;
+      const body = framed(options.codec.encodeTransient(method.input, request, PREFIX_BYTES));
+      const sent = { method: "POST", path, headers: headersOf(options, call), body };
+      options.http.request(signal === undefined ? sent : { ...sent, signal }).then(
+        (response) => answer.take(response),
+        (error: unknown) => answer.onError(error),
+      );
+    } catch (error) {
+      answer.onError(error);
     }
-    if (!answer) throw new RpcError("Internal", "cardinality violation: received no response message for unary call");
-    return options.codec.decode(method.output, answer);
-  } catch (error) {
-    throw toRpcError(error, limit.signal);
+  });
+}
+
+const NO_OPTIONS: CallOptions = Object.freeze({});
+
+/** The answer of a call of one message each way. */
+class UnaryAnswer implements BodySink {
+  readonly #method: Method<any, any>;
+  readonly #options: GrpcClientOptions;
+  readonly #resolve: (answer: unknown) => void;
+  readonly #reject: (error: RpcError) => void;
+  readonly limit: CallLimit;
+  #response: HttpResponse | undefined;
+  #frames: FrameReader | undefined;
+  #message: Uint8Array | undefined;
+  #settled = false;
+
+  constructor(
+    method: Method<any, any>,
+    options: GrpcClientOptions,
+    limit: CallLimit,
+    resolve: (answer: unknown) => void,
+    reject: (error: RpcError) => void,
+  ) {
+    this.#method = method;
+    this.#options = options;
+    this.limit = limit;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  take(response: HttpResponse): void {
+    this.#response = response;
+    try {
+      if (isWholeAnswer(response)) return this.#complete();
+      receive(response, this);
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#settled) return;
+    try {
+      if (this.#frames === undefined) {
+        const whole = wholeMessage(chunk, maxBytesOf(this.#options));
+        if (whole !== undefined) return this.#keep(whole);
+        this.#frames = framesOf(this.#response!, this.#options);
+      }
+      this.#frames.push(chunk);
+      for (let message = this.#frames.next(); message; message = this.#frames.next()) this.#keep(message);
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  #keep(message: Uint8Array): void {
+    if (this.#message !== undefined)
+      throw new RpcError("Internal", "cardinality violation: received multiple messages for unary call");
+    this.#message = message;
+  }
+
+  onEnd(trailers: Headers): void {
+    if (this.#settled) return;
+    try {
+      this.#frames?.end();
+      checkStatus(trailers);
+      this.#complete();
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  #complete(): void {
+    if (this.#message === undefined)
+      throw new RpcError("Internal", "cardinality violation: received no response message for unary call");
+    const answer = this.#options.codec.decode(this.#method.output, this.#message);
+    this.#settle();
+    this.#resolve(answer);
+  }
+
+  onError(error: unknown): void {
+    if (this.#settled) return;
+    const failure = toRpcError(error, this.limit.signal);
+    this.#settle();
+    this.#reject(failure);
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.limit[Symbol.dispose]();
   }
 }
 
@@ -124,48 +210,70 @@ function streamCall(
 
 const canceled = () => new RpcError("Canceled", "context canceled");
 
+const HEADERS: Headers = Object.freeze({
+  "content-type": "application/grpc",
+  te: "trailers",
+  "user-agent": "typernetes",
+});
+
 function headersOf({ metadata }: GrpcClientOptions, call: CallOptions): Headers {
+  if (metadata === undefined && call.metadata === undefined && call.timeoutMs === undefined) return HEADERS;
   return {
-    "content-type": "application/grpc",
-    te: "trailers",
-    "user-agent": "typernetes",
+    ...HEADERS,
     ...(call.timeoutMs !== undefined && { "grpc-timeout": formatGrpcTimeout(call.timeoutMs) }),
     ...metadata,
     ...call.metadata,
   };
 }
 
-function callSignal(
-  clock: Clock,
-  { signal, timeoutMs }: CallOptions,
-  cancel?: AbortSignal,
-): { readonly signal: AbortSignal | undefined } & Disposable {
-  const parents = [signal, cancel].filter((one) => one !== undefined);
-  const parent = parents.length > 1 ? AbortSignal.any(parents) : parents[0];
-  if (timeoutMs === undefined) return { signal: parent, [Symbol.dispose]() {} };
-  return deadline(clock, timeoutMs, parent, new RpcError("DeadlineExceeded", "context deadline exceeded"));
+type CallLimit = { readonly signal: AbortSignal | undefined } & Disposable;
+
+const NO_LIMIT: CallLimit = Object.freeze({ signal: undefined, [Symbol.dispose]() {} });
+
+function callSignal(clock: Clock, { signal, timeoutMs }: CallOptions, cancel?: AbortSignal): CallLimit {
+  const parent = signal === undefined || cancel === undefined ? (signal ?? cancel) : AbortSignal.any([signal, cancel]);
+  if (timeoutMs !== undefined)
+    return deadline(clock, timeoutMs, parent, new RpcError("DeadlineExceeded", "context deadline exceeded"));
+  return parent === undefined ? NO_LIMIT : { signal: parent, [Symbol.dispose]() {} };
 }
 
 /** The messages of an answer; throws the status that ends it unless that is OK. */
 async function* messagesOf(response: HttpResponse, options: GrpcClientOptions): AsyncGenerator<Uint8Array> {
-  const { headers, status } = response;
-  if (headers["grpc-status"] !== undefined) return throwStatus(headers); // Trailers only.
+  if (isWholeAnswer(response)) return;
+  const frames = framesOf(response, options);
+  for await (const chunk of response.body) {
+    frames.push(chunk);
+    for (let message = frames.next(); message; message = frames.next()) yield message;
+  }
+  frames.end();
+  checkStatus(await response.trailers);
+}
+
+/** Headers with a status are all there is of an answer. Throws unless that is OK, and for what is no gRPC. */
+function isWholeAnswer({ headers, status }: HttpResponse): boolean {
+  if (headers["grpc-status"] !== undefined) {
+    throwStatus(headers);
+    return true;
+  }
   if (status !== 200) throw ofHttpStatus(status);
   if (!String(headers["content-type"]).startsWith("application/grpc"))
     throw new RpcError(
       "Unknown",
       `unexpected HTTP status code received from server: ${status}; transport: received unexpected content-type "${String(headers["content-type"] ?? "")}"`,
     );
-  const frames = new FrameReader({
-    maxBytes: options.maxResponseBytes ?? 2 ** 31 - 1,
+  return false;
+}
+
+function framesOf({ headers }: HttpResponse, options: GrpcClientOptions): FrameReader {
+  return new FrameReader({
+    maxBytes: maxBytesOf(options),
     encoding: headers["grpc-encoding"] as string | undefined,
   });
-  for await (const chunk of response.body) {
-    frames.push(chunk);
-    for (let message = frames.next(); message; message = frames.next()) yield message;
-  }
-  frames.end();
-  const trailers = await response.trailers;
+}
+
+const maxBytesOf = ({ maxResponseBytes }: GrpcClientOptions): number => maxResponseBytes ?? 2 ** 31 - 1;
+
+function checkStatus(trailers: Headers): void {
   if (trailers["grpc-status"] === undefined)
     throw new RpcError("Internal", "server closed the stream without sending trailers");
   throwStatus(trailers);

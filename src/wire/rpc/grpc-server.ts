@@ -1,9 +1,12 @@
 /** Serves RPC services over HTTP/2 as gRPC does. Upstream: google.golang.org/grpc/server.go, internal/transport/handler_server.go */
 import { hostPort } from "../../base/host-port.ts";
-import type { Exchange, Headers, HttpHandler, ResponseStream } from "../../world/net.ts";
+import { deferred } from "../../base/deferred.ts";
+import type { BodySink, Exchange, Headers, HttpHandler, ResponseStream } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
+import { receive } from "../receive.ts";
 import type { Codec } from "./codec.ts";
-import { encodeGrpcMessage, FrameReader, framed, parseGrpcTimeout, PREFIX_BYTES } from "./frames.ts";
+import { type Deadline, Deadlines, type Expiring } from "./deadlines.ts";
+import { encodeGrpcMessage, FrameReader, framed, parseGrpcTimeout, PREFIX_BYTES, wholeMessage } from "./frames.ts";
 import { DecodeError } from "./reader.ts";
 import {
   CODES,
@@ -84,6 +87,7 @@ interface Route {
 export function grpcHandler(options: GrpcServerOptions): HttpHandler {
   const routes = new Map<string, Route>();
   const names = new Set<string>();
+  const deadlines = new Deadlines(options.clock);
   for (const { service, implementation } of options.services) {
     names.add(service.name);
     for (const [name, method] of Object.entries(service.methods)) {
@@ -98,10 +102,12 @@ export function grpcHandler(options: GrpcServerOptions): HttpHandler {
     if (!isGrpc(request.headers)) return exchange.respond(415, {});
     if (request.method !== "POST") return exchange.respond(405, { allow: "POST" });
     const route = routes.get(request.url);
-    const call = new ServerCall(exchange, options, route);
-    if (!route) return call.finish(unknownMethod(request.url, names));
-    const run = route.method.kind === "unary" ? runUnary(route, call, options) : runStream(route, call, options);
-    return run.then(
+    if (!route) return exchange.respond(200, { ...ANSWER_HEADERS, ...statusOf(unknownMethod(request.url, names)) });
+    if (route.method.kind === "unary") {
+      return receive(request, new UnaryCall(exchange, route, options, deadlines));
+    }
+    const call = new StreamCall(exchange, route, options, deadlines);
+    return runStream(route, call, options).then(
       () => call.finish(),
       (error: unknown) => call.finish(toRpcError(error, call, (cause) => options.onError?.(cause, route.path))),
     );
@@ -110,7 +116,7 @@ export function grpcHandler(options: GrpcServerOptions): HttpHandler {
 
 export function isGrpc(headers: Headers): boolean {
   const type = headers["content-type"];
-  return typeof type === "string" && /^application\/grpc(\+proto)?($|;)/.test(type);
+  return type === "application/grpc" || (typeof type === "string" && /^application\/grpc(\+proto)?($|;)/.test(type));
 }
 
 function unknownMethod(path: string, services: ReadonlySet<string>): RpcError {
@@ -125,17 +131,7 @@ function unknownMethod(path: string, services: ReadonlySet<string>): RpcError {
   );
 }
 
-async function runUnary({ method, handler }: Route, call: ServerCall, { codec }: GrpcServerOptions): Promise<void> {
-  const message = await call.firstMessage();
-  const request: unknown = codec.decode(method.input, message);
-  call.request = request;
-  const pending = handler(request, call);
-  const answer = pending instanceof Promise ? await call.orAborted(pending) : pending;
-  call.response = answer;
-  call.write(framed(codec.encodeTransient(method.output, answer as Init<any>, PREFIX_BYTES)));
-}
-
-async function runStream({ method, handler }: Route, call: ServerCall, { codec }: GrpcServerOptions): Promise<void> {
+async function runStream({ method, handler }: Route, call: StreamCall, { codec }: GrpcServerOptions): Promise<void> {
   const stream: ServerStream<unknown, unknown> = {
     send: (message) => call.write(framed(codec.encodeTransient(method.output, message as Init<any>, PREFIX_BYTES))),
     get drained() {
@@ -147,87 +143,225 @@ async function runStream({ method, handler }: Route, call: ServerCall, { codec }
   };
   if (method.kind === "server-stream") {
     const request: unknown = codec.decode(method.input, await call.firstMessage());
-    await call.orAborted(handler(request, stream, call) as Promise<void>);
-  } else await call.orAborted(handler(stream, call) as Promise<void>);
+    await call.orExpired(handler(request, stream, call) as Promise<void>);
+  } else await call.orExpired(handler(stream, call) as Promise<void>);
 }
 
-/** One call: its request's frames, its answer's, its deadline. */
-class ServerCall implements Call {
-  readonly metadata: Readonly<Record<string, string | undefined>>;
-  readonly #exchange: Exchange;
-  readonly #maxBytes: number;
-  readonly #abort: AbortController | undefined;
-  #timer: Disposable | undefined;
-  #response: ResponseStream | undefined;
-  #finished = false;
-  #aborted: Promise<never> | undefined;
-  readonly #route: Route | undefined;
-  readonly #options: GrpcServerOptions;
+/** What every call has: metadata, a peer, a deadline, a signal for who asks for one, and what is counted of it. */
+abstract class ServerCall implements Call, Expiring {
+  protected readonly exchange: Exchange;
+  protected readonly route: Route;
+  protected readonly options: GrpcServerOptions;
   readonly #startedMs: number;
   #requestBytes = 0;
   #responseBytes = 0;
-  request: unknown;
-  response: unknown;
+  readonly #deadlines: Deadlines;
+  readonly #deadline: Deadline | undefined;
+  #abort: AbortController | undefined;
+  #expired: RpcError | undefined;
+  #signal: AbortSignal | undefined;
 
-  constructor(exchange: Exchange, options: GrpcServerOptions, route: Route | undefined) {
-    const { clock, maxRequestBytes = 4 << 20 } = options;
-    this.#exchange = exchange;
-    this.#maxBytes = maxRequestBytes;
-    this.#route = route;
-    this.#options = options;
-    this.#startedMs = options.onEnd === undefined ? 0 : clock.monotonic();
-    if (route !== undefined) route.tally.started++;
-    const { headers } = exchange.request;
-    this.metadata = headers as Readonly<Record<string, string | undefined>>;
-    const timeout = headers["grpc-timeout"];
+  constructor(exchange: Exchange, route: Route, options: GrpcServerOptions, deadlines: Deadlines) {
+    this.exchange = exchange;
+    this.route = route;
+    this.options = options;
+    this.#startedMs = options.onEnd === undefined ? 0 : options.clock.monotonic();
+    route.tally.started++;
+    this.#deadlines = deadlines;
+    const timeout = exchange.request.headers["grpc-timeout"];
     const timeoutMs = typeof timeout === "string" ? parseGrpcTimeout(timeout) : undefined;
-    if (timeoutMs === undefined) return;
-    this.#abort = new AbortController();
-    this.#timer = clock.after(timeoutMs, () =>
-      this.#abort!.abort(new RpcError("DeadlineExceeded", "context deadline exceeded")),
-    );
+    if (timeoutMs !== undefined) this.#deadline = deadlines.add(this, timeoutMs);
   }
 
-  #signal: AbortSignal | undefined;
-  get signal(): AbortSignal {
-    const client = this.#exchange.request.signal;
-    this.#signal ??= this.#abort ? AbortSignal.any([client, this.#abort.signal]) : client;
-    return this.#signal;
+  get metadata(): Readonly<Record<string, string | undefined>> {
+    return this.exchange.request.headers as Readonly<Record<string, string | undefined>>;
   }
 
   get peer(): string {
-    const { host, port } = this.#exchange.request.peer.address;
+    const { host, port } = this.exchange.request.peer.address;
     return hostPort(host, port);
   }
 
   get certificate(): Call["certificate"] {
-    return this.#exchange.request.peer.certificate;
+    return this.exchange.request.peer.certificate;
   }
 
-  /** A handler that doesn't watch its signal is left behind when the deadline passes. */
-  orAborted<T>(work: Promise<T>): Promise<T> {
-    const abort = this.#abort;
-    if (!abort) return work;
-    this.#aborted ??= new Promise<never>((_, reject) =>
-      abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true }),
-    );
-    this.#aborted.catch(() => {});
+  get signal(): AbortSignal {
+    if (this.#signal !== undefined) return this.#signal;
+    const client = this.exchange.request.signal;
+    if (this.#deadline === undefined) return (this.#signal = client);
+    this.#abort = new AbortController();
+    if (this.#expired) this.#abort.abort(this.#expired);
+    return (this.#signal = AbortSignal.any([client, this.#abort.signal]));
+  }
+
+  expire(): void {
+    this.#expired = new RpcError("DeadlineExceeded", "context deadline exceeded");
+    this.#abort?.abort(this.#expired);
+    this.onExpired(this.#expired);
+  }
+
+  /** A handler that doesn't watch its signal is left behind. */
+  protected abstract onExpired(error: RpcError): void;
+
+  protected received(message: Uint8Array): void {
+    const { tally } = this.route;
+    tally.received++;
+    tally.receivedBytes += message.length;
+    this.#requestBytes += message.length;
+  }
+
+  protected sent(frame: Uint8Array): void {
+    const { tally } = this.route;
+    const bytes = frame.length - PREFIX_BYTES;
+    tally.sent++;
+    tally.sentBytes += bytes;
+    this.#responseBytes += bytes;
+  }
+
+  /** The answer is on its way. */
+  protected ended(
+    error: RpcError | undefined,
+    messages?: { readonly request: unknown; readonly response: unknown },
+  ): void {
+    if (this.#deadline !== undefined) this.#deadlines.remove(this, this.#deadline);
+    const { path, method, tally } = this.route;
+    const code = error ? CODES[error.code] : 0;
+    tally.handled[code]!++;
+    const { onEnd, clock } = this.options;
+    if (onEnd === undefined) return;
+    onEnd({
+      path,
+      kind: method.kind,
+      peer: () => this.peer,
+      clientVersion: this.metadata["client-api-version"],
+      startedMs: this.#startedMs,
+      tookMs: clock.monotonic() - this.#startedMs,
+      code,
+      ...messages,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+    });
+  }
+}
+
+/** A call of one message each way. Where its handler answers at once, the answer is on its way before the request's bytes are let go. */
+class UnaryCall extends ServerCall implements BodySink {
+  #frames: FrameReader | undefined;
+  #request: unknown;
+  #taken = false;
+  #finished = false;
+
+  onData(chunk: Uint8Array): void {
+    if (this.#taken) return; // One message is all that is asked for.
+    try {
+      const message = this.#message(chunk);
+      if (message === undefined) return;
+      this.#taken = true;
+      const { codec } = this.options;
+      const { method, handler } = this.route;
+      this.received(message);
+      this.#request = codec.decode(method.input, message);
+      const pending = handler(this.#request, this);
+      if (pending instanceof Promise)
+        pending.then(
+          (answer) => this.#answer(answer),
+          (error: unknown) => this.#fail(error),
+        );
+      else this.#answer(pending);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #message(chunk: Uint8Array): Uint8Array | undefined {
+    const { maxRequestBytes = DEFAULT_MAX_BYTES } = this.options;
+    if (this.#frames === undefined) {
+      const whole = wholeMessage(chunk, maxRequestBytes);
+      if (whole !== undefined) return whole;
+      this.#frames = framesOf(this.exchange, maxRequestBytes);
+    }
+    this.#frames.push(chunk);
+    return this.#frames.next();
+  }
+
+  onEnd(): void {
+    if (this.#taken || this.#finished) return;
+    try {
+      this.#frames?.end();
+      throw new RpcError("Internal", "the request has no message");
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  onError(error: unknown): void {
+    if (!this.#taken) this.#fail(error);
+  }
+
+  #answer(answer: unknown): void {
+    if (this.#finished) return;
+    const { output } = this.route.method;
+    let message: Uint8Array;
+    try {
+      message = framed(this.options.codec.encodeTransient(output, answer as Init<any>, PREFIX_BYTES));
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#finished = true;
+    this.sent(message);
+    this.exchange.respond(200, ANSWER_HEADERS, message, OK);
+    this.ended(undefined, { request: this.#request, response: answer });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#finished) return;
+    const status = toRpcError(error, this, (cause) => this.options.onError?.(cause, this.route.path));
+    this.#finished = true;
+    this.exchange.respond(200, { ...ANSWER_HEADERS, ...statusOf(status) });
+    this.ended(status, { request: this.#request, response: undefined });
+  }
+
+  protected override onExpired(error: RpcError): void {
+    this.#fail(error);
+  }
+}
+
+const DEFAULT_MAX_BYTES = 4 << 20;
+
+function framesOf({ request }: Exchange, maxBytes: number): FrameReader {
+  return new FrameReader({ maxBytes, encoding: request.headers["grpc-encoding"] as string | undefined });
+}
+
+/** A call of many messages: its request's frames, its answer's. */
+class StreamCall extends ServerCall {
+  readonly #maxBytes: number;
+  #response: ResponseStream | undefined;
+  #finished = false;
+  readonly #expired = deferred<never>();
+
+  constructor(exchange: Exchange, route: Route, options: GrpcServerOptions, deadlines: Deadlines) {
+    super(exchange, route, options, deadlines);
+    this.#maxBytes = options.maxRequestBytes ?? DEFAULT_MAX_BYTES;
+    this.#expired.promise.catch(() => {});
+  }
+
+  protected override onExpired(error: RpcError): void {
+    this.#expired.reject(error);
+  }
+
+  orExpired<T>(work: Promise<T>): Promise<T> {
     work.catch(() => {});
-    return Promise.race([work, this.#aborted]);
-  }
-
-  #frames(): FrameReader {
-    const encoding = this.#exchange.request.headers["grpc-encoding"] as string | undefined;
-    return new FrameReader({ maxBytes: this.#maxBytes, encoding });
+    return Promise.race([work, this.#expired.promise]);
   }
 
   async firstMessage(): Promise<Uint8Array> {
-    const frames = this.#frames();
-    for await (const chunk of this.#exchange.request.body) {
+    const frames = framesOf(this.exchange, this.#maxBytes);
+    for await (const chunk of this.exchange.request.body) {
       frames.push(chunk);
       const message = frames.next();
       if (message) {
-        this.#count(message);
+        this.received(message);
         return message;
       }
     }
@@ -236,31 +370,21 @@ class ServerCall implements Call {
   }
 
   async *messages(): AsyncGenerator<Uint8Array> {
-    const frames = this.#frames();
-    for await (const chunk of this.#exchange.request.body) {
+    const frames = framesOf(this.exchange, this.#maxBytes);
+    for await (const chunk of this.exchange.request.body) {
       frames.push(chunk);
       for (let message = frames.next(); message; message = frames.next()) {
-        this.#count(message);
+        this.received(message);
         yield message;
       }
     }
     frames.end();
   }
 
-  #count(message: Uint8Array): void {
-    const { tally } = this.#route!;
-    tally.received++;
-    tally.receivedBytes += message.length;
-    this.#requestBytes += message.length;
-  }
-
   write(frame: Uint8Array): boolean {
     if (this.#finished) return true;
-    const { tally } = this.#route!;
-    tally.sent++;
-    tally.sentBytes += frame.length - PREFIX_BYTES;
-    this.#responseBytes += frame.length - PREFIX_BYTES;
-    this.#response ??= this.#exchange.stream(200, ANSWER_HEADERS);
+    this.sent(frame);
+    this.#response ??= this.exchange.stream(200, ANSWER_HEADERS);
     return this.#response.write(frame);
   }
 
@@ -271,33 +395,15 @@ class ServerCall implements Call {
   finish(error?: RpcError): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#timer?.[Symbol.dispose]();
     if (this.#response) this.#response.end(error ? statusOf(error) : OK);
-    else this.#exchange.respond(200, { ...ANSWER_HEADERS, ...(error ? statusOf(error) : OK) });
-    const route = this.#route;
-    if (route === undefined) return;
-    const code = error ? CODES[error.code] : 0;
-    route.tally.handled[code]!++;
-    const { onEnd, clock } = this.#options;
-    if (onEnd === undefined) return;
-    const unary = route.method.kind === "unary";
-    onEnd({
-      path: route.path,
-      kind: route.method.kind,
-      peer: () => this.peer,
-      clientVersion: this.metadata["client-api-version"],
-      startedMs: this.#startedMs,
-      tookMs: clock.monotonic() - this.#startedMs,
-      code,
-      ...(unary && { request: this.request, response: this.response }),
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
-    });
+    else this.exchange.respond(200, { ...ANSWER_HEADERS, ...(error ? statusOf(error) : OK) });
+    this.ended(error);
   }
 }
 
-const ANSWER_HEADERS = { "content-type": "application/grpc" } as const;
-const OK = { "grpc-status": "0", "grpc-message": "" } as const;
+// Frozen: a wire may keep what they are encoded to.
+const ANSWER_HEADERS = Object.freeze({ "content-type": "application/grpc" });
+const OK = Object.freeze({ "grpc-status": "0", "grpc-message": "" });
 
 function statusOf(error: RpcError): Headers {
   return { "grpc-status": String(CODES[error.code]), "grpc-message": encodeGrpcMessage(error.message) };

@@ -318,11 +318,11 @@ function exchange(
   const { method, path: url, headers = {} } = request;
   const ours: Exchange = {
     request: { method, url, headers, httpVersion: "2.0", body: body(), peer, encrypted, signal: left.signal },
-    respond(status, answerHeaders, data) {
+    respond(status, answerHeaders, data, trailers = {}) {
       const chunks = new Chunks();
       if (data !== undefined) chunks.push(bytes(data));
       chunks.end();
-      reply(status, answerHeaders, chunks, Promise.resolve({}));
+      reply(status, answerHeaders, chunks, Promise.resolve(trailers));
       down?.send(1, () => connection?.close());
     },
     stream(status, answerHeaders) {

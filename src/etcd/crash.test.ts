@@ -37,8 +37,10 @@ async function lifeOf(world: SimulatedWorld, ledger: Ledger, lifeMs: number): Pr
     for (let writer = 0; writer < WRITERS; writer++) void write(client, writer, ledger, world, abort.signal);
     await new Promise<void>((resolve) => world.clock.after(lifeMs, resolve));
     world.fs.powerCut();
+    world.fs.failWrites = new Error("the machine is off");
     abort.abort();
     await ended;
+    world.fs.failWrites = undefined;
   })().finally(() => (over = true));
   life.catch(() => {});
   await world.clock.until(() => over, 600_000);

@@ -10,7 +10,12 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { etcdCodec } from "../protocols/etcd/connect.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
-import { InternalRaftRequest, type Member as MemberInfo, type ResponseHeader } from "../protocols/etcd/generated.ts";
+import {
+  InternalRaftRequest,
+  type Member as MemberInfo,
+  type ResponseHeader,
+  type SnapshotResponse,
+} from "../protocols/etcd/generated.ts";
 import type { Status as RaftStatus } from "../raft/raw-node.ts";
 import {
   NONE,
@@ -22,6 +27,7 @@ import {
   type Snapshot,
 } from "../raft/types.ts";
 import type { Codec } from "../wire/rpc/codec.ts";
+import type { ServerStream } from "../wire/rpc/service.ts";
 import { pause, sleep } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import { Alarms } from "./apply/alarms.ts";
@@ -30,6 +36,7 @@ import { checkAuth } from "./apply/auth.ts";
 import { applyChain, type Apply, type Request } from "./apply/chain.ts";
 import type { ConsistentIndex } from "./apply/consistent-index.ts";
 import { ApplyTimes } from "./apply/measured.ts";
+import { sendSnapshot } from "./backend/send-snapshot.ts";
 import { Authenticator, type Caller } from "./auth/authenticator.ts";
 import { SimpleTokens } from "./auth/simple-tokens.ts";
 import { AuthStore, type AuthInfo } from "./auth/store.ts";
@@ -50,7 +57,7 @@ import { CompactionQueue } from "./mvcc/compaction-queue.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
-import type { PeerCallbacks, PeerTransport, PeerTransportOptions } from "./peer/transport.ts";
+import type { OutgoingSnapshot, PeerCallbacks, PeerTransport, PeerTransportOptions } from "./peer/transport.ts";
 import { RaftDriver } from "./raft-driver.ts";
 import { Storage, type Bootstrap } from "./storage.ts";
 
@@ -125,7 +132,7 @@ export class Member {
    */
   static async open(options: EtcdOptions, deps: MemberDeps, onFailure: (error: unknown) => void): Promise<Member> {
     const codec = etcdCodec();
-    const storage = await Storage.open(options, deps, codec, deps.bootstrap);
+    const storage = await Storage.open(options, { ...deps, onFailure }, codec, deps.bootstrap);
     const member = new Member(options, deps, codec, storage, onFailure);
     await member.#begin();
     return member;
@@ -139,7 +146,7 @@ export class Member {
     onFailure: (error: unknown) => void,
   ) {
     const { clock, log, metrics } = deps;
-    const { backend, clusterId, consistentIndex, id } = storage;
+    const { backend, clusterId, consistentIndex, id, scheduledCompaction } = storage;
     this.options = options;
     this.codec = codec;
     this.metrics = metrics;
@@ -161,9 +168,14 @@ export class Member {
     });
     this.store = new Store(backend, this.lessor);
     storage.restore(this.store);
-    this.#compactions = new CompactionQueue(clock, options.compactionBatchLimit, () =>
+    this.#compactions = new CompactionQueue(clock, options, () =>
       log.info("finished scheduled compaction", { "compact-revision": this.store.compactRevision }),
     );
+    // The last life ended in the middle of one.
+    if (scheduledCompaction !== undefined) {
+      log.info("resume scheduled compaction", { "scheduled-compact-revision": scheduledCompaction });
+      void this.#compactions.add(this.store.compact(scheduledCompaction));
+    }
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
     this.auth = new AuthStore({
       ...deps,
@@ -405,9 +417,9 @@ export class Member {
   raftStatus(): RaftStatus {
     return this.#driver.status();
   }
-  /** As a file of pages would take. */
+  /** Of the db file. */
   get sizeBytes(): number {
-    return this.store.backend.sizeBytes + 20 * 1024;
+    return this.store.backend.sizeBytes;
   }
   /** Aborts when the member stops, with the answer that open streams get. */
   get closing(): AbortSignal {
@@ -546,8 +558,44 @@ export class Member {
 
   /** Writes a snapshot of now and lets go of the log that it replaces. */
   async snapshot(): Promise<void> {
-    using _rows = this.#compactions.rest();
-    await this.#storage.snapshot(this, (work) => this.#driver.between(work));
+    await this.#storage.snapshot((work) => this.#driver.between(work));
+  }
+
+  /** Of the db file's layout; empty before 3.6. */
+  get storageVersion(): string {
+    return this.#storage.storageVersion;
+  }
+
+  /** Streams the db file as of now, and its hash. */
+  async sendSnapshot(stream: ServerStream<never, SnapshotResponse>, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, log } = this.#deps;
+    using snapshot = await this.#storage.backend.snapshot();
+    await sendSnapshot(snapshot, stream, {
+      clock,
+      log,
+      version: this.storageVersion,
+      ...(signal !== undefined && { signal }),
+    });
+  }
+
+  /** Closes the gaps in the db file, while requests go on. */
+  async defragment(): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { backend } = this.#storage;
+    const sizes = () => ({
+      "current-db-size-bytes": backend.sizeBytes,
+      "current-db-size-in-use-bytes": backend.inUseBytes,
+    });
+    const before = backend.sizeBytes;
+    const started = clock.monotonic();
+    log.info("defragmenting", { path: this.#storage.dbPath, ...sizes() });
+    await backend.defragment();
+    log.info("finished defragmenting directory", {
+      path: this.#storage.dbPath,
+      "current-db-size-bytes-diff": backend.sizeBytes - before,
+      ...sizes(),
+      took: `${clock.monotonic() - started}ms`,
+    });
   }
 
   /** Unique in the cluster: some bits of the member's id, then a count that began with the time of day. */
@@ -615,8 +663,7 @@ export class Member {
   }
 
   #maySnapshot(): void {
-    if (this.#snapshotting !== undefined || this.#closing.signal.aborted || !this.#compactions.isEmpty) return;
-    if (!this.#storage.snapshotIsDue) return;
+    if (this.#snapshotting !== undefined || this.#closing.signal.aborted || !this.#storage.snapshotIsDue) return;
     this.#snapshotting = this.snapshot()
       .catch((error: unknown) => this.#deps.log.error("failed to write a snapshot", error))
       .finally(() => {
@@ -647,16 +694,17 @@ export class Member {
 
   get #exchange(): PeerTransportOptions["snapshots"] {
     return {
-      open: (message) => {
+      open: async (message) => {
         const inFlight = this.#driver.snapshotBegins();
-        const outgoing = this.#storage.outgoing(this, message);
-        const { snapshot } = outgoing.message;
-        const { members, removedIds, version } = this.membership;
-        // Members before 3.5 look for the membership here.
-        const data = dumpV2Store({ members, removedIds, version });
+        let outgoing: OutgoingSnapshot;
+        try {
+          outgoing = await this.#storage.outgoing(message);
+        } catch (error) {
+          inFlight[Symbol.dispose]();
+          throw error;
+        }
         return {
           ...outgoing,
-          message: { ...outgoing.message, snapshot: snapshot && { ...snapshot, data } },
           close: () => {
             outgoing.close();
             inFlight[Symbol.dispose]();

@@ -22,6 +22,11 @@ export const walWriteBytes = counter("etcd_disk_wal_write_bytes_total", {
   help: "Total number of bytes written in WAL.",
 });
 
+export const backendCommit = histogram("etcd_disk_backend_commit_duration_seconds", {
+  help: "The latency distributions of commit called by backend.",
+  buckets: FSYNC_BUCKETS,
+});
+
 // The server.
 export const hasLeader = gauge("etcd_server_has_leader", {
   help: "Whether or not a leader exists. 1 is existence, 0 is not.",

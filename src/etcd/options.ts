@@ -66,6 +66,13 @@ export interface EtcdOptions {
   readonly watchProgressNotifyIntervalMs: number;
   /** Rows that compaction drops at a time. */
   readonly compactionBatchLimit: number;
+  /** Between two of those. */
+  readonly compactionSleepIntervalMs: number;
+  /** What was applied goes to the db file after so long, or after so many operations. */
+  readonly backendBatchIntervalMs: number;
+  readonly backendBatchLimit: number;
+  /** Rows in memory; the rest is read from the db file when it is asked for. */
+  readonly backendCacheBytes: number;
   /** Whose certificate was verified is who it names, where no token says otherwise. */
   readonly clientCertAuth: boolean;
   /** `simple`, or `jwt` with options behind commas. */
@@ -112,6 +119,10 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   maxRequestBytes: 1.5 * 1024 * 1024,
   watchProgressNotifyIntervalMs: 10 * 60_000,
   compactionBatchLimit: 1000,
+  compactionSleepIntervalMs: 10,
+  backendBatchIntervalMs: 100,
+  backendBatchLimit: 10_000,
+  backendCacheBytes: 256 * 1024 * 1024,
   clientCertAuth: false,
   authToken: "simple",
   authTokenTtlSeconds: 300,

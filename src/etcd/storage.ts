@@ -1,10 +1,9 @@
 /**
- * A member's data folder: the log (WAL), and the state that it led to up to some entry. Opened at the start; afterwards it takes snapshots of
- * the state, sends them to members that are too far behind, and takes in those of others. It knows nothing of raft but its log.
+ * A member's data folder: the log (WAL), and the state that it led to up to some entry (the db file). Opened at the start; afterwards it takes
+ * snapshots of the state, sends them to members that are too far behind, and takes in those of others. It knows nothing of raft but its log.
  *
- * Upstream: server/etcdserver/bootstrap.go, server/storage/storage.go
+ * Upstream: server/etcdserver/bootstrap.go, server/storage/storage.go, server/storage/backend.go
  */
-import { assert } from "../base/assert.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { Metadata, type Member as MemberInfo } from "../protocols/etcd/generated.ts";
@@ -13,36 +12,28 @@ import { EMPTY_CONF_STATE } from "../raft/storage.ts";
 import type { ConfState, Entry, HardState, Message, NodeId, Snapshot } from "../raft/types.ts";
 import type { Codec } from "../wire/rpc/codec.ts";
 import type { World } from "../world/world.ts";
-import { VolatileIndex } from "./apply/consistent-index.ts";
+import { readIndex, StoredIndex } from "./apply/consistent-index.ts";
 import type { Backend } from "./backend/backend.ts";
-import { MemoryBackend } from "./backend/memory.ts";
-import { clusterId, hexId, memberId } from "./cluster/identity.ts";
+import type { BoltBackendDeps, BoltBackendOptions } from "./backend/bolt-backend.ts";
+import { clusterId, hexId, memberId, parseHexId, parseMemberContext } from "./cluster/identity.ts";
+import { dumpV2Store } from "./cluster/v2-form.ts";
+import { firstEntries } from "./first-entries.ts";
 import type { Lessor } from "./lease/lessor.ts";
 import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import * as counted from "./metrics.ts";
-import { keyText } from "./mvcc/key-text.ts";
-import { RestoredIndex, restoredRow } from "./mvcc/restored-index.ts";
+import { openBackend, type OpenedBackend } from "./mvcc/restore.ts";
 import type { Store } from "./mvcc/store.ts";
-import { firstEntries } from "./first-entries.ts";
 import type { EtcdOptions } from "./options.ts";
 import type { OutgoingSnapshot } from "./peer/transport.ts";
-import {
-  encodeSnapshot,
-  loadSnapshot,
-  purgeSnapshots,
-  restoreBuckets,
-  saveReceived,
-  saveBuckets,
-  writeSnapshot,
-  type LoadedSnapshot,
-  type SnapshotHead,
-} from "./snap/snapshot.ts";
+import { purgeSnapFiles, receivedDbName, writeSnapFile } from "./snap/snap-file.ts";
 import { Wal, type WalOptions } from "./wal/wal.ts";
 
 export type StorageDeps = Pick<World, "clock" | "fs"> & {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly failpoints?: Failpoints;
+  /** Told when the db file can't be written any more. */
+  readonly onFailure: (error: unknown) => void;
 };
 
 /** What a member without data starts from. */
@@ -55,11 +46,14 @@ export interface Bootstrap {
   readonly joins: boolean;
 }
 
-/** What is read from the state to take a snapshot of it. */
+/** What a received snapshot replaces. */
 export interface State {
   readonly store: Store;
   readonly lessor: Lessor;
 }
+
+const CHUNK_BYTES = 32 * 1024;
+const STORAGE_VERSION = "storageVersion";
 
 export class Storage {
   readonly id: NodeId;
@@ -67,20 +61,16 @@ export class Storage {
   readonly wal: Wal;
   /** Raft's view of the log: what the WAL holds, and who belonged at its beginning. */
   readonly log: MemoryStorage;
-  /** Of the state that was found. Raft hands out the entries behind `consistentIndex.index`. */
-  readonly backend: Backend;
-  readonly consistentIndex: VolatileIndex;
+  /** Raft hands out the entries behind `consistentIndex.index`. */
+  readonly consistentIndex: StoredIndex;
   /** There was nothing here before. */
   readonly isNew: boolean;
   readonly #options: EtcdOptions;
   readonly #deps: StorageDeps;
   readonly #codec: Codec;
   readonly #failpoints: Failpoints;
-  /** Index and bytes of the last snapshot, and where the log stood. */
+  #opened: OpenedBackend;
   #snapshotIndex: number;
-  #snapshotBytes: number;
-  #walBytesAtSnapshot = 0;
-  #loaded: LoadedSnapshot | undefined;
 
   static async open(
     options: EtcdOptions,
@@ -89,8 +79,8 @@ export class Storage {
     bootstrap: Bootstrap = loneMember(options),
   ): Promise<Storage> {
     const { fs, log, clock, metrics } = deps;
-    const snapFolder = `${options.dataDir}/member/snap`;
-    await fs.mkdir(snapFolder, { recursive: true, mode: 0o700 });
+    const folder = snapFolder(options);
+    await fs.mkdir(folder, { recursive: true, mode: 0o700 });
     const walOptions: WalOptions = {
       fs,
       folder: options.walDir || `${options.dataDir}/member/wal`,
@@ -104,6 +94,12 @@ export class Storage {
       },
     };
     if (!(await Wal.exists(fs, walOptions.folder))) {
+      const opened = await openDb(options, deps);
+      const found = readIndex(opened.backend).index;
+      if (found > 0) {
+        await opened.backend.abandon();
+        throw new Error(`etcd: the db file goes up to entry ${found}, and there is no log in ${walOptions.folder}`);
+      }
       const { id, clusterId: cluster } = bootstrap;
       const wal = await Wal.create(walOptions, codec.encode(Metadata, { NodeID: id, ClusterID: cluster }));
       const entries = bootstrap.joins ? [] : firstEntries(bootstrap.members, codec);
@@ -113,27 +109,25 @@ export class Storage {
         "member-id": hexId(id),
         "cluster-id": hexId(cluster),
       });
-      return new Storage(options, deps, codec, { id, cluster, wal, entries, state, snapshot: undefined, isNew: true });
+      const mark = { index: 0, term: 0 };
+      return new Storage(options, deps, codec, { id, cluster, wal, entries, state, opened, mark, isNew: true });
     }
     const marks = await Wal.snapshots(walOptions);
-    const snapshot = await loadSnapshot(fs, snapFolder, marks, codec, (path, error) =>
-      log.error("a snapshot file is damaged and set aside", error, { path }),
-    );
-    const after = snapshot?.meta.index ?? 0;
-    const { wal, content } = await Wal.open(walOptions, after);
+    const mark = marks.at(-1) ?? { index: 0, term: 0 };
+    const opened = await openDbAt(options, deps, mark.index);
+    const { wal, content } = await Wal.open(walOptions, mark.index);
     const { NodeID = 0n, ClusterID = 0n } = codec.decode(Metadata, content.metadata!);
-    if (snapshot === undefined && content.entries.length > 0 && content.entries[0]!.index !== 1)
-      throw new Error(`etcd: the log begins at entry ${content.entries[0]!.index} and no snapshot leads up to it`);
-    const { entries, state = { term: snapshot?.meta.term ?? 0, vote: 0n, commit: 0 } } = content;
+    const { entries, state = { term: mark.term, vote: 0n, commit: 0 } } = content;
+    const { index } = readIndex(opened.backend);
+    const last = entries.at(-1)?.index ?? mark.index;
+    if (index > last)
+      throw new Error(
+        `etcd: the db file goes up to entry ${index}, and the log in ${walOptions.folder} ends at ${last}`,
+      );
     return new Storage(options, deps, codec, {
-      id: NodeID,
-      cluster: ClusterID,
-      wal,
-      entries,
-      snapshot,
-      isNew: false,
-      // What a snapshot holds was committed, whether or not the log had come to say so.
-      state: { ...state, commit: Math.max(state.commit, after) },
+      ...{ id: NodeID, cluster: ClusterID, wal, entries, opened, mark, isNew: false },
+      // What is in the state was committed, whether or not the log had come to say so.
+      state: { ...state, commit: Math.max(state.commit, mark.index, index) },
     });
   }
 
@@ -147,7 +141,8 @@ export class Storage {
       readonly wal: Wal;
       readonly entries: readonly Entry[];
       readonly state: HardState;
-      readonly snapshot: LoadedSnapshot | undefined;
+      readonly opened: OpenedBackend;
+      readonly mark: { readonly index: number; readonly term: number };
       readonly isNew: boolean;
     },
   ) {
@@ -159,164 +154,229 @@ export class Storage {
     this.#deps = deps;
     this.#failpoints = deps.failpoints ?? NO_FAILPOINTS;
     this.#codec = codec;
+    this.#opened = from.opened;
+    this.consistentIndex = new StoredIndex(this.backend);
+    this.#follow();
     this.log = new MemoryStorage();
-    this.backend = new MemoryBackend();
-    this.consistentIndex = new VolatileIndex();
-    const { snapshot } = from;
-    if (snapshot !== undefined) {
-      const { index, term, confState } = snapshot.meta;
-      this.log.applySnapshot({ data: new Uint8Array(0), metadata: { index, term, confState } });
-      this.consistentIndex.advance(index, term);
-      this.consistentIndex.setConfState(confState);
-      restoreBuckets(this.backend, snapshot.head.buckets);
-    }
+    const { index, term } = from.mark;
+    if (index > 0 || this.consistentIndex.index > 0)
+      this.log.applySnapshot({ data: new Uint8Array(0), metadata: { index, term, confState: this.confState } });
     this.log.append(from.entries);
     this.log.setHardState(from.state);
-    this.#snapshotIndex = snapshot?.meta.index ?? 0;
-    this.#snapshotBytes = snapshot?.sizeBytes ?? 0;
-    this.#loaded = snapshot;
+    this.#snapshotIndex = index;
+  }
+
+  #follow(): void {
+    const { consistentIndex, backend } = this;
+    consistentIndex.follow(backend);
+    backend.beforeCommit = () => {
+      this.#saveVersion();
+      consistentIndex.save();
+    };
+  }
+
+  /** From 3.6 on, a file says what it is; the cluster's version decides what members may write. */
+  #saveVersion(): void {
+    const meta = this.backend.bucket("meta");
+    const version = versionOf(this.backend);
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    const wanted = major > 3 || (major === 3 && minor >= 6) ? version : "";
+    if (wanted === this.storageVersion) return;
+    if (wanted === "") meta.delete(STORAGE_VERSION);
+    else meta.put(STORAGE_VERSION, Buffer.from(wanted));
+  }
+
+  get storageVersion(): string {
+    const version = this.backend.bucket("meta").get(STORAGE_VERSION);
+    return version === undefined ? "" : Buffer.from(version).toString();
+  }
+
+  get dbPath(): string {
+    return dbPath(this.#options);
+  }
+
+  /** Where the state lives: another one once a snapshot was installed. */
+  get backend(): OpenedBackend["backend"] {
+    return this.#opened.backend;
   }
 
   get confState(): ConfState {
-    return this.consistentIndex.confState ?? EMPTY_CONF_STATE;
+    return this.consistentIndex.confState ?? confStateOf(this.backend);
   }
 
-  /** Puts the keys that were found into the store. The small buckets are in the backend already. */
+  /** A compaction that was asked for and has not ended. */
+  get scheduledCompaction(): number | undefined {
+    return this.#opened.revisions.scheduledCompaction;
+  }
+
+  /** Hands the keys that were found to the store. */
   restore(store: Store): void {
-    const snapshot = this.#loaded;
-    if (snapshot === undefined) return;
-    this.#loaded = undefined;
-    restoreStore(store, snapshot);
+    const { index, revisions } = this.#opened;
+    store.restore(index, revisions.revision, revisions.compactRevision);
   }
 
-  /** A snapshot is due after enough entries, and after as much log as the last one was long: so it costs no more than the log itself. */
   get snapshotIsDue(): boolean {
-    if (this.consistentIndex.index - this.#snapshotIndex < this.#options.snapshotCount) return false;
-    const least = Math.max(
-      Math.min(SNAPSHOT_MIN_BYTES, this.#options.walSegmentBytes ?? Infinity),
-      this.#snapshotBytes,
-    );
-    return this.wal.writtenBytes - this.#walBytesAtSnapshot >= least;
+    return this.consistentIndex.index - this.#snapshotIndex >= this.#options.snapshotCount;
   }
 
-  /**
-   * Writes a snapshot of now and lets go of the log that it replaces. `between` runs what touches the log while nothing else does;
-   * compaction rests meanwhile.
-   */
-  async snapshot(
-    { store }: State,
-    between: (work: (unwritten: HardState | undefined) => Promise<void>) => Promise<void>,
-  ): Promise<void> {
-    const meta = this.#meta();
-    this.#walBytesAtSnapshot = this.wal.writtenBytes;
+  /** Makes the db file as new as the log, and lets go of the log before. `between` runs what touches the log while nothing else does. */
+  async snapshot(between: (work: (unwritten: HardState | undefined) => Promise<void>) => Promise<void>): Promise<void> {
+    const { index, term } = this.consistentIndex;
+    const meta = { index, term, confState: this.confState };
     const previous = this.#snapshotIndex;
-    this.#snapshotIndex = meta.index;
-    this.#snapshotBytes = await writeSnapshot(
-      this.#deps,
-      this.#folder,
-      meta,
-      headOf(store),
-      store.backend,
-      this.#codec,
-    );
+    this.#snapshotIndex = index;
+    const { fs, log } = this.#deps;
+    const data = dumpV2Store(membersOf(this.backend));
+    await this.backend.commit();
+    await writeSnapFile(fs, this.#folder, meta, data, this.#codec);
     await between(async (unwritten) => {
       this.#failpoints.raftBeforeWALSaveSnaphot?.strike();
       await this.wal.saveSnapshot(meta, meta.confState, unwritten);
-      // Back to the snapshot before this one: should this file turn out damaged, that one and the log still tell everything.
+      // Back to the snapshot before this one: members that are a little behind get what they miss from the log.
       await this.wal.release(previous);
       this.#failpoints.raftAfterWALRelease?.strike();
+      this.#failpoints.raftAfterWALRelease?.strike();
     });
-    await purgeSnapshots(this.#deps.fs, this.#folder);
-    this.#deps.log.info("saved snapshot", { "snapshot-index": meta.index, bytes: this.#snapshotBytes });
+    await purgeSnapFiles(fs, this.#folder);
+    log.info("saved snapshot", { "snapshot-index": index });
   }
 
   /** The state as of now, for a member that asked with `message`. */
-  outgoing({ store }: State, message: Message): OutgoingSnapshot {
-    const meta = this.#meta();
-    const snapshot: Snapshot = { data: new Uint8Array(0), metadata: meta };
-    const body = encodeSnapshot(meta, headOf(store), store.backend, this.#codec);
+  async outgoing(message: Message): Promise<OutgoingSnapshot> {
+    const snapshot = await this.backend.snapshot();
+    const { index, term, confState } = readIndex(snapshot);
+    const metadata = { index, term, confState: confState ?? confStateOf(snapshot) };
+    const data = dumpV2Store(membersOf(snapshot));
     return {
-      message: { ...message, snapshot },
-      sizeBytes: body.length,
-      body: (async function* () {
-        for (let at = 0; at < body.length; at += CHUNK_BYTES) yield body.subarray(at, at + CHUNK_BYTES);
-      })(),
-      close() {},
+      message: { ...message, snapshot: { data, metadata } },
+      sizeBytes: snapshot.sizeBytes,
+      body: snapshot.read(CHUNK_BYTES),
+      close: () => snapshot[Symbol.dispose](),
     };
   }
 
   /** Keeps what another member sent until raft says whether it is wanted. */
   async receive(message: Message, body: AsyncIterable<Uint8Array>): Promise<number> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of body) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    await this.#deps.fs.writeFile(this.#receivedPath(message.snapshot!), bytes, { mode: 0o600, atomic: true });
-    return bytes.length;
+    const { fs } = this.#deps;
+    const path = this.#receivedPath(message.snapshot!);
+    const part = `${path}.part`;
+    let size = 0;
+    {
+      await using file = await fs.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
+      for await (const chunk of body) {
+        await file.write(size, [chunk]);
+        size += chunk.length;
+      }
+      await file.sync();
+    }
+    await fs.rename(part, path);
+    await fs.syncDir(this.#folder);
+    return size;
   }
 
   /** Makes a received snapshot the state, once it is on disk. The caller loads the small buckets anew, in the same turn. */
   async install(snapshot: Snapshot, { store, lessor }: State): Promise<void> {
-    const { fs } = this.#deps;
+    const { fs, log } = this.#deps;
+    const { metadata, data } = snapshot;
     const path = this.#receivedPath(snapshot);
-    this.#failpoints.raftBeforeSaveSnap?.strike();
-    const loaded = await saveReceived(fs, this.#folder, await fs.readFile(path), this.#codec);
-    const { index, term, confState } = loaded.meta;
-    assert(index === snapshot.metadata.index, "a snapshot's file is about another entry than its message");
-    await this.wal.saveSnapshot(loaded.meta, confState);
-    await fs.remove(path);
-    this.#failpoints.raftAfterSaveSnap?.strike();
-    this.#snapshotIndex = index;
-    this.#snapshotBytes = loaded.sizeBytes;
-    this.#walBytesAtSnapshot = this.wal.writtenBytes;
     this.#failpoints.applyBeforeOpenSnapshot?.strike();
-    const backend = new MemoryBackend();
+    const opened = await openDb(this.#options, this.#deps, path);
     this.#failpoints.applyAfterOpenSnapshot?.strike();
-    restoreBuckets(backend, loaded.head.buckets);
-    store.reset(backend);
-    lessor.load(backend.bucket("lease"));
-    restoreStore(store, loaded);
-    this.consistentIndex.advance(index, term);
-    this.consistentIndex.setConfState(confState);
+    log.info("applySnapshot: opened snapshot backend", { "snapshot-index": metadata.index });
+    const { index } = readIndex(opened.backend);
+    if (index < metadata.index)
+      throw new Error(`etcd: a received db file goes up to entry ${index}, and should go up to ${metadata.index}`);
+    // From the mark on, a restart begins with this file, wherever it is by then.
+    this.#failpoints.raftBeforeSaveSnap?.strike();
+    await writeSnapFile(fs, this.#folder, metadata, data, this.#codec);
+    await this.wal.saveSnapshot(metadata, metadata.confState);
+    this.#failpoints.raftAfterSaveSnap?.strike();
+    await fs.rename(path, dbPath(this.#options));
+    await fs.syncDir(this.#folder);
+    const before = this.#opened.backend;
+    this.#opened = opened;
+    this.#snapshotIndex = metadata.index;
+    store.reset(opened.backend);
+    lessor.load(opened.backend.bucket("lease"));
+    this.restore(store);
+    this.#follow();
+    if (this.consistentIndex.confState === undefined) this.consistentIndex.setConfState(metadata.confState);
+    void before.abandon();
   }
 
-  close(): Promise<void> {
-    return this.wal.close();
+  async close(): Promise<void> {
+    await this.wal.close();
+    await this.backend.close();
   }
 
   get #folder(): string {
-    return `${this.#options.dataDir}/member/snap`;
+    return snapFolder(this.#options);
   }
 
   #receivedPath({ metadata }: Snapshot): string {
-    return `${this.#folder}/${metadata.index.toString(16).padStart(16, "0")}.snap.db`;
-  }
-
-  #meta() {
-    const { index, term } = this.consistentIndex;
-    return { index, term, confState: this.confState };
+    return `${this.#folder}/${receivedDbName(metadata.index)}`;
   }
 }
 
-/** Less log than this is not worth a snapshot, however many entries it holds. */
-const SNAPSHOT_MIN_BYTES = 32 * 1024 * 1024;
-const CHUNK_BYTES = 32 * 1024;
+function snapFolder({ dataDir }: EtcdOptions): string {
+  return `${dataDir}/member/snap`;
+}
+function dbPath(options: EtcdOptions): string {
+  return `${snapFolder(options)}/db`;
+}
 
-function headOf(store: Store): SnapshotHead {
+function openDb(options: EtcdOptions, deps: StorageDeps, path = dbPath(options)): Promise<OpenedBackend> {
+  const backend: BoltBackendOptions = {
+    batchIntervalMs: options.backendBatchIntervalMs,
+    batchLimit: options.backendBatchLimit,
+    cacheBytes: options.backendCacheBytes,
+  };
+  const backendDeps: BoltBackendDeps = {
+    ...deps,
+    onCommit: (ms) => deps.metrics.observe(counted.backendCommit, {}, ms / 1000),
+  };
+  return openBackend(path, backend, backendDeps);
+}
+
+/** Opens the db file that has the entry at `index` in it: one that was received may not have come to its place. */
+async function openDbAt(options: EtcdOptions, deps: StorageDeps, index: number): Promise<OpenedBackend> {
+  const opened = await openDb(options, deps);
+  if (readIndex(opened.backend).index >= index) return opened;
+  await opened.backend.abandon();
+  const { fs, log } = deps;
+  const received = `${snapFolder(options)}/${receivedDbName(index)}`;
+  if ((await fs.stat(received)) === undefined)
+    throw new Error("failed to find database snapshot file (snap: snapshot file doesn't exist)");
+  log.info("Recovering from snapshot backend", { path: received });
+  await fs.rename(received, dbPath(options));
+  await fs.syncDir(snapFolder(options));
+  return openDb(options, deps);
+}
+
+/** Raft's members, where the file of an old etcd doesn't tell them by that name. */
+function confStateOf(backend: Pick<Backend, "bucket">): ConfState {
+  const { members } = membersOf(backend);
   return {
-    version: 2,
-    revision: store.revision,
-    compactRevision: store.compactRevision,
-    buckets: saveBuckets(store.backend),
+    ...EMPTY_CONF_STATE,
+    voters: members.filter(({ isLearner }) => !isLearner).map(({ ID }) => ID),
+    learners: members.filter(({ isLearner }) => isLearner).map(({ ID }) => ID),
   };
 }
 
-function restoreStore(store: Store, { head, rows }: LoadedSnapshot): void {
-  const index = new RestoredIndex();
-  for (const { row, sub } of rows) {
-    store.backend.put(row, sub);
-    index.add(keyText(row.key), restoredRow(row, sub));
-  }
-  store.restore(index, head.revision, head.compactRevision);
+function membersOf(backend: Pick<Backend, "bucket">) {
+  const members: MemberInfo[] = [];
+  const removedIds = new Set<bigint>();
+  backend.bucket("members").forEach((key, value) => {
+    members.push({ ...parseMemberContext(value), ID: parseHexId(key) ?? 0n });
+  });
+  backend.bucket("members_removed").forEach((key) => void removedIds.add(parseHexId(key) ?? 0n));
+  return { members, removedIds, version: versionOf(backend) || undefined };
+}
+
+/** Empty before the first leader has set it. */
+function versionOf(backend: Pick<Backend, "bucket">): string {
+  const version = backend.bucket("cluster").get("clusterVersion");
+  return version === undefined ? "" : Buffer.from(version).toString();
 }
 
 /** A cluster of one, from the options alone. */

@@ -281,7 +281,10 @@ export class EtcdMembers {
         transport: (options) => this.peers.attach(options),
         leases: this.#leasesFrom(infoOf(name).ID),
       },
-      (error) => this.failures.push(error),
+      (error) => {
+        // The dead don't count.
+        if (fs.failWrites === undefined) this.failures.push(error);
+      },
     );
     this.started.set(name, { name, fs, clock, member });
     return member;

@@ -13,10 +13,12 @@ import type {
   HashResponse,
   MoveLeaderRequest,
   MoveLeaderResponse,
+  SnapshotRequest,
+  SnapshotResponse,
   StatusRequest,
   StatusResponse,
 } from "../../protocols/etcd/generated.ts";
-import type { Call, Init } from "../../wire/rpc/service.ts";
+import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
 import { downgrade } from "../cluster/downgrade.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { NONE } from "../../raft/types.ts";
@@ -40,9 +42,9 @@ export function maintenanceService(member: Member) {
           ...(member.leader === NONE ? [ETCD_ERRORS.noLeader[1]] : []),
           ...member.alarms.raised.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarm} `),
         ],
-        dbSizeInUse: member.sizeBytes,
+        dbSizeInUse: member.store.backend.inUseBytes,
         isLearner: member.isLearner,
-        storageVersion: member.clusterVersion,
+        storageVersion: member.storageVersion,
         dbSizeQuota: member.options.quotaBackendBytes,
         downgradeInfo: member.membership.downgrade,
       };
@@ -53,9 +55,9 @@ export function maintenanceService(member: Member) {
       return (await member.proposeFor(call, { alarm: request })) as AlarmResponse;
     },
 
-    /** Memory has no holes to close. The bbolt file will. */
     async Defragment(_request?: Init<DefragmentRequest>, call?: Call): Promise<DefragmentResponse> {
       await authenticator.requireAdmin(call);
+      await member.defragment();
       return { header: member.header() };
     },
 
@@ -84,8 +86,14 @@ export function maintenanceService(member: Member) {
       return { header: member.header() };
     },
 
-    /** A snapshot is a bbolt file, and there is no backend that writes one. */
-    Snapshot: notYet("etcdserverpb.Maintenance", "Snapshot"),
+    Snapshot: async (
+      _request: Init<SnapshotRequest>,
+      stream: ServerStream<never, SnapshotResponse>,
+      call?: Call,
+    ): Promise<void> => {
+      await authenticator.requireAdmin(call);
+      await member.sendSnapshot(stream, call?.signal);
+    },
 
     async Downgrade(
       { action = "VALIDATE", version = "" }: Init<DowngradeRequest> = {},

@@ -6,7 +6,7 @@ import { ETCD_ERRORS, type EtcdErrorName } from "../../protocols/etcd/errors.ts"
 import { simulatedWorld } from "../../testing/sim/world.ts";
 import { checkAuth } from "../apply/auth.ts";
 import type { Request } from "../apply/chain.ts";
-import { MemoryBackend } from "../backend/memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { Lessor } from "../lease/lessor.ts";
 import { SimpleTokens } from "./simple-tokens.ts";
 import { AuthStore } from "./store.ts";

@@ -6,7 +6,7 @@ import { simulatedWorld, type SimulatedWorld } from "../../testing/sim/world.ts"
 import { BUCKETS, type Backend, type BucketName, type KeyValue } from "./backend.ts";
 import { BoltBackend, type BoltBackendOptions } from "./bolt-backend.ts";
 import { BoltFile } from "./bolt/file.ts";
-import { MemoryBackend } from "./memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { decodeRow, encodeRow, revisionKey } from "./rows.ts";
 
 const b = (text: string) => Buffer.from(text);

@@ -1,8 +1,6 @@
 /**
- * Where the versions of keys live, by revision. The key index in memory says which revision; the backend has the key and the value.
- *
- * The only one is in memory, and a snapshot file carries it over a restart (`snap/`). What is missing is upstream's bbolt file: committed in
- * batches behind the writer, with the consistent index in the same transaction, in place of the state inside snapshot files.
+ * Where the versions of keys live, by revision, and the small buckets beside them. The key index in memory says which revision; the backend has the key
+ * and the value. Members keep theirs in a file (`bolt-backend.ts`); tests have one without (`testing/memory-backend.ts`).
  *
  * Upstream: server/storage/backend
  */
@@ -39,6 +37,8 @@ export interface BackendSnapshot extends Disposable {
   readonly sizeBytes: number;
   /** The file in pieces of about `bytes`. */
   read(bytes: number): AsyncIterable<Uint8Array>;
+  /** As it was then; nothing can be put. */
+  bucket(name: BucketName): Bucket;
 }
 
 export interface Backend {

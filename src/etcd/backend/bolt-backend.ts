@@ -5,11 +5,12 @@
  *
  * Upstream: server/storage/backend/backend.go, batch_tx.go
  */
+import { InvariantError } from "../../base/assert.ts";
 import { deferred } from "../../base/deferred.ts";
 import { SortedMap } from "../../base/sorted-map.ts";
 import type { World } from "../../world/world.ts";
 import { BUCKETS, type Backend, type BackendSnapshot, type Bucket, type BucketName, type KeyValue } from "./backend.ts";
-import { BoltFile, type DefragPosition } from "./bolt/file.ts";
+import { BoltFile, type DefragPosition, type Pin } from "./bolt/file.ts";
 import type { BucketChanges, Change } from "./bolt/tree.ts";
 import { RowCache } from "./row-cache.ts";
 import { decodeRow, encodeRow, mainOf, revisionKey, subOf } from "./rows.ts";
@@ -316,7 +317,23 @@ export class BoltBackend implements Backend {
     return {
       sizeBytes: pin.meta.pages * pin.meta.pageSize,
       read: (bytes) => this.#file.stream(pin, bytes),
+      bucket: (name) => this.#pinnedBucket(pin, name),
       [Symbol.dispose]: () => pin[Symbol.dispose](),
+    };
+  }
+
+  #pinnedBucket({ meta }: Pin, name: BucketName): Bucket {
+    const file = this.#file;
+    const root = () => file.bucket(Buffer.from(name), meta);
+    const refuse = () => {
+      throw new InvariantError("a snapshot can't be written to");
+    };
+    return {
+      get: (key) => file.get(root(), Buffer.from(key, "latin1")),
+      put: refuse,
+      delete: refuse,
+      forEach: (visit) =>
+        file.scan(root(), new Uint8Array(0), (key, value) => visit(Buffer.from(key).toString("latin1"), value)),
     };
   }
 
@@ -346,6 +363,12 @@ export class BoltBackend implements Backend {
       result.reject,
     );
     return result.promise;
+  }
+
+  /** Closes without a commit: what is not in the file yet is of no more use. */
+  async abandon(): Promise<void> {
+    this.#failure ??= new Error("the backend is closed");
+    await this.close();
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@ import { silent } from "../../observe/log.ts";
 import { Metrics } from "../../observe/metrics.ts";
 import type { Member } from "../../protocols/etcd/generated.ts";
 import type { ConfChange, ConfChangeType } from "../../raft/types.ts";
-import { MemoryBackend } from "../backend/memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { matchMembers } from "./bootstrap.ts";
 import { clusterId, memberContext, memberId, parseMemberContext } from "./identity.ts";
 import { checkExisting, checkNew, membersOf, parseInitialCluster, parseUrls } from "./initial-cluster.ts";

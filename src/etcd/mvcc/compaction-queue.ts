@@ -1,6 +1,5 @@
 /**
- * Compactions that still have rows to drop, oldest first. They give way to other work after each batch, and rest while someone reads the rows as
- * they are, as the writer of a snapshot does.
+ * Compactions that still have rows to drop, oldest first. They give way to other work after each batch.
  *
  * Upstream: pkg/schedule; server/storage/mvcc/kvstore_compaction.go
  */
@@ -11,6 +10,12 @@ export interface CompactionWork {
   step(rows: number): boolean;
 }
 
+/** So many rows at a time, and so long a rest behind them. */
+export interface CompactionPace {
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepIntervalMs: number;
+}
+
 interface Queued {
   readonly work: CompactionWork;
   readonly done: () => void;
@@ -18,16 +23,15 @@ interface Queued {
 
 export class CompactionQueue {
   readonly #clock: World["clock"];
-  readonly #batchRows: number;
+  readonly #options: CompactionPace;
   readonly #onFinished: () => void;
   #queue: Queued[] = [];
-  #isDue = false;
-  #rests = 0;
+  #timer: Disposable | undefined;
   #stopped = false;
 
-  constructor(clock: World["clock"], batchRows: number, onFinished: () => void) {
+  constructor(clock: World["clock"], options: CompactionPace, onFinished: () => void) {
     this.#clock = clock;
-    this.#batchRows = batchRows;
+    this.#options = options;
     this.#onFinished = onFinished;
   }
 
@@ -43,22 +47,6 @@ export class CompactionQueue {
     });
   }
 
-  /** Nothing is dropped until the result is disposed. */
-  rest(): Disposable {
-    this.#rests++;
-    return {
-      [Symbol.dispose]: () => {
-        this.#rests--;
-        this.#schedule();
-      },
-    };
-  }
-
-  /** Does all there is, at once. */
-  finish(): void {
-    while (this.#queue.length > 0) this.#step(Infinity);
-  }
-
   /** Forgets all there is: the state that it was about is being replaced. */
   clear(): void {
     for (const { done } of this.#queue.splice(0)) done();
@@ -66,16 +54,16 @@ export class CompactionQueue {
 
   stop(): void {
     this.#stopped = true;
+    this.#timer?.[Symbol.dispose]();
     this.clear();
   }
 
   #schedule(): void {
-    if (this.#isDue || this.#stopped || this.#rests > 0 || this.#queue.length === 0) return;
-    this.#isDue = true;
-    this.#clock.soon(() => {
-      this.#isDue = false;
-      if (this.#rests > 0 || this.#stopped || this.#queue.length === 0) return;
-      this.#step(this.#batchRows);
+    if (this.#timer !== undefined || this.#stopped || this.#queue.length === 0) return;
+    this.#timer = this.#clock.after(this.#options.compactionSleepIntervalMs, () => {
+      this.#timer = undefined;
+      if (this.#stopped || this.#queue.length === 0) return;
+      this.#step(this.#options.compactionBatchLimit);
       this.#schedule();
     });
   }

@@ -3,9 +3,10 @@
  *
  * Upstream: server/storage/mvcc/kvstore.go (restore)
  */
-import type { Backend, Bucket } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import { BoltBackend, type BoltBackendDeps, type BoltBackendOptions } from "../backend/bolt-backend.ts";
-import { decodeFields, isTombstoneKey, mainOf, revisionKey, subOf } from "../backend/rows.ts";
+import { decodeFields, isTombstoneKey, mainOf, subOf } from "../backend/rows.ts";
+import { readMarks } from "./compaction-marks.ts";
 import { keyText } from "./key-text.ts";
 import { RestoredIndex } from "./restored-index.ts";
 
@@ -16,9 +17,6 @@ export interface RestoredRevisions {
   /** A compaction that was asked for and has not ended. */
   readonly scheduledCompaction: number | undefined;
 }
-
-const SCHEDULED = "scheduledCompactRev";
-const FINISHED = "finishedCompactRev";
 
 /** What of the state is in memory, and the file behind it. */
 export interface OpenedBackend {
@@ -47,26 +45,10 @@ export async function openBackend(
 }
 
 function readRevisions(backend: Backend, last: number): RestoredRevisions {
-  const meta = backend.bucket("meta");
-  const finished = readRevision(meta, FINISHED);
-  const scheduled = readRevision(meta, SCHEDULED);
+  const { scheduled, finished } = readMarks(backend);
   return {
     revision: Math.max(last, finished ?? 0, scheduled ?? 0),
     compactRevision: finished ?? -1,
     scheduledCompaction: scheduled !== undefined && scheduled > (finished ?? 0) ? scheduled : undefined,
   };
-}
-
-function readRevision(meta: Bucket, key: string): number | undefined {
-  const value = meta.get(key);
-  return value === undefined ? undefined : mainOf(value);
-}
-
-/** A compaction is about to begin: whoever opens the file later carries it to its end. */
-export function markScheduled(backend: Backend, revision: number): void {
-  backend.bucket("meta").put(SCHEDULED, revisionKey(revision, 0));
-}
-
-export function markFinished(backend: Backend, revision: number): void {
-  backend.bucket("meta").put(FINISHED, revisionKey(revision, 0));
 }

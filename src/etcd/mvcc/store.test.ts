@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { RpcError } from "../../wire/rpc/service.ts";
 import type { KeyValue } from "../backend/backend.ts";
-import { MemoryBackend } from "../backend/memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { keyText } from "./key-text.ts";
 import { RestoredIndex, restoredRow } from "./restored-index.ts";
 import { Store } from "./store.ts";

@@ -12,6 +12,7 @@ import type { Backend, KeyValue } from "../backend/backend.ts";
 import { KeyIndex } from "./key-index.ts";
 import { endText, keyText } from "./key-text.ts";
 import { emptyIndex, type RestoredIndex } from "./restored-index.ts";
+import { markFinished, markScheduled } from "./compaction-marks.ts";
 import type { Revision } from "./revision.ts";
 
 /** One write of a transaction, with the version that it replaced. */
@@ -257,6 +258,7 @@ export class Store {
     // The last compaction's own revision again: it may have left a tombstone there.
     let next = Math.max(1, this.#compactRevision);
     this.#compactRevision = revision;
+    markScheduled(this.#backend, revision);
     let scanned = false;
     let pending: string[] = [];
     return {
@@ -285,7 +287,9 @@ export class Store {
           });
           if (isGone) this.#index.delete(key);
         }
-        return scanned && pending.length === 0;
+        if (!scanned || pending.length > 0) return false;
+        markFinished(this.#backend, revision);
+        return true;
       },
     };
   }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import type { WatchResponse } from "../../protocols/etcd/generated.ts";
 import { Simulation } from "../../testing/sim/simulation.ts";
-import { MemoryBackend } from "../backend/memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { Store } from "./store.ts";
 import { Watchable, type WatchStream } from "./watchable.ts";
 

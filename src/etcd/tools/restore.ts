@@ -14,9 +14,9 @@ import type { BucketChanges, Change } from "../backend/bolt/tree.ts";
 import { mainOf, putBigEndian, revisionKey } from "../backend/rows.ts";
 import { clusterId, hexId, memberId, memberJson } from "../cluster/identity.ts";
 import { confStateJson } from "../snap/conf-state.ts";
+import { dumpV2Store } from "../cluster/v2-form.ts";
 import { firstEntries } from "../first-entries.ts";
 import { writeSnapFile } from "../snap/snap-file.ts";
-import { membershipAsV2Store } from "../snap/v2-membership.ts";
 import { Wal } from "../wal/wal.ts";
 
 export interface RestoreOptions {
@@ -84,7 +84,7 @@ export async function restoreSnapshot(
   try {
     await wal.append(entries, { term: 1, vote: members[0]!.ID, commit: index });
     const meta = { index, term: 1, confState };
-    await writeSnapFile(fs, snapDir, meta, membershipAsV2Store({ members, removed: [], version: undefined }), codec);
+    await writeSnapFile(fs, snapDir, meta, dumpV2Store({ members, removedIds: [], version: undefined }), codec);
     await wal.saveSnapshot(meta, confState);
   } finally {
     await wal.close();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { RequestOp } from "../../protocols/etcd/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
-import { MemoryBackend } from "../backend/memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { Store } from "../mvcc/store.ts";
 import { V2Error } from "./errors.ts";
 import { parseForm } from "./form.ts";

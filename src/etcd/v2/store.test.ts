@@ -4,7 +4,7 @@ import { silent } from "../../observe/log.ts";
 import type { RequestOp } from "../../protocols/etcd/generated.ts";
 import { Simulation } from "../../testing/sim/simulation.ts";
 import type { Init } from "../../wire/rpc/service.ts";
-import { MemoryBackend } from "../backend/memory.ts";
+import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { compareHolds } from "../apply/compare.ts";
 import { Store } from "../mvcc/store.ts";
 import { Watchable } from "../mvcc/watchable.ts";

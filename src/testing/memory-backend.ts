@@ -1,6 +1,6 @@
-/** Rows by revision, in arrays. A snapshot file carries them over a restart. */
-import { SortedMap } from "../../base/sorted-map.ts";
-import type { Backend, Bucket, BucketName, KeyValue } from "./backend.ts";
+/** A backend without a file: rows by revision, in arrays. */
+import { SortedMap } from "../base/sorted-map.ts";
+import type { Backend, Bucket, BucketName, KeyValue } from "../etcd/backend/backend.ts";
 
 /** Main revisions are dense until compaction thins them out, so they index arrays directly; an emptied array goes as a whole. */
 const CHUNK_BITS = 10;

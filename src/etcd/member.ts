@@ -46,7 +46,7 @@ import { Membership } from "./cluster/membership.ts";
 import { publish } from "./cluster/publish.ts";
 import { Reconfigure } from "./cluster/reconfigure.ts";
 import { LIKE_US, type Remotes } from "./cluster/remote.ts";
-import { dumpV2Store, toV2Request, versionInV2Store } from "./cluster/v2-form.ts";
+import { toV2Request, versionInV2Store } from "./cluster/v2-form.ts";
 import { VersionMonitor } from "./cluster/version-monitor.ts";
 import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
 import { Lessor } from "./lease/lessor.ts";

@@ -125,7 +125,13 @@ export class Storage {
         `etcd: the db file goes up to entry ${index}, and the log in ${walOptions.folder} ends at ${last}`,
       );
     return new Storage(options, deps, codec, {
-      ...{ id: NodeID, cluster: ClusterID, wal, entries, opened, mark, isNew: false },
+      id: NodeID,
+      cluster: ClusterID,
+      wal,
+      entries,
+      opened,
+      mark,
+      isNew: false,
       // What is in the state was committed, whether or not the log had come to say so.
       state: { ...state, commit: Math.max(state.commit, mark.index, index) },
     });

@@ -23,7 +23,6 @@ import { downgrade } from "../cluster/downgrade.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { NONE } from "../../raft/types.ts";
 import { hashKV } from "../mvcc/hash.ts";
-import { notYet } from "./not-yet.ts";
 
 export function maintenanceService(member: Member) {
   const { authenticator } = member;

@@ -245,13 +245,11 @@ function transferLeader(raft: Raft, progress: Progress): void {
  */
 
 function readIndex(raft: Raft, message: Message): void {
-  if (raft.tracker.isAlone(raft.id)) {
-    answerRead(raft, message, raft.log.committed);
-  } else if (!raft.committedInCurrentTerm) {
-    raft.earlyReads.push(message);
-  } else {
-    confirmRead(raft, message);
-  }
+  // Until it has committed an entry of its own term, a leader may not know of all that is committed. Not even one that is alone: after a
+  // restart its commit index may be an old one, as it isn't synced each time.
+  if (!raft.committedInCurrentTerm) raft.earlyReads.push(message);
+  else if (raft.tracker.isAlone(raft.id)) answerRead(raft, message, raft.log.committed);
+  else confirmRead(raft, message);
 }
 
 /** The leader has committed an entry of its term: now it knows what is committed. */
@@ -263,7 +261,7 @@ export function releasePendingReads(raft: Raft): void {
   }
   const reads = raft.earlyReads;
   raft.earlyReads = [];
-  for (const read of reads) confirmRead(raft, read);
+  for (const read of reads) readIndex(raft, read);
 }
 
 function confirmRead(raft: Raft, message: Message): void {

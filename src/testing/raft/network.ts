@@ -146,7 +146,7 @@ export class Network {
         break;
       case 2:
         if (this.#chance(confChange)) this.#tolerantly(() => this.#proposeChange(node));
-        else if (this.#chance(30)) this.#compact(member);
+        else if (this.#chance(80)) this.#compact(member);
         else if (this.#chance(10)) node.transferLeader(this.#pick([...this.#members.keys()]));
         else if (this.#chance(5)) node.forgetLeader();
         else if (this.#chance(100)) this.#read(node);
@@ -427,13 +427,14 @@ export class Network {
     const goal = this.#committed.length + 3;
     for (let round = 0; round < 600; round++) {
       for (const member of this.#members.values()) {
+        if (member.node === undefined && this.#belongs(member.id)) this.#start(member);
         const { node } = member;
         if (node === undefined) continue;
         node.tick();
         for (let i = 0; i < 4; i++) this.#work(member);
         if (node.basicStatus().raftState !== "StateLeader") continue;
         // A leader that was removed may lead on and take nothing: whoever runs it has to stop it.
-        if (!this.#belongs(member)) member.node = undefined;
+        if (!this.#belongs(member.id)) member.node = undefined;
         else if (this.#committed.length < goal)
           this.#tolerantly(() => node.propose(new TextEncoder().encode(`${++this.#proposals}`)));
       }
@@ -447,15 +448,19 @@ export class Network {
     assert.fail(`the group doesn't come together: ${states.join("; ")}`);
   }
 
-  #belongs({ id, confState }: Member): boolean {
-    const { voters, learners, votersOutgoing } = confState;
+  get #newest(): Member {
+    return [...this.#members.values()].reduce((a, b) => (b.applied > a.applied ? b : a));
+  }
+
+  #belongs(id: NodeId): boolean {
+    const { voters, learners, votersOutgoing } = this.#newest.confState;
     return [voters, learners, votersOutgoing].some((ids) => ids.includes(id));
   }
 
   /** All members of the newest configuration have applied the same. */
   #isConverged(): boolean {
-    const newest = [...this.#members.values()].reduce((a, b) => (b.applied > a.applied ? b : a));
-    const { voters, learners, votersOutgoing } = newest.confState;
-    return [...voters, ...learners, ...votersOutgoing].every((id) => this.#members.get(id)!.applied === newest.applied);
+    const { applied, confState } = this.#newest;
+    const { voters, learners, votersOutgoing } = confState;
+    return [...voters, ...learners, ...votersOutgoing].every((id) => this.#members.get(id)!.applied === applied);
   }
 }

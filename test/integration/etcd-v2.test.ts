@@ -203,6 +203,30 @@ const odd: fc.Arbitrary<Request> = fc.constantFrom<Request[]>(
   { method: "GET", path: "/v2/auth/other", query: {} },
 );
 
+/** Bodies for `/v2/members`, and what they are said to be. */
+const MEMBER_REQUESTS: readonly (readonly [method: string, path: string, body?: string, type?: string])[] = [
+  ["GET", ""],
+  ["GET", "/"],
+  ["GET", "/leader"],
+  ["GET", "/other"],
+  ["PATCH", ""],
+  ["POST", "", '{"peerURLs":["http://127.0.0.1:1"]}', "text/plain"],
+  ["POST", "", '{"peerURLs":["http://127.0.0.1:1"]}', "Text/Plain; charset=utf-8"],
+  ["POST", "", "", "application/json"],
+  ["POST", "", '{"peerURLs":[]}', "application/json"],
+  ["POST", "", '{"peerURLs":["ftp://127.0.0.1:1"]}', "application/json"],
+  ["POST", "", '{"peerURLs":["http://127.0.0.1"]}', "application/json"],
+  ["POST", "", '{"peerURLs":["http://127.0.0.1:1/path"]}', "application/json; charset=utf-8"],
+  ["POST", "", '{"peerURLs":["PEER"]}', "application/json"],
+  ["PUT", "", '{"peerURLs":["PEER"]}', "application/json"],
+  ["PUT", "/zzz", '{"peerURLs":["PEER"]}', "application/json"],
+  ["PUT", "/1234", '{"peerURLs":["http://127.0.0.1:1"]}', "application/json"],
+  ["DELETE", ""],
+  ["DELETE", "/zzz"],
+  ["DELETE", "/12345678901234567"],
+  ["DELETE", "/1234"],
+];
+
 /** Each line is run on both after the ones above it; `E` is etcdctl with its endpoint. */
 const COMMANDS = `
 E ls
@@ -324,6 +348,14 @@ E auth disable
 E user remove root
 E get /app/port
 E --debug get /app/port
+E member update $ID $PEER
+E member update $ID http://127.0.0.1:1
+E member list
+E member update 1234 http://127.0.0.1:1
+E member remove 1234
+E member add again http://127.0.0.1:1
+E member add other http://127.0.0.1:2
+E member list
 `;
 
 describe("etcdctl of the v2 API on ours and upstream's", { skip, concurrency: false }, () => {
@@ -387,6 +419,21 @@ describe("etcdctl of the v2 API on ours and upstream's", { skip, concurrency: fa
       assert.deepEqual(mine, theirs);
     });
 
+  for (const [method, path, body, type] of MEMBER_REQUESTS)
+    test(`${method} /v2/members${path} ${body ?? ""} ${type ?? ""}`, async () => {
+      const [mine, theirs] = await Promise.all(
+        [us, them].map(async (one) => {
+          const response = await fetch(`${one.endpoint}/v2/members${path}`, {
+            method,
+            ...(body !== undefined && { body: body.replace("PEER", one.peer), headers: { "content-type": type! } }),
+          });
+          const { status, headers } = response;
+          return common({ status, type: headers.get("content-type"), body: await response.text() }, one);
+        }),
+      );
+      assert.deepEqual(mine, theirs);
+    });
+
   for (const line of COMMANDS.trim().split("\n"))
     test(line, async () => {
       const [mine, theirs] = await Promise.all([us, them].map(async (one) => common(await shell(one, line), one)));
@@ -443,9 +490,10 @@ describe("the v2 API beside upstream's", { skip, concurrency: false }, () => {
   }
 });
 
-function shell({ endpoint }: Running, line: string): Promise<object> {
+async function shell({ endpoint, peer }: Running, line: string): Promise<object> {
   const script = `E() { etcdctl --endpoints ${endpoint} "$@"; }; ${line}`;
-  const environment = { PATH: process.env["PATH"], ETCDCTL_API: "2" };
+  const id = line.includes("$ID") ? await idOf(endpoint) : "";
+  const environment = { PATH: process.env["PATH"], ETCDCTL_API: "2", ID: id, PEER: peer };
   return new Promise((resolve) => {
     execFile("sh", ["-c", script], { env: environment, timeout: 10_000 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : error.code, out, err }),
@@ -453,15 +501,25 @@ function shell({ endpoint }: Running, line: string): Promise<object> {
   });
 }
 
-/** Without what is one server's own: addresses, ids and times. */
+async function idOf(endpoint: string): Promise<string> {
+  const { members } = (await (await fetch(`${endpoint}/v2/members`)).json()) as { members: { id: string }[] };
+  return members[0]!.id;
+}
+
+/** Without what is one server's own: addresses, ids, times, and the order of ids. */
 function common(value: object, { endpoint, peer }: Running): unknown {
-  const text = JSON.stringify(value)
-    .replaceAll(endpoint, "ENDPOINT")
-    .replaceAll(peer, "PEER")
-    .replace(/\b[0-9a-f]{15,16}\b/g, "ID")
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
-    .replace(/(?<=TTL: |ttl\\":)\d+/g, "SECONDS");
-  return JSON.parse(text);
+  const clean = (text: string) =>
+    text
+      .replaceAll(endpoint, "ENDPOINT")
+      .replaceAll(peer, "PEER")
+      .replace(/\b[0-9a-f]{15,16}\b/g, "ID")
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+      .replace(/(?<=TTL: |ttl":)\d+/g, "SECONDS")
+      .replace(/(?<=ETCD_INITIAL_CLUSTER=").*(?=")/, (list) => list.split(",").sort().join())
+      .replace(/^(ID(\[|: name=).*\n)+/, (list) => list.split("\n").sort().join("\n"));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, typeof item === "string" ? clean(item) : item]),
+  );
 }
 
 type Counts = Readonly<Record<string, number>>;

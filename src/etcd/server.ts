@@ -134,7 +134,7 @@ function walFolder({ walDir, dataDir }: EtcdOptions): string {
 
 export type EtcdServices = ReturnType<typeof servicesOf>;
 
-function servicesOf(member: Member, { random }: EtcdDeps) {
+export function servicesOf(member: Member, { random }: EtcdDeps) {
   return {
     kv: kvService(member),
     watch: watchService(member),

@@ -70,7 +70,7 @@ export async function serve(
 const ServerReflectionAlpha = defineService("grpc.reflection.v1alpha.ServerReflection", ServerReflection.methods);
 
 /** All that a client port serves. */
-function bindings(member: Member, services: EtcdServices, health: HealthState): readonly Binding[] {
+export function bindings(member: Member, services: EtcdServices, health: HealthState): readonly Binding[] {
   const sharedEvents = new SharedEvents(member.codec);
   const list: Binding[] = [
     bind(KV, services.kv),

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
@@ -76,29 +76,11 @@ after(async () => {
 
 const inFolder = (flags: readonly string[]) => flags.map((flag) => flag.replaceAll("@", `${folder}/`));
 
-async function ours(
-  port: number,
-  ...flags: readonly string[]
-): Promise<{ readonly dataDir: string } & AsyncDisposable> {
-  const dataDir = join(folder, `ours-${port}`);
-  const url = `https://127.0.0.1:${port}`;
-  const words = [
-    `--data-dir=${dataDir}`,
-    `--listen-client-urls=${url}`,
-    `--advertise-client-urls=${url}`,
-    "--bcrypt-cost=4",
-  ];
-  const { values } = parseFlags(etcdFlags, inFolder([...words, ...flags]));
-  const group = new ComponentGroup();
-  await group.start(await etcdMember(world, values, silent));
-  return { dataDir, [Symbol.asyncDispose]: () => group[Symbol.asyncDispose]() };
-}
-
-async function upstream(port: number, ...flags: readonly string[]): Promise<AsyncDisposable> {
+function words(whose: string, port: number): readonly string[] {
   const url = `https://127.0.0.1:${port}`;
   const peer = `http://127.0.0.1:${port + 1}`;
-  const words = [
-    `--data-dir=${join(folder, `upstream-${port}`)}`,
+  return [
+    `--data-dir=${join(folder, `${whose}-${port}`)}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
     `--listen-peer-urls=${peer}`,
@@ -106,7 +88,18 @@ async function upstream(port: number, ...flags: readonly string[]): Promise<Asyn
     `--initial-cluster=default=${peer}`,
     "--bcrypt-cost=4",
   ];
-  const child = spawn("/usr/bin/etcd", inFolder([...words, ...flags]), { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+async function ours(port: number, ...flags: readonly string[]): Promise<AsyncDisposable> {
+  const { values } = parseFlags(etcdFlags, inFolder([...words("ours", port), ...flags]));
+  const group = new ComponentGroup();
+  await group.start(await etcdMember(world, values, silent));
+  return group;
+}
+
+async function upstream(port: number, ...flags: readonly string[]): Promise<AsyncDisposable> {
+  const all = inFolder([...words("upstream", port), ...flags]);
+  const child = spawn("/usr/bin/etcd", all, { stdio: ["ignore", "ignore", "pipe"] });
   await new Promise<void>((resolve, reject) => {
     let log = "";
     child.once("exit", () => reject(new Error(`upstream's etcd ended: ${log}`)));
@@ -199,16 +192,18 @@ const ACCESS: readonly (readonly [
   ],
 ];
 
-for (const [i, [name, flags, commands]] of ACCESS.entries())
-  test(`who is let in with ${name}`, { skip }, async () => {
-    const port = 21450 + 4 * i;
-    await using _genuine = await upstream(port, ...flags);
-    await using _own = await ours(port + 2, ...flags);
-    const lines = Object.keys(commands);
-    const answers = (port: number) => Promise.all(lines.map(async (line) => [line, await etcdctl(port, line)]));
-    assert.deepEqual(Object.fromEntries(await answers(port)), commands, "upstream's");
-    assert.deepEqual(Object.fromEntries(await answers(port + 2)), commands, "ours");
-  });
+describe("who is let in", { skip, concurrency: true }, () => {
+  for (const [i, [name, flags, commands]] of ACCESS.entries())
+    test(`with ${name}`, async () => {
+      const port = 21450 + 4 * i;
+      await using _genuine = await upstream(port, ...flags);
+      await using _own = await ours(port + 2, ...flags);
+      const lines = Object.keys(commands);
+      const answers = (port: number) => Promise.all(lines.map(async (line) => [line, await etcdctl(port, line)]));
+      assert.deepEqual(Object.fromEntries(await answers(port)), commands, "upstream's");
+      assert.deepEqual(Object.fromEntries(await answers(port + 2)), commands, "ours");
+    });
+});
 
 test("the name in a certificate is the user's, unless a token says otherwise", { skip }, async () => {
   await using _genuine = await upstream(21474, ...SERVER, ...AUTHORITY);
@@ -303,9 +298,9 @@ test("versions and cipher suites are those that are asked for", { skip }, async 
 
 test("a certificate is made for who asks for one and has none, and kept", { skip }, async () => {
   const made = async () => {
-    await using own = await ours(21486, "--auto-tls", "--self-signed-cert-validity=2");
+    await using _own = await ours(21486, "--auto-tls", "--self-signed-cert-validity=2");
     assert.equal(await etcdctl(21486, "put a 1 --insecure-skip-tls-verify --insecure-transport=false"), "OK");
-    return await readFile(join(own.dataDir, "fixtures/client/cert.pem"));
+    return await readFile(join(folder, "ours-21486/fixtures/client/cert.pem"));
   };
   const cert = await made();
   const { subject, subjectAltName, validFrom, validTo, publicKey } = new X509Certificate(cert);

@@ -107,8 +107,12 @@ export async function etcdMember(
   check(options);
   const dataDir = options["data-dir"] || `${options.name}.etcd`;
   const listenClientUrls = options["listen-client-urls"];
-  // A member that is alone listens on no peer URL.
-  const security = await securityOptions(world, options, { dataDir, listenClientUrls, listenPeerUrls: [] }, log);
+  const security = await securityOptions(
+    world,
+    options,
+    { dataDir, listenClientUrls, listenPeerUrls: options["listen-peer-urls"] },
+    log,
+  );
   return createEtcd(
     {
       name: options.name,

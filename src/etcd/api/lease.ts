@@ -58,16 +58,13 @@ export function leaseService(member: Member, random: Random) {
       call?: Call,
     ): Promise<LeaseTimeToLiveResponse> {
       await authenticator.require(call);
-      if (keys && auth.enabled) {
-        const lease = lessor.get(ID);
-        await authenticator.read(
-          call,
-          (info) => lease && checkLeaseReadable(auth, info, lease),
-          () => {},
-        );
-      }
       const header = member.header();
-      const times = await member.leases.timeToLive(ID, keys);
+      const lease = lessor.get(ID);
+      const times = await authenticator.read(
+        call,
+        (info) => keys && lease && checkLeaseReadable(auth, info, lease),
+        () => member.leases.timeToLive(ID, keys),
+      );
       if (times === undefined) return { header, ID, TTL: -1, grantedTTL: 0, keys: [] };
       return { header, ID, TTL: times.ttl, grantedTTL: times.grantedTtl, keys: times.keys };
     },

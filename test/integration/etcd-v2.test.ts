@@ -227,6 +227,59 @@ const MEMBER_REQUESTS: readonly (readonly [method: string, path: string, body?: 
   ["DELETE", "/1234"],
 ];
 
+/** Of `/v2/auth`, one after the other: what etcdctl would never send, too. */
+const AUTH_REQUESTS: readonly (readonly [method: string, path: string, body?: string, user?: string])[] = [
+  ["GET", "/users"],
+  ["GET", "/users/"],
+  ["POST", "/users"],
+  ["GET", "/users/a/b"],
+  ["PUT", "/enable"],
+  ["PUT", "/users/root", "{"],
+  ["PUT", "/users/root", '{"user":1}'],
+  ["PUT", "/users/root", '{"user":"other","password":"x"}'],
+  ["PUT", "/users/root", '{"user":"root"}'],
+  ["PUT", "/users/root", '{"USER":"root","Password":"pw"}'],
+  ["PUT", "/users/root", '{"user":"root","password":"pw2"}'],
+  ["PUT", "/users/root", '{"user":"root"}'],
+  ["PUT", "/users/ann", '{"user":"ann","password":"pw","roles":["r1","gone"]}'],
+  ["PUT", "/users/ann", '{"user":"ann","password":"pw","roles":["r1"]}'],
+  ["PUT", "/users/ann", '{"user":"ann","roles":["r1"],"grant":["r2"]}'],
+  ["GET", "/users/ann"],
+  ["PUT", "/roles/r1", '{"role":"r1","permissions":{"kv":{"read":["/a*"],"write":["/a/b"]}}}'],
+  ["PUT", "/roles/r2", '{"role":"r2"}'],
+  ["PUT", "/roles/r2", '{"role":"r2","grant":{"kv":{}}}'],
+  ["PUT", "/roles/r3", '{"role":"r3","grant":{"kv":{}},"permissions":{"kv":{"read":[]}}}'],
+  ["PUT", "/roles/other", '{"role":"r2"}'],
+  ["PUT", "/roles/r2", "nothing"],
+  ["PUT", "/roles/r1", '{"role":"r1","grant":{"kv":{"read":["/a*"]}}}'],
+  ["PUT", "/roles/r1", '{"role":"r1","grant":{"kv":{"write":["/a/b"]}}}'],
+  ["PUT", "/roles/r1", '{"role":"r1","revoke":{"kv":{"write":["/never"]}}}'],
+  ["PUT", "/roles/r1", '{"role":"r1","grant":{"kv":{"read":["/z","/c"]}},"revoke":{"kv":{"write":["/a/b"]}}}'],
+  ["PUT", "/roles/r1", '{"role":"r1","permissions":{"kv":{"read":["/"]}},"grant":{"kv":{"read":["/y"]}}}'],
+  ["PUT", "/roles/missing", '{"role":"missing","grant":{"kv":{"read":["/y"]}}}'],
+  ["PUT", "/roles/root", '{"role":"root","grant":{"kv":{"read":["/y"]}}}'],
+  ["DELETE", "/roles/root"],
+  ["GET", "/roles/r1"],
+  ["GET", "/roles/missing"],
+  ["GET", "/roles"],
+  ["GET", "/users"],
+  ["PUT", "/users/ann", '{"user":"ann","revoke":["gone"],"grant":["r2"]}'],
+  ["GET", "/users/ann"],
+  ["DELETE", "/enable"],
+  ["PUT", "/enable"],
+  ["GET", "/users"],
+  ["GET", "/users", undefined, "ann:pw"],
+  ["GET", "/users", undefined, "root:pw2"],
+  ["GET", "/users", undefined, "root:pw"],
+  ["GET", "/enable"],
+  ["DELETE", "/enable"],
+  ["PUT", "/enable", undefined, "root:pw2"],
+  ["DELETE", "/users/root", undefined, "root:pw2"],
+  ["DELETE", "/roles/guest", undefined, "root:pw2"],
+  ["DELETE", "/enable", undefined, "root:pw2"],
+  ["PATCH", "/enable"],
+];
+
 /** Each line is run on both after the ones above it; `E` is etcdctl with its endpoint. */
 const COMMANDS = `
 E ls
@@ -528,6 +581,69 @@ async function counts({ endpoint }: Running): Promise<Counts> {
   const { watchers: _, ...rest } = (await (await fetch(`${endpoint}/v2/stats/store`)).json()) as Record<string, number>;
   return rest;
 }
+
+describe("authentication, time and history of the v2 API beside upstream's", { skip, concurrency: false }, () => {
+  let us: Running;
+  let them: Running;
+  before(async () => {
+    [us, them] = await Promise.all([ours(21_524), upstream(21_526)]);
+  });
+  after(async () => {
+    await us?.[Symbol.asyncDispose]();
+    await them?.[Symbol.asyncDispose]();
+  });
+  const both = <T>(act: (one: Running) => Promise<T>) => Promise.all([act(us), act(them)]);
+
+  for (const [method, path, body, user] of AUTH_REQUESTS)
+    test(`${method} /v2/auth${path} ${body ?? ""} ${user ?? ""}`, async () => {
+      const [mine, theirs] = await both(async ({ endpoint }) => {
+        const response = await fetch(`${endpoint}/v2/auth${path}`, {
+          method,
+          ...(body !== undefined && { body }),
+          ...(user !== undefined && { headers: { authorization: `Basic ${btoa(user)}` } }),
+        });
+        const { status, headers } = response;
+        return { status, type: headers.get("content-type"), body: await response.text() };
+      });
+      assert.deepEqual(mine, theirs);
+    });
+
+  test("what expires goes with the same events", { timeout: 20_000 }, async () => {
+    const streams = [us, them].map((one) => stream(one, "", true));
+    await Promise.all(streams.map(({ begun }) => begun));
+    const put = (path: string, form: Readonly<Record<string, string>>) =>
+      both((one) => ask(one, { method: "PUT", path: `/v2/keys${path}`, query: {}, form }));
+    await put("/dir", { dir: "true", ttl: "1" });
+    await put("/dir/sub/leaf", { value: "1", ttl: "1000" });
+    await put("/dir/_hidden", { value: "1" });
+    await put("/now", { value: "1", ttl: "0" });
+    await put("/kept", { value: "1", ttl: "1" });
+    await put("/kept", { value: "2" });
+    for (const one of streams) await one.has('"expire","node":{"key":"/dir"');
+    for (const one of streams) await one.has('"expire","node":{"key":"/now"');
+    const [mine, theirs] = await Promise.all(streams.map((one) => one.end()));
+    assert.deepEqual([...mine!].sort(), [...theirs!].sort());
+    const [our, their] = await both((one) =>
+      ask(one, { method: "GET", path: "/v2/keys/", query: { recursive: "true" } }),
+    );
+    assert.deepEqual(our, their);
+  });
+
+  test("history ends at the same event", { timeout: 60_000 }, async () => {
+    const put = { method: "PUT", path: "/v2/keys/many", query: { noValueOnSuccess: "true" }, form: { value: "1" } };
+    for (let i = 0; i < 1010; i += 101)
+      await both(async (one) => void (await Promise.all(Array.from({ length: 101 }, () => ask(one, put)))));
+    const index = Number(
+      (await fetch(`${us.endpoint}/v2/keys/many`).then((response) => response.headers.get("x-etcd-index")))!,
+    );
+    for (const back of [1, 999, 1000, 1001]) {
+      const query = { wait: "true", waitIndex: String(index - back) };
+      const [mine, theirs] = await both((one) => ask(one, { method: "GET", path: "/v2/keys/many", query }));
+      assert.deepEqual(mine, theirs, `${back} back`);
+      assert.equal(mine.status, back < 1000 ? 200 : 400);
+    }
+  });
+});
 
 /** Everything that a stream of events brings. */
 function stream({ endpoint }: Running, at: string, recursive: boolean) {

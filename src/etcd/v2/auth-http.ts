@@ -2,7 +2,7 @@
 import type { Exchange, Headers } from "../../world/net.ts";
 import type { Access } from "./access.ts";
 import { allowMethod, answerJson, readBody } from "./answer.ts";
-import type { Permissions, Role, RoleChange, User, UserChange, V2Auth } from "./auth.ts";
+import type { Permissions, Role, User, UserChange, V2Auth } from "./auth.ts";
 import { HttpError } from "./errors.ts";
 import { cleanPath } from "./form.ts";
 
@@ -81,7 +81,10 @@ async function serveUser(
 /** Roles that are gone are left out of the list of all users, and fail the question for one. */
 function withRoles(user: User, auth: V2Auth, lenient: boolean): object {
   const known = new Set(lenient ? auth.roles() : []);
-  const roles = (user.roles ?? []).filter((name) => !lenient || known.has(name)).map((name) => auth.role(name));
+  const roles = (user.roles ?? [])
+    .filter((name) => !lenient || known.has(name))
+    .map((name) => auth.role(name))
+    .map(roleView);
   return { user: user.user, ...(roles.length > 0 && { roles }) };
 }
 
@@ -108,9 +111,7 @@ async function serveRole(
       if (change.role !== name) throw new HttpError(400, "Role JSON name does not match the name in the URL");
       if (isEmpty(change.grant) && isEmpty(change.revoke)) {
         await auth.createRole(change);
-        const { grant, revoke } = change;
-        const shown = { ...roleView(change), ...(grant && { grant }), ...(revoke && { revoke }) };
-        return answerJson(exchange, 201, headers, shown);
+        return answerJson(exchange, 201, headers, roleView(change));
       }
       if (!isEmpty(change.permissions))
         throw new HttpError(400, "Role JSON contains both permissions and grant/revoke");
@@ -126,8 +127,8 @@ function answerNothing(exchange: Exchange, headers: Headers): void {
   exchange.respond(200, { "content-type": "application/json", ...headers });
 }
 
-function roleView({ role, permissions }: Role): { readonly role: string; readonly permissions: Permissions } {
-  return { role, permissions };
+function roleView({ role, permissions, grant, revoke }: Role): Role {
+  return { role, permissions, ...(grant && { grant }), ...(revoke && { revoke }) };
 }
 
 function isEmpty(permissions: Permissions | undefined): boolean {
@@ -185,7 +186,7 @@ function userOf(fields: Fields): UserChange {
   };
 }
 
-function roleOf(fields: Fields): RoleChange {
+function roleOf(fields: Fields): Role {
   return {
     role: textOf(fields["role"]),
     permissions: permissionsOf(fields["permissions"]),

@@ -28,13 +28,12 @@ export interface UserChange extends User {
 export interface Permissions {
   readonly kv: { readonly read: Names; readonly write: Names };
 }
+/** A new role is kept as it was sent, empty changes included; they go with the first real one. */
 export interface Role {
   readonly role: string;
   readonly permissions: Permissions;
-}
-export interface RoleChange extends Role {
-  readonly grant: Permissions | undefined;
-  readonly revoke: Permissions | undefined;
+  readonly grant?: Permissions | undefined;
+  readonly revoke?: Permissions | undefined;
 }
 
 /** Makes and checks what is kept of a password. */
@@ -129,12 +128,12 @@ export class V2Auth {
     return role;
   }
 
-  async createRole({ role, permissions }: Role): Promise<void> {
-    refuseRoot(role);
-    await this.#create(`/roles/${role}`, { role, permissions }, `Role ${role} already exists.`);
+  async createRole(role: Role): Promise<void> {
+    refuseRoot(role.role);
+    await this.#create(`/roles/${role.role}`, role, `Role ${role.role} already exists.`);
   }
 
-  async updateRole(change: RoleChange): Promise<Role> {
+  async updateRole(change: Role): Promise<Role> {
     refuseRoot(change.role);
     const before = this.role(change.role);
     const permissions = revoked(granted(before.permissions, change.grant), change.revoke);

@@ -20,7 +20,7 @@ import type {
   WatchResponse,
 } from "../../protocols/etcd/generated.ts";
 import { MessageQueue } from "../../wire/rpc/message-queue.ts";
-import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
+import { RpcError, withSignal, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
 
 type Answer<T> = Promise<T> | T;
 
@@ -164,8 +164,8 @@ export function canceled(signal: AbortSignal): RpcError {
 }
 
 /** A call that outlives its caller, for what must be cleaned up behind one who left. */
-export function detached({ metadata, peer, certificate }: Call): Call {
-  return { metadata, peer, certificate, signal: new AbortController().signal };
+export function detached(call: Call): Call {
+  return withSignal(call, new AbortController().signal);
 }
 
 /** Errors of the services below come through a client there, and lose their code on the way. */

@@ -8,7 +8,7 @@ import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { RangeRequest } from "../../protocols/etcd/generated.ts";
 import { NONE } from "../../raft/types.ts";
 import type { Binding } from "../../wire/rpc/grpc-server.ts";
-import type { Call } from "../../wire/rpc/service.ts";
+import { withSignal, type Call } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
 import type { Member } from "../member.ts";
 
@@ -85,7 +85,7 @@ export class Guard implements Disposable {
     else call.signal.addEventListener("abort", left, { once: true });
     this.#streams.add(end);
     try {
-      await Promise.race([run({ ...call, signal: lost.signal }), ended]);
+      await Promise.race([run(withSignal(call, lost.signal)), ended]);
     } finally {
       this.#streams.delete(end);
       call.signal.removeEventListener("abort", left);

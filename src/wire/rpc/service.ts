@@ -94,6 +94,11 @@ export interface Call {
   readonly certificate?: Peer["certificate"];
 }
 
+/** The same call with another end. A call may be no plain object, and what is spread of it would lack its maker. */
+export function withSignal({ metadata, peer, certificate }: Call, signal: AbortSignal): Call {
+  return { metadata, peer, certificate, signal };
+}
+
 /** The server's half of a stream: reads requests by iterating, writes answers with `send`. */
 export interface ServerStream<I, O> extends AsyncIterable<I> {
   /** False says that the reader is slow: await `drained` before more, or count it against the stream. */

@@ -15,8 +15,7 @@ import { assert } from "../base/assert.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
-import { InternalRaftRequest } from "../protocols/etcd/generated.ts";
-import { decodeConfChange, encodeConfChange } from "../raft/conf-change.ts";
+import { encodeConfChange } from "../raft/conf-change.ts";
 import { isRaftError, RaftError } from "../raft/errors.ts";
 import type { MemoryStorage } from "../raft/memory-storage.ts";
 import { RawNode, type Status } from "../raft/raw-node.ts";
@@ -37,33 +36,23 @@ import type { World } from "../world/world.ts";
 import { AppliedWait } from "./applied-wait.ts";
 import type { Failpoints } from "./failpoints.ts";
 import type { Request } from "./apply/chain.ts";
-import { fromV2Request } from "./cluster/v2-form.ts";
+import { Entries, type EntryMachine } from "./apply/entries.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
 import * as counted from "./metrics.ts";
 import { Proposals, type Proposal } from "./proposals.ts";
 import { raftLogger } from "./raft-logger.ts";
+import { Ticker } from "./ticker.ts";
 import type { Wal } from "./wal/wal.ts";
+import { whyTimedOut } from "./why-timed-out.ts";
 
 /** More than this committed or waiting and not yet applied, and the next are refused. */
 const PENDING_MAX = 5000;
 const MAX_BYTES_A_MESSAGE = 1024 * 1024;
 const MAX_MESSAGES_IN_FLIGHT = 512;
-/** Of a member alone in its cluster: nobody will ask for its old entries. */
-const LONE_CATCHUP_ENTRIES = 100;
-/** The log in memory is cut when it is this much longer than it has to be. */
-const COMPACT_EVERY = 100;
-/** A member that missed this many ticks was not running: others may have gone on without it. */
-const MISSED_TICKS = 3;
 
-/** What the log leads to. All of it happens in the turn in which it is called, but for `install`. */
-export interface StateMachine {
-  /** The answer, or an `RpcError` thrown as the answer. Every entry is passed here once, in order. */
-  apply(entry: Entry, request: Request): unknown;
-  /** The first entry of a leader's term. */
-  applyEmpty(entry: Entry): void;
-  /** The answer. `intoForce` hands a valid change to raft. */
-  applyConfChange(entry: Entry, change: ConfChange, intoForce: () => ConfState): unknown;
+export interface StateMachine extends EntryMachine {
   /** Replaces the state by a received snapshot's, durably. */
   install(snapshot: Snapshot): Promise<void>;
   /** After a round of entries: time to think of a snapshot. */
@@ -124,11 +113,9 @@ export class RaftDriver {
   #busy = false;
   #stopped: Error | undefined;
   #idle: (() => void)[] = [];
-  #ticker: Disposable | undefined;
-  #tickedAt: number;
-  #isSuspect = false;
-  #snapshotsInFlight = 0;
-  #compactAfter = 0;
+  readonly #entries: Entries;
+  readonly #ticker: Ticker;
+  readonly #catchUp: CatchUp;
 
   constructor(options: RaftDriverOptions) {
     const { id, clock, storage, heartbeatIntervalMs, electionTimeoutMs, log, applied } = options;
@@ -144,11 +131,24 @@ export class RaftDriver {
     this.proposals = new Proposals(clock, this.requestTimeoutMs, (startedAt, waited) =>
       waited === "queued" ? etcdError("deadlineExceeded") : this.#timeoutError(startedAt),
     );
+    this.#catchUp = new CatchUp(clock, storage, options.catchupEntries);
+    this.#ticker = new Ticker(clock, heartbeatIntervalMs, () => this.#input(() => this.node.tick()));
+    this.#entries = new Entries({
+      machine: options.machine,
+      proposals: this.proposals,
+      codec: options.codec,
+      failpoints: options.failpoints,
+      intoForce: (change) => {
+        const state = this.node.applyConfChange(change);
+        this.#members(state);
+        return state;
+      },
+      onApplied: (entry) => this.#applied(entry),
+    });
     const { hardState, confState } = storage.initialState();
     this.#state = hardState;
     this.#confState = confState;
     this.#committed = hardState.commit;
-    this.#tickedAt = clock.monotonic();
     this.applied.advance(applied);
     this.#appliedTerm = applied === 0 ? 0 : storage.term(applied);
     const random = options.random.fork("raft");
@@ -172,7 +172,6 @@ export class RaftDriver {
     this.#reads = reads;
     this.#run();
     if (this.isOnlyVoter) this.node.campaign();
-    this.#tickedAt = this.#clock.monotonic();
     this.#tickOrRest();
     this.#run();
   }
@@ -205,14 +204,12 @@ export class RaftDriver {
 
   /** Whether this member has run all the time of late. If not, another may lead by now without it knowing. */
   get isActive(): boolean {
-    if (this.#ticker === undefined) return true; // It rests, alone.
-    const missed = this.#clock.monotonic() - this.#tickedAt > MISSED_TICKS * this.#options.heartbeatIntervalMs;
-    return !missed && !this.#isSuspect;
+    return this.#ticker.isActive;
   }
 
   /** What was said of leadership has been checked with the others. */
   confirmActive(): void {
-    this.#isSuspect = false;
+    this.#ticker.confirm();
   }
 
   /** Resolves with what applying gives, once the request is durable at a quorum and it is its turn. */
@@ -255,16 +252,9 @@ export class RaftDriver {
     this.#input(() => this.node.reportSnapshot(id, ok ? "finish" : "failure"));
   }
 
-  /** While snapshots are on their way the log is not cut: whoever gets one needs what comes after it. */
+  /** Until the result is disposed a snapshot is on its way to another member. */
   snapshotBegins(): Disposable {
-    this.#snapshotsInFlight++;
-    let isOver = false;
-    return {
-      [Symbol.dispose]: () => {
-        if (!isOver) this.#snapshotsInFlight--;
-        isOver = true;
-      },
-    };
+    return this.#catchUp.snapshotBegins();
   }
 
   /** Lets time pass faster: an election comes sooner. */
@@ -456,61 +446,16 @@ export class RaftDriver {
 
   #apply(entries: readonly Entry[]): void {
     this.#committed = Math.max(this.#committed, entries.at(-1)!.index);
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i]!;
-      let proposal = this.proposals.takePlaced(entry);
-      let answer: unknown;
-      let failure: RpcError | undefined;
-      try {
-        if (entry.type === 1) {
-          if (this.#failpoints.beforeApplyOneConfChange !== undefined)
-            this.#failpoints.beforeApplyOneConfChange.strike();
-          const change = decodeConfChange(1, entry.data);
-          proposal ??= this.proposals.takeSent(change.id ?? 0n);
-          answer = this.#machine.applyConfChange(entry, change, () => {
-            const confState = this.node.applyConfChange(change);
-            this.#members(confState);
-            return confState;
-          });
-        } else {
-          assert(entry.type === 0, "the log has a change of members in a form that isn't written here");
-          if (entry.data.length === 0) {
-            this.#termBegins(entry);
-            // A change of members that raft didn't take. Whoever asked for it hears nothing until his time is over, as with upstream.
-            if (proposal !== undefined) this.proposals.sent(proposal);
-            proposal = undefined;
-          } else {
-            if (this.#failpoints.beforeApplyOneEntryNormal !== undefined)
-              this.#failpoints.beforeApplyOneEntryNormal.strike();
-            const request: Request =
-              proposal?.request ??
-              fromV2Request(entry.data) ??
-              this.#options.codec.decode(InternalRaftRequest, entry.data);
-            if (proposal === undefined && this.proposals.hasSent)
-              proposal = this.proposals.takeSent(request.header?.ID || request.ID || 0n);
-            answer = this.#machine.apply(entry, request);
-          }
-        }
-      } catch (error) {
-        // A request's failure is its answer. Anything else is a bug, and the state is not to be trusted.
-        if (!(error instanceof RpcError)) {
-          proposal?.reject(error);
-          throw new Error(`applying entry ${entry.index}`, { cause: error });
-        }
-        failure = error;
-      }
-      this.#appliedTerm = entry.term;
-      this.applied.advance(entry.index);
-      if (failure !== undefined) proposal?.reject(failure);
-      else proposal?.resolve(answer);
-    }
-    this.#compact();
+    this.#entries.apply(entries);
+    this.#catchUp.cut(this.applied.index, this.#confState);
     this.#machine.settled();
   }
 
-  #termBegins(entry: Entry): void {
+  #applied(entry: Entry): void {
+    this.#appliedTerm = entry.term;
+    this.applied.advance(entry.index);
+    if (entry.type !== 0 || entry.data.length > 0) return;
     if (entry.term === this.#state.term) this.#termHasBegun = true;
-    this.#machine.applyEmpty(entry);
     this.#leadership.termBegun();
   }
 
@@ -521,7 +466,7 @@ export class RaftDriver {
     if (isNew) metrics.add(counted.leaderChanges, {});
     metrics.set(counted.hasLeader, {}, lead === NONE ? 0 : 1);
     metrics.set(counted.isLeader, {}, lead === id ? 1 : 0);
-    this.#isSuspect = false;
+    this.#ticker.confirm();
     if (isNew) log.v(1).info("leader changed", { "leader-id": lead.toString(16) });
     this.#tickOrRest();
   }
@@ -534,27 +479,8 @@ export class RaftDriver {
   /** Alone, with itself as leader, a member has nothing to wait for: its clock stands still. */
   #tickOrRest(): void {
     const rests = this.isOnlyVoter && this.#confState.learners.length === 0 && this.#leadership.isLeader;
-    if (rests || this.#stopped !== undefined) {
-      this.#ticker?.[Symbol.dispose]();
-      this.#ticker = undefined;
-    } else if (this.#ticker === undefined) {
-      this.#tickedAt = this.#clock.monotonic();
-      this.#ticker = this.#clock.after(this.#options.heartbeatIntervalMs, () => this.#tick());
-    }
-  }
-
-  #tick(): void {
-    const { heartbeatIntervalMs } = this.#options;
-    const now = this.#clock.monotonic();
-    if (now - this.#tickedAt > MISSED_TICKS * heartbeatIntervalMs) this.#isSuspect = this.#leadership.isLeader;
-    // Ticks that were missed are not made up for: an election after a pause would only disturb.
-    const late = now - this.#tickedAt - heartbeatIntervalMs;
-    this.#tickedAt = now;
-    this.#ticker = this.#clock.after(
-      late > 0 && late < heartbeatIntervalMs ? heartbeatIntervalMs - late : heartbeatIntervalMs,
-      () => this.#tick(),
-    );
-    this.#input(() => this.node.tick());
+    if (rests || this.#stopped !== undefined) this.#ticker.rest();
+    else this.#ticker.run();
   }
 
   #send(messages: readonly Message[]): void {
@@ -573,28 +499,13 @@ export class RaftDriver {
     if (kept.length > 0) this.#options.send(kept.reverse());
   }
 
-  /** Cuts the log in memory, but for what a slow follower may still need. */
-  #compact(): void {
-    const index = this.applied.index;
-    if (index < this.#compactAfter || this.#snapshotsInFlight > 0) return;
-    const alone = this.#confState.voters.length === 1 && this.#confState.learners.length === 0;
-    const keep = alone ? Math.min(LONE_CATCHUP_ENTRIES, this.#options.catchupEntries) : this.#options.catchupEntries;
-    this.#compactAfter = index + COMPACT_EVERY;
-    if (index - keep >= this.#storage.firstIndex()) this.#storage.compact(index - keep);
-  }
-
-  /** What a client is told whose request was proposed and not heard of again. */
   #timeoutError(startedAt: number): Error {
-    this.#options.metrics.add(counted.proposalsFailed, {});
+    const { activeSince, id: localId, heartbeatIntervalMs, metrics } = this.#options;
+    metrics.add(counted.proposalsFailed, {});
     const { electedAt, leader } = this.#leadership;
-    const leaderLostAt = electedAt - 2 * this.electionTicks * this.#options.heartbeatIntervalMs;
-    if (startedAt > leaderLostAt && startedAt < electedAt) return etcdError("timeoutLeaderFailed");
-    if (leader === NONE) return etcdError("timeout");
-    const reaches = (id: NodeId) => (this.#options.activeSince(id) ?? Infinity) <= startedAt;
-    if (leader !== this.#options.id) return etcdError(reaches(leader) ? "timeout" : "timeoutConnectionLost");
+    const electionTimeoutMs = this.electionTicks * heartbeatIntervalMs;
     const { voters } = this.#confState;
-    const connected = voters.filter((id) => id === leader || reaches(id)).length;
-    return etcdError(connected > voters.length / 2 ? "timeout" : "timeoutConnectionLost");
+    return etcdError(whyTimedOut({ localId, startedAt, leader, electedAt, electionTimeoutMs, voters, activeSince }));
   }
 
   #released(): void {
@@ -614,8 +525,8 @@ export class RaftDriver {
 
   #halt(error: Error): void {
     this.#stopped ??= error;
-    this.#ticker?.[Symbol.dispose]();
-    this.#ticker = undefined;
+    this.#ticker.rest();
+    this.#catchUp.stop();
     this.proposals.failAll(this.#stopped);
     this.applied.stop(this.#stopped);
     this.#reads?.stop(this.#stopped);

@@ -529,11 +529,15 @@ describe("the v2 API beside upstream's", { skip, concurrency: false }, () => {
         assert.deepEqual(ourAnswer, theirAnswer, `request ${at}: ${JSON.stringify(request)}`);
       }
       // The last event of all tells that each stream has seen what it was to see.
-      const last: Request = { method: "PUT", path: "/v2/keys/end", query: {}, form: { value: String(seed) } };
+      const last: Request = { method: "PUT", path: "/v2/keys/end", query: {}, form: { value: `end ${seed}` } };
       await Promise.all([ask(us, last), ask(them, last)]);
-      await Promise.all([streams[0]![0].has(`"value":"${seed}"`), streams[0]![1].has(`"value":"${seed}"`)]);
-      for (const [mine, theirs] of streams)
+      await Promise.all(streams[0]!.map((one) => one.has(`"value":"end ${seed}"`)));
+      for (const [mine, theirs] of streams) {
+        // Each comes over a connection of its own.
+        for (let i = 0; i < 100 && mine.events !== theirs.events; i++)
+          await new Promise((resolve) => setTimeout(resolve, 20));
         assert.deepEqual(await mine.end(), await theirs.end(), `the stream at ${mine.url}`);
+      }
       await Promise.all([us, them].map((one) => clear(one)));
       const [mine, theirs] = (await Promise.all([us, them].map(counts))).map((now, i) =>
         Object.fromEntries(Object.entries(now).map(([field, count]) => [field, count - counted[i]![field]!])),
@@ -668,6 +672,9 @@ function stream({ endpoint }: Running, at: string, recursive: boolean) {
   return {
     url,
     begun: response.then(() => {}),
+    get events(): number {
+      return text.split("\n").length - 1;
+    },
     async has(part: string): Promise<void> {
       while (!text.includes(part)) await new Promise<void>((resolve) => (changed = resolve));
     },

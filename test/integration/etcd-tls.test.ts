@@ -74,7 +74,10 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const inFolder = (flags: readonly string[]) => flags.map((flag) => flag.replaceAll("@", `${folder}/`));
+/** The last of each, with `@` for the folder. */
+const inFolder = (flags: readonly string[]) => [
+  ...new Map(flags.map((flag) => [flag.split("=")[0], flag.replaceAll("@", `${folder}/`)])).values(),
+];
 
 function words(whose: string, port: number): readonly string[] {
   const url = `https://127.0.0.1:${port}`;
@@ -119,7 +122,7 @@ async function upstream(port: number, ...flags: readonly string[]): Promise<Asyn
 
 /** The answer, or `refused` for a connection that came to nothing. */
 function etcdctl(port: number, line: string): Promise<string> {
-  const args = inFolder(line.split(" "));
+  const args = line.split(" ").map((word) => word.replaceAll("@", `${folder}/`));
   return new Promise((resolve) => {
     execFile(
       "/usr/bin/etcdctl",
@@ -230,7 +233,8 @@ test("the name in a certificate is the user's, unless a token says otherwise", {
   const key = Buffer.from("a").toString("base64");
   const gateway = (port: number, name: string) =>
     new Promise<string>((resolve, reject) => {
-      const files = inFolder(["--cacert", "@ca.crt", "--cert", `@${name}.crt`, "--key", `@${name}.key`]);
+      const files = ["--cacert", join(folder, "ca.crt"), "--cert", join(folder, `${name}.crt`)];
+      files.push("--key", join(folder, `${name}.key`));
       const url = `https://127.0.0.1:${port}/v3/kv/range`;
       execFile("curl", ["-s", "-w", " %{http_code}", ...files, url, "-d", JSON.stringify({ key })], (error, stdout) =>
         error === null ? resolve(stdout.replace(/"error":"[^"]*",|,"error":"[^"]*"/, "")) : reject(error),
@@ -463,4 +467,61 @@ test("a member shows the certificate that is in its files now", async () => {
   await certificate("member/own", ca, { commonName: "two", usages: ["client"] });
   await ask();
   assert.equal(new Set(seen).size, 2);
+});
+
+test("members, ours and upstream's, talk among themselves by certificate, and share users and tokens", { skip }, async () => {
+  const peers = [
+    "--peer-cert-file=@server.crt",
+    "--peer-key-file=@server.key",
+    "--peer-client-cert-auth",
+    "--peer-trusted-ca-file=@ca.crt",
+  ];
+  const ports = [21400, 21404, 21408];
+  const cluster = ports.map((port) => `m${port}=https://127.0.0.1:${port + 1}`).join();
+  const flags = (port: number) => [
+    ...SERVER,
+    ...peers,
+    `--name=m${port}`,
+    `--listen-peer-urls=https://127.0.0.1:${port + 1}`,
+    `--initial-advertise-peer-urls=https://127.0.0.1:${port + 1}`,
+    `--initial-cluster=${cluster}`,
+  ];
+  const [first, second, third] = ports as [number, number, number];
+  // Together: none is ready before most are there.
+  const [genuine, one, two] = await Promise.all([
+    upstream(first, ...flags(first)),
+    ours(second, ...flags(second)),
+    ours(third, ...flags(third)),
+  ]);
+  try {
+    const at = (port: number, line: string) => etcdctl(port, `${line} ${trust} --command-timeout=5s`);
+    assert.equal(await at(second, "put a 1"), "OK");
+    for (const port of ports) assert.equal(await at(port, "get a --print-value-only"), "1");
+    assert.equal(await at(third, "user add root:root"), "User root created");
+    assert.equal(await at(second, "user grant-role root root"), "Role root is granted to user root");
+    assert.equal(await at(first, "auth enable"), "Authentication Enabled");
+    for (const port of ports) {
+      assert.equal(await at(port, `put by-${port} 1 --user=root:root`), "OK");
+      assert.equal(await at(port, "put a 1"), "etcdserver: user name is empty");
+    }
+    const ask = async (port: number, path: string, body: object, token = "") => {
+      await using http = world.net.httpClient({ base: `https://127.0.0.1:${port}`, tls: { ca: ca.cert }, version: "1.1" });
+      const headers = { authorization: token };
+      const answer = await http.request({ method: "POST", path, headers: token === "" ? {} : headers, body: JSON.stringify(body) });
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of answer.body) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    for (const giver of ports) {
+      const { token } = JSON.parse(await ask(giver, "/v3/auth/authenticate", { name: "root", password: "root" })) as {
+        readonly token: string;
+      };
+      for (const port of ports) {
+        const key = Buffer.from("a").toString("base64");
+        assert.match(await ask(port, "/v3/kv/range", { key }, token), /"value":"MQ=="/, `${giver}'s token at ${port}`);
+      }
+    }
+  } finally {
+    await Promise.all([genuine, one, two].map((member) => member[Symbol.asyncDispose]()));
+  }
 });

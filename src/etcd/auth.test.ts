@@ -12,6 +12,7 @@ import { RpcError, type CallOptions, type Implementation, type Service } from ".
 import { authService } from "./api/auth.ts";
 import { HealthState } from "./api/health.ts";
 import { kvService } from "./api/kv.ts";
+import { directClient } from "./direct-client.ts";
 import { leaseService } from "./api/lease.ts";
 import type { Member } from "./member.ts";
 import type { EtcdOptions } from "./options.ts";
@@ -278,5 +279,22 @@ test("without a token nothing is answered, and what is root's only to root", asy
     }
     assert.deepEqual(wrong, []);
     for (const path of [...FOR_ANYONE, ...FOR_USERS]) assert.ok(seen.has(path), path);
+  });
+});
+
+test("a client in the member's own process is asked for a token like any other", async () => {
+  await withMembers(8, ["a"], async (members) => {
+    const member = members.all[0]!;
+    await enable(member);
+    const deps = { ...members.world, log: silent, metrics: new Metrics() };
+    const services = servicesOf(member, deps);
+    const { kv } = directClient(() => services);
+    const request = { key: b("/a/x"), value: b("1") };
+    await fails(kv.Put(request), "userEmpty");
+    const token = await tokenFor(member, "alice");
+    assert.ok(await kv.Put(request, { metadata: { token } }));
+    const { signal } = new AbortController();
+    assert.equal((await kv.Range(request, { metadata: { token }, signal })).kvs.length, 1);
+    await fails(kv.Put({ ...request, key: b("/b") }, { metadata: { token } }), "permissionDenied");
   });
 });

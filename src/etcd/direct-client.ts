@@ -35,6 +35,7 @@ export function directClient(services: () => Services): EtcdClient {
 
 type Handler = (first: unknown, second?: unknown, third?: unknown) => unknown;
 
+const NEVER = new AbortController().signal;
 const NO_METADATA = Object.freeze({});
 
 function clientOf<S extends Service>(service: S, implementation: () => object): Client<S> {
@@ -46,8 +47,7 @@ function clientOf<S extends Service>(service: S, implementation: () => object): 
         throw new RpcError("Unimplemented", `unknown method ${name} for service ${service.name}`);
       return found;
     };
-    if (kind === "unary")
-      client[name] = (request: unknown, options?: CallOptions) => unary(handler, request, options?.signal);
+    if (kind === "unary") client[name] = (request: unknown, options?: CallOptions) => unary(handler, request, options);
     else if (kind === "server-stream")
       client[name] = (request: unknown, options?: CallOptions) =>
         open((stream, call) => handler()(request, stream, call), options);
@@ -56,10 +56,12 @@ function clientOf<S extends Service>(service: S, implementation: () => object): 
   return client as Client<S>;
 }
 
-async function unary(handler: () => Handler, request: unknown, signal: AbortSignal | undefined): Promise<unknown> {
-  if (signal === undefined) return handler()(request);
+async function unary(handler: () => Handler, request: unknown, options: CallOptions | undefined): Promise<unknown> {
+  const signal = options?.signal;
+  const call = options?.metadata && { metadata: options.metadata, signal: signal ?? NEVER, peer: "in-process" };
+  if (signal === undefined) return handler()(request, call);
   if (signal.aborted) throw canceled(signal);
-  const answer = handler()(request);
+  const answer = handler()(request, call);
   if (!(answer instanceof Promise)) return answer;
   let onAbort!: () => void;
   const aborted = new Promise<never>((_, reject) => {

@@ -469,59 +469,76 @@ test("a member shows the certificate that is in its files now", async () => {
   assert.equal(new Set(seen).size, 2);
 });
 
-test("members, ours and upstream's, talk among themselves by certificate, and share users and tokens", { skip }, async () => {
-  const peers = [
-    "--peer-cert-file=@server.crt",
-    "--peer-key-file=@server.key",
-    "--peer-client-cert-auth",
-    "--peer-trusted-ca-file=@ca.crt",
-  ];
-  const ports = [21400, 21404, 21408];
-  const cluster = ports.map((port) => `m${port}=https://127.0.0.1:${port + 1}`).join();
-  const flags = (port: number) => [
-    ...SERVER,
-    ...peers,
-    `--name=m${port}`,
-    `--listen-peer-urls=https://127.0.0.1:${port + 1}`,
-    `--initial-advertise-peer-urls=https://127.0.0.1:${port + 1}`,
-    `--initial-cluster=${cluster}`,
-  ];
-  const [first, second, third] = ports as [number, number, number];
-  // Together: none is ready before most are there.
-  const [genuine, one, two] = await Promise.all([
-    upstream(first, ...flags(first)),
-    ours(second, ...flags(second)),
-    ours(third, ...flags(third)),
-  ]);
-  try {
-    const at = (port: number, line: string) => etcdctl(port, `${line} ${trust} --command-timeout=5s`);
-    assert.equal(await at(second, "put a 1"), "OK");
-    for (const port of ports) assert.equal(await at(port, "get a --print-value-only"), "1");
-    assert.equal(await at(third, "user add root:root"), "User root created");
-    assert.equal(await at(second, "user grant-role root root"), "Role root is granted to user root");
-    assert.equal(await at(first, "auth enable"), "Authentication Enabled");
-    for (const port of ports) {
-      assert.equal(await at(port, `put by-${port} 1 --user=root:root`), "OK");
-      assert.equal(await at(port, "put a 1"), "etcdserver: user name is empty");
-    }
-    const ask = async (port: number, path: string, body: object, token = "") => {
-      await using http = world.net.httpClient({ base: `https://127.0.0.1:${port}`, tls: { ca: ca.cert }, version: "1.1" });
-      const headers = { authorization: token };
-      const answer = await http.request({ method: "POST", path, headers: token === "" ? {} : headers, body: JSON.stringify(body) });
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of answer.body) chunks.push(chunk);
-      return Buffer.concat(chunks).toString();
-    };
-    for (const giver of ports) {
-      const { token } = JSON.parse(await ask(giver, "/v3/auth/authenticate", { name: "root", password: "root" })) as {
-        readonly token: string;
-      };
+test(
+  "members, ours and upstream's, talk among themselves by certificate, and share users and tokens",
+  { skip },
+  async () => {
+    const peers = [
+      "--peer-cert-file=@server.crt",
+      "--peer-key-file=@server.key",
+      "--peer-client-cert-auth",
+      "--peer-trusted-ca-file=@ca.crt",
+    ];
+    const ports = [21400, 21404, 21408];
+    const cluster = ports.map((port) => `m${port}=https://127.0.0.1:${port + 1}`).join();
+    const flags = (port: number) => [
+      ...SERVER,
+      ...peers,
+      `--name=m${port}`,
+      `--listen-peer-urls=https://127.0.0.1:${port + 1}`,
+      `--initial-advertise-peer-urls=https://127.0.0.1:${port + 1}`,
+      `--initial-cluster=${cluster}`,
+    ];
+    const [first, second, third] = ports as [number, number, number];
+    // Together: none is ready before most are there.
+    const [genuine, one, two] = await Promise.all([
+      upstream(first, ...flags(first)),
+      ours(second, ...flags(second)),
+      ours(third, ...flags(third)),
+    ]);
+    try {
+      const at = (port: number, line: string) => etcdctl(port, `${line} ${trust} --command-timeout=5s`);
+      assert.equal(await at(second, "put a 1"), "OK");
+      for (const port of ports) assert.equal(await at(port, "get a --print-value-only"), "1");
+      assert.equal(await at(third, "user add root:root"), "User root created");
+      assert.equal(await at(second, "user grant-role root root"), "Role root is granted to user root");
+      assert.equal(await at(first, "auth enable"), "Authentication Enabled");
       for (const port of ports) {
-        const key = Buffer.from("a").toString("base64");
-        assert.match(await ask(port, "/v3/kv/range", { key }, token), /"value":"MQ=="/, `${giver}'s token at ${port}`);
+        assert.equal(await at(port, `put by-${port} 1 --user=root:root`), "OK");
+        assert.equal(await at(port, "put a 1"), "etcdserver: user name is empty");
       }
+      const ask = async (port: number, path: string, body: object, token = "") => {
+        await using http = world.net.httpClient({
+          base: `https://127.0.0.1:${port}`,
+          tls: { ca: ca.cert },
+          version: "1.1",
+        });
+        const headers = { authorization: token };
+        const answer = await http.request({
+          method: "POST",
+          path,
+          headers: token === "" ? {} : headers,
+          body: JSON.stringify(body),
+        });
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of answer.body) chunks.push(chunk);
+        return Buffer.concat(chunks).toString();
+      };
+      for (const giver of ports) {
+        const { token } = JSON.parse(await ask(giver, "/v3/auth/authenticate", { name: "root", password: "root" })) as {
+          readonly token: string;
+        };
+        for (const port of ports) {
+          const key = Buffer.from("a").toString("base64");
+          assert.match(
+            await ask(port, "/v3/kv/range", { key }, token),
+            /"value":"MQ=="/,
+            `${giver}'s token at ${port}`,
+          );
+        }
+      }
+    } finally {
+      await Promise.all([genuine, one, two].map((member) => member[Symbol.asyncDispose]()));
     }
-  } finally {
-    await Promise.all([genuine, one, two].map((member) => member[Symbol.asyncDispose]()));
-  }
-});
+  },
+);

@@ -283,7 +283,7 @@ export class EtcdMembers {
       },
       (error) => {
         // The dead don't count.
-        if (fs.failWrites === undefined) this.failures.push(error);
+        if (this.started.get(name)?.fs === fs) this.failures.push(error);
       },
     );
     this.started.set(name, { name, fs, clock, member });

@@ -228,7 +228,7 @@ test("a follower whose disk fails acknowledges nothing", async () => {
     await members.kill(one.options.name);
     members.started.get(other.options.name)!.fs.failWrites = new Error("ENOSPC");
     await assert.rejects(put(leader, "k", "2"), (error) => isEtcdError(error, "timeout"));
-    assert.equal(members.failures.length, 1);
+    assert.ok(members.failures.length > 0);
     assert.equal(await read(leader, "k", true), "1");
     await members.stop();
   })().finally(() => (done = true));

@@ -15,7 +15,7 @@ export const SERVER_WINDOWS = { stream: 1 << 20, connection: 16 << 20 } as const
 export const CLIENT_WINDOWS = { stream: 4 << 20, connection: 32 << 20 } as const;
 
 /** A client-go process cancels watches by the thousand, once in a while. */
-export const RESETS = { burst: 100_000, perSecond: 10_000 } as const;
+export const RESETS = { burst: 20_000, perSecond: 2000 } as const;
 /** Frames that carry nothing of a request: pings, settings, priorities, window updates, empty data. */
 export const IDLE_FRAMES = { burst: 10_000, perSecond: 100 } as const;
 /** For each frame that carries something, as many of the others are free: Go pings and opens two windows for a piece of data. */

@@ -298,3 +298,25 @@ test("a client in the member's own process is asked for a token like any other",
     await fails(kv.Put({ ...request, key: b("/b") }, { metadata: { token } }), "permissionDenied");
   });
 });
+
+test("no password is ever written down", async () => {
+  await withMembers(9, ["a"], async (members) => {
+    const member = members.all[0]!;
+    await enable(member);
+    const root = await tokenFor(member, "root");
+    await authService(member).UserChangePassword({ name: "alice", password: "changed-password" }, callOf(root));
+    const { fs } = [...members.started.values()][0]!;
+    const texts: string[] = [];
+    const walk = async (folder: string): Promise<void> => {
+      for (const name of await fs.list(folder)) {
+        const path = `${folder}/${name}`;
+        if ((await fs.stat(path))?.kind === "dir") await walk(path);
+        else texts.push(Buffer.from(await fs.readFile(path)).toString("latin1"));
+      }
+    };
+    await walk("/");
+    const all = texts.join();
+    assert.ok(all.includes("alice"), "the log was not found");
+    assert.doesNotMatch(all, /-password/);
+  });
+});

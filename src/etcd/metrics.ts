@@ -138,6 +138,7 @@ export const txns = counter("etcd_mvcc_txn_total", { help: "Total number of txns
 export const putBytes = gauge("etcd_debugging_mvcc_total_put_size_in_bytes", {
   help: "The total size of put kv pairs seen by this member.",
 });
+export const authRevision = gauge("etcd_debugging_auth_revision", { help: "The current revision of auth store." });
 export const keys = gauge("etcd_debugging_mvcc_keys_total", { help: "Total number of keys." });
 export const currentRevision = gauge("etcd_debugging_mvcc_current_revision", {
   help: "The current revision of store.",

@@ -115,7 +115,7 @@ export class Storage {
     const marks = await Wal.snapshots(walOptions);
     const mark = marks.at(-1) ?? { index: 0, term: 0 };
     const opened = await openDbAt(options, deps, mark.index);
-    const { wal, content } = await Wal.open(walOptions, mark.index);
+    const { wal, content } = await Wal.open(walOptions, mark);
     const { NodeID = 0n, ClusterID = 0n } = codec.decode(Metadata, content.metadata!);
     const { entries, state = { term: mark.term, vote: 0n, commit: 0 } } = content;
     const { index } = readIndex(opened.backend);

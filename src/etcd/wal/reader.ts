@@ -7,6 +7,7 @@
 import { crc32c } from "./crc32c.ts";
 import type { Entry, HardState } from "../../raft/types.ts";
 import { readEntry, readFields, readState, RECORD } from "./record.ts";
+import { frameAt } from "./segment-file.ts";
 
 export interface SnapshotMark {
   readonly index: number;
@@ -19,6 +20,8 @@ export interface WalContent {
   /** In order of index, without gaps; a later record of the same index has replaced the earlier and all behind it. */
   readonly entries: Entry[];
   readonly snapshots: readonly SnapshotMark[];
+  /** Of the last entry that was written. It isn't the last of `entries` where a leader's log was shorter than what it replaced. */
+  readonly lastIndex: number;
   /** The checksum so far: what the next record carries on from. */
   readonly crc: number;
   /** Where the last good record of the last file ends. */
@@ -48,17 +51,15 @@ export function readWal(
   let crc = 0;
   let offset = 0;
   let torn = false;
+  let lastIndex = after;
 
   for (const [number, { name, bytes }] of files.entries()) {
     const last = number === files.length - 1;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     offset = 0;
     while (offset + 8 <= bytes.length) {
       const damage = (what: string): WalDamage => new WalDamage(`wal: ${what} in ${name} at offset ${offset}`);
-      const recordLength = view.getUint32(offset, true) + (view.getUint32(offset + 4, true) & 0xffffff) * 2 ** 32;
-      const top = bytes[offset + 7]!;
-      const padding = top & 0x80 ? top & 7 : 0;
-      if (recordLength === 0 && top === 0) break; // The zeros that the file was prepared with.
+      const { recordLength, padding } = frameAt(bytes, offset);
+      if (recordLength === 0 && padding === 0) break; // The zeros that the file was prepared with.
       const from = offset + 8;
       if (recordLength > FRAME_MAX_BYTES || from + recordLength + padding > bytes.length) {
         if (!last) throw damage("unexpected end");
@@ -90,6 +91,7 @@ export function readWal(
           break;
         case RECORD.entry: {
           const entry = readEntry(data);
+          lastIndex = entry.index;
           if (entry.index <= after) break;
           if (entry.index > after + entries.length + 1) throw damage(`entry ${entry.index} comes too early, a gap`);
           entries.length = entry.index - after - 1;
@@ -115,16 +117,14 @@ export function readWal(
       offset = from + recordLength + padding;
     }
   }
-  return { metadata, state, entries, snapshots, crc, endOffset: offset, torn };
+  return { metadata, state, entries, snapshots, lastIndex, crc, endOffset: offset, torn };
 }
 
 /** The snapshots that a file knows of. Only what is started from is checked in full, by `readWal`; here damage just ends the search. */
 export function readMarks(bytes: Uint8Array): SnapshotMark[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const marks: SnapshotMark[] = [];
   for (let offset = 0; offset + 8 <= bytes.length;) {
-    const recordLength = view.getUint32(offset, true) + (view.getUint32(offset + 4, true) & 0xffffff) * 2 ** 32;
-    const top = bytes[offset + 7]!;
+    const { recordLength, padding } = frameAt(bytes, offset);
     const end = offset + 8 + recordLength;
     if (recordLength === 0 || end > bytes.length) break;
     if (bytes[offset + 8] === 0x08 && bytes[offset + 9] === RECORD.snapshot) {
@@ -136,7 +136,7 @@ export function readMarks(bytes: Uint8Array): SnapshotMark[] {
         break;
       }
     }
-    offset = end + (top & 0x80 ? top & 7 : 0);
+    offset = end + padding;
   }
   return marks;
 }

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { silent } from "../../observe/log.ts";
 import { simulatedWorld, type SimulatedWorld } from "../../testing/sim/world.ts";
+import { nodeFs } from "../../world/node/fs.ts";
+import { decodeConfChange, encodeConfChange } from "../../raft/conf-change.ts";
 import { crc32c } from "./crc32c.ts";
 import { readWal, WalDamage } from "./reader.ts";
 import type { Entry } from "../../raft/types.ts";
@@ -159,4 +164,156 @@ test("segments before a released index go, and the rest can be opened behind it"
     content.entries.map(({ index }) => index),
     Array.from({ length: 40 }, (_, i) => 61 + i),
   );
+});
+
+test("a segment has its 64 MB from its first moment, and again after it was opened", async () => {
+  const world = simulatedWorld(7);
+  const wal = await walWith(world, [entry(1)]);
+  assert.equal((await world.fs.stat(FIRST))?.sizeBytes, 64_000_000);
+  await wal.close();
+  const again = await Wal.open(optionsOf(world), 0);
+  assert.equal((await world.fs.stat(FIRST))?.sizeBytes, 64_000_000);
+  await again.wal.close();
+});
+
+test("on a real disk a new log takes no more room than its records and the zeros ahead of them", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "t8s-wal-"));
+  try {
+    const { clock, random } = simulatedWorld(8);
+    const options = { fs: nodeFs(random), folder: `${folder}/wal`, log: silent, monotonic: () => clock.monotonic() };
+    const wal = await Wal.create(options, Buffer.from("metadata"));
+    await wal.append([entry(1)], { term: 1, vote: 1n, commit: 0 });
+    await wal.close();
+    const { size, blocks } = await stat(`${folder}${FIRST}`);
+    assert.equal(size, 64_000_000);
+    assert.ok(blocks * 512 <= 2 * 1024 * 1024, `${blocks * 512} bytes on disk`);
+    const { content } = await Wal.open(options, 0);
+    assert.deepEqual(
+      content.entries.map(({ index }) => index),
+      [1],
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a cut ends the file with its last record, and names the next after the entry that comes", async () => {
+  const world = simulatedWorld(9);
+  const wal = await walWith(world, [], 4000);
+  for (let index = 1; index <= 10; index++)
+    await wal.append([entry(index, 1000)], { term: 2, vote: 7n, commit: index });
+  const names = await world.fs.list("/wal");
+  assert.deepEqual(
+    names.filter((name) => name.endsWith(".wal")).map((name) => name.slice(-20, -4)),
+    ["0000000000000000", "0000000000000005", "0000000000000009"],
+  );
+  const closed = await world.fs.readFile(FIRST);
+  const content = readWal([{ name: FIRST, bytes: closed }], 0);
+  assert.equal(content.endOffset, closed.length);
+  assert.equal(content.entries.at(-1)?.index, 4);
+  // The next file says whose log it is and what the state was, before its first entry.
+  const second = readWal(
+    [
+      {
+        name: "second",
+        bytes: await world.fs.readFile(`/wal/${names.find((name) => name.startsWith("0000000000000001"))}`),
+      },
+    ],
+    4,
+  );
+  assert.deepEqual(second.metadata, new Uint8Array(Buffer.from("metadata")));
+  assert.deepEqual(second.state, { term: 2, vote: 7n, commit: 8 });
+  await wal.close();
+  assert.deepEqual(
+    (await world.fs.list("/wal")).filter((name) => name.endsWith(".tmp")),
+    [],
+  );
+});
+
+test("a power cut at any moment, cuts of segments among them, loses nothing that was acknowledged", async () => {
+  const seen = new Set<number>();
+  for (let seed = 0; seed < 30; seed++) {
+    const world = simulatedWorld(seed);
+    const wal = await walWith(world, [], 3000);
+    let acknowledged = 0;
+    const writing = (async () => {
+      for (let index = 1; index <= 60; index++) {
+        await wal.append([entry(index, 300)], { term: 2, vote: 7n, commit: acknowledged });
+        acknowledged = index;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })().catch(() => {});
+    for (let i = 0; i < seed * 2; i++) await new Promise((resolve) => setImmediate(resolve)); // The moment: so many turns after the beginning.
+    world.fs.failWrites = new Error("dead");
+    world.fs.powerCut();
+    seen.add(acknowledged);
+    await writing;
+    world.fs.failWrites = undefined;
+    const { wal: again, content } = await Wal.open(optionsOf(world, 3000), 0);
+    assert.ok((content.entries.at(-1)?.index ?? 0) >= acknowledged, `seed ${seed}: ${acknowledged} acknowledged`);
+    await again.append([entry((content.entries.at(-1)?.index ?? 0) + 1)], undefined);
+  }
+  assert.ok(seen.size > 10, "the power was cut at few different moments");
+});
+
+test("a conflicting suffix is replaced across segments, and the next segment is named after what was written last", async () => {
+  const world = simulatedWorld(10);
+  const wal = await walWith(
+    world,
+    [1, 2, 3, 4, 5, 6, 7, 8].map((index) => entry(index, 900)),
+    4000,
+  );
+  // A new leader's log is shorter: all from 3 on gives way.
+  for (let index = 3; index <= 6; index++) await wal.append([{ ...entry(index, 900), term: 9 }], undefined);
+  const { wal: again, content } = await Wal.open(optionsOf(world, 4000), 0);
+  const terms = (entries: readonly Entry[]) => entries.map(({ index, term }) => `${index}/${term}`).join(" ");
+  assert.equal(terms(content.entries), "1/2 2/2 3/9 4/9 5/9 6/9");
+  assert.equal(content.lastIndex, 6);
+  for (let index = 7; index <= 10; index++) await again.append([{ ...entry(index, 900), term: 9 }], undefined);
+  const last = await Wal.open(optionsOf(world, 4000), 0);
+  assert.equal(terms(last.content.entries), "1/2 2/2 3/9 4/9 5/9 6/9 7/9 8/9 9/9 10/9");
+});
+
+test("a log is opened behind a snapshot only if it knows of it, in the same term", async () => {
+  const world = simulatedWorld(11);
+  const wal = await walWith(world, [entry(1), entry(2), entry(3)]);
+  const confState = { voters: [7n], learners: [8n], votersOutgoing: [], learnersNext: [], autoLeave: false };
+  await wal.saveSnapshot({ index: 2, term: 2 }, confState);
+  assert.deepEqual(
+    (await Wal.read(optionsOf(world), { index: 2, term: 2 })).entries.map(({ index }) => index),
+    [3],
+  );
+  await assert.rejects(Wal.open(optionsOf(world), { index: 3, term: 2 }), /snapshot not found: index 3/);
+  await assert.rejects(Wal.open(optionsOf(world), { index: 2, term: 1 }), /snapshot mismatch: index 2/);
+});
+
+test("changes of members come back as entries of their type", async () => {
+  const world = simulatedWorld(12);
+  const data = encodeConfChange(
+    {
+      id: 5n,
+      transition: "ConfChangeTransitionAuto",
+      changes: [{ type: "ConfChangeAddNode", nodeId: 9n }],
+      context: Buffer.from("{}"),
+    },
+    1,
+  );
+  await walWith(world, [
+    { term: 1, index: 1, type: 1, data },
+    { term: 1, index: 2, type: 2, data: Buffer.alloc(0) },
+  ]);
+  const { entries } = await Wal.read(optionsOf(world), 0);
+  assert.deepEqual(
+    entries.map(({ type }) => type),
+    [1, 2],
+  );
+  assert.deepEqual(decodeConfChange(1, entries[0]!.data).changes, [{ type: "ConfChangeAddNode", nodeId: 9n }]);
+});
+
+test("what a cut left unfinished is cleared away", async () => {
+  const world = simulatedWorld(13);
+  await (await walWith(world, [entry(1)])).close();
+  await world.fs.writeFile("/wal/1.tmp", "half a segment");
+  await Wal.open(optionsOf(world), 0);
+  assert.deepEqual(await world.fs.list("/wal"), [FIRST.slice(5)]);
 });

@@ -3,14 +3,15 @@
  * into it all that queued up meanwhile.
  *
  * Files are opened so that each write is durable by itself (O_DSYNC), and written over zeros that were put there ahead of time: a write
- * that neither grows the file nor moves its blocks costs one trip to the disk. Upstream prepares a whole segment of 64 MB; here it is done
- * piece by piece, so that a small cluster has a small log.
+ * that neither grows the file nor moves its blocks costs one trip to the disk. A segment has its 64 MB from the beginning, as upstream's,
+ * but the zeros are put there piece by piece, so that a small cluster has a small log.
  *
  * Upstream: server/storage/wal/wal.go, repair.go
  */
 import { assert } from "../../base/assert.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { File, Fs } from "../../world/fs.ts";
+import { copySegment, prepareSegment, readSegment } from "./segment-file.ts";
 import { readMarks, readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
 import type { ConfState, Entry, HardState } from "../../raft/types.ts";
 import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
@@ -56,6 +57,8 @@ export class Wal {
   /** The file has zeros, or our records, up to here. */
   #prepared: number;
   #preparing: Promise<void> | undefined;
+  /** The next segment, under a name of its own, begun when this one is half full: then a cut has little to wait for. */
+  #next: Promise<string> | undefined;
   readonly #frames: FrameWriter;
   #state: HardState | undefined;
   #lastIndex: number;
@@ -109,11 +112,8 @@ export class Wal {
     frames.record(RECORD.metadata, metadata);
     frames.record(RECORD.snapshot, snapshotData({ index: 0, term: 0 }));
     const head = frames.take();
-    {
-      await using file = await fs.open(`${temporary}/${segment.name}`, { write: true, create: true, mode: 0o600 });
-      await file.write(0, [head, new Uint8Array(PREPARE_BYTES - head.length)]);
-      await file.sync();
-    }
+    const length = options.segmentBytes ?? SEGMENT_BYTES;
+    await prepareSegment(fs, `${temporary}/${segment.name}`, { position: 0, head, zeros: PREPARE_BYTES, length });
     await fs.syncDir(temporary);
     await fs.rename(temporary, folder);
     await fs.syncDir(parentOf(folder));
@@ -134,47 +134,64 @@ export class Wal {
   static async snapshots(options: WalOptions): Promise<readonly SnapshotMark[]> {
     const marks: SnapshotMark[] = [];
     for (const { name } of await segmentsIn(options.fs, options.folder))
-      marks.push(...readMarks(await options.fs.readFile(`${options.folder}/${name}`)));
+      marks.push(...readMarks(await readSegment(options.fs, `${options.folder}/${name}`)));
     return marks;
   }
 
-  /** Opens the log behind a snapshot (index 0 is the beginning), and repairs a torn tail. */
-  static async open(options: WalOptions, after: number): Promise<{ readonly wal: Wal; readonly content: WalContent }> {
-    const { fs, folder, log } = options;
+  /**
+   * Reads the log behind a snapshot (index 0 is the beginning) without changing anything. The log must know of the snapshot, unless only
+   * its index is given.
+   */
+  static async read(
+    { fs, folder }: Pick<WalOptions, "fs" | "folder">,
+    after: SnapshotMark | number,
+  ): Promise<WalContent> {
+    const index = typeof after === "number" ? after : after.index;
     const all = await segmentsIn(fs, folder);
-    const needed = all.slice(
-      Math.max(
-        0,
-        all.findLastIndex(({ firstIndex }) => firstIndex <= after + 1),
-      ),
-    );
-    const content = await read(options, needed, after);
-    const { metadata } = content;
-    if (metadata === undefined) throw new WalDamage(`wal: no metadata in ${folder}`);
-    const last = all.at(-1)!;
-    const path = `${folder}/${last.name}`;
+    const files = [];
+    for (const { name } of all.slice(segmentOf(all, index))) {
+      const path = `${folder}/${name}`;
+      files.push({ name: path, bytes: await readSegment(fs, path) });
+    }
+    const content = readWal(files, index);
+    if (content.metadata === undefined) throw new WalDamage(`wal: no metadata in ${folder}`);
+    if (typeof after === "number") return content;
+    const marks = content.snapshots.filter((mark) => mark.index === index);
+    if (marks.length === 0) throw new WalDamage(`wal: snapshot not found: index ${index} in ${folder}`);
+    if (marks.some(({ term }) => term !== after.term))
+      throw new WalDamage(`wal: snapshot mismatch: index ${index} in ${folder} is not of term ${after.term}`);
+    return content;
+  }
+
+  /** Opens the log behind a snapshot as `read` does, and repairs a torn tail. */
+  static async open(
+    options: WalOptions,
+    after: SnapshotMark | number,
+  ): Promise<{ readonly wal: Wal; readonly content: WalContent }> {
+    const { fs, folder, log, segmentBytes = SEGMENT_BYTES } = options;
+    const content = await Wal.read(options, after);
+    for (const name of await fs.list(folder)) if (/^\d+\.tmp$/.test(name)) await fs.remove(`${folder}/${name}`);
+    const all = await segmentsIn(fs, folder);
+    const path = `${folder}/${all.at(-1)!.name}`;
     if (content.torn) {
       log.info("repaired a torn write at the end of the WAL", { path, offset: content.endOffset });
-      await fs.writeFile(`${path}.broken`, await fs.readFile(path), { mode: 0o600 });
+      await copySegment(fs, path, `${path}.broken`);
     }
-    let prepared: number;
-    {
-      // Behind the last good record may lie parts of a write that never ended: later records would run into them.
-      await using file = await fs.open(path, { write: true });
-      await file.truncate(content.endOffset);
-      prepared = content.endOffset + PREPARE_BYTES;
-      await file.write(content.endOffset, [new Uint8Array(PREPARE_BYTES)]);
-      await file.sync();
-    }
+    await prepareSegment(fs, path, {
+      position: content.endOffset,
+      head: new Uint8Array(0),
+      zeros: PREPARE_BYTES,
+      length: segmentBytes,
+    });
     const wal = new Wal(options, {
-      metadata,
+      metadata: content.metadata!,
       segments: all,
       file: await fs.open(path, { write: true, durable: true }),
       position: content.endOffset,
-      prepared,
+      prepared: content.endOffset + PREPARE_BYTES,
       crc: content.crc,
       state: content.state,
-      lastIndex: content.entries.at(-1)?.index ?? after,
+      lastIndex: content.lastIndex,
     });
     return { wal, content };
   }
@@ -211,10 +228,7 @@ export class Wal {
 
   /** Removes the segments that hold nothing after `index`. */
   async release(index: number): Promise<void> {
-    const keepFrom = Math.max(
-      0,
-      this.#segments.findLastIndex(({ firstIndex }) => firstIndex <= index + 1),
-    );
+    const keepFrom = segmentOf(this.#segments, index);
     for (const { name } of this.#segments.splice(0, keepFrom)) {
       await this.#options.fs.remove(`${this.#options.folder}/${name}`);
       this.#options.log.info("purged a WAL segment", { name });
@@ -223,6 +237,8 @@ export class Wal {
 
   async close(): Promise<void> {
     await this.#preparing;
+    const next = await this.#next?.catch(() => undefined);
+    if (next !== undefined) await this.#options.fs.remove(next);
     await this.#file.close();
   }
 
@@ -236,7 +252,7 @@ export class Wal {
     this.#file.writeSync(this.#position, [bytes]);
     if (walAfterSync !== undefined) walAfterSync.strike();
     this.#wrote(bytes.length, started);
-    if (this.#prepared - this.#position < PREPARE_BYTES / 2) void this.#prepare(PREPARE_BYTES).catch(() => {}); // The next write meets the failure.
+    this.#lookAhead();
     return undefined;
   }
 
@@ -246,12 +262,23 @@ export class Wal {
     await this.#file.write(this.#position, [bytes]);
     this.#failpoints.walAfterSync?.strike();
     this.#wrote(bytes.length, started);
-    if (this.#prepared - this.#position < PREPARE_BYTES / 2) void this.#prepare(PREPARE_BYTES).catch(() => {});
+    this.#lookAhead();
+  }
+
+  /** What fails here, the write that needs it meets again. */
+  #lookAhead(): void {
+    if (this.#prepared - this.#position < PREPARE_BYTES / 2 && this.#prepared < this.#segmentBytes)
+      void this.#prepare(PREPARE_BYTES).catch(() => {});
+    if (this.#position > this.#segmentBytes / 2 && this.#next === undefined) {
+      this.#next = this.#prepareNext();
+      this.#next.catch(() => {});
+    }
   }
 
   async #writeSlowly(bytes: Uint8Array): Promise<void> {
     await this.#preparing?.catch(() => {});
-    if (this.#position + bytes.length > this.#prepared) await this.#prepare(bytes.length + PREPARE_BYTES);
+    const missing = this.#position + bytes.length - this.#prepared;
+    if (missing > 0) await this.#prepare(missing + PREPARE_BYTES);
     await this.#writeElsewhere(bytes);
     if (this.#position > this.#segmentBytes) await this.#cut();
   }
@@ -272,7 +299,7 @@ export class Wal {
 
   /** Puts zeros behind what is prepared. Never behind the position alone: records beyond it would be lost. */
   async #prepare(bytes: number): Promise<void> {
-    await this.#preparing;
+    if (this.#preparing !== undefined) return this.#preparing;
     const name = this.#segments.at(-1)!.name;
     const run = async () => {
       await using file = await this.#options.fs.open(`${this.#options.folder}/${name}`, { write: true });
@@ -286,48 +313,55 @@ export class Wal {
     await this.#preparing;
   }
 
-  /** Closes the segment and begins the next, which appears under its name only when its head is on disk. */
+  /** Two names take turns, as upstream's do: the file before may still bear the other. */
+  async #prepareNext(): Promise<string> {
+    const { fs, folder } = this.#options;
+    const path = `${folder}/${(this.#segments.at(-1)!.sequence + 1) % 2}.tmp`;
+    const head = new Uint8Array(0);
+    await fs.remove(path);
+    await prepareSegment(fs, path, { position: 0, head, zeros: PREPARE_BYTES, length: this.#segmentBytes });
+    return path;
+  }
+
+  /**
+   * Closes the segment and begins the next. What is written ends the file; the next one gets its head (the checksum so far, whose log it is,
+   * the state), and its name only when that is on disk: a crash at any point leaves the old one last, or the new one whole.
+   */
   async #cut(): Promise<void> {
     const { fs, folder } = this.#options;
     await this.#preparing?.catch(() => {});
     await this.#file.truncate(this.#position);
     await this.#file.sync();
     await this.#file.close();
+    const next = await (this.#next?.catch(() => this.#prepareNext()) ?? this.#prepareNext());
+    this.#next = undefined;
     const sequence = this.#segments.at(-1)!.sequence + 1;
-    const segment: Segment = {
-      name: segmentName(sequence, this.#lastIndex + 1),
-      sequence,
-      firstIndex: this.#lastIndex + 1,
-    };
+    const firstIndex = this.#lastIndex + 1;
+    const segment: Segment = { name: segmentName(sequence, firstIndex), sequence, firstIndex };
     const frames = this.#frames;
     frames.start(512);
     frames.crcRecord();
     frames.record(RECORD.metadata, this.#metadata);
     if (this.#state !== undefined) frames.state(this.#state);
     const head = frames.take();
-    const temporary = `${folder}/0.tmp`;
-    {
-      await using file = await fs.open(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
-      await file.write(0, [head, new Uint8Array(PREPARE_BYTES)]);
-      await file.sync();
-    }
-    await fs.rename(temporary, `${folder}/${segment.name}`);
+    const file = await fs.open(next, { write: true, durable: true });
+    await file.write(0, [head]);
+    await fs.rename(next, `${folder}/${segment.name}`);
     await fs.syncDir(folder);
     this.#segments.push(segment);
-    this.#file = await fs.open(`${folder}/${segment.name}`, { write: true, durable: true });
+    this.#file = file;
     this.#position = head.length;
-    this.#prepared = head.length + PREPARE_BYTES;
+    this.#prepared = PREPARE_BYTES;
     this.#options.log.info("created a new WAL segment", { name: segment.name });
   }
 }
 
-async function read(options: WalOptions, segments: readonly Segment[], after: number): Promise<WalContent> {
-  const files = [];
-  for (const { name } of segments) {
-    const path = `${options.folder}/${name}`;
-    files.push({ name: path, bytes: await options.fs.readFile(path) });
-  }
-  return readWal(files, after);
+/** The position of the last segment that holds nothing before the entry after `index`, nor the mark of a snapshot there. */
+function segmentOf(segments: readonly Segment[], index: number): number {
+  return Math.max(
+    0,
+    segments.findLastIndex(({ firstIndex }) => firstIndex <= index),
+  );
 }
 
 /** The only place that knows the names of WAL files: sequence and first index, in hexadecimal. */

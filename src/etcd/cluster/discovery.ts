@@ -144,7 +144,7 @@ class Registry {
       } catch (error) {
         if (error instanceof Refusal) throw error;
         const backoffMs = 2 ** Math.min(retry, BACKOFF_MAX) * 1000;
-        this.#deps.log.info("retry connecting to discovery service", {
+        this.#deps.log.warn("retry connecting to discovery service", {
           reason: step,
           backoff: `${backoffMs / 1000}s`,
           error: String(error),

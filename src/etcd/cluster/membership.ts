@@ -226,7 +226,7 @@ export class Membership {
     const member = this.#known.get(id);
     if (member !== undefined) return this.#save({ ...member, ...attributes });
     assert(this.#removed.has(id), `attributes of a member that nobody knows: ${hexId(id)}`);
-    this.#log.info("skipped attributes update of removed member", { "updated-peer-id": hexId(id) });
+    this.#log.warn("skipped attributes update of removed member", { "updated-peer-id": hexId(id) });
   }
 
   setVersion(version: string): void {

@@ -32,19 +32,35 @@ export async function publish(
     "local-member-attributes": `{Name:${name} ClientURLs:[${clientURLs.join(" ")}]}`,
     "cluster-id": hexId(membership.clusterId),
   };
+  const isKnown = () => {
+    const own = membership.member(membership.localId);
+    return own !== undefined && own.name === name && own.clientURLs.join() === clientURLs.join();
+  };
+  const wasKnown = isKnown();
   while (!signal.aborted) {
     try {
       const form = await findRequestForm(self, remotes, clock, signal);
-      await self.proposeAs(form, {
-        cluster_member_attr_set: {
-          member_ID: membership.localId,
-          member_attributes: { name, client_urls: [...clientURLs] },
-        },
-      });
+      let isApplied = false;
+      const applied = self
+        .proposeAs(form, {
+          cluster_member_attr_set: {
+            member_ID: membership.localId,
+            member_attributes: { name, client_urls: [...clientURLs] },
+          },
+        })
+        .then(() => {
+          isApplied = true;
+        });
+      applied.catch(() => {}); // Or it comes with a snapshot, and is never heard of as an entry.
+      while (!isApplied && !(!wasKnown && isKnown()))
+        await Promise.race([
+          applied,
+          pause(clock, RETRY_MS, signal).then((passed) => passed || Promise.reject(signal.reason)),
+        ]);
       return log.info("published local member to cluster through raft", fields);
     } catch (error) {
       if (signal.aborted) return;
-      log.info("failed to publish local member to cluster through raft", { ...fields, error: String(error) });
+      log.warn("failed to publish local member to cluster through raft", { ...fields, error: String(error) });
       await pause(clock, RETRY_MS, signal);
     }
   }

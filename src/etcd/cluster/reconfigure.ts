@@ -175,7 +175,7 @@ export class Reconfigure {
     if (learner === undefined) throw etcdError("memberNotFound");
     const own = progress.get(this.#host.membership.localId)?.match ?? 0;
     if (learner.match / own < READY_SHARE) {
-      this.#deps.log.info("rejecting promote learner: learner is not ready", {
+      this.#deps.log.warn("rejecting promote learner: learner is not ready", {
         "learner-ready-percent": learner.match / own,
         "ready-percent-threshold": READY_SHARE,
       });
@@ -201,7 +201,7 @@ export class Reconfigure {
   }
 
   #refuse(words: string, id?: NodeId): void {
-    this.#deps.log.info(words, {
+    this.#deps.log.warn(words, {
       "local-member-id": hexId(this.#host.membership.localId),
       ...(id !== undefined && { "requested-member-id": hexId(id) }),
     });

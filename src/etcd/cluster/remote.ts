@@ -79,7 +79,7 @@ export function remotes(
       try {
         return await request(url, what);
       } catch (error) {
-        log.info("failed to reach the peer URL", {
+        log.warn("failed to reach the peer URL", {
           address: url + what.path,
           "remote-member-id": hexId(member.ID),
           error: String(error),
@@ -102,7 +102,7 @@ export function remotes(
           return { clusterId, members };
         } catch (error) {
           if (error instanceof NoMembers) throw error;
-          if (!quietly) log.info("failed to get cluster response", { address, error: String(error) });
+          if (!quietly) log.warn("failed to get cluster response", { address, error: String(error) });
         }
       }
       throw new Error("could not retrieve cluster information from the given URLs");

@@ -130,7 +130,7 @@ class HttpTransport implements PeerTransport {
     if (isLinkHeartbeat(message)) return;
     this.#deps.metrics.add(counted.receivedBytes, { From: hexId(message.from) }, sizeBytes);
     const refusal = this.#refusal(message);
-    if (refusal !== undefined) return this.#deps.log.info(refusal, this.#between(message));
+    if (refusal !== undefined) return this.#deps.log.warn(refusal, this.#between(message));
     try {
       const done = this.#options.callbacks.process(message);
       if (done === undefined) return;
@@ -229,7 +229,7 @@ class HttpTransport implements PeerTransport {
   async #process(exchange: Exchange, message: Message): Promise<boolean> {
     const refusal = this.#refusal(message);
     if (refusal !== undefined) {
-      this.#deps.log.info(refusal, this.#between(message));
+      this.#deps.log.warn(refusal, this.#between(message));
       this.#answer(exchange, 403, refusal.replace("rejected Raft", "cannot process"));
       return false;
     }
@@ -260,7 +260,7 @@ class HttpTransport implements PeerTransport {
     if (from === undefined) return refuse(exchange, 404, "invalid from", headers);
     const fields = { "local-member-id": hexId(this.#self.id), "remote-peer-id-from": hexId(from) };
     if (this.#options.callbacks.isIdRemoved(from)) {
-      this.#deps.log.info("rejected stream from remote peer because it was removed", fields);
+      this.#deps.log.warn("rejected stream from remote peer because it was removed", fields);
       return refuse(exchange, 410, "removed member", headers);
     }
     const peer = this.#peers.get(from);
@@ -268,12 +268,12 @@ class HttpTransport implements PeerTransport {
       // It may have joined after what we know of the cluster. What it sends may bring us there.
       const urls = peerUrlsOf(request.headers);
       if (urls.length > 0) this.addRemote(from, urls);
-      this.#deps.log.info("failed to find remote peer in cluster", fields);
+      this.#deps.log.warn("failed to find remote peer in cluster", fields);
       return refuse(exchange, 404, "error sender not found", headers);
     }
     const to = header(request.headers, "x-raft-to");
     if (to !== hexId(this.#self.id)) {
-      this.#deps.log.info("ignored streaming request; ID mismatch", { ...fields, "remote-peer-id-header": to });
+      this.#deps.log.warn("ignored streaming request; ID mismatch", { ...fields, "remote-peer-id-header": to });
       return refuse(exchange, 412, "to field mismatch", headers);
     }
     const { signal } = request;
@@ -296,7 +296,7 @@ class HttpTransport implements PeerTransport {
   }
 
   #logMismatch({ request: { headers } }: Exchange, mismatch: string): void {
-    this.#deps.log.info(
+    this.#deps.log.warn(
       mismatch === "incompatible version" ? "failed version compatibility check" : "request cluster ID mismatch",
       {
         "local-member-id": hexId(this.#self.id),

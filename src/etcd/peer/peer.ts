@@ -76,7 +76,7 @@ export class Peer {
     } else if (this.#pipeline.send(message)) return;
     this.#deps.callbacks.reportUnreachable(this.id);
     this.#deps.metrics.add(counted.sentFailures, { To: hexId(this.id) });
-    this.#deps.log.info("dropped internal Raft message since sending buffer is full", {
+    this.#deps.log.warn("dropped internal Raft message since sending buffer is full", {
       "message-type": message.type,
       "remote-peer-id": hexId(this.id),
       "remote-peer-name": writer === undefined ? "pipeline" : writer.kind,
@@ -92,14 +92,14 @@ export class Peer {
   attach(kind: StreamKind, stream: ResponseStream, gone: AbortSignal): void {
     const writer = kind === "msgappv2" ? this.#appends : this.#messages;
     const fields = this.#fields(kind);
-    if (writer.working) this.#deps.log.info("closed TCP streaming connection with remote peer", fields);
+    if (writer.working) this.#deps.log.warn("closed TCP streaming connection with remote peer", fields);
     writer.attach(stream, this.#deps.clock.monotonic());
     this.#deps.log.info("established TCP streaming connection with remote peer", fields);
     this.#status.activate();
     gone.addEventListener("abort", () => {
       if (!writer.detach(stream)) return;
       this.#status.deactivate("write", STREAM_NAMES[kind], "the connection was closed");
-      this.#deps.log.info("lost TCP streaming connection with remote peer", fields);
+      this.#deps.log.warn("lost TCP streaming connection with remote peer", fields);
     });
   }
 
@@ -120,7 +120,7 @@ export class Peer {
         if (writer.isStuck(this.#deps.clock.monotonic(), IO_TIMEOUT_MS)) {
           writer.close();
           this.#status.deactivate("heartbeat", STREAM_NAMES[writer.kind], "i/o timeout");
-          this.#deps.log.info("lost TCP streaming connection with remote peer", this.#fields(writer.kind));
+          this.#deps.log.warn("lost TCP streaming connection with remote peer", this.#fields(writer.kind));
           this.#deps.callbacks.reportUnreachable(this.id);
           continue;
         }

@@ -163,7 +163,7 @@ async function post(
       throw new Error(MEMBER_REMOVED);
     }
     if (response.status === 412) {
-      log.info(
+      log.warn(
         refusal === CLUSTER_MISMATCH
           ? "request sent was ignored due to cluster ID mismatch"
           : "request sent was ignored by peer",

@@ -54,7 +54,7 @@ export async function probe(peer: NodeId, deps: ProberDeps, signal: AbortSignal)
     };
     if (failure !== undefined) log.error("prober detected unhealthy status", failure, fields);
     if (driftMs > CLOCK_DRIFT_MAX_MS)
-      log.info("prober found high clock drift", { ...fields, "clock-drift": `${Math.round(driftMs)}ms` });
+      log.warn("prober found high clock drift", { ...fields, "clock-drift": `${Math.round(driftMs)}ms` });
     metrics.observe(counted.roundTripSeconds, { To: hexId(peer) }, smoothedMs / 1000);
   }
 }

@@ -44,7 +44,7 @@ export class PeerStatus {
     };
     if (this.#since === undefined) return this.#log.v(4).info("peer deactivated again", fields);
     this.#since = undefined;
-    this.#log.info("peer became inactive (message send to peer failed)", fields);
+    this.#log.warn("peer became inactive (message send to peer failed)", fields);
     this.#metrics.set(counted.activePeers, this.#pair, 0);
     this.#metrics.add(counted.disconnectedPeers, this.#pair);
   }

@@ -65,7 +65,7 @@ export async function readStream(
         log.info("established TCP streaming connection with remote peer", fields);
         const failure = await decode(kind, peer, deps, response, silence);
         if (signal.aborted) break;
-        log.info("lost TCP streaming connection with remote peer", { ...fields, error: words(failure ?? "EOF") });
+        log.warn("lost TCP streaming connection with remote peer", { ...fields, error: words(failure ?? "EOF") });
         // An end in order says nothing against the peer: it may have dialled anew from its side.
         if (failure !== undefined) status.deactivate("read", name, failure);
       }
@@ -107,12 +107,12 @@ async function dial(
         throw new Error(`peer ${hexId(peer)} failed to find local node ${hexId(self.id)}`);
       case 412: {
         if (refusal === INCOMPATIBLE_VERSION)
-          log.info("request sent was ignored by remote peer due to server version incompatibility", {
+          log.warn("request sent was ignored by remote peer due to server version incompatibility", {
             "local-member-id": hexId(self.id),
             "remote-peer-id": hexId(peer),
           });
         else if (refusal === CLUSTER_MISMATCH)
-          log.info("request sent was ignored by remote peer due to cluster ID mismatch", {
+          log.warn("request sent was ignored by remote peer due to cluster ID mismatch", {
             "remote-peer-id": hexId(peer),
             "remote-peer-cluster-id": header(response.headers, "x-etcd-cluster-id"),
             "local-member-id": hexId(self.id),

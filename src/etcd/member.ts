@@ -118,6 +118,8 @@ export class Member {
   readonly #driver: RaftDriver;
   readonly #reads: LinearizableReads;
   readonly #compactions: CompactionQueue;
+  /** The end of the last one asked for. */
+  #compacting: Promise<void> = Promise.resolve();
   readonly #apply: Apply;
   readonly #requestPrefix: bigint;
   #requestNumber: number;
@@ -174,7 +176,7 @@ export class Member {
     // The last life ended in the middle of one.
     if (scheduledCompaction !== undefined) {
       log.info("resume scheduled compaction", { "scheduled-compact-revision": scheduledCompaction });
-      void this.#compactions.add(this.store.compact(scheduledCompaction));
+      this.#compacting = this.#compactions.add(this.store.compact(scheduledCompaction));
     }
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
     this.auth = new AuthStore({
@@ -209,7 +211,9 @@ export class Member {
       alarms: this.alarms,
       header: () => this.header(),
       onChanges: (changes) => this.watchable.notify(changes),
-      onCompaction: (work) => void this.#compactions.add(work),
+      onCompaction: (work) => {
+        this.#compacting = this.#compactions.add(work);
+      },
     });
     this.applyTimes = new ApplyTimes({ ...deps, warningMs: options.warningApplyDurationMs });
     this.#apply = applyChain({
@@ -485,6 +489,12 @@ export class Member {
   /** Until all that was acknowledged before is applied here; nothing to wait for where this member is alone. */
   linearizable(): Promise<void> | undefined {
     return this.#driver.answersAlone ? undefined : this.#reads.wait();
+  }
+
+  /** Until every compaction so far has dropped its rows, in the file too: what a restart finds is final. */
+  async compacted(): Promise<void> {
+    await this.#compacting;
+    await this.#storage.backend.commit();
   }
 
   /** Until what is known to be committed is applied here; throws when that takes longer than a second. */

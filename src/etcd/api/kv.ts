@@ -104,7 +104,10 @@ export function kvService(member: Member) {
 
     async Compact(request: Init<CompactionRequest>, call?: Call): Promise<CompactionResponse> {
       await authenticator.requireAdmin(call);
-      return (await member.proposeFor(call, { compaction: request })) as CompactionResponse;
+      const response = (await member.proposeFor(call, { compaction: request })) as CompactionResponse;
+      if (!request.physical) return response;
+      await member.compacted();
+      return { header: member.header() };
     },
   };
 }

@@ -153,3 +153,23 @@ test("a streamed range comes in growing pieces of one revision, and its last pie
     await member.close();
   });
 });
+
+test("a physical compaction is answered when its rows are gone, a logical one at once", async () => {
+  const world = simulatedWorld(6);
+  await inside(world, async () => {
+    const member = await open(world, { compactionBatchLimit: 7 });
+    const kv = kvService(member);
+    for (let i = 0; i < 100; i++) await kv.Put({ key: b("k"), value: b(String(i)) });
+    const rows = () => {
+      let count = 0;
+      member.store.backend.scan(0, member.store.revision, () => void count++);
+      return count;
+    };
+    await kv.Compact({ revision: 51 });
+    assert.equal(rows(), 100);
+    const { header } = await kv.Compact({ revision: 91, physical: true });
+    assert.equal(header!.revision, 101);
+    assert.equal(rows(), 11);
+    await member.close();
+  });
+});

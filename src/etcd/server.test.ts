@@ -112,28 +112,6 @@ test("a watch from a compacted revision fails with the compaction revision", () 
     stream.cancel();
   }));
 
-test("a physical compaction is answered when its rows are gone, a logical one at once", () => {
-  const world = simulatedWorld(3);
-  return withEtcd(
-    world,
-    async ({ kv, maintenance }) => {
-      for (let i = 0; i < 100; i++) await kv.Put({ key: b("k"), value: b(String(i)) });
-      const hash = async () => (await maintenance.Hash({})).hash;
-      const later = () => new Promise<void>((resolve) => world.clock.after(5000, resolve));
-      await kv.Compact({ revision: 51 });
-      const atOnce = await hash();
-      await later();
-      assert.notEqual(await hash(), atOnce);
-      const { header } = await kv.Compact({ revision: 91, physical: true });
-      assert.equal(header!.revision, 101);
-      const dropped = await hash();
-      await later();
-      assert.equal(await hash(), dropped);
-    },
-    { compactionBatchLimit: 7 },
-  );
-});
-
 test("a lease that nobody renews takes its keys along", () => {
   const world = simulatedWorld(4);
   return withEtcd(world, async ({ kv, lease }) => {

@@ -99,26 +99,19 @@ export class Hub {
       }
       return;
     }
-    // Each transaction writes one event and what it does to the nodes.
+    // A change's removals come before its event, in the same transaction.
     let removed: string[] = [];
-    let told: StoredEvent | undefined;
-    let revision = 0;
-    const flush = () => {
-      if (told !== undefined && told.refresh !== true) this.#tell(told, removed);
-      told = undefined;
-      removed = [];
-    };
     for (const { type, kv } of events) {
-      if (kv === undefined) continue;
-      if (kv.mod_revision !== revision) flush();
-      revision = kv.mod_revision;
-      const key = readKey(kv.key);
+      const key = kv === undefined ? undefined : readKey(kv.key);
       if (key === undefined) continue;
       if ("node" in key) {
         if (type === "DELETE") removed.push(key.node);
-      } else if (type === "PUT") told = readEvent(kv.value);
+      } else if (type === "PUT") {
+        const event = readEvent(kv!.value);
+        if (event.refresh !== true) this.#tell(event, removed);
+        removed = [];
+      }
     }
-    flush();
   }
 
   /**

@@ -10,10 +10,11 @@
  *
  * A reminder may be out of date, because a directory goes in one piece with all that is in it: the node itself tells when it expires.
  */
+import { unreachable } from "../../base/assert.ts";
 import type { RequestOp } from "../../protocols/etcd/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
 import type { Store } from "../mvcc/store.ts";
-import { ROOT, type Event, type Node } from "./node.ts";
+import { isDir, ROOT, type Event, type Node } from "./node.ts";
 
 const PREFIX = "_typernetes/v2/";
 const NODES = `${PREFIX}nodes`;
@@ -45,17 +46,50 @@ const remove = (key: Uint8Array, range_end?: Uint8Array): Init<RequestOp> => ({
   request_delete_range: range_end === undefined ? { key } : { key, range_end },
 });
 
-export const putNode = (path: string, node: Node) => put(nodeKey(path), encode(node));
-export const removeNode = (path: string) => remove(nodeKey(path));
-export const removeBelow = (path: string) => remove(nodeKey(`${path}/`), nodeKey(`${path}0`));
-export const remind = (expires: number, path: string) => put(expiryKey(expires, path), new Uint8Array(0));
-export const forget = (expires: number, path: string) => remove(expiryKey(expires, path));
+/** One step of a plan. A directory is removed with all that is in it. */
+export type Change =
+  | { readonly kind: "put"; readonly path: string; readonly node: Node }
+  | { readonly kind: "remove"; readonly path: string; readonly node: Node }
+  | { readonly kind: "remind" | "forget"; readonly path: string; readonly expires: number };
 
-/** The new index, its event, and the end of the oldest one. */
-export function putEvent(index: number, event: StoredEvent): Init<RequestOp>[] {
-  const ops = [put(INDEX_KEY, Buffer.from(String(index))), put(eventKey(index), encode(event))];
-  if (index > HISTORY) ops.push(remove(eventKey(index - HISTORY)));
-  return ops;
+/** A change of the tree and the event that tells of it; only reminders change without one. */
+export interface Planned {
+  readonly changes: readonly Change[];
+  readonly event?: StoredEvent;
+}
+
+/** The v3 operations of plans that follow each other: of each its changes, then its event; the index once, first. */
+export function opsOf(plans: readonly Planned[]): readonly Init<RequestOp>[] {
+  const ops = plans.flatMap(({ changes, event }) => [
+    ...changes.flatMap(changeOps),
+    ...(event === undefined ? [] : eventOps(event)),
+  ]);
+  const last = plans.findLast(({ event }) => event !== undefined)?.event?.node.modifiedIndex;
+  return last === undefined ? ops : [put(INDEX_KEY, Buffer.from(String(last))), ...ops];
+}
+
+function changeOps(change: Change): readonly Init<RequestOp>[] {
+  const { kind, path } = change;
+  switch (kind) {
+    case "put":
+      return [put(nodeKey(path), encode(change.node))];
+    case "remove":
+      if (!isDir(change.node)) return [remove(nodeKey(path))];
+      return [remove(nodeKey(path)), remove(nodeKey(`${path}/`), nodeKey(`${path}0`))];
+    case "remind":
+      return [put(expiryKey(change.expires, path), new Uint8Array(0))];
+    case "forget":
+      return [remove(expiryKey(change.expires, path))];
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** The event, and the end of the oldest one. */
+function eventOps(event: StoredEvent): readonly Init<RequestOp>[] {
+  const index = event.node.modifiedIndex!;
+  const kept = put(eventKey(index), encode(event));
+  return index > HISTORY ? [kept, remove(eventKey(index - HISTORY))] : [kept];
 }
 
 /** What a v3 key of this prefix is, for those who watch it. */

@@ -7,9 +7,10 @@ import { MemoryBackend } from "../../testing/memory-backend.ts";
 import { Store } from "../mvcc/store.ts";
 import { V2Error } from "./errors.ts";
 import { parseForm } from "./form.ts";
-import { FIRST_INDEX, StoreTree } from "./layout.ts";
+import { FIRST_INDEX, opsOf, StoreTree, type Tree } from "./layout.ts";
 import type { Event } from "./node.ts";
-import { planExpiry, planGet, planWrite } from "./plan.ts";
+import { Overlay } from "./overlay.ts";
+import { planExpiry, planGet, planWrite, type Plan } from "./plan.ts";
 import { parseKeyRequest, type KeyRequest, type Write } from "./request.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -32,7 +33,7 @@ function answer(store: Store, line: string, now = NOW): string {
     const tree = new StoreTree(store);
     if (method === "GET") return told(planGet(tree, request.path, request.recursive, now));
     const plan = planWrite(tree, request as Write, now);
-    apply(store, plan.ops);
+    apply(store, opsOf([plan]));
     return told(plan.event);
   } catch (error) {
     if (error instanceof V2Error) return `${error.status} ${JSON.stringify(error.body("/1"))}`;
@@ -210,7 +211,7 @@ test("any requests leave the tree that a naive one would have", () => {
         try {
           const request = parseKeyRequest(method as "PUT", path, new Map(Object.entries(form)), NOW);
           const plan = planWrite(new StoreTree(store), request as Write, NOW);
-          apply(store, plan.ops);
+          apply(store, opsOf([plan]));
           said = `${plan.event.action} ${plan.event.node.key!.slice(2)} @${plan.event.node.modifiedIndex}`;
         } catch (error) {
           if (!(error instanceof V2Error)) throw error;
@@ -220,7 +221,7 @@ test("any requests leave the tree that a naive one would have", () => {
         for (;;) {
           const tree = new StoreTree(store);
           if (later === 0 || tree.reminder === undefined || tree.reminder.expires > NOW + 1000 * later) break;
-          apply(store, planExpiry(tree, tree.reminder, NOW + 1000 * later).ops);
+          apply(store, opsOf([planExpiry(tree, tree.reminder, NOW + 1000 * later)]));
         }
         if (later > 0) naive.expire(NOW + 1000 * later);
         assert.deepEqual(contents(new StoreTree(store), "/1"), contentsOf(naive));
@@ -231,7 +232,42 @@ test("any requests leave the tree that a naive one would have", () => {
   );
 });
 
-function contents(tree: StoreTree, path: string): string[] {
+test("requests planned on top of each other and stored at once leave what they leave one by one", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), fc.array(step, { maxLength: 20 }), (before, together) => {
+      const [single, batched] = [emptyStore(), emptyStore()];
+      const attempt = (tree: Tree, { method, path, form }: (typeof before)[number]) => {
+        const request = parseKeyRequest(method as "PUT", path, new Map(Object.entries(form)), NOW);
+        try {
+          return planWrite(tree, request as Write, NOW);
+        } catch (error) {
+          if (error instanceof V2Error) return error;
+          throw error;
+        }
+      };
+      for (const one of [...before, ...together]) {
+        const plan = attempt(new StoreTree(single), one);
+        if (!(plan instanceof V2Error)) apply(single, opsOf([plan]));
+        if (before.includes(one) && !(plan instanceof V2Error)) apply(batched, opsOf([plan]));
+      }
+      const overlay = new Overlay(new StoreTree(batched));
+      const plans: Plan[] = [];
+      for (const one of together) {
+        const plan = attempt(overlay, one);
+        if (plan instanceof V2Error) continue;
+        overlay.apply(plan.changes, plan.event.node.modifiedIndex!);
+        plans.push(plan);
+      }
+      assert.deepEqual(contents(overlay, "/1"), contents(new StoreTree(single), "/1"));
+      apply(batched, opsOf(plans));
+      assert.deepEqual(contents(new StoreTree(batched), "/1"), contents(new StoreTree(single), "/1"));
+      assert.equal(new StoreTree(batched).index, new StoreTree(single).index);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+function contents(tree: Tree, path: string): string[] {
   return [...tree.children(path)]
     .flatMap(([child, { value, created, modified, expires = Infinity }]) => [
       `${child.slice(2)}=${value} ${modified}/${created} ${expires}`,

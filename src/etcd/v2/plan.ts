@@ -4,10 +4,8 @@
  *
  * Upstream: server/etcdserver/api/v2store/store.go, server/etcdserver/apply_v2.go
  */
-import type { RequestOp } from "../../protocols/etcd/generated.ts";
-import type { Init } from "../../wire/rpc/service.ts";
 import { V2Error } from "./errors.ts";
-import { forget, putEvent, putNode, remind, removeBelow, removeNode, type StoredEvent, type Tree } from "./layout.ts";
+import type { Change, Planned, StoredEvent, Tree } from "./layout.ts";
 import {
   indexes,
   isDir,
@@ -22,9 +20,8 @@ import {
 import type { Write } from "./request.ts";
 import type { Counted } from "./stats.ts";
 
-export interface Plan {
+export interface Plan extends Planned {
   readonly event: StoredEvent;
-  readonly ops: readonly Init<RequestOp>[];
 }
 
 /** Times before it are taken for none: they come from clients that wrote a zero. */
@@ -93,11 +90,11 @@ export function planExpiry(
   tree: Tree,
   { expires, path }: { readonly expires: number; readonly path: string },
   now: number,
-): Omit<Plan, "event"> & { readonly event?: StoredEvent } {
+): Planned {
   const node = tree.get(path);
   // Times before 1970 share a reminder.
   if (node === undefined || node.expires === undefined || Math.max(0, node.expires) !== expires)
-    return { ops: [forget(expires, path)] };
+    return { changes: [{ kind: "forget", expires, path }] };
   return removal(tree, "expire", path, node, now);
 }
 
@@ -136,28 +133,31 @@ function create(tree: Tree, request: Write, action: Action, now: number): Plan {
     modified: index,
     ...(expires !== undefined && { expires }),
   };
-  const ops: Init<RequestOp>[] = [];
+  const changes: Change[] = [];
   const names = path.split("/").slice(1, -1);
   let at = "";
   for (const name of names) {
     at += `/${name}`;
     const parent = tree.get(at);
-    if (parent === undefined) ops.push(putNode(at, { created: index, modified: index }));
+    if (parent === undefined) changes.push({ kind: "put", path: at, node: { created: index, modified: index } });
     else if (!isDir(parent)) throw new V2Error("notDir", at, tree.index);
   }
   const previous = tree.get(path);
   if (previous !== undefined) {
     if (action !== "set") throw new V2Error("nodeExist", path, tree.index);
     if (isDir(previous)) throw new V2Error("notFile", path, tree.index);
-    if (previous.expires !== undefined) ops.push(forget(previous.expires, path));
+    if (previous.expires !== undefined) changes.push({ kind: "forget", expires: previous.expires, path });
   }
-  ops.push(putNode(path, node));
-  if (expires !== undefined) ops.push(remind(expires, path));
-  return finish(ops, index, {
-    action,
-    node: view(path, node, now),
-    ...(previous !== undefined && { prevNode: view(path, previous, now) }),
-  });
+  changes.push({ kind: "put", path: path, node: node });
+  if (expires !== undefined) changes.push({ kind: "remind", expires: expires, path });
+  return {
+    changes,
+    event: {
+      action,
+      node: view(path, node, now),
+      ...(previous !== undefined && { prevNode: view(path, previous, now) }),
+    },
+  };
 }
 
 function set(tree: Tree, request: Write, now: number): Plan {
@@ -168,7 +168,7 @@ function set(tree: Tree, request: Write, now: number): Plan {
   } catch (error) {
     if (!(error instanceof V2Error) || error.kind !== "keyNotFound" || request.refresh) throw error;
   }
-  return quiet(request, create(tree, { ...request, value }, "set", now), tree.index + 1);
+  return quiet(request, create(tree, { ...request, value }, "set", now));
 }
 
 function update(tree: Tree, request: Write, now: number): Plan {
@@ -199,25 +199,23 @@ function change(tree: Tree, request: Write, action: Action, previous: Node, valu
     modified: isDir(previous) ? previous.modified : index,
     ...(expires !== undefined && { expires }),
   };
-  const ops: Init<RequestOp>[] = [];
-  if (previous.expires !== undefined && previous.expires !== expires) ops.push(forget(previous.expires, path));
-  ops.push(putNode(path, node));
-  if (expires !== undefined) ops.push(remind(expires, path));
+  const changes: Change[] = [];
+  if (previous.expires !== undefined && previous.expires !== expires)
+    changes.push({ kind: "forget", expires: previous.expires, path });
+  changes.push({ kind: "put", path: path, node: node });
+  if (expires !== undefined) changes.push({ kind: "remind", expires: expires, path });
   const told = { ...node, modified: index };
-  const plan = finish(ops, index, {
+  const event: StoredEvent = {
     action,
     node: view(path, told, now),
     prevNode: view(path, previous, now),
-  });
-  return quiet(request, plan, index);
+  };
+  return quiet(request, { changes, event });
 }
 
 /** A refresh changes a time and nothing that watchers wait for. */
-function quiet({ refresh }: Write, plan: Plan, index: number): Plan {
-  if (!refresh) return plan;
-  const event: StoredEvent = { ...plan.event, refresh: true };
-  const last = putEvent(index, event);
-  return { event, ops: [...plan.ops.slice(0, -last.length), ...last] };
+function quiet({ refresh }: Write, plan: Plan): Plan {
+  return refresh ? { ...plan, event: { ...plan.event, refresh: true } } : plan;
 }
 
 function remove(tree: Tree, { path, dir, recursive }: Write, now: number): Plan {
@@ -240,18 +238,16 @@ function compareAndDelete(tree: Tree, request: Write, now: number): Plan {
 
 function removal(tree: Tree, action: Action, path: string, node: Node, now: number): Plan {
   const index = tree.index + 1;
-  const ops = [removeNode(path)];
-  if (isDir(node)) ops.push(removeBelow(path));
-  if (node.expires !== undefined) ops.push(forget(node.expires, path));
-  return finish(ops, index, {
-    action,
-    node: { key: path, ...(isDir(node) && { dir: true }), ...indexes(index, node.created) },
-    prevNode: view(path, node, now),
-  });
-}
-
-function finish(ops: readonly Init<RequestOp>[], index: number, event: StoredEvent): Plan {
-  return { event, ops: [...ops, ...putEvent(index, event)] };
+  const changes: Change[] = [{ kind: "remove", path, node }];
+  if (node.expires !== undefined) changes.push({ kind: "forget", expires: node.expires, path });
+  return {
+    changes,
+    event: {
+      action,
+      node: { key: path, ...(isDir(node) && { dir: true }), ...indexes(index, node.created) },
+      prevNode: view(path, node, now),
+    },
+  };
 }
 
 /** Both where both are given. */

@@ -200,3 +200,55 @@ test("a watcher hears of what is at its path and below, of hidden things at thei
   assert.deepEqual(summary(leaf), ["set /a/b 4", "delete /a 7"]);
   assert.equal(bench.proposals, 4);
 });
+
+test("writes that wait together are one transaction, and each sees the ones before it", async () => {
+  using bench = new Bench(1);
+  const [member] = bench.members;
+  const events = bench.watch("");
+  const write = (path: string, form: Readonly<Record<string, string>> = {}, method: KeyRequest["method"] = "PUT") =>
+    member!.write(bench.ask(path, form, method)).then(
+      ({ event }) => summary([event])[0],
+      (error: unknown) => (error instanceof V2Error ? `${error.kind} ${error.index}` : String(error)),
+    );
+  const first = write("/first", { value: "1" });
+  const rest = [
+    write("/d/a", { value: "1" }),
+    write("/d/a", { value: "2", prevValue: "1" }),
+    write("/d/a", { value: "3", prevValue: "1" }),
+    write("/d/b", { value: "1", ttl: "100" }),
+    write("/d", { dir: "true" }, "DELETE"),
+    write("/d", { recursive: "true" }, "DELETE"),
+    write("/d/a", { value: "4", prevExist: "true" }),
+    write("/d/a", { value: "5" }),
+    write("/d", { value: "x" }),
+    write("/q", { value: "1" }, "POST"),
+    write("/first", {}, "DELETE"),
+  ];
+  assert.deepEqual(await bench.run(Promise.all([first, ...rest])), [
+    "set /first 4",
+    "set /d/a 5",
+    "compareAndSwap /d/a 6",
+    "testFailed 6",
+    "set /d/b 7",
+    "dirNotEmpty 7",
+    "delete /d 8",
+    "keyNotFound 8",
+    "set /d/a 9",
+    "notFile 9",
+    "create /q/00000000000000000010 10",
+    "delete /first 11",
+  ]);
+  assert.equal(bench.proposals, 2);
+  assert.deepEqual(
+    events.map(({ node }) => node.modifiedIndex),
+    [4, 5, 6, 7, 8, 9, 10, 11],
+  );
+  const { node } = member!.get("/1", true).event;
+  assert.deepEqual(
+    node.nodes!.map(({ key, nodes }) => [key, nodes?.map(({ value }) => value)]),
+    [
+      ["/1/d", ["5"]],
+      ["/1/q", ["1"]],
+    ],
+  );
+});

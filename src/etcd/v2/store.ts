@@ -4,22 +4,27 @@
  *
  * Upstream: server/etcdserver/v2_server.go
  */
+import { deferred } from "../../base/deferred.ts";
 import type { Logger } from "../../observe/log.ts";
 import { etcdError, isEtcdError } from "../../protocols/etcd/errors.ts";
-import type { TxnResponse } from "../../protocols/etcd/generated.ts";
-import { RpcError } from "../../wire/rpc/service.ts";
+import type { RequestOp, TxnResponse } from "../../protocols/etcd/generated.ts";
+import { RpcError, type Init } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
 import type { Member } from "../member.ts";
 import { V2Error } from "./errors.ts";
 import { Hub, type WatchOptions } from "./hub.ts";
-import { INDEX_KEY, StoreTree } from "./layout.ts";
+import { INDEX_KEY, opsOf, StoreTree, type Planned, type Tree } from "./layout.ts";
 import type { Event } from "./node.ts";
-import { countsAs, planExpiry, planGet, planWrite, type Plan } from "./plan.ts";
+import { Overlay } from "./overlay.ts";
+import { countsAs, planExpiry, planGet, planWrite } from "./plan.ts";
 import type { Write } from "./request.ts";
 import { StoreStats } from "./stats.ts";
 
 /** How often reminders are looked for, as upstream's leader does. */
 const EXPIRY_INTERVAL_MS = 500;
+/** Writes of one transaction, and what they may hold together. One alone may be as large as any request. */
+const BATCH = 64;
+const BATCH_BYTES = 256 * 1024;
 
 export interface Answer {
   readonly event: Event;
@@ -32,14 +37,26 @@ export type V2Member = Pick<
   "id" | "leader" | "store" | "watchable" | "propose" | "linearizable" | "requestTimeoutMs" | "checkQuota" | "auth"
 >;
 
+/** A write that waits for its turn. */
+interface Job {
+  readonly plan: (tree: Tree) => Planned;
+  /** On the monotonic clock. */
+  readonly deadline: number;
+  /** What it was planned on held all that was acknowledged before it came. */
+  isFresh: boolean;
+  readonly resolve: (plan: Planned) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class V2Store implements Disposable {
   readonly stats = new StoreStats();
   readonly hub: Hub;
   readonly #member: V2Member;
   readonly #clock: World["clock"];
   readonly #log: Logger;
-  /** Writes of this member wait for each other: two at once would be planned on the same tree, and one of them in vain. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Writes wait while a transaction is under way: planned on the same tree, one of two would be in vain. */
+  readonly #jobs: Job[] = [];
+  #isCommitting = false;
   #timer: Disposable | undefined;
   #closed = false;
 
@@ -94,42 +111,80 @@ export class V2Store implements Disposable {
     }
   }
 
-  #commit<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P): Promise<P> {
+  #commit<P extends Planned>(plan: (tree: Tree) => P): Promise<P> {
+    const { promise, resolve, reject } = deferred<P>();
     const deadline = this.#clock.monotonic() + this.#member.requestTimeoutMs;
-    const done = this.#last.then(() => this.#attempt(plan, deadline));
-    this.#last = done.catch(() => {}); // Its own caller hears of it.
-    return done;
+    this.#jobs.push({ plan, deadline, isFresh: false, resolve: resolve as Job["resolve"], reject });
+    if (!this.#isCommitting) void this.#work();
+    return promise;
   }
 
-  async #attempt<P extends Pick<Plan, "ops">>(plan: (tree: StoreTree) => P, deadline: number): Promise<P> {
-    for (let isFresh = false; ;) {
-      // Others may have waited in vain before this one's turn, and others' writes may have got through before its own.
-      if (this.#clock.monotonic() >= deadline) throw etcdError("timeout");
-      const tree = new StoreTree(this.#member.store);
-      let planned: P;
-      try {
-        planned = plan(tree);
-      } catch (error) {
-        // What the tree doesn't allow may be for want of a write that this member has yet to hear of.
-        const behind = isFresh ? undefined : this.#member.linearizable();
-        if (behind === undefined) throw error;
-        await behind;
-        isFresh = true;
+  async #work(): Promise<void> {
+    this.#isCommitting = true;
+    while (this.#jobs.length > 0) await this.#commitBatch(this.#jobs.splice(0, BATCH));
+    this.#isCommitting = false;
+  }
+
+  /** One transaction of many writes, each planned on what the ones before it will leave. What has to wait for more goes back to the front. */
+  async #commitBatch(jobs: readonly Job[]): Promise<void> {
+    const base = new StoreTree(this.#member.store);
+    const tree = new Overlay(base);
+    const planned: Planned[] = [];
+    const outcomes = new Map<Job, () => void>();
+    const later: Job[] = [];
+    const doubtful: Job[] = [];
+    let caughtUp: Promise<void> | undefined;
+    let bytes = 0;
+    for (const job of jobs) {
+      if (later.length > 0) {
+        later.push(job);
         continue;
       }
-      if (planned.ops.length === 0) return planned;
-      const bytes = planned.ops.reduce(
-        (sum, { request_put: put }) => sum + (put === undefined ? 0 : put.key!.length + put.value!.length),
-        0,
-      );
-      if (bytes > 0) this.#member.checkQuota(bytes);
-      if (await this.#propose(tree.revision, planned.ops)) return planned;
-      isFresh = false;
+      // Others may have waited in vain before this one's turn, and others' writes may have got through before its own.
+      if (this.#clock.monotonic() >= job.deadline) {
+        job.reject(etcdError("timeout"));
+        continue;
+      }
+      try {
+        const plan = job.plan(tree);
+        const size = sizeOf(plan);
+        if (planned.length > 0 && bytes + size > BATCH_BYTES) {
+          later.push(job);
+          continue;
+        }
+        tree.apply(plan.changes, plan.event?.node.modifiedIndex ?? tree.index);
+        planned.push(plan);
+        bytes += size;
+        outcomes.set(job, () => job.resolve(plan));
+      } catch (error) {
+        // What the tree doesn't allow may be for want of a write that this member has yet to hear of.
+        if (!job.isFresh) caughtUp ??= this.#member.linearizable();
+        if (job.isFresh || caughtUp === undefined) outcomes.set(job, () => job.reject(error));
+        else doubtful.push(job);
+      }
     }
+    caughtUp?.catch(() => {}); // Looked at below, after the transaction.
+    try {
+      const ops = opsOf(planned);
+      if (bytes > 0) this.#member.checkQuota(bytes);
+      if (ops.length > 0 && !(await this.#propose(base.revision, ops))) later.unshift(...outcomes.keys());
+      else for (const settle of outcomes.values()) settle();
+    } catch (error) {
+      for (const job of outcomes.keys()) job.reject(error);
+    }
+    if (doubtful.length > 0)
+      try {
+        await caughtUp;
+        for (const job of doubtful) job.isFresh = true;
+        later.unshift(...doubtful);
+      } catch (error) {
+        for (const job of doubtful) job.reject(error);
+      }
+    this.#jobs.unshift(...later);
   }
 
   /** False where the tree isn't any more what was planned on. Users of the v3 API have no say in here, so this asks as the member itself. */
-  async #propose(revision: number, ops: Plan["ops"]): Promise<boolean> {
+  async #propose(revision: number, ops: readonly Init<RequestOp>[]): Promise<boolean> {
     const compare = [{ key: INDEX_KEY, target: "MOD", result: "EQUAL", mod_revision: revision }] as const;
     try {
       const txn = { compare, success: ops };
@@ -157,15 +212,16 @@ export class V2Store implements Disposable {
     while (!this.#closed && this.#member.leader === this.#member.id) {
       const due = new StoreTree(this.#member.store).reminder;
       if (due === undefined || due.expires > this.#clock.now()) return;
-      const { event } = await this.#commit((tree) => {
-        const current = tree.reminder;
-        // What was due may have gone while this waited for its turn.
-        if (current === undefined || current.expires > this.#clock.now()) return { ops: [] };
-        return planExpiry(tree, current, this.#clock.now());
-      });
+      const { event } = await this.#commit((tree) => planExpiry(tree, due, this.#clock.now()));
       if (event !== undefined) this.stats.add("expireCount");
     }
   }
+}
+
+function sizeOf(plan: Planned): number {
+  let bytes = 0;
+  for (const { request_put: put } of opsOf([plan])) if (put !== undefined) bytes += put.key!.length + put.value!.length;
+  return bytes;
 }
 
 /** What raft refuses is one code here. */

@@ -315,7 +315,7 @@ test("etcdctl's lock and elect work, and stand in one queue with the server's ow
       });
     });
   const holder = etcdctl("lock", "both");
-  await says(holder, /^both\/[0-9a-f]+\n$/);
+  await says(holder, /^both\/[0-9a-f]+\n/);
   let mineHas = false;
   const mine = post(url, "/v3/lock/lock", { name: base64("both") }).then((answer) => {
     mineHas = true;
@@ -334,9 +334,9 @@ test("etcdctl's lock and elect work, and stand in one queue with the server's ow
   assert.equal((await inside).stdout.trim(), "inside");
 
   const leader = etcdctl("elect", "e", "first");
-  await says(leader, /^e\/[0-9a-f]+\nfirst\n$/);
+  await says(leader, /^e\/[0-9a-f]+\nfirst\n/);
   const listener = etcdctl("elect", "e", "--listen");
-  await says(listener, /^e\/[0-9a-f]+\nfirst\n$/);
+  await says(listener, /^e\/[0-9a-f]+\nfirst\n/);
   listener.kill("SIGINT");
   leader.kill("SIGINT");
 });

@@ -6,12 +6,12 @@ import { silent } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { SeededRandom } from "../testing/sim/random.ts";
 import { simulatedWorld } from "../testing/sim/world.ts";
+import { sleep } from "../world/time.ts";
 import { FAILPOINTS, FailpointSwitch } from "./failpoints.ts";
 import { createEtcd } from "./server.ts";
 
 const OF_SEVERAL = "only where there are several members";
 const OF_SNAPSHOTS = "when a leader has sent its state";
-const OF_FILE = "the memory back end has no file to write";
 const ELSEWHERE: Readonly<Record<string, string>> = {
   afterIsMemberExist: OF_SEVERAL,
   raftBeforeFollowerSend: OF_SEVERAL,
@@ -26,27 +26,10 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   applyAfterOpenSnapshot: OF_SNAPSHOTS,
   raftBeforeWALSaveSnaphot: "with the first snapshot",
   raftAfterWALRelease: "with the first snapshot",
+  defragOpenFileError: "ends a defragmentation before it begins",
+  defragdbFail: "ends a defragmentation before it begins",
   beforeMoveVictims: "when a reader was slow",
   beforeCheckpointInLeaseRenew: "with the gate LeaseCheckpoint",
-  beforeCommit: OF_FILE,
-  afterCommit: OF_FILE,
-  commitBeforePreCommitHook: OF_FILE,
-  commitAfterPreCommitHook: OF_FILE,
-  beforeStartDBTxn: OF_FILE,
-  afterStartDBTxn: OF_FILE,
-  beforeWritebackBuf: OF_FILE,
-  afterWritebackBuf: OF_FILE,
-  compactBeforeCommitScheduledCompact: OF_FILE,
-  compactAfterCommitScheduledCompact: OF_FILE,
-  compactBeforeSetFinishedCompact: OF_FILE,
-  compactAfterSetFinishedCompact: OF_FILE,
-  compactBeforeCommitBatch: OF_FILE,
-  compactAfterCommitBatch: OF_FILE,
-  compactAfterAcquiredBatchTxLock: OF_FILE,
-  defragBeforeCopy: OF_FILE,
-  defragBeforeRename: OF_FILE,
-  defragOpenFileError: OF_FILE,
-  defragdbFail: OF_FILE,
 };
 
 test("a member passes the points of what it does", async () => {
@@ -57,7 +40,7 @@ test("a member passes the points of what it does", async () => {
     block() {},
     print() {},
   });
-  for (const name of FAILPOINTS) points.set(name, "print");
+  for (const name of FAILPOINTS) if (!/^defrag(db|Open)/.test(name)) points.set(name, "print");
   let done = false;
   const work = (async () => {
     const etcd = createEtcd(
@@ -66,7 +49,7 @@ test("a member passes the points of what it does", async () => {
     );
     await using group = new ComponentGroup();
     await group.start(etcd);
-    const { kv, watch, lease } = etcd.client();
+    const { kv, watch, lease, maintenance } = etcd.client();
     const key = Buffer.from("k");
     for (let i = 0; i < 20; i++) await kv.Put({ key: Buffer.from(`k${i}`), value: key });
     for await (const _ of kv.RangeStream({ key, range_end: Buffer.from("l") }));
@@ -80,11 +63,13 @@ test("a member passes the points of what it does", async () => {
     const { ID } = await lease.LeaseGrant({ TTL: 10 });
     await lease.LeaseTimeToLive({ ID });
     await kv.Compact({ revision: 10, physical: true });
+    await sleep(world.clock, 1000); // Compaction rests between batches.
+    await maintenance.Defragment({});
   })().finally(() => (done = true));
   work.catch(() => {});
   await world.clock.until(() => done, 600_000);
   await work;
-  const passed = FAILPOINTS.filter((name) => points.get(name)!.strikes > 0);
+  const passed = FAILPOINTS.filter((name) => (points.get(name)?.strikes ?? 0) > 0);
   assert.deepEqual(
     FAILPOINTS.filter((name) => !passed.includes(name) && !(name in ELSEWHERE)),
     [],

@@ -35,7 +35,7 @@ import { Applier, type Applied } from "./apply/applier.ts";
 import { checkAuth } from "./apply/auth.ts";
 import { applyChain, type Apply, type Request } from "./apply/chain.ts";
 import type { ConsistentIndex } from "./apply/consistent-index.ts";
-import { ApplyTimes } from "./apply/measured.ts";
+import { ApplyTimes, duration } from "./apply/measured.ts";
 import { sendSnapshot } from "./backend/send-snapshot.ts";
 import { Authenticator, type Caller } from "./auth/authenticator.ts";
 import { SimpleTokens } from "./auth/simple-tokens.ts";
@@ -54,6 +54,8 @@ import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import { Leadership } from "./leadership.ts";
 import { LinearizableReads } from "./linearizable.ts";
 import { CompactionQueue } from "./mvcc/compaction-queue.ts";
+import * as counted from "./metrics.ts";
+import { hashKV } from "./mvcc/hash.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
@@ -168,11 +170,21 @@ export class Member {
       bucket: backend.bucket("lease"),
       minimumTtl: Math.ceil((1.5 * options.electionTimeoutMs) / 1000),
     });
-    this.store = new Store(backend, this.lessor);
+    this.store = new Store(backend, this.lessor, failpoints);
     storage.restore(this.store);
-    this.#compactions = new CompactionQueue(clock, options, () =>
-      log.info("finished scheduled compaction", { "compact-revision": this.store.compactRevision }),
-    );
+    this.#compactions = new CompactionQueue(clock, options, {
+      onStep: (ms) => metrics.observe(counted.compactionPause, {}, ms),
+      onFinished: (ms) => {
+        metrics.observe(counted.compactionTotal, {}, ms);
+        metrics.set(counted.compactionLast, {}, Math.trunc(clock.now() / 1000));
+        log.info("finished scheduled compaction", {
+          "compact-revision": this.store.compactRevision,
+          took: duration(ms),
+          "current-db-size-bytes": this.sizeBytes,
+          "current-db-size-in-use-bytes": this.store.backend.inUseBytes,
+        });
+      },
+    });
     // The last life ended in the middle of one.
     if (scheduledCompaction !== undefined) {
       log.info("resume scheduled compaction", { "scheduled-compact-revision": scheduledCompaction });
@@ -588,9 +600,18 @@ export class Member {
     });
   }
 
+  /** A checksum of the keys up to a revision, 0 for now. */
+  hash(metric: typeof counted.hashDuration, revision: number): number {
+    const { clock, metrics } = this.#deps;
+    const begun = clock.monotonic();
+    const hash = hashKV(this.store, revision);
+    metrics.observe(metric, {}, (clock.monotonic() - begun) / 1000);
+    return hash;
+  }
+
   /** Closes the gaps in the db file, while requests go on. */
   async defragment(): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { clock, log, metrics } = this.#deps;
     const { backend } = this.#storage;
     const sizes = () => ({
       "current-db-size-bytes": backend.sizeBytes,
@@ -598,8 +619,14 @@ export class Member {
     });
     const before = backend.sizeBytes;
     const started = clock.monotonic();
+    metrics.set(counted.defragInflight, {}, 1);
     log.info("defragmenting", { path: this.#storage.dbPath, ...sizes() });
-    await backend.defragment();
+    try {
+      await backend.defragment();
+    } finally {
+      metrics.set(counted.defragInflight, {}, 0);
+      metrics.observe(counted.backendDefrag, {}, (clock.monotonic() - started) / 1000);
+    }
     log.info("finished defragmenting directory", {
       path: this.#storage.dbPath,
       "current-db-size-bytes-diff": backend.sizeBytes - before,

@@ -41,7 +41,6 @@ const NAMES = [
 ];
 
 const OF_PEERS = "counted with the first message to or from a peer, by its name";
-const OF_STORE = "the memory back end has no file to commit, copy or defragment";
 /** Not there on a member alone that has been asked one thing. */
 const ABSENT: Readonly<Record<string, string>> = {
   etcd_network_peer_sent_bytes_total: OF_PEERS,
@@ -58,19 +57,6 @@ const ABSENT: Readonly<Record<string, string>> = {
   etcd_network_snapshot_receive_failures: OF_PEERS,
   etcd_network_snapshot_receive_inflights_total: OF_PEERS,
   etcd_network_snapshot_receive_total_duration_seconds: OF_PEERS,
-  etcd_mvcc_hash_duration_seconds: "not measured yet",
-  etcd_mvcc_hash_rev_duration_seconds: "not measured yet",
-  etcd_debugging_mvcc_db_compaction_keys_total: "not measured yet",
-  etcd_debugging_mvcc_db_compaction_last: "not measured yet",
-  etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds: "not measured yet",
-  etcd_debugging_mvcc_db_compaction_total_duration_milliseconds: "not measured yet",
-  etcd_disk_backend_commit_duration_seconds: OF_STORE,
-  etcd_disk_backend_defrag_duration_seconds: OF_STORE,
-  etcd_disk_backend_snapshot_duration_seconds: OF_STORE,
-  etcd_disk_defrag_inflight: OF_STORE,
-  etcd_snap_db_fsync_duration_seconds: OF_STORE,
-  etcd_snap_db_save_total_duration_seconds: OF_STORE,
-  etcd_snap_fsync_duration_seconds: OF_STORE,
   etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds:
     "the index is compacted key by key with the rows, and never pauses",
   etcd_debugging_mvcc_pending_events_total: "what a slow watcher misses is read again later and never queued",

@@ -26,6 +26,52 @@ export const backendCommit = histogram("etcd_disk_backend_commit_duration_second
   help: "The latency distributions of commit called by backend.",
   buckets: FSYNC_BUCKETS,
 });
+export const backendDefrag = histogram("etcd_disk_backend_defrag_duration_seconds", {
+  help: "The latency distribution of backend defragmentation.",
+  buckets: exponential(0.1, 2, 13),
+});
+export const defragInflight = gauge("etcd_disk_defrag_inflight", {
+  help: "Whether or not defrag is active on the member. 1 means active, 0 means not.",
+});
+export const backendSnapshot = histogram("etcd_disk_backend_snapshot_duration_seconds", {
+  help: "The latency distribution of backend snapshots.",
+  buckets: exponential(0.01, 2, 17),
+});
+export const snapDbSave = histogram("etcd_snap_db_save_total_duration_seconds", {
+  help: "The total latency distributions of v3 snapshot save",
+  buckets: exponential(0.1, 2, 10),
+});
+export const snapDbFsync = histogram("etcd_snap_db_fsync_duration_seconds", {
+  help: "The latency distributions of fsyncing .snap.db file",
+  buckets: FSYNC_BUCKETS,
+});
+export const snapFsync = histogram("etcd_snap_fsync_duration_seconds", {
+  help: "The latency distributions of fsync called by snap.",
+  buckets: FSYNC_BUCKETS,
+});
+export const hashDuration = histogram("etcd_mvcc_hash_duration_seconds", {
+  help: "The latency distribution of storage hash operation.",
+  buckets: exponential(0.01, 2, 15),
+});
+export const hashRevDuration = histogram("etcd_mvcc_hash_rev_duration_seconds", {
+  help: "The latency distribution of storage hash by revision operation.",
+  buckets: exponential(0.01, 2, 15),
+});
+const PAUSE_MS_BUCKETS = exponential(1, 2, 13);
+export const compactionPause = histogram("etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds", {
+  help: "Bucketed histogram of db compaction pause duration.",
+  buckets: PAUSE_MS_BUCKETS,
+});
+export const compactionTotal = histogram("etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", {
+  help: "Bucketed histogram of db compaction total duration.",
+  buckets: exponential(100, 2, 14),
+});
+export const compactionLast = gauge("etcd_debugging_mvcc_db_compaction_last", {
+  help: "The unix time of the last db compaction. Resets to 0 on start.",
+});
+export const compactionKeys = counter("etcd_debugging_mvcc_db_compaction_keys_total", {
+  help: "Total number of db keys compacted.",
+});
 
 // The server.
 export const hasLeader = gauge("etcd_server_has_leader", {
@@ -227,6 +273,18 @@ export const maxFds = gauge("process_max_fds", { help: "Maximum number of open f
 export const SHOWN_AT_ZERO = [
   hasLeader,
   isLeader,
+  backendCommit,
+  backendDefrag,
+  defragInflight,
+  backendSnapshot,
+  snapDbSave,
+  snapDbFsync,
+  snapFsync,
+  hashDuration,
+  hashRevDuration,
+  compactionPause,
+  compactionTotal,
+  compactionLast,
   walFsync,
   walWriteDuration,
   walWriteBytes,

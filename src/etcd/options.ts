@@ -1,5 +1,5 @@
 /** What a member may be told. The flags of `t8s etcd` end here. */
-import type { ClientTls, ServerTls } from "../world/net.ts";
+import type { ClientTls, Http2Options, ServerTls } from "../world/net.ts";
 import type { AutoCompaction } from "./auto-compaction.ts";
 import type { DiscoveryOptions } from "./cluster/discovery.ts";
 import type { SrvOptions } from "./cluster/discovery-srv.ts";
@@ -45,6 +45,12 @@ export interface EtcdOptions {
   readonly quotaBackendBytes: number;
   /** Where the pages alone are served: metrics, health and version. */
   readonly listenMetricsUrls: readonly string[];
+  /** Where HTTP alone is served; then the others are for gRPC alone. */
+  readonly listenClientHttpUrls: readonly string[];
+  /** What clients may take of a connection, and how its life is proved. */
+  readonly http2: Http2Options;
+  /** At the start, the db file is defragmented when that frees at least so much; 0 for never. */
+  readonly bootstrapDefragThresholdMegabytes: number;
   readonly enableGrpcGateway: boolean;
   readonly enablePprof: boolean;
   /** Origins of web pages that may ask; `*` for all. */
@@ -105,6 +111,9 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   maxLearners: 1,
   quotaBackendBytes: 2 * 1024 ** 3,
   listenMetricsUrls: [],
+  listenClientHttpUrls: [],
+  http2: {},
+  bootstrapDefragThresholdMegabytes: 0,
   enableGrpcGateway: true,
   enablePprof: false,
   cors: ["*"],

@@ -27,6 +27,7 @@ export function* memberReadings(member: Member): Iterable<Reading> {
   yield { metric: counted.txns, value: store.counts.txns };
   yield { metric: counted.putBytes, value: store.counts.putBytes };
   yield { metric: counted.authRevision, value: member.auth.revision };
+  yield { metric: counted.compactionKeys, value: store.counts.compacted };
   yield { metric: counted.keys, value: store.keys };
   yield { metric: counted.currentRevision, value: store.revision };
   yield { metric: counted.compactRevision, value: store.compactRevision };

@@ -50,9 +50,14 @@ export async function serve(
       parts.push(handler, guard);
       for (const url of options.listenClientUrls) {
         const listening = addressOf(url, options.clientTls, 2379);
-        listeners.push(await net.serveHttp(listening, handler.handle));
+        const handle = options.listenClientHttpUrls.length > 0 ? handler.grpc : handler.handle;
+        listeners.push(await net.serveHttp({ ...listening, http2: options.http2 }, handle));
         const how = listening.tls === undefined ? "insecurely; this is strongly discouraged!" : "securely";
         log.info(`serving client traffic ${how}`, { traffic: "grpc+http", address: url.replace(/^\w+:\/\//, "") });
+      }
+      for (const url of options.listenClientHttpUrls) {
+        listeners.push(await net.serveHttp(addressOf(url, options.clientTls, 2379), handler.plain));
+        log.info("serving client traffic", { traffic: "http", address: url.replace(/^\w+:\/\//, "") });
       }
     }
     for (const url of options.listenMetricsUrls) {

@@ -234,13 +234,14 @@ export class Storage {
     const { fs, log } = this.#deps;
     const data = dumpV2Store(membersOf(this.backend));
     await this.backend.commit();
+    const begun = this.#deps.clock.monotonic();
     await writeSnapFile(fs, this.#folder, meta, data, this.#codec);
+    this.#deps.metrics.observe(counted.snapFsync, {}, (this.#deps.clock.monotonic() - begun) / 1000);
     await between(async (unwritten) => {
       this.#failpoints.raftBeforeWALSaveSnaphot?.strike();
       await this.wal.saveSnapshot(meta, meta.confState, unwritten);
       // Back to the snapshot before this one: members that are a little behind get what they miss from the log.
       await this.wal.release(previous);
-      this.#failpoints.raftAfterWALRelease?.strike();
       this.#failpoints.raftAfterWALRelease?.strike();
     });
     await purgeSnapFiles(fs, this.#folder);
@@ -250,6 +251,7 @@ export class Storage {
   /** The state as of now, for a member that asked with `message`. */
   async outgoing(message: Message): Promise<OutgoingSnapshot> {
     const snapshot = await this.backend.snapshot();
+    const begun = this.#deps.clock.monotonic();
     const { index, term, confState } = readIndex(snapshot);
     const metadata = { index, term, confState: confState ?? confStateOf(snapshot) };
     const data = dumpV2Store(membersOf(snapshot));
@@ -257,7 +259,11 @@ export class Storage {
       message: { ...message, snapshot: { data, metadata } },
       sizeBytes: snapshot.sizeBytes,
       body: snapshot.read(CHUNK_BYTES),
-      close: () => snapshot[Symbol.dispose](),
+      close: () => {
+        snapshot[Symbol.dispose]();
+        const { clock, metrics } = this.#deps;
+        metrics.observe(counted.backendSnapshot, {}, (clock.monotonic() - begun) / 1000);
+      },
     };
   }
 
@@ -266,6 +272,8 @@ export class Storage {
     const { fs } = this.#deps;
     const path = this.#receivedPath(message.snapshot!);
     const part = `${path}.part`;
+    const { clock, metrics } = this.#deps;
+    const begun = clock.monotonic();
     let size = 0;
     {
       await using file = await fs.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
@@ -273,10 +281,13 @@ export class Storage {
         await file.write(size, [chunk]);
         size += chunk.length;
       }
+      const written = clock.monotonic();
       await file.sync();
+      metrics.observe(counted.snapDbFsync, {}, (clock.monotonic() - written) / 1000);
     }
     await fs.rename(part, path);
     await fs.syncDir(this.#folder);
+    metrics.observe(counted.snapDbSave, {}, (clock.monotonic() - begun) / 1000);
     return size;
   }
 
@@ -339,6 +350,7 @@ function openDb(options: EtcdOptions, deps: StorageDeps, path = dbPath(options))
   };
   const backendDeps: BoltBackendDeps = {
     ...deps,
+    failpoints: deps.failpoints ?? NO_FAILPOINTS,
     onCommit: (ms) => deps.metrics.observe(counted.backendCommit, {}, ms / 1000),
   };
   return openBackend(path, backend, backendDeps);

@@ -1,7 +1,8 @@
 /** The flags of `t8s etcd`, spelled and defaulted as upstream's. Upstream: server/embed/config.go */
 import { etcdSecurityFlags } from "./etcd-security.ts";
 import { clusteringFlags } from "./etcd-clustering.ts";
-import { type Flags, withIgnored } from "../flags.ts";
+import { operationFlags } from "./etcd-operation.ts";
+import { type Flags, withIgnoredFor, withRefused } from "../flags.ts";
 
 const own = {
   ...etcdSecurityFlags,
@@ -65,88 +66,27 @@ const own = {
   },
 } as const satisfies Flags;
 
-/** How it is watched and looked after. */
-const operation = {
-  "listen-metrics-urls": {
-    type: "list",
-    default: [],
-    help: "List of URLs to listen on for the /metrics, /health, /livez, /readyz and /version pages alone.",
-  },
-  metrics: {
-    type: "string",
-    default: "basic",
-    help: "Set level of detail for exported metrics, specify 'extensive' to include server side grpc histogram metrics.",
-  },
-  "enable-grpc-gateway": { type: "bool", default: true, help: "Serve the JSON gateway on the client ports." },
-  "enable-pprof": {
-    type: "bool",
-    default: false,
-    help: "Answer /debug/pprof/ with how to take a profile; there are none in Go's form.",
-  },
-  cors: {
-    type: "list",
-    default: ["*"],
-    help: "Comma-separated whitelist of origins for CORS, or cross-origin resource sharing.",
-  },
-  "host-whitelist": {
-    type: "list",
-    default: ["*"],
-    help: "Acceptable hostnames from HTTP client requests, if the server is not secure.",
-  },
-  logger: { type: "string", default: "zap", help: "Only supports zap: its form of lines." },
-  "log-outputs": {
-    type: "list",
-    default: ["default"],
-    help: "Specify 'stdout' or 'stderr', or file paths. 'default' is stderr.",
-  },
-  "log-format": { type: "string", default: "json", help: "Configures log format. Only supports json, console." },
-  "enable-log-rotation": {
-    type: "bool",
-    default: false,
-    help: "Enable log rotation of a single --log-outputs file.",
-  },
-  "log-rotation-config-json": {
-    type: "string",
-    default: '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
-    help: "Configures log rotation. maxsize in MB, maxage in days, maxbackups in files (0 keeps all).",
-  },
-  "warning-apply-duration": {
-    type: "duration",
-    default: 100,
-    help: "Warning is generated if requests take more than this duration to apply.",
-  },
-  "warning-unary-request-duration": {
-    type: "duration",
-    default: 300,
-    help: "Warning is generated if a unary request takes more than this duration.",
-  },
-  "auto-compaction-mode": {
-    type: "string",
-    default: "periodic",
-    help: "Interpret 'auto-compaction-retention' as one of: 'periodic' (by age), 'revision' (by count).",
-  },
-  "auto-compaction-retention": {
-    type: "string",
-    default: "0",
-    help: "Auto compaction retention length. 0 means disable auto compaction. Hours, or a duration, or a number of revisions.",
-  },
-  "feature-gates": {
-    type: "map",
-    default: {},
-    help: "A set of key=value pairs that describe feature gates for alpha/experimental features.",
-  },
-} as const satisfies Flags;
-
-export const etcdFlags = withIgnored(
-  { ...own, ...operation },
-  `backend-batch-interval:duration backend-batch-limit:int
-    backend-bbolt-freelist-type bootstrap-defrag-threshold-megabytes:int compact-hash-check-time:duration
-    compaction-sleep-interval:duration corrupt-check-time:duration discovery-fallback
-    enable-distributed-tracing:bool distributed-tracing-address distributed-tracing-service-name distributed-tracing-instance-id
-    distributed-tracing-sampling-rate:int
-    grpc-keepalive-interval:duration grpc-keepalive-min-time:duration grpc-keepalive-timeout:duration
-    listen-client-http-urls:list
-    max-concurrent-streams:int max-snapshots:int max-wals:int memory-mlock:bool
-    raft-read-timeout:duration raft-write-timeout:duration
-    socket-reuse-address:bool socket-reuse-port:bool`,
+export const etcdFlags = withRefused(
+  withIgnoredFor(
+    { ...own, ...operationFlags },
+    {
+      "backend-bbolt-freelist-type":
+        "the list of free pages is kept as runs of pages, which neither array nor map describes",
+      "memory-mlock:bool": "a garbage-collected heap can't be kept in memory page by page",
+      "max-wals:int": "the log is let go of by what snapshots no longer need, two snapshots back",
+      "max-snapshots:int": "two snapshots are kept, as the log goes back to the one before the last",
+      "raft-read-timeout:duration": "a peer that goes silent is noticed by its heartbeats",
+      "raft-write-timeout:duration": "a peer that takes nothing is noticed by its full queue",
+      "socket-reuse-address:bool": "Node sets SO_REUSEADDR on every listener",
+      "v2-deprecation": "the v2 API is served on top of the v3 store, and nothing of v2 is left to deprecate",
+      "enable-distributed-tracing:bool": "no traces are made",
+      "distributed-tracing-address": "no traces are made",
+      "distributed-tracing-service-name": "no traces are made",
+      "distributed-tracing-instance-id": "no traces are made",
+      "distributed-tracing-sampling-rate:int": "no traces are made",
+      "compact-hash-check-time:duration": "the gate CompactHashCheck has no effect yet",
+      "corrupt-check-time:duration": "members' hashes are not compared yet",
+    },
+  ),
+  { "socket-reuse-port:bool": "two members on one port would each hear half of their clients" },
 );

@@ -154,6 +154,18 @@ function operationOf(options: Options) {
   );
   return {
     listenMetricsUrls: options["listen-metrics-urls"],
+    listenClientHttpUrls: options["listen-client-http-urls"],
+    http2: {
+      // More than there is memory for means that there is no limit but the protocol's own.
+      ...(options["max-concurrent-streams"] < 2 ** 31 && { maxConcurrentStreams: options["max-concurrent-streams"] }),
+      pingAfterMs: options["grpc-keepalive-interval"],
+      pingTimeoutMs: options["grpc-keepalive-timeout"],
+      minPingIntervalMs: options["grpc-keepalive-min-time"],
+    },
+    backendBatchIntervalMs: options["backend-batch-interval"] || 100,
+    backendBatchLimit: options["backend-batch-limit"] || 10_000,
+    compactionSleepIntervalMs: options["compaction-sleep-interval"],
+    bootstrapDefragThresholdMegabytes: options["bootstrap-defrag-threshold-megabytes"],
     metrics: options.metrics,
     enableGrpcGateway: options["enable-grpc-gateway"],
     enablePprof: options["enable-pprof"],

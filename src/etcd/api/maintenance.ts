@@ -22,7 +22,7 @@ import type { Call, Init, ServerStream } from "../../wire/rpc/service.ts";
 import { downgrade } from "../cluster/downgrade.ts";
 import { ETCD_VERSION, type Member } from "../member.ts";
 import { NONE } from "../../raft/types.ts";
-import { hashKV } from "../mvcc/hash.ts";
+import * as counted from "../metrics.ts";
 
 export function maintenanceService(member: Member) {
   const { authenticator } = member;
@@ -62,7 +62,7 @@ export function maintenanceService(member: Member) {
 
     async Hash(_request?: Init<HashRequest>, call?: Call): Promise<HashResponse> {
       await authenticator.requireAdmin(call);
-      return { header: member.header(), hash: hashKV(member.store, 0) };
+      return { header: member.header(), hash: member.hash(counted.hashDuration, 0) };
     },
 
     async HashKV({ revision = 0 }: Init<HashKVRequest>, call?: Call): Promise<HashKVResponse> {
@@ -72,7 +72,7 @@ export function maintenanceService(member: Member) {
       const hashRevision = revision > 0 ? revision : store.revision;
       return {
         header: member.header(),
-        hash: hashKV(store, hashRevision),
+        hash: member.hash(counted.hashRevDuration, hashRevision),
         compact_revision: store.compactRevision,
         hash_revision: hashRevision,
       };

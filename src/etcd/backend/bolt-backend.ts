@@ -9,6 +9,7 @@ import { InvariantError } from "../../base/assert.ts";
 import { deferred } from "../../base/deferred.ts";
 import { SortedMap } from "../../base/sorted-map.ts";
 import type { World } from "../../world/world.ts";
+import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { BUCKETS, type Backend, type BackendSnapshot, type Bucket, type BucketName, type KeyValue } from "./backend.ts";
 import { BoltFile, type DefragPosition, type Pin } from "./bolt/file.ts";
 import type { BucketChanges, Change } from "./bolt/tree.ts";
@@ -29,6 +30,7 @@ export interface BoltBackendDeps extends Pick<World, "clock" | "fs"> {
   /** Told when the file can't be written: then nothing more will be. */
   readonly onFailure: (error: unknown) => void;
   readonly onCommit?: (ms: number) => void;
+  readonly failpoints?: Failpoints;
 }
 
 /** Shown each row of the file at the start, in order of revision. The bytes are only lent. */
@@ -270,22 +272,31 @@ export class BoltBackend implements Backend {
 
   async #commitBatch(): Promise<void> {
     const begun = this.#deps.clock.monotonic();
+    const points = this.#deps.failpoints ?? NO_FAILPOINTS;
+    points.commitBeforePreCommitHook?.strike();
     this.beforeCommit?.();
+    points.commitAfterPreCommitHook?.strike();
     const batch = this.#batch;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     this.#isDue = false;
     if (batch.operations === 0) return;
+    points.beforeStartDBTxn?.strike();
     this.#batch = newBatch(batch.number + 1);
+    points.afterStartDBTxn?.strike();
     const changes = new Map<string, BucketChanges>();
     for (const [name, entries] of batch.buckets) changes.set(name, { changes: bucketChanges(entries) });
     const keyChanges = await this.#keyChanges(batch);
     if (keyChanges.length > 0) changes.set("key", { changes: keyChanges, fill: KEY_FILL });
+    points.beforeCommit?.strike();
     await this.#file.commit(changes, () => pause(this.#deps.clock));
+    points.afterCommit?.strike();
+    points.beforeWritebackBuf?.strike();
     const lastRow = batch.rows.at(-1);
     if (lastRow !== undefined) this.#committedMain = Math.max(this.#committedMain, lastRow.mod_revision);
     for (const { key } of batch.deleted) this.#deleted.delete(`${mainOf(key)}_${subOf(key)}`);
     this.#rows.shrink(batch.number);
+    points.afterWritebackBuf?.strike();
     this.#deps.onCommit?.(this.#deps.clock.monotonic() - begun);
   }
 
@@ -339,7 +350,10 @@ export class BoltBackend implements Backend {
 
   /** Closes the file's gaps, a little at a time, between batches; requests go on meanwhile. */
   async defragment(): Promise<void> {
-    const { clock } = this.#deps;
+    const { clock, failpoints: points = NO_FAILPOINTS } = this.#deps;
+    const failure = points.defragOpenFileError?.strike() ?? points.defragdbFail?.strike();
+    if (failure !== undefined) throw new Error(String(failure));
+    points.defragBeforeCopy?.strike();
     for (let round = 0; round < 4; round++) {
       const before = this.#file.sizeBytes;
       let at: DefragPosition | undefined;
@@ -352,6 +366,7 @@ export class BoltBackend implements Backend {
         });
         await pause(clock);
       }
+      points.defragBeforeRename?.strike();
       if (this.#file.sizeBytes === before && round > 0) break;
     }
   }

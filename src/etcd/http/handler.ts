@@ -23,7 +23,10 @@ export interface HandlerDeps extends Pick<World, "clock"> {
 }
 
 export interface ClientHandler extends Disposable {
+  /** Both of the following, told apart by what is asked. */
   readonly handle: HttpHandler;
+  readonly grpc: HttpHandler;
+  readonly plain: HttpHandler;
 }
 
 export function clientHandler(
@@ -74,6 +77,8 @@ export function clientHandler(
   });
   const reading = member.metrics.from(() => counts.readings());
   return {
+    grpc,
+    plain,
     handle: (exchange) => (isGrpc(exchange.request.headers) ? grpc(exchange) : plain(exchange)),
     [Symbol.dispose]: () => reading[Symbol.dispose](),
   };

@@ -19,20 +19,27 @@ export interface CompactionPace {
 interface Queued {
   readonly work: CompactionWork;
   readonly done: () => void;
+  startedAt: number | undefined;
+}
+
+/** Told how long a batch held others up, and how long all of a compaction took, pauses and all. */
+export interface CompactionListener {
+  onStep(ms: number): void;
+  onFinished(ms: number): void;
 }
 
 export class CompactionQueue {
   readonly #clock: World["clock"];
   readonly #options: CompactionPace;
-  readonly #onFinished: () => void;
+  readonly #listener: CompactionListener;
   #queue: Queued[] = [];
   #timer: Disposable | undefined;
   #stopped = false;
 
-  constructor(clock: World["clock"], options: CompactionPace, onFinished: () => void) {
+  constructor(clock: World["clock"], options: CompactionPace, listener: CompactionListener) {
     this.#clock = clock;
     this.#options = options;
-    this.#onFinished = onFinished;
+    this.#listener = listener;
   }
 
   get isEmpty(): boolean {
@@ -42,7 +49,7 @@ export class CompactionQueue {
   /** Resolves when the rows are dropped. */
   add(work: CompactionWork): Promise<void> {
     return new Promise((done) => {
-      this.#queue.push({ work, done });
+      this.#queue.push({ work, done, startedAt: undefined });
       this.#schedule();
     });
   }
@@ -69,10 +76,15 @@ export class CompactionQueue {
   }
 
   #step(rows: number): void {
-    const { work, done } = this.#queue[0]!;
-    if (!work.step(rows)) return;
+    const first = this.#queue[0]!;
+    const begun = this.#clock.monotonic();
+    first.startedAt ??= begun;
+    const isOver = first.work.step(rows);
+    const now = this.#clock.monotonic();
+    this.#listener.onStep(now - begun);
+    if (!isOver) return;
     this.#queue.shift();
-    this.#onFinished();
-    done();
+    this.#listener.onFinished(now - first.startedAt);
+    first.done();
   }
 }

@@ -9,6 +9,7 @@
 import { assert } from "../../base/assert.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Backend, KeyValue } from "../backend/backend.ts";
+import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { KeyIndex } from "./key-index.ts";
 import { endText, keyText } from "./key-text.ts";
 import { emptyIndex, type RestoredIndex } from "./restored-index.ts";
@@ -50,17 +51,19 @@ export class Store {
   #backend: Backend;
   #index = emptyIndex();
   readonly #leases: LeaseBook;
+  readonly #failpoints: Failpoints;
   /** What was asked of it since the start. */
-  readonly counts = { ranges: 0, puts: 0, deletes: 0, txns: 0, putBytes: 0 };
+  readonly counts = { ranges: 0, puts: 0, deletes: 0, txns: 0, putBytes: 0, compacted: 0 };
   /** Operations in the open transaction. */
   #ops = 0;
   #revision = 1;
   #compactRevision = -1;
   #changes: Change[] | undefined;
 
-  constructor(backend: Backend, leases: LeaseBook) {
+  constructor(backend: Backend, leases: LeaseBook, failpoints = NO_FAILPOINTS) {
     this.#backend = backend;
     this.#leases = leases;
+    this.#failpoints = failpoints;
   }
 
   get backend(): Backend {
@@ -258,7 +261,10 @@ export class Store {
     // The last compaction's own revision again: it may have left a tombstone there.
     let next = Math.max(1, this.#compactRevision);
     this.#compactRevision = revision;
+    const points = this.#failpoints;
+    points.compactBeforeCommitScheduledCompact?.strike();
     markScheduled(this.#backend, revision);
+    points.compactAfterCommitScheduledCompact?.strike();
     let scanned = false;
     let pending: string[] = [];
     return {
@@ -279,7 +285,10 @@ export class Store {
           pending = [...keys];
         }
         // A key that changed often has much to drop, so it is the rows dropped that count here.
-        for (let dropped = 0; dropped < rows && pending.length > 0;) {
+        points.compactAfterAcquiredBatchTxLock?.strike();
+        points.compactBeforeCommitBatch?.strike();
+        let dropped = 0;
+        while (dropped < rows && pending.length > 0) {
           const key = pending.pop()!;
           const isGone = this.#index.get(key)?.compact(revision, ({ main, sub }) => {
             this.#backend.delete(main, sub);
@@ -287,8 +296,12 @@ export class Store {
           });
           if (isGone) this.#index.delete(key);
         }
+        this.counts.compacted += dropped;
+        points.compactAfterCommitBatch?.strike();
         if (!scanned || pending.length > 0) return false;
+        points.compactBeforeSetFinishedCompact?.strike();
         markFinished(this.#backend, revision);
+        points.compactAfterSetFinishedCompact?.strike();
         return true;
       },
     };

@@ -103,6 +103,21 @@ test("the leader takes away what expires, once, also when it is another leader b
     assert.notEqual(next.id, leader.id);
   }));
 
+test("where the leader takes nothing away, another member does a little later", () =>
+  withTrees(5, async ({ members, stores, ask }) => {
+    const leader = (await members.untilLeader())!;
+    stores.get(leader)![Symbol.dispose](); // As upstream's, which doesn't know of the tree.
+    const others = members.all.filter((member) => member !== leader).map((member) => stores.get(member)!);
+    await others[0]!.write(ask("/a", { value: "1", ttl: "5" }));
+    await members.world.clock.advance(6000);
+    assert.equal(others[0]!.get("/1/a").event.node.value, "1");
+    await members.world.clock.advance(3000);
+    for (const store of others) {
+      assert.throws(() => store.get("/1/a"), /Key not found/);
+      assert.equal(store.index, 5);
+    }
+  }));
+
 test("without a leader a write fails in the API's own words", () =>
   withTrees(4, async ({ members, stores, ask }) => {
     const leader = (await members.untilLeader())!;

@@ -22,6 +22,8 @@ import { StoreStats } from "./stats.ts";
 
 /** How often reminders are looked for, as upstream's leader does. */
 const EXPIRY_INTERVAL_MS = 500;
+/** So long after its time another member than the leader takes it away: the leader may be upstream's, which knows nothing of this. */
+const LEADER_GRACE_MS = 2000;
 /** Writes of one transaction, and what they may hold together. One alone may be as large as any request. */
 const BATCH = 64;
 const BATCH_BYTES = 256 * 1024;
@@ -198,8 +200,10 @@ export class V2Store implements Disposable {
   #arm(): void {
     if (this.#closed) return;
     const next = new StoreTree(this.#member.store).reminder;
-    const wait = next === undefined ? EXPIRY_INTERVAL_MS : next.expires - this.#clock.now();
-    this.#timer = this.#clock.after(Math.max(1, Math.min(wait, EXPIRY_INTERVAL_MS)), () => {
+    const left = next === undefined ? 0 : next.expires - this.#clock.now();
+    // What is over already is the leader's to take, or can't be taken at the moment.
+    const wait = left > 0 ? Math.min(left, EXPIRY_INTERVAL_MS) : EXPIRY_INTERVAL_MS;
+    this.#timer = this.#clock.after(wait, () => {
       this.#expire()
         .catch((error: unknown) => {
           if (!this.#closed) this.#log.error("failed to remove what has expired from the v2 store", error);
@@ -209,9 +213,10 @@ export class V2Store implements Disposable {
   }
 
   async #expire(): Promise<void> {
-    while (!this.#closed && this.#member.leader === this.#member.id) {
+    while (!this.#closed) {
       const due = new StoreTree(this.#member.store).reminder;
-      if (due === undefined || due.expires > this.#clock.now()) return;
+      const grace = this.#member.leader === this.#member.id ? 0 : LEADER_GRACE_MS;
+      if (due === undefined || due.expires + grace > this.#clock.now()) return;
       const { event } = await this.#commit((tree) => planExpiry(tree, due, this.#clock.now()));
       if (event !== undefined) this.stats.add("expireCount");
     }

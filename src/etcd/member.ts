@@ -609,6 +609,9 @@ export class Member {
     return hash;
   }
 
+  /** Told when a defragmentation begins and ends. */
+  onDefragment: ((isActive: boolean) => void) | undefined;
+
   /** Closes the gaps in the db file, while requests go on. */
   async defragment(): Promise<void> {
     const { clock, log, metrics } = this.#deps;
@@ -620,11 +623,13 @@ export class Member {
     const before = backend.sizeBytes;
     const started = clock.monotonic();
     metrics.set(counted.defragInflight, {}, 1);
+    this.onDefragment?.(true);
     log.info("defragmenting", { path: this.#storage.dbPath, ...sizes() });
     try {
       await backend.defragment();
     } finally {
       metrics.set(counted.defragInflight, {}, 0);
+      this.onDefragment?.(false);
       metrics.observe(counted.backendDefrag, {}, (clock.monotonic() - started) / 1000);
     }
     log.info("finished defragmenting directory", {

@@ -27,7 +27,8 @@ import { runAutoCompaction } from "./auto-compaction.ts";
 import { memberReadings } from "./readings.ts";
 import { SHOWN_AT_ZERO } from "./metrics.ts";
 import { serve, type Serving } from "./serving.ts";
-import { Member, type MemberDeps } from "./member.ts";
+import { duration } from "./apply/measured.ts";
+import { ETCD_VERSION, Member, type MemberDeps } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
 import { peerHandler } from "./peer/handler.ts";
 import { clustering, listenToPeers } from "./peers.ts";
@@ -61,6 +62,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         return services;
       }),
     async run(signal, ready) {
+      logStart(whole, deps);
       const failure = deferred<never>();
       failure.promise.catch(() => {});
       await using _lock = await lockDataDir(deps, whole.dataDir);
@@ -83,6 +85,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       const member = await Member.open(whole, memberDeps, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
+      await mayDefragment(whole, member, deps);
       peers.serve(peerHandler(member));
       const stopping = new AbortController();
       const health = new HealthState();
@@ -94,6 +97,9 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         // A member that the cluster hasn't heard of has nothing to say to clients.
         const ended = Promise.race([aborted, member.removed, failure.promise]).then(() => true);
         if (await Promise.race([ended, member.published])) return;
+        // Where the gate says so, balancers send nobody here while the file is being tidied.
+        if (whole.features.StopGRPCServiceOnDefrag)
+          member.onDefragment = (isActive) => health.set(isActive ? "NOT_SERVING" : "SERVING");
         services = servicesOf(member, deps);
         serving = await serve(whole, member, services, health, deps);
         if (whole.autoCompaction !== undefined)
@@ -130,6 +136,54 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
 /** Where the log is. */
 function walFolder({ walDir, dataDir }: EtcdOptions): string {
   return walDir || `${dataDir}/member/wal`;
+}
+
+/** As upstream tells them: what it runs with. */
+function logStart(options: EtcdOptions, { log }: EtcdDeps): void {
+  log.info("starting an etcd server", {
+    "etcd-version": ETCD_VERSION,
+    name: options.name,
+    "data-dir": options.dataDir,
+    "wal-dir": options.walDir,
+    "member-dir": `${options.dataDir}/member`,
+    "force-new-cluster": options.forceNewCluster,
+    "heartbeat-interval": `${options.heartbeatIntervalMs}ms`,
+    "election-timeout": duration(options.electionTimeoutMs),
+    "initial-election-tick-advance": options.initialElectionTickAdvance,
+    "snapshot-count": options.snapshotCount,
+    "snapshot-catchup-entries": options.snapshotCatchupEntries,
+    "initial-advertise-peer-urls": options.initialAdvertisePeerUrls,
+    "listen-peer-urls": options.listenPeerUrls,
+    "advertise-client-urls": options.advertiseClientUrls,
+    "listen-client-urls": options.listenClientUrls,
+    "listen-metrics-urls": options.listenMetricsUrls,
+    cors: options.cors,
+    "host-whitelist": options.hostWhitelist,
+    "initial-cluster": options.initialCluster,
+    "initial-cluster-state": options.initialClusterState,
+    "initial-cluster-token": options.initialClusterToken,
+    "quota-backend-bytes": options.quotaBackendBytes,
+    "max-request-bytes": options.maxRequestBytes,
+    "pre-vote": options.preVote,
+    "feature-gates": Object.entries(options.features)
+      .map(([name, on]) => `${name}=${on}`)
+      .join(","),
+    "auto-compaction-mode": options.autoCompaction?.mode ?? "",
+    "max-learners": options.maxLearners,
+  });
+}
+
+/** At the start, when nobody waits yet, and where it is worth it. */
+async function mayDefragment(options: EtcdOptions, member: Member, { log }: EtcdDeps): Promise<void> {
+  const threshold = options.bootstrapDefragThresholdMegabytes * 1024 * 1024;
+  if (threshold === 0) return;
+  const { sizeBytes, inUseBytes } = member.store.backend;
+  if (sizeBytes - inUseBytes >= threshold) return member.defragment();
+  log.info("Skipping defragmentation", {
+    "current-db-size-bytes": sizeBytes,
+    "current-db-size-in-use-bytes": inUseBytes,
+    "bootstrap-defrag-threshold-bytes": threshold,
+  });
 }
 
 export type EtcdServices = ReturnType<typeof servicesOf>;

@@ -50,6 +50,7 @@ export const commands: readonly Entry[] = [
     about: "Run one etcd member alone, with upstream's flags, ports and files.",
     load: async ([word = ""]) => {
       const { etcdutl, ETCDUTL_WORDS } = await import("./etcdutl.ts");
+      if (word === "gateway" || word === "grpc-proxy") return (await import("./etcd-gateway.ts")).etcdGateway;
       return ETCDUTL_WORDS.includes(word) ? etcdutl : (await import("./etcd.ts")).etcd;
     },
   },

@@ -72,6 +72,9 @@ export const etcdFlags = withRefused(
     {
       "backend-bbolt-freelist-type":
         "the list of free pages is kept as runs of pages, which neither array nor map describes",
+      "discovery-dial-timeout:duration": "a question to a discovery service has one limit, --discovery-request-timeout",
+      "discovery-keepalive-time:duration": "a discovery service is asked and left again",
+      "discovery-keepalive-timeout:duration": "a discovery service is asked and left again",
       "memory-mlock:bool": "a garbage-collected heap can't be kept in memory page by page",
       "max-wals:int": "the log is let go of by what snapshots no longer need, two snapshots back",
       "max-snapshots:int": "two snapshots are kept, as the log goes back to the one before the last",
@@ -88,5 +91,10 @@ export const etcdFlags = withRefused(
       "corrupt-check-time:duration": "members' hashes are not compared yet",
     },
   ),
-  { "socket-reuse-port:bool": "two members on one port would each hear half of their clients" },
+  {
+    "socket-reuse-port:bool": "two members on one port would each hear half of their clients",
+    discovery: "discovery over the v2 API is gone from upstream, too: use --discovery-token and --discovery-endpoints",
+    "discovery-proxy": "it belongs to discovery over the v2 API",
+    "discovery-fallback": "a member that finds its cluster complete ends; there is no proxy for it to become",
+  },
 );

@@ -1,0 +1,112 @@
+/**
+ * A port that hands its connections on to the members of a cluster, in turn, byte for byte. A member that can't be reached is left out until it
+ * can be again.
+ *
+ * Upstream: server/proxy/tcpproxy/userspace.go
+ */
+import type { Component } from "../base/component-group.ts";
+import { hostPort } from "../base/host-port.ts";
+import { formatDuration } from "../machinery/meta/time.ts";
+import type { Logger } from "../observe/log.ts";
+import type { Address, ByteStream } from "../world/net.ts";
+import type { World } from "../world/world.ts";
+
+export interface GatewayOptions {
+  readonly listen: Address;
+  readonly endpoints: readonly Address[];
+  /** How long a member that failed is left alone. */
+  readonly retryMs: number;
+}
+
+interface Remote {
+  readonly address: Address;
+  isActive: boolean;
+}
+
+export function createGateway(
+  { listen, endpoints, retryMs }: GatewayOptions,
+  { net, clock, log }: Pick<World, "net" | "clock"> & { readonly log: Logger },
+): Component {
+  const remotes = endpoints.map((address): Remote => ({ address, isActive: true }));
+  const open = new Set<ByteStream>();
+  let turn = 0;
+
+  const pick = (): Remote | undefined => {
+    for (let i = 0; i < remotes.length; i++) {
+      const remote = remotes[turn++ % remotes.length]!;
+      if (remote.isActive) return remote;
+    }
+    return undefined;
+  };
+  const textOf = ({ host, port }: Address) => hostPort(host, port);
+
+  /** The first member, from the one whose turn it is, that answers. */
+  async function dial(signal: AbortSignal): Promise<ByteStream | undefined> {
+    for (let remote = pick(); remote !== undefined && !signal.aborted; remote = pick())
+      try {
+        return await net.connect({ ...remote.address, signal });
+      } catch (error) {
+        remote.isActive = false;
+        log.warn("deactivated endpoint", {
+          address: textOf(remote.address),
+          interval: formatDuration(retryMs * 1e6),
+          error,
+        });
+      }
+    return undefined;
+  }
+
+  async function serve(client: ByteStream, signal: AbortSignal): Promise<void> {
+    const member = await dial(signal);
+    if (member === undefined) return client.destroy();
+    const both = [client, member];
+    for (const stream of both) open.add(stream);
+    try {
+      await Promise.all([pump(client, member), pump(member, client)]);
+    } catch {
+      // One end broke, so the other has nobody to speak to.
+    } finally {
+      for (const stream of both) {
+        stream.destroy();
+        open.delete(stream);
+      }
+    }
+  }
+
+  async function reactivate({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    for (const remote of remotes.filter(({ isActive }) => !isActive))
+      try {
+        (await net.connect({ ...remote.address, signal })).destroy();
+        remote.isActive = true;
+        log.info("activated", { address: textOf(remote.address) });
+      } catch (error) {
+        log.warn("failed to activate endpoint (stay inactive for another interval)", {
+          address: textOf(remote.address),
+          error,
+        });
+      }
+  }
+
+  return {
+    name: "gateway",
+    async run(signal, ready) {
+      await using _listener = await net.listen(listen, (client) => void serve(client, signal));
+      log.info("ready to proxy client requests", { endpoints: endpoints.map(textOf) });
+      let timer: Disposable | undefined;
+      const watch = () => {
+        timer = clock.after(retryMs, () => void reactivate({ signal }).then(() => !signal.aborted && watch()));
+      };
+      watch();
+      ready();
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      timer?.[Symbol.dispose]();
+      for (const stream of open) stream.destroy();
+    },
+  };
+}
+
+/** A half that has ended ends the other side's half, and no more than that. */
+async function pump(from: ByteStream, to: ByteStream): Promise<void> {
+  for await (const chunk of from) await to.write(chunk);
+  to.end();
+}

@@ -241,6 +241,12 @@ class ClientStream extends Http2Stream implements HttpResponse {
     this.#answer.resolve(this);
   }
 
+  override onData(chunk: Uint8Array, cost: number, ends: boolean): boolean {
+    if (this.answered) return super.onData(chunk, cost, ends);
+    this.connection.consumed(cost);
+    return false;
+  }
+
   override onEnd(trailers: Headers = NO_HEADERS): boolean {
     this.#trailers = trailers;
     const fits = super.onEnd(trailers);

@@ -309,7 +309,7 @@ export abstract class Connection implements ByteSink, FrameSink, Http2Connection
     stream.receiveWindow -= cost;
     const chunk = from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to);
     if (!stream.onData(chunk, cost, ends))
-      throw new Http2Error("PROTOCOL_ERROR", "DATA that is not content-length", streamId);
+      throw new Http2Error("PROTOCOL_ERROR", "DATA that was not announced, or not so much of it", streamId);
   }
 
   #headers(flags: number, streamId: number, buffer: Buffer, start: number, end: number): void {

@@ -214,7 +214,7 @@ export abstract class Http2Stream {
     this.#expectedBytes = contentLength;
   }
 
-  /** The wire has this for us, and `ends` with it; `cost` is what it took of the window. False when it is not as much as was announced. */
+  /** The wire has this for us, and `ends` with it; `cost` is what it took of the window. False for what may not come. */
   onData(chunk: Uint8Array, cost: number, ends: boolean): boolean {
     const { length } = chunk;
     if (cost > length) this.#consumed(cost - length); // Padding.

@@ -554,22 +554,30 @@ function generated(
     ...often(1, () => ["/auth/user/list", {}, who()]),
     ...often(1, () => ["/auth/user/changepw", user(name()), one(["root", "alice"])]),
     ...often(1, () => ["/auth/user/grant", { user: name(), role: role() }, one(["alice", "bob", undefined])]),
-    ...often(4, () => ["/auth/user/grant", { user: name(), role: one(["r", "s"]) }, "root"]),
-    ...often(2, () => ["/auth/user/revoke", { name: name(), role: role() }, "root"]),
+    ...often(5, () => ["/auth/user/grant", { user: name(), role: one(["r", "s"]) }, "root"]),
+    ...often(1, () => ["/auth/user/revoke", { name: name(), role: role() }, "root"]),
     ...often(2, () => ["/auth/role/add", { name: role() }, one(["root", "root", "alice"])]),
     // Debian's keeps to itself what the role root may do.
     ...often(2, () => ["/auth/role/get", { role: one(["r", "s"]) }, who()]),
     ...often(1, () => ["/auth/role/list", {}, who()]),
-    ...often(1, () => ["/auth/role/delete", { role: one(["r", "s"]) }, one(["root", "alice", undefined, "bob"])]),
-    ...often(6, () => {
+    ...often(1, () => [
+      "/auth/role/delete",
+      { role: one(["r", "s"]) },
+      one(["root", "alice", "alice", "alice", undefined, "bob"]),
+    ]),
+    ...often(9, () => {
       const [name, perm] = permission();
-      return ["/auth/role/grant", { name, perm: { ...perm, permType: one(["READ", "WRITE", "READWRITE"]) } }, "root"];
+      return [
+        "/auth/role/grant",
+        { name, perm: { ...perm, permType: one(["READ", "WRITE", "WRITE", "READWRITE"]) } },
+        "root",
+      ];
     }),
-    ...often(3, () => {
+    ...often(2, () => {
       const [role, perm] = permission();
       return ["/auth/role/revoke", { role, ...perm }, "root"];
     }),
-    ...often(4, () => ["/auth/authenticate", user(one(["alice", "bob", "carl", "alice"]))]),
+    ...often(6, () => ["/auth/authenticate", user(one(["alice", "bob", "carl", "alice"]))]),
     ...often(1, () => ["/auth/authenticate", { ...user("root"), ...(random(4) === 0 && { password: "wrong" }) }]),
     ...often(6, () => ["/kv/range", range(), someone()]),
     ...often(6, () => ["/kv/put", { key: b64(key()), value: b64("1"), prev_kv: random(2) === 0 }, someone()]),

@@ -15,6 +15,7 @@ import type { World } from "../world/world.ts";
 import { readIndex, StoredIndex } from "./apply/consistent-index.ts";
 import type { Backend } from "./backend/backend.ts";
 import type { BoltBackendDeps, BoltBackendOptions } from "./backend/bolt-backend.ts";
+import { entriesForOne } from "./cluster/force-new.ts";
 import { clusterId, hexId, memberId, parseHexId, parseMemberContext } from "./cluster/identity.ts";
 import { dumpV2Store } from "./cluster/v2-form.ts";
 import { firstEntries } from "./first-entries.ts";
@@ -124,17 +125,23 @@ export class Storage {
       throw new Error(
         `etcd: the db file goes up to entry ${index}, and the log in ${walOptions.folder} ends at ${last}`,
       );
-    return new Storage(options, deps, codec, {
-      id: NodeID,
-      cluster: ClusterID,
-      wal,
-      entries,
-      opened,
-      mark,
-      isNew: false,
-      // What is in the state was committed, whether or not the log had come to say so.
-      state: { ...state, commit: Math.max(state.commit, mark.index, index) },
+    // What is in the state was committed, whether or not the log had come to say so.
+    const commit = Math.max(state.commit, mark.index, index);
+    const from = { id: NodeID, cluster: ClusterID, wal, opened, mark, isNew: false };
+    if (!options.forceNewCluster)
+      return new Storage(options, deps, codec, { ...from, entries, state: { ...state, commit } });
+    const committed = entries.filter((entry) => entry.index <= commit);
+    const { confState = confStateOf(opened.backend) } = readIndex(opened.backend);
+    const added = entriesForOne({ id: NodeID, confState, applied: index, term: state.term, commit, entries: committed });
+    const alone = { ...state, commit: commit + added.length };
+    if (added.length > 0) await wal.append(added, alone);
+    log.info("forcing restart member", {
+      "cluster-id": hexId(ClusterID),
+      "local-member-id": hexId(NodeID),
+      "wal-commit-index": state.commit,
+      "commit-index": alone.commit,
     });
+    return new Storage(options, deps, codec, { ...from, entries: [...committed, ...added], state: alone });
   }
 
   private constructor(

@@ -1,5 +1,6 @@
 /** `t8s etcd`, and `bin/etcd`: one member, alone in its process. */
 import { ComponentGroup } from "../../base/component-group.ts";
+import { deferred } from "../../base/deferred.ts";
 import { CommandError, defineCommand } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { etcdFlags } from "../flags/etcd.ts";
@@ -31,9 +32,19 @@ export const etcd = defineCommand({
     const failpoints = etcdFailpoints(world);
     await using group = new ComponentGroup();
     if (failpoints?.server !== undefined) await group.start(failpoints.server);
-    await group.start(await etcdMember(world, values, log, failpoints?.points.points));
-    await group.wait(signal);
-    log.info("received signal; shutting down");
+    const member = await etcdMember(world, values, log, failpoints?.points.points);
+    const ended = deferred();
+    await group.start({
+      name: member.name,
+      async run(stop, ready) {
+        await member.run(stop, ready);
+        // A member that the cluster has removed ends by itself, in order.
+        ended.resolve();
+        ready();
+      },
+    });
+    await Promise.race([group.wait(signal), ended.promise]);
+    if (signal.aborted) log.info("received signal; shutting down");
     return 0;
   },
 });

@@ -132,7 +132,14 @@ export class Storage {
       return new Storage(options, deps, codec, { ...from, entries, state: { ...state, commit } });
     const committed = entries.filter((entry) => entry.index <= commit);
     const { confState = confStateOf(opened.backend) } = readIndex(opened.backend);
-    const added = entriesForOne({ id: NodeID, confState, applied: index, term: state.term, commit, entries: committed });
+    const added = entriesForOne({
+      id: NodeID,
+      confState,
+      applied: index,
+      term: state.term,
+      commit,
+      entries: committed,
+    });
     const alone = { ...state, commit: commit + added.length };
     if (added.length > 0) await wal.append(added, alone);
     log.info("forcing restart member", {

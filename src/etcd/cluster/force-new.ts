@@ -30,10 +30,7 @@ export function entriesForOne({ id, confState, applied, term, commit, entries }:
   }
   const added: Entry[] = [];
   const add = (type: ConfChangeType, nodeId: NodeId, context = new Uint8Array(0)) => {
-    const data = encodeConfChange(
-      { transition: "ConfChangeTransitionAuto", changes: [{ type, nodeId }], context },
-      1,
-    );
+    const data = encodeConfChange({ transition: "ConfChangeTransitionAuto", changes: [{ type, nodeId }], context }, 1);
     added.push({ term, index: commit + added.length + 1, type: 1, data });
   };
   // First, so that there is never nobody.

@@ -49,6 +49,7 @@ export const commands: readonly Entry[] = [
     name: "etcd",
     about: "Run one etcd member alone, with upstream's flags, ports and files.",
     load: async ([word = ""]) => {
+      if (word === "dump-logs") return (await import("./etcd-dump-logs.ts")).etcdDumpLogs;
       const { etcdutl, ETCDUTL_WORDS } = await import("./etcdutl.ts");
       if (word === "gateway" || word === "grpc-proxy") return (await import("./etcd-gateway.ts")).etcdGateway;
       return ETCDUTL_WORDS.includes(word) ? etcdutl : (await import("./etcd.ts")).etcd;

@@ -350,13 +350,15 @@ export class RaftDriver {
     if (softState !== undefined) this.#softState(softState);
     for (const readState of readStates) this.#reads?.answered(readState);
     let later: readonly Message[] = ready.messages;
+    let isSending = false;
     if (this.#failpoints.raftBeforeLeaderSend !== undefined && this.#leadership.isLeader)
       this.#failpoints.raftBeforeLeaderSend.strike();
     if (later.length > 0 && this.#leadership.isLeader) {
       // They promise nothing of this member's own log.
       const early = later.filter(leavesAtOnce);
       later = later.filter((message) => !leavesAtOnce(message));
-      if (early.length > 0) this.#send(early);
+      isSending = early.length > 0;
+      if (isSending) this.#send(early);
     }
     if (hardState !== undefined) {
       this.#state = hardState;
@@ -372,7 +374,8 @@ export class RaftDriver {
     if (snapshot !== undefined) return this.#elsewhere(this.#install(snapshot, ready), rest, later);
     if (entries.length === 0 && !ready.mustSync) return this.#finish(entries, rest, later);
     if (this.#failpoints.raftBeforeSave !== undefined) this.#failpoints.raftBeforeSave.strike();
-    const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined);
+    // What was sent leaves when this turn ends: the others are to write while we do, and not after us.
+    const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined, !isSending);
     this.#stateIsUnwritten = false;
     if (writing === undefined) return this.#finish(entries, rest, later);
     this.#elsewhere(

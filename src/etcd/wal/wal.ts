@@ -201,8 +201,11 @@ export class Wal {
     return this.#writtenBytes;
   }
 
-  /** Returns when the entries and the state are on disk: at once where that was done on this thread. */
-  append(entries: readonly Entry[], state: HardState | undefined): Promise<void> | undefined {
+  /**
+   * Returns when the entries and the state are on disk: at once where that was done on this thread. With `mayBlock` false it never is: other
+   * work goes on meanwhile.
+   */
+  append(entries: readonly Entry[], state: HardState | undefined, mayBlock = true): Promise<void> | undefined {
     const frames = this.#frames;
     let bytes = state === undefined ? 0 : 64;
     for (let i = 0; i < entries.length; i++) bytes += entries[i]!.data.length + 64;
@@ -213,7 +216,7 @@ export class Wal {
       frames.state(state);
       this.#state = state;
     }
-    return this.#write(frames.take());
+    return this.#write(frames.take(), mayBlock);
   }
 
   async saveSnapshot(mark: SnapshotMark, confState: ConfState, state?: HardState): Promise<void> {
@@ -242,10 +245,11 @@ export class Wal {
     await this.#file.close();
   }
 
-  #write(bytes: Uint8Array): Promise<void> | undefined {
+  #write(bytes: Uint8Array, mayBlock = true): Promise<void> | undefined {
     const end = this.#position + bytes.length;
     if (end > this.#prepared || end > this.#segmentBytes) return this.#writeSlowly(bytes);
-    if (bytes.length > SYNCHRONOUS_BYTES || this.#diskMs > SYNCHRONOUS_MS) return this.#writeElsewhere(bytes);
+    if (!mayBlock || bytes.length > SYNCHRONOUS_BYTES || this.#diskMs > SYNCHRONOUS_MS)
+      return this.#writeElsewhere(bytes);
     const { walBeforeSync, walAfterSync } = this.#failpoints;
     if (walBeforeSync !== undefined) walBeforeSync.strike();
     const started = this.#options.monotonic();

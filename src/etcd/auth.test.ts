@@ -236,7 +236,7 @@ test("without a token nothing is answered, and what is root's only to root", asy
     const deps = { ...world, log: silent, metrics: new Metrics() };
     const wrong: string[] = [];
     const seen = new Set<string>();
-    for (const { service, implementation } of bindings(member, servicesOf(member, deps), new HealthState())) {
+    for (const { service, implementation } of bindings(member, servicesOf(member, deps), new HealthState(silent))) {
       const client = inProcess(service, implementation as Implementation<Service>, {
         codec: member.codec,
         clock: world.clock,

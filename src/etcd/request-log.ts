@@ -2,6 +2,9 @@
 import type { Logger } from "../observe/log.ts";
 import type { EndedCall } from "../wire/rpc/grpc-server.ts";
 import type { Clock } from "../world/world.ts";
+import type { TxnRequest } from "../protocols/etcd/generated.ts";
+import type { Init } from "../wire/rpc/service.ts";
+import { isReadOnly } from "./apply/check.ts";
 import { describeRequest } from "./apply/describe.ts";
 import { duration } from "./apply/measured.ts";
 
@@ -11,11 +14,31 @@ export interface RequestLogDeps {
   readonly warningMs: number;
   /** Every request, and not just slow ones. */
   readonly every: boolean;
+  /** Reads that take longer than this are told as slow to apply, as requests that change something are. */
+  readonly warningApplyMs: number;
+  readonly onSlowRead: () => void;
 }
 
-export function requestLog({ clock, log, warningMs, every }: RequestLogDeps): (call: EndedCall) => void {
+export function requestLog({
+  clock,
+  log,
+  warningMs,
+  every,
+  warningApplyMs,
+  onSlowRead,
+}: RequestLogDeps): (call: EndedCall) => void {
   const details = log.v(1);
   return (call) => {
+    if (call.tookMs > warningApplyMs && isRead(call)) {
+      onSlowRead();
+      log.warn("apply request took too long", {
+        took: duration(call.tookMs),
+        "expected-duration": duration(warningApplyMs),
+        prefix: call.path.endsWith("/Range") ? "read-only range " : "read-only txn ",
+        request: describeRequest((call.request ?? {}) as object),
+        response: `range_response_count:${countsOf(call)[1]} size:${call.responseBytes}`,
+      });
+    }
     const slow = call.tookMs > warningMs;
     if (!slow && !every) return;
     const [requests, responses] = countsOf(call);
@@ -33,6 +56,12 @@ export function requestLog({ clock, log, warningMs, every }: RequestLogDeps): (c
     if (every) details.info("request stats", fields);
     else log.warn("request stats", fields);
   };
+}
+
+function isRead({ path, request }: EndedCall): boolean {
+  return (
+    path === "/etcdserverpb.KV/Range" || (path === "/etcdserverpb.KV/Txn" && isReadOnly(request as Init<TxnRequest>))
+  );
 }
 
 /** How many keys a request brings and its answer has, where the question makes sense. */

@@ -88,7 +88,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       await mayDefragment(whole, member, deps);
       peers.serve(peerHandler(member));
       const stopping = new AbortController();
-      const health = new HealthState();
+      const health = new HealthState(deps.log);
       const reading = deps.metrics.from(() => memberReadings(member));
       deps.metrics.declare(...SHOWN_AT_ZERO);
       let serving: Serving | undefined;

@@ -1,5 +1,4 @@
 /** From the flags of `etcd` to a member. Upstream: server/embed/config.go, server/etcdmain */
-import { parse } from "yaml";
 import type { Component } from "../../base/component-group.ts";
 import { parseAutoCompaction } from "../../etcd/auto-compaction.ts";
 import type { Failpoints } from "../../etcd/failpoints.ts";
@@ -43,8 +42,10 @@ export async function etcdOptions(
 ): Promise<EtcdParsed> {
   const variable = (name: string) => `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
   const configFile = parsed.values["config-file"] || host.environment[variable("config-file")] || "";
-  if (configFile !== "")
+  if (configFile !== "") {
+    const { parse } = await import("yaml"); // Most members are told by flags, and wait for nothing they don't use.
     return { ...parseFlags(etcdFlags, wordsOf(parse(await readText(fs, configFile)), configFile)), unknown: [] };
+  }
   const known = new Set([...Object.keys(etcdFlags).map(variable), "ETCD_VERIFY"]);
   const unknown = Object.keys(host.environment).filter((name) => name.startsWith("ETCD_") && !known.has(name));
   const words: string[] = [];

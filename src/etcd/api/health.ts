@@ -2,6 +2,7 @@
  * Health for gRPC's own probes and balancers: of the whole server, under the name "". Upstream: server/etcdserver/api/v3rpc/health.go,
  * google.golang.org/grpc/health
  */
+import type { Logger } from "../../observe/log.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type {
   HealthCheckRequest,
@@ -13,8 +14,18 @@ import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rp
 
 /** What the server says of itself. */
 export class HealthState {
+  readonly #log: Logger;
   #status: ServingStatus = "SERVING";
   readonly #watchers = new Set<(last: boolean) => void>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#log.info("grpc service status changed", { service: "", status: this.#status });
+  }
 
   get status(): ServingStatus {
     return this.#status;
@@ -22,6 +33,7 @@ export class HealthState {
   set(status: ServingStatus): void {
     if (status === this.#status) return;
     this.#status = status;
+    this.#tell();
     for (const tell of this.#watchers) tell(false);
   }
   /** The server stops: a last word to everyone who listens. */

@@ -41,6 +41,8 @@ export function clientHandler(
     ...deps,
     warningMs: options.warningUnaryRequestDurationMs,
     every: options.logEveryRequest,
+    warningApplyMs: options.warningApplyDurationMs,
+    onSlowRead: () => void member.applyTimes.slow++,
   });
   const grpc = grpcHandler({
     services,

@@ -48,7 +48,7 @@ export type Pause = () => Promise<void> | undefined;
 const PAGE_SIZE_DEFAULT = 4096;
 const CACHE_BYTES_DEFAULT = 32 * 1024 * 1024;
 /** Pages between two pauses: about a millisecond. */
-const PAGES_A_SLICE = 64;
+const PAGES_A_SLICE = 32;
 /** Bytes in one write. */
 const WRITE_BYTES = 1024 * 1024;
 /** What a walk reads ahead at once. */

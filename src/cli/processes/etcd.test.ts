@@ -32,3 +32,41 @@ test("a configuration file is all that counts beside itself", async () => {
   );
   assert.equal(values["client-cert-auth"], true);
 });
+
+test("the two sections about certificates have names of their own for the flags", async () => {
+  const file = `
+client-transport-security: { cert-file: /c, key-file: /k, trusted-ca-file: /ca, auto-tls: true, allowed-cn: [a, b] }
+peer-transport-security:
+  cert-file: /pc
+  key-file: /pk
+  client-cert-auth: true
+  trusted-ca-file: /pca
+  allowed-hostname: x.example.org
+  skip-client-san-verification: true
+`;
+  const values = await options(["--config-file=/etcd.yaml"], {}, file);
+  assert.deepEqual(
+    [
+      values["cert-file"],
+      values["key-file"],
+      values["trusted-ca-file"],
+      values["auto-tls"],
+      values["client-cert-auth"],
+    ],
+    ["/c", "/k", "/ca", true, false],
+  );
+  assert.deepEqual(
+    [values["client-cert-allowed-cn"], values["peer-cert-allowed-hostname"], values["peer-cert-allowed-cn"]],
+    [["a", "b"], ["x.example.org"], []],
+  );
+  assert.deepEqual(
+    [
+      values["peer-cert-file"],
+      values["peer-key-file"],
+      values["peer-trusted-ca-file"],
+      values["peer-client-cert-auth"],
+    ],
+    ["/pc", "/pk", "/pca", true],
+  );
+  assert.equal(values["peer-skip-client-san-verification"], true);
+});

@@ -9,16 +9,23 @@ export const FLAGS_FOLDER = join(import.meta.dirname, "../../docs/reference/flag
 
 /** Pages by file name. */
 export async function flagPages(): Promise<ReadonlyMap<string, string>> {
-  const all = await Promise.all(commands.map(({ load }) => load([])));
+  // A command's own subcommand stands behind it where its flags are others.
+  const all = await Promise.all(
+    commands.flatMap(({ name, load }) => (name === "etcd" ? [load([]), load(["dump-logs"])] : [load([])])),
+  );
   return new Map([
     ["README.md", overview(all)],
-    ...all.map((command) => [`${command.name}.md`, page(command)] as const),
+    ...all.map((command) => [`${fileOf(command)}.md`, page(command)] as const),
   ]);
+}
+
+function fileOf({ name }: Pick<Command, "name">): string {
+  return name.replace(" ", "-");
 }
 
 function overview(all: readonly Command[]): string {
   const rows = all.map(
-    ({ name, about, flags }) => `| [\`${name}\`](${name}.md) | ${about} | ${Object.keys(flags).length} |`,
+    ({ name, about, flags }) => `| [\`${name}\`](${fileOf({ name })}.md) | ${about} | ${Object.keys(flags).length} |`,
   );
   return `# Commands and flags\n\nGenerated from the flag tables in \`src/cli/flags\`. \`t8s COMMAND --help\` says the same; the components are also in \`bin/\`, under upstream's names.\n\n| Command | | Flags |\n|---|---|---:|\n${rows.join("\n")}\n`;
 }

@@ -173,3 +173,44 @@ test("a physical compaction is answered when its rows are gone, a logical one at
     await member.close();
   });
 });
+
+test("a streamed range is of one revision whatever is written meanwhile, and is read no further than its reader", async () => {
+  const world = simulatedWorld(6);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    for (let i = 0; i < 100; i++) await kv.Put({ key: b(`k${String(i).padStart(3, "0")}`), value: b("v") });
+    const { revision } = member.store;
+    const keys: string[] = [];
+    let release!: () => void;
+    const drained = new Promise<void>((resolve) => (release = resolve));
+    let last: { readonly count?: number; readonly more?: boolean; readonly revision: number | undefined } | undefined;
+    const streaming = kv.RangeStream(
+      { key: b("k"), range_end: b("l"), limit: 60, keys_only: true },
+      {
+        send: ({ range_response }) => {
+          const { kvs = [], count = 0, more = false, header } = range_response!;
+          for (const { key, value } of kvs as readonly { key: Uint8Array; value: Uint8Array }[]) {
+            keys.push(Buffer.from(key).toString());
+            assert.equal(value.length, 0);
+          }
+          if (header !== undefined) last = { count, more, revision: header.revision };
+          return false;
+        },
+        drained,
+        [Symbol.asyncIterator]: () => assert.fail(),
+      },
+    );
+    await kv.DeleteRange({ key: b("k050") });
+    await kv.Put({ key: b("k0505"), value: b("new") });
+    assert.equal(keys.length, 10, "the first piece, and nobody has taken it");
+    release();
+    await streaming;
+    assert.deepEqual(
+      keys,
+      Array.from({ length: 60 }, (_, i) => `k${String(i).padStart(3, "0")}`),
+    );
+    assert.deepEqual(last, { count: 100, more: true, revision });
+    await member.close();
+  });
+});

@@ -142,3 +142,21 @@ test("watchers of the same change share one event", () => {
   const [first, second, third] = bench.responses.slice(3).map(({ events }) => events);
   assert.ok(first === second && second === third);
 });
+
+test("a reader that turns slow in the middle of history is sent no more of it, and the rest once it has caught up", async () => {
+  const bench = new Bench();
+  for (let i = 0; i < 5; i++) bench.write("k");
+  for (let i = 0; i < 50; i++) bench.stream.create({ key: Buffer.from("k"), start_revision: 2 });
+  const created = bench.responses.length;
+  bench.becomeSlow();
+  await bench.settle();
+  assert.ok(bench.responses.length - created <= 1, `${bench.responses.length - created} batches for a slow reader`);
+  await bench.recover();
+  await bench.settle();
+  await bench.settle();
+  const seen = new Map<bigint, number[]>();
+  for (const { watch_id, events } of bench.responses)
+    for (const { kv } of events) seen.set(watch_id, [...(seen.get(watch_id) ?? []), kv!.mod_revision]);
+  assert.equal(seen.size, 50);
+  for (const revisions of seen.values()) assert.deepEqual(revisions, [2, 3, 4, 5, 6]);
+});

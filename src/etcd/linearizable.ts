@@ -57,7 +57,7 @@ export class LinearizableReads {
   answered({ index, context }: ReadState): void {
     const id = Buffer.from(context).toString("hex");
     if (this.#round?.ids.has(id)) return this.#round.end(index);
-    this.#deps.log.info(
+    this.#deps.log.warn(
       "ignored out-of-date read index response; local node read indexes queueing up and waiting to be in sync with leader",
       { "received-request-id": id },
     );
@@ -104,7 +104,7 @@ export class LinearizableReads {
       ids.add(context.toString("hex"));
       retry?.[Symbol.dispose]();
       retry = clock.after(RETRY_MS, () => {
-        log.info("waiting for ReadIndex response took too long, retrying", { "retry-timeout": RETRY_MS });
+        log.warn("waiting for ReadIndex response took too long, retrying", { "retry-timeout": RETRY_MS });
         send();
       });
       this.#deps.readIndex(context);
@@ -120,7 +120,7 @@ export class LinearizableReads {
     // A leader that has committed nothing in its term yet lets questions lie.
     using _begun = leadership.onTermBegun(() => send());
     using _timeout = clock.after(timeoutMs, () => {
-      log.info("timed out waiting for read index response (local node might have slow network)", {
+      log.warn("timed out waiting for read index response (local node might have slow network)", {
         timeout: timeoutMs,
       });
       metrics.add(counted.slowReadIndexes, {});

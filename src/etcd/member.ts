@@ -392,7 +392,7 @@ export class Member {
       if (oldest === undefined) throw etcdError("unhealthy");
       await this.moveLeader(oldest.id);
     } catch (error) {
-      log.info("leadership transfer failed", { "local-member-id": hexId(this.id), error: String(error) });
+      log.warn("leadership transfer failed", { "local-member-id": hexId(this.id), error: String(error) });
     }
   }
 
@@ -529,14 +529,14 @@ export class Member {
     try {
       await this.linearizable();
     } catch (error) {
-      log.info("Failed to check current member's leadership", { error: String(error) });
+      log.warn("Failed to check current member's leadership", { error: String(error) });
       return false;
     }
     if (this.leadership.isLeader) {
       this.#driver.confirmActive();
       return true;
     }
-    log.info("Current member isn't a leader", {
+    log.warn("Current member isn't a leader", {
       "local-member-id": hexId(this.id),
       "new-lead": hexId(this.leader),
     });

@@ -38,6 +38,7 @@ import type { Failpoints } from "./failpoints.ts";
 import type { Request } from "./apply/chain.ts";
 import { Entries, type EntryMachine } from "./apply/entries.ts";
 import { CatchUp } from "./catch-up.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
 import * as counted from "./metrics.ts";
@@ -116,6 +117,7 @@ export class RaftDriver {
   readonly #entries: Entries;
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
+  readonly #heartbeats: Heartbeats;
 
   constructor(options: RaftDriverOptions) {
     const { id, clock, storage, heartbeatIntervalMs, electionTimeoutMs, log, applied } = options;
@@ -131,6 +133,7 @@ export class RaftDriver {
     this.proposals = new Proposals(clock, this.requestTimeoutMs, (startedAt, waited) =>
       waited === "queued" ? etcdError("deadlineExceeded") : this.#timeoutError(startedAt),
     );
+    this.#heartbeats = new Heartbeats(2 * heartbeatIntervalMs);
     this.#catchUp = new CatchUp(clock, storage, options.catchupEntries);
     this.#ticker = new Ticker(clock, heartbeatIntervalMs, () => this.#input(() => this.node.tick()));
     this.#entries = new Entries({
@@ -470,6 +473,7 @@ export class RaftDriver {
     metrics.set(counted.hasLeader, {}, lead === NONE ? 0 : 1);
     metrics.set(counted.isLeader, {}, lead === id ? 1 : 0);
     this.#ticker.confirm();
+    this.#heartbeats.reset();
     if (isNew) log.v(1).info("leader changed", { "leader-id": lead.toString(16) });
     this.#tickOrRest();
   }
@@ -493,6 +497,7 @@ export class RaftDriver {
     for (let i = messages.length - 1; i >= 0; i--) {
       const message = messages[i]!;
       if (this.#options.isIdRemoved(message.to)) continue;
+      if (message.type === "MsgHeartbeat") this.#checkHeartbeat(message.to);
       if (message.type === "MsgAppResp") {
         if (hasAnswered) continue;
         hasAnswered = true;
@@ -500,6 +505,19 @@ export class RaftDriver {
       kept.push(message);
     }
     if (kept.length > 0) this.#options.send(kept.reverse());
+  }
+
+  #checkHeartbeat(to: NodeId): void {
+    const { heartbeatIntervalMs, log, metrics } = this.#options;
+    const exceeded = this.#heartbeats.sent(to, this.#clock.monotonic());
+    if (exceeded === undefined) return;
+    metrics.add(counted.heartbeatSendFailures, {});
+    log.warn("leader failed to send out heartbeat on time; took too long, leader is overloaded likely from slow disk", {
+      to: to.toString(16),
+      "heartbeat-interval": `${heartbeatIntervalMs}ms`,
+      "expected-duration": `${2 * heartbeatIntervalMs}ms`,
+      "exceeded-duration": `${exceeded}ms`,
+    });
   }
 
   #timeoutError(startedAt: number): Error {

@@ -7,7 +7,7 @@ export function raftLogger(log: Logger): RaftLogger {
   return {
     debug: (line) => verbose.info(line),
     info: (line) => log.info(line),
-    warning: (line) => log.info(line),
+    warning: (line) => log.warn(line),
     error: (line) => log.error(line, undefined),
   };
 }

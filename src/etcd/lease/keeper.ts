@@ -138,7 +138,7 @@ export class LeaseKeeper {
   async #revoke(ids: readonly bigint[]): Promise<void> {
     const { closing, log, metrics, revoke } = this.#deps;
     if (!(await this.#deps.ensureLeadership())) {
-      log.info("Ignore the lease revoking request because current member isn't a leader");
+      log.warn("Ignore the lease revoking request because current member isn't a leader");
       return;
     }
     let next = 0;
@@ -149,7 +149,7 @@ export class LeaseKeeper {
           metrics.add(counted.leaseExpired, {});
         } catch (error) {
           if (!closing.aborted)
-            log.error("failed to revoke lease", error, { "lease-id": id.toString(16).padStart(16, "0") });
+            log.warn("failed to revoke lease", { "lease-id": id.toString(16).padStart(16, "0"), error: String(error) });
         }
     };
     await Promise.all(Array.from({ length: Math.min(REVOCATIONS, ids.length) }, work));

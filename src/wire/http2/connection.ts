@@ -74,8 +74,10 @@ export abstract class Connection implements ByteSink, FrameSink, Http2Connection
 
   #received = 0;
   #timer: Disposable | undefined;
-  #lastPing = 0;
+  #lastPing = Number.NEGATIVE_INFINITY;
   #pingStrikes = 0;
+  /** Something was sent since the last ping, which may be about that. */
+  #pingForgiven = false;
 
   constructor(stream: ByteStream, shape: ConnectionShape, { clock }: ConnectionDeps) {
     this.clock = clock;
@@ -110,7 +112,7 @@ export abstract class Connection implements ByteSink, FrameSink, Http2Connection
   sendHeaders(streamId: number, headers: HeaderSource, status: number | undefined, end: boolean): void {
     if (this.state !== "open") return;
     this.#useful();
-    this.#pingStrikes = 0;
+    this.#pingForgiven = true;
     this.#writer.headers(streamId, this.#encoder.encode(headers, status), end, this.#maxFrameBytes);
     this.#flushSoon();
   }
@@ -121,7 +123,7 @@ export abstract class Connection implements ByteSink, FrameSink, Http2Connection
     const { length } = bytes;
     let at = 0;
     this.#useful();
-    this.#pingStrikes = 0;
+    this.#pingForgiven = true;
     this.#flushSoon();
     while (at < length) {
       if (this.#blocked) return at;
@@ -469,10 +471,13 @@ export abstract class Connection implements ByteSink, FrameSink, Http2Connection
     const least = this.#shape.minPingIntervalMs;
     if (least === undefined) return;
     const now = this.clock.monotonic();
-    const soon = now - this.#lastPing < (this.streams.size > 0 ? least : limits.PING_INTERVAL_IDLE_MS);
+    const since = now - this.#lastPing;
     this.#lastPing = now;
-    if (!soon) this.#pingStrikes = 0;
-    else if (++this.#pingStrikes > limits.PING_STRIKES_MAX) throw new Http2Error("ENHANCE_YOUR_CALM", "too_many_pings");
+    if (this.#pingForgiven) {
+      this.#pingForgiven = false;
+      this.#pingStrikes = 0;
+    } else if (since < (this.streams.size > 0 ? least : limits.PING_INTERVAL_IDLE_MS)) this.#pingStrikes++;
+    if (this.#pingStrikes > limits.PING_STRIKES_MAX) throw new Http2Error("ENHANCE_YOUR_CALM", "too_many_pings");
   }
 
   /** An answer to a ping or to settings is queued. */

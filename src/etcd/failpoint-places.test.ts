@@ -1,5 +1,7 @@
 /** Each failpoint stands somewhere: a member alone passes these, and for the others it is told who does. */
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { ComponentGroup } from "../base/component-group.ts";
 import { silent } from "../observe/log.ts";
@@ -79,5 +81,17 @@ test("a member passes the points of what it does", async () => {
     passed.filter((name) => name in ELSEWHERE),
     [],
     "these are passed: take them off the list",
+  );
+});
+
+test("every point is somewhere in the code", () => {
+  const root = import.meta.dirname;
+  const code = globSync("**/*.ts", { cwd: root })
+    .filter((file) => !file.startsWith("failpoint") && !file.endsWith(".test.ts"))
+    .map((file) => readFileSync(join(root, file), "utf8"))
+    .join("\n");
+  assert.deepEqual(
+    FAILPOINTS.filter((name) => !new RegExp(`\\b${name}\\b`).test(code)),
+    [],
   );
 });

@@ -547,6 +547,7 @@ export class Member {
   async moveLeader(to: NodeId): Promise<void> {
     const { clock, log } = this.#deps;
     const member = this.membership.member(to);
+    this.failpoints.afterIsMemberExist?.strike();
     if (member === undefined || member.isLearner) throw etcdError("badLeaderTransferee");
     const fields = {
       "local-member-id": hexId(this.id),

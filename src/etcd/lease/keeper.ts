@@ -9,7 +9,7 @@ import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Member as MemberInfo } from "../../protocols/etcd/generated.ts";
 import { sleep } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
-import type { Failpoints } from "../failpoints.ts";
+import type { Failpoint, Failpoints } from "../failpoints.ts";
 import type { Leadership } from "../leadership.ts";
 import * as counted from "../metrics.ts";
 import { keyBytes } from "../mvcc/key-text.ts";
@@ -95,16 +95,20 @@ export class LeaseKeeper {
   }
 
   async timeToLive(id: bigint, keys: boolean): Promise<LeaseTimes | undefined> {
-    if (this.#deps.leadership.isLeader) {
-      this.#deps.failpoints.beforeLookupWhenLeaseTimeToLive?.strike();
-      return this.timeToLiveHere(id, keys);
-    }
+    const { failpoints, leadership } = this.#deps;
+    if (leadership.isLeader) return this.timeToLiveHere(id, keys, failpoints.beforeLookupWhenLeaseTimeToLive);
     return this.#forward((forwarder, leader) => forwarder.timeToLive(leader, id, keys));
   }
 
-  async timeToLiveHere(id: bigint, keys: boolean): Promise<LeaseTimes | undefined> {
+  /** Also on behalf of another member; the point stands between what is waited for and what is looked up. */
+  async timeToLiveHere(
+    id: bigint,
+    keys: boolean,
+    point: Failpoint | undefined = this.#deps.failpoints.beforeLookupWhenForwardLeaseTimeToLive,
+  ): Promise<LeaseTimes | undefined> {
     const { lessor } = this.#deps;
     await this.#deps.caughtUp();
+    point?.strike();
     const lease = lessor.get(id);
     if (lease === undefined) return undefined;
     if (!lessor.isPrimary) throw etcdError("leaderChanged");

@@ -137,6 +137,7 @@ async function answerLease(exchange: Exchange, member: Member, path: string): Pr
   const found = (answer: Uint8Array) => exchange.respond(200, { "content-type": "application/protobuf" }, answer);
   if (path === "/leases") {
     const { ID } = codec.decode(LeaseKeepAliveRequest, bytes);
+    member.failpoints.beforeServeHTTPLeaseRenew?.strike();
     const TTL = await leases.renewHere(ID);
     if (TTL === undefined) return refuse(exchange, 404, "lease not found");
     if (TTL === "not primary") return refuse(exchange, 400, "not a primary lessor");

@@ -23,8 +23,9 @@ interface Running extends AsyncDisposable {
   readonly endpoint: string;
 }
 
-async function ours(port: number, authToken = "simple"): Promise<Running> {
-  const dataDir = await mkdtemp(join(tmpdir(), "t8s-etcd-auth-"));
+/** What is in `onData` stays there. */
+async function ours(port: number, authToken = "simple", onData?: string): Promise<Running> {
+  const dataDir = onData ?? (await mkdtemp(join(tmpdir(), "t8s-etcd-auth-")));
   const endpoint = `http://127.0.0.1:${port}`;
   const group = new ComponentGroup();
   const options = { dataDir, listenClientUrls: [endpoint], bcryptCost: 4, authToken };
@@ -33,13 +34,13 @@ async function ours(port: number, authToken = "simple"): Promise<Running> {
     endpoint,
     async [Symbol.asyncDispose]() {
       await group[Symbol.asyncDispose]();
-      await rm(dataDir, { recursive: true });
+      if (onData === undefined) await rm(dataDir, { recursive: true });
     },
   };
 }
 
-async function upstream(port: number, authToken = "simple"): Promise<Running> {
-  const dataDir = await mkdtemp(join(tmpdir(), "upstream-etcd-auth-"));
+async function upstream(port: number, authToken = "simple", onData?: string): Promise<Running> {
+  const dataDir = onData ?? (await mkdtemp(join(tmpdir(), "upstream-etcd-auth-")));
   const endpoint = `http://127.0.0.1:${port}`;
   const peer = `http://127.0.0.1:${port + 1}`;
   const flags = {
@@ -51,6 +52,7 @@ async function upstream(port: number, authToken = "simple"): Promise<Running> {
     "initial-cluster": `default=${peer}`,
     "bcrypt-cost": "4",
     "auth-token": authToken,
+    "snapshot-count": "10",
   };
   const child = spawn(
     process.env["T8S_UPSTREAM_ETCD"] ?? "/usr/bin/etcd",
@@ -71,7 +73,7 @@ async function upstream(port: number, authToken = "simple"): Promise<Running> {
       const gone = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGKILL");
       await gone;
-      await rm(dataDir, { recursive: true });
+      if (onData === undefined) await rm(dataDir, { recursive: true });
     },
   };
 }
@@ -149,18 +151,18 @@ user revoke-role bob reader
 user get alice
 user get alice --detail
 user get bob
-auth enable
-user grant-role root root
-role add root
-role get root
-user grant-role root root
 put /shared/a 1
 put /shared/b 2
 put /one 3
 put /home/alice/x 4
 put /secret s
+auth enable
+user grant-role root root
+role add root
+role get root
+user grant-role root root
 
-# Authentication on.
+# Authentication on: the tool gave root its role.
 auth enable
 auth enable --user root:root-password
 get /one
@@ -510,6 +512,40 @@ for (const method of ["RS256", "PS256", "ES256", "HS256"])
       }
     await rm(folder, { recursive: true });
   });
+
+test("users move with the data folder from upstream's to ours and back", { skip }, async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "t8s-moving-"));
+  const says = async (member: Running, lines: Readonly<Record<string, string>>) => {
+    for (const [line, answer] of Object.entries(lines)) assert.equal(await etcdctl(member, line), answer, line);
+  };
+  const denied = "Error: etcdserver: permission denied\nexit 1";
+  {
+    await using genuine = await upstream(21480, "simple", dataDir);
+    for (const line of COMMANDS.slice(0, COMMANDS.indexOf("\n# Authentication on")).split("\n"))
+      if (line !== "" && !line.startsWith("#")) await etcdctl(genuine, line);
+  }
+  {
+    await using own = await ours(21480, "simple", dataDir);
+    await says(own, {
+      "get /one --print-value-only --user alice:alice-password": "3",
+      "get /secret --user alice:alice-password": denied,
+      "get /one": "Error: etcdserver: user name is empty\nexit 1",
+      "role grant-permission reader read /secret --user root:root-password": "Role reader updated",
+      "user delete bob --user root:root-password": "User bob deleted",
+      "put /home/alice/y ours --user alice:alice-password": "OK",
+    });
+  }
+  {
+    await using genuine = await upstream(21480, "simple", dataDir);
+    await says(genuine, {
+      "get /secret --print-value-only --user alice:alice-password": "s",
+      "get /home/alice/y --print-value-only --user alice:alice-password": "ours",
+      "put /secret x --user alice:alice-password": denied,
+      "user list --user root:root-password": "alice\nnobody\nroot",
+    });
+  }
+  await rm(dataDir, { recursive: true });
+});
 
 /** Requests about few users, roles and keys, so that they meet each other. */
 function generated(

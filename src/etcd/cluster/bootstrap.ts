@@ -13,17 +13,21 @@ import { joinByDiscovery } from "./discovery.ts";
 import { discoverBySrv } from "./discovery-srv.ts";
 import { clusterId, hexId } from "./identity.ts";
 import {
+  byAddress,
   checkExisting,
   checkNew,
   formatInitialCluster,
   membersOf,
   parseInitialCluster,
   parseUrls,
+  plainUrl,
   refuseDuplicates,
   sameUrls,
+  type Canonical,
   type InitialCluster,
 } from "./initial-cluster.ts";
 import { remotes, type Remotes } from "./remote.ts";
+import { resolver } from "./resolver.ts";
 import { mayJoin } from "./versions.ts";
 
 export interface Bootstrap {
@@ -44,7 +48,7 @@ export async function bootstrap(options: EtcdOptions, deps: BootstrapDeps): Prom
   const { cluster, token } = await initialCluster(options, deps);
   const asking = remotes({ ...peerTls(options), requestTimeoutMs: requestTimeoutMs(options) }, deps);
   return options.initialClusterState === "existing"
-    ? joinExisting(options, cluster, token, asking, deps.log)
+    ? joinExisting(options, cluster, token, asking, deps)
     : startNew(options, cluster, token, asking, deps);
 }
 
@@ -77,7 +81,9 @@ async function startNew(
   deps: BootstrapDeps,
 ): Promise<Bootstrap> {
   const { name, initialAdvertisePeerUrls: advertisedUrls, discovery } = options;
-  checkNew(cluster, { name, advertisedUrls }, discovery !== undefined);
+  const local = { name, advertisedUrls };
+  const canonical = await byAddress([...(cluster.get(name) ?? []), ...advertisedUrls], addressesBy(options, deps));
+  checkNew(cluster, local, discovery !== undefined, canonical);
   const members = membersOf(cluster, token);
   const self = members.find((member) => member.name === name)!;
   if (await isBootstrapped(self, members, asking, options))
@@ -91,6 +97,12 @@ async function startNew(
 
 function fresh(id: NodeId, members: readonly Member[]): Bootstrap {
   return { id, clusterId: clusterId(members.map((member) => member.ID)), members, joins: false };
+}
+
+/** Flags and members may name the same host by its name and by its address. */
+function addressesBy({ discoverySrv }: EtcdOptions, deps: BootstrapDeps): (host: string) => Promise<readonly string[]> {
+  const dns = resolver(deps, discoverySrv?.nameServers);
+  return (host) => dns.addresses(host);
 }
 
 /** A member that the others know as started has lost its data: started anew, it would forget what it has promised. */
@@ -119,8 +131,9 @@ async function joinExisting(
   cluster: InitialCluster,
   token: string,
   asking: Remotes,
-  log: Logger,
+  deps: BootstrapDeps,
 ): Promise<Bootstrap> {
+  const { log } = deps;
   const { name, initialAdvertisePeerUrls: advertisedUrls, discovery, maxLearners } = options;
   checkExisting(cluster, { name, advertisedUrls }, discovery !== undefined);
   const told = membersOf(cluster, token);
@@ -132,7 +145,8 @@ async function joinExisting(
       cause: error,
     });
   }
-  const members = matchMembers(told, running.members);
+  const urls = [...told, ...running.members].flatMap((member) => member.peerURLs);
+  const members = matchMembers(told, running.members, await byAddress(urls, addressesBy(options, deps)));
   const self = members.find((member) => member.name === name)!;
   const others = members.filter((member) => member !== self);
   const versions = await Promise.all(others.map((member) => asking.versions(member)));
@@ -148,13 +162,17 @@ async function joinExisting(
 }
 
 /** The members that were told of, under the ids that they have in the running cluster. */
-export function matchMembers(told: readonly Member[], running: readonly Member[]): readonly Member[] {
+export function matchMembers(
+  told: readonly Member[],
+  running: readonly Member[],
+  canonical: Canonical = plainUrl,
+): readonly Member[] {
   const words = (reason: string) =>
     `error validating peerURLs {Members:[${running.map((member) => `${hexId(member.ID)} ${member.peerURLs.join(",")}`).join(" ")}]}: ${reason}`;
   if (told.length !== running.length) throw new Error(words("member count is unequal"));
   const left = [...told];
   return running.map((member) => {
-    const at = left.findIndex((one) => sameUrls(one.peerURLs, member.peerURLs));
+    const at = left.findIndex((one) => sameUrls(one.peerURLs, member.peerURLs, canonical));
     if (at < 0)
       throw new Error(
         words(`PeerURLs: no match found for existing member (${hexId(member.ID)}, [${member.peerURLs.join(" ")}])`),

@@ -73,9 +73,14 @@ export interface LocalMember {
 }
 
 /** Throws why a new cluster can't be made of this. */
-export function checkNew(cluster: InitialCluster, local: LocalMember, discovers: boolean): void {
+export function checkNew(
+  cluster: InitialCluster,
+  local: LocalMember,
+  discovers: boolean,
+  canonical: Canonical = plainUrl,
+): void {
   expectLocal(cluster, local.name);
-  checkAdvertised(cluster, local);
+  checkAdvertised(cluster, local, canonical);
   refuseDuplicates(cluster);
   if (cluster.size === 0 && !discovers) throw new Error("initial cluster unset and no discovery endpoints found");
 }
@@ -97,9 +102,13 @@ function expectLocal(cluster: InitialCluster, name: string): void {
     throw new Error(`couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`);
 }
 
-function checkAdvertised(cluster: InitialCluster, { name, advertisedUrls }: LocalMember): void {
+function checkAdvertised(
+  cluster: InitialCluster,
+  { name, advertisedUrls }: LocalMember,
+  canonical: Canonical,
+): void {
   const told = cluster.get(name)!;
-  if (sameUrls(told, advertisedUrls)) return;
+  if (sameUrls(told, advertisedUrls, canonical)) return;
   const advertised = [...advertisedUrls].sort();
   const missing = told.filter((url) => !advertised.includes(url));
   if (missing.length > 0)
@@ -112,12 +121,39 @@ function checkAdvertised(cluster: InitialCluster, { name, advertisedUrls }: Loca
   );
 }
 
-/** Whether both name the same addresses. `localhost` is the loopback address. */
-export function sameUrls(a: readonly string[], b: readonly string[]): boolean {
-  const plain = (urls: readonly string[]) => urls.map(plainUrl).sort().join(",");
+/** Brings URLs that mean the same into the same form. */
+export type Canonical = (url: string) => string;
+
+/** Whether both name the same addresses. */
+export function sameUrls(a: readonly string[], b: readonly string[], canonical: Canonical = plainUrl): boolean {
+  const plain = (urls: readonly string[]) => urls.map(canonical).sort().join(",");
   return plain(a) === plain(b);
 }
 
-function plainUrl(url: string): string {
+/** `localhost` is the loopback address. */
+export function plainUrl(url: string): string {
   return url.replace(/\/\/localhost(?=[:/]|$)/, "//127.0.0.1").replace(/\/$/, "");
+}
+
+/** By the addresses of the hosts that these URLs name. A host that can't be found stands for itself. */
+export async function byAddress(
+  urls: readonly string[],
+  addressesOf: (host: string) => Promise<readonly string[]>,
+): Promise<Canonical> {
+  const addresses = new Map<string, string>();
+  for (const url of urls) {
+    const host = URL.canParse(url) ? new URL(url).hostname : "";
+    if (host === "" || addresses.has(host)) continue;
+    try {
+      const [first = host] = [...(await addressesOf(host))].sort();
+      addresses.set(host, first);
+    } catch {
+      addresses.set(host, host);
+    }
+  }
+  return (url) => {
+    if (!URL.canParse(url)) return url;
+    const { hostname, port, protocol } = new URL(url);
+    return `${protocol}//${addresses.get(hostname) ?? hostname}:${port}`;
+  };
 }

@@ -47,6 +47,7 @@ import { publish } from "./cluster/publish.ts";
 import { Reconfigure } from "./cluster/reconfigure.ts";
 import { LIKE_US, type Remotes } from "./cluster/remote.ts";
 import { toV2Request, versionInV2Store } from "./cluster/v2-form.ts";
+import { compareVersions } from "./cluster/versions.ts";
 import { VersionMonitor } from "./cluster/version-monitor.ts";
 import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
 import { Lessor } from "./lease/lessor.ts";
@@ -127,6 +128,7 @@ export class Member {
   #requestNumber: number;
   readonly applyTimes: ApplyTimes;
   #snapshotting: Promise<void> | undefined;
+  #snapshotIsForced = false;
   readonly #closing = new AbortController();
   readonly #removed = deferred<void>();
 
@@ -648,7 +650,22 @@ export class Member {
 
   #applyRequest(entry: Entry, request: Request): Applied {
     this.#storage.consistentIndex.advance(entry.index, entry.term);
-    return this.#apply(request);
+    return request.cluster_version_set === undefined ? this.#apply(request) : this.#applyVersion(request);
+  }
+
+  /** A member of the older version must not find the newer one in its log. */
+  #applyVersion(request: Request): Applied {
+    const before = this.membership.version;
+    const answer = this.#apply(request);
+    const after = this.membership.version;
+    if (before !== undefined && after !== undefined && compareVersions(after, before) < 0) {
+      this.#deps.log.info("Cluster version downgrade detected, forcing snapshot", {
+        "prev-cluster-version": before,
+        "new-cluster-version": after,
+      });
+      this.#snapshotIsForced = true;
+    }
+    return answer;
   }
 
   #applyEmpty(entry: Entry): void {
@@ -706,7 +723,9 @@ export class Member {
   }
 
   #maySnapshot(): void {
-    if (this.#snapshotting !== undefined || this.#closing.signal.aborted || !this.#storage.snapshotIsDue) return;
+    if (this.#snapshotting !== undefined || this.#closing.signal.aborted) return;
+    if (!this.#storage.snapshotIsDue && !this.#snapshotIsForced) return;
+    this.#snapshotIsForced = false;
     this.#snapshotting = this.snapshot()
       .catch((error: unknown) => this.#deps.log.error("failed to write a snapshot", error))
       .finally(() => {

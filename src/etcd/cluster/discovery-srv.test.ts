@@ -29,7 +29,10 @@ async function discover(
   });
   let result: string | undefined;
   let failure: unknown;
-  void discoverBySrv({ domain: "example.com", serviceName, nameServers: [SERVER] }, local, { ...world, log: silent }).then(
+  void discoverBySrv({ domain: "example.com", serviceName, nameServers: [SERVER] }, local, {
+    ...world,
+    log: silent,
+  }).then(
     (cluster) => (result = formatInitialCluster(cluster)),
     (error: unknown) => (failure = error),
   );
@@ -46,10 +49,7 @@ const RECORDS = {
 
 test("members come from SRV records, this one known by its address and the others by numbers", async () => {
   const cluster = await discover(RECORDS, { name: "me", initialAdvertisePeerUrls: ["http://infra1.example.com:2380"] });
-  assert.equal(
-    cluster,
-    "0=http://infra0.example.com:2380,1=http://10.0.0.3:2380,me=http://infra1.example.com:2380",
-  );
+  assert.equal(cluster, "0=http://infra0.example.com:2380,1=http://10.0.0.3:2380,me=http://infra1.example.com:2380");
 });
 
 test("a service's name may have a suffix, and TLS has a service of its own", async () => {
@@ -66,10 +66,7 @@ test("records without this member, of another scheme, or none at all are refused
   await assert.rejects(discover(RECORDS, local), /cannot find local etcd member "me" in SRV records/);
   await assert.rejects(discover({}, local), /error querying DNS SRV records for _etcd-server .*no such host/);
   await assert.rejects(
-    discover(
-      { "_etcd-server-ssl._tcp.example.com": ["10.0.0.9:2380"] },
-      local,
-    ),
+    discover({ "_etcd-server-ssl._tcp.example.com": ["10.0.0.9:2380"] }, local),
     /scheme mismatch with expected peer http:\/\/10.0.0.9:2380|no such host/,
   );
 });

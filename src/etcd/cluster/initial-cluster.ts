@@ -102,11 +102,7 @@ function expectLocal(cluster: InitialCluster, name: string): void {
     throw new Error(`couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`);
 }
 
-function checkAdvertised(
-  cluster: InitialCluster,
-  { name, advertisedUrls }: LocalMember,
-  canonical: Canonical,
-): void {
+function checkAdvertised(cluster: InitialCluster, { name, advertisedUrls }: LocalMember, canonical: Canonical): void {
   const told = cluster.get(name)!;
   if (sameUrls(told, advertisedUrls, canonical)) return;
   const advertised = [...advertisedUrls].sort();

@@ -1,6 +1,7 @@
 /** Several members as one store: elections, replication, lost leaders, partitions, snapshots. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deferred } from "../base/deferred.ts";
 import { isEtcdError } from "../protocols/etcd/errors.ts";
 import { KV, Watch, type RangeResponse, type WatchResponse } from "../protocols/etcd/generated.ts";
 import { EtcdMembers, infoOf } from "../testing/etcd-members.ts";
@@ -389,5 +390,36 @@ test("leases are renewed through any member, outlive the leader, and end when no
     assert.equal(await read(follower, "leased"), "x");
     await members.pass(1500);
     assert.equal(await read(follower, "leased"), undefined);
+  });
+});
+
+test("a snapshot of its own that another member's has overtaken leaves no mark in the log", async () => {
+  await withMembers(16, { snapshotCatchupEntries: 10, snapshotCount: 1_000_000 }, async (members) => {
+    await members.start(["a", "b", "c"]);
+    const leader = await members.untilLeader();
+    await put(leader, "k", "0");
+    const slow = members.all.find(({ id }) => id !== leader.id)!;
+    await members.until(() => slow.appliedIndex === leader.appliedIndex);
+    members.peers.loses = (from, to) => from === slow.id || to === slow.id;
+    for (let i = 0; i < 200; i++) await put(leader, "k", String(i));
+    // Held up behind the writes of the other's snapshot.
+    const file = members.started.get(slow.options.name)!.fs;
+    const other = deferred();
+    const write = file.writeFile.bind(file);
+    file.writeFile = async (path, ...rest) => {
+      if (path.endsWith(".snap") && members.peers.snapshots === 0) await other.promise;
+      return write(path, ...rest);
+    };
+    const own = slow.snapshot();
+    await members.pass(10);
+    members.peers.loses = () => false;
+    await members.until(() => slow.appliedIndex === leader.appliedIndex);
+    other.resolve();
+    await own;
+    const { name } = slow.options;
+    await members.kill(name);
+    const again = await members.restart(name);
+    await members.until(() => again.leader !== 0n);
+    assert.equal(await read(again, "k"), "199");
   });
 });

@@ -252,6 +252,8 @@ export class Storage {
     await writeSnapFile(fs, this.#folder, meta, data, this.#codec);
     this.#deps.metrics.observe(counted.snapFsync, {}, (this.#deps.clock.monotonic() - begun) / 1000);
     await between(async (unwritten) => {
+      // Another member's snapshot has overtaken this one: the log begins behind that now.
+      if (this.#snapshotIndex !== index) return;
       this.#failpoints.raftBeforeWALSaveSnaphot?.strike();
       await this.wal.saveSnapshot(meta, meta.confState, unwritten);
       // Back to the snapshot before this one: members that are a little behind get what they miss from the log.

@@ -212,6 +212,7 @@ export class Member {
       deps.bootstrap?.members,
     );
     this.watchable = new Watchable({
+      verify: options.verify,
       failpoints,
       store: this.store,
       clock,
@@ -274,6 +275,7 @@ export class Member {
     const requestTimeoutMs = this.#driver.requestTimeoutMs;
     this.#remotes = deps.remotes ?? LIKE_US;
     this.reconfigure = new Reconfigure(this, {
+      onPromoted: () => metrics.add(counted.learnerPromotions, {}),
       clock,
       log,
       remotes: this.#remotes,

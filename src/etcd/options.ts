@@ -65,6 +65,8 @@ export interface EtcdOptions {
   readonly warningUnaryRequestDurationMs: number;
   readonly autoCompaction?: AutoCompaction;
   readonly features: Features;
+  /** What must hold of each answer to a watch is looked at, as `ETCD_VERIFY=all` asks for. */
+  readonly verify: boolean;
   /** Serves the v2 API on the client port. */
   readonly enableV2: boolean;
   readonly maxTxnOps: number;
@@ -123,6 +125,7 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   warningApplyDurationMs: 100,
   warningUnaryRequestDurationMs: 300,
   features: DEFAULT_FEATURES,
+  verify: false,
   enableV2: true,
   maxTxnOps: 128,
   maxRequestBytes: 1.5 * 1024 * 1024,

@@ -132,6 +132,7 @@ export async function etcdMember(
       watchProgressNotifyIntervalMs: options["watch-progress-notify-interval"],
       compactionBatchLimit: options["compaction-batch-limit"],
       ...operationOf(options),
+      verify: ["all", "assert"].includes(world.host.environment["ETCD_VERIFY"] ?? ""),
       ...security,
     },
     {

@@ -38,6 +38,8 @@ export interface ReconfigureDeps {
   readonly remotes: Remotes;
   readonly strict: boolean;
   readonly requestTimeoutMs: number;
+  /** A learner became a voter, and it was asked for here. */
+  readonly onPromoted?: () => void;
 }
 
 export class Reconfigure {
@@ -111,6 +113,7 @@ export class Reconfigure {
     }
     const promoted: Member = { ID: id, name: "", peerURLs: [], clientURLs: [], isLearner: false };
     await this.#propose("ConfChangeAddNode", id, memberContext(promoted, true));
+    this.#deps.onPromoted?.();
     return this.#host.membership.members;
   }
 

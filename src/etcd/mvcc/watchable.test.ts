@@ -17,6 +17,7 @@ class Bench {
     header: (revision) => ({ cluster_id: 1n, member_id: 1n, revision, raft_term: 1 }),
     progressIntervalMs: 1000,
     fragmentBytes: 500,
+    verify: true,
   });
   readonly responses: WatchResponse[] = [];
   #slow: Deferred<void> | undefined;

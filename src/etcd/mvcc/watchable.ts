@@ -22,6 +22,7 @@ import type { KeyValue } from "../backend/backend.ts";
 import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { endText, keyText } from "./key-text.ts";
 import type { Change, Store } from "./store.ts";
+import { WatchVerifier } from "./watch-verifier.ts";
 import { WatcherGroup, type Watched } from "./watcher-group.ts";
 
 /** Watchers that share one pass over history, and the rows of a pass. */
@@ -40,6 +41,8 @@ export interface WatchSink {
 
 export interface WatchableDeps {
   readonly failpoints?: Failpoints;
+  /** Looks at each answer before it is sent. */
+  readonly verify?: boolean;
   readonly store: Store;
   readonly clock: World["clock"];
   /** A header for the given revision. */
@@ -267,6 +270,7 @@ export class WatchStream {
   readonly #deps: WatchableDeps;
   readonly #sink: WatchSink;
   readonly #failpoints: Failpoints;
+  readonly #verify: WatchVerifier | undefined;
   #nextId = 0n;
   #closed = false;
 
@@ -275,6 +279,7 @@ export class WatchStream {
     this.#deps = deps;
     this.#sink = sink;
     this.#failpoints = deps.failpoints ?? NO_FAILPOINTS;
+    this.#verify = deps.verify === true ? new WatchVerifier() : undefined;
   }
 
   /** `refusal` says why the caller may not have it. */
@@ -377,6 +382,7 @@ export class WatchStream {
 
   #send(response: WatchResponse): void {
     if (this.#failpoints.beforeSendWatchResponse !== undefined) this.#failpoints.beforeSendWatchResponse.strike();
+    if (this.#verify !== undefined) this.#verify.check(response);
     if (this.#closed || this.#sink.send(response) || this.slow) return;
     this.slow = true;
     const resume = () => {

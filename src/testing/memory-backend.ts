@@ -33,6 +33,8 @@ export class MemoryBackend implements Backend {
     return this.#sizeBytes;
   }
 
+  readonly hasRowsOnDisk = false;
+
   get inUseBytes(): number {
     return this.#sizeBytes;
   }

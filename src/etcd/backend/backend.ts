@@ -48,6 +48,8 @@ export interface Backend {
   readonly sizeBytes: number;
   /** Of that, without what is free. */
   readonly inUseBytes: number;
+  /** Some rows aren't in memory: reading them in order of revision is quicker. */
+  readonly hasRowsOnDisk: boolean;
   /** Revisions come in order, and `row.mod_revision` is the main one. */
   put(row: KeyValue, sub: number): void;
   get(main: number, sub: number): KeyValue | undefined;

@@ -12,7 +12,8 @@ import type { World } from "../../world/world.ts";
 import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { BUCKETS, type Backend, type BackendSnapshot, type Bucket, type BucketName, type KeyValue } from "./backend.ts";
 import { BoltFile, type DefragPosition, type Pin } from "./bolt/file.ts";
-import type { BucketChanges, Change } from "./bolt/tree.ts";
+import type { Page } from "./bolt/format.ts";
+import { find, type BucketChanges, type Change } from "./bolt/tree.ts";
 import { RowCache } from "./row-cache.ts";
 import { decodeRow, encodeRow, mainOf, revisionKey, subOf } from "./rows.ts";
 
@@ -20,7 +21,7 @@ export interface BoltBackendOptions {
   readonly batchIntervalMs: number;
   /** Operations after which a batch doesn't wait for its time. */
   readonly batchLimit: number;
-  /** Of rows in memory. */
+  /** Of rows that were written of late, and of pages. */
   readonly cacheBytes: number;
   readonly pageSize?: number;
   readonly isReadOnly?: boolean;
@@ -55,6 +56,8 @@ interface DeletedRow extends Change {
 const KEY = Buffer.from("key");
 /** Revisions come in order: pages are filled up. */
 const KEY_FILL = 0.9;
+/** Of the cache; the rest is for rows that were written of late. */
+const PAGES_SHARE = 0.25;
 /** Rows encoded between two pauses: about a millisecond. */
 const ROWS_A_SLICE = 250;
 /** Leaves that a defragmentation looks at in one transaction. */
@@ -71,6 +74,8 @@ export class BoltBackend implements Backend {
   readonly #deleted = new Set<string>();
   /** Rows up to this revision are in the file. */
   #committedMain: number;
+  #keyRoot: Page | undefined;
+  #keyBucketTxid = -1;
   #timer: Disposable | undefined;
   #isDue = false;
   /** The end of the last transaction asked for. */
@@ -90,6 +95,7 @@ export class BoltBackend implements Backend {
     const file = await BoltFile.open(deps.fs, path, {
       ...(options.pageSize !== undefined && { pageSize: options.pageSize }),
       readOnly: options.isReadOnly === true,
+      cacheBytes: options.cacheBytes * PAGES_SHARE,
     });
     try {
       const buckets = new Map<BucketName, SortedMap<Uint8Array>>();
@@ -131,7 +137,7 @@ export class BoltBackend implements Backend {
     this.#options = options;
     this.#deps = deps;
     for (const [name, entries] of buckets) this.#buckets.set(name, entries);
-    this.#rows = new RowCache(options.cacheBytes, lastMain);
+    this.#rows = new RowCache(options.cacheBytes * (1 - PAGES_SHARE), lastMain);
     this.#committedMain = lastMain;
     this.#batch = newBatch(1);
   }
@@ -141,6 +147,9 @@ export class BoltBackend implements Backend {
   }
   get inUseBytes(): number {
     return this.#file.inUseBytes;
+  }
+  get hasRowsOnDisk(): boolean {
+    return this.#rows.hasDropped;
   }
   get pendingOperations(): number {
     return this.#batch.operations;
@@ -181,17 +190,23 @@ export class BoltBackend implements Backend {
     return this.#getFromFile(main, sub);
   }
 
+  /** A row in views of the page that it is on: whoever keeps it for long makes copies. */
   #getFromFile(main: number, sub: number): KeyValue | undefined {
     if (this.#deleted.size > 0 && this.#deleted.has(`${main}_${sub}`)) return undefined;
-    let row: KeyValue | undefined;
-    this.#file.scan(this.#file.bucket(KEY), revisionKey(main, sub), (key, value) => {
-      if (mainOf(key) === main && subOf(key) === sub) row = decodeRow(key, value);
-      return false;
-    });
-    if (row === undefined) return undefined;
-    this.#rows.remember(row, sub);
-    this.#rows.shrink(this.#batch.number - 2);
-    return row;
+    const root = this.#keyBucket;
+    // A tombstone's mark may have put it at the beginning of the next page.
+    const at = find(this.#file, root, revisionKey(main, sub)) ?? find(this.#file, root, revisionKey(main, sub, true));
+    return at === undefined ? undefined : decodeRow(at.page.key(at.index), at.page.value(at.index));
+  }
+
+  /** The root of the rows, as of the last commit. */
+  get #keyBucket(): Page | undefined {
+    const { txid } = this.#file.meta;
+    if (txid !== this.#keyBucketTxid) {
+      this.#keyBucketTxid = txid;
+      this.#keyRoot = this.#file.bucket(KEY);
+    }
+    return this.#keyRoot;
   }
 
   delete(main: number, sub: number): void {
@@ -224,7 +239,7 @@ export class BoltBackend implements Backend {
 
   #scanFile(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): boolean {
     let goesOn = true;
-    this.#file.scan(this.#file.bucket(KEY), revisionKey(from, 0), (key, value) => {
+    this.#file.scan(this.#keyBucket, revisionKey(from, 0), (key, value) => {
       const main = mainOf(key);
       if (main > to) return false;
       const sub = subOf(key);

@@ -1,5 +1,6 @@
 /**
- * Rows in memory, by revision: all that is not on disk yet, and of the rest as much as fits, what was asked for of late first.
+ * Rows in memory, by revision: all that is not on disk yet, and of the rest that was written since the start as much as fits, what was asked for of
+ * late first.
  *
  * Main revisions are dense until compaction thins them out, so they index arrays of a fixed length directly; what is dropped is dropped by
  * the array.
@@ -39,9 +40,12 @@ export class RowCache {
   /** Rows up to `revision` are on disk and not in here. */
   constructor(mostBytes: number, revision: number) {
     this.#mostBytes = mostBytes;
-    this.#dropped = Math.floor(revision / CHUNK);
+    this.#dropped = revision === 0 ? -1 : Math.floor(revision / CHUNK);
   }
 
+  get hasDropped(): boolean {
+    return this.#dropped >= 0;
+  }
   get bytes(): number {
     return this.#bytes;
   }
@@ -51,14 +55,6 @@ export class RowCache {
     let chunk = this.#last;
     if (chunk === undefined || chunk.number !== number || chunk.rows === 0) chunk = this.#last = this.#chunkFor(number);
     chunk.batch = batch;
-    this.#set(chunk, row, sub);
-  }
-
-  /** Takes up a row that is on disk. */
-  remember(row: KeyValue, sub: number): void {
-    const number = Math.floor(row.mod_revision / CHUNK);
-    const chunk = this.#chunkFor(number);
-    chunk.isTouched = true;
     this.#set(chunk, row, sub);
   }
 

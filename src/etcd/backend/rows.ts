@@ -95,16 +95,16 @@ export function encodeRow(row: KeyValue): Uint8Array {
   return bytes;
 }
 
-/** A row, in copies of its own: a view would hold on to the page that it was read from. */
+/** A row, in views of `value`. */
 export function decodeRow(key: Uint8Array, value: Uint8Array): KeyValue {
   const row = decodeFields(value);
   const { keyStart, keyEnd, valueStart, valueEnd } = row;
   return {
-    key: keyEnd === keyStart ? EMPTY : Uint8Array.prototype.slice.call(value, keyStart, keyEnd),
+    key: keyEnd === keyStart ? EMPTY : value.subarray(keyStart, keyEnd),
     create_revision: row.created,
     mod_revision: mainOf(key),
     version: row.version,
-    value: valueEnd === valueStart ? EMPTY : Uint8Array.prototype.slice.call(value, valueStart, valueEnd),
+    value: valueEnd === valueStart ? EMPTY : value.subarray(valueStart, valueEnd),
     lease: row.lease,
   };
 }

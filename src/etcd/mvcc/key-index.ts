@@ -26,9 +26,18 @@ export interface Version {
   readonly version: number;
 }
 
+const NONE: readonly Generation[] = [];
+
+/** A list that grows by itself takes room for sixteen more at once. Most keys have one or two versions, and there are millions of keys. */
+function appended(revisions: Revision[], revision: Revision): Revision[] {
+  if (revisions.length < 4) return revisions.concat(revision);
+  revisions.push(revision);
+  return revisions;
+}
+
 export class KeyIndex {
   readonly key: string;
-  readonly #generations: Generation[] = [];
+  #generations: readonly Generation[] = NONE;
   /** False between a tombstone and the next put. */
   #open = false;
 
@@ -48,10 +57,10 @@ export class KeyIndex {
       `key "${this.key}" was written out of order`,
     );
     if (this.#open) {
-      last!.revisions.push(revision);
+      last!.revisions = appended(last!.revisions, revision);
       last!.version++;
     } else {
-      this.#generations.push({ version: 1, created: revision, revisions: [revision] });
+      this.#begin({ version: 1, created: revision, revisions: [revision] });
       this.#open = true;
     }
   }
@@ -59,14 +68,18 @@ export class KeyIndex {
   /** Takes up a key whose older history compaction has dropped. */
   restore(created: Revision, modified: Revision, version: number): void {
     assert(this.#generations.length === 0 || !this.#open, `key "${this.key}" is restored over a living generation`);
-    this.#generations.push({ version, created, revisions: [modified] });
+    this.#begin({ version, created, revisions: [modified] });
     this.#open = true;
+  }
+
+  #begin(generation: Generation): void {
+    this.#generations = this.#generations.length === 0 ? [generation] : this.#generations.concat(generation);
   }
 
   tombstone(revision: Revision): void {
     assert(this.#open, `key "${this.key}" is deleted twice`);
     const last = this.#generations.at(-1)!;
-    last.revisions.push(revision);
+    last.revisions = appended(last.revisions, revision);
     last.version++;
     this.#open = false;
   }
@@ -74,7 +87,7 @@ export class KeyIndex {
   /** Takes up a tombstone whose generation compaction has dropped. */
   restoreTombstone(revision: Revision): void {
     if (this.#open) return this.tombstone(revision);
-    this.#generations.push({ version: 1, created: revision, revisions: [revision] });
+    this.#begin({ version: 1, created: revision, revisions: [revision] });
   }
 
   /** The last write while the key is alive. */
@@ -103,7 +116,8 @@ export class KeyIndex {
   /** Drops what no reader at `at` or later needs, and tells each dropped revision. True when nothing is left of the key. */
   compact(at: number, dropped: (revision: Revision) => void): boolean {
     const first = this.#generationAt(at);
-    for (const { revisions } of this.#generations.splice(0, first)) revisions.forEach(dropped);
+    for (let g = 0; g < first; g++) this.#generations[g]!.revisions.forEach(dropped);
+    if (first > 0) this.#generations = this.#generations.slice(first);
     const generation = this.#generations[0];
     if (generation === undefined) return true;
     const kept = lastAtOrBefore(generation.revisions, at);

@@ -45,6 +45,8 @@ export interface LeaseBook {
 }
 
 const EMPTY = new Uint8Array(0);
+/** From so many rows on, it pays to read them in their order on disk. */
+const IN_ORDER = 100;
 const NO_CHANGES: readonly Change[] = [];
 
 export class Store {
@@ -114,25 +116,26 @@ export class Store {
     }
     const end = endText(rangeEnd);
     if (end !== undefined && from >= end) return { kvs, count: 0 };
+    const found: Revision[] = [];
     if (!past) {
       const count = this.#index.weightBetween(from, end);
       if (countOnly || count === 0) return { kvs, count };
       this.#index.forEach(from, end, (index) => {
         const at = index.latest();
-        if (at !== undefined) kvs.push(this.#row(at));
-        return limit === 0 || kvs.length < limit;
+        if (at !== undefined) found.push(at);
+        return limit === 0 || found.length < limit;
       });
-      return { kvs, count };
+      return { kvs: this.#rows(found), count };
     }
     let count = 0;
     this.#index.forEach(from, end, (index) => {
       const at = index.get(revision)?.modified;
       if (at === undefined) return;
       count++;
-      if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(this.#row(at));
+      if (!countOnly && (limit === 0 || found.length < limit)) found.push(at);
       return !options.pageOnly || count < limit;
     });
-    return { kvs, count };
+    return { kvs: this.#rows(found), count };
   }
 
   /** Counts a client's read. */
@@ -201,7 +204,7 @@ export class Store {
     }
     const kv: KeyValue = {
       // One copy of the key serves all its versions.
-      key: previous?.key ?? owned(key),
+      key: owned(previous?.key ?? key),
       create_revision: created,
       mod_revision: revision.main,
       version,
@@ -324,6 +327,20 @@ export class Store {
     this.#revision = revision;
     this.#compactRevision = compactRevision;
     for (const [text, lease] of restored.leases) this.#leases.attach(lease, text);
+  }
+
+  #rows(found: readonly Revision[]): KeyValue[] {
+    const kvs: KeyValue[] = [];
+    if (found.length < IN_ORDER || !this.#backend.hasRowsOnDisk) {
+      for (let i = 0; i < found.length; i++) kvs.push(this.#row(found[i]!));
+      return kvs;
+    }
+    // Rows lie on disk in order of revision: so each page is read once.
+    const order = found.map((_, i) => i);
+    order.sort((a, b) => found[a]!.main - found[b]!.main || found[a]!.sub - found[b]!.sub);
+    kvs.length = found.length;
+    for (const i of order) kvs[i] = this.#row(found[i]!);
+    return kvs;
   }
 
   #row(at: Revision): KeyValue {

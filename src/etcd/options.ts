@@ -29,6 +29,9 @@ export interface EtcdOptions {
   /** Refuses changes of members that would leave no quorum. */
   readonly strictReconfigCheck: boolean;
   readonly downgradeCheckTimeMs: number;
+  /** A connection to a peer that says nothing, or takes nothing, for so long is given up. */
+  readonly raftReadTimeoutMs: number;
+  readonly raftWriteTimeoutMs: number;
   readonly peerTls?: ServerTls;
   readonly peerClientTls?: ClientTls;
   /** Entries between two snapshots, at least. */
@@ -104,6 +107,8 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   forceNewCluster: false,
   strictReconfigCheck: true,
   downgradeCheckTimeMs: 5000,
+  raftReadTimeoutMs: 5000,
+  raftWriteTimeoutMs: 5000,
   snapshotCount: 10_000,
   snapshotCatchupEntries: 5000,
   heartbeatIntervalMs: 100,

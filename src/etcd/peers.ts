@@ -61,6 +61,8 @@ export function clustering(
           ...peerTls(options),
           advertisedUrls: options.initialAdvertisePeerUrls,
           electionTimeoutMs: options.electionTimeoutMs,
+          readTimeoutMs: options.raftReadTimeoutMs,
+          writeTimeoutMs: options.raftWriteTimeoutMs,
         },
         deps,
       ),

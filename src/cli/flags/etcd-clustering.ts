@@ -105,5 +105,15 @@ export const clusteringFlags = {
     default: 5000,
     help: "Duration of time between two downgrade status checks.",
   },
+  "raft-read-timeout": {
+    type: "duration",
+    default: 5000,
+    help: "Read timeout set on each rafthttp connection.",
+  },
+  "raft-write-timeout": {
+    type: "duration",
+    default: 5000,
+    help: "Write timeout set on each rafthttp connection.",
+  },
   "force-new-cluster": { type: "bool", default: false, help: "Force to create a new one-member cluster." },
 } as const satisfies Flags;

@@ -78,8 +78,6 @@ export const etcdFlags = withRefused(
       "memory-mlock:bool": "a garbage-collected heap can't be kept in memory page by page",
       "max-wals:int": "the log is let go of by what snapshots no longer need, two snapshots back",
       "max-snapshots:int": "two snapshots are kept, as the log goes back to the one before the last",
-      "raft-read-timeout:duration": "a peer that goes silent is noticed by its heartbeats",
-      "raft-write-timeout:duration": "a peer that takes nothing is noticed by its full queue",
       "socket-reuse-address:bool": "Node sets SO_REUSEADDR on every listener",
       "v2-deprecation": "the v2 API is served on top of the v3 store, and nothing of v2 is left to deprecate",
       "enable-distributed-tracing:bool": "no traces are made",

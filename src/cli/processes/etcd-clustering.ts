@@ -36,6 +36,8 @@ export async function clusteringOf(world: World, options: Options): Promise<Part
     maxLearners: options["max-learners"],
     snapshotCatchupEntries: options["snapshot-catchup-entries"],
     downgradeCheckTimeMs: options["downgrade-check-time"],
+    raftReadTimeoutMs: options["raft-read-timeout"],
+    raftWriteTimeoutMs: options["raft-write-timeout"],
     forceNewCluster: options["force-new-cluster"],
     ...(endpoints.length > 0 && { discovery: await discoveryOf(world, options) }),
     ...(domain !== "" && { discoverySrv: { domain, serviceName: options["discovery-srv-name"] } }),

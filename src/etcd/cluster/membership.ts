@@ -14,6 +14,8 @@ import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Member } from "../../protocols/etcd/generated.ts";
 import type { ConfChange, NodeId } from "../../raft/types.ts";
 import type { Backend } from "../backend/backend.ts";
+import { ETCD_VERSION } from "../version.ts";
+import { compareVersions } from "./versions.ts";
 import { hexId, memberJson, parseHexId, parseMemberContext } from "./identity.ts";
 
 const knownPeers = gauge("etcd_network_known_peers", {
@@ -93,6 +95,7 @@ export class Membership {
     const cluster = backend.bucket("cluster");
     const version = cluster.get("clusterVersion");
     this.#version = version && Buffer.from(version).toString();
+    if (this.#version !== undefined) refuseNewer(this.#version);
     const downgrade = cluster.get("downgrade");
     this.#downgrade = downgrade === undefined ? NO_DOWNGRADE : parseDowngrade(Buffer.from(downgrade).toString());
     this.#known = new Map(this.#kept);
@@ -230,6 +233,7 @@ export class Membership {
   }
 
   setVersion(version: string): void {
+    refuseNewer(version);
     const to = shortVersion(version);
     if (this.#version !== undefined) {
       const from = shortVersion(this.#version);
@@ -280,6 +284,14 @@ export class Membership {
 /** `3.7.0` as `3.7`. */
 export function shortVersion(version: string): string {
   return version.split(".").slice(0, 2).join(".");
+}
+
+/** What a newer member wrote may mean what this one doesn't know. */
+function refuseNewer(version: string): void {
+  if (compareVersions(version, ETCD_VERSION) <= 0) return;
+  throw new Error(
+    `invalid downgrade; server version is lower than determined cluster version: ${shortVersion(ETCD_VERSION)} < ${shortVersion(version)}`,
+  );
 }
 
 function single(change: ConfChange): { readonly type: ConfChange["changes"][number]["type"]; readonly nodeId: NodeId } {

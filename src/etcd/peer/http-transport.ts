@@ -16,6 +16,7 @@ import { isLinkHeartbeat, type StreamKind } from "./stream-codec.ts";
 import type { PeerTransport, PeerTransportDeps, PeerTransportOptions } from "./transport.ts";
 import { UrlPicker } from "./url-picker.ts";
 
+const IO_TIMEOUT_MS = 5000;
 /** A single message in a request of its own. */
 const PIPELINE_BYTES_MAX = 64 * 1024 * 1024;
 /** The message in front of a snapshot: members and metadata, never the data itself. */
@@ -49,7 +50,9 @@ class HttpTransport implements PeerTransport {
       self: this.#self,
       callbacks: options.callbacks,
       snapshots: options.snapshots,
-      timeoutMs: dialTimeoutMs + 5000,
+      timeoutMs: dialTimeoutMs + IO_TIMEOUT_MS,
+      readTimeoutMs: options.readTimeoutMs ?? IO_TIMEOUT_MS,
+      writeTimeoutMs: options.writeTimeoutMs ?? IO_TIMEOUT_MS,
       picker: (urls) => new UrlPicker(deps.net, urls, options.tls, dialTimeoutMs),
       receive: (message, sizeBytes) => this.#receive(message, sizeBytes),
     };

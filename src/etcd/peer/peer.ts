@@ -16,12 +16,12 @@ import { readStream, type StreamReaderDeps } from "./stream-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { UrlPicker } from "./url-picker.ts";
 
-/** A connection that makes no progress for so long is given up. */
-export const IO_TIMEOUT_MS = 5000;
-
 /** What a peer needs of its transport. */
 export type PeerDeps = Omit<PostDeps, "status" | "picker"> &
-  Pick<StreamReaderDeps, "receive"> & { picker(urls: readonly string[]): UrlPicker };
+  Pick<StreamReaderDeps, "receive" | "readTimeoutMs"> & {
+    readonly writeTimeoutMs: number;
+    picker(urls: readonly string[]): UrlPicker;
+  };
 
 export class Peer {
   readonly id: NodeId;
@@ -49,12 +49,15 @@ export class Peer {
       ...deps,
       status: this.#status,
       picker: this.#picker,
-      readTimeoutMs: IO_TIMEOUT_MS,
       removed: (reason) => deps.callbacks.removed(reason),
     };
     void readStream("msgappv2", id, reader, this.#stop.signal);
     void readStream("message", id, reader, this.#stop.signal);
-    void probe(id, { ...deps, picker: this.#picker, intervalMs: IO_TIMEOUT_MS - 1000 }, this.#stop.signal);
+    void probe(
+      id,
+      { ...deps, picker: this.#picker, intervalMs: Math.max(1000, deps.readTimeoutMs - 1000) },
+      this.#stop.signal,
+    );
     this.#beat();
   }
 
@@ -113,11 +116,11 @@ export class Peer {
 
   /** Keeps idle streams alive, and gives up those that don't take anything. */
   #beat(): void {
-    this.#deps.clock.after(IO_TIMEOUT_MS / 3, () => {
+    this.#deps.clock.after(this.#deps.readTimeoutMs / 3, () => {
       if (this.#stop.signal.aborted) return;
       for (const writer of [this.#appends, this.#messages]) {
         if (!writer.working) continue;
-        if (writer.isStuck(this.#deps.clock.monotonic(), IO_TIMEOUT_MS)) {
+        if (writer.isStuck(this.#deps.clock.monotonic(), this.#deps.writeTimeoutMs)) {
           writer.close();
           this.#status.deactivate("heartbeat", STREAM_NAMES[writer.kind], "i/o timeout");
           this.#deps.log.warn("lost TCP streaming connection with remote peer", this.#fields(writer.kind));

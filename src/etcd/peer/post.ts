@@ -20,6 +20,9 @@ import type { UrlPicker } from "./url-picker.ts";
 
 const CONNECTIONS = 4;
 const WAITING_MAX = 64;
+/** A snapshot of which nothing was taken for so long is given up; so is one that was taken whole and never answered. */
+const STALLED_MS = 30_000;
+const ANSWER_MS = 300_000;
 
 export interface PostDeps {
   readonly clock: Clock;
@@ -93,6 +96,7 @@ export async function sendSnapshot(peer: NodeId, asked: Message, deps: PostDeps,
   const { clock, log, metrics, callbacks, status } = deps;
   const To = hexId(peer);
   const start = clock.monotonic();
+  using progress = new Progress(clock, signal);
   metrics.set(counted.snapshotsBeingSent, { To }, 1);
   let fields: Record<string, unknown> = { "remote-peer-id": To };
   try {
@@ -104,8 +108,8 @@ export async function sendSnapshot(peer: NodeId, asked: Message, deps: PostDeps,
       await post(peer, deps, {
         path: "/raft/snapshot",
         contentType: "application/octet-stream",
-        body: withHead(encodeDelimited(deps.codec, snapshot.message), snapshot.body),
-        signal,
+        body: progress.watch(encodeDelimited(deps.codec, snapshot.message), snapshot.body),
+        signal: progress.signal,
       });
     } finally {
       snapshot.close();
@@ -129,9 +133,53 @@ export async function sendSnapshot(peer: NodeId, asked: Message, deps: PostDeps,
   }
 }
 
-async function* withHead(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield head;
-  yield* rest;
+/** Gives a transfer up that stands still: a receiver that is cut off would keep raft from sending it another. */
+class Progress implements Disposable {
+  readonly #clock: Clock;
+  readonly #controller = new AbortController();
+  readonly #parent: AbortSignal;
+  readonly #onAbort: () => void;
+  #timer: Disposable;
+
+  constructor(clock: Clock, parent: AbortSignal) {
+    this.#clock = clock;
+    this.#parent = parent;
+    this.#onAbort = () => this.#controller.abort(parent.reason);
+    parent.addEventListener("abort", this.#onAbort, { once: true });
+    this.#timer = this.#within(STALLED_MS);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  async *watch(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    yield head;
+    let at = this.#clock.monotonic();
+    for await (const chunk of rest) {
+      yield chunk;
+      const now = this.#clock.monotonic();
+      if (now - at < STALLED_MS / 10) continue;
+      at = now;
+      this.#again(STALLED_MS);
+    }
+    // All is sent: the receiver brings it to its disk before it answers.
+    this.#again(ANSWER_MS);
+  }
+
+  #again(ms: number): void {
+    this.#timer[Symbol.dispose]();
+    this.#timer = this.#within(ms);
+  }
+
+  #within(ms: number): Disposable {
+    return this.#clock.after(ms, () => this.#controller.abort(new Error("i/o timeout")));
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer[Symbol.dispose]();
+    this.#parent.removeEventListener("abort", this.#onAbort);
+  }
 }
 
 /** Resolves when the peer has taken it. */

@@ -52,11 +52,15 @@ export async function probe(peer: NodeId, deps: ProberDeps, signal: AbortSignal)
       "remote-peer-id": hexId(peer),
       rtt: `${smoothedMs.toFixed(3)}ms`,
     };
-    if (failure !== undefined) log.error("prober detected unhealthy status", failure, fields);
+    if (failure !== undefined) log.warn("prober detected unhealthy status", { ...fields, error: words(failure) });
     if (driftMs > CLOCK_DRIFT_MAX_MS)
       log.warn("prober found high clock drift", { ...fields, "clock-drift": `${Math.round(driftMs)}ms` });
     metrics.observe(counted.roundTripSeconds, { To: hexId(peer) }, smoothedMs / 1000);
   }
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The peer's clock. */

@@ -222,6 +222,22 @@ test("a member that was removed is told so, and one of another cluster is refuse
   assert.equal(stranger.transport.activeSince(1n), undefined);
 });
 
+test("a snapshot whose receiver is cut off is given up and reported, so that raft can send another", async () => {
+  const { world, a } = await pair(5);
+  const snapshot = {
+    data: new Uint8Array(0),
+    metadata: {
+      confState: { voters: [1n, 2n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+      index: 9,
+      term: 1,
+    },
+  };
+  a.transport.send([message("MsgSnap", 1n, 2n, { snapshot })]);
+  world.net.links.partition(["a"], ["b"]);
+  await world.clock.until(() => a.snapshots.length > 0, 400_000);
+  assert.deepEqual(a.snapshots, [{ to: 2n, ok: false }]);
+});
+
 test("with resets, delays and cuts at random a stream never gives messages out of order", async () => {
   for (let seed = 10; seed < 20; seed++) {
     const { world, a, b } = await pair(seed);

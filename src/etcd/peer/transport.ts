@@ -64,6 +64,9 @@ export interface PeerTransportOptions {
   readonly tls?: ClientTls;
   /** The election timeout, which tells how patient to be. */
   readonly electionTimeoutMs: number;
+  /** A connection that says nothing, or takes nothing, for so long is given up. */
+  readonly readTimeoutMs?: number;
+  readonly writeTimeoutMs?: number;
   readonly callbacks: PeerCallbacks;
   readonly snapshots: SnapshotExchange;
 }

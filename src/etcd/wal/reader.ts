@@ -117,7 +117,17 @@ export function readWal(
       offset = from + recordLength + padding;
     }
   }
-  return { metadata, state, entries, snapshots, lastIndex, crc, endOffset: offset, torn };
+  return {
+    metadata,
+    state,
+    entries,
+    snapshots,
+    // A snapshot that came from another member may be ahead of all that was written.
+    lastIndex: Math.max(lastIndex, after),
+    crc,
+    endOffset: offset,
+    torn,
+  };
 }
 
 /** The snapshots that a file knows of. Only what is started from is checked in full, by `readWal`; here damage just ends the search. */

@@ -317,3 +317,29 @@ test("what a cut left unfinished is cleared away", async () => {
   await Wal.open(optionsOf(world), 0);
   assert.deepEqual(await world.fs.list("/wal"), [FIRST.slice(5)]);
 });
+
+test("a log goes on behind a snapshot that is ahead of it, over segments and starts", async () => {
+  const world = simulatedWorld(8);
+  const confState = { voters: [7n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
+  const options = optionsOf(world, 8000);
+  let wal = await walWith(
+    world,
+    Array.from({ length: 5 }, (_, i) => entry(i + 1)),
+    8000,
+  );
+  const mark = { index: 50, term: 2 };
+  await wal.saveSnapshot(mark, confState);
+  await wal.close();
+  wal = (await Wal.open(options, mark)).wal;
+  // Segments are closed although no entry has come.
+  for (let term = 2; term < 500; term++) await wal.append([], { term, vote: 7n, commit: 50 });
+  assert.ok((await world.fs.list("/wal")).length > 2);
+  for (let index = 51; index <= 150; index++)
+    await wal.append([entry(index, 400)], { term: 500, vote: 7n, commit: index - 1 });
+  await wal.close();
+  const { content } = await Wal.open(options, mark);
+  assert.deepEqual(
+    content.entries.map(({ index }) => index),
+    Array.from({ length: 100 }, (_, i) => 51 + i),
+  );
+});

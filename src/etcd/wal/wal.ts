@@ -226,6 +226,8 @@ export class Wal {
       this.#state = state;
     }
     this.#frames.record(RECORD.snapshot, snapshotData(mark, confState));
+    // The log goes on behind a snapshot that came from another member: no segment that begins before it may come after its mark.
+    this.#lastIndex = Math.max(this.#lastIndex, mark.index);
     await this.#write(this.#frames.take());
   }
 

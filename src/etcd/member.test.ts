@@ -4,6 +4,9 @@ import { silent } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { isEtcdError } from "../protocols/etcd/errors.ts";
 import { simulatedWorld, type SimulatedWorld } from "../testing/sim/world.ts";
+import { KEEP_VERSIONS, keepVersions } from "../protocols/etcd/client.ts";
+import type { Call } from "../wire/rpc/service.ts";
+import { hashKV } from "./mvcc/hash.ts";
 import { kvService } from "./api/kv.ts";
 import { leaseService } from "./api/lease.ts";
 import { maintenanceService } from "./api/maintenance.ts";
@@ -59,6 +62,47 @@ test("a restart begins with the db file and the log behind it, however far the f
       await again.close();
     });
   }
+});
+
+test("a put may say how many versions of its key to keep; other keys, other clients and a restart don't notice", async () => {
+  const world = simulatedWorld(5);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    const call = (versions: string) =>
+      ({ ...keepVersions(3), metadata: { [KEEP_VERSIONS]: versions } }) as unknown as Call;
+    const versionsOf = async (of: Member, key: string) => {
+      const seen: string[] = [];
+      for (let revision = 1; revision <= of.store.revision; revision++) {
+        const { kvs } = await kvService(of).Range({ key: b(key), revision });
+        const text = kvs[0] === undefined ? "-" : `${Buffer.from(kvs[0].value)}/${kvs[0].version}`;
+        if (seen.at(-1) !== text) seen.push(text);
+      }
+      return seen.join(" ");
+    };
+    for (const value of ["a", "b", "c"]) {
+      await kv.Put({ key: b("counted"), value: b(value) });
+      await kv.Put({ key: b("plain"), value: b(value) });
+    }
+    await kv.Put({ key: b("counted"), value: b("d") }, call("3"));
+    assert.equal(await versionsOf(member, "counted"), "- b/2 c/3 d/4");
+    await kv.Put({ key: b("counted"), value: b("e") });
+    await kv.Txn({ success: [{ request_put: { key: b("counted"), value: b("f") } }] }, call("2"));
+    assert.equal(await versionsOf(member, "counted"), "- e/5 f/6");
+    await kv.DeleteRange({ key: b("counted") });
+    await kv.Put({ key: b("counted"), value: b("g") }, call("1"));
+    assert.equal(await versionsOf(member, "counted"), "- g/1");
+    assert.equal(await versionsOf(member, "plain"), "- a/1 b/2 c/3");
+    for (const wrong of ["0", "-1", "many", ""])
+      assert.throws(() => kv.Put({ key: b("counted"), value: b("h") }, call(wrong)), /is not a number of versions/);
+    const hash = hashKV(member.store, 0);
+    await member.close();
+    const again = await open(world);
+    assert.equal(await versionsOf(again, "counted"), "- g/1");
+    assert.equal(await versionsOf(again, "plain"), "- a/1 b/2 c/3");
+    assert.equal(hashKV(again.store, 0), hash);
+    await again.close();
+  });
 });
 
 test("a full store refuses writes until its alarm is put out, and goes on reading and deleting", async () => {

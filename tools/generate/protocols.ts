@@ -44,8 +44,17 @@ const isBig = (message: string, row: Row): boolean =>
   (/(^|_)(id|ids|ID|IDs)$|ID$|^lease$|_at$|^timestamp$|^voters|^learners|^leader$|^raft_?[Ll]eader/.test(row.name) ||
     (message.startsWith("raftpb.") && ["vote", "from", "to", "rejectHint"].includes(row.name)));
 
+/** Fields of our own, under numbers that upstream doesn't use: others skip them. */
+const EXTENSIONS: Readonly<Record<string, readonly Row[]>> = {
+  "etcdserverpb.InternalRaftRequest": [{ name: "t8s_keep_versions", number: 7801, type: "uint32" }],
+};
+
 export function generateProtocol(factsPath: string, packages: readonly string[]): string {
-  const tables = JSON.parse(readFileSync(factsPath, "utf8")) as Tables;
+  const upstream = JSON.parse(readFileSync(factsPath, "utf8")) as Tables;
+  const messages = Object.fromEntries(
+    Object.entries(upstream.messages).map(([name, rows]) => [name, [...rows, ...(EXTENSIONS[name] ?? [])]]),
+  );
+  const tables: Tables = { ...upstream, messages };
   const names = new Set([...Object.keys(tables.messages), ...Object.keys(tables.enums)]);
   const short = new Map<string, string>();
   for (const name of names) {

@@ -1,6 +1,7 @@
 /** `t8s etcd snapshot|hashkv|defrag …`, and `bin/etcdutl`: work on etcd's files, with upstream's flags and output. */
 import { CommandError, defineCommand, type CommandContext } from "../command.ts";
 import { etcdutlFlags } from "../flags/etcdutl.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { Values } from "../flags.ts";
 import { ETCD_VERSION } from "../version.ts";
 
@@ -13,12 +14,12 @@ interface Output {
 }
 
 /** The words that make `t8s etcd` this command. */
-export const ETCDUTL_WORDS: readonly string[] = ["snapshot", "hashkv", "defrag"];
+export const ETCDUTL_WORDS: readonly string[] = ["snapshot", "hashkv", "defrag", "put"];
 
 export const etcdutl = defineCommand({
   name: "etcdutl",
   program: "etcdutl",
-  usage: "snapshot save|status|restore FILE | hashkv FILE | defrag --data-dir DIR | version",
+  usage: "snapshot save|status|restore FILE | hashkv FILE | defrag --data-dir DIR | put KEY VALUE | version",
   about: "Look into, restore and tidy etcd's files.",
   flags: etcdutlFlags,
   async run(context, values, positional) {
@@ -30,6 +31,8 @@ export const etcdutl = defineCommand({
         return hashkv(context, values, rest);
       case "defrag":
         return defrag(context, values);
+      case "put":
+        return put(context, values, rest);
       case "version":
         context.out(`etcdutl version: ${ETCD_VERSION}\nAPI version: ${ETCD_VERSION.replace(/\.\d+$/, "")}\n`);
         return 0;
@@ -76,17 +79,35 @@ async function save({ world, out }: CommandContext, values: Given, path: string)
     throw new CommandError(
       "snapshot must be requested to one selected node, not multiple [" + values.endpoints.join(" ") + "]",
     );
-  const [{ connectEtcd }, { saveSnapshot }] = await Promise.all([
-    import("../../protocols/etcd/connect.ts"),
-    import("../../etcd/tools/save.ts"),
-  ]);
+  const { saveSnapshot } = await import("../../etcd/tools/save.ts");
+  await using client = await connect(world, values);
+  const version = await saveSnapshot(world.fs, client, path);
+  out(`Snapshot saved at ${path}\n`);
+  if (version !== "") out(`Server version ${version}\n`);
+  return 0;
+}
+
+/** Upstream's etcdctl puts as well, but can't say how many versions to keep. */
+async function put({ world, out }: CommandContext, values: Given, words: readonly string[]): Promise<number> {
+  if (words.length !== 2) throw new CommandError("put command needs 2 arguments: a key and a value");
+  const [key, value] = words.map((word) => Buffer.from(word));
+  const { keepVersions } = await import("../../protocols/etcd/client.ts");
+  await using client = await connect(world, values);
+  const versions = values["keep-versions"];
+  await client.kv.Put({ key: key!, value: value! }, versions > 0 ? keepVersions(versions) : undefined);
+  out("OK\n");
+  return 0;
+}
+
+async function connect(world: CommandContext["world"], values: Given): Promise<EtcdClient & AsyncDisposable> {
+  const { connectEtcd } = await import("../../protocols/etcd/connect.ts");
   const read = async (file: string) => Buffer.from(await world.fs.readFile(file)).toString();
-  const hasTls = values.cacert !== "" || values.cert !== "" || values.endpoints[0]!.startsWith("https:");
-  const endpoint = values.endpoints[0]!.includes("://")
-    ? values.endpoints[0]!
-    : `${hasTls ? "https" : "http"}://${values.endpoints[0]!}`;
+  const hasTls = values.cacert !== "" || values.cert !== "" || values.endpoints.some((url) => url.startsWith("https:"));
+  const endpoints = values.endpoints.map((url) =>
+    url.includes("://") ? url : `${hasTls ? "https" : "http"}://${url}`,
+  );
   const client = connectEtcd(world, {
-    endpoints: [endpoint],
+    endpoints,
     ...(hasTls && {
       tls: {
         ...(values.cacert !== "" && { ca: await read(values.cacert) }),
@@ -94,14 +115,7 @@ async function save({ world, out }: CommandContext, values: Given, path: string)
       },
     }),
   });
-  try {
-    const version = await saveSnapshot(world.fs, client, path);
-    out(`Snapshot saved at ${path}\n`);
-    if (version !== "") out(`Server version ${version}\n`);
-  } finally {
-    await client.close();
-  }
-  return 0;
+  return { ...client, [Symbol.asyncDispose]: () => client.close() };
 }
 
 async function restore(context: CommandContext, values: Given, path: string): Promise<number> {

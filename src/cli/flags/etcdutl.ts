@@ -38,6 +38,11 @@ export const etcdutlFlags = {
     default: false,
     help: "Mark the latest revision after restore as the point of scheduled compaction (required if --bump-revision > 0, disallowed otherwise)",
   },
+  "keep-versions": {
+    type: "int",
+    default: 0,
+    help: "With put: of the key's versions all but the newest so many go (0 keeps all). Servers of upstream's keep all",
+  },
   rev: { type: "int", default: 0, help: "maximum revision to hash (default: latest revision)" },
   timeout: { type: "duration", default: 10_000, help: "Accepted, without effect here.", ignored: true },
   endpoints: { type: "list", default: ["127.0.0.1:2379"], help: "gRPC endpoints: one, to save a snapshot from" },

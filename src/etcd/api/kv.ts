@@ -17,8 +17,11 @@ import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rp
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "../apply/check.ts";
 import { applyRange } from "../apply/range.ts";
 import { checkRangeAllowed, checkTxnAllowed } from "../auth/checks.ts";
+import type { Request } from "../apply/chain.ts";
+import { KEEP_VERSIONS } from "../../protocols/etcd/client.ts";
 import type { Member } from "../member.ts";
 
+const MAX_VERSIONS = 2 ** 31 - 1;
 /** Keys in the first piece of a streamed range; later ones double while they stay below a request's size. */
 const FIRST_PIECE = 10;
 const NUL = new Uint8Array(1);
@@ -80,7 +83,7 @@ export function kvService(member: Member) {
     Put(request: Init<PutRequest>, call?: Call): Promise<PutResponse> {
       checkPut(request);
       member.checkQuota(request.key!.length + (request.value?.length ?? 0));
-      return member.proposeFor(call, { put: request }) as Promise<PutResponse>;
+      return member.proposeFor(call, keeping(call, { put: request })) as Promise<PutResponse>;
     },
 
     DeleteRange(request: Init<DeleteRangeRequest>, call?: Call): Promise<DeleteRangeResponse> {
@@ -99,7 +102,7 @@ export function kvService(member: Member) {
       }
       const bytes = Math.max(putBytes(request.success), putBytes(request.failure));
       if (bytes > 0) member.checkQuota(bytes);
-      return member.proposeFor(call, { txn: request }) as Promise<TxnResponse>;
+      return member.proposeFor(call, keeping(call, { txn: request })) as Promise<TxnResponse>;
     },
 
     async Compact(request: Init<CompactionRequest>, call?: Call): Promise<CompactionResponse> {
@@ -119,4 +122,14 @@ function putBytes(ops: readonly Init<RequestOp>[] | undefined): number {
     if (txn !== undefined) bytes += Math.max(putBytes(txn.success), putBytes(txn.failure));
   }
   return bytes;
+}
+
+/** With how many versions of the keys the caller wants to keep, where he says so. */
+function keeping(call: Call | undefined, request: Request): Request {
+  const text = call?.metadata[KEEP_VERSIONS];
+  if (text === undefined) return request;
+  const versions = Number(text);
+  if (!/^[0-9]+$/.test(text) || versions < 1 || versions > MAX_VERSIONS)
+    throw new RpcError("InvalidArgument", `${KEEP_VERSIONS}: ${JSON.stringify(text)} is not a number of versions`);
+  return { ...request, t8s_keep_versions: versions };
 }

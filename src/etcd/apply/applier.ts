@@ -78,6 +78,8 @@ export class Applier {
   readonly #deps: ApplierDeps;
   readonly #store: Store;
   readonly #lessor: Lessor;
+  /** How many versions of the keys it writes the present request wants to keep; 0 for all. */
+  #keep = 0;
 
   constructor(deps: ApplierDeps) {
     this.#deps = deps;
@@ -87,6 +89,7 @@ export class Applier {
 
   /** Applies one committed request. What it throws as an `RpcError` is the request's answer. */
   apply(request: Init<InternalRaftRequest>): Applied {
+    this.#keep = request.t8s_keep_versions ?? 0;
     if (request.txn !== undefined) return this.txn(request.txn);
     if (request.put !== undefined) return this.#put(request.put);
     if (request.delete_range !== undefined) return this.#deleteRange(request.delete_range);
@@ -148,7 +151,9 @@ export class Applier {
       changes = this.#store.end();
     }
     (response as { header?: ResponseHeader }).header = this.#deps.header();
-    if (changes.length > 0) this.#deps.onChanges(changes);
+    if (changes.length === 0) return response;
+    if (this.#keep > 0) for (const { kv } of changes) if (kv.version > 0) this.#store.keepVersions(kv.key, this.#keep);
+    this.#deps.onChanges(changes);
     return response;
   }
 

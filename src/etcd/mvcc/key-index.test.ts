@@ -62,3 +62,33 @@ test("a deleted key is gone with the first compaction past its tombstone", () =>
     true,
   );
 });
+
+test("all but the newest writes can be dropped; an end without anything before it goes with them", () => {
+  for (const [keep, left, dropped] of [
+    [9, "2 3 5t 8 9", ""],
+    [4, "3 5t 8 9", "2"],
+    [3, "8 9", "2 3 5"],
+    [2, "8 9", "2 3 5"],
+    [1, "9", "2 3 5 8"],
+  ] as const) {
+    const index = new KeyIndex("k");
+    for (const main of [2, 3]) index.put({ main, sub: 0 });
+    index.tombstone({ main: 5, sub: 0 });
+    for (const main of [8, 9]) index.put({ main, sub: 0 });
+    const gone: number[] = [];
+    assert.equal(
+      index.keepNewest(keep, ({ main }) => gone.push(main)),
+      false,
+    );
+    assert.equal(gone.sort((a, b) => a - b).join(" "), dropped, `keep ${keep}`);
+    const readable = [2, 3, 5, 8, 9].filter((at) => index.get(at)?.modified.main === at);
+    assert.deepEqual(
+      readable,
+      left
+        .split(" ")
+        .filter((text) => !text.endsWith("t"))
+        .map(Number),
+      `keep ${keep}`,
+    );
+  }
+});

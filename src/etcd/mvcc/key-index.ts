@@ -125,6 +125,26 @@ export class KeyIndex {
     return false;
   }
 
+  /** Drops all but the newest writes, and tells each dropped revision. True when nothing is left of the key. */
+  keepNewest(count: number, dropped: (revision: Revision) => void): boolean {
+    let left = count;
+    for (let g = this.#generations.length - 1; g >= 0; g--) {
+      const generation = this.#generations[g]!;
+      const over = generation.revisions.length - left;
+      left = Math.max(0, -over);
+      if (over > 0) generation.revisions.splice(0, over).forEach(dropped);
+    }
+    const isEnded = (g: number) => g < this.#generations.length - 1 || !this.#open;
+    // What has only its end left is nothing that anyone could read; its tombstone goes with it.
+    const kept = this.#generations.filter(({ revisions }, g) => {
+      if (revisions.length > 1 || (revisions.length === 1 && !isEnded(g))) return true;
+      revisions.forEach(dropped);
+      return false;
+    });
+    if (kept.length < this.#generations.length) this.#generations = kept;
+    return kept.length === 0;
+  }
+
   /** The one revision at or before `at` that a reader of the compacted store at `at` can meet. A tombstone is none. */
   keep(at: number): Revision | undefined {
     const g = this.#generationAt(at);

@@ -253,6 +253,13 @@ export class Store {
     this.#backend.scan(from, to, (kv) => visit(kv));
   }
 
+  /** Drops all but the newest `versions` of a key. Readers of the past don't find what was dropped; nobody else notices. */
+  keepVersions(key: Uint8Array, versions: number): void {
+    const text = keyText(key);
+    const isGone = this.#index.get(text)?.keepNewest(versions, ({ main, sub }) => this.#backend.delete(main, sub));
+    if (isGone) this.#index.delete(text);
+  }
+
   /**
    * Makes everything below `revision` unreadable at once; dropping it is the returned work, cut into small steps: `step` does about so many
    * rows and says whether it is done. Only keys written since the last compaction can have anything to drop, so the work is as long as

@@ -1,5 +1,5 @@
 /** The parts of etcd that an API server uses. Made over gRPC (`protocols/etcd/connect.ts`) or by a member in this process. */
-import type { Client } from "../../wire/rpc/service.ts";
+import type { CallOptions, Client } from "../../wire/rpc/service.ts";
 import type { KV, Lease, Maintenance, Watch } from "./generated.ts";
 
 export interface EtcdClient {
@@ -8,4 +8,12 @@ export interface EtcdClient {
   readonly lease: Client<typeof Lease>;
   readonly maintenance: Client<typeof Maintenance>;
   close(): Promise<void>;
+}
+
+/** Says in a put's or transaction's metadata how many versions of its keys to keep. Servers of upstream's don't know it, and keep all. */
+export const KEEP_VERSIONS = "t8s-keep-versions";
+
+/** For `kv.Put` and `kv.Txn`: of each key written, all but its newest `versions` go. */
+export function keepVersions(versions: number): CallOptions {
+  return { metadata: { [KEEP_VERSIONS]: String(versions) } };
 }

@@ -24,6 +24,7 @@ export class MemoryPeers {
   readonly #random: Random;
   readonly #codec = new MessageCodec();
   readonly #attached = new Map<NodeId, MemberTransportOptions>();
+  readonly #known = new Map<MemberTransportOptions, Set<NodeId>>();
   readonly #since = new Map<NodeId, number>();
   /** When the last message between two arrives: what comes later doesn't overtake it. */
   readonly #arrivals = new Map<string, number>();
@@ -47,6 +48,7 @@ export class MemoryPeers {
     this.#attached.set(id, options);
     this.#since.set(id, this.#clock.monotonic());
     const peers = new Set<NodeId>();
+    this.#known.set(options, peers);
     return {
       send: (messages) => {
         if (this.#attached.get(id) !== options) return;
@@ -116,8 +118,10 @@ export class MemoryPeers {
     const isLost = this.loses(from, message.to, message);
     this.#clock.after(at - now, () => {
       const to = this.#attached.get(message.to);
-      if (to === undefined || isLost) lost();
-      else take(to);
+      if (to === undefined || isLost) return lost();
+      // Whoever writes can be answered, known as a member or not yet.
+      this.#known.get(to)!.add(from);
+      take(to);
     });
   }
 }

@@ -14,8 +14,8 @@ const skip = existsSync(UPSTREAM) ? false : "no etcd on this machine";
 const QUICK = ["--heartbeat-interval=50", "--election-timeout=500"];
 const b = (text: string) => Buffer.from(text);
 
-async function put(member: EtcdProcess, key: string, value: string): Promise<void> {
-  await member.client.kv.Put({ key: b(key), value: b(value) }, { timeoutMs: 8000 });
+async function put(member: EtcdProcess, key: string, value: string, timeoutMs = 8000): Promise<void> {
+  await member.client.kv.Put({ key: b(key), value: b(value) }, { timeoutMs });
 }
 
 async function get(member: EtcdProcess, key: string): Promise<string | undefined> {
@@ -99,7 +99,7 @@ test("three members elect, survive the loss of one, take it back, and all come b
   const lost = await leaderOf(members);
   const rest = members.filter((member) => member !== lost);
   await lost.kill("SIGKILL");
-  await until("a write without the old leader", () => put(rest[0]!, "without", "it").then(() => true));
+  await until("a write without the old leader", () => put(rest[0]!, "without", "it", 500).then(() => true));
   await putMany(rest[1]!, 300); // More than the log keeps: it comes back by a snapshot.
   const initialCluster = processes.clusterOf(["a", "b", "c"]);
   const back = await processes.start("ours", lost.name, { initialCluster, flags: QUICK });
@@ -226,7 +226,7 @@ test("members are added, promoted, moved and removed; a removed one ends, and is
   await until("the leader is removed", () => c!.process.cluster.MemberRemove({ ID: b.id }).then(() => true));
   assert.equal(await b.process.exited, 0, "a removed member ends in order");
   assert.match(b.process.log, /the member has been permanently removed from the cluster/);
-  await until("a new leader", () => put(a, "k", "3").then(() => true));
+  await until("a new leader", () => put(a, "k", "3", 500).then(() => true));
   const again = await processes.start("ours", "b", { flags: QUICK, unready: true });
   assert.equal(await again.exited, 0);
   assert.match(again.log, /permanently removed/);

@@ -16,6 +16,8 @@ const WANTED = [
   "applySnapshot: opened snapshot backend",
   "Recovering from snapshot backend",
   "finished scheduled compaction",
+  "found data inconsistency with peers",
+  "finished compaction hash check",
   "the cluster has been downgraded",
   "request stats",
   "apply request took too long",

@@ -55,6 +55,7 @@ import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import { Leadership } from "./leadership.ts";
 import { LinearizableReads } from "./linearizable.ts";
 import { CompactionQueue } from "./mvcc/compaction-queue.ts";
+import type { PeerHash } from "./corruption.ts";
 import * as counted from "./metrics.ts";
 import { hashKV } from "./mvcc/hash.ts";
 import { Store } from "./mvcc/store.ts";
@@ -179,6 +180,7 @@ export class Member {
       onFinished: (ms) => {
         metrics.observe(counted.compactionTotal, {}, ms);
         metrics.set(counted.compactionLast, {}, Math.trunc(clock.now() / 1000));
+        this.onCompacted?.(this.store.compactRevision);
         log.info("finished scheduled compaction", {
           "compact-revision": this.store.compactRevision,
           took: duration(ms),
@@ -614,6 +616,31 @@ export class Member {
     return hash;
   }
 
+  /** How the others' keys are at a revision. Who doesn't answer, or not to that, has no hash. */
+  peerHashes(revision: number): Promise<readonly (PeerHash | { readonly id: NodeId; readonly hash: undefined })[]> {
+    const others = this.membership.members.filter(({ ID }) => ID !== this.id);
+    return Promise.all(
+      others.map(async (other) => {
+        const answer = await this.#remotes.ask(other, {
+          method: "GET",
+          path: "/members/hashkv",
+          headers: { "content-type": "application/json", "x-etcd-cluster-id": hexId(this.clusterId) },
+          body: JSON.stringify({ revision }),
+        });
+        if (answer?.status !== 200) return { id: other.ID, hash: undefined };
+        const read = JSON.parse(answer.body.toString()) as {
+          readonly header?: { readonly revision?: number };
+          readonly hash?: number;
+          readonly compact_revision?: number;
+        };
+        const { header, hash = 0, compact_revision: compactRevision = 0 } = read;
+        return { id: other.ID, hash, compactRevision, revision: header?.revision ?? 0 };
+      }),
+    );
+  }
+
+  /** Told of each compaction that is done. */
+  onCompacted: ((revision: number) => void) | undefined;
   /** Told when a defragmentation begins and ends. */
   onDefragment: ((isActive: boolean) => void) | undefined;
 

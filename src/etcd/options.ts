@@ -52,6 +52,10 @@ export interface EtcdOptions {
   readonly listenClientHttpUrls: readonly string[];
   /** What clients may take of a connection, and how its life is proved. */
   readonly http2: Http2Options;
+  /** Between two comparisons of all members' keys by the leader; 0 for never. */
+  readonly corruptCheckTimeMs: number;
+  /** The same at compacted revisions, with the gate CompactHashCheck. */
+  readonly compactHashCheckTimeMs: number;
   /** At the start, the db file is defragmented when that frees at least so much; 0 for never. */
   readonly bootstrapDefragThresholdMegabytes: number;
   readonly enableGrpcGateway: boolean;
@@ -120,6 +124,8 @@ export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {
   listenMetricsUrls: [],
   listenClientHttpUrls: [],
   http2: {},
+  corruptCheckTimeMs: 0,
+  compactHashCheckTimeMs: 60_000,
   bootstrapDefragThresholdMegabytes: 0,
   enableGrpcGateway: true,
   enablePprof: false,

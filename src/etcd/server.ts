@@ -25,7 +25,8 @@ import { directClient } from "./direct-client.ts";
 import { lockDataDir } from "./exclusive.ts";
 import { runAutoCompaction } from "./auto-compaction.ts";
 import { memberReadings } from "./readings.ts";
-import { SHOWN_AT_ZERO } from "./metrics.ts";
+import { CorruptionCheck } from "./corruption.ts";
+import { hashRevDuration, SHOWN_AT_ZERO } from "./metrics.ts";
 import { serve, type Serving } from "./serving.ts";
 import { duration } from "./apply/measured.ts";
 import { ETCD_VERSION, Member, type MemberDeps } from "./member.ts";
@@ -93,6 +94,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       deps.metrics.declare(...SHOWN_AT_ZERO);
       let serving: Serving | undefined;
       let compacting: Promise<void> | undefined;
+      let checking: Promise<void> | undefined;
       try {
         // A member that the cluster hasn't heard of has nothing to say to clients.
         const ended = Promise.race([aborted, member.removed, failure.promise]).then(() => true);
@@ -100,6 +102,16 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         // Where the gate says so, balancers send nobody here while the file is being tidied.
         if (whole.features.StopGRPCServiceOnDefrag)
           member.onDefragment = (isActive) => health.set(isActive ? "NOT_SERVING" : "SERVING");
+        const corruption = corruptionCheck(member, deps);
+        if (whole.features.InitialCorruptCheck && !isNew) await corruption.initial();
+        if (whole.features.CompactHashCheck) member.onCompacted = (revision) => corruption.compacted(revision);
+        checking = corruption.run(
+          {
+            periodicMs: whole.corruptCheckTimeMs,
+            compactionsMs: whole.features.CompactHashCheck ? whole.compactHashCheckTimeMs : 0,
+          },
+          stopping.signal,
+        );
         services = servicesOf(member, deps);
         serving = await serve(whole, member, services, health, deps);
         if (whole.autoCompaction !== undefined)
@@ -125,6 +137,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         member.stopStreams();
         await serving?.close(DRAIN_MS);
         await compacting;
+        await checking;
         await member.close();
         reading[Symbol.dispose]();
         deps.log.info("closed etcd server", { name: whole.name, "data-dir": whole.dataDir });
@@ -170,6 +183,23 @@ function logStart(options: EtcdOptions, { log }: EtcdDeps): void {
       .join(","),
     "auto-compaction-mode": options.autoCompaction?.mode ?? "",
     "max-learners": options.maxLearners,
+  });
+}
+
+function corruptionCheck(member: Member, { clock, log }: EtcdDeps): CorruptionCheck {
+  return new CorruptionCheck({
+    clock,
+    log,
+    localId: member.id,
+    isLeader: () => member.leadership.isLeader,
+    hash: (revision) => ({
+      hash: member.hash(hashRevDuration, revision),
+      compactRevision: member.store.compactRevision,
+      revision: member.store.revision,
+    }),
+    peerHashes: (revision) => member.peerHashes(revision),
+    linearizable: () => member.linearizable(),
+    raiseAlarm: (memberID) => member.propose({ alarm: { action: "ACTIVATE", memberID, alarm: "CORRUPT" } }),
   });
 }
 

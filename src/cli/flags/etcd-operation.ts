@@ -110,6 +110,16 @@ export const operationFlags = {
     default: 10,
     help: "Sets the sleep interval between each compaction batch.",
   },
+  "corrupt-check-time": {
+    type: "duration",
+    default: 0,
+    help: "Duration of time between cluster corruption check passes. 0 for none.",
+  },
+  "compact-hash-check-time": {
+    type: "duration",
+    default: 60_000,
+    help: "Duration of time between leader checks followers compaction hashes, with the feature gate CompactHashCheck.",
+  },
   "bootstrap-defrag-threshold-megabytes": {
     type: "int",
     default: 0,

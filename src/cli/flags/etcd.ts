@@ -85,8 +85,6 @@ export const etcdFlags = withRefused(
       "distributed-tracing-service-name": "no traces are made",
       "distributed-tracing-instance-id": "no traces are made",
       "distributed-tracing-sampling-rate:int": "no traces are made",
-      "compact-hash-check-time:duration": "the gate CompactHashCheck has no effect yet",
-      "corrupt-check-time:duration": "members' hashes are not compared yet",
     },
   ),
   {

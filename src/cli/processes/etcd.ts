@@ -167,6 +167,8 @@ function operationOf(options: Options) {
     backendBatchIntervalMs: options["backend-batch-interval"] || 100,
     backendBatchLimit: options["backend-batch-limit"] || 10_000,
     compactionSleepIntervalMs: options["compaction-sleep-interval"],
+    corruptCheckTimeMs: options["corrupt-check-time"],
+    compactHashCheckTimeMs: options["compact-hash-check-time"],
     bootstrapDefragThresholdMegabytes: options["bootstrap-defrag-threshold-megabytes"],
     metrics: options.metrics,
     enableGrpcGateway: options["enable-grpc-gateway"],

@@ -39,7 +39,7 @@ function check(peers: Awaited<ReturnType<CorruptionDeps["peerHashes"]>>) {
     log: silent,
     localId: 1n,
     isLeader: () => true,
-    hash: () => own,
+    hash: async () => own,
     peerHashes: async (revision) => {
       asked.push(revision);
       return peers;
@@ -64,12 +64,12 @@ test("the leader raises the alarm for who differs", async () => {
 
 test("compactions are compared newest first, each once, as soon as all have done them", async () => {
   const { corruption, alarms, asked } = check([peer(2n), peer(3n)]);
-  for (const revision of [3, 4, 5]) corruption.compacted(revision);
+  for (const revision of [3, 4, 5]) await corruption.compacted(revision);
   await corruption.atCompactions();
   await corruption.atCompactions();
   assert.deepEqual(asked, [5]);
   const behind = check([peer(2n), peer(3n, { compactRevision: 4 })]);
-  for (const revision of [4, 5]) behind.corruption.compacted(revision);
+  for (const revision of [4, 5]) await behind.corruption.compacted(revision);
   await behind.corruption.atCompactions();
   assert.deepEqual([behind.asked, behind.alarms, alarms], [[5, 4], [], []]);
 });

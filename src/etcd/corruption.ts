@@ -6,6 +6,7 @@
  */
 import { hexId } from "./cluster/identity.ts";
 import type { Logger } from "../observe/log.ts";
+import { isEtcdError } from "../protocols/etcd/errors.ts";
 import { pause } from "../world/time.ts";
 import type { Clock } from "../world/world.ts";
 
@@ -28,7 +29,7 @@ export interface CorruptionDeps {
   readonly localId: bigint;
   readonly isLeader: () => boolean;
   /** Of this member, at a revision; 0 for now. */
-  readonly hash: (revision: number) => KeysHash;
+  readonly hash: (revision: number) => Promise<KeysHash>;
   /** Of the others at a revision; one that doesn't answer is undefined, with its id. */
   readonly peerHashes: (
     revision: number,
@@ -55,7 +56,7 @@ export class CorruptionCheck {
     const { log, localId, hash, peerHashes } = this.#deps;
     const fields = { "local-member-id": hexId(localId) };
     log.info("starting initial corruption check", fields);
-    const own = hash(0);
+    const own = await hash(0);
     const different = (await peerHashes(own.revision)).filter(
       (peer) => peer.hash !== undefined && peer.hash !== own.hash && peer.compactRevision === own.compactRevision,
     );
@@ -68,10 +69,10 @@ export class CorruptionCheck {
   /** As the leader, at the present revision. */
   async periodic(): Promise<void> {
     const { log, localId, hash, peerHashes, linearizable, raiseAlarm } = this.#deps;
-    const before = hash(0);
+    const before = await hash(0);
     const peers = await peerHashes(before.revision);
     await linearizable();
-    const after = hash(0);
+    const after = await hash(0);
     const answered = peers.filter((peer): peer is PeerHash => peer.hash !== undefined);
     const found = suspectOf(localId, before, after, answered);
     if (found !== undefined) {
@@ -82,8 +83,15 @@ export class CorruptionCheck {
   }
 
   /** Remembers what the keys are at a revision that has just been compacted. */
-  compacted(revision: number): void {
-    this.#compactions.push({ revision, hash: this.#deps.hash(revision) });
+  async compacted(revision: number): Promise<void> {
+    let hash: KeysHash;
+    try {
+      hash = await this.#deps.hash(revision);
+    } catch (error) {
+      if (isEtcdError(error, "compacted")) return; // The next compaction has come already.
+      throw error;
+    }
+    this.#compactions.push({ revision, hash });
     if (this.#compactions.length > REMEMBERED) this.#compactions.shift();
   }
 

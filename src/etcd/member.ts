@@ -57,7 +57,7 @@ import { LinearizableReads } from "./linearizable.ts";
 import { CompactionQueue } from "./mvcc/compaction-queue.ts";
 import type { PeerHash } from "./corruption.ts";
 import * as counted from "./metrics.ts";
-import { hashKV } from "./mvcc/hash.ts";
+import { hashKeys, type KeysHash } from "./mvcc/hash.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
@@ -608,10 +608,10 @@ export class Member {
   }
 
   /** A checksum of the keys up to a revision, 0 for now. */
-  hash(metric: typeof counted.hashDuration, revision: number): number {
+  async hash(metric: typeof counted.hashDuration, revision: number): Promise<KeysHash> {
     const { clock, metrics } = this.#deps;
     const begun = clock.monotonic();
-    const hash = hashKV(this.store, revision);
+    const hash = await hashKeys(this.store, revision, () => new Promise((resolve) => clock.soon(resolve)));
     metrics.observe(metric, {}, (clock.monotonic() - begun) / 1000);
     return hash;
   }

@@ -104,7 +104,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
           member.onDefragment = (isActive) => health.set(isActive ? "NOT_SERVING" : "SERVING");
         const corruption = corruptionCheck(member, deps);
         if (whole.features.InitialCorruptCheck && !isNew) await corruption.initial();
-        if (whole.features.CompactHashCheck) member.onCompacted = (revision) => corruption.compacted(revision);
+        if (whole.features.CompactHashCheck) member.onCompacted = (revision) => void corruption.compacted(revision);
         checking = corruption.run(
           {
             periodicMs: whole.corruptCheckTimeMs,
@@ -192,11 +192,10 @@ function corruptionCheck(member: Member, { clock, log }: EtcdDeps): CorruptionCh
     log,
     localId: member.id,
     isLeader: () => member.leadership.isLeader,
-    hash: (revision) => ({
-      hash: member.hash(hashRevDuration, revision),
-      compactRevision: member.store.compactRevision,
-      revision: member.store.revision,
-    }),
+    hash: async (revision) => {
+      const { hash, compactRevision } = await member.hash(hashRevDuration, revision);
+      return { hash, compactRevision, revision: member.store.revision };
+    },
     peerHashes: (revision) => member.peerHashes(revision),
     linearizable: () => member.linearizable(),
     raiseAlarm: (memberID) => member.propose({ alarm: { action: "ACTIVATE", memberID, alarm: "CORRUPT" } }),

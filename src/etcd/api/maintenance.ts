@@ -62,18 +62,17 @@ export function maintenanceService(member: Member) {
 
     async Hash(_request?: Init<HashRequest>, call?: Call): Promise<HashResponse> {
       await authenticator.requireAdmin(call);
-      return { header: member.header(), hash: member.hash(counted.hashDuration, 0) };
+      const { hash } = await member.hash(counted.hashDuration, 0);
+      return { header: member.header(), hash };
     },
 
     async HashKV({ revision = 0 }: Init<HashKVRequest>, call?: Call): Promise<HashKVResponse> {
       await authenticator.requireAdmin(call);
-      const { store } = member;
-      store.checkReadable(revision);
-      const hashRevision = revision > 0 ? revision : store.revision;
+      const { hash, hashRevision, compactRevision } = await member.hash(counted.hashRevDuration, revision);
       return {
         header: member.header(),
-        hash: member.hash(counted.hashRevDuration, hashRevision),
-        compact_revision: store.compactRevision,
+        hash,
+        compact_revision: compactRevision,
         hash_revision: hashRevision,
       };
     },

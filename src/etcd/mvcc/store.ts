@@ -317,14 +317,20 @@ export class Store {
     };
   }
 
-  /** What a compaction at `at` would leave at or below it. */
-  keptAt(at: number): Set<string> {
-    const kept = new Set<string>();
+  /** Whether a compaction at `at` would leave anything at or below it. */
+  keepsAny(at: number): boolean {
+    let any = false;
     this.#index.forEach("", undefined, (index) => {
-      const revision = index.keep(at);
-      if (revision !== undefined) kept.add(`${revision.main}_${revision.sub}`);
+      any = index.keep(at) !== undefined;
+      return !any;
     });
-    return kept;
+    return any;
+  }
+
+  /** Whether a compaction at `at`, not below the row, would leave it. */
+  isKept(row: KeyValue, sub: number, at: number): boolean {
+    const kept = this.#index.get(keyText(row.key))?.keep(at);
+    return kept !== undefined && kept.main === row.mod_revision && kept.sub === sub;
   }
 
   /** Takes up what a backend holds. */

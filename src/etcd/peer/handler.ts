@@ -15,7 +15,8 @@ import { RpcError } from "../../wire/rpc/service.ts";
 import type { Exchange, HttpHandler } from "../../world/net.ts";
 import { hexId, memberJson } from "../cluster/identity.ts";
 import type { Member } from "../member.ts";
-import { hashKV } from "../mvcc/hash.ts";
+import { hashRevDuration } from "../metrics.ts";
+import type { KeysHash } from "../mvcc/hash.ts";
 import { ETCD_VERSION } from "../version.ts";
 import { CLUSTER_MISMATCH, header, refuse, refuseMethod } from "./protocol.ts";
 
@@ -108,21 +109,19 @@ async function answerHash(exchange: Exchange, member: Member): Promise<void> {
   } catch {
     return refuse(exchange, 400, "error unmarshalling request");
   }
-  const { store } = member;
+  let hashed: KeysHash;
   try {
-    store.checkReadable(revision);
+    hashed = await member.hash(hashRevDuration, revision);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     return refuse(exchange, 400, plainWords(error));
   }
-  const hashRevision = revision > 0 ? revision : store.revision;
-  const hash = hashKV(store, hashRevision);
-  const { compactRevision } = store;
+  const { hash, hashRevision, compactRevision } = hashed;
   exchange.respond(
     200,
     { ...JSON_HEADERS, "x-etcd-cluster-id": hexId(member.clusterId) },
     JSON.stringify({
-      header: { revision: store.revision },
+      header: { revision: member.store.revision },
       hash,
       compact_revision: compactRevision,
       hash_revision: hashRevision,

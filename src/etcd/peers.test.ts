@@ -117,6 +117,50 @@ test("three servers form a cluster over upstream's peer protocol, in virtual tim
   assert.deepEqual(servers.failures, []);
 });
 
+test("whatever is asked of a peer port is answered, and the member goes on", async () => {
+  const servers = cluster(7);
+  await servers.put("a", "k", "1");
+  const clusterId = (await servers.retry(() => servers.client("a").maintenance.Status({}))).header!.cluster_id;
+  const client = servers.world.net.host("stranger").httpClient({ base: urlOf("a") });
+  const headers = {
+    "x-server-from": "1",
+    "x-server-version": "3.7.0",
+    "x-min-cluster-version": "3.0.0",
+    "x-etcd-cluster-id": clusterId.toString(16),
+  };
+  const paths = ["/raft", "/raft/snapshot", "/leases", "/leases/internal", "/members/hashkv", "/members/promote/7"];
+  const more = ["/members", "/version", "/downgrade/enabled", "/raft/probing", "/raft/stream/message/zz", "/nowhere"];
+  const statuses = new Map<string, Set<number>>();
+  const ask = async (method: string, path: string, body?: Uint8Array): Promise<void> => {
+    const request = { method, path, headers, ...(body && { body }) };
+    const { status } = await servers.settle(client.request(request));
+    statuses.set(path, (statuses.get(path) ?? new Set()).add(status));
+  };
+  const random = servers.world.random.fork("garbage");
+  for (let i = 0; i < 300; i++) {
+    const garbage = random.bytes(Math.floor(random.next() * 40));
+    for (const path of paths) await ask(path === "/members/hashkv" ? "GET" : "POST", path, garbage);
+  }
+  for (const path of more) {
+    await ask("GET", path);
+    await ask("DELETE", path);
+  }
+  assert.deepEqual(
+    [...statuses.get("/raft")!].filter((status) => ![204, 400, 403].includes(status)),
+    [],
+  );
+  assert.deepEqual([...statuses.get("/raft/snapshot")!], [400]);
+  assert.deepEqual(
+    [...statuses.get("/leases/internal")!].filter((status) => ![400, 404].includes(status)),
+    [],
+  );
+  assert.deepEqual([...statuses.get("/members")!], [200, 405]);
+  assert.deepEqual([...statuses.get("/raft/stream/message/zz")!].sort(), [404, 405]);
+  assert.deepEqual([...statuses.get("/nowhere")!], [404]);
+  assert.equal(await servers.get("a", "k"), "1");
+  assert.deepEqual(servers.failures, []);
+});
+
 test("a leader that can't be heard any more is replaced, though it still hears the others", async () => {
   const servers = cluster(2);
   await servers.put("a", "k", "1");

@@ -11,6 +11,7 @@ import {
   LeasepbLeaseInternalResponse,
   type Member as MemberInfo,
 } from "../../protocols/etcd/generated.ts";
+import { DecodeError } from "../../wire/rpc/reader.ts";
 import { RpcError } from "../../wire/rpc/service.ts";
 import type { Exchange, HttpHandler } from "../../world/net.ts";
 import { hexId, memberJson } from "../cluster/identity.ts";
@@ -73,6 +74,7 @@ async function answered(exchange: Exchange, answer: () => Promise<void>): Promis
   try {
     await answer();
   } catch (error) {
+    if (error instanceof DecodeError) return refuse(exchange, 400, "error unmarshalling request");
     if (!(error instanceof RpcError)) throw error;
     const timedOut = error.message.startsWith(ETCD_ERRORS.timeout[1]);
     refuse(exchange, timedOut ? 408 : 500, plainWords(error));

@@ -1,60 +1,15 @@
 /** HTTP/2 connections: whatever the other side sends, they answer, cut a stream, or say why they end. */
 import assert from "node:assert/strict";
 import { http2Engine } from "../../wire/http2/engine.ts";
-import { FrameReader } from "../../wire/http2/frame-reader.ts";
 import { FrameWriter } from "../../wire/http2/frame-writer.ts";
 import { HeaderEncoder } from "../../wire/http2/hpack/encoder.ts";
-import { GOAWAY, PING, PREFACE } from "../../wire/http2/protocol.ts";
-import type { ByteSink, ByteStream, HttpHandler } from "../../world/net.ts";
+import { GOAWAY, PREFACE } from "../../wire/http2/protocol.ts";
+import type { HttpHandler } from "../../world/net.ts";
 import { type Random, randomInt } from "../../world/world.ts";
+import { Http2Wire } from "../http2-wire.ts";
 import { Simulation } from "../sim/simulation.ts";
 import { chunked, type Fuzzer, mutated, pick } from "./fuzzer.ts";
 import { randomHeaders } from "./hpack.ts";
-
-/** A byte stream whose other end looks at what comes: frames, each of them whole. */
-class Wire implements ByteStream {
-  readonly peer = { address: { host: "10.0.0.9", port: 1 } };
-  readonly closed = new Promise<void>(() => {});
-  readonly #reader = new FrameReader({
-    onFrame: (type, flags) => {
-      if (type === GOAWAY) this.goaways++;
-      if (type === PING && flags === 1) this.pongs++;
-    },
-  });
-  #skip: number;
-  sink!: ByteSink;
-  goaways = 0;
-  pongs = 0;
-  over = false;
-
-  /** What our side writes begins with so many bytes that are no frames. */
-  constructor(skip: number) {
-    this.#skip = skip;
-  }
-
-  attach(sink: ByteSink) {
-    this.sink = sink;
-    return {
-      flushSoon: () => queueMicrotask(() => sink.onFlush()),
-      write: (chunks: readonly Uint8Array[]) => {
-        for (const chunk of chunks) {
-          const skipped = Math.min(this.#skip, chunk.length);
-          this.#skip -= skipped;
-          this.#reader.push(Buffer.from(chunk.subarray(skipped)));
-        }
-        return true;
-      },
-    };
-  }
-  async write(): Promise<void> {}
-  end(): void {
-    this.over = true;
-  }
-  destroy(): void {
-    this.over = true;
-  }
-  async *[Symbol.asyncIterator]() {}
-}
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -124,17 +79,18 @@ function conversation(random: Random, fromServer: boolean): Buffer {
 }
 
 /** It is over with a last word, or it still answers a ping. */
-async function converse(random: Random, wire: Wire, bytes: Buffer): Promise<void> {
+async function converse(random: Random, wire: Http2Wire, bytes: Buffer): Promise<void> {
   for (const chunk of chunked(random, bytes)) wire.sink.onData(chunk);
   await settled();
-  assert.equal(wire.over, wire.goaways > 0, "a connection ends with GOAWAY, and after it");
+  const saidGoodbye = wire.frames.some(({ type }) => type === GOAWAY);
+  assert.equal(wire.ended || wire.destroyed, saidGoodbye, "a connection ends with GOAWAY, and after it");
 }
 
 export const http2Servers: Fuzzer = {
   name: "http2-servers",
   about: "conversations of clients, whole and damaged, in chunks of any size, to a server's connection",
   async run(random) {
-    const wire = new Wire(0);
+    const wire = new Http2Wire();
     const errors: unknown[] = [];
     http2Engine(new Simulation()).serve(wire, {
       encrypted: false,
@@ -150,7 +106,7 @@ export const http2Clients: Fuzzer = {
   name: "http2-clients",
   about: "conversations of servers, whole and damaged, in chunks of any size, to a client's connection",
   async run(random) {
-    const wire = new Wire(PREFACE.length);
+    const wire = new Http2Wire(PREFACE.length);
     const client = http2Engine(new Simulation()).dial(wire, { encrypted: false, authority: "a" });
     let pending = 5;
     const ask = async () => {

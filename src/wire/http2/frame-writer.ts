@@ -16,12 +16,14 @@ import {
   WINDOW_UPDATE,
 } from "./protocol.ts";
 
-const SLAB_BYTES = 16 * 1024;
+/** The first is enough for the opening; those of busy connections grow to the second. */
+const FIRST_SLAB_BYTES = 256;
+const LARGEST_SLAB_BYTES = 32 * 1024;
 /** What is larger leaves as it is; smaller is copied to where the frames are. */
 const COPIED_MAX = 2048;
 
 export class FrameWriter {
-  #slab: Buffer = Buffer.allocUnsafeSlow(256); // Enough for the opening; most idle connections need no more.
+  #slab: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
   /** The slab up to here has been taken, and up to there is written. */
   #start = 0;
   #at = 0;
@@ -155,7 +157,7 @@ export class FrameWriter {
     if (this.#at + bytes <= this.#slab.length) return;
     this.#seal();
     // A slab is never written over: what was taken of it may still be on its way.
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+    this.#slab = Buffer.allocUnsafeSlow(Math.max(Math.min(this.#slab.length * 4, LARGEST_SLAB_BYTES), bytes));
     this.#start = 0;
     this.#at = 0;
   }

@@ -1,54 +1,12 @@
 /** What breaks the protocol, and what only means to wear us out: each is answered with the error that it is owed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Http2Wire } from "../../testing/http2-wire.ts";
 import { Simulation } from "../../testing/sim/simulation.ts";
-import type { ByteSink, ByteStream, HttpHandler, Http2Options } from "../../world/net.ts";
+import type { HttpHandler, Http2Options } from "../../world/net.ts";
 import { http2Engine } from "./engine.ts";
-import { FrameReader } from "./frame-reader.ts";
 import { HeaderEncoder } from "./hpack/encoder.ts";
 import { errorName, PREFACE } from "./protocol.ts";
-
-interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly id: number;
-  readonly payload: Buffer;
-}
-
-/** A byte stream whose other end is the test. */
-class Wire implements ByteStream {
-  readonly peer = { address: { host: "10.0.0.9", port: 1 } };
-  readonly frames: Frame[] = [];
-  readonly #reader = new FrameReader({
-    onFrame: (type, flags, id, buffer, start, end) =>
-      void this.frames.push({ type, flags, id, payload: Buffer.from(buffer.subarray(start, end)) }),
-  });
-  sink!: ByteSink;
-  ended = false;
-  destroyed = false;
-  /** The other end reads nothing. */
-  stuck = false;
-  readonly closed = new Promise<void>(() => {});
-
-  attach(sink: ByteSink) {
-    this.sink = sink;
-    return {
-      flushSoon: () => queueMicrotask(() => sink.onFlush()),
-      write: (chunks: readonly Uint8Array[]) => {
-        for (const chunk of chunks) this.#reader.push(Buffer.from(chunk));
-        return !this.stuck;
-      },
-    };
-  }
-  async write(): Promise<void> {}
-  end(): void {
-    this.ended = true;
-  }
-  destroy(): void {
-    this.destroyed = true;
-  }
-  async *[Symbol.asyncIterator]() {}
-}
 
 const hello: HttpHandler = async (exchange) => {
   for await (const _ of exchange.request.body);
@@ -57,7 +15,7 @@ const hello: HttpHandler = async (exchange) => {
 
 function serve(handle: HttpHandler = hello, options: Http2Options = {}) {
   const clock = new Simulation();
-  const wire = new Wire();
+  const wire = new Http2Wire();
   http2Engine(clock).serve(wire, { ...options, encrypted: false, handle, onError() {} });
   return { clock, wire };
 }
@@ -96,7 +54,7 @@ const times = (count: number, make: (i: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, i) => make(i)));
 
 /** What became of it: the last words of the connection, or else the resets of its streams. */
-function outcome({ frames, ended }: Wire): string {
+function outcome({ frames, ended }: Http2Wire): string {
   const goaway = frames.find(({ type }) => type === GOAWAY);
   if (goaway !== undefined) {
     assert.ok(ended, "the connection ends after GOAWAY");

@@ -125,3 +125,33 @@ test("a body that nobody wants costs the connection's window nothing", async () 
   assert.ok(!wire.ended);
   assert.equal(wire.frames.filter(({ type }) => type === RST_STREAM).length, 31);
 });
+
+test("settings that widen the windows let go what waits", async () => {
+  const { send, ask, received, open } = client((exchange) => exchange.respond(200, {}, Buffer.alloc(1000)), 0);
+  await open();
+  await ask(1, "/");
+  assert.equal(received(1), 0);
+  await send((to) => to.settings([[SETTING.initialWindowSize, 600]]));
+  assert.equal(received(1), 600);
+});
+
+test("padding is given back at once", async () => {
+  const { wire, ask, send, open } = client(() => {}, 1000);
+  await open();
+  await ask(1, "/", false);
+  const padded = Buffer.concat([Buffer.from([0, 1, 2, 0, 8, 0, 0, 0, 1, 255]), Buffer.alloc(257)]);
+  for (let i = 0; i < 1100; i++) await send((to) => to.raw(padded));
+  assert.ok(wire.frames.some((frame) => frame.type === WINDOW_UPDATE && frame.id === 1));
+  assert.ok(!wire.ended);
+});
+
+test("an answer given while the last of the request is handed over is not too early", async () => {
+  const { wire, ask, send, received, open } = client((exchange) => {
+    exchange.request.receive!({ onData: () => exchange.respond(200, {}, "at once"), onEnd() {}, onError() {} });
+  }, 1000);
+  await open();
+  await ask(1, "/", false);
+  await send((to) => to.data(1, Buffer.alloc(10), true));
+  assert.equal(received(1), "at once".length);
+  assert.ok(!wire.frames.some(({ type }) => type === RST_STREAM));
+});

@@ -139,6 +139,15 @@ test("a repeated block costs a byte a header, one of passing values doesn't fill
   assert.equal(encoder.encode({ authorization: "Bearer x" }).length, secret.length);
 });
 
+test("a table that was made small and large again in between is announced with both sizes", () => {
+  const encoder = new HeaderEncoder();
+  encoder.encode({ a: "b" });
+  encoder.resize(0);
+  encoder.resize(4096);
+  // 0, then 4096; and the entry is gone.
+  assert.equal(encoder.encode({ a: "b" }).toString("hex", 0, 5), "203fe11f40");
+});
+
 /** One end of a connection in memory; what Node writes to it goes to `heard`. */
 function wire(heard: (chunk: Buffer) => void): Duplex {
   return new Duplex({

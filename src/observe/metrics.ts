@@ -65,6 +65,7 @@ export class Distribution {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #stability: boolean;
+  readonly #declared: (Counter<string> | Gauge<string> | Histogram<string>)[] = [];
   readonly #sources = new Set<() => Iterable<Reading>>();
 
   /** Help tells a metric's stability, which etcd's have none of. */
@@ -78,10 +79,9 @@ export class Metrics {
     return { [Symbol.dispose]: () => void this.#sources.delete(source) };
   }
 
-  /** Makes metrics visible, at zero where they have no labels, before anything is counted. */
+  /** Makes metrics visible, at zero where they have no labels, before anything is counted. Made when they are first asked for: a start is in haste. */
   declare(...metrics: readonly (Counter<string> | Gauge<string> | Histogram<string>)[]): void {
-    const kinds = { counter: PromCounter, gauge: PromGauge, histogram: PromHistogram };
-    for (const metric of metrics) this.#of<unknown>(metric, kinds[metric.type]);
+    this.#declared.push(...metrics);
   }
 
   add<L extends string>(metric: Counter<L>, labels: Record<L, string>, by = 1): void {
@@ -95,6 +95,8 @@ export class Metrics {
   }
   /** The Prometheus text format. */
   async render(): Promise<string> {
+    const kinds = { counter: PromCounter, gauge: PromGauge, histogram: PromHistogram };
+    for (const metric of this.#declared.splice(0)) this.#of<unknown>(metric, kinds[metric.type]);
     const own = await this.#registry.metrics();
     const told = renderReadings(
       [...this.#sources].flatMap((source) => [...source()]),

@@ -1,9 +1,9 @@
 /** Calls RPC services over HTTP/2 as gRPC does. */
-import { deadline } from "../../world/time.ts";
 import type { BodySink, Headers, HttpClient, HttpResponse } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
 import { receive } from "../receive.ts";
 import type { Codec } from "./codec.ts";
+import { type Deadline, Deadlines, type Expiring } from "./deadlines.ts";
 import { decodeGrpcMessage, formatGrpcTimeout, FrameReader, framed, PREFIX_BYTES, wholeMessage } from "./frames.ts";
 import { MessageQueue } from "./message-queue.ts";
 import {
@@ -29,7 +29,14 @@ export interface GrpcClientOptions {
   readonly maxResponseBytes?: number;
 }
 
-export function grpcClient<S extends Service>(service: S, options: GrpcClientOptions): Client<S> {
+interface Context extends GrpcClientOptions {
+  readonly deadlines: Deadlines;
+  /** Of calls without metadata, by their time limit: frozen, so that a wire may keep what they are encoded to. */
+  readonly headers: Map<number | undefined, Headers>;
+}
+
+export function grpcClient<S extends Service>(service: S, given: GrpcClientOptions): Client<S> {
+  const options: Context = { ...given, deadlines: new Deadlines(given.clock), headers: new Map() };
   const client: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(service.methods)) {
     const path = `/${service.name}/${name}`;
@@ -50,12 +57,12 @@ export function grpcClient<S extends Service>(service: S, options: GrpcClientOpt
 function unaryCall(
   path: string,
   method: Method<any, any>,
-  options: GrpcClientOptions,
+  options: Context,
   request: Init<any>,
   call: CallOptions = NO_OPTIONS,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const answer = new UnaryAnswer(method, options, callSignal(options.clock, call), resolve, reject);
+    const answer = new UnaryAnswer(method, options, callLimit(options, call), resolve, reject);
     try {
       const { signal } = answer.limit;
       const body = framed(options.codec.encodeTransient(method.input, request, PREFIX_BYTES));
@@ -75,7 +82,7 @@ const NO_OPTIONS: CallOptions = Object.freeze({});
 /** The answer of a call of one message each way. */
 class UnaryAnswer implements BodySink {
   readonly #method: Method<any, any>;
-  readonly #options: GrpcClientOptions;
+  readonly #options: Context;
   readonly #resolve: (answer: unknown) => void;
   readonly #reject: (error: RpcError) => void;
   readonly limit: CallLimit;
@@ -86,7 +93,7 @@ class UnaryAnswer implements BodySink {
 
   constructor(
     method: Method<any, any>,
-    options: GrpcClientOptions,
+    options: Context,
     limit: CallLimit,
     resolve: (answer: unknown) => void,
     reject: (error: RpcError) => void,
@@ -164,11 +171,11 @@ class UnaryAnswer implements BodySink {
 function streamCall(
   path: string,
   method: Method<any, any>,
-  options: GrpcClientOptions,
+  options: Context,
   call: CallOptions = {},
 ): ClientStream<unknown, unknown> {
   const abort = new AbortController();
-  const limit = callSignal(options.clock, call, abort.signal);
+  const limit = callLimit(options, call, abort.signal);
   const outgoing = new MessageQueue<Uint8Array>();
   const response = options.http.request({
     method: "POST",
@@ -210,31 +217,61 @@ function streamCall(
 
 const canceled = () => new RpcError("Canceled", "context canceled");
 
-const HEADERS: Headers = Object.freeze({
-  "content-type": "application/grpc",
-  te: "trailers",
-  "user-agent": "typernetes",
-});
+const LIMITS_MAX = 64;
 
-function headersOf({ metadata }: GrpcClientOptions, call: CallOptions): Headers {
-  if (metadata === undefined && call.metadata === undefined && call.timeoutMs === undefined) return HEADERS;
-  return {
-    ...HEADERS,
-    ...(call.timeoutMs !== undefined && { "grpc-timeout": formatGrpcTimeout(call.timeoutMs) }),
+function headersOf({ metadata, headers }: Context, call: CallOptions): Headers {
+  const { timeoutMs } = call;
+  const known = call.metadata === undefined ? headers.get(timeoutMs) : undefined;
+  if (known !== undefined) return known;
+  const made: Headers = {
+    "content-type": "application/grpc",
+    te: "trailers",
+    "user-agent": "typernetes",
+    ...(timeoutMs !== undefined && { "grpc-timeout": formatGrpcTimeout(timeoutMs) }),
     ...metadata,
     ...call.metadata,
   };
+  if (call.metadata === undefined && headers.size < LIMITS_MAX) headers.set(timeoutMs, Object.freeze(made));
+  return made;
 }
 
 type CallLimit = { readonly signal: AbortSignal | undefined } & Disposable;
 
 const NO_LIMIT: CallLimit = Object.freeze({ signal: undefined, [Symbol.dispose]() {} });
 
-function callSignal(clock: Clock, { signal, timeoutMs }: CallOptions, cancel?: AbortSignal): CallLimit {
+function callLimit({ deadlines }: Context, { signal, timeoutMs }: CallOptions, cancel?: AbortSignal): CallLimit {
   const parent = signal === undefined || cancel === undefined ? (signal ?? cancel) : AbortSignal.any([signal, cancel]);
-  if (timeoutMs !== undefined)
-    return deadline(clock, timeoutMs, parent, new RpcError("DeadlineExceeded", "context deadline exceeded"));
+  if (timeoutMs !== undefined) return new TimeLimit(deadlines, timeoutMs, parent);
   return parent === undefined ? NO_LIMIT : { signal: parent, [Symbol.dispose]() {} };
+}
+
+/** Aborts when the time is over, or the parent does. */
+class TimeLimit implements CallLimit, Expiring {
+  readonly #deadlines: Deadlines;
+  readonly #deadline: Deadline;
+  readonly #controller = new AbortController();
+  readonly #parent: AbortSignal | undefined;
+  readonly #onAbort: (() => void) | undefined;
+  readonly signal = this.#controller.signal;
+
+  constructor(deadlines: Deadlines, timeoutMs: number, parent: AbortSignal | undefined) {
+    this.#deadlines = deadlines;
+    this.#deadline = deadlines.add(this, timeoutMs);
+    this.#parent = parent;
+    if (parent === undefined) return;
+    this.#onAbort = () => this.#controller.abort(parent.reason);
+    if (parent.aborted) this.#onAbort();
+    else parent.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  expire(): void {
+    this.#controller.abort(new RpcError("DeadlineExceeded", "context deadline exceeded"));
+  }
+
+  [Symbol.dispose](): void {
+    this.#deadlines.remove(this, this.#deadline);
+    if (this.#onAbort !== undefined) this.#parent!.removeEventListener("abort", this.#onAbort);
+  }
 }
 
 /** The messages of an answer; throws the status that ends it unless that is OK. */

@@ -116,14 +116,14 @@ test("a body that nobody wants costs the connection's window nothing", async () 
     if (exchange.request.url === "/refused") exchange.respond(413, {});
   }, 1000);
   await open();
-  // Sixteen megabytes to streams that are cut: more than the window, had it not been given back.
+  // Twenty megabytes to streams that are answered: more than the window, had it not been given back.
   for (let id = 1; id <= 61; id += 2) {
     await ask(id, "/refused", false);
     for (let i = 0; i < 40; i++) await send((to) => to.data(id, Buffer.alloc(16_384), false));
   }
   assert.ok(wire.frames.some((frame) => frame.type === WINDOW_UPDATE && frame.id === 0));
   assert.ok(!wire.ended);
-  assert.equal(wire.frames.filter(({ type }) => type === RST_STREAM).length, 31);
+  assert.ok(!wire.frames.some(({ type }) => type === RST_STREAM));
 });
 
 test("settings that widen the windows let go what waits", async () => {

@@ -29,6 +29,9 @@ export const OPENING_MS = 10_000;
 /** From our goodbye to the end of the connection, for the other side to read it. */
 export const GOODBYE_MS = 1000;
 
+/** What an answered request may still send. */
+export const LINGER_MS = 2000;
+
 export const PING_AFTER_MS = 30_000;
 export const PING_TIMEOUT_MS = 15_000;
 /** As gRPC's server: so many pings too close together are forgiven, and with nothing open they must be this far apart. */

@@ -141,6 +141,7 @@ class ServerStream extends Http2Stream implements Exchange, HttpRequest, Respons
   #answering = false;
   #abort: AbortController | undefined;
   #left = false;
+  #linger: Disposable | undefined;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead) {
     super(connection, id);
@@ -234,10 +235,18 @@ class ServerStream extends Http2Stream implements Exchange, HttpRequest, Respons
 
   // Ends
 
-  /** As Go: who is answered in full need not go on asking. */
+  /**
+   * Who is answered in full need not go on asking, and is told so; but not at once, since there are clients that lose an answer whose stream is
+   * reset while they are sending (curl is one). What comes meanwhile is thrown away.
+   */
   protected override onLocalEnd(): void {
     this.cutBody(lost("the request was answered before its end"));
-    this.reset("NO_ERROR");
+    this.dropBody();
+    this.#linger = this.connection.deps.clock.after(limits.LINGER_MS, () => this.reset("NO_ERROR"));
+  }
+
+  protected override onClosed(): void {
+    this.#linger?.[Symbol.dispose]();
   }
 
   override onReset(): void {

@@ -259,9 +259,14 @@ test("a stream that ended and was answered is closed to all frames", async () =>
 });
 
 test("what is still on its way to a stream that we cut does no harm", async () => {
-  const { wire } = serve((exchange) => exchange.respond(413, {}, "too much"));
-  wire.sink.onData(Buffer.concat([opening, open(1)]));
+  const { wire, clock } = serve((exchange) => exchange.respond(413, {}, "too much"));
+  wire.sink.onData(Buffer.concat([opening, open(1), open(3)]));
   await settled();
+  // Who is answered early may end in peace, for a while.
+  wire.sink.onData(frame(DATA, END_STREAM, 3, "x"));
+  await clock.advance(1900);
+  assert.equal(outcome(wire), "nothing");
+  await clock.advance(200);
   assert.equal(outcome(wire), "RST_STREAM 1 NO_ERROR");
   wire.sink.onData(
     Buffer.concat([frame(DATA, 0, 1, "x"), frame(HEADERS, END_STREAM | END_HEADERS, 1, block({ a: "b" }))]),

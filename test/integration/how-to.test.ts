@@ -42,8 +42,8 @@ class Terminal implements AsyncDisposable {
   #typed = 0;
   #changed = () => {};
 
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#shell = spawn("sh", [], { env, detached: true, stdio: ["pipe", "pipe", "pipe"] });
+  constructor(env: NodeJS.ProcessEnv, cwd: string) {
+    this.#shell = spawn("sh", [], { env, cwd, detached: true, stdio: ["pipe", "pipe", "pipe"] });
     for (const pipe of [this.#shell.stdout!, this.#shell.stderr!])
       pipe.on("data", (text: Buffer) => {
         this.#output += text.toString();
@@ -112,24 +112,29 @@ for (const [i, file] of globSync("docs/how-to/*.md", { cwd: ROOT }).sort().entri
     const group = new ComponentGroup();
     const terminals = new Map<string, Terminal>();
     const address = `127.0.0.1:${PORT + i}`;
-    let dataDir = "";
+    let dir = "";
     before(async () => {
-      dataDir = await mkdtemp(join(tmpdir(), "t8s-how-to-"));
-      const options = { dataDir, listenClientUrls: [`http://${address}`], advertiseClientUrls: [`http://${address}`] };
+      dir = await mkdtemp(join(tmpdir(), "t8s-how-to-"));
+      const options = {
+        dataDir: join(dir, "how-to.etcd"),
+        listenClientUrls: [`http://${address}`],
+        advertiseClientUrls: [`http://${address}`],
+      };
       await group.start(createEtcd(options, { ...nodeWorld(), log: silent, metrics: new Metrics() }));
     });
     after(async () => {
       for (const terminal of terminals.values()) await terminal[Symbol.asyncDispose]();
       await group[Symbol.asyncDispose]();
-      await rm(dataDir, { recursive: true });
+      await rm(dir, { recursive: true });
     });
 
     test("its session runs as it says", { timeout: 60_000 }, async () => {
       assert.ok(session.length > 0, "it has a session");
-      const env = { PATH: process.env["PATH"], ETCDCTL_ENDPOINTS: `http://${address}`, LC_ALL: "C" };
+      const PATH = `${join(ROOT, "bin")}:${process.env["PATH"]}`;
+      const env = { PATH, ETCDCTL_ENDPOINTS: `http://${address}`, LC_ALL: "C" };
       for (const { terminal: name, lines } of session) {
         let terminal = terminals.get(name);
-        if (terminal === undefined) terminals.set(name, (terminal = new Terminal(env)));
+        if (terminal === undefined) terminals.set(name, (terminal = new Terminal(env, dir)));
         for (const line of lines) {
           if (line === "^C") terminal.interrupt();
           else if (line.startsWith("$ ")) await terminal.type(line.slice(2).replaceAll("127.0.0.1:2379", address));

@@ -13,7 +13,7 @@ import { ComponentGroup } from "../../src/base/component-group.ts";
 import { createEtcd } from "../../src/etcd/server.ts";
 import { silent } from "../../src/observe/log.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
-import { nodeWorld } from "../../src/world/node/index.ts";
+import { machineWorld } from "../../src/cli/world.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const skip =
@@ -120,7 +120,7 @@ for (const [i, file] of globSync("docs/how-to/*.md", { cwd: ROOT }).sort().entri
         listenClientUrls: [`http://${address}`],
         advertiseClientUrls: [`http://${address}`],
       };
-      await group.start(createEtcd(options, { ...nodeWorld(), log: silent, metrics: new Metrics() }));
+      await group.start(createEtcd(options, { ...machineWorld(), log: silent, metrics: new Metrics() }));
     });
     after(async () => {
       for (const terminal of terminals.values()) await terminal[Symbol.asyncDispose]();

@@ -47,8 +47,14 @@ async function theirs(dataDir: string, port: number): Promise<Running> {
   const child = spawn(
     "/usr/bin/etcd",
     [
-      ...["--data-dir", dataDir, "--listen-client-urls", url, "--advertise-client-urls", url],
-      ...["--listen-peer-urls", `http://127.0.0.1:${port + 1}`],
+      "--data-dir",
+      dataDir,
+      "--listen-client-urls",
+      url,
+      "--advertise-client-urls",
+      url,
+      "--listen-peer-urls",
+      `http://127.0.0.1:${port + 1}`,
     ],
     { stdio: "ignore" },
   );
@@ -189,7 +195,11 @@ test("a snapshot that was changed on its way is refused", { skip }, async () => 
     bytes[5000]! ^= 1;
     await world.fs.writeFile(join(folder, "snapshot"), bytes);
     const restored = run(join(import.meta.dirname, "../../bin/etcdutl"), [
-      ...["snapshot", "restore", join(folder, "snapshot"), "--data-dir", join(folder, "restored")],
+      "snapshot",
+      "restore",
+      join(folder, "snapshot"),
+      "--data-dir",
+      join(folder, "restored"),
     ]);
     await assert.rejects(restored, /expected sha256/);
   } finally {

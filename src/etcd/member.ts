@@ -16,6 +16,7 @@ import {
   type ResponseHeader,
   type SnapshotResponse,
 } from "../protocols/etcd/generated.ts";
+import type { Raft } from "../raft/raft.ts";
 import type { Status as RaftStatus } from "../raft/raw-node.ts";
 import {
   NONE,
@@ -153,7 +154,7 @@ export class Member {
     onFailure: (error: unknown) => void,
   ) {
     const { clock, log, metrics } = deps;
-    const { backend, clusterId, consistentIndex, id, scheduledCompaction } = storage;
+    const { backend, clusterId, consistentIndex, id } = storage;
     this.options = options;
     this.codec = codec;
     this.metrics = metrics;
@@ -189,11 +190,7 @@ export class Member {
         });
       },
     });
-    // The last life ended in the middle of one.
-    if (scheduledCompaction !== undefined) {
-      log.info("resume scheduled compaction", { "scheduled-compact-revision": scheduledCompaction });
-      this.#compacting = this.#compactions.add(this.store.compact(scheduledCompaction));
-    }
+    this.#resumeCompaction();
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
     this.auth = new AuthStore({
       ...deps,
@@ -325,6 +322,14 @@ export class Member {
     });
   }
 
+  /** The file is from a moment in the middle of a compaction: of this member's last life, or of the member that sent it. */
+  #resumeCompaction(): void {
+    const { scheduledCompaction } = this.#storage;
+    if (scheduledCompaction === undefined) return;
+    this.#deps.log.info("resume scheduled compaction", { "scheduled-compact-revision": scheduledCompaction });
+    this.#compacting = this.#compactions.add(this.store.compact(scheduledCompaction));
+  }
+
   async #begin(): Promise<void> {
     for (const { ID, peerURLs } of this.membership.members) if (ID !== this.id) this.transport?.addPeer(ID, peerURLs);
     this.#driver.start(this.#reads);
@@ -435,6 +440,10 @@ export class Member {
   }
   get requestTimeoutMs(): number {
     return this.#driver.requestTimeoutMs;
+  }
+  /** For who looks on: to touch it would be to go behind the driver's back. */
+  get raft(): Raft {
+    return this.#driver.node.raft;
   }
   raftStatus(): RaftStatus {
     return this.#driver.status();
@@ -740,6 +749,7 @@ export class Member {
     this.lessor.demote();
     await this.#storage.install(snapshot, this);
     this.#compactions.clear();
+    this.#resumeCompaction();
     const { backend } = this.store;
     this.alarms.load(backend.bucket("alarm"));
     this.auth.load();

@@ -41,7 +41,16 @@ export type EtcdDeps = Pick<World, "clock" | "random" | "fs" | "net"> & {
   /** How the process was started, for `/debug/vars`. */
   readonly commandLine?: readonly string[];
   readonly failpoints?: Failpoints;
+  /** For who tests the member from within. */
+  readonly seams?: MemberSeams;
 };
+
+export interface MemberSeams {
+  /** What the member is given, changed. */
+  given?(deps: MemberDeps): MemberDeps;
+  /** The member has been opened, and takes part from now on. */
+  opened?(member: Member): void;
+}
 
 export interface EtcdServer extends Component {
   /** Calls the member in this process. It may be made at any time, and fails with "no leader" while the member doesn't run. */
@@ -77,15 +86,16 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
       });
       const found = isNew ? await Promise.race([bootstrap(whole, deps), aborted]) : undefined;
       if (signal.aborted) return;
-      const memberDeps: MemberDeps = {
+      const given: MemberDeps = {
         ...deps,
         ...clustering(whole, deps, etcdCodec()),
         tokens,
         ...(found && { bootstrap: found }),
       };
-      const member = await Member.open(whole, memberDeps, (error) =>
+      const member = await Member.open(whole, deps.seams?.given?.(given) ?? given, (error) =>
         failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
       );
+      deps.seams?.opened?.(member);
       await mayDefragment(whole, member, deps);
       peers.serve(peerHandler(member));
       const stopping = new AbortController();

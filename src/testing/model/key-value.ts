@@ -8,7 +8,11 @@ import type { Model } from "./linearizability.ts";
 
 export type KvInput =
   | { readonly kind: "put"; readonly key: string; readonly value: string }
+  /** Several keys, each once, in one transaction. */
+  | { readonly kind: "puts"; readonly entries: readonly { readonly key: string; readonly value: string }[] }
   | { readonly kind: "delete"; readonly key: string }
+  /** A lease has run out, with these keys on it, all of them there. */
+  | { readonly kind: "expire"; readonly keys: readonly string[] }
   /** `modRevision` 0: the key must not exist. */
   | { readonly kind: "swap"; readonly key: string; readonly modRevision: number; readonly value: string }
   | { readonly kind: "get"; readonly key: string }
@@ -72,6 +76,20 @@ export const keyValueModel: Model<KvState, KvInput, KvOutput> = {
       case "put": {
         if (output !== undefined && output.revision !== state.revision + 1) return undefined;
         return written(state, input.key, input.value);
+      }
+      case "puts": {
+        const revision = state.revision + 1;
+        if (output !== undefined && output.revision !== revision) return undefined;
+        let { keys } = state;
+        for (const { key, value } of input.entries) keys = written({ ...state, keys }, key, value).keys;
+        return { revision, keys };
+      }
+      case "expire": {
+        const revision = state.revision + 1;
+        if (output !== undefined && output.revision !== revision) return undefined;
+        const keys = new Map(state.keys);
+        for (const key of input.keys) if (!keys.delete(key)) return undefined;
+        return { revision, keys };
       }
       case "delete": {
         const next = removed(state, input.key);

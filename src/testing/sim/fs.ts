@@ -29,6 +29,23 @@ interface LinkNode extends Owned {
 }
 type Node = FileNode | DirNode | LinkNode;
 
+/** Lets a part of a write land: of each sector it is asked whether that one does. */
+export type Tear = (survives: () => boolean) => void;
+
+/** What a disk does to those who use it, beside what they ask for. Each may throw, and then nothing happens. */
+export interface DiskFaults {
+  /** Before bytes land, or a name or a length changes (then there is nothing to tear). */
+  write?(path: string, bytes: number, tear: Tear): void;
+  sync?(path: string): void;
+  /** Before a write or a sync that the caller waits for: until the disk gets to it. */
+  wait?(): Promise<void> | undefined;
+  /** What one that holds everything up takes. */
+  block?(): void;
+}
+
+const NOTHING_TO_TEAR: Tear = () => {};
+const SECTOR = 512;
+
 export class SimulatedFs implements Fs {
   #inodes = 1;
   readonly #now: () => number;
@@ -37,6 +54,7 @@ export class SimulatedFs implements Fs {
   readonly #root: DirNode;
   /** Each write throws this while it is set: a full or broken disk. */
   failWrites: Error | undefined;
+  faults: DiskFaults = {};
 
   constructor(now: () => number, random: Random) {
     this.#now = now;
@@ -66,34 +84,52 @@ export class SimulatedFs implements Fs {
     } else if (options.exclusive === true) throw failure("EEXIST", "open", path);
     if (node.kind !== "file") throw failure("EISDIR", "open", path);
     if (options.truncate === true) node.content.truncate(0);
-    return this.#handle(node, options.durable === true, options.append === true);
+    return this.#handle(path, node, options.durable === true, options.append === true);
   }
 
-  #handle(node: FileNode, durable: boolean, append: boolean): File {
+  #handle(path: string, node: FileNode, durable: boolean, append: boolean): File {
     const { content } = node;
     const write = (position: number, chunks: readonly Uint8Array[]) => {
       if (this.failWrites !== undefined) throw this.failWrites;
       let at = append ? content.length : position;
+      if (this.faults.write !== undefined) {
+        let bytes = 0;
+        for (const chunk of chunks) bytes += chunk.length;
+        this.faults.write(path, bytes, (survives) => tear(content, at, chunks, durable, survives));
+      }
       for (const chunk of chunks) {
         content.write(at, chunk, durable);
         at += chunk.length;
       }
       node.mtimeMs = this.#now();
     };
+    const sync = () => {
+      this.faults.sync?.(path);
+      content.sync();
+    };
     return {
       async read(position, length) {
         return content.read(position, length);
       },
-      async write(position, chunks) {
+      write: async (position, chunks) => {
+        await this.faults.wait?.();
         write(position, chunks);
       },
       readSync: (position, length) => content.read(position, length),
-      writeSync: write,
-      async sync() {
-        content.sync();
+      writeSync: (position, chunks) => {
+        this.faults.block?.();
+        write(position, chunks);
       },
-      syncSync: () => content.sync(),
-      async truncate(length) {
+      sync: async () => {
+        await this.faults.wait?.();
+        sync();
+      },
+      syncSync: () => {
+        this.faults.block?.();
+        sync();
+      },
+      truncate: async (length) => {
+        this.faults.write?.(path, 0, NOTHING_TO_TEAR);
         content.truncate(length);
       },
       async size() {
@@ -117,6 +153,7 @@ export class SimulatedFs implements Fs {
     options: { readonly mode?: number; readonly atomic?: boolean } = {},
   ): Promise<void> {
     if (this.failWrites !== undefined) throw this.failWrites;
+    this.faults.write?.(path, data.length, NOTHING_TO_TEAR);
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     const existing = this.#find(path);
     if (existing?.kind === "dir") throw failure("EISDIR", "open", path);
@@ -163,12 +200,14 @@ export class SimulatedFs implements Fs {
   async rename(from: string, to: string): Promise<void> {
     const node = this.#find(from, false);
     if (node === undefined) throw failure("ENOENT", "rename", from);
+    this.faults.write?.(to, 0, NOTHING_TO_TEAR);
     this.#parent(from).children.delete(baseName(from));
     this.#attach(to, node);
     this.#notify(from);
   }
   async remove(path: string): Promise<void> {
     if (this.#find(path, false) === undefined) return;
+    this.faults.write?.(path, 0, NOTHING_TO_TEAR);
     this.#parent(path).children.delete(baseName(path));
     this.#notify(path);
   }
@@ -198,6 +237,7 @@ export class SimulatedFs implements Fs {
   }
   async syncDir(path: string): Promise<void> {
     const dir = this.#dirAt(path, "fsync");
+    this.faults.sync?.(path);
     dir.durable = new Map(dir.children);
   }
   async statfs() {
@@ -269,6 +309,22 @@ export class SimulatedFs implements Fs {
       at = next;
     }
     return at;
+  }
+}
+
+/** The sectors of a write that the disk got to before it stopped. */
+function tear(
+  content: SparseFile,
+  position: number,
+  chunks: readonly Uint8Array[],
+  durable: boolean,
+  survives: () => boolean,
+): void {
+  const whole = Buffer.concat(chunks);
+  for (let at = position; at < position + whole.length;) {
+    const end = Math.min(position + whole.length, at - (at % SECTOR) + SECTOR);
+    if (survives()) content.write(at, whole.subarray(at - position, end - position), durable);
+    at = end;
   }
 }
 

@@ -46,7 +46,7 @@ export function mortal(world: World, label: string): MortalWorld {
       serveHttp: (options, handle) =>
         listen(world.net.serveHttp(options, (exchange) => (ended() ? undefined : handle(exchange)))),
       connect: (options) => world.net.connect(options).then((stream) => (ended() ? never : stream)),
-      httpClient: (options) => world.net.httpClient(options),
+      httpClient: (options) => gated(world.net.httpClient(options), ended),
       datagrams: (options, onMessage) =>
         world.net.datagrams(options, (data, from) => void (ended() || onMessage(data, from))),
     },

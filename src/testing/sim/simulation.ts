@@ -16,6 +16,8 @@ export class Simulation implements Clock {
   #sequence = 0;
   #soon: (() => void)[] = [];
   #skewMs = 0;
+  /** Called whenever nothing is left to do at the present instant: the moment to look at the state of things. */
+  onSettled: (() => void) | undefined;
 
   now(): number {
     return this.#epoch + Math.floor(this.#elapsed) + this.#skewMs;
@@ -80,5 +82,6 @@ export class Simulation implements Clock {
       for (const fn of batch) fn();
       await new Promise<void>((resolve) => setImmediate(resolve));
     } while (this.#soon.length > 0);
+    this.onSettled?.();
   }
 }

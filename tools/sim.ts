@@ -1,6 +1,7 @@
 /**
- * `npm run sim -- [--seed N] [--for 1h] [--runs N]`: seeds at random, faults at random, for so long in virtual time each. A failure prints the command that
- * repeats it, and leaves the log of the run beside it.
+ * `npm run sim -- [--etcd | --cluster] [--seed N] [--for 1h] [--runs N]`: seeds at random, faults at random, until it is stopped: whole clusters, and
+ * clusters of etcd members alone, in turn. A failure prints the command that repeats it, leaves the log of the run beside it, and, for etcd, tells which
+ * of the faults it takes.
  */
 import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,20 +9,36 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { durationMs } from "../src/kubelet/runtimes/simulated/script.ts";
 import { ChaosFailure, runChaos } from "../src/testing/sim/chaos.ts";
+import { EtcdRunFailure, runEtcd } from "../src/testing/sim/etcd/run.ts";
+import { shrink } from "../src/testing/sim/etcd/shrink.ts";
 
 const { values } = parseArgs({
   options: {
+    etcd: { type: "boolean", default: false },
+    cluster: { type: "boolean", default: false },
     seed: { type: "string" },
-    for: { type: "string", default: "1h" },
+    for: { type: "string" },
     runs: { type: "string" },
     log: { type: "string" },
+    verbose: { type: "boolean", default: false },
   },
 });
-const runs = Number(values.runs ?? (values.seed === undefined ? 10 : 1));
-const forMs = durationMs(values.for);
+
+/** A few runs of etcd alone take as long as one of a whole cluster. */
+const ETCD_RUNS = 50;
+
+const runs = Number(values.runs ?? (values.seed === undefined ? Infinity : 1));
 let failures = 0;
 for (let i = 0; i < runs; i++) {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed) + i;
+  const isEtcd = values.etcd || (!values.cluster && values.seed === undefined && i % (ETCD_RUNS + 1) !== 0);
+  if (isEtcd) await etcd(seed);
+  else await cluster(seed);
+}
+process.exit(failures === 0 ? 0 : 1);
+
+async function cluster(seed: number): Promise<void> {
+  const forMs = durationMs(values.for ?? "1h");
   const begun = performance.now();
   const took = () => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
   try {
@@ -34,7 +51,36 @@ for (let i = 0; i < runs; i++) {
     const file = values.log ?? join(tmpdir(), `t8s-sim-${seed}.log`);
     writeFileSync(file, error.log.join("\n"));
     console.log(`seed ${seed} FAILED after ${took()}: ${error.message}`);
-    console.log(`  again: npm run sim -- --seed ${seed} --for ${values.for}\n  log:   ${file}`);
+    console.log(`  again: npm run sim -- --seed ${seed} --for ${values.for ?? "1h"}\n  log:   ${file}`);
   }
 }
-process.exit(failures === 0 ? 0 : 1);
+
+async function etcd(seed: number): Promise<void> {
+  const options = {
+    seed,
+    verbose: values.verbose,
+    ...(values.for !== undefined && { forMs: durationMs(values.for) }),
+  };
+  const begun = performance.now();
+  const took = () => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
+  try {
+    const { plan, operations, revisions, elections, log } = await runEtcd(options);
+    console.log(
+      `etcd seed ${seed}: ${plan.members} members, ${plan.faults.length} faults, ${operations} operations, ${revisions} revisions, ${elections} elections, ${took()}`,
+    );
+    if (values.log !== undefined) writeFileSync(values.log, log.join("\n"));
+  } catch (error) {
+    if (!(error instanceof EtcdRunFailure)) throw error;
+    failures++;
+    const file = values.log ?? join(tmpdir(), `t8s-sim-etcd-${seed}.log`);
+    writeFileSync(file, error.log.join("\n"));
+    const length = values.for === undefined ? "" : ` --for ${values.for}`;
+    console.log(`etcd seed ${seed} FAILED after ${took()}: ${error.message}`);
+    console.log(`  again: npm run sim -- --etcd --seed ${seed}${length}\n  log:   ${file}`);
+    const { faults, message } = await shrink(options, error);
+    console.log(
+      `  it takes these faults: ${faults.map(({ kind, atMs }) => `${kind} at ${atMs} ms`).join(", ") || "none"}`,
+    );
+    if (message !== error.message) console.log(`  with those alone: ${message}`);
+  }
+}

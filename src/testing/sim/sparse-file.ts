@@ -8,6 +8,8 @@ const PAGE = 4096;
 /** A disk writes these whole or not at all. */
 const SECTOR = 512;
 
+const ZEROS = Buffer.alloc(PAGE);
+
 export class SparseFile {
   #length = 0;
   readonly #pages = new Map<number, Uint8Array>();
@@ -46,6 +48,9 @@ export class SparseFile {
       const count = Math.min(PAGE - within, end - at);
       const number = (at - within) / PAGE;
       const bytes = data.subarray(at - position, at - position + count);
+      at += count;
+      // Zeros over a hole that the disk has as a hole, too: nothing changes, now or after a loss of power.
+      if (count === PAGE && !this.#pages.has(number) && !this.#unsynced.has(number) && ZEROS.equals(bytes)) continue;
       if (!durable) this.#keep(number);
       else if (this.#unsynced.has(number)) {
         let kept = this.#unsynced.get(number);
@@ -55,7 +60,6 @@ export class SparseFile {
       let page = this.#pages.get(number);
       if (page === undefined) this.#pages.set(number, (page = new Uint8Array(PAGE)));
       page.set(bytes, within);
-      at += count;
     }
     this.#length = Math.max(this.#length, end);
     if (durable) this.#durableLength = Math.max(this.#durableLength, end);

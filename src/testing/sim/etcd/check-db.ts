@@ -8,13 +8,7 @@ import type { Clock } from "../../../world/world.ts";
 import type { SimulatedFs } from "../fs.ts";
 import { isSame, type Ledger } from "./ledger.ts";
 
-export async function checkDb(
-  who: string,
-  fs: SimulatedFs,
-  path: string,
-  clock: Clock,
-  ledger: Ledger,
-): Promise<void> {
+export async function checkDb(who: string, fs: SimulatedFs, path: string, clock: Clock, ledger: Ledger): Promise<void> {
   const size = (await fs.stat(path))?.sizeBytes ?? 0;
   if (size === 0) return;
   const rows = new Map<string, KeyValue>();

@@ -88,7 +88,13 @@ export class KvClient {
       const other = `k${randomInt(random, keys)}`;
       return this.#write({
         kind: "puts",
-        entries: other === key ? [{ key, value }] : [{ key, value }, { key: other, value }],
+        entries:
+          other === key
+            ? [{ key, value }]
+            : [
+                { key, value },
+                { key: other, value },
+              ],
       });
     }
     if (dice < 0.78) return this.#read({ kind: "get", key }, false);
@@ -98,7 +104,11 @@ export class KvClient {
   }
 
   /** Undefined where there was no answer. */
-  async #ask<T>(recorded: Recorded | undefined, what: string, run: (client: EtcdClient) => Promise<T>): Promise<T | undefined> {
+  async #ask<T>(
+    recorded: Recorded | undefined,
+    what: string,
+    run: (client: EtcdClient) => Promise<T>,
+  ): Promise<T | undefined> {
     const { clock, random, tell } = this.#deps;
     const host = this.#pick();
     try {
@@ -143,9 +153,7 @@ export class KvClient {
         }
         case "swap": {
           const { header, succeeded } = await kv.Txn({
-            compare: [
-              { result: "EQUAL", target: "MOD", key: bytes(input.key), mod_revision: input.modRevision },
-            ],
+            compare: [{ result: "EQUAL", target: "MOD", key: bytes(input.key), mod_revision: input.modRevision }],
             success: [{ request_put: { key: bytes(input.key), value: bytes(input.value) } }],
           });
           return { revision: header!.revision, succeeded };
@@ -173,7 +181,8 @@ export class KvClient {
           : input.kind === "swap"
             ? output.succeeded !== true || isIn(input.key, input.value)
             : output.deleted === 0 || (input.kind === "delete" && isIn(input.key, ""));
-    if (!isThere) ledger.fail(`an acknowledged write is lost: ${what} at revision ${output.revision} is ${describe(written)}`);
+    if (!isThere)
+      ledger.fail(`an acknowledged write is lost: ${what} at revision ${output.revision} is ${describe(written)}`);
     if (input.kind !== "delete" && output.succeeded !== false)
       for (const { key } of written) this.#seen.set(key, output.revision);
   }
@@ -215,7 +224,11 @@ export class KvClient {
     const { ledger } = this.#deps;
     const one = input.kind === "get" ? ledger.keyAt(input.key, revision) : undefined;
     const expected = input.kind === "list" ? ledger.rangeAt("k", "m", revision) : one === undefined ? [] : [one];
-    if (revision > ledger.revision || expected.length !== kvs.length || !expected.every((wanted, i) => isSame(wanted, kvs[i]!)))
+    if (
+      revision > ledger.revision ||
+      expected.length !== kvs.length ||
+      !expected.every((wanted, i) => isSame(wanted, kvs[i]!))
+    )
       ledger.fail(
         `client ${this.#id} ${what} at revision ${revision} got ${kvs.map((kv) => `${keyOf(kv)}@${kv.mod_revision}`).join(" ")}, not ${describe(expected)}`,
       );
@@ -271,7 +284,14 @@ export class LeaseClient {
     const key = `l${this.#id}`;
     const value = `${this.#id}-${number}`;
     const input: KvInput = { kind: "put", key, value };
-    const recorded: Recorded = { client: this.#id, input, call: clock.monotonic(), return: Infinity, output: undefined, refused: false };
+    const recorded: Recorded = {
+      client: this.#id,
+      input,
+      call: clock.monotonic(),
+      return: Infinity,
+      output: undefined,
+      refused: false,
+    };
     history.push(recorded);
     const put = await this.#ask(({ kv }) => kv.Put({ key: bytes(key), value: bytes(value), lease: ID }));
     if (put !== undefined) {
@@ -339,7 +359,11 @@ export function completed(history: readonly Recorded[], ledger: Ledger): Operati
     const revision = first && ledger.values.get(`${first.key}=${first.value}`);
     if (revision === undefined) continue;
     if (refused) ledger.fail(`${text(input)} was refused and is there, at revision ${revision}`);
-    operations.push({ ...one, return: Infinity, output: { revision, ...(input.kind === "swap" && { succeeded: true }) } });
+    operations.push({
+      ...one,
+      return: Infinity,
+      output: { revision, ...(input.kind === "swap" && { succeeded: true }) },
+    });
   }
   for (let revision = 2; revision <= ledger.revision; revision++) {
     const written = ledger.at(revision);

@@ -84,7 +84,9 @@ export class EtcdCluster {
       if (member === undefined || host.clock.frozen) continue;
       const { store } = member;
       // Where all of them are, or have been.
-      const revision = Math.min(...this.hosts.flatMap((one) => (one.member === undefined ? [] : [one.member.store.revision])));
+      const revision = Math.min(
+        ...this.hosts.flatMap((one) => (one.member === undefined ? [] : [one.member.store.revision])),
+      );
       if (revision < store.compactRevision || revision < 2) continue;
       const key = `${revision}/${store.compactRevision}`;
       const hash = hashKV(store, revision);
@@ -144,10 +146,12 @@ export class EtcdCluster {
     scene.tell(`${host.name} is to join as a ${isLearner ? "learner" : "voter"}`);
     // Whether or not there is an answer, it may have been done.
     host.isWanted = true;
-    const added = await this.#answer(scene, leader.reconfigure.add([host.peerUrl], isLearner)).catch((error: unknown) => {
-      scene.tell(`${host.name} was not added: ${String(error)}`);
-      return undefined;
-    });
+    const added = await this.#answer(scene, leader.reconfigure.add([host.peerUrl], isLearner)).catch(
+      (error: unknown) => {
+        scene.tell(`${host.name} was not added: ${String(error)}`);
+        return undefined;
+      },
+    );
     if (added === undefined) {
       // It is looked for at the end.
       host.isWanted = false;
@@ -273,7 +277,8 @@ export class EtcdCluster {
   }
 
   healHosts(): void {
-    for (const host of this.hosts) for (const key of Object.keys(host.broken)) delete host.broken[key as keyof typeof host.broken];
+    for (const host of this.hosts)
+      for (const key of Object.keys(host.broken)) delete host.broken[key as keyof typeof host.broken];
   }
 }
 

@@ -53,7 +53,12 @@ async function kill(scene: FaultScene, power: boolean, hosts: readonly EtcdHost[
 }
 
 /** What is broken about a disk, for a while; a process that can't go on is started again when the disk is whole. */
-async function breaks(scene: FaultScene, what: string, doIt: (host: EtcdHost) => () => void, most: number): Promise<void> {
+async function breaks(
+  scene: FaultScene,
+  what: string,
+  doIt: (host: EtcdHost) => () => void,
+  most: number,
+): Promise<void> {
   const host = someone(scene);
   if (host === undefined) return;
   scene.tell(`${host.name}: ${what}`);
@@ -64,7 +69,11 @@ async function breaks(scene: FaultScene, what: string, doIt: (host: EtcdHost) =>
 }
 
 /** Someone who leads, or at least runs, and has been asked to do something. */
-async function asked(scene: FaultScene, what: string, run: (member: Member, host: EtcdHost) => Promise<unknown>): Promise<void> {
+async function asked(
+  scene: FaultScene,
+  what: string,
+  run: (member: Member, host: EtcdHost) => Promise<unknown>,
+): Promise<void> {
   const host = someone(scene);
   const { member } = host ?? {};
   if (host === undefined || member === undefined || !host.isReady) return;
@@ -72,7 +81,8 @@ async function asked(scene: FaultScene, what: string, run: (member: Member, host
   // Nobody hears from a process that dies meanwhile.
   const done = run(member, host).then(
     () => scene.tell(`${host.name} did: ${what}`),
-    (error: unknown) => scene.tell(`${host.name} refuses: ${what}: ${error instanceof Error ? error.message : String(error)}`),
+    (error: unknown) =>
+      scene.tell(`${host.name} refuses: ${what}: ${error instanceof Error ? error.message : String(error)}`),
   );
   await Promise.race([done, scene.pause(10_000)]);
 }
@@ -84,7 +94,9 @@ export const FAULTS = {
     messages.repeat = random.next() < 0.5 ? random.next() * 0.3 : 0;
     messages.late = random.next() < 0.6 ? random.next() * 0.4 : 0;
     messages.lateMs = span(random, 5, 600);
-    tell(`messages: ${JSON.stringify(messages, (_, value: unknown) => (typeof value === "number" ? Math.round(value * 100) / 100 : value))}`);
+    tell(
+      `messages: ${JSON.stringify(messages, (_, value: unknown) => (typeof value === "number" ? Math.round(value * 100) / 100 : value))}`,
+    );
     await pause(span(random, 1000, 6000));
     Object.assign(messages, { loss: 0, repeat: 0, late: 0 });
     tell("messages are safe");
@@ -113,7 +125,10 @@ export const FAULTS = {
   isolated: async (scene) => {
     const host = someone(scene);
     if (host === undefined) return;
-    const all = [...scene.cluster.hosts.map(({ name }) => name), ...(scene.random.next() < 0.5 ? scene.cluster.clients : [])];
+    const all = [
+      ...scene.cluster.hosts.map(({ name }) => name),
+      ...(scene.random.next() < 0.5 ? scene.cluster.clients : []),
+    ];
     return partition(scene, between([host.name], all), `${host.name} is cut off`);
   },
   oneWay: async (scene) => {
@@ -142,9 +157,22 @@ export const FAULTS = {
     tell("calls of clients arrive");
   },
   kill: (scene) => kill(scene, false, [someone(scene) ?? []].flat()),
-  killAll: (scene) => kill(scene, false, some(scene.random, scene.cluster.hosts.filter((host) => host.isRunning))),
+  killAll: (scene) =>
+    kill(
+      scene,
+      false,
+      some(
+        scene.random,
+        scene.cluster.hosts.filter((host) => host.isRunning),
+      ),
+    ),
   power: (scene) => kill(scene, true, [someone(scene) ?? []].flat()),
-  blackout: (scene) => kill(scene, true, scene.cluster.hosts.filter((host) => host.isRunning)),
+  blackout: (scene) =>
+    kill(
+      scene,
+      true,
+      scene.cluster.hosts.filter((host) => host.isRunning),
+    ),
   stop: async (scene) => {
     const host = someone(scene);
     if (host === undefined) return;
@@ -174,7 +202,8 @@ export const FAULTS = {
   },
   sync: (scene) =>
     breaks(scene, "a sync will fail", ({ broken }) => ((broken.failSync = true), () => delete broken.failSync), 3000),
-  full: (scene) => breaks(scene, "the disk is full", ({ broken }) => ((broken.full = true), () => delete broken.full), 2000),
+  full: (scene) =>
+    breaks(scene, "the disk is full", ({ broken }) => ((broken.full = true), () => delete broken.full), 2000),
   slowDisk: (scene) =>
     breaks(
       scene,

@@ -121,7 +121,10 @@ export class EtcdHost {
               const { process } = known.callbacks;
               const inner = deps.transport!({
                 ...known,
-                callbacks: { ...known.callbacks, process: (message) => (own.end.aborted ? undefined : process(message)) },
+                callbacks: {
+                  ...known.callbacks,
+                  process: (message) => (own.end.aborted ? undefined : process(message)),
+                },
               });
               const chaotic = withFaults(inner, this.#deps.messages, own.clock, chaos);
               return {

@@ -47,8 +47,7 @@ export class Observed {
   #beforeEntry(index: number, term: number): void {
     const { consistentIndex, store } = this.member;
     const before = consistentIndex.index;
-    if (index !== before + 1)
-      this.#ledger.fail(`${this.name} applies entry ${index} after entry ${before}`);
+    if (index !== before + 1) this.#ledger.fail(`${this.name} applies entry ${index} after entry ${before}`);
     this.#ledger.state(this.name, before, store.revision, this.#digest());
     this.#ledger.compacted = Math.max(this.#ledger.compacted, store.compactRevision);
     this.#ledger.entry(this.name, index, term);
@@ -62,7 +61,9 @@ export class Observed {
     const found = kvs.map((kv) => `${Buffer.from(kv.key).toString("latin1")}=${kv.mod_revision}/${kv.version}`);
     const wanted = expected.map((one) => `${one.key}=${one.revision}/${one.version}`);
     if (store.revision <= this.#ledger.revision && found.join() !== wanted.join())
-      this.#ledger.fail(`${this.name} opens at revision ${store.revision} with ${found.join(" ")}, not ${describe(expected)}`);
+      this.#ledger.fail(
+        `${this.name} opens at revision ${store.revision} with ${found.join(" ")}, not ${describe(expected)}`,
+      );
   }
 
   look(tell: (line: string) => void): void {

@@ -13,8 +13,7 @@ export interface MessageFaults {
 
 export function withFaults(inner: PeerTransport, faults: MessageFaults, clock: Clock, random: Random): PeerTransport {
   const deliver = (message: Message) => {
-    if (random.next() < faults.late)
-      clock.after(random.next() * faults.lateMs, () => inner.send([message]));
+    if (random.next() < faults.late) clock.after(random.next() * faults.lateMs, () => inner.send([message]));
     else inner.send([message]);
   };
   return {

@@ -210,7 +210,10 @@ class EtcdRun {
       const isSettled = await settling;
       if (!isSettled || !cluster.isLevel) {
         state = cluster.hosts
-          .map(({ name, member, isReady }) => `${name} ${isReady ? "ready" : "not ready"} at ${member?.appliedIndex ?? "?"}`)
+          .map(
+            ({ name, member, isReady }) =>
+              `${name} ${isReady ? "ready" : "not ready"} at ${member?.appliedIndex ?? "?"}`,
+          )
           .join(", ");
         continue;
       }
@@ -232,9 +235,14 @@ class EtcdRun {
     const verdict = checkLinearizable(keyValueModel, operations);
     if (verdict.kind === "illegal") {
       const stuck = verdict.stuck
-        .map(({ client, input, output, call }) => `client ${client} ${text(input)} at ${call.toFixed(1)}: ${JSON.stringify(output)}`)
+        .map(
+          ({ client, input, output, call }) =>
+            `client ${client} ${text(input)} at ${call.toFixed(1)}: ${JSON.stringify(output)}`,
+        )
         .join("\n  ");
-      throw new Error(`not linearizable after ${verdict.longest.length} of ${operations.length} operations:\n  ${stuck}`);
+      throw new Error(
+        `not linearizable after ${verdict.longest.length} of ${operations.length} operations:\n  ${stuck}`,
+      );
     }
     assert(verdict.kind === "linearizable", `the history was not judged`);
   }

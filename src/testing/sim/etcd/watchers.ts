@@ -158,7 +158,9 @@ export class Watcher {
       if (!this.#prevKv || before === undefined) {
         if (previous !== undefined) ledger.fail(`${who} is shown a previous version of ${keyOf(kv!)} at ${revision}`);
       } else if (previous === undefined ? ledger.compacted < revision : !isSame(before, previous))
-        ledger.fail(`${who} is shown no or another version of ${keyOf(kv!)} before ${revision} than ${describe([before])}`);
+        ledger.fail(
+          `${who} is shown no or another version of ${keyOf(kv!)} before ${revision} than ${describe([before])}`,
+        );
     }
   }
 

@@ -220,7 +220,7 @@ export const FAULTS = {
     const ms = span(scene.random, 200, 5000);
     scene.tell(`${host.name} stands still for ${Math.round(ms)} ms`);
     host.clock.freeze(ms);
-    const all = [...scene.cluster.hosts.map(({ name }) => name)];
+    const all = scene.cluster.hosts.map(({ name }) => name);
     const goOn = scene.cluster.wires.cut(between([host.name], all));
     await scene.pause(ms);
     goOn();

@@ -146,6 +146,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         tokens,
         anonymous: options.anonymousAuth ?? true,
       }),
+      constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
       requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
       maxRequestsInFlight: options.maxRequestsInFlight ?? 400,
       maxMutatingRequestsInFlight: options.maxMutatingRequestsInFlight ?? 200,
@@ -273,7 +274,7 @@ function createAuthorizer(options: ApiServerOptions, cluster: ReturnType<typeof 
   const modes = options.authorizationModes ?? ["Node", "RBAC"];
   return union([
     systemMasters,
-    alwaysAllowedPaths,
+    alwaysAllowedPaths(),
     ...modes.map((mode) => {
       switch (mode) {
         case "AlwaysAllow":

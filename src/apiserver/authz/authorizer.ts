@@ -1,6 +1,7 @@
 /** May this user do this? Authorizers are asked in order; the first that has an opinion decides. */
 import type { UserInfo } from "../authn/user.ts";
 import type { RequestInfo } from "../request-info.ts";
+import type { PolicyRule } from "./rbac.ts";
 
 export interface Attributes {
   readonly user: UserInfo;
@@ -17,14 +18,31 @@ export interface Attributes {
   readonly labelSelector?: string;
 }
 
-export type Decision =
-  | { readonly decision: "allow"; readonly reason: string }
-  | { readonly decision: "deny"; readonly reason: string }
-  | { readonly decision: "no opinion"; readonly reason: string; readonly evaluationError?: string };
+export interface Decision {
+  readonly decision: "allow" | "deny" | "no opinion";
+  readonly reason: string;
+  /** What went wrong on the way to the decision. A request that isn't allowed, and may be because of this, gets a 500. */
+  readonly error?: string;
+}
+
+/** Who must ask elsewhere answers later; everyone else at once, for each request waits for it. */
+export type Answer = Decision | Promise<Decision>;
 
 export interface Authorizer {
-  authorize(attributes: Attributes): Decision;
+  authorize(attributes: Attributes): Answer;
+  /** What a user may in a namespace, as far as it is known without asking for each thing. */
+  rulesFor?(user: UserInfo, namespace: string): UserRules;
 }
+
+export interface UserRules {
+  readonly rules: readonly PolicyRule[];
+  /** There may be more. */
+  readonly incomplete: boolean;
+  readonly error?: string;
+}
+
+export const ALLOW: Decision = { decision: "allow", reason: "" };
+export const NO_OPINION: Decision = { decision: "no opinion", reason: "" };
 
 export function attributesOf(user: UserInfo, info: RequestInfo): Attributes {
   return {
@@ -43,38 +61,84 @@ export function attributesOf(user: UserInfo, info: RequestInfo): Attributes {
   };
 }
 
-/** Asks each in turn; the reasons of those without opinion are joined. */
+/** Asks each in turn until one has an opinion; reasons and errors of those without are joined. */
 export function union(authorizers: readonly Authorizer[]): Authorizer {
+  const ask = (attributes: Attributes, from: number, reasons: string[], errors: string[]): Answer => {
+    for (let i = from; i < authorizers.length; i++) {
+      const answer = authorizers[i]!.authorize(attributes);
+      if (answer instanceof Promise)
+        return answer.then((later) =>
+          isFinal(later, reasons, errors) ? later : ask(attributes, i + 1, reasons, errors),
+        );
+      if (isFinal(answer, reasons, errors)) return answer;
+    }
+    return {
+      decision: "no opinion",
+      reason: reasons.join("\n"),
+      ...(errors.length > 0 && { error: aggregate(errors) }),
+    };
+  };
   return {
-    authorize(attributes) {
-      const reasons: string[] = [];
-      for (const authorizer of authorizers) {
-        const answer = authorizer.authorize(attributes);
-        if (answer.decision !== "no opinion") return answer;
-        if (answer.reason !== "") reasons.push(answer.reason);
-      }
-      return { decision: "no opinion", reason: reasons.join("\n") };
+    authorize: (attributes) => ask(attributes, 0, [], []),
+    rulesFor(user, namespace) {
+      const all = authorizers.map((authorizer) => authorizer.rulesFor?.(user, namespace) ?? NO_RULES);
+      const errors = all.flatMap(({ error }) => error ?? []);
+      return {
+        rules: all.flatMap(({ rules }) => rules),
+        incomplete: all.some(({ incomplete }) => incomplete),
+        ...(errors.length > 0 && { error: aggregate(errors) }),
+      };
     },
   };
 }
 
-export const systemMasters: Authorizer = {
-  authorize: ({ user }) =>
-    user.groups.includes("system:masters") ? { decision: "allow", reason: "" } : { decision: "no opinion", reason: "" },
+const NO_RULES: UserRules = { rules: [], incomplete: false };
+
+function isFinal({ decision, reason, error }: Decision, reasons: string[], errors: string[]): boolean {
+  if (decision !== "no opinion") return true;
+  if (reason !== "") reasons.push(reason);
+  if (error !== undefined) errors.push(error);
+  return false;
+}
+
+/** Several errors as Kubernetes prints them. */
+export function aggregate(errors: readonly string[]): string {
+  const different = [...new Set(errors)];
+  return different.length === 1 ? different[0]! : `[${different.join(", ")}]`;
+}
+
+const EVERYTHING: UserRules = {
+  rules: [
+    { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
+    { verbs: ["*"], nonResourceURLs: ["*"] },
+  ],
+  incomplete: false,
 };
 
-export const alwaysAllow: Authorizer = { authorize: () => ({ decision: "allow", reason: "" }) };
+export const systemMasters: Authorizer = {
+  authorize: ({ user }) => (user.groups.includes("system:masters") ? ALLOW : NO_OPINION),
+};
+
+export const alwaysAllow: Authorizer = { authorize: () => ALLOW, rulesFor: () => EVERYTHING };
 export const alwaysDeny: Authorizer = {
   authorize: () => ({ decision: "no opinion", reason: "Everything is forbidden." }),
+  rulesFor: () => NO_RULES,
 };
 
-/** Probes work before any policy is loaded. */
-export const alwaysAllowedPaths: Authorizer = {
-  authorize: ({ resourceRequest, path }) =>
-    !resourceRequest && ["/healthz", "/readyz", "/livez"].includes(path)
-      ? { decision: "allow", reason: "" }
-      : { decision: "no opinion", reason: "" },
-};
+/** Paths that are open to everybody: probes work before any policy is loaded. `/healthz/*` is all below. */
+export function alwaysAllowedPaths(paths: readonly string[] = ["/healthz", "/readyz", "/livez"]): Authorizer {
+  const exact = new Set(paths.filter((path) => !path.endsWith("*")).map(withoutSlash));
+  const prefixes = paths.filter((path) => path.endsWith("*")).map((path) => withoutSlash(path).slice(0, -1));
+  return {
+    authorize({ resourceRequest, path }) {
+      if (resourceRequest) return NO_OPINION;
+      const bare = withoutSlash(path);
+      return exact.has(bare) || prefixes.some((prefix) => bare.startsWith(prefix)) ? ALLOW : NO_OPINION;
+    },
+  };
+}
+
+const withoutSlash = (path: string): string => path.replace(/^\/+/, "");
 
 /** The words of a refusal, without what it is about. */
 export function refusal(attributes: Attributes): string {
@@ -90,5 +154,5 @@ export function refusal(attributes: Attributes): string {
   );
 }
 
-const escapeHtml = (words: string): string =>
+export const escapeHtml = (words: string): string =>
   words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

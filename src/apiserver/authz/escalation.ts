@@ -16,30 +16,43 @@ const EVERYTHING: readonly PolicyRule[] = [
 ];
 
 /** Throws the 403 where `draft` would give its writer's reach to more than he has. */
-export function checkEscalation(
+export async function checkEscalation(
   services: Services,
   context: WriteContext,
   resource: Resource,
   draft: any,
   old: any,
-): void {
+): Promise<void> {
   const { user } = context;
   if (context.internal === true || user.groups.includes("system:masters")) return;
-  if (resource.plural.endsWith("bindings")) checkBinding(services, context, resource, draft, old);
-  else checkRole(services, context, resource, draft, old);
+  if (resource.plural.endsWith("bindings")) await checkBinding(services, context, resource, draft, old);
+  else await checkRole(services, context, resource, draft, old);
 }
 
-function checkRole(services: Services, context: WriteContext, resource: Resource, draft: any, old: any): void {
+async function checkRole(
+  services: Services,
+  context: WriteContext,
+  resource: Resource,
+  draft: any,
+  old: any,
+): Promise<void> {
   const sameRules = old !== undefined && isDeepStrictEqual(draft.rules ?? [], old.rules ?? []);
   if (sameRules && isDeepStrictEqual(draft.aggregationRule, old.aggregationRule)) return;
   const { name = "", namespace = "" } = draft.metadata;
-  if (may(services, context, "escalate", resource, namespace, name)) return;
+  if (await may(services, context, "escalate", resource, namespace, name)) return;
   confirm(services, context, resource, name, namespace, draft.rules ?? []);
-  if (draft.aggregationRule !== undefined && missingFrom(heldBy(services, context, ""), EVERYTHING).length > 0)
+  const aggregates = draft.aggregationRule !== undefined || old?.aggregationRule !== undefined;
+  if (aggregates && missingFrom(heldBy(services, context, "").rules, EVERYTHING).length > 0)
     throw forbidden(resource, name, "must have cluster-admin privileges to use the aggregationRule");
 }
 
-function checkBinding(services: Services, context: WriteContext, resource: Resource, draft: any, old: any): void {
+async function checkBinding(
+  services: Services,
+  context: WriteContext,
+  resource: Resource,
+  draft: any,
+  old: any,
+): Promise<void> {
   if (
     old !== undefined &&
     isDeepStrictEqual(draft.roleRef, old.roleRef) &&
@@ -49,20 +62,20 @@ function checkBinding(services: Services, context: WriteContext, resource: Resou
   const { name = "", namespace = "" } = draft.metadata;
   const { kind, name: roleName } = draft.roleRef ?? {};
   const plural = kind === "ClusterRole" ? "clusterroles" : "roles";
-  if (may(services, context, "bind", { group: GROUP, version: "v1", plural }, namespace, roleName)) return;
+  if (await may(services, context, "bind", { group: GROUP, version: "v1", plural }, namespace, roleName)) return;
   const role = roleOf(services.cluster, { kind, name: roleName }, namespace);
   if (role === undefined) throw notFound({ group: GROUP, plural }, roleName);
   confirm(services, context, resource, name, namespace, role.rules ?? []);
 }
 
-function may(
+async function may(
   { authorizer }: Services,
   { user }: WriteContext,
   verb: string,
   { group, version, plural }: { readonly group: string; readonly version: string; readonly plural: string },
   namespace: string,
   name: string,
-): boolean {
+): Promise<boolean> {
   const attributes = {
     user,
     verb,
@@ -75,16 +88,18 @@ function may(
     name,
     path: "",
   };
-  return authorizer.authorize(attributes).decision === "allow";
+  return (await authorizer.authorize(attributes)).decision === "allow";
 }
 
-function heldBy({ cluster }: Services, { user }: WriteContext, namespace: string): readonly PolicyRule[] {
+function heldBy({ cluster }: Services, { user }: WriteContext, namespace: string) {
   const rules: PolicyRule[] = [];
-  visitRules(cluster, user, namespace, (rule) => {
+  const errors: string[] = [];
+  visitRules(cluster, user, namespace, (rule, _because, error) => {
     if (rule !== undefined) rules.push(rule);
+    if (error !== undefined) errors.push(error);
     return true;
   });
-  return rules;
+  return { rules, errors };
 }
 
 function confirm(
@@ -95,14 +110,16 @@ function confirm(
   namespace: string,
   wanted: readonly PolicyRule[],
 ): void {
-  const missing = missingFrom(heldBy(services, context, namespace), wanted);
+  const held = heldBy(services, context, namespace);
+  const missing = missingFrom(held.rules, wanted);
   if (missing.length === 0) return;
   const { user } = context;
+  const unresolved = held.errors.length === 0 ? "" : `; resolution errors: [${held.errors.join(" ")}]`;
   const lines = [...new Set(compact(missing).map(show))].sort().join("\n");
   throw forbidden(
     resource,
     name,
-    `user ${JSON.stringify(user.name)} (groups=${list(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${lines}`,
+    `user ${JSON.stringify(user.name)} (groups=${list(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${lines}${unresolved}`,
   );
 }
 

@@ -28,6 +28,10 @@ export function nodeAuthorizer(cluster: ClusterView): Authorizer {
       }
       return rules.some((rule) => ruleAllows(asked, rule)) ? allow : no("");
     },
+    rulesFor: (user) =>
+      nodeOfUser(user) === undefined
+        ? { rules: [], incomplete: false }
+        : { rules: [], incomplete: true, error: "node authorizer does not support user rule resolution" },
   };
 }
 

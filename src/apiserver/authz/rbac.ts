@@ -6,6 +6,7 @@ import type { ClusterView } from "../admission/framework.ts";
 import type { UserInfo } from "../authn/user.ts";
 import { serviceAccountUser } from "../authn/user.ts";
 import type { Attributes, Authorizer } from "./authorizer.ts";
+import { aggregate } from "./authorizer.ts";
 
 export interface PolicyRule {
   readonly verbs: readonly string[];
@@ -44,8 +45,18 @@ export function rbacAuthorizer(cluster: ClusterView): Authorizer {
       if (reason !== "") return { decision: "allow", reason };
       return {
         decision: "no opinion",
-        reason: errors.length === 0 ? "" : `RBAC: ${errors.length === 1 ? errors[0] : `[${errors.join(", ")}]`}`,
+        reason: errors.length === 0 ? "" : `RBAC: ${aggregate(errors)}`,
       };
+    },
+    rulesFor(user, namespace) {
+      const rules: PolicyRule[] = [];
+      const errors: string[] = [];
+      visitRules(cluster, user, namespace, (rule, _because, error) => {
+        if (rule !== undefined) rules.push(rule);
+        if (error !== undefined) errors.push(error);
+        return true;
+      });
+      return { rules, incomplete: false, ...(errors.length > 0 && { error: aggregate(errors) }) };
     },
   };
 }

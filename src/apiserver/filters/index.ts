@@ -19,6 +19,8 @@ export interface FilterOptions {
   readonly random: Random;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  /** The gate ConstrainedImpersonation. */
+  readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
   readonly maxRequestsInFlight: number;
   readonly maxMutatingRequestsInFlight: number;
@@ -31,7 +33,7 @@ export function filters(options: FilterOptions): readonly Filter[] {
     cacheControl,
     requestTimeout(options.clock, options.requestTimeoutMs),
     authenticate(options.authenticator),
-    impersonate(options.authorizer),
+    impersonate(options.authorizer, { constrained: options.constrainedImpersonation }),
     maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight),
     authorize(options.authorizer),
   ];

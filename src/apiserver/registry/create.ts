@@ -73,7 +73,7 @@ async function store(
   const { services } = context;
   const { behaviour } = resource;
   const hooks = hookContext(context);
-  const finish = hooksOf(resource)?.beginCreate?.(services, draft, context);
+  const finish = await hooksOf(resource)?.beginCreate?.(services, draft, context);
   let done = false;
   try {
     // A name that was left out is an empty one to all who look at it from here on.

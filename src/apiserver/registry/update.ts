@@ -10,7 +10,7 @@ import type { UserInfo } from "../authn/user.ts";
 import { Entry, storedOf } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
-import { forbiddenTo } from "../authz/refuse.ts";
+import { allowOrThrow } from "../authz/refuse.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";
 import { admissionRequest, canonicalizeAlways, createDraft, placeIn, resetSystemMetadata } from "./create.ts";
@@ -93,7 +93,7 @@ class Missing extends Error {}
 
 async function createMissing(context: WriteContext, request: UpdateRequest): Promise<Updated> {
   const { resource, namespace, name } = request;
-  mayCreate(context, context.user, request);
+  await mayCreate(context, context.user, request);
   const draft = request.make(undefined);
   if ((draft.metadata.uid ?? "") !== "")
     throw conflict(
@@ -116,7 +116,7 @@ function mayCreate(
   { services, internal }: WriteContext,
   user: UserInfo,
   { resource, namespace, name }: UpdateRequest,
-): void {
+): void | Promise<void> {
   if (internal === true) return;
   const attributes = {
     user,
@@ -130,8 +130,7 @@ function mayCreate(
     name,
     path: "",
   };
-  const answer = services.authorizer.authorize(attributes);
-  if (answer.decision !== "allow") throw forbiddenTo(attributes, answer);
+  return allowOrThrow(services.authorizer, attributes);
 }
 
 async function prepare(
@@ -153,7 +152,7 @@ async function prepare(
   const admitted = context.internal !== true && request.skipAdmission !== true;
   if (admitted) await services.admission.admit(admission);
   draft = admission.object;
-  const finish = subresource === "" ? hooksOf(resource)?.beginUpdate?.(services, draft, old, context) : undefined;
+  const finish = subresource === "" ? await hooksOf(resource)?.beginUpdate?.(services, draft, old, context) : undefined;
   try {
     const { metadata } = draft;
     metadata.generation = old.metadata.generation;

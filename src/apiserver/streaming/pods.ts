@@ -66,7 +66,7 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
     verbs: ["get", "create"],
     async handle(services, request, pods, namespace) {
       const { name } = request.info;
-      mayCreate(services, request, namespace, kind);
+      await mayCreate(services, request, namespace, kind);
       const pod = (await get(services, pods, namespace, name, "")).view(pods) as Pod;
       const context: WriteContext = writeContext(services, request, "CreateOptions");
       const options = Object.fromEntries(request.query);
@@ -98,7 +98,12 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
 }
 
 /** A WebSocket begins with GET, and yet runs a command: it takes the right to create as well. */
-function mayCreate({ authorizer }: Services, request: ApiRequest, namespace: string, subresource: string): void {
+async function mayCreate(
+  { authorizer }: Services,
+  request: ApiRequest,
+  namespace: string,
+  subresource: string,
+): Promise<void> {
   if (request.info.verb !== "get") return;
   const attributes = {
     user: request.user!,
@@ -112,7 +117,7 @@ function mayCreate({ authorizer }: Services, request: ApiRequest, namespace: str
     name: request.info.name,
     path: "",
   };
-  if (authorizer.authorize(attributes).decision !== "allow")
+  if ((await authorizer.authorize(attributes)).decision !== "allow")
     throw forbidden({ group: "", plural: "pods" }, request.info.name, refusal(attributes));
 }
 

@@ -3,7 +3,12 @@ import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework
 import { defineAdmission, refuse } from "../framework.ts";
 
 /** May this user act for this signer? Rights are on the signer's name, or on all of its domain. */
-function mayFor(request: AdmissionRequest, { authorizer }: AdmissionContext, verb: string, signer: string): boolean {
+async function mayFor(
+  request: AdmissionRequest,
+  { authorizer }: AdmissionContext,
+  verb: string,
+  signer: string,
+): Promise<boolean> {
   const base = {
     user: request.user,
     verb,
@@ -15,9 +20,9 @@ function mayFor(request: AdmissionRequest, { authorizer }: AdmissionContext, ver
     subresource: "",
     path: "",
   };
-  return [signer, `${signer.split("/")[0]}/*`].some(
-    (name) => authorizer.authorize({ ...base, name }).decision === "allow",
-  );
+  for (const name of [signer, `${signer.split("/")[0]}/*`])
+    if ((await authorizer.authorize({ ...base, name })).decision === "allow") return true;
+  return false;
 }
 
 const CSRS = "certificatesigningrequests.certificates.k8s.io";
@@ -26,10 +31,10 @@ export const certificateApproval = defineAdmission({
   name: "CertificateApproval",
   onByDefault: true,
   handles: { operations: ["UPDATE"], resources: [CSRS], subresources: ["approval"] },
-  validate(request, context) {
+  async validate(request, context) {
     if (request.subresource !== "approval") return;
     const signer: string = request.oldObject.spec.signerName;
-    if (!mayFor(request, context, "approve", signer))
+    if (!(await mayFor(request, context, "approve", signer)))
       throw refuse(request, `user not permitted to approve requests with signerName ${JSON.stringify(signer)}`);
   },
 });
@@ -38,14 +43,14 @@ export const certificateSigning = defineAdmission({
   name: "CertificateSigning",
   onByDefault: true,
   handles: { operations: ["UPDATE"], resources: [CSRS], subresources: ["status"] },
-  validate(request, context) {
+  async validate(request, context) {
     if (request.subresource !== "status") return;
     const { object, oldObject } = request;
     // Conditions of failure are the signer's word as much as the certificate.
     const failed = ({ status }: AnyObject) => (status?.conditions ?? []).some((c: AnyObject) => c.type === "Failed");
     if (object.status?.certificate === oldObject.status?.certificate && failed(object) === failed(oldObject)) return;
     const signer: string = oldObject.spec.signerName;
-    if (!mayFor(request, context, "sign", signer))
+    if (!(await mayFor(request, context, "sign", signer)))
       throw refuse(request, `user not permitted to sign requests with signerName ${JSON.stringify(signer)}`);
   },
 });

@@ -10,8 +10,8 @@ export type Finish = (written: boolean) => void;
 
 export interface StorageHooks {
   /** Before the strategy prepares. May change the draft. */
-  beginCreate?(services: Services, draft: any, context: WriteContext): Finish;
-  beginUpdate?(services: Services, draft: any, old: any, context: WriteContext): Finish;
+  beginCreate?(services: Services, draft: any, context: WriteContext): Finish | Promise<Finish>;
+  beginUpdate?(services: Services, draft: any, old: any, context: WriteContext): Finish | Promise<Finish>;
   afterDelete?(services: Services, object: any): void;
   /** The first delete marks the object: what else it gets then. */
   markDeleted?(object: any, now: string): any;
@@ -21,9 +21,9 @@ export interface StorageHooks {
 
 /** Policy is checked against what its writer may himself. */
 function guarded(plural: string): StorageHooks {
-  const check = (services: Services, draft: any, old: any, context: WriteContext): Finish => {
+  const check = async (services: Services, draft: any, old: any, context: WriteContext): Promise<Finish> => {
     const resource = services.registry.named(`${plural}.rbac.authorization.k8s.io`)!;
-    checkEscalation(services, context, resource, draft, old);
+    await checkEscalation(services, context, resource, draft, old);
     return () => {};
   };
   return {

@@ -1,10 +1,11 @@
 /** Questions that answer themselves: who am I, may I, may he, whose token is this. Upstream: pkg/registry/{authentication,authorization}. */
 import type { Resource } from "../../../machinery/resource.ts";
+import { parseFieldSelector } from "../../../machinery/selector/fields.ts";
+import { parseLabelSelector, SelectorError } from "../../../machinery/selector/labels.ts";
 import { badRequest } from "../../../machinery/status.ts";
 import type { UserInfo } from "../../authn/user.ts";
 import type { Attributes } from "../../authz/authorizer.ts";
-import type { PolicyRule } from "../../authz/rbac.ts";
-import { visitRules } from "../../authz/rbac.ts";
+import { aggregate } from "../../authz/authorizer.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";
 import { object } from "../../request.ts";
@@ -50,7 +51,7 @@ export const selfSubjectReviews: VirtualResource = async (services, request, res
 
 export const subjectAccessReviews: VirtualResource = async (services, request, resource) => {
   const asked = await review(services, request, resource);
-  return created(asked, answer(services, attributes(asked.spec, userOf(asked.spec))));
+  return created(asked, await answer(services, asked.spec, userOf(asked.spec)));
 };
 
 export const localSubjectAccessReviews: VirtualResource = async (services, request, resource) => {
@@ -58,41 +59,101 @@ export const localSubjectAccessReviews: VirtualResource = async (services, reque
   const { namespace } = request.info;
   if (asked.spec?.resourceAttributes?.namespace !== namespace)
     throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
-  return created(asked, answer(services, attributes(asked.spec, userOf(asked.spec))));
+  return created(asked, await answer(services, asked.spec, userOf(asked.spec)));
 };
 
 export const selfSubjectAccessReviews: VirtualResource = async (services, request, resource) => {
   const asked = await review(services, request, resource);
-  return created(asked, answer(services, attributes(asked.spec, request.user!)));
+  return created(asked, await answer(services, asked.spec, request.user!));
 };
 
 function userOf({ user, groups, uid, extra }: any): UserInfo {
   return { name: user ?? "", groups: groups ?? [], ...(uid && { uid }), ...(extra && { extra }) };
 }
 
-function attributes(spec: any, user: UserInfo): Attributes {
+/** What a review asks, as the same question of a request would be put. Selectors that make no sense are left out: that asks for more, never less. */
+export function attributesOfReview(
+  spec: any,
+  user: UserInfo,
+): { readonly asked: Attributes; readonly errors: readonly string[] } {
   const r = spec.resourceAttributes;
   const n = spec.nonResourceAttributes;
-  return {
+  const errors: string[] = [];
+  const selector = (field: "fieldSelector" | "labelSelector"): string | undefined => {
+    if (r?.[field] === undefined) return undefined;
+    const { text, partly, failed } = selectorOfReview(r[field], field);
+    if (failed) errors.push(`spec.resourceAttributes.${field} ${partly ? "partially " : ""}ignored due to parse error`);
+    return text;
+  };
+  const fieldSelector = selector("fieldSelector");
+  const labelSelector = selector("labelSelector");
+  const asked = {
     user,
     verb: (r ?? n)?.verb ?? "",
     resourceRequest: r !== undefined,
     namespace: r?.namespace ?? "",
     group: r?.group ?? "",
-    version: r?.version ?? "*",
+    version: r?.version || "*",
     resource: r?.resource ?? "",
     subresource: r?.subresource ?? "",
     name: r?.name ?? "",
     path: n?.path ?? "",
+    ...(fieldSelector !== undefined && { fieldSelector }),
+    ...(labelSelector !== undefined && { labelSelector }),
   };
+  return { asked, errors };
 }
 
-function answer({ authorizer }: Services, asked: Attributes): object {
-  const decision = authorizer.authorize(asked);
+function selectorOfReview(
+  { rawSelector, requirements }: { readonly rawSelector?: string; readonly requirements?: readonly any[] },
+  kind: "fieldSelector" | "labelSelector",
+): { readonly text?: string; readonly partly: boolean; readonly failed: boolean } {
+  const parse = kind === "fieldSelector" ? parseFieldSelector : parseLabelSelector;
+  const isGood = (text: string): boolean => {
+    try {
+      parse(text);
+      return true;
+    } catch (error) {
+      if (error instanceof SelectorError) return false;
+      throw error;
+    }
+  };
+  if (rawSelector) return isGood(rawSelector) ? { text: rawSelector, partly: false, failed: false } : BAD_SELECTOR;
+  const texts = (requirements ?? []).map((one) => (kind === "fieldSelector" ? fieldTerm(one) : labelTerm(one)));
+  const good = texts.filter((text) => text !== undefined && isGood(text));
+  const failed = good.length < texts.length;
+  return { ...(good.length > 0 && { text: good.join(",") }), partly: good.length > 0, failed };
+}
+const BAD_SELECTOR = { partly: false, failed: true };
+
+function fieldTerm({ key, operator, values = [] }: any): string | undefined {
+  if (values.length !== 1 || (operator !== "In" && operator !== "NotIn")) return undefined;
+  return `${key}${operator === "In" ? "=" : "!="}${String(values[0]).replaceAll(/[\\,=]/g, "\\$&")}`;
+}
+
+function labelTerm({ key, operator, values = [] }: any): string | undefined {
+  switch (operator) {
+    case "In":
+    case "NotIn":
+      return `${key} ${operator.toLowerCase()} (${values.join(",")})`;
+    case "Exists":
+      return key;
+    case "DoesNotExist":
+      return `!${key}`;
+    default:
+      return undefined;
+  }
+}
+
+async function answer({ authorizer }: Services, spec: any, user: UserInfo): Promise<object> {
+  const { asked, errors } = attributesOfReview(spec, user);
+  const { decision, reason, error } = await authorizer.authorize(asked);
+  const all = [...(error === undefined ? [] : [error]), ...errors];
   return {
-    allowed: decision.decision === "allow",
-    ...(decision.decision === "deny" && { denied: true }),
-    ...(decision.reason !== "" && { reason: decision.reason }),
+    allowed: decision === "allow",
+    ...(decision === "deny" && { denied: true }),
+    ...(reason !== "" && { reason }),
+    ...(all.length > 0 && { evaluationError: aggregate(all) }),
   };
 }
 
@@ -100,21 +161,13 @@ export const selfSubjectRulesReviews: VirtualResource = async (services, request
   const asked = await review(services, request, resource);
   const namespace: string = asked.spec?.namespace ?? "";
   if (namespace === "") throw badRequest("no namespace on request");
-  const rules: PolicyRule[] = [];
-  const errors: string[] = [];
-  if (request.user!.groups.includes("system:masters"))
-    rules.push({ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }, { verbs: ["*"], nonResourceURLs: ["*"] });
-  visitRules(services.cluster, request.user!, namespace, (rule, _because, error) => {
-    if (rule !== undefined) rules.push(rule);
-    if (error !== undefined) errors.push(error);
-    return true;
-  });
+  const { rules, incomplete, error } = services.authorizer.rulesFor!(request.user!, namespace);
   return created(asked, {
-    resourceRules: rules.filter(({ nonResourceURLs }) => (nonResourceURLs ?? []).length === 0),
+    resourceRules: rules.filter(({ resources }) => (resources ?? []).length > 0),
     nonResourceRules: rules
       .filter(({ nonResourceURLs }) => (nonResourceURLs ?? []).length > 0)
       .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
-    incomplete: errors.length > 0,
-    ...(errors.length > 0 && { evaluationError: errors.join(", ") }),
+    incomplete: incomplete || error !== undefined,
+    ...(error !== undefined && { evaluationError: error }),
   });
 };

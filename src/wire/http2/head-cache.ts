@@ -5,7 +5,7 @@
 import type { HeaderDecoder } from "./hpack/decoder.ts";
 
 const BLOCK_BYTES_MAX = 256;
-const BLOCKS_MAX = 256;
+const BLOCKS_MAX = 64;
 
 export class HeadCache<T extends object> {
   readonly #decoder: HeaderDecoder;

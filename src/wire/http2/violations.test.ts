@@ -138,7 +138,11 @@ const CASES: readonly (readonly [what: string, bytes: Buffer | readonly Buffer[]
     frame(HEADERS, END_STREAM | END_HEADERS, 1, Buffer.concat([block(GET), block({ ":path": "/x" })])),
     "RST_STREAM 1 PROTOCOL_ERROR",
   ],
-  ["a header with capitals", ask(1, { ...GET, Accept: "x" }), "RST_STREAM 1 PROTOCOL_ERROR"],
+  [
+    "a header with capitals",
+    frame(HEADERS, END_STREAM | END_HEADERS, 1, Buffer.concat([block(GET), Buffer.from("\u0000\u0001A\u0001x")])),
+    "RST_STREAM 1 PROTOCOL_ERROR",
+  ],
   ["a header with a line break", ask(1, { ...GET, accept: "x\r\nevil: y" }), "RST_STREAM 1 PROTOCOL_ERROR"],
   ["a header of a connection", ask(1, { ...GET, connection: "close" }), "RST_STREAM 1 PROTOCOL_ERROR"],
   ["te that is not trailers", ask(1, { ...GET, te: "gzip" }), "RST_STREAM 1 PROTOCOL_ERROR"],

@@ -104,6 +104,8 @@ export class HeaderEncoder {
     const known = this.#entries.get(name);
     const number = known?.get(value);
     if (number !== undefined) return this.#integer(this.#index(number), 0x80, 7);
+    const small = known === undefined && !STATIC_NAME.has(name) ? name.toLowerCase() : name;
+    if (small !== name) return this.#header(small, value); // HTTP/2 knows no capitals; its callers may.
     const secret = SECRET.has(name);
     const kept = !secret && !PASSING.has(name) && this.#mayKeep(name, value);
     const named = STATIC_NAME.get(name) ?? this.#index(known?.values().next().value);

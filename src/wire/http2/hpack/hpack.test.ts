@@ -139,6 +139,16 @@ test("a repeated block costs a byte a header, one of passing values doesn't fill
   assert.equal(encoder.encode({ authorization: "Bearer x" }).length, secret.length);
 });
 
+test("names leave in small letters", () => {
+  const encoder = new HeaderEncoder();
+  const decoder = new HeaderDecoder(LIMITS);
+  for (let i = 0; i < 2; i++)
+    assert.deepEqual(decode(decoder, Buffer.from(encoder.encode({ "Content-Type": "a", "X-B": "b" }))), [
+      ["content-type", "a"],
+      ["x-b", "b"],
+    ]);
+});
+
 test("a table that was made small and large again in between is announced with both sizes", () => {
   const encoder = new HeaderEncoder();
   encoder.encode({ a: "b" });

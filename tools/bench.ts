@@ -51,6 +51,11 @@ const QUESTIONS: readonly Question[] = [
     question: "How many pods a second does the scheduler place among 5,000 nodes?",
     aim: "5x upstream's floors",
   },
+  {
+    name: "etcd",
+    question: "What does each kind of request cost, against Debian's etcd?",
+    aim: ">= 1.0x its throughput, <= 1.0x its p99 and its CPU in each row",
+  },
   { name: "etcd-puts", question: "How many puts a second does etcd take, against Debian's etcd?", aim: ">= 1.0x" },
   {
     name: "protobuf",

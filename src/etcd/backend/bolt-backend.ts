@@ -15,7 +15,7 @@ import { BoltFile, type DefragPosition, type Pin } from "./bolt/file.ts";
 import type { Page } from "./bolt/format.ts";
 import { find, type BucketChanges, type Change } from "./bolt/tree.ts";
 import { RowCache } from "./row-cache.ts";
-import { decodeRow, encodeRow, mainOf, revisionKey, subOf } from "./rows.ts";
+import { decodeRow, encodeRow, fromSlabs, mainOf, revisionKey, subOf } from "./rows.ts";
 
 export interface BoltBackendOptions {
   readonly batchIntervalMs: number;
@@ -70,8 +70,8 @@ export class BoltBackend implements Backend {
   readonly #rows: RowCache;
   readonly #buckets = new Map<BucketName, SortedMap<Uint8Array>>();
   #batch: Batch;
-  /** Rows deleted and not yet gone from the file, as `main_sub`. */
-  readonly #deleted = new Set<string>();
+  /** Rows deleted and not yet gone from the file. */
+  readonly #deleted = new Set<RowId>();
   /** Rows up to this revision are in the file. */
   #committedMain: number;
   #keyRoot: Page | undefined;
@@ -192,7 +192,7 @@ export class BoltBackend implements Backend {
 
   /** A row in views of the page that it is on: whoever keeps it for long makes copies. */
   #getFromFile(main: number, sub: number): KeyValue | undefined {
-    if (this.#deleted.size > 0 && this.#deleted.has(`${main}_${sub}`)) return undefined;
+    if (this.#deleted.size > 0 && this.#deleted.has(rowId(main, sub))) return undefined;
     const root = this.#keyBucket;
     // A tombstone's mark may have put it at the beginning of the next page.
     const at = find(this.#file, root, revisionKey(main, sub)) ?? find(this.#file, root, revisionKey(main, sub, true));
@@ -216,7 +216,9 @@ export class BoltBackend implements Backend {
     if (row?.version !== 0) deleted.push({ key: revisionKey(main, sub), value: undefined, main, sub });
     if (row === undefined || row.version === 0)
       deleted.push({ key: revisionKey(main, sub, true), value: undefined, main, sub });
-    this.#deleted.add(`${main}_${sub}`);
+    this.#deleted.add(rowId(main, sub));
+    // Two deletions, where it isn't known.
+    if (row === undefined) this.#batch.operations++;
     this.#count();
   }
 
@@ -243,7 +245,7 @@ export class BoltBackend implements Backend {
       const main = mainOf(key);
       if (main > to) return false;
       const sub = subOf(key);
-      if (this.#deleted.size > 0 && this.#deleted.has(`${main}_${sub}`)) return true;
+      if (this.#deleted.size > 0 && this.#deleted.has(rowId(main, sub))) return true;
       goesOn = visit(decodeRow(key, value), sub) !== false;
       return goesOn;
     });
@@ -316,7 +318,7 @@ export class BoltBackend implements Backend {
     points.beforeWritebackBuf?.strike();
     const lastRow = batch.rows.at(-1);
     if (lastRow !== undefined) this.#committedMain = Math.max(this.#committedMain, lastRow.mod_revision);
-    for (const { main, sub } of batch.deleted) this.#deleted.delete(`${main}_${sub}`);
+    for (const { main, sub } of batch.deleted) this.#deleted.delete(rowId(main, sub));
     this.#rows.shrink(batch.number);
     points.afterWritebackBuf?.strike();
     this.#deps.onCommit?.(this.#deps.clock.monotonic() - begun);
@@ -324,9 +326,13 @@ export class BoltBackend implements Backend {
 
   async #keyChanges({ rows, subs, deleted }: Batch): Promise<readonly Change[]> {
     const puts: Change[] = [];
+    const take = fromSlabs();
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
-      puts.push({ key: revisionKey(row.mod_revision, subs[i]!, row.version === 0), value: encodeRow(row) });
+      puts.push({
+        key: revisionKey(row.mod_revision, subs[i]!, row.version === 0, take),
+        value: encodeRow(row, take),
+      });
       if ((i + 1) % ROWS_A_SLICE === 0) await pause(this.#deps.clock);
     }
     if (deleted.length === 0) return puts;
@@ -415,6 +421,13 @@ export class BoltBackend implements Backend {
     await this.#work;
     await this.#file.close();
   }
+}
+
+/** A revision as one value: nearly always its main part alone. */
+type RowId = number | string;
+
+function rowId(main: number, sub: number): RowId {
+  return sub === 0 ? main : `${main}_${sub}`;
 }
 
 function newBatch(number: number): Batch {

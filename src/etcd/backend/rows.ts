@@ -12,8 +12,30 @@ const SEPARATOR = 0x5f; // "_"
 const TOMBSTONE_MARK = 0x74; // "t"
 const EMPTY = new Uint8Array(0);
 
-export function revisionKey(main: number, sub: number, isTombstone = false): Uint8Array {
-  const key = new Uint8Array(isTombstone ? REVISION_BYTES + 1 : REVISION_BYTES);
+/** Where bytes come from. */
+type Take = (size: number) => Uint8Array;
+
+const SLAB_BYTES = 64 * 1024;
+
+const allocate: Take = (size) => new Uint8Array(size);
+
+/** Bytes out of large pieces: for many small ones that go together. */
+export function fromSlabs(): Take {
+  let slab = new Uint8Array(0);
+  let at = 0;
+  return (size) => {
+    if (size > SLAB_BYTES / 8) return new Uint8Array(size);
+    if (at + size > slab.length) {
+      slab = new Uint8Array(SLAB_BYTES);
+      at = 0;
+    }
+    at += size;
+    return slab.subarray(at - size, at);
+  };
+}
+
+export function revisionKey(main: number, sub: number, isTombstone = false, take: Take = allocate): Uint8Array {
+  const key = take(isTombstone ? REVISION_BYTES + 1 : REVISION_BYTES);
   putBigEndian(key, 0, main);
   key[8] = SEPARATOR;
   putBigEndian(key, 9, sub);
@@ -52,7 +74,7 @@ export function bigEndian(bytes: Uint8Array, at: number): number {
 }
 
 /** A row's value. A tombstone's has its key alone. */
-export function encodeRow(row: KeyValue): Uint8Array {
+export function encodeRow(row: KeyValue, take: Take = allocate): Uint8Array {
   const { key, value } = row;
   const isTombstone = row.version === 0;
   let size = key.length === 0 ? 0 : 1 + varintBytes(key.length) + key.length;
@@ -61,7 +83,7 @@ export function encodeRow(row: KeyValue): Uint8Array {
     if (value.length > 0) size += 1 + varintBytes(value.length) + value.length;
     if (row.lease !== 0n) size += 1 + bigVarintBytes(row.lease);
   }
-  const bytes = new Uint8Array(size);
+  const bytes = take(size);
   let at = 0;
   if (key.length > 0) {
     bytes[at++] = 0x0a;

@@ -19,17 +19,26 @@ export class RestoredIndex {
   readonly leases = new Map<string, bigint>();
 
   add(text: string, row: RestoredRow): void {
-    const revision: Revision = { main: row.main, sub: row.sub };
-    let index = this.keys.get(text);
-    if (index === undefined) this.keys.set(text, (index = new KeyIndex(text)));
-    const before = index.alive;
-    if (row.version === 0) index.restoreTombstone(revision);
-    else if (index.openGeneration !== undefined || row.version === 1) index.put(revision);
-    else index.restore({ main: row.created, sub: 0 }, revision, row.version);
-    if (index.alive !== before) this.keys.reweigh(text, index.alive ? 1 : -1);
+    const index = this.keys.get(text);
+    if (index === undefined) {
+      const made = new KeyIndex(text);
+      take(made, row);
+      this.keys.set(text, made); // Weighed as it is by now.
+    } else {
+      const before = index.alive;
+      take(index, row);
+      if (index.alive !== before) this.keys.reweigh(text, index.alive ? 1 : -1);
+    }
     if (row.lease !== 0n) this.leases.set(text, row.lease);
     else if (this.leases.size > 0) this.leases.delete(text);
   }
+}
+
+function take(index: KeyIndex, { main, sub, created, version }: RestoredRow): void {
+  const revision: Revision = { main, sub };
+  if (version === 0) index.restoreTombstone(revision);
+  else if (index.openGeneration !== undefined || version === 1) index.put(revision);
+  else index.restore({ main: created, sub: 0 }, revision, version);
 }
 
 /** Weighed by life: the weight of a range is how many keys it has now. */

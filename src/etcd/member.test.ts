@@ -258,3 +258,49 @@ test("a streamed range is of one revision whatever is written meanwhile, and is 
     await member.close();
   });
 });
+
+test("a transaction that has written reads the past where it is asked for, and refuses what is wrong first in its order", async () => {
+  const world = simulatedWorld(1);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    await kv.Put({ key: b("a") });
+    const { responses } = await kv.Txn({
+      success: [
+        { request_put: { key: b("b") } },
+        { request_range: { key: b("a"), range_end: b("z"), revision: 2 } },
+        { request_range: { key: b("a"), range_end: b("z") } },
+      ],
+    });
+    assert.deepEqual(
+      responses.map(({ response_range }) => response_range?.kvs.map(({ key }) => String(key))),
+      [undefined, ["a"], ["a", "b"]],
+    );
+    await kv.Compact({ revision: 3 });
+    const past = { request_range: { key: b("a"), revision: 2 } };
+    const leased = { request_put: { key: b("c"), lease: 9n, ignore_value: true } };
+    const refusalOf = async (success: NonNullable<Parameters<typeof kv.Txn>[0]["success"]>) =>
+      Promise.resolve(kv.Txn({ success })).then(
+        () => "none",
+        (error: Error) => error.message,
+      );
+    assert.match(await refusalOf([past, leased]), /has been compacted/);
+    assert.match(await refusalOf([leased, past]), /requested lease not found/);
+    await member.close();
+  });
+});
+
+test("keys alone have no lease, unless their values make the order", async () => {
+  const world = simulatedWorld(1);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    await leaseService(member, world.random).LeaseGrant({ ID: 7n, TTL: 100 });
+    await kv.Put({ key: b("a"), lease: 7n });
+    const leaseOf = async (sort_target: "MOD" | "VALUE") =>
+      (await kv.Range({ key: b("a"), keys_only: true, sort_target })).kvs[0]!.lease;
+    assert.equal(await leaseOf("MOD"), 0n);
+    assert.equal(await leaseOf("VALUE"), 7n);
+    await member.close();
+  });
+});

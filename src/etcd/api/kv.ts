@@ -15,17 +15,17 @@ import type {
 } from "../../protocols/etcd/generated.ts";
 import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "../apply/check.ts";
-import { applyRange } from "../apply/range.ts";
+import { applyRange, sortKvs, withoutValues } from "../apply/range.ts";
 import { checkRangeAllowed, checkTxnAllowed } from "../auth/checks.ts";
 import type { Request } from "../apply/chain.ts";
 import { KEEP_VERSIONS } from "../../protocols/etcd/client.ts";
+import type { KeyValue } from "../backend/backend.ts";
 import type { Member } from "../member.ts";
 
 const MAX_VERSIONS = 2 ** 31 - 1;
 /** Keys in the first piece of a streamed range; later ones double while they stay below a request's size. */
 const FIRST_PIECE = 10;
 const NUL = new Uint8Array(1);
-const EMPTY = new Uint8Array(0);
 
 export function kvService(member: Member) {
   const { auth, authenticator, options } = member;
@@ -45,7 +45,8 @@ export function kvService(member: Member) {
       call?: Call,
     ): Promise<void> {
       checkRange(request);
-      if ((request.sort_order ?? "NONE") !== "NONE" || (request.sort_target ?? "KEY") !== "KEY")
+      const { sort_order = "NONE", sort_target = "KEY" } = request;
+      if (sort_order !== "NONE" && (sort_order !== "ASCEND" || sort_target !== "KEY"))
         throw new RpcError("Unimplemented", "RangeStream does not support custom sort orders");
       if (
         request.min_mod_revision ||
@@ -56,12 +57,14 @@ export function kvService(member: Member) {
         throw new RpcError("Unimplemented", "RangeStream does not support revision filters");
       if (!request.serializable) await member.linearizable();
       const { store } = member;
-      const revision = request.revision || store.revision;
-      const wanted = request.limit || Infinity;
+      const present = store.revision;
+      const revision = request.revision !== undefined && request.revision > 0 ? request.revision : present;
+      const wanted = request.limit !== undefined && request.limit > 0 ? request.limit : Infinity;
       // Every piece is of one revision, and is read when the reader has taken the one before.
       const read = () => applyRange(store, { ...request, revision, limit: Math.min(wanted, FIRST_PIECE) }, undefined);
       const first = await authenticator.read(call, (info) => checkRangeAllowed(member, info, request), read);
-      let { kvs, more } = first;
+      let { more } = first;
+      let kvs: KeyValue[] = [...first.kvs];
       let size = FIRST_PIECE;
       for (let sent = 0; kvs.length > 0;) {
         member.failpoints.beforeRangeStreamChunk?.strike();
@@ -71,13 +74,17 @@ export function kvService(member: Member) {
         const bytes = kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
         size = bytes * 2 <= options.maxRequestBytes ? size * 2 : Math.max(1, size >> 1);
         const limit = Math.min(size, wanted - sent);
-        const key = Buffer.concat([kvs.at(-1)!.key, NUL]);
+        // Another order is that of a piece: what comes next is behind its last key.
+        const last = sort_target === "KEY" ? kvs.at(-1)!.key : kvs.map(({ key }) => key).sort(Buffer.compare).at(-1)!;
+        const key = Buffer.concat([last, NUL]);
         kvs = store.range(key, request.range_end, { limit, revision, countOnly: false, pageOnly: true }).kvs;
         more = kvs.length === limit;
-        if (request.keys_only) kvs = kvs.map((kv) => ({ ...kv, value: EMPTY }));
+        sortKvs(request, kvs);
+        if (request.keys_only) kvs = withoutValues(request, kvs);
       }
       const { count } = first;
-      stream.send({ range_response: { header: member.header(revision), more: count > wanted, count } });
+      const isCut = !request.count_only && count > wanted;
+      stream.send({ range_response: { header: member.header(present), more: isCut, count } });
     },
 
     Put(request: Init<PutRequest>, call?: Call): Promise<PutResponse> {

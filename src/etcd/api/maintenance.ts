@@ -39,7 +39,9 @@ export function maintenanceService(member: Member) {
         raftAppliedIndex: member.appliedIndex,
         errors: [
           ...(member.leader === NONE ? [ETCD_ERRORS.noLeader[1]] : []),
-          ...member.alarms.raised.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarm} `),
+          ...member.alarms.raised.map(({ memberID, alarm }) =>
+            [memberID === 0n ? "" : `memberID:${memberID}`, alarm === "NONE" ? "" : `alarm:${alarm}`].filter(Boolean).join(" "),
+          ),
         ],
         dbSizeInUse: member.store.backend.inUseBytes,
         isLearner: member.isLearner,
@@ -81,7 +83,7 @@ export function maintenanceService(member: Member) {
       await authenticator.requireAdmin(call);
       if (!member.leadership.isLeader) throw etcdError("notLeader");
       await member.moveLeader(targetID);
-      return { header: member.header() };
+      return { header: undefined }; // Upstream says nothing, either.
     },
 
     Snapshot: async (

@@ -21,7 +21,6 @@ import type {
   LeaseRevokeResponse,
   PutRequest,
   PutResponse,
-  RequestOp,
   ResponseHeader,
   ResponseOp,
   TxnRequest,
@@ -129,14 +128,7 @@ export class Applier {
   /** Also for transactions that only read, which come here without the log. */
   txn(request: Init<TxnRequest>): TxnResponse {
     const path = this.#pathOf(request);
-    this.#checkPath(request, path, (op) => {
-      if (op.request_put === undefined) return;
-      this.#checkIgnores(op.request_put);
-      this.#checkLease(op.request_put);
-    });
-    this.#checkPath(request, path, (op) => {
-      if (op.request_range !== undefined) this.#store.checkReadable(op.request_range.revision ?? 0);
-    });
+    this.#checkPath(request, path);
     return this.#write(() => this.#txnOp(request, path));
   }
 
@@ -212,13 +204,20 @@ export class Applier {
     return { succeeded, inner };
   }
 
-  /** Everything that could fail, before anything is done. Upstream goes over all puts first, and a lone put's lease before its key. */
-  #checkPath(request: Init<TxnRequest>, path: Path, check: (op: Init<RequestOp>) => void): void {
+  /** Everything that could fail, before anything is done. */
+  #checkPath(request: Init<TxnRequest>, path: Path): void {
     const ops = (path.succeeded ? request.success : request.failure) ?? [];
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
-      if (op.request_txn !== undefined) this.#checkPath(op.request_txn, path.inner!.get(i)!, check);
-      else check(op);
+      if (op.request_put !== undefined) {
+        this.#checkLease(op.request_put);
+        this.#checkIgnores(op.request_put);
+      } else if (op.request_range !== undefined) {
+        const { revision = 0 } = op.request_range;
+        // Alone, a read of a negative revision is one of the present.
+        if (revision < 0 && this.#store.compactRevision > 0) throw etcdError("compacted");
+        this.#store.checkReadable(revision);
+      } else if (op.request_txn !== undefined) this.#checkPath(op.request_txn, path.inner!.get(i)!);
     }
   }
 

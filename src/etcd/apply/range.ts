@@ -24,8 +24,7 @@ export function applyRange(
     !!request.min_create_revision ||
     !!request.max_create_revision;
   const wanted = request.limit ?? 0;
-  let order = request.sort_order ?? "NONE";
-  const target = request.sort_target ?? "KEY";
+  const order = request.sort_order ?? "NONE";
   // Sorting and filtering come before the limit, so they need all there is; else one more than the limit tells that there is more.
   const limit = order !== "NONE" || filtered || wanted <= 0 ? 0 : wanted + 1;
   const result = store.range(request.key!, request.range_end, {
@@ -35,18 +34,25 @@ export function applyRange(
   });
   let { kvs } = result;
   if (filtered) kvs = kvs.filter((kv) => passes(request, kv));
-  if (target !== "KEY" && order === "NONE") order = "ASCEND";
-  if (order !== "NONE" && kvs.length > 1) {
-    const direction = order === "DESCEND" ? -1 : 1;
-    kvs.sort((a, b) => direction * compareBy(target, a, b));
-  }
+  sortKvs(request, kvs);
   let more = false;
   if (wanted > 0 && kvs.length > wanted) {
     kvs.length = wanted;
     more = true;
   }
-  if (request.keys_only) kvs = kvs.map((kv) => ({ ...kv, value: EMPTY }));
+  if (request.keys_only) kvs = withoutValues(request, kvs);
   return { header, kvs, more, count: result.count };
+}
+
+/** Upstream answers from its index, which knows no leases, where no value is needed for the order. */
+export function withoutValues({ sort_target }: Init<RangeRequest>, kvs: readonly KeyValue[]): KeyValue[] {
+  return kvs.map((kv) => ({ ...kv, value: EMPTY, lease: sort_target === "VALUE" ? kv.lease : 0n }));
+}
+
+export function sortKvs({ sort_order, sort_target = "KEY" }: Init<RangeRequest>, kvs: KeyValue[]): void {
+  if (kvs.length < 2 || (sort_target === "KEY" && sort_order !== "DESCEND")) return;
+  const direction = sort_order === "DESCEND" ? -1 : 1;
+  kvs.sort((a, b) => direction * compareBy(sort_target, a, b));
 }
 
 function passes(request: Init<RangeRequest>, kv: KeyValue): boolean {

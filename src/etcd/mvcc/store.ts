@@ -104,7 +104,8 @@ export class Store {
   range(key: Uint8Array, rangeEnd: Uint8Array | undefined, options: RangeOptions): RangeResult {
     const { limit, revision, countOnly } = options;
     this.checkReadable(revision);
-    const past = revision > 0 && revision < this.#revision;
+    // In a transaction that has written, what it began with is the past.
+    const past = revision > 0 && revision < this.revisionNow;
     const from = keyText(key);
     const kvs: KeyValue[] = [];
     if (rangeEnd === undefined || rangeEnd.length === 0) {

@@ -161,3 +161,62 @@ test("a reader that turns slow in the middle of history is sent no more of it, a
   assert.equal(seen.size, 50);
   for (const revisions of seen.values()) assert.deepEqual(revisions, [2, 3, 4, 5, 6]);
 });
+
+test("what was before an event is what was before its transaction", async () => {
+  for (const isPast of [false, true]) {
+    const bench = new Bench();
+    const [a, end] = [Buffer.from("a"), Buffer.from("z")];
+    const create = () => bench.stream.create({ key: a, range_end: end, prev_kv: true, start_revision: 3 });
+    bench.write("a");
+    if (!isPast) create();
+    bench.store.begin();
+    bench.store.put(a, Buffer.from("short-lived"), 0n);
+    bench.store.put(Buffer.from("b"), Buffer.from("new"), 0n);
+    bench.store.deleteRange(a, end);
+    bench.store.put(a, Buffer.from("again"), 0n);
+    bench.watchable.notify(bench.store.end());
+    if (isPast) create();
+    await bench.settle();
+    const told = bench.responses.flatMap(({ events }) => events);
+    assert.deepEqual(
+      told.map(({ type, kv, prev_kv }) => [type, String(kv!.key), prev_kv?.mod_revision]),
+      [
+        ["PUT", "a", 2],
+        ["PUT", "b", undefined],
+        ["DELETE", "a", 2],
+        ["DELETE", "b", undefined],
+        ["PUT", "a", undefined],
+      ],
+    );
+  }
+});
+
+test("the id of a watcher that a compaction cancelled is taken until its client cancels it, too", async () => {
+  const bench = new Bench();
+  for (let i = 0; i < 5; i++) bench.write("a");
+  bench.store.compact(5);
+  const key = Buffer.from("a");
+  bench.stream.create({ key, start_revision: 2, watch_id: 1n });
+  await bench.settle();
+  bench.stream.create({ key, watch_id: 1n });
+  bench.stream.create({ key });
+  bench.stream.create({ key });
+  bench.stream.cancel(1n);
+  bench.stream.create({ key, watch_id: 1n });
+  assert.deepEqual(
+    bench.responses.map(({ watch_id, created, canceled, compact_revision }) => [
+      Number(watch_id),
+      created ? (canceled ? "refused" : "created") : "cancelled",
+      compact_revision,
+    ]),
+    [
+      [1, "created", 0],
+      [1, "cancelled", 5],
+      [-1, "refused", 0],
+      [0, "created", 0],
+      [2, "created", 0],
+      [1, "cancelled", 0],
+      [1, "created", 0],
+    ],
+  );
+});

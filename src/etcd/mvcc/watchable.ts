@@ -124,8 +124,11 @@ export class Watchable {
     }
     const batches = new Map<Watcher, MvccpbEvent[]>();
     for (const { kv, previous } of changes) {
-      const shared = new SharedEvent(kv, () => previous);
-      this.#synced.forEachOf(keyText(kv.key), (watcher) => {
+      const text = keyText(kv.key);
+      // What was before the transaction, not what it did before.
+      const isOwn = previous?.mod_revision === revision;
+      const shared = new SharedEvent(kv, () => (isOwn ? this.#deps.store.getAt(text, revision - 1) : previous));
+      this.#synced.forEachOf(text, (watcher) => {
         if (watcher.next > revision || !wants(watcher, kv)) return;
         const event = shared.event(watcher.prevKv);
         const batch = batches.get(watcher);
@@ -325,7 +328,8 @@ export class WatchStream {
   cancel(id: bigint): void {
     const watcher = this.watchers.get(id);
     if (watcher === undefined) return;
-    this.#forget(watcher);
+    this.watchers.delete(id);
+    this.#watchable.remove(watcher);
     this.#send({ ...answer(this.#deps.header(this.#deps.store.revision), id), canceled: true });
   }
 
@@ -360,7 +364,8 @@ export class WatchStream {
 
   /** @internal */
   cancelCompacted(watcher: Watcher, compactRevision: number): void {
-    this.#forget(watcher);
+    // Its id stays taken until the client cancels it, too, as upstream's: to a client that does, another watcher would answer.
+    this.#watchable.remove(watcher);
     this.#send({ ...answer(this.#deps.header(0), watcher.id), canceled: true, compact_revision: compactRevision });
   }
 
@@ -373,11 +378,6 @@ export class WatchStream {
         this.#send(answer(this.#deps.header(store.revision), watcher.id));
       watcher.sentOfLate = false;
     }
-  }
-
-  #forget(watcher: Watcher): void {
-    this.watchers.delete(watcher.id);
-    this.#watchable.remove(watcher);
   }
 
   #send(response: WatchResponse): void {
@@ -414,7 +414,8 @@ class SharedEvent {
   event(prevKv: boolean): MvccpbEvent {
     const type = this.#kv.version === 0 ? "DELETE" : "PUT";
     if (!prevKv) return (this.#plain ??= { type, kv: this.#kv, prev_kv: undefined });
-    return (this.#withPrevious ??= { type, kv: this.#kv, prev_kv: this.#previous() });
+    const isCreated = this.#kv.create_revision === this.#kv.mod_revision;
+    return (this.#withPrevious ??= { type, kv: this.#kv, prev_kv: isCreated ? undefined : this.#previous() });
   }
 
   /** A list of this event only, shared as well. */

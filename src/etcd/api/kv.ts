@@ -75,7 +75,13 @@ export function kvService(member: Member) {
         size = bytes * 2 <= options.maxRequestBytes ? size * 2 : Math.max(1, size >> 1);
         const limit = Math.min(size, wanted - sent);
         // Another order is that of a piece: what comes next is behind its last key.
-        const last = sort_target === "KEY" ? kvs.at(-1)!.key : kvs.map(({ key }) => key).sort(Buffer.compare).at(-1)!;
+        const last =
+          sort_target === "KEY"
+            ? kvs.at(-1)!.key
+            : kvs
+                .map(({ key }) => key)
+                .sort(Buffer.compare)
+                .at(-1)!;
         const key = Buffer.concat([last, NUL]);
         kvs = store.range(key, request.range_end, { limit, revision, countOnly: false, pageOnly: true }).kvs;
         more = kvs.length === limit;

@@ -40,7 +40,9 @@ export function maintenanceService(member: Member) {
         errors: [
           ...(member.leader === NONE ? [ETCD_ERRORS.noLeader[1]] : []),
           ...member.alarms.raised.map(({ memberID, alarm }) =>
-            [memberID === 0n ? "" : `memberID:${memberID}`, alarm === "NONE" ? "" : `alarm:${alarm}`].filter(Boolean).join(" "),
+            [memberID === 0n ? "" : `memberID:${memberID}`, alarm === "NONE" ? "" : `alarm:${alarm}`]
+              .filter(Boolean)
+              .join(" "),
           ),
         ],
         dbSizeInUse: member.store.backend.inUseBytes,

@@ -12,7 +12,7 @@ export class WatchVerifier {
   readonly #next = new Map<bigint, number>();
 
   /** Throws an `InvariantError` at the first answer that can't be. */
-  check({ watch_id: id, created, canceled, events, header, fragment }: WatchResponse): void {
+  check({ watch_id: id, created, canceled, compact_revision, events, header, fragment }: WatchResponse): void {
     assert(!(created && canceled) || id === NO_WATCHER, `watcher ${id} is created and canceled in one answer`);
     if (created && !canceled) {
       assert(!this.#next.has(id), `watcher ${id} is created twice`);
@@ -30,7 +30,9 @@ export class WatchVerifier {
     if (events.length > 0)
       assert(header !== undefined && header.revision >= next, `watcher ${id} is sent revision ${next} from the future`);
     // Events of one revision come together, but for parts of an answer that was too large.
-    if (canceled) this.#next.delete(id);
+    // One that a compaction ended is told nothing more, but that the client has cancelled it, too.
+    if (canceled && compact_revision !== 0) this.#next.set(id, Infinity);
+    else if (canceled) this.#next.delete(id);
     else this.#next.set(id, events.length > 0 && !fragment ? next + 1 : next);
   }
 }

@@ -1,7 +1,7 @@
 /** One process's member as the ledger sees it: looked at whenever the present instant is over, and as it applies each entry. */
 import type { Member } from "../../../etcd/member.ts";
 import type { Change } from "../../../etcd/mvcc/store.ts";
-import { describe, type Ledger } from "./ledger.ts";
+import { describe, keyOf, type Ledger } from "./ledger.ts";
 
 export class Observed {
   readonly name: string;
@@ -32,7 +32,21 @@ export class Observed {
       this.#beforeEntry(index, term);
       advance(index, term);
     };
+    this.#takeUp();
     this.#checkStore();
+  }
+
+  /** What it applied while it was opened, and nobody had applied before: the end of its log, which nobody else may have. */
+  #takeUp(): void {
+    const { store } = this.member;
+    const unseen = new Map<number, Change[]>();
+    store.history(this.#ledger.revision + 1, store.revision, (kv) => {
+      const change = { kv, previous: store.getAt(keyOf(kv), kv.mod_revision - 1) };
+      const known = unseen.get(kv.mod_revision);
+      if (known === undefined) unseen.set(kv.mod_revision, [change]);
+      else known.push(change);
+    });
+    for (const changes of unseen.values()) this.#ledger.changed(this.name, changes);
   }
 
   /** Of what is replicated beside the keys. */

@@ -113,10 +113,8 @@ export class Storage {
       const mark = { index: 0, term: 0 };
       return new Storage(options, deps, codec, { id, cluster, wal, entries, state, opened, mark, isNew: true });
     }
-    const marks = await Wal.snapshots(walOptions);
-    const mark = marks.at(-1) ?? { index: 0, term: 0 };
+    const { wal, content, mark } = await Wal.openBehind(walOptions, await Wal.snapshots(walOptions));
     const opened = await openDbAt(options, deps, mark.index);
-    const { wal, content } = await Wal.open(walOptions, mark);
     const { NodeID = 0n, ClusterID = 0n } = codec.decode(Metadata, content.metadata!);
     const { entries, state = { term: mark.term, vote: 0n, commit: 0 } } = content;
     const { index } = readIndex(opened.backend);

@@ -34,6 +34,9 @@ export class WalDamage extends Error {
   override readonly name = "WalDamage";
 }
 
+/** The log knows nothing of the snapshot that it was to be read behind. */
+export class SnapshotNotFound extends WalDamage {}
+
 /** A frame can't be longer: a request is at most 1.5 MiB, with room for what upstream's flags may allow. */
 const FRAME_MAX_BYTES = 256 * 1024 * 1024;
 /** Disks write whole sectors, so a cut-off write leaves a sector of the zeros that were there before. */

@@ -343,3 +343,28 @@ test("a log goes on behind a snapshot that is ahead of it, over segments and sta
     Array.from({ length: 100 }, (_, i) => 51 + i),
   );
 });
+
+test("a snapshot whose mark was torn was never made: the log is opened behind the one before", async () => {
+  const world = simulatedWorld(9);
+  const confState = { voters: [7n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
+  const options = optionsOf(world);
+  let wal = await walWith(world, [entry(1), entry(2)]);
+  await wal.saveSnapshot({ index: 1, term: 2 }, confState);
+  // Up to where the mark's record lies over the edge of a sector, and its first part has what a search for marks looks at.
+  let end = 0;
+  for (let index = 3; end % 512 < 490 || end % 512 > 500; index++) {
+    await wal.append([entry(index, index % 7)], undefined);
+    end = readWal([{ name: FIRST, bytes: await world.fs.readFile(FIRST) }], 0).endOffset;
+  }
+  await wal.saveSnapshot({ index: 2, term: 2 }, confState);
+  const edge = Math.ceil(end / 512) * 512;
+  await change(world, FIRST, edge, new Uint8Array(512));
+  const marks = await Wal.snapshots(options);
+  assert.equal(marks.at(-1)!.index, 2);
+  const opened = await Wal.openBehind(options, marks);
+  assert.equal(opened.mark.index, 1);
+  assert.equal(opened.content.entries[0]!.index, 2);
+  ({ wal } = opened);
+  await wal.saveSnapshot({ index: 2, term: 2 }, confState);
+  assert.equal((await Wal.openBehind(options, await Wal.snapshots(options))).mark.index, 2);
+});

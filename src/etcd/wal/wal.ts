@@ -12,7 +12,7 @@ import { assert } from "../../base/assert.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { File, Fs } from "../../world/fs.ts";
 import { copySegment, prepareSegment, readSegment } from "./segment-file.ts";
-import { readMarks, readWal, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
+import { readMarks, readWal, SnapshotNotFound, WalDamage, type SnapshotMark, type WalContent } from "./reader.ts";
 import type { ConfState, Entry, HardState } from "../../raft/types.ts";
 import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { FrameWriter, RECORD, varintBytes } from "./record.ts";
@@ -130,7 +130,7 @@ export class Wal {
     });
   }
 
-  /** Every snapshot that the log knows of, oldest first: only those may be started from. */
+  /** Every snapshot that the log knows of, oldest first: only those may be started from. The last record of all may be torn: `openBehind` looks. */
   static async snapshots(options: WalOptions): Promise<readonly SnapshotMark[]> {
     const marks: SnapshotMark[] = [];
     for (const { name } of await segmentsIn(options.fs, options.folder))
@@ -157,7 +157,7 @@ export class Wal {
     if (content.metadata === undefined) throw new WalDamage(`wal: no metadata in ${folder}`);
     if (typeof after === "number") return content;
     const marks = content.snapshots.filter((mark) => mark.index === index);
-    if (marks.length === 0) throw new WalDamage(`wal: snapshot not found: index ${index} in ${folder}`);
+    if (marks.length === 0) throw new SnapshotNotFound(`wal: snapshot not found: index ${index} in ${folder}`);
     if (marks.some(({ term }) => term !== after.term))
       throw new WalDamage(`wal: snapshot mismatch: index ${index} in ${folder} is not of term ${after.term}`);
     return content;
@@ -194,6 +194,21 @@ export class Wal {
       lastIndex: content.lastIndex,
     });
     return { wal, content };
+  }
+
+  /** Opens the log behind the newest of its snapshots. One that can't be read, because the crash came as it was noted, was never made. */
+  static async openBehind(
+    options: WalOptions,
+    marks: readonly SnapshotMark[],
+  ): Promise<{ readonly wal: Wal; readonly content: WalContent; readonly mark: SnapshotMark }> {
+    const mark = marks.at(-1) ?? { index: 0, term: 0 };
+    try {
+      return { ...(await Wal.open(options, mark)), mark };
+    } catch (error) {
+      const before = marks.at(-2);
+      if (!(error instanceof SnapshotNotFound) || before === undefined) throw error;
+      return { ...(await Wal.open(options, before)), mark: before };
+    }
   }
 
   /** Bytes since it was opened. */

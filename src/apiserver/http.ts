@@ -34,11 +34,14 @@ export function httpHandler(handle: Handler, options: HttpOptions): HttpHandler 
     const started = options.clock.monotonic();
     const request = requestOf(exchange, options.codec);
     let code = 200;
+    let failure: unknown;
     try {
       code = await answer(request, exchange, await handle(request), options);
     } catch (error) {
+      failure = error;
       code = fail(request, exchange, error, options);
     }
+    for (const end of request.atEnd) end({ code, ...(failure !== undefined && { error: failure }) });
     options.observe(request, code, options.clock.monotonic() - started);
   };
 }
@@ -66,6 +69,7 @@ function requestOf(exchange: Exchange, codec: ProtobufCodec): ApiRequest {
     body: () => (body ??= readBody(exchange, codec)),
     warnings: [],
     responseHeaders: new Map(),
+    atEnd: [],
     exchange,
   };
 }

@@ -87,6 +87,7 @@ function requestOf(request: RestRequest, user: UserInfo, userAgent: string, sign
     body: async () => body,
     warnings: [],
     responseHeaders: new Map(),
+    atEnd: [],
     exchange: undefined,
   };
 }

@@ -53,6 +53,8 @@ export interface ApiServerOptions {
   /** `--proxy-client-cert-file` and `-key-file`: what this server shows to extension servers, that they may believe what it says of its users. */
   readonly proxyClient?: { readonly cert: string; readonly key: string };
   readonly requestTimeoutMs?: number;
+  /** `--enable-priority-and-fairness`, default true. */
+  readonly priorityAndFairness?: boolean;
   readonly maxRequestsInFlight?: number;
   readonly maxMutatingRequestsInFlight?: number;
   /** Prose for the published schemas, by a type's OpenAPI name and a field's: what `kubectl explain` prints. */

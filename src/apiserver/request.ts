@@ -26,8 +26,17 @@ export interface ApiRequest {
   readonly warnings: string[];
   /** Headers that filters add to whatever the answer is. */
   readonly responseHeaders: Map<string, string | readonly string[]>;
+  /** Called once the whole answer is given: for a watch or a stream when that is over. */
+  readonly atEnd: ((outcome: Outcome) => void)[];
   /** There for requests over HTTP: streaming endpoints take it over. */
   readonly exchange: Exchange | undefined;
+}
+
+/** How a request ended. */
+export interface Outcome {
+  readonly code: number;
+  /** Where it failed. */
+  readonly error?: unknown;
 }
 
 export type RequestBody =

@@ -30,6 +30,9 @@ import { bootstrap } from "./bootstrap/index.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
 import { chain, filters } from "./filters/index.ts";
+import { FlowControl } from "./flow-control/flow-control.ts";
+import { followFlowControl } from "./flow-control/keep.ts";
+import { WatchTracker } from "./flow-control/watch-tracker.ts";
 import { Documents } from "./handlers/documents.ts";
 import type { HealthCheck } from "./handlers/health.ts";
 import { handleNonResource } from "./handlers/non-resource.ts";
@@ -134,8 +137,14 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     }
     return request.info.isResourceRequest
       ? handleResource(services, request)
-      : handleNonResource({ services, aggregator, checks, metrics, documents, address: () => address }, request);
+      : handleNonResource({ services, aggregator, checks, metrics, documents, flow, address: () => address }, request);
   };
+  const { maxRequestsInFlight = 400, maxMutatingRequestsInFlight = 200 } = options;
+  const flow =
+    options.priorityAndFairness === false
+      ? undefined
+      : new FlowControl(maxRequestsInFlight + maxMutatingRequestsInFlight, () => clock.monotonic());
+  if (flow !== undefined) metrics.from(() => flow.readings());
   const handle = chain(
     filters({
       clock,
@@ -148,8 +157,20 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       }),
       constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
       requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
-      maxRequestsInFlight: options.maxRequestsInFlight ?? 400,
-      maxMutatingRequestsInFlight: options.maxMutatingRequestsInFlight ?? 200,
+      maxRequestsInFlight,
+      maxMutatingRequestsInFlight,
+      ...(flow !== undefined && {
+        fairness: {
+          flow,
+          watches: new WatchTracker(),
+          stored({ apiGroup, apiVersion, resource: plural }) {
+            const resource = registry.find(apiGroup, apiVersion, plural);
+            if (resource === undefined || resource.storage.virtual === true) return undefined;
+            const { cache, store } = registry.storage(resource);
+            return { objects: cache.size, averageBytes: store.averageBytes };
+          },
+        },
+      }),
     }),
     dispatch,
   );
@@ -207,6 +228,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           hooks.signal,
         );
         const aggregating = aggregator.run(hooks.signal);
+        const fairness = flow === undefined ? undefined : await followFlowControl(services, flow, hooks.signal);
         state = "ready";
         ready();
         await until(signal, new Promise<never>(() => {}));
@@ -215,6 +237,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         await running.done;
         await compaction;
         await aggregating;
+        await fairness?.done;
         await definitions.settled();
       } finally {
         await registry.close();
@@ -239,6 +262,9 @@ const POST_START_HOOKS = [
   "rbac/bootstrap-roles",
   "scheduling/bootstrap-system-priority-classes",
   "priority-and-fairness-config-producer",
+  "priority-and-fairness-config-consumer",
+  "priority-and-fairness-filter",
+  "storage-object-count-tracker-hook",
   "apiservice-status-local-available-controller",
   "apiservice-status-remote-available-controller",
   "apiservice-registration-controller",

@@ -1,11 +1,11 @@
 /** What the server makes at its start and keeps from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
-import { formatMicroTime, formatTime } from "../../machinery/meta/time.ts";
+import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";
 import { every } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
+import { ensureFlowControl } from "../flow-control/keep.ts";
 import { restoreAllocations } from "../registry/specials/restore.ts";
-import flowControl from "./flow-control.json" with { type: "json" };
 import { ensureApiServices } from "./api-services.ts";
 import { ensureKubernetesService } from "./kubernetes-service.ts";
 import { ensureRbac } from "./rbac.ts";
@@ -84,42 +84,6 @@ async function ensurePriorityClasses(services: Services): Promise<void> {
       globalDefault: false,
       description,
     });
-}
-
-async function ensureFlowControl(services: Services): Promise<void> {
-  const manager = "api-priority-and-fairness-config-producer-v1";
-  const group = "flowcontrol.apiserver.k8s.io";
-  await Promise.all([
-    ...flowControl.priorityLevelConfigurations.map((level) =>
-      ensure(services, `prioritylevelconfigurations.${group}`, level, undefined, manager),
-    ),
-    ...flowControl.flowSchemas.map((schema) => ensure(services, `flowschemas.${group}`, schema, undefined, manager)),
-  ]);
-  await Promise.all(
-    flowControl.flowSchemas.map((schema) =>
-      tellFound(services, schema.metadata.name, schema.spec.priorityLevelConfiguration.name),
-    ),
-  );
-}
-
-/** A schema says whether the level it names is there. */
-async function tellFound(services: Services, name: string, level: string): Promise<void> {
-  const schemas = "flowschemas.flowcontrol.apiserver.k8s.io";
-  const type = "Dangling";
-  const told = services.cluster.get(schemas, "", name)?.status?.conditions?.some((c: any) => c.type === type);
-  if (told === true) return;
-  await services.cluster.update(schemas, "", name, (current) => {
-    const conditions: readonly any[] = current.status?.conditions ?? [];
-    if (conditions.some((condition) => condition.type === type)) return undefined;
-    const condition = {
-      type,
-      status: "False",
-      lastTransitionTime: formatTime(services.clock.now()),
-      reason: "Found",
-      message: `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)} and it exists`,
-    };
-    return { ...current, status: { ...current.status, conditions: [...conditions, condition] } };
-  });
 }
 
 /** How extension servers check who talks to them. */

@@ -12,6 +12,8 @@ import { authorize } from "./authorization.ts";
 import { cacheControl } from "./headers.ts";
 import { impersonate } from "./impersonation.ts";
 import { maxInFlight } from "./max-in-flight.ts";
+import type { FairnessOptions } from "./priority-and-fairness.ts";
+import { priorityAndFairness } from "./priority-and-fairness.ts";
 import { requestTimeout } from "./timeout.ts";
 
 export interface FilterOptions {
@@ -22,6 +24,8 @@ export interface FilterOptions {
   /** The gate ConstrainedImpersonation. */
   readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
+  /** Priority and fairness; without it the requests under way are only counted. */
+  readonly fairness?: Omit<FairnessOptions, "clock" | "requestTimeoutMs">;
   readonly maxRequestsInFlight: number;
   readonly maxMutatingRequestsInFlight: number;
 }
@@ -34,7 +38,9 @@ export function filters(options: FilterOptions): readonly Filter[] {
     requestTimeout(options.clock, options.requestTimeoutMs),
     authenticate(options.authenticator),
     impersonate(options.authorizer, { constrained: options.constrainedImpersonation }),
-    maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight),
+    options.fairness === undefined
+      ? maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight)
+      : priorityAndFairness({ ...options, ...options.fairness }),
     authorize(options.authorizer),
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * Bounds the requests under way, reads and writes apart. It stands where priority and fairness will.
+ * Bounds the requests under way, reads and writes apart. It stands in for priority and fairness where that is switched off.
  * Upstream: pkg/server/filters/maxinflight.go.
  */
 import type { Filter } from "../request.ts";

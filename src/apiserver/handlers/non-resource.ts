@@ -6,6 +6,8 @@ import type { Services } from "../registry/context.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { text } from "../request.ts";
 import { VERSION } from "../version.ts";
+import type { FlowControl } from "../flow-control/flow-control.ts";
+import { dumpPage } from "../flow-control/dump.ts";
 import { groupsOf } from "../../machinery/discovery/groups.ts";
 import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
@@ -19,6 +21,7 @@ export interface NonResourceOptions {
   readonly metrics: Metrics;
   readonly documents: Documents;
   readonly aggregator: Aggregator;
+  readonly flow: FlowControl | undefined;
   address(): Address | undefined;
 }
 
@@ -49,6 +52,12 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
     }
     case "openapi":
       return options.documents.answer(request) ?? pageNotFound();
+    case "debug": {
+      if (!path.startsWith("/debug/api_priority_and_fairness/") || options.flow === undefined) return pageNotFound();
+      const { clock } = services;
+      const epoch = clock.now() - clock.monotonic();
+      return dumpPage(options.flow, path, request.query, (monotonic) => epoch + monotonic) ?? pageNotFound();
+    }
     case ".well-known":
       return path.replace(/\/$/, "") === "/.well-known/openid-configuration"
         ? json(services.accounts.openidConfiguration())

@@ -34,12 +34,20 @@ export class Store {
   readonly #decode: StoreOptions["decode"];
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
   readonly #written = new Map<string, { readonly value: Uint8Array; readonly object: KubeObject }>();
+  /** Of the values that were decoded here. */
+  #decodedBytes = 0;
+  #decoded = 0;
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
   constructor({ etcd, clock, decode }: StoreOptions) {
     this.#etcd = etcd;
     this.#clock = clock;
     this.#decode = decode;
+  }
+
+  /** How large a stored object is on average, as far as any was seen; else 0. */
+  get averageBytes(): number {
+    return this.#decoded === 0 ? 0 : this.#decodedBytes / this.#decoded;
   }
 
   /** The entry at a key, and etcd's revision at that moment. */
@@ -136,6 +144,8 @@ export class Store {
   /** An entry for a key and value; takes over what is decoded already. */
   entryOf(kv: MvccpbKeyValue, cached: Entry | undefined, key: string): Entry {
     if (cached !== undefined && cached.revision === kv.mod_revision) return cached;
+    this.#decodedBytes += kv.value.length;
+    this.#decoded++;
     const written = this.#written.get(key);
     if (written !== undefined && (written.value === kv.value || Buffer.compare(written.value, kv.value) === 0))
       return new Entry(key, kv.mod_revision, withRevision(written.object, kv.mod_revision));

@@ -137,9 +137,7 @@ export class FlowControl {
       const nominal = shares === 0 ? 0 : Math.ceil((this.#serverLimit * own) / shares);
       const lendable = Math.round((nominal * lendablePercent) / 100);
       const borrowing =
-        borrowingLimitPercent === undefined
-          ? this.#serverLimit
-          : Math.round((nominal * borrowingLimitPercent) / 100);
+        borrowingLimitPercent === undefined ? this.#serverLimit : Math.round((nominal * borrowingLimitPercent) / 100);
       const known = this.#levels.get(name);
       const level = known ?? new Level(object, nominal - Math.floor(lendable / 2), now);
       level.object = object;

@@ -41,7 +41,9 @@ export async function ensureFlowControl(services: Services): Promise<void> {
 async function caughtUp(services: Services, name: string, entries: readonly (Entry | undefined)[]): Promise<void> {
   const resource = services.registry.named(name);
   if (resource === undefined) return;
-  await services.registry.storage(resource).cache.waitUntil(Math.max(0, ...entries.map((entry) => entry?.revision ?? 0)));
+  await services.registry
+    .storage(resource)
+    .cache.waitUntil(Math.max(0, ...entries.map((entry) => entry?.revision ?? 0)));
 }
 
 type BuiltIn = { readonly metadata: { readonly name: string }; readonly spec: object };

@@ -131,13 +131,26 @@ export const kubeApiserverFlags = withRefused(
       },
       "proxy-client-key-file": { type: "string", default: "", help: "The private key of --proxy-client-cert-file." },
       "request-timeout": { type: "duration", default: 60_000, help: "How long a request may take that is no watch." },
-      "max-requests-inflight": { type: "int", default: 400, help: "The most reading requests at a time." },
-      "max-mutating-requests-inflight": { type: "int", default: 200, help: "The most writing requests at a time." },
+      "enable-priority-and-fairness": {
+        type: "bool",
+        default: true,
+        help: "Let requests wait for seats of their priority level in fair queues. Otherwise they are only counted.",
+      },
+      "max-requests-inflight": {
+        type: "int",
+        default: 400,
+        help: "With priority and fairness, its seats together with --max-mutating-requests-inflight; else the most reading requests at a time.",
+      },
+      "max-mutating-requests-inflight": {
+        type: "int",
+        default: 200,
+        help: "With priority and fairness, its seats together with --max-requests-inflight; else the most writing requests at a time.",
+      },
       ...componentFlags,
     },
     `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
     default-not-ready-toleration-seconds:int default-unreachable-toleration-seconds:int default-watch-cache-size:int delete-collection-workers:int
-    enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool enable-priority-and-fairness:bool endpoint-reconciler-type
+    enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool endpoint-reconciler-type
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
     etcd-servers-overrides:list event-ttl:duration goaway-chance:float identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
     kubelet-port:int kubelet-preferred-address-types:list kubelet-timeout:duration kubernetes-service-node-port:int

@@ -85,6 +85,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     etcdCompactionIntervalMs: values["etcd-compaction-interval"] || NEVER_MS,
     ...(proxyClient && { proxyClient }),
     requestTimeoutMs: values["request-timeout"],
+    priorityAndFairness: values["enable-priority-and-fairness"],
     maxRequestsInFlight: values["max-requests-inflight"],
     maxMutatingRequestsInFlight: values["max-mutating-requests-inflight"],
     resources: servedResources(builtinResources, values["runtime-config"]),

@@ -172,8 +172,12 @@ export function writeProtocols(facts: string): void {
     ["etcd-proto.json", "etcd", ["etcdserverpb"]],
     ["cri-proto-0.34.json", "cri", ["runtime"]],
     ["csi-proto.json", "csi", ["csi"]],
-    ["grpc-proto.json", "grpc", ["grpc", "google"]],
-  ] as const) {
-    writeFileSync(`src/protocols/${folder}/generated.ts`, generateProtocol(`${facts}/${file}`, packages) + "\n");
-  }
+  ] as const)
+    writeProtocol(`${facts}/${file}`, folder, packages);
+  // gRPC's own services are in no table of the API's.
+  writeProtocol("tools/generate/facts/grpc-proto.json", "grpc", ["grpc", "google"]);
+}
+
+function writeProtocol(file: string, folder: string, packages: readonly string[]): void {
+  writeFileSync(`src/protocols/${folder}/generated.ts`, generateProtocol(file, packages) + "\n");
 }

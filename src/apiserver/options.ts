@@ -1,9 +1,25 @@
 /** What a server is told when it is made. Names follow upstream's flags. */
 import type { Resource } from "../machinery/resource.ts";
 import type { ClientTls } from "../world/net.ts";
+import type { AuthenticationConfiguration } from "./authn/configuration.ts";
+import type { Algorithm } from "./authn/jwt.ts";
+import type { RequestHeaderOptions } from "./authn/request-header.ts";
 import type { UserInfo } from "./authn/user.ts";
+import type { AuthorizationConfiguration } from "./authz/configuration.ts";
+import type { ReviewTarget } from "./review-client.ts";
 
 export type AuthorizationMode = "AlwaysAllow" | "AlwaysDeny" | "RBAC" | "Node";
+
+/** `--authorization-config`, or what the older flags amount to. */
+export interface AuthorizationOptions {
+  readonly configuration: AuthorizationConfiguration;
+  /** Where the webhooks are, by the authorizers' names. */
+  readonly targets?: ReadonlyMap<string, ReviewTarget>;
+  /** `--authorization-policy-file` */
+  readonly policy?: { readonly path: string; readonly text: string };
+  /** Open to everybody; default the probes' paths. */
+  readonly alwaysAllowPaths?: readonly string[];
+}
 
 export interface ApiServerOptions {
   /** The HTTPS port; without it the server answers in this process only. */
@@ -21,6 +37,12 @@ export interface ApiServerOptions {
   readonly advertiseAddress?: string;
   readonly serviceAccount: {
     readonly issuer: string;
+    /** Issuers of the past: tokens of theirs are good too. */
+    readonly otherIssuers?: readonly string[];
+    /** Where others are told that the keys are; default this server. */
+    readonly jwksUri?: string;
+    /** Default true: tokens in secrets are good as long as the secret is there. */
+    readonly lookup?: boolean;
     /** PEM, EC P-256 or RSA: signs tokens. */
     readonly signingKey: string;
     /** PEM: public keys, private keys or certificates that tokens may be signed with; default the signing key's. */
@@ -31,6 +53,20 @@ export interface ApiServerOptions {
     /** Default true: one hour tokens of pods really last a year. */
     readonly extendExpiration?: boolean;
   };
+  /** In place of `authorizationModes`. */
+  readonly authorization?: AuthorizationOptions;
+  /** Issuers whose tokens count, and who may be anonymous. */
+  readonly authentication?: AuthenticationConfiguration;
+  /** `--oidc-signing-algs`; default all. */
+  readonly oidcSigningAlgorithms?: readonly Algorithm[];
+  /** `--authentication-token-webhook-*` */
+  readonly tokenWebhook?: {
+    readonly target: ReviewTarget;
+    readonly version: "v1" | "v1beta1";
+    readonly cacheTtlMs: number;
+  };
+  /** A proxy in front that says who asks: `--requestheader-*`. */
+  readonly requestHeader?: RequestHeaderOptions;
   /** Default Node and RBAC. */
   readonly authorizationModes?: readonly AuthorizationMode[];
   /** `--anonymous-auth`, default true. */
@@ -63,23 +99,21 @@ export interface ApiServerOptions {
   readonly resources?: readonly Resource[];
 }
 
-/** Parses `token,user,uid,"group1,group2"` lines. */
-export function parseStaticTokens(csv: string): ReadonlyMap<string, UserInfo> {
+/** Parses lines of `token,user,uid,"group1,group2"`. Throws where one has too few columns. */
+export function parseStaticTokens(csv: string, path = ""): ReadonlyMap<string, UserInfo> {
   const users = new Map<string, UserInfo>();
   for (const line of csv.split(/\r?\n/)) {
-    if (line.trim() === "") continue;
-    const [token, name, uid, groups] = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
-      ([, quoted, plain]) => (quoted?.replaceAll('""', '"') ?? plain ?? "").trim(),
+    if (line === "") continue;
+    const columns = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+      ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? "",
     );
-    if (!token || !name) continue;
-    users.set(token, {
-      name,
-      ...(uid && { uid }),
-      groups: (groups ?? "")
-        .split(",")
-        .map((group) => group.trim())
-        .filter((group) => group !== ""),
-    });
+    if (columns.length < 3)
+      throw new Error(
+        `token file '${path}' must have at least 3 columns (token, user name, user uid), found ${columns.length}`,
+      );
+    const [token, name, uid, groups] = columns as [string, string, string, string | undefined];
+    if (token === "") continue;
+    users.set(token, { name, ...(uid !== "" && { uid }), groups: groups === undefined ? [] : groups.split(",") });
   }
   return users;
 }

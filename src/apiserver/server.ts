@@ -10,23 +10,18 @@ import { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
-import type { Address, HttpHandler } from "../world/net.ts";
+import type { Address, HttpHandler, ServerTls } from "../world/net.ts";
 import type { World } from "../world/world.ts";
+import { createAccess } from "./access.ts";
 import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
-import { createAuthenticator, tokenUnion } from "./authn/authenticator.ts";
-import type { TokenAuthenticator } from "./authn/authenticator.ts";
-import { bootstrapTokens } from "./authn/bootstrap-token.ts";
-import { certificateUsers } from "./authn/certificates.ts";
+import type { AuthenticationConfiguration } from "./authn/configuration.ts";
+import { AccessMetrics } from "./authn/metrics.ts";
 import { serviceAccountTokens } from "./authn/service-account.ts";
 import type { UserInfo } from "./authn/user.ts";
-import type { Authorizer } from "./authz/authorizer.ts";
-import { alwaysAllow, alwaysAllowedPaths, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
-import { nodeAuthorizer } from "./authz/node.ts";
-import { rbacAuthorizer } from "./authz/rbac.ts";
 import { compactRegularly } from "./bootstrap/compaction.ts";
-import { bootstrap } from "./bootstrap/index.ts";
+import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
 import { chain, filters } from "./filters/index.ts";
@@ -40,7 +35,8 @@ import { handleResource } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
 import { inProcessTransport } from "./in-process.ts";
 import { requestDuration, requestTotal } from "./metrics.ts";
-import type { ApiServerOptions } from "./options.ts";
+import { NO_EXPRESSIONS } from "./expressions.ts";
+import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
 import type { Services } from "./registry/context.ts";
 import { Registry } from "./registry/registry.ts";
 import { IpAllocator, PortAllocator } from "./registry/specials/allocators.ts";
@@ -52,10 +48,22 @@ export interface ApiServerDeps extends Pick<World, "clock" | "random" | "net" | 
   readonly metrics: Metrics;
 }
 
+/** What may change while the server runs. */
+export interface Changes {
+  readonly secure?: { readonly cert: string; readonly key: string };
+  readonly byName?: ReadonlyMap<string, { readonly cert: string; readonly key: string }>;
+  readonly clientCa?: string;
+  readonly requestHeaderClientCa?: string;
+  readonly authentication?: AuthenticationConfiguration;
+  readonly authorization?: AuthorizationOptions;
+}
+
 export interface ApiServer extends Component {
   /** A client's way in, without bytes: this identity is authorised and its writes are admitted as anybody's. */
   transport(user: UserInfo, userAgent?: string): Transport;
   readonly handler: HttpHandler;
+  /** New contents of files that the options came from. What isn't named stays; what is wrong throws and changes nothing. */
+  reload(changes: Changes): Promise<void>;
   /** Where the HTTPS port listens, once it does. */
   readonly address: Address | undefined;
 }
@@ -68,13 +76,18 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
-  const authorizer = createAuthorizer(options, cluster);
-  const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster });
-  const tokens = tokenUnion([
-    staticTokens(options.staticTokens),
-    accounts.authenticator,
-    ...(options.bootstrapTokens === false ? [] : [bootstrapTokens(cluster, clock)]),
-  ]);
+  const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster, log });
+  const access = createAccess(options, {
+    cluster,
+    clock,
+    random,
+    net,
+    log,
+    metrics,
+    accounts,
+    expressions: NO_EXPRESSIONS,
+  });
+  const { authorizer, tokens } = access;
   const services: Services = {
     registry,
     clock,
@@ -150,11 +163,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       clock,
       random,
       authorizer,
-      authenticator: createAuthenticator({
-        certificates: options.secure?.clientCa === undefined ? undefined : certificateUsers(),
-        tokens,
-        anonymous: options.anonymousAuth ?? true,
-      }),
+      authenticator: access.authenticator,
+      accessMetrics: new AccessMetrics(metrics),
+      log,
       constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
       requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
       maxRequestsInFlight,
@@ -185,9 +196,20 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
   });
 
+  let changed: Changes = {};
+  let reloadListener: (tls: ServerTls) => void = () => {};
   return {
     name: "kube-apiserver",
     handler,
+    async reload(changes) {
+      if (changes.authorization !== undefined) access.reloadAuthorization(changes.authorization);
+      access.reloadAuthorities(changes);
+      changed = { ...changed, ...changes };
+      if (options.secure !== undefined) reloadListener(listenerTls(options, changed));
+      if (state === "ready" && (changes.clientCa ?? changes.requestHeaderClientCa) !== undefined)
+        await ensureAuthenticationConfig(services, changed);
+      if (changes.authentication !== undefined) await access.reloadAuthentication(changes.authentication);
+    },
     get address() {
       return address;
     },
@@ -206,16 +228,12 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
                 {
                   host: secure.bindAddress ?? "0.0.0.0",
                   port: secure.port,
-                  tls: {
-                    cert: secure.cert,
-                    key: secure.key,
-                    ...(secure.clientCa !== undefined && { clientCa: secure.clientCa }),
-                    ...(secure.byName !== undefined && { byName: secure.byName }),
-                  },
+                  tls: listenerTls(options, changed),
                 },
                 handler,
               );
         address = listener?.address;
+        reloadListener = (tls) => listener?.reload(tls);
         const hooks = new AbortController();
         const running = await bootstrap(
           services,
@@ -240,6 +258,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         await fairness?.done;
         await definitions.settled();
       } finally {
+        access.close();
         await registry.close();
       }
     },
@@ -296,32 +315,17 @@ async function etcdError(etcd: EtcdClient): Promise<string | undefined> {
   }
 }
 
-function createAuthorizer(options: ApiServerOptions, cluster: ReturnType<typeof clusterView>): Authorizer {
-  const modes = options.authorizationModes ?? ["Node", "RBAC"];
-  return union([
-    systemMasters,
-    alwaysAllowedPaths(),
-    ...modes.map((mode) => {
-      switch (mode) {
-        case "AlwaysAllow":
-          return alwaysAllow;
-        case "AlwaysDeny":
-          return alwaysDeny;
-        case "Node":
-          return nodeAuthorizer(cluster);
-        case "RBAC":
-          return rbacAuthorizer(cluster);
-      }
-    }),
-  ]);
-}
-
-function staticTokens(users: ReadonlyMap<string, UserInfo> | undefined): TokenAuthenticator {
+function listenerTls({ secure, requestHeader }: ApiServerOptions, changed: Changes) {
+  const pair = changed.secure ?? secure!;
+  const cas = [changed.clientCa ?? secure!.clientCa, changed.requestHeaderClientCa ?? requestHeader?.clientCa].filter(
+    (ca) => ca !== undefined,
+  );
+  const byName = changed.byName ?? secure!.byName;
   return {
-    authenticateToken(token) {
-      const user = users?.get(token);
-      return user === undefined ? "unknown" : { user };
-    },
+    cert: pair.cert,
+    key: pair.key,
+    ...(cas.length > 0 && { clientCa: cas.join("\n") }),
+    ...(byName !== undefined && { byName }),
   };
 }
 

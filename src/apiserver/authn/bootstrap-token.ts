@@ -1,30 +1,40 @@
 /** Tokens with which new nodes ask for their certificate: secrets in kube-system. Upstream: plugin/pkg/auth/authenticator/token/bootstrap. */
 import { timingSafeEqual } from "node:crypto";
+import type { Logger } from "../../observe/log.ts";
 import type { Clock } from "../../world/world.ts";
 import type { ClusterView } from "../admission/framework.ts";
 import type { TokenAuthenticator } from "./authenticator.ts";
 
 const TYPE = "bootstrap.kubernetes.io/token";
+const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 
-export function bootstrapTokens(cluster: ClusterView, clock: Clock): TokenAuthenticator {
+/** A token that is not good is one that nobody knows: why is in the log alone. */
+export function bootstrapTokens(cluster: ClusterView, clock: Clock, log: Logger): TokenAuthenticator {
   return {
     authenticateToken(token) {
       const parts = /^([a-z0-9]{6})\.([a-z0-9]{16})$/.exec(token);
       if (parts === null) return "unknown";
       const [, id, secret] = parts as unknown as [string, string, string];
-      const found = cluster.get("secrets", "kube-system", `bootstrap-token-${id}`);
-      const bad = { invalid: "bootstrap token is not valid" };
-      if (found === undefined || found.type !== TYPE || found.metadata.deletionTimestamp !== undefined) return bad;
+      const name = `bootstrap-token-${id}`;
+      const no = (why: string) => {
+        log.v(3).info("A bootstrap token was refused", { secret: name, why });
+        return "unknown" as const;
+      };
+      const found = cluster.get("secrets", "kube-system", name);
+      if (found === undefined) return no("no secret of this name");
+      if (found.metadata.deletionTimestamp !== undefined) return no("the secret is being deleted");
+      if (found.type !== TYPE) return no("the secret has another type");
       const value = (key: string) => Buffer.from(found.data?.[key] ?? "", "base64").toString();
       const expected = Buffer.from(value("token-secret"));
       const given = Buffer.from(secret);
-      if (expected.length !== given.length || !timingSafeEqual(expected, given)) return bad;
-      if (value("token-id") !== id || value("usage-bootstrap-authentication") !== "true") return bad;
+      if (expected.length !== given.length || !timingSafeEqual(expected, given)) return no("another token secret");
+      if (value("token-id") !== id) return no("another token id");
       const expiration = value("expiration");
-      if (expiration !== "" && !(Date.parse(expiration) > clock.now())) return bad;
-      const groups = value("auth-extra-groups")
-        .split(",")
-        .filter((group) => group.startsWith("system:bootstrappers:"));
+      if (expiration !== "" && !(Date.parse(expiration) > clock.now())) return no("expired");
+      if (value("usage-bootstrap-authentication") !== "true") return no("not for authentication");
+      const extra = value("auth-extra-groups");
+      const groups = extra === "" ? [] : [...new Set(extra.split(","))].sort();
+      if (!groups.every((group) => GROUP.test(group))) return no("a group that bootstrap tokens can't have");
       return { user: { name: `system:bootstrap:${id}`, groups: ["system:bootstrappers", ...groups] } };
     },
   };

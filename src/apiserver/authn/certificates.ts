@@ -1,36 +1,92 @@
 /** A client certificate is a user: its common name, its organisations the groups. Upstream: pkg/authentication/request/x509. */
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
+import type { Peer } from "../../world/net.ts";
+import type { Clock } from "../../world/world.ts";
 import type { ApiRequest } from "../request.ts";
+import type { Finding, RequestAuthenticator } from "./authenticator.ts";
+import { withAuthenticatedGroup } from "./authenticator.ts";
+import { verifyChain } from "./chain.ts";
 import type { UserInfo } from "./user.ts";
 
-/** Certificates that were read already; a few thousand clients at most. */
-const REMEMBERED_MAX = 4096;
+/** The authorities that count now. Another list is another trust: nothing found under the old one holds. */
+export type Authorities = () => readonly X509Certificate[];
 
-/** Undefined where no good certificate was shown. Each certificate is read once: a connection shows the same one with every request. */
-export function certificateUsers(): (request: ApiRequest) => UserInfo | undefined {
-  const known = new Map<string, UserInfo | undefined>();
-  return ({ peer }) => {
-    const shown = peer?.certificate;
-    if (shown === undefined || !shown.authorized) return undefined;
-    const key = Buffer.from(shown.der.buffer, shown.der.byteOffset, shown.der.byteLength).toString("latin1");
-    if (known.has(key)) return known.get(key);
-    if (known.size >= REMEMBERED_MAX) known.clear();
-    const user = userOf(new X509Certificate(shown.der).subject);
-    known.set(key, user);
-    return user;
+interface Checked {
+  readonly authorities: readonly X509Certificate[];
+  readonly untilMs: number;
+  readonly error: string | undefined;
+  readonly leaf: X509Certificate;
+}
+
+/** Looks a connection's certificate over once, and again when the authorities change or it ends. */
+export function certificateCheck(authorities: Authorities, clock: Clock): (peer: Peer) => Checked | undefined {
+  const known = new WeakMap<Peer, Checked>();
+  return (peer) => {
+    const shown = peer.certificate;
+    if (shown === undefined) return undefined;
+    const now = clock.now();
+    const before = known.get(peer);
+    if (before !== undefined && before.authorities === authorities() && before.untilMs >= now) return before;
+    const [leaf, ...others] = shown.chain.map((der) => new X509Certificate(der)) as [
+      X509Certificate,
+      ...X509Certificate[],
+    ];
+    const verdict = verifyChain(leaf, others, authorities(), now);
+    const checked = {
+      authorities: authorities(),
+      untilMs: "error" in verdict ? now : verdict.untilMs,
+      error: "error" in verdict ? verdict.error : undefined,
+      leaf,
+    };
+    known.set(peer, checked);
+    return checked;
   };
 }
 
+export function certificateUsers(authorities: Authorities, clock: Clock): RequestAuthenticator {
+  const check = certificateCheck(authorities, clock);
+  const users = new WeakMap<Checked, Finding>();
+  return ({ peer }: ApiRequest) => {
+    const checked = peer === undefined ? undefined : check(peer);
+    if (checked === undefined) return undefined;
+    if (checked.error !== undefined)
+      return { error: `verifying certificate ${identifier(checked.leaf)} failed: ${checked.error}` };
+    if (users.has(checked)) return users.get(checked);
+    const found = userOf(checked.leaf);
+    users.set(checked, found);
+    return found;
+  };
+}
+
+const identifier = ({ serialNumber }: X509Certificate): string => `SN=${BigInt(`0x${serialNumber}`)}`;
+
+const UID = "1.3.6.1.4.1.57683.2";
+
+function userOf(certificate: X509Certificate): Finding {
+  const { CN: names = [], O: groups = [], [UID]: uids = [] } = subjectOf(certificate);
+  const name = names.at(-1) ?? "";
+  if (name === "") return undefined;
+  if (uids.length > 1) return { error: `expected 1 UID, but found multiple: [${uids.join(" ")}]` };
+  if (uids[0] === "") return { error: "UID cannot be an empty string" };
+  const user: UserInfo = {
+    name,
+    ...(uids[0] !== undefined && { uid: uids[0] }),
+    groups,
+    extra: {
+      "authentication.kubernetes.io/credential-id": [
+        `X509SHA256=${createHash("sha256").update(certificate.raw).digest("hex")}`,
+      ],
+    },
+  };
+  return withAuthenticatedGroup(user);
+}
+
 /** From a subject as Node prints it: one attribute a line, `\` before what is special in a value. */
-function userOf(subject: string): UserInfo | undefined {
-  const groups: string[] = [];
-  let name = "";
+export function subjectOf({ subject }: X509Certificate): Readonly<Record<string, readonly string[]>> {
+  const attributes: Record<string, string[]> = {};
   for (const line of subject.split("\n")) {
     const equals = line.indexOf("=");
-    const value = line.slice(equals + 1).replaceAll(/\\(.)/g, "$1");
-    const key = line.slice(0, equals);
-    if (key === "CN") name = value;
-    if (key === "O") groups.push(value);
+    (attributes[line.slice(0, equals)] ??= []).push(line.slice(equals + 1).replaceAll(/\\(.)/g, "$1"));
   }
-  return name === "" ? undefined : { name, groups };
+  return attributes;
 }

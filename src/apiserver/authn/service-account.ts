@@ -3,13 +3,16 @@
  * Upstream: pkg/serviceaccount.
  */
 import type { KeyObject } from "node:crypto";
-import { createHash, createPrivateKey, createPublicKey, sign, verify, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, timingSafeEqual, X509Certificate } from "node:crypto";
+import type { Logger } from "../../observe/log.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import { uuid } from "../../world/world.ts";
-import type { ClusterView } from "../admission/framework.ts";
+import type { AnyObject, ClusterView } from "../admission/framework.ts";
 import type { ApiServerOptions } from "../options.ts";
 import type { TokenAuthenticator, TokenResult } from "./authenticator.ts";
-import { serviceAccountUser } from "./user.ts";
+import type { Algorithm, Jwt } from "./jwt.ts";
+import { algorithmOf, quoted, readJwt, signJwt, stringList, verifyJwt } from "./jwt.ts";
+import { serviceAccountUser, splitServiceAccountUser } from "./user.ts";
 
 /** A token that a pod got for an hour really lasts a year, so that old clients that read it once go on working. */
 const EXTENDED_SECONDS = 365 * 24 * 60 * 60;
@@ -36,29 +39,59 @@ export interface ServiceAccountTokens {
   readonly audiences: readonly string[];
   readonly extendedSeconds: number;
   sign(claims: TokenClaims): string;
-  openidConfiguration(): object;
-  jwks(): object;
+  /** Undefined where the issuer is no https URL that others could ask. `host`: where this server is reached. */
+  openidConfiguration(host: string): object | undefined;
+  jwks(): object | undefined;
 }
 
 interface Key {
   readonly id: string;
-  readonly algorithm: "ES256" | "ES384" | "ES512" | "RS256";
+  readonly algorithm: Algorithm;
   readonly publicKey: KeyObject;
 }
 
+export interface ServiceAccountDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cluster: ClusterView;
+  readonly log: Logger;
+}
+
+/** Tokens whose signature was seen to be good; what they are bound to is looked up each time. */
+const REMEMBERED_MAX = 4096;
+
 export function serviceAccountTokens(
   options: ApiServerOptions["serviceAccount"],
-  { clock, random, cluster }: { readonly clock: Clock; readonly random: Random; readonly cluster: ClusterView },
+  deps: ServiceAccountDeps,
 ): ServiceAccountTokens {
+  const { clock, random } = deps;
   const { issuer } = options;
+  const issuers = new Set([issuer, ...(options.otherIssuers ?? [])]);
   const signing = createPrivateKey(options.signingKey);
   const own = keyOf(createPublicKey(signing));
-  const keys = new Map<string, Key>([[own.id, own]]);
-  for (const pem of options.verifyingKeys ?? []) {
-    const key = keyOf(publicKeyOf(pem));
-    keys.set(key.id, key);
-  }
+  const verifying = (options.verifyingKeys ?? []).flatMap(publicKeysOf).map(keyOf);
+  const keys = new Map([own, ...verifying].map((key) => [key.id, key]));
   const audiences = options.apiAudiences ?? [issuer];
+  const known = new Map<string, Jwt>();
+
+  /** The token, if one of our keys signed it. */
+  function verified(token: string): Jwt | "foreign" | "forged" {
+    const digest = createHash("sha256").update(token).digest("base64");
+    const before = known.get(digest);
+    if (before !== undefined) return before;
+    const jwt = readJwt(token);
+    const iss = jwt?.payload["iss"];
+    if (jwt === undefined || !(iss === LEGACY_ISSUER || issuers.has(iss as string))) return "foreign";
+    const kid = jwt.header["kid"];
+    // A token of old names no key, or names one by another rule: any may have signed it.
+    const named = typeof kid === "string" ? keys.get(kid) : undefined;
+    const candidates = named === undefined ? [...keys.values()] : [named];
+    if (!candidates.some((key) => jwt.header["alg"] === key.algorithm && verifyJwt(jwt, key.algorithm, key.publicKey)))
+      return "forged";
+    if (known.size >= REMEMBERED_MAX) known.clear();
+    known.set(digest, jwt);
+    return jwt;
+  }
 
   return {
     audiences,
@@ -84,145 +117,195 @@ export function serviceAccountTokens(
       };
       return signJwt({ alg: own.algorithm, kid: own.id }, payload, signing);
     },
-    openidConfiguration: () => ({
-      issuer,
-      jwks_uri: `${issuer}/openid/v1/jwks`,
-      response_types_supported: ["id_token"],
-      subject_types_supported: ["public"],
-      id_token_signing_alg_values_supported: [...new Set([...keys.values()].map(({ algorithm }) => algorithm))],
-    }),
-    jwks: () => ({
-      keys: [...keys.values()].map(({ id, algorithm, publicKey }) => ({
-        use: "sig",
-        ...publicKey.export({ format: "jwk" }),
-        kid: id,
-        alg: algorithm,
-      })),
-    }),
+    openidConfiguration(host) {
+      if (!issuer.startsWith("https://")) return undefined;
+      return {
+        issuer,
+        jwks_uri: options.jwksUri ?? `https://${host}/openid/v1/jwks`,
+        response_types_supported: ["id_token"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: [
+          ...new Set([...keys.values()].map(({ algorithm }) => algorithm)),
+        ].sort(),
+      };
+    },
+    jwks() {
+      if (!issuer.startsWith("https://")) return undefined;
+      return {
+        keys: [...keys.values()].map(({ id, algorithm, publicKey }) => {
+          const { kty, ...rest } = publicKey.export({ format: "jwk" });
+          return { use: "sig", kty, kid: id, alg: algorithm, ...rest };
+        }),
+      };
+    },
     authenticator: {
       async authenticateToken(token, wanted) {
-        const claims = readJwt(token);
-        if (claims === undefined || claims.payload["iss"] !== issuer) return "unknown";
-        const candidates = [...keys.values()].filter(
-          ({ id }) => claims.header["kid"] === undefined || id === claims.header["kid"],
-        );
-        if (!candidates.some((key) => verifyJwt(token, key, claims.header)))
-          return { invalid: "signature is not valid" };
-        return check(claims.payload, wanted.length > 0 ? wanted : audiences, clock.now() / 1000, cluster);
+        const jwt = verified(token);
+        if (jwt === "foreign") return "unknown";
+        if (jwt === "forged") return { invalid: "invalid signature" };
+        const { payload } = jwt;
+        const legacy = payload["iss"] === LEGACY_ISSUER;
+        const named = stringList(payload["aud"]);
+        // Tokens of old are for nobody else than this server.
+        const given = named.length === 0 ? audiences : named;
+        const targets = wanted.length > 0 ? wanted : audiences;
+        const both = given.filter((audience) => targets.includes(audience));
+        if (both.length === 0)
+          return { invalid: `token audiences ${quoted(given)} is invalid for the target audiences ${quoted(targets)}` };
+        const found = legacy
+          ? await checkLegacy(token, payload, deps, options.lookup !== false)
+          : await checkBound(payload, deps);
+        if (typeof found === "string") return { invalid: found };
+        return { ...found, audiences: both };
       },
     },
   };
 }
 
-async function check(
-  payload: any,
-  wanted: readonly string[],
-  nowSeconds: number,
-  cluster: ClusterView,
-): Promise<TokenResult> {
-  const given: readonly string[] = typeof payload.aud === "string" ? [payload.aud] : (payload.aud ?? []);
-  const audiences = wanted.filter((audience) => given.includes(audience));
-  if (audiences.length === 0)
-    return {
-      invalid: `token audiences ${JSON.stringify(given)} is invalid for the target audiences ${JSON.stringify(wanted)}`,
-    };
-  if (typeof payload.exp === "number" && nowSeconds >= payload.exp)
-    return { invalid: "service account token has expired" };
-  if (typeof payload.nbf === "number" && nowSeconds + 10 < payload.nbf)
-    return { invalid: "service account token is not valid yet" };
-  const bound = payload["kubernetes.io"];
-  if (bound === undefined) return { invalid: "token has no private claims" };
+type Found = Exclude<TokenResult, string | { readonly invalid: string }>;
+
+/** Clocks of others may be off by so much. */
+const LEEWAY_SECONDS = 60;
+const INVALIDATED = "service account token has been invalidated";
+
+async function checkBound(payload: Jwt["payload"], { clock, cluster }: ServiceAccountDeps): Promise<Found | string> {
+  const nowSeconds = clock.now() / 1000;
+  const { exp, nbf, iat, jti } = payload;
+  if (typeof nbf === "number" && nowSeconds + LEEWAY_SECONDS < nbf) return "service account token is not valid yet";
+  if (typeof exp === "number" && nowSeconds - LEEWAY_SECONDS > exp) return "service account token has expired";
+  if (typeof iat === "number" && nowSeconds + LEEWAY_SECONDS < iat)
+    return "service account token is issued in the future";
+  const bound = payload["kubernetes.io"] as AnyObject;
+  if (bound === undefined || bound.serviceaccount === undefined)
+    return "service account token claims could not be validated due to unexpected validation error";
   const { namespace, serviceaccount, pod, secret, node } = bound;
+  const gone = (object: AnyObject) =>
+    object.metadata.deletionTimestamp !== undefined &&
+    Date.parse(object.metadata.deletionTimestamp) < clock.now() - LEEWAY_SECONDS * 1000;
+
   const account = await find(cluster, "serviceaccounts", namespace, serviceaccount);
-  if (account === undefined) return { invalid: "service account has been deleted or its UID does not match" };
-  if (secret !== undefined && (await find(cluster, "secrets", namespace, secret)) === undefined)
-    return { invalid: "service account token has been invalidated" };
-  if (pod !== undefined && (await find(cluster, "pods", namespace, pod)) === undefined)
-    return { invalid: "service account token has been invalidated" };
+  if (account === undefined) return `serviceaccounts ${JSON.stringify(serviceaccount.name)} not found`;
+  if (account.metadata.uid !== serviceaccount.uid)
+    return `service account UID (${account.metadata.uid}) does not match claim (${serviceaccount.uid})`;
+  if (gone(account)) return `service account ${namespace}/${serviceaccount.name} has been deleted`;
   // A node may go before the pod that runs on it; a token for the node alone goes with it.
-  if (node !== undefined && pod === undefined && (await find(cluster, "nodes", "", node)) === undefined)
-    return { invalid: "service account token has been invalidated" };
+  const others: readonly (readonly [string, string, string, Ref | undefined])[] = [
+    ["secret", "secrets", namespace, secret],
+    ["pod", "pods", namespace, pod],
+    ["node", "nodes", "", pod === undefined ? node : undefined],
+  ];
+  for (const [what, resource, home, ref] of others) {
+    if (ref === undefined) continue;
+    const object = await find(cluster, resource, home, ref);
+    if (object === undefined) return INVALIDATED;
+    if (object.metadata.uid !== ref.uid)
+      return `${what} UID (${object.metadata.uid}) does not match service account ${what} ref claim (${ref.uid})`;
+    if (gone(object)) return INVALIDATED;
+  }
   return {
-    audiences,
     user: {
       name: serviceAccountUser(namespace, serviceaccount.name),
       uid: serviceaccount.uid,
-      groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"],
+      groups: [...groupsOf(namespace), "system:authenticated"],
       extra: {
-        ...(payload.jti !== undefined && {
-          "authentication.kubernetes.io/credential-id": [`JTI=${payload.jti}`],
-        }),
-        ...(pod !== undefined && {
-          "authentication.kubernetes.io/pod-name": [pod.name],
-          "authentication.kubernetes.io/pod-uid": [pod.uid],
-        }),
+        ...(jti !== undefined && { [`${KEY}credential-id`]: [`JTI=${jti}`] }),
         ...(node !== undefined && {
-          "authentication.kubernetes.io/node-name": [node.name],
-          ...(node.uid && { "authentication.kubernetes.io/node-uid": [node.uid] }),
+          [`${KEY}node-name`]: [node.name],
+          ...(node.uid && { [`${KEY}node-uid`]: [node.uid] }),
         }),
+        ...(pod !== undefined && { [`${KEY}pod-name`]: [pod.name], [`${KEY}pod-uid`]: [pod.uid] }),
       },
     },
   };
 }
 
-/** From the cache, or from etcd where the cache doesn't have it (yet). */
-async function find(cluster: ClusterView, resource: string, namespace: string, { name, uid }: Ref): Promise<unknown> {
-  const cached = cluster.get(resource, namespace, name);
-  if (cached?.metadata.uid === uid) return cached;
-  const live = await cluster.live(resource, namespace, name);
-  return live?.metadata.uid === uid ? live : undefined;
-}
+const KEY = "authentication.kubernetes.io/";
+const groupsOf = (namespace: string) => ["system:serviceaccounts", `system:serviceaccounts:${namespace}`];
 
-const HASHES = { ES256: "sha256", RS256: "sha256", ES384: "sha384", ES512: "sha512" } as const;
+const LEGACY_ISSUER = "kubernetes/serviceaccount";
+const LEGACY_CLAIM = "kubernetes.io/serviceaccount/";
+const LAST_USED = "kubernetes.io/legacy-token-last-used";
+const INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since";
 
-function signJwt(header: { alg: Key["algorithm"]; kid: string }, payload: object, key: KeyObject): string {
-  const input = `${encodePart(header)}.${encodePart(payload)}`;
-  const signature = sign(HASHES[header.alg], Buffer.from(input), { key, dsaEncoding: "ieee-p1363" });
-  return `${input}.${signature.toString("base64url")}`;
-}
-
-function verifyJwt(token: string, { algorithm, publicKey }: Key, header: Readonly<Record<string, unknown>>): boolean {
-  if (header["alg"] !== algorithm) return false;
-  const dot = token.lastIndexOf(".");
-  return verify(
-    HASHES[algorithm],
-    Buffer.from(token.slice(0, dot)),
-    { key: publicKey, dsaEncoding: "ieee-p1363" },
-    Buffer.from(token.slice(dot + 1), "base64url"),
-  );
-}
-
-function readJwt(token: string): { readonly header: any; readonly payload: any } | undefined {
-  const parts = token.split(".");
-  if (parts.length !== 3) return undefined;
-  try {
-    const [header, payload] = parts
-      .slice(0, 2)
-      .map((part) => JSON.parse(Buffer.from(part, "base64url").toString()) as unknown);
-    return typeof header === "object" && header !== null && typeof payload === "object" && payload !== null
-      ? { header, payload }
-      : undefined;
-  } catch {
-    return undefined;
+/** Tokens that lie in secrets: they don't end by themselves, so their uses are noted. */
+async function checkLegacy(
+  token: string,
+  payload: Jwt["payload"],
+  { clock, cluster, log }: ServiceAccountDeps,
+  lookup: boolean,
+): Promise<Found | string> {
+  const claim = (name: string) => String(payload[`${LEGACY_CLAIM}${name}`] ?? "");
+  const namespace = claim("namespace");
+  const secretName = claim("secret.name");
+  const name = claim("service-account.name");
+  const uid = claim("service-account.uid");
+  const subject = String(payload["sub"] ?? "");
+  if (subject === "") return "sub claim is missing";
+  if (namespace === "") return "namespace claim is missing";
+  if (secretName === "") return "secretName claim is missing";
+  if (name === "") return "serviceAccountName claim is missing";
+  if (uid === "") return "serviceAccountUID claim is missing";
+  const said = splitServiceAccountUser(subject);
+  if (said?.namespace !== namespace || said.name !== name) return "sub claim is invalid";
+  const warnings: string[] = [];
+  if (lookup) {
+    const secret = await find(cluster, "secrets", namespace, { name: secretName, uid: "" });
+    if (secret === undefined || secret.metadata.deletionTimestamp !== undefined) return "Token has been invalidated";
+    const kept = Buffer.from(secret.data?.["token"] ?? "", "base64");
+    const given = Buffer.from(token);
+    if (kept.length !== given.length || !timingSafeEqual(kept, given)) return "Token does not match server's copy";
+    const account = await find(cluster, "serviceaccounts", namespace, { name, uid });
+    if (account === undefined) return `serviceaccounts ${JSON.stringify(name)} not found`;
+    if (account.metadata.deletionTimestamp !== undefined) return `ServiceAccount ${namespace}/${name} has been deleted`;
+    if (account.metadata.uid !== uid)
+      return `ServiceAccount UID (${account.metadata.uid}) does not match claim (${uid})`;
+    const labels = secret.metadata.labels ?? {};
+    if (labels[INVALID_SINCE] !== undefined)
+      return `the token in secret ${namespace}/${secretName} for service account ${namespace}/${name} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the '${INVALID_SINCE}' label from the secret to temporarily allow use of this token`;
+    if ((account.secrets ?? []).some((ref: AnyObject) => ref.name === secretName))
+      warnings.push(
+        "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.",
+      );
+    const today = new Date(clock.now()).toISOString().slice(0, 10);
+    if (labels[LAST_USED] !== today)
+      cluster
+        .update("secrets", namespace, secretName, (current) => ({
+          ...current,
+          metadata: { ...current.metadata, labels: { ...current.metadata.labels, [LAST_USED]: today } },
+        }))
+        .catch((error: unknown) => log.error("The use of a token can't be noted", error, { secretName, namespace }));
   }
+  return {
+    user: { name: serviceAccountUser(namespace, name), uid, groups: [...groupsOf(namespace), "system:authenticated"] },
+    ...(warnings.length > 0 && { warnings }),
+  };
 }
 
-const encodePart = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+/** From the cache, or from etcd where the cache doesn't have it (yet) as the token says. */
+async function find(
+  cluster: ClusterView,
+  resource: string,
+  namespace: string,
+  { name, uid }: Ref,
+): Promise<AnyObject | undefined> {
+  const cached = cluster.get(resource, namespace, name);
+  if (cached !== undefined && (uid === "" || cached.metadata.uid === uid)) return cached;
+  return cluster.live(resource, namespace, name);
+}
 
-function publicKeyOf(pem: string): KeyObject {
-  return pem.includes("CERTIFICATE") ? new X509Certificate(pem).publicKey : createPublicKey(pem);
+/** The keys in a file: public keys, private keys or certificates, one after the other. */
+function publicKeysOf(pem: string): readonly KeyObject[] {
+  const blocks = pem.match(/-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----/g) ?? [];
+  return blocks
+    .filter((block) => !block.includes("BEGIN EC PARAMETERS"))
+    .map((block) => (block.includes("CERTIFICATE") ? new X509Certificate(block).publicKey : createPublicKey(block)));
 }
 
 function keyOf(publicKey: KeyObject): Key {
   const der = publicKey.export({ type: "spki", format: "der" });
-  const curve = publicKey.asymmetricKeyDetails?.namedCurve;
-  const algorithm =
-    publicKey.asymmetricKeyType === "rsa"
-      ? "RS256"
-      : curve === "secp384r1"
-        ? "ES384"
-        : curve === "secp521r1"
-          ? "ES512"
-          : "ES256";
-  return { id: createHash("sha256").update(der).digest("base64url"), algorithm, publicKey };
+  return {
+    id: createHash("sha256").update(der).digest("base64url"),
+    algorithm: algorithmOf(publicKey),
+    publicKey,
+  };
 }

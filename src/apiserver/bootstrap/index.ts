@@ -1,6 +1,7 @@
 /** What the server makes at its start and keeps from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
 import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { every } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
@@ -87,14 +88,32 @@ async function ensurePriorityClasses(services: Services): Promise<void> {
 }
 
 /** How extension servers check who talks to them. */
-async function ensureAuthenticationConfig(services: Services): Promise<void> {
-  const ca = services.options.secure?.clientCa;
-  await ensure(services, "configmaps", {
+export async function ensureAuthenticationConfig(
+  services: Services,
+  changed: { readonly clientCa?: string; readonly requestHeaderClientCa?: string } = {},
+): Promise<void> {
+  const { secure, requestHeader } = services.options;
+  const ca = changed.clientCa ?? secure?.clientCa;
+  const data = {
+    ...(ca !== undefined && { "client-ca-file": ca }),
+    ...(requestHeader !== undefined && {
+      "requestheader-allowed-names": JSON.stringify(requestHeader.allowedNames),
+      "requestheader-client-ca-file": changed.requestHeaderClientCa ?? requestHeader.clientCa,
+      "requestheader-extra-headers-prefix": JSON.stringify(requestHeader.extraHeadersPrefixes),
+      "requestheader-group-headers": JSON.stringify(requestHeader.groupHeaders),
+      "requestheader-uid-headers": JSON.stringify(requestHeader.uidHeaders),
+      "requestheader-username-headers": JSON.stringify(requestHeader.usernameHeaders),
+    }),
+  };
+  const wanted = {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
-    ...(ca !== undefined && { data: { "client-ca-file": ca } }),
-  });
+    ...(Object.keys(data).length > 0 && { data }),
+  };
+  await ensure(services, "configmaps", wanted, (current) =>
+    isDeepStrictEqual(current.data, wanted.data) ? current : { ...current, ...wanted, metadata: current.metadata },
+  );
 }
 
 /** Since when uses of old token secrets are noted: here, since the cluster is. */

@@ -4,6 +4,8 @@
  */
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Authenticator } from "../authn/authenticator.ts";
+import type { AccessMetrics } from "../authn/metrics.ts";
+import type { Logger } from "../../observe/log.ts";
 import type { Filter, Handler } from "../request.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import { auditId } from "./audit.ts";
@@ -21,6 +23,8 @@ export interface FilterOptions {
   readonly random: Random;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  readonly accessMetrics: AccessMetrics;
+  readonly log: Logger;
   /** The gate ConstrainedImpersonation. */
   readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
@@ -36,12 +40,15 @@ export function filters(options: FilterOptions): readonly Filter[] {
     auditId(options.random),
     cacheControl,
     requestTimeout(options.clock, options.requestTimeoutMs),
-    authenticate(options.authenticator),
-    impersonate(options.authorizer, { constrained: options.constrainedImpersonation }),
+    authenticate(options.authenticator, options),
+    impersonate(options.authorizer, {
+      constrained: options.constrainedImpersonation,
+      observe: (mode, allowed) => options.accessMetrics.impersonated(mode, allowed),
+    }),
     options.fairness === undefined
       ? maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight)
       : priorityAndFairness({ ...options, ...options.fairness }),
-    authorize(options.authorizer),
+    authorize(options.authorizer, options),
   ];
 }
 

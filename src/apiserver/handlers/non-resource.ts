@@ -1,5 +1,6 @@
 /** Everything that is no resource: health, version, discovery, documents, metrics. */
 import type { Metrics } from "../../observe/metrics.ts";
+import { hostPort } from "../../base/host-port.ts";
 import type { Address } from "../../world/net.ts";
 import type { Aggregator } from "../aggregation/aggregator.ts";
 import type { Services } from "../registry/context.ts";
@@ -43,11 +44,9 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
         : pageNotFound();
     case "api":
     case "apis": {
-      const address = options.address();
-      const server =
-        address === undefined ? "" : `${services.options.advertiseAddress ?? address.host}:${address.port}`;
       return (
-        discovery([...services.registry.resources, ...options.aggregator.resources], request, server) ?? pageNotFound()
+        discovery([...services.registry.resources, ...options.aggregator.resources], request, hostOf(options)) ??
+        pageNotFound()
       );
     }
     case "openapi":
@@ -60,11 +59,11 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
     }
     case ".well-known":
       return path.replace(/\/$/, "") === "/.well-known/openid-configuration"
-        ? json(services.accounts.openidConfiguration())
+        ? published(services.accounts.openidConfiguration(hostOf(options)), "application/json")
         : pageNotFound();
     case "openid":
       return path.replace(/\/$/, "") === "/openid/v1/jwks"
-        ? json(services.accounts.jwks(), 0, "application/jwk-set+json")
+        ? published(services.accounts.jwks(), "application/jwk-set+json")
         : pageNotFound();
     case "":
     case "index.html":
@@ -72,6 +71,23 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
     default:
       return pageNotFound();
   }
+}
+
+/** Where this server is reached; empty where it has no port. */
+function hostOf({ services, address }: NonResourceOptions): string {
+  const bound = address();
+  return bound === undefined ? "" : hostPort(services.options.advertiseAddress ?? bound.host, bound.port);
+}
+
+/** Keys that others may keep for an hour. */
+function published(document: object | undefined, contentType: string): ApiResponse {
+  if (document === undefined) return pageNotFound();
+  return {
+    kind: "raw",
+    status: 200,
+    headers: { "content-type": contentType, "cache-control": "public, max-age=3600" },
+    body: JSON.stringify(document),
+  };
 }
 
 function paths({ services, checks }: NonResourceOptions): readonly string[] {
@@ -99,11 +115,11 @@ function paths({ services, checks }: NonResourceOptions): readonly string[] {
   ].sort();
 }
 
-function json(value: unknown, indent = 0, contentType = "application/json"): ApiResponse {
+function json(value: unknown, indent: number): ApiResponse {
   return {
     kind: "raw",
     status: 200,
-    headers: { "content-type": contentType },
+    headers: { "content-type": "application/json" },
     body: JSON.stringify(value, undefined, indent),
   };
 }

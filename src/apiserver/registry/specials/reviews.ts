@@ -3,6 +3,7 @@ import type { Resource } from "../../../machinery/resource.ts";
 import { parseFieldSelector } from "../../../machinery/selector/fields.ts";
 import { parseLabelSelector, SelectorError } from "../../../machinery/selector/labels.ts";
 import { badRequest } from "../../../machinery/status.ts";
+import { INVALID, withAuthenticatedGroup } from "../../authn/authenticator.ts";
 import type { UserInfo } from "../../authn/user.ts";
 import type { Attributes } from "../../authz/authorizer.ts";
 import { aggregate } from "../../authz/authorizer.ts";
@@ -32,14 +33,13 @@ export const tokenReviews: VirtualResource = async (services, request, resource)
   const { token, audiences = [] } = asked.spec ?? {};
   if (!token) throw badRequest("token is required for TokenReview in authentication");
   const result = await services.tokens.authenticateToken(token, audiences);
-  if (result === "unknown") return created(asked, { user: {} });
-  if ("invalid" in result) return created(asked, { user: {}, error: `[invalid bearer token, ${result.invalid}]` });
-  const { name, uid, groups, extra } = result.user;
-  const all = groups.includes("system:authenticated") ? groups : [...groups, "system:authenticated"];
+  if (result === "unknown") return created(asked, { user: {}, error: INVALID });
+  if ("invalid" in result) return created(asked, { user: {}, error: aggregate([INVALID, result.invalid]) });
+  const { name, uid, groups, extra } = withAuthenticatedGroup(result.user);
   return created(asked, {
     authenticated: true,
-    user: { username: name, ...(uid && { uid }), groups: all, ...(extra && { extra }) },
-    audiences: result.audiences ?? (audiences.length > 0 ? audiences : services.accounts.audiences),
+    user: { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) },
+    ...(result.audiences !== undefined && { audiences: result.audiences }),
   });
 };
 

@@ -1,0 +1,234 @@
+/**
+ * Who asks, and what he may: built from the options, and built anew in part when a file of them changes.
+ * Upstream: pkg/kubeapiserver/{authenticator,authorizer}, pkg/controlplane/apiserver/options.
+ */
+import type { Logger } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { Net } from "../world/net.ts";
+import { pause } from "../world/time.ts";
+import type { Clock, Random } from "../world/world.ts";
+import type { ClusterView } from "./admission/framework.ts";
+import type { Authenticator, RequestAuthenticator, TokenAuthenticator } from "./authn/authenticator.ts";
+import { createAuthenticator, forAudiences, tokenUnion } from "./authn/authenticator.ts";
+import { bootstrapTokens } from "./authn/bootstrap-token.ts";
+import { certificateUsers } from "./authn/certificates.ts";
+import { readBundle } from "./authn/chain.ts";
+import type { AuthenticationConfiguration } from "./authn/configuration.ts";
+import { compileAuthentication } from "./authn/configuration.ts";
+import { ALGORITHM_NAMES } from "./authn/jwt.ts";
+import type { OidcAuthenticator } from "./authn/oidc.ts";
+import { oidcAuthenticator } from "./authn/oidc.ts";
+import { requestHeaderUsers } from "./authn/request-header.ts";
+import type { ServiceAccountTokens } from "./authn/service-account.ts";
+import { cachedTokens, tokenWebhook } from "./authn/webhook.ts";
+import { abacAuthorizer, parsePolicies } from "./authz/abac.ts";
+import type { Authorizer } from "./authz/authorizer.ts";
+import { aggregate, alwaysAllow, alwaysAllowedPaths, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
+import type { AuthorizerConfiguration } from "./authz/configuration.ts";
+import { compileConditions, durationMs, validateAuthorization, withDefaults } from "./authz/configuration.ts";
+import { nodeAuthorizer } from "./authz/node.ts";
+import { rbacAuthorizer } from "./authz/rbac.ts";
+import { webhookAuthorizer } from "./authz/webhook.ts";
+import type { ExpressionCompiler } from "./expressions.ts";
+import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
+import { reviewClient } from "./review-client.ts";
+import type { FieldError } from "../machinery/validation/field-error.ts";
+
+export interface AccessDeps {
+  readonly cluster: ClusterView;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly net: Net;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly accounts: ServiceAccountTokens;
+  readonly expressions: ExpressionCompiler;
+}
+
+/** The authorities that sign for clients and for front proxies. */
+export interface ClientAuthorities {
+  readonly clientCa?: string;
+  readonly requestHeaderClientCa?: string;
+}
+
+export interface Access {
+  readonly authenticator: Authenticator;
+  readonly tokens: TokenAuthenticator;
+  readonly authorizer: Authorizer;
+  reloadAuthorities(authorities: ClientAuthorities): void;
+  /** Takes over once every issuer answers; rejects, and leaves all as it was, where the file is wrong or one doesn't answer. */
+  reloadAuthentication(configuration: AuthenticationConfiguration): Promise<void>;
+  /** Throws, and leaves all as it was, where the file is wrong. */
+  reloadAuthorization(options: AuthorizationOptions): void;
+  close(): void;
+}
+
+/** How long new issuers have to answer. */
+const HEALTHY_WITHIN_MS = 60_000;
+const LOOK_EVERY_MS = 100;
+const TOKEN_CACHE_MS = 10_000;
+
+export function createAccess(options: ApiServerOptions, deps: AccessDeps): Access {
+  const { clock } = deps;
+  const { audiences } = deps.accounts;
+  let clientRoots = rootsOf(options.secure?.clientCa);
+  let proxyRoots = rootsOf(options.requestHeader?.clientCa);
+  const requests: RequestAuthenticator[] = [];
+  if (options.requestHeader !== undefined)
+    requests.push(requestHeaderUsers(options.requestHeader, () => proxyRoots, clock));
+  if (options.secure?.clientCa !== undefined) requests.push(certificateUsers(() => clientRoots, clock));
+
+  let issuers = startIssuers(options, options.authentication ?? {}, deps);
+  const { staticTokens, tokenWebhook: webhook } = options;
+  const before: readonly TokenAuthenticator[] = [
+    ...(staticTokens === undefined
+      ? []
+      : [forAudiences(audiences, { authenticateToken: (token) => known(staticTokens.get(token)) })]),
+    deps.accounts.authenticator,
+    ...(options.bootstrapTokens === false
+      ? []
+      : [forAudiences(audiences, bootstrapTokens(deps.cluster, clock, deps.log))]),
+  ];
+  const after =
+    webhook === undefined
+      ? []
+      : [
+          cachedTokens(tokenWebhook({ ...webhook, client: reviewClient(webhook.target, deps), audiences }), clock, {
+            successMs: webhook.cacheTtlMs,
+            failureMs: webhook.cacheTtlMs,
+          }),
+        ];
+  const tokens = tokenUnion(() => [...before, ...issuers.tokens, ...after]);
+
+  const anonymous = options.authentication?.anonymous;
+  const policy = {
+    enabled: anonymous?.enabled ?? options.anonymousAuth ?? true,
+    paths: (anonymous?.conditions ?? []).map(({ path }) => path),
+  };
+  let authorizer = createAuthorizer(authorizationOf(options), deps);
+
+  return {
+    authenticator: createAuthenticator({ requests, tokens, anonymous: () => policy }),
+    tokens,
+    authorizer: {
+      authorize: (attributes) => authorizer.authorize(attributes),
+      rulesFor: (user, namespace) => authorizer.rulesFor!(user, namespace),
+    },
+    reloadAuthorities(next) {
+      if (next.clientCa !== undefined) clientRoots = rootsOf(next.clientCa);
+      if (next.requestHeaderClientCa !== undefined) proxyRoots = rootsOf(next.requestHeaderClientCa);
+    },
+    async reloadAuthentication(configuration) {
+      const next = startIssuers(options, configuration, deps);
+      const deadlineMs = clock.monotonic() + HEALTHY_WITHIN_MS;
+      for (;;) {
+        const sick = next.all.flatMap((issuer) => issuer.health() ?? []);
+        if (sick.length === 0) break;
+        if (clock.monotonic() > deadlineMs || !(await pause(clock, LOOK_EVERY_MS, next.stop.signal))) {
+          next.stop.abort();
+          throw new Error(aggregate(sick));
+        }
+      }
+      issuers.stop.abort();
+      issuers = next;
+    },
+    reloadAuthorization(next) {
+      authorizer = createAuthorizer(next, deps);
+    },
+    close: () => issuers.stop.abort(),
+  };
+}
+
+const known = <U>(user: U | undefined) => (user === undefined ? "unknown" : { user });
+
+const rootsOf = (pem: string | undefined) => (pem === undefined ? [] : readBundle(pem));
+
+interface Issuers {
+  readonly all: readonly OidcAuthenticator[];
+  readonly tokens: readonly TokenAuthenticator[];
+  readonly stop: AbortController;
+}
+
+function startIssuers(
+  { serviceAccount, oidcSigningAlgorithms = ALGORITHM_NAMES }: ApiServerOptions,
+  configuration: AuthenticationConfiguration,
+  deps: AccessDeps,
+): Issuers {
+  const own = [serviceAccount.issuer, ...(serviceAccount.otherIssuers ?? [])];
+  const { errors, rules } = compileAuthentication(configuration, deps.expressions, own);
+  throwIfAny(errors);
+  const stop = new AbortController();
+  const all = (configuration.jwt ?? []).map((config, i) =>
+    oidcAuthenticator(
+      { config, rules: rules[i]!, algorithms: oidcSigningAlgorithms },
+      { ...deps, signal: stop.signal },
+    ),
+  );
+  const { audiences } = deps.accounts;
+  return {
+    all,
+    tokens: all.map((one) =>
+      cachedTokens(forAudiences(audiences, one), deps.clock, { successMs: TOKEN_CACHE_MS, failureMs: 0 }),
+    ),
+    stop,
+  };
+}
+
+function throwIfAny(errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw new Error(aggregate(errors.map(({ field, message }) => `${field}: ${message}`)));
+}
+
+function authorizationOf(options: ApiServerOptions): AuthorizationOptions {
+  if (options.authorization !== undefined) return options.authorization;
+  const modes = options.authorizationModes ?? ["Node", "RBAC"];
+  return { configuration: { authorizers: modes.map((type) => ({ type, name: type.toLowerCase() })) } };
+}
+
+function createAuthorizer(options: AuthorizationOptions, deps: AccessDeps): Authorizer {
+  const configuration = withDefaults(options.configuration);
+  throwIfAny(validateAuthorization(configuration, deps.expressions));
+  return union([
+    systemMasters,
+    alwaysAllowedPaths(options.alwaysAllowPaths),
+    ...configuration.authorizers!.map((one) => authorizerOf(one, options, deps)),
+  ]);
+}
+
+function authorizerOf(one: AuthorizerConfiguration, options: AuthorizationOptions, deps: AccessDeps): Authorizer {
+  switch (one.type) {
+    case "AlwaysAllow":
+      return alwaysAllow;
+    case "AlwaysDeny":
+      return alwaysDeny;
+    case "Node":
+      return nodeAuthorizer(deps.cluster);
+    case "RBAC":
+      return rbacAuthorizer(deps.cluster);
+    case "ABAC":
+      return abacAuthorizer(parsePolicies(options.policy?.text ?? "", options.policy?.path ?? ""));
+    default:
+      return webhookOf(one, options, deps);
+  }
+}
+
+function webhookOf(
+  { name, webhook }: AuthorizerConfiguration,
+  options: AuthorizationOptions,
+  deps: AccessDeps,
+): Authorizer {
+  const target = options.targets?.get(name);
+  if (target === undefined) throw new Error(`authorizer ${JSON.stringify(name)} has no kubeconfig`);
+  const { cacheAuthorizedRequests, cacheUnauthorizedRequests, ...said } = webhook!;
+  const matches = compileConditions(said, "", deps.expressions, []);
+  return webhookAuthorizer({
+    name,
+    client: reviewClient(target, deps, durationMs(said.timeout)),
+    version: said.subjectAccessReviewVersion as "v1" | "v1beta1",
+    authorizedTtlMs: cacheAuthorizedRequests === false ? 0 : durationMs(said.authorizedTTL),
+    unauthorizedTtlMs: cacheUnauthorizedRequests === false ? 0 : durationMs(said.unauthorizedTTL),
+    failurePolicy: said.failurePolicy as "NoOpinion" | "Deny",
+    ...(matches && { matches }),
+    clock: deps.clock,
+    metrics: deps.metrics,
+  });
+}

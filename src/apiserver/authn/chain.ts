@@ -1,0 +1,74 @@
+/** Is a client's certificate signed by one of these authorities? Asked at each request, so that an authority that is gone is gone at once. Upstream: Go's crypto/x509 Verify */
+import { X509Certificate } from "node:crypto";
+
+/** The certificates of a PEM bundle. */
+export function readBundle(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+export type Verdict = { readonly untilMs: number } | { readonly error: string };
+
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+const ANY_USAGE = "2.5.29.37.0";
+const DEPTH_MAX = 10;
+
+/** Good until the first certificate of its chain ends, or why not. */
+export function verifyChain(
+  leaf: X509Certificate,
+  others: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+  nowMs: number,
+): Verdict {
+  const wrong = timeError(leaf, nowMs);
+  if (wrong !== undefined) return { error: wrong };
+  const path = pathTo(leaf, others, roots, nowMs, []);
+  if (path === undefined) return { error: "x509: certificate signed by unknown authority" };
+  if (!path.slice(0, -1).every(mayIdentify)) return { error: "x509: certificate specifies an incompatible key usage" };
+  return { untilMs: Math.min(...path.map((certificate) => Date.parse(certificate.validTo))) };
+}
+
+function pathTo(
+  from: X509Certificate,
+  others: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+  nowMs: number,
+  below: readonly X509Certificate[],
+): readonly X509Certificate[] | undefined {
+  const path = [...below, from];
+  if (below.length === 0 && roots.some(({ raw }) => raw.equals(from.raw))) return [from, from];
+  const root = roots.find((candidate) => signs(candidate, from, nowMs));
+  if (root !== undefined) return [...path, root];
+  if (path.length >= DEPTH_MAX) return undefined;
+  for (const other of others) {
+    if (path.some(({ raw }) => raw.equals(other.raw)) || !signs(other, from, nowMs)) continue;
+    const found = pathTo(other, others, roots, nowMs, path);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function signs(issuer: X509Certificate, certificate: X509Certificate, nowMs: number): boolean {
+  return (
+    issuer.ca &&
+    timeError(issuer, nowMs) === undefined &&
+    certificate.checkIssued(issuer) &&
+    certificate.verify(issuer.publicKey)
+  );
+}
+
+/** Without a word about its use it may be used for anything. */
+function mayIdentify({ keyUsage }: X509Certificate): boolean {
+  return keyUsage === undefined || keyUsage.some((usage) => usage === CLIENT_AUTH || usage === ANY_USAGE);
+}
+
+function timeError({ validFrom, validTo }: X509Certificate, nowMs: number): string | undefined {
+  const now = time(nowMs);
+  const start = Date.parse(validFrom);
+  const end = Date.parse(validTo);
+  const words = "x509: certificate has expired or is not yet valid: current time";
+  if (nowMs < start) return `${words} ${now} is before ${time(start)}`;
+  return nowMs > end ? `${words} ${now} is after ${time(end)}` : undefined;
+}
+
+const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;

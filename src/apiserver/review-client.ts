@@ -1,0 +1,110 @@
+/**
+ * Posts reviews to a webhook that a kubeconfig names: to the very URL in it, several times where the answer may yet come.
+ * Upstream: staging/src/k8s.io/apiserver/pkg/util/webhook
+ */
+import { deadline, sleep } from "../world/time.ts";
+import type { ClientTls, Net } from "../world/net.ts";
+import type { Clock, Random } from "../world/world.ts";
+
+/** A webhook's address and what is shown to it, from a kubeconfig. */
+export interface ReviewTarget {
+  readonly server: string;
+  readonly tls: ClientTls;
+  readonly token?: string | (() => string | undefined | Promise<string | undefined>);
+}
+
+export type ReviewResult =
+  | { readonly answer: Readonly<Record<string, unknown>>; readonly status: number }
+  | { readonly error: string; readonly timedOut: boolean; readonly status: number };
+
+export interface ReviewClient {
+  review(review: object, observe?: (result: ReviewResult, ms: number) => void): Promise<ReviewResult>;
+}
+
+const TRIES = 5;
+const FIRST_WAIT_MS = 500;
+const GROWTH = 1.5;
+const JITTER = 0.2;
+const ANSWER_MAX = 3 * 1024 * 1024;
+
+export function reviewClient(
+  { server, tls, token }: ReviewTarget,
+  deps: { readonly net: Net; readonly clock: Clock; readonly random: Random },
+  timeoutMs = 30_000,
+): ReviewClient {
+  const { origin, pathname, search } = new URL(server);
+  const http = deps.net.httpClient({ base: origin, tls });
+
+  async function once(body: string): Promise<ReviewResult> {
+    let status = 0;
+    using limit = deadline(deps.clock, timeoutMs);
+    try {
+      const bearer = typeof token === "function" ? await token() : token;
+      const response = await http.request({
+        method: "POST",
+        path: `${pathname}${search}`,
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json",
+          ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
+        },
+        body,
+        signal: limit.signal,
+      });
+      ({ status } = response);
+      const text = await read(response.body);
+      if (status < 200 || status > 299) return { error: refused(status, text), timedOut: status === 504, status };
+      return { answer: JSON.parse(text) as Record<string, unknown>, status };
+    } catch (error) {
+      const timedOut = limit.signal.aborted;
+      const words = timedOut ? "context deadline exceeded" : error instanceof Error ? error.message : String(error);
+      return { error: `Post "${server}": ${words}`, timedOut, status };
+    }
+  }
+
+  return {
+    async review(review, observe) {
+      const body = JSON.stringify(review);
+      for (let attempt = 1, waitMs = FIRST_WAIT_MS; ; attempt++, waitMs *= GROWTH) {
+        const started = deps.clock.monotonic();
+        const result = await once(body);
+        observe?.(result, deps.clock.monotonic() - started);
+        if (!("error" in result) || attempt === TRIES || !mayHelpToRetry(result)) return result;
+        await sleep(deps.clock, waitMs * (1 + JITTER * deps.random.next()));
+      }
+    },
+  };
+}
+
+/** Connections that were cut, and servers that are overwhelmed or broken, may answer yet; who isn't there, or is too slow, is not asked again. */
+function mayHelpToRetry({ status, error, timedOut }: { status: number; error: string; timedOut: boolean }): boolean {
+  return (
+    (!timedOut && status === 0 && /ECONNRESET|hang up|reset/i.test(error)) ||
+    status === 500 ||
+    status === 504 ||
+    status === 429
+  );
+}
+
+function refused(status: number, text: string): string {
+  try {
+    const { message } = JSON.parse(text) as { readonly message?: unknown };
+    if (typeof message === "string" && message !== "") return message;
+  } catch {
+    // Not a Status: the code says it.
+  }
+  return status === 500 || status === 503
+    ? `an error on the server (${JSON.stringify(text.slice(0, 2048))}) has prevented the request from succeeding`
+    : `the server responded with the status code ${status}`;
+}
+
+async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > ANSWER_MAX) throw new Error("the answer is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -62,9 +62,9 @@ export class Wal {
   readonly #frames: FrameWriter;
   #state: HardState | undefined;
   #lastIndex: number;
-  /** The quickest of the last whole window of durable writes: what the disk takes, without what a busy processor adds. */
+  /** The mean of the last whole window of durable writes: what they cost whoever waits, be it the disk or a busy processor. */
   #diskMs = 0;
-  #windowMs = Infinity;
+  #windowMs = 0;
   #windowWrites = 0;
   #writtenBytes = 0;
 
@@ -308,10 +308,10 @@ export class Wal {
     this.#position += length;
     this.#writtenBytes += length;
     const ms = this.#options.monotonic() - started;
-    this.#windowMs = Math.min(this.#windowMs, ms);
+    this.#windowMs += ms;
     if (++this.#windowWrites === WINDOW_WRITES) {
-      this.#diskMs = this.#windowMs;
-      this.#windowMs = Infinity;
+      this.#diskMs = this.#windowMs / WINDOW_WRITES;
+      this.#windowMs = 0;
       this.#windowWrites = 0;
     }
     if (ms > 1000) this.#options.log.info("slow fdatasync", { took: ms, "expected-duration": 1000 });

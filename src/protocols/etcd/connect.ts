@@ -4,6 +4,7 @@ import { grpcClient } from "../../wire/rpc/grpc-client.ts";
 import { failover } from "../../wire/rpc/failover.ts";
 import type { ClientTls } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
+import { writersByHand } from "./by-hand.ts";
 import type { EtcdClient } from "./client.ts";
 import * as grpc from "../grpc/generated.ts";
 import { enums, KV, Lease, Maintenance, messages, Watch } from "./generated.ts";
@@ -14,6 +15,7 @@ export function etcdCodec(): Codec {
     messages: { ...messages, ...grpc.messages },
     enums: { ...enums, ...grpc.enums },
     proto2: ["raftpb", "walpb", "snappb"],
+    byHand: writersByHand(),
   });
 }
 

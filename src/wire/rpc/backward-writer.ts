@@ -35,6 +35,16 @@ export class BackwardWriter {
     return copied;
   }
 
+  /** A copy of the `bytes` that were written last. */
+  last(bytes: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#buffer.subarray(this.#position, this.#position + bytes));
+  }
+
+  /** About so many more bytes will come. */
+  expect(bytes: number): void {
+    if (this.#position < bytes) this.#grow(this.length + Math.ceil(bytes));
+  }
+
   skip(bytes: number): void {
     this.#reserve(bytes);
     this.#buffer.fill(0, this.#position - bytes, this.#position);
@@ -161,7 +171,11 @@ export class BackwardWriter {
   #reserve(bytes: number): void {
     if (this.#position >= bytes) return;
     const written = this.#end - this.#position;
-    const size = written === 0 && bytes <= SLAB_BYTES ? SLAB_BYTES : Math.max(SLAB_BYTES, (written + bytes) * 2);
+    this.#grow(written === 0 && bytes <= SLAB_BYTES ? SLAB_BYTES : Math.max(SLAB_BYTES, (written + bytes) * 2));
+  }
+
+  #grow(size: number): void {
+    const written = this.#end - this.#position;
     const next = Buffer.allocUnsafeSlow(size);
     next.set(this.#buffer.subarray(this.#position, this.#end), size - written);
     this.#buffer = next;

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Environment } from "./environment.ts";
+import { compile, program } from "./expression.ts";
+import { standard } from "./libraries/standard.ts";
+import { EvaluationError } from "./program.ts";
+import { DYN, INT, list, map, STRING } from "./types.ts";
+import { fromJson, ListValue, MapValue, Uint, type Value } from "./values.ts";
+
+const env = Environment.of(standard).withVariables({ x: INT, s: STRING, l: list(INT), m: map(STRING, INT), d: DYN });
+const activation = {
+  x: 7n,
+  s: "héllo",
+  l: fromJson([3, 1, 2]),
+  m: fromJson({ a: 1, b: 2 }),
+  d: fromJson({ name: "pod", n: 1, f: 1.5, list: [1, "two"], nothing: null }),
+};
+
+function show(value: Value): unknown {
+  if (value instanceof ListValue) return [...value].map(show);
+  if (value instanceof MapValue)
+    return Object.fromEntries([...value.keys()].map((key) => [String(key), show(value.get(key)!)]));
+  if (value instanceof Uint) return `${value.value}u`;
+  return value;
+}
+function run(text: string): unknown {
+  const compiled = compile(env, text);
+  if (!compiled.ok) return compiled.message;
+  try {
+    return show(program(env, compiled.checked).run(activation).value);
+  } catch (error) {
+    if (error instanceof EvaluationError) return `!${error.message}`;
+    throw error;
+  }
+}
+
+const ROWS: readonly (readonly [string, unknown])[] = [
+  ["1 + 2 * 3", 7n],
+  ["(1 + 2) * 3 - -4", 13n],
+  ["x > 5 ? 'big' : 'small'", "big"],
+  ["s.size() == 5 && size(s) == 5", true],
+  ["l.map(i, i * 2)", [6n, 2n, 4n]],
+  ["l.map(i, i > 1, i * 2)", [6n, 4n]],
+  ["l.filter(i, i != 1)", [3n, 2n]],
+  ["l.all(i, i > 0) && l.exists(i, i == 3) && l.exists_one(i, i == 1)", true],
+  ["m.all(k, m[k] > 0)", true],
+  ["has(d.name) && !has(d.missing)", true],
+  ["d.missing", "!no such key: missing"],
+  ["d.missing == 1 || true", true],
+  ["true || d.missing == 1", true],
+  ["d.missing == 1 || false", "!no such key: missing"],
+  ["[1, 2, 3].exists(i, i / 0 == 1 || i == 2)", true],
+  ["1 / 0", "!division by zero"],
+  ["9223372036854775807 + 1", "!integer overflow"],
+  ["1u - 2u", "!unsigned integer overflow"],
+  [
+    "1 == 1.0",
+    "ERROR: <input>:1:3: found no matching overload for '_==_' applied to '(int, double)'\n | 1 == 1.0\n | ..^",
+  ],
+  ["dyn(1) == 1.0 && d.f > 1 && 1 < 1.5 && 2u > 1", true],
+  ["l[3]", "!index out of bounds: 3"],
+  ["{'a': 1, 'b': [2]}", undefined],
+  ["{'a': 1, 'b': 2}.b", 2n],
+  ["'a' in m && 3 in l && !('c' in m)", true],
+  ["type(1) == int && type('') == string && type(l) == list", true],
+  ["string(1.5) + string(1e21) + string(100000.0) + string(1e-7)", "1.51e+21100000" + "1e-07"],
+  ["int('12') + int(3.9) + int(2u)", 17n],
+  ["'foo123'.matches('^fo+[0-9]+$')", true],
+  ["timestamp('2024-02-29T12:30:00.5Z').getDayOfYear()", 59n],
+  ["timestamp('2024-07-01T00:00:00Z').getHours('America/New_York')", 20n],
+  ["string(timestamp('2024-02-29T12:30:00Z') + duration('1h30m'))", "2024-02-29T14:00:00Z"],
+  ["duration('90m').getHours()", 1n],
+  ["string(duration('1m0.5s'))", "60.5s"],
+  ["b'\\xff\\x00'.size()", 2n],
+  ["'\\u00e9' == 'é'", true],
+  ["x.y", "ERROR: <input>:1:2: type 'int' does not support field selection\n | x.y\n | .^"],
+  ["y + 1", "ERROR: <input>:1:1: undeclared reference to 'y' (in container '')\n | y + 1\n | ^"],
+  [
+    "x + 'a'",
+    "ERROR: <input>:1:3: found no matching overload for '_+_' applied to '(int, string)'\n | x + 'a'\n | ..^",
+  ],
+  ["s.foo(1)", "ERROR: <input>:1:6: undeclared reference to 'foo' (in container '')\n | s.foo(1)\n | .....^"],
+  ["[1, 'a']", "ERROR: <input>:1:5: expected type 'int' but found 'string'\n | [1, 'a']\n | ....^"],
+  [
+    "x.all(i, true)",
+    "ERROR: <input>:1:1: expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)\n | x.all(i, true)\n | ^",
+  ],
+  ["l.all(i + 1, true)", "ERROR: <input>:1:9: argument must be a simple name\n | l.all(i + 1, true)\n | ........^"],
+  ["has(x)", "ERROR: <input>:1:5: invalid argument to has() macro\n | has(x)\n | ....^"],
+  [
+    "1 +",
+    "ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | 1 +\n | ...^",
+  ],
+  ["x\n  + z", "ERROR: <input>:2:5: undeclared reference to 'z' (in container '')\n |   + z\n | ....^"],
+];
+
+for (const [text, expected] of ROWS)
+  if (expected !== undefined)
+    test(`${text} is ${typeof expected === "string" ? expected.split("\n")[0] : String(expected)}`, () =>
+      assert.deepEqual(run(text), expected));

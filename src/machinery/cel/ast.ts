@@ -99,11 +99,6 @@ export const OPERATORS = {
   notStrictlyFalse: "@not_strictly_false",
 } as const;
 
-/** The names of operators as messages show them. */
-export function displayName(name: string): string {
-  return name === OPERATORS.in ? "_in_" : name;
-}
-
 /** Every node below, the node itself first. */
 export function visit(expr: Expr, see: (expr: Expr) => void): void {
   see(expr);

@@ -3,7 +3,7 @@
  *
  * Upstream: github.com/google/cel-go checker/checker.go
  */
-import { displayName, OPERATORS, type CallExpr, type Comprehension, type Expr, type Select } from "./ast.ts";
+import { OPERATORS, type CallExpr, type Comprehension, type Expr, type Select } from "./ast.ts";
 import type { Environment, FunctionDeclaration, Overload } from "./environment.ts";
 import type { Issue, Source } from "./source.ts";
 import {
@@ -141,7 +141,7 @@ class Checker {
         let element: Type | undefined;
         expr.elements.forEach((item, i) => {
           this.check(item);
-          element = this.#join(item, element, this.#optionalPart(item, expr.optional.has(i)));
+          element = this.#join(element, this.#optionalPart(item, expr.optional.has(i)));
         });
         return list(element ?? this.#fresh());
       }
@@ -150,9 +150,9 @@ class Checker {
         let value: Type | undefined;
         for (const entry of expr.entries) {
           this.check(entry.key);
-          key = this.#join(entry.key, key, this.#get(entry.key));
+          key = this.#join(key, this.#get(entry.key));
           this.check(entry.value);
-          value = this.#join(entry.value, value, this.#optionalPart(entry.value, entry.optional));
+          value = this.#join(value, this.#optionalPart(entry.value, entry.optional));
         }
         return key === undefined ? map(this.#fresh(), this.#fresh()) : map(key, value!);
       }
@@ -190,11 +190,10 @@ class Checker {
     return unwrapOptional(type);
   }
 
-  #join(at: Expr, before: Type | undefined, type: Type): Type {
+  /** Of elements that differ nothing is known; whether they may is not asked here. */
+  #join(before: Type | undefined, type: Type): Type {
     if (before === undefined) return type;
-    if (this.#assignable(before, type)) return mostGeneral(before, type);
-    this.#mismatch(at, before, type);
-    return ERROR;
+    return this.#assignable(before, type) ? mostGeneral(before, type) : DYN;
   }
 
   #named(expr: Expr, written: string): Type | undefined {
@@ -304,7 +303,7 @@ class Checker {
     if (result === undefined) {
       const shown = types.map((type) => substitute(this.mapping, type, DYN));
       const signature = formatSignature(target !== undefined, shown);
-      this.#report(expr, `found no matching overload for '${displayName(declared.name)}' applied to '${signature}'`);
+      this.#report(expr, `found no matching overload for '${declared.name}' applied to '${signature}'`);
       return ERROR;
     }
     this.overloads.set(expr.id, fitting);

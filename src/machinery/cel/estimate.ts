@@ -288,7 +288,11 @@ class Coster {
       case "bytes_to_string":
         return total(walk(first), { min: Math.floor(known(first).min / 4), max: known(first).max });
       case "strings_quote":
-        return total(walk(first), { min: saturated(known(first).min + 2), max: saturated(known(first).max * 2 + 2) });
+        // Upstream's sum goes round where nothing is known of the text.
+        return total(walk(first), {
+          min: saturated(known(first).min + 2),
+          max: known(first).max >= MOST ? 0 : saturated(known(first).max * 2 + 2),
+        });
       case "starts_with_string":
       case "ends_with_string":
         return total(walk(first));
@@ -358,7 +362,8 @@ class Coster {
       case "list_slice": {
         const from = wholeLiteral(first, 0);
         const to = wholeLiteral(second, measure(target!).max);
-        return allocating(1, fixed(Math.max(0, to - from)));
+        // Upstream counts without a sign: less than none is the most there is.
+        return allocating(1, fixed(to < from ? MOST - (from - to) : to - from));
       }
       case "lists_range":
         return allocating(1, fixed(wholeLiteral(first, MOST)));

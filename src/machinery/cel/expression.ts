@@ -6,6 +6,7 @@
 import { check, type Checked } from "./checker.ts";
 import type { Environment } from "./environment.ts";
 import { parse } from "./parser.ts";
+import { validate } from "./validators.ts";
 import { Program, type CallCost } from "./program.ts";
 
 export type Compiled =
@@ -15,7 +16,11 @@ export type Compiled =
 
 export function compile(env: Environment, text: string): Compiled {
   const parsed = parse(text, env.macros);
-  return parsed.ok ? check(env, parsed.source, parsed.expr) : parsed;
+  if (!parsed.ok) return parsed;
+  const result = check(env, parsed.source, parsed.expr);
+  if (!result.ok) return result;
+  const issues = validate(env, result.checked);
+  return issues.length === 0 ? result : { ok: false, message: parsed.source.render(issues) };
 }
 
 /** Throws a `CelError` where a literal can't be used, as a regular expression that isn't one. */

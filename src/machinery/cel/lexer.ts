@@ -6,16 +6,18 @@
 import type { Issue } from "./source.ts";
 
 export interface Token {
-  readonly kind: "int" | "uint" | "double" | "string" | "bytes" | "ident" | "operator" | "end";
-  /** As written; of strings and bytes what they mean. */
+  readonly kind: "int" | "uint" | "double" | "string" | "bytes" | "ident" | "escaped" | "operator" | "end";
+  /** As written. */
   readonly text: string;
-  readonly bytes?: Uint8Array;
+  /** What a string or bytes mean. */
+  readonly value?: string | Uint8Array;
   readonly offset: number;
 }
 
 const OPERATOR = /^(==|!=|<=|>=|&&|\|\||[<>+\-*/%!?:.,()[\]{}])/;
-const NUMBER = /^(?:0[xX][0-9a-fA-F]+[uU]?|(?:\d+\.\d+|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+[uU]?)/;
+const NUMBER = /^(?:0x[0-9a-fA-F]+[uU]?|(?:\d+\.\d+|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+[uU]?)/;
 const IDENT = /^[_a-zA-Z][_a-zA-Z0-9]*/;
+const ESCAPED = /^`[A-Za-z0-9_.\-/ ]+`/;
 const STRING_START = /^(?:[bB][rR]?|[rR][bB]?)?("""|'''|"|')/;
 
 export function tokenize(text: string, issues: Issue[]): readonly Token[] {
@@ -25,8 +27,12 @@ export function tokenize(text: string, issues: Issue[]): readonly Token[] {
   const take = (length: number): string => {
     const taken = text.slice(at, at + length);
     at += length;
-    offset += isAscii(taken) ? length : [...taken].length;
+    offset += isAscii(taken) ? taken.length : [...taken].length;
     return taken;
+  };
+  const unrecognized = (start: number, bad: string) => {
+    const shown = bad.replaceAll("\n", "\\n").replaceAll("\t", "\\t").replaceAll("\r", "\\r");
+    issues.push({ offset: start, message: `Syntax error: token recognition error at: '${shown}'` });
   };
   while (at < text.length) {
     const rest = text.slice(at, at + 4096);
@@ -38,29 +44,38 @@ export function tokenize(text: string, issues: Issue[]): readonly Token[] {
     const start = offset;
     const quote = STRING_START.exec(rest);
     if (quote !== null) {
-      const literal = readString(text, at, quote[0], quote[1]!);
-      if (literal === undefined) {
-        issues.push({
-          offset: start,
-          message: `Syntax error: token recognition error at: '${text.slice(at).replaceAll("\n", "\\n")}'`,
-        });
-        take(text.length - at);
-        break;
+      const [opening, mark] = quote as unknown as [string, string];
+      const literal = readString(text, at, opening, mark);
+      if ("length" in literal) {
+        const word = take(literal.length);
+        const isBytes = literal.value instanceof Uint8Array;
+        tokens.push({ kind: isBytes ? "bytes" : "string", text: word, value: literal.value, offset: start });
+        if (literal.error !== undefined) issues.push({ offset: start, message: literal.error });
+        continue;
       }
-      take(literal.length);
-      if (literal.error !== undefined) issues.push({ offset: start, message: literal.error });
-      tokens.push({
-        kind: literal.bytes === undefined ? "string" : "bytes",
-        text: literal.value,
-        offset: start,
-        ...(literal.bytes !== undefined && { bytes: literal.bytes }),
-      });
+      // What was the longest token before it went wrong: two quotes that are an empty string, or a prefix that is a name.
+      const prefix = opening.slice(0, -mark.length);
+      if (mark.length === 3) {
+        const value = /[bB]/.test(prefix) ? new Uint8Array() : "";
+        tokens.push({
+          kind: value === "" ? "string" : "bytes",
+          text: take(prefix.length + 2),
+          value,
+          offset: start,
+        });
+        continue;
+      }
+      if (prefix === "") {
+        unrecognized(start, take(literal.failedAt + 1 - at));
+        continue;
+      }
+      tokens.push({ kind: "ident", text: take(prefix.length), offset: start });
       continue;
     }
     const number = NUMBER.exec(rest);
     if (number !== null) {
       const word = take(number[0].length);
-      const isHex = /^0[xX]/.test(word);
+      const isHex = word.startsWith("0x");
       const kind = /[uU]$/.test(word) ? "uint" : !isHex && /[.eE]/.test(word) ? "double" : "int";
       tokens.push({ kind, text: word, offset: start });
       continue;
@@ -79,8 +94,17 @@ export function tokenize(text: string, issues: Issue[]): readonly Token[] {
       tokens.push({ kind: "operator", text: take(operator[0].length), offset: start });
       continue;
     }
-    const bad = take(String.fromCodePoint(text.codePointAt(at)!).length);
-    issues.push({ offset: start, message: `Syntax error: token recognition error at: '${bad}'` });
+    const escaped = ESCAPED.exec(rest);
+    if (escaped !== null) {
+      tokens.push({ kind: "escaped", text: take(escaped[0].length), offset: start });
+      continue;
+    }
+    // The character that made it wrong goes with it: of `= 1` the space.
+    const first = String.fromCodePoint(text.codePointAt(at)!).length;
+    let length = first;
+    if ("=&|".includes(text[at]!)) length++;
+    else if (text[at] === "`") length += /^[A-Za-z0-9_.\-/ ]*/.exec(rest.slice(1))![0].length + 1;
+    unrecognized(start, take(Math.min(length, text.length - at)));
   }
   tokens.push({ kind: "end", text: "<EOF>", offset });
   return tokens;
@@ -93,22 +117,45 @@ function isAscii(text: string): boolean {
 
 interface StringLiteral {
   readonly length: number;
-  readonly value: string;
-  readonly bytes?: Uint8Array;
+  readonly value: string | Uint8Array;
   readonly error?: string;
 }
 
-function readString(text: string, at: number, opening: string, quote: string): StringLiteral | undefined {
+const HEX_DIGITS: Readonly<Record<string, number>> = { x: 2, X: 2, u: 4, U: 8 };
+
+/** From the backslash on: the length of the escape, or where it stops being one. */
+function escapeLength(text: string, at: number): number | { readonly failedAt: number } {
+  const char = text[at + 1] ?? "";
+  if (char !== "" && Object.hasOwn(SIMPLE, char)) return 2;
+  const digits = HEX_DIGITS[char];
+  for (let i = 0; i < (digits ?? 0); i++) if (!/[0-9a-fA-F]/.test(text[at + 2 + i] ?? "")) return { failedAt: at + 2 + i };
+  if (digits !== undefined) return 2 + digits;
+  for (const [i, pattern] of [/[0-3]/, /[0-7]/, /[0-7]/].entries())
+    if (!pattern.test(text[at + 1 + i] ?? "")) return { failedAt: at + 1 + i };
+  return 4;
+}
+
+function readString(
+  text: string,
+  at: number,
+  opening: string,
+  quote: string,
+): StringLiteral | { readonly failedAt: number } {
   const prefix = opening.slice(0, -quote.length).toLowerCase();
   const isRaw = prefix.includes("r");
   const isBytes = prefix.includes("b");
-  let i = at + opening.length;
-  const start = i;
-  for (; ; i++) {
-    if (i >= text.length) return undefined;
-    if (text.startsWith(quote, i)) break;
-    if (quote.length === 1 && text[i] === "\n") return undefined;
-    if (!isRaw && text[i] === "\\") i++;
+  const start = at + opening.length;
+  let i = start;
+  while (!text.startsWith(quote, i)) {
+    const char = text[i];
+    if (char === undefined || (quote.length === 1 && (char === "\n" || char === "\r"))) return { failedAt: i };
+    if (isRaw || char !== "\\") {
+      i++;
+      continue;
+    }
+    const escape = escapeLength(text, i);
+    if (typeof escape !== "number") return escape;
+    i += escape;
   }
   const body = text.slice(start, i);
   const length = i + quote.length - at;
@@ -120,7 +167,7 @@ function readString(text: string, at: number, opening: string, quote: string): S
   };
   if (isRaw) {
     const normal = body.replaceAll(/\r\n?/g, "\n");
-    return isBytes ? { length, value: "", bytes: Buffer.from(normal) } : { length, value: normal };
+    return { length, value: isBytes ? Buffer.from(normal) : normal };
   }
   for (let j = 0; j < body.length;) {
     const point = body.codePointAt(j)!;
@@ -134,13 +181,12 @@ function readString(text: string, at: number, opening: string, quote: string): S
       continue;
     }
     const escape = readEscape(body, j, isBytes);
-    if (typeof escape === "string")
-      return { length, value: "", error: escape, ...(isBytes && { bytes: Buffer.alloc(0) }) };
+    if (typeof escape === "string") return { length, value: isBytes ? Buffer.alloc(0) : "", error: escape };
     j += escape.length;
     if (isBytes && escape.isByte) bytes.push(escape.point);
     else addPoint(escape.point);
   }
-  return isBytes ? { length, value: "", bytes: Uint8Array.from(bytes) } : { length, value };
+  return { length, value: isBytes ? Uint8Array.from(bytes) : value };
 }
 
 const SIMPLE: Readonly<Record<string, number>> = {

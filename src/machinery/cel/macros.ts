@@ -5,13 +5,12 @@
  */
 import { ACCUMULATOR, OPERATORS, type Expr } from "./ast.ts";
 import type { Builder, Macro } from "./parser.ts";
-import { GrowingList } from "./values.ts";
 
 type Fail = (at: Expr, message: string) => never;
 
-function simpleName(arg: Expr, fail: Fail): string {
-  if (arg.kind !== "ident") return fail(arg, "argument must be a simple name");
-  if (arg.name === ACCUMULATOR) return fail(arg, "iteration variable overwrites accumulator variable");
+function simpleName(arg: Expr, fail: Fail, otherwise = "argument must be a simple name"): string {
+  if (arg.kind !== "ident") return fail(arg, otherwise);
+  if (arg.name === ACCUMULATOR || arg.name === "__result__") return fail(arg, "iteration variable overwrites accumulator variable");
   return arg.name;
 }
 
@@ -84,12 +83,12 @@ const transformMapEntry: Loop = (b, range, { first, second }, rest) => {
 };
 
 /** `range.name(x, …rest)`. */
-const oneVariable = (name: string, rest: number, loop: Loop): Macro => ({
+const oneVariable = (name: string, rest: number, loop: Loop, otherwise?: string): Macro => ({
   name,
   args: 1 + rest,
   isMember: true,
   expand: (b, target, args, fail) =>
-    loop(b, target!, { first: simpleName(args[0]!, fail), second: undefined }, args.slice(1)),
+    loop(b, target!, { first: simpleName(args[0]!, fail, otherwise), second: undefined }, args.slice(1)),
 });
 
 /** `range.name(k, v, …rest)`. */
@@ -103,6 +102,8 @@ const twoVariables = (name: string, rest: number, loop: Loop): Macro => ({
     return loop(b, target!, { first, second }, args.slice(2));
   },
 });
+
+const NOT_IDENTIFIER = "argument is not an identifier";
 
 export const STANDARD_MACROS: readonly Macro[] = [
   {
@@ -118,14 +119,14 @@ export const STANDARD_MACROS: readonly Macro[] = [
   oneVariable("exists", 1, exists),
   oneVariable("exists_one", 1, existsOne),
   oneVariable("existsOne", 1, existsOne),
-  oneVariable("map", 1, mapped),
-  oneVariable("map", 2, mapped),
+  oneVariable("map", 1, mapped, NOT_IDENTIFIER),
+  oneVariable("map", 2, mapped, NOT_IDENTIFIER),
   {
     name: "filter",
     args: 2,
     isMember: true,
     expand: (b, target, [name, predicate], fail) => {
-      const first = simpleName(name!, fail);
+      const first = simpleName(name!, fail, NOT_IDENTIFIER);
       return b.loop(target!, first, undefined, {
         initial: b.list(),
         condition: b.literal(true),
@@ -160,25 +161,17 @@ function bind(b: Builder, variable: string, value: Expr, body: Expr): Expr {
   });
 }
 
-const optionalMap = (name: string, wrap: (b: Builder, body: Expr) => Expr): Macro => ({
-  name,
+const optionalMap = (macro: string, wrap: (b: Builder, body: Expr) => Expr): Macro => ({
+  name: macro,
   args: 2,
   isMember: true,
   expand: (b, target, [name, body], fail) => {
-    if (name!.kind !== "ident") return fail(name!, `${name} variable name must be a simple identifier`);
-    // The target is looked at twice and computed once.
-    const again = "@target:expr";
-    const value = b.member("value", b.ident(again));
-    return bind(
-      b,
-      again,
-      target!,
-      b.call(
-        OPERATORS.conditional,
-        b.member("hasValue", b.ident(again)),
-        wrap(b, bind(b, name!.name, value, body!)),
-        b.call("optional.none"),
-      ),
+    if (name!.kind !== "ident") return fail(name!, `${macro}() variable name must be a simple identifier`);
+    return b.call(
+      OPERATORS.conditional,
+      b.member("hasValue", target!),
+      wrap(b, bind(b, name!.name, b.member("value", b.copy(target!)), body!)),
+      b.call("optional.none"),
     );
   },
 });
@@ -199,7 +192,7 @@ export const SORT_BY: Macro = {
         target!,
         `sortBy can only be applied to a list, identifier, comprehension, call or select expression`,
       );
-    const variable = simpleName(name!, fail);
+    const variable = simpleName(name!, fail, NOT_IDENTIFIER);
     const sorted = "@__sortBy_input__";
     return bind(
       b,
@@ -213,6 +206,3 @@ export const SORT_BY: Macro = {
     );
   },
 };
-
-/** What the empty list of a macro is made of, so that it can grow in place. */
-export const emptyList = GrowingList.empty;

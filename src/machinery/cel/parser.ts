@@ -62,14 +62,39 @@ export class Builder {
   copy(expr: Expr): Expr {
     const id = this.#next();
     this.#source.offsets.set(id, this.#source.at(expr.id));
+    const copy = (inner: Expr): Expr => this.copy(inner);
     switch (expr.kind) {
       case "ident":
       case "literal":
         return { ...expr, id };
       case "select":
-        return { ...expr, id, operand: this.copy(expr.operand) };
-      default:
-        return { ...expr, id };
+        return { ...expr, id, operand: copy(expr.operand) };
+      case "call":
+        return { ...expr, id, target: expr.target && copy(expr.target), args: expr.args.map(copy) };
+      case "list":
+        return { ...expr, id, elements: expr.elements.map(copy) };
+      case "map":
+        return {
+          ...expr,
+          id,
+          entries: expr.entries.map((entry) => ({ ...entry, id: this.id(), key: copy(entry.key), value: copy(entry.value) })),
+        };
+      case "struct":
+        return {
+          ...expr,
+          id,
+          fields: expr.fields.map((field) => ({ ...field, id: this.id(), value: copy(field.value) })),
+        };
+      case "comprehension":
+        return {
+          ...expr,
+          id,
+          range: copy(expr.range),
+          initial: copy(expr.initial),
+          condition: copy(expr.condition),
+          step: copy(expr.step),
+          result: copy(expr.result),
+        };
     }
   }
 }
@@ -97,8 +122,12 @@ class SyntaxFailure extends Error {}
 const MAX_DEPTH = 250;
 /** Code points. */
 const MAX_LENGTH = 100_000;
-const ANYTHING =
-  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+/** What an expression may start with; with more that may stand in its place, in the order of the grammar. */
+const anything = (more = ""): string =>
+  `{${["[", "]", "{", "}", "(", ")", ".", ",", "-", "!", "?"]
+    .filter((token) => "[{(.-!".includes(token) || more.includes(token))
+    .map((token) => `'${token}'`)
+    .join(", ")}, 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`;
 const RESERVED = new Set([
   "as",
   "break",
@@ -162,6 +191,7 @@ class Parser {
   readonly #tokens: readonly Token[];
   readonly #macros: readonly Macro[];
   readonly #issues: Issue[];
+  readonly #closers: string[] = [];
   #at = 0;
   #depth = 0;
   nextId = 1;
@@ -174,18 +204,23 @@ class Parser {
   }
 
   whole(): Expr {
-    const expr = this.#expr();
+    const expr = this.#operand();
     const rest = this.#peek();
     if (rest.kind !== "end")
       this.#fail(
         rest.offset,
-        `Syntax error: ${this.#isStart(rest) ? "extraneous" : "mismatched"} input '${shown(rest)}' expecting <EOF>`,
+        `Syntax error: ${this.#ahead().kind === "end" ? "extraneous" : "mismatched"} input '${rest.text}' expecting <EOF>`,
       );
     return expr;
   }
 
   #isStart(token: Token): boolean {
-    return token.kind !== "operator" || "[{(.-!".includes(token.text);
+    if (token.kind === "operator") return "[{(.-!".includes(token.text);
+    return token.kind !== "end" && token.kind !== "escaped" && token.text !== "in";
+  }
+  /** The token after the next. */
+  #ahead(): Token {
+    return this.#tokens[this.#at + 1] ?? this.#tokens.at(-1)!;
   }
 
   #peek(): Token {
@@ -198,11 +233,40 @@ class Parser {
   #accept(operator: string): Token | undefined {
     return this.#is(operator) ? this.#tokens[this.#at++] : undefined;
   }
-  #expect(operator: string, expecting = `'${operator}'`): Token {
+  /**
+   * Goes on after a mistake of one token: one too many is skipped, one that is missing is taken for granted where `mayMiss` and the next
+   * could follow it.
+   */
+  #expect(operator: string, expecting = `'${operator}'`, mayMiss = false): Token {
     const token = this.#accept(operator);
     if (token !== undefined) return token;
     const found = this.#peek();
-    return this.#fail(found.offset, `Syntax error: mismatched input '${shown(found)}' expecting ${expecting}`);
+    const complain = (words: string) =>
+      this.#issues.push({ offset: found.offset, message: `Syntax error: ${words}` });
+    const ahead = this.#ahead();
+    if (found.kind !== "end" && ahead.kind === "operator" && ahead.text === operator) {
+      complain(`extraneous input '${found.text}' expecting ${expecting}`);
+      this.#at += 2;
+      return ahead;
+    }
+    if (mayMiss && this.#mayFollow(operator, found)) {
+      complain(`missing '${operator}' at '${found.text}'`);
+      return found;
+    }
+    return this.#fail(found.offset, `Syntax error: mismatched input '${found.text}' expecting ${expecting}`);
+  }
+  #mayFollow(operator: string, found: Token): boolean {
+    if (operator === ":") return this.#isStart(found);
+    const outer = this.#closers.at(-1);
+    if (outer === undefined) return found.kind === "end";
+    return found.kind === "operator" && (found.text === outer || found.text === ",");
+  }
+  /** What `read` reads stands between brackets of which `closer` is the second. */
+  #within<T>(closer: string, read: () => T): T {
+    this.#closers.push(closer);
+    const result = read();
+    this.#closers.pop();
+    return result;
   }
   #fail(offset: number, message: string): never {
     this.#issues.push({ offset, message });
@@ -225,7 +289,7 @@ class Parser {
     if (question !== undefined) {
       const id = this.#id(question.offset);
       const then = this.#chain("||", OPERATORS.or, () => this.#chain("&&", OPERATORS.and, () => this.#relation()));
-      this.#expect(":");
+      this.#expect(":", undefined, true);
       const otherwise = this.#expr();
       expr = { id, kind: "call", name: OPERATORS.conditional, target: undefined, args: [condition, then, otherwise] };
     }
@@ -273,6 +337,9 @@ class Parser {
     if (this.#is("!")) {
       let count = 0;
       while (this.#accept("!") !== undefined) count++;
+      const next = this.#peek();
+      if (!this.#isStart(next))
+        this.#fail(next.offset, `Syntax error: extraneous input '${next.text}' expecting ${anything()}`);
       const operand = this.#member();
       return count % 2 === 0 ? operand : this.#call(start.offset, OPERATORS.not, [operand]);
     }
@@ -300,7 +367,7 @@ class Parser {
       const dot = this.#accept(".");
       if (dot !== undefined) {
         const isOptional = this.#accept("?") !== undefined;
-        const field = this.#field();
+        const field = this.#field(isOptional ? "{IDENTIFIER, ESC_IDENTIFIER}" : undefined);
         const open = isOptional ? undefined : this.#accept("(");
         if (open !== undefined) {
           const id = this.#id(open.offset);
@@ -316,29 +383,53 @@ class Parser {
       if (bracket === undefined) return expr;
       const id = this.#id(bracket.offset);
       const name = this.#accept("?") === undefined ? OPERATORS.index : OPERATORS.optIndex;
-      const index = this.#expr();
-      this.#expect("]");
+      const index = this.#within("]", () => this.#operand(name === OPERATORS.index ? "?" : ""));
+      this.#expect("]", undefined, true);
       expr = { id, kind: "call", name, target: undefined, args: [expr, index] };
     }
   }
 
-  #field(): Token {
+  #field(expecting?: string): Token {
     const token = this.#peek();
-    if (token.kind !== "ident" || WORDS.has(token.text))
-      this.#fail(
-        token.offset,
-        `Syntax error: ${token.kind === "end" ? "mismatched input" : "no viable alternative at input"} '${token.kind === "end" ? "<EOF>' expecting {'?', IDENTIFIER, ESC_IDENTIFIER}" : `.${shown(token)}'`}`,
-      );
+    if (token.kind === "escaped") {
+      this.#issues.push({ offset: token.offset, message: "unsupported syntax: '`'" });
+    } else if (token.kind !== "ident" || WORDS.has(token.text)) {
+      if (expecting !== undefined) {
+        this.#issues.push({
+          offset: token.offset,
+          message: `Syntax error: mismatched input '${token.text}' expecting ${expecting}`,
+        });
+        return this.#fail(token.offset, "unsupported ident kind");
+      }
+      this.#noAlternative(token);
+      // A word of the language is taken for the name it can't be; an expression would go on behind it.
+      if (token.kind === "ident") {
+        const next = this.#ahead();
+        if (next.kind === "end")
+          this.#fail(next.offset, `Syntax error: mismatched input '${next.text}' expecting ${anything()}`);
+      }
+      throw new SyntaxFailure();
+    }
     this.#at++;
     return token;
+  }
+  #noAlternative(token: Token): void {
+    this.#issues.push({
+      offset: token.offset,
+      message: `Syntax error: no viable alternative at input '.${token.kind === "end" ? "" : token.text}'`,
+    });
   }
 
   #arguments(): readonly Expr[] {
     const args: Expr[] = [];
     if (this.#accept(")") !== undefined) return args;
-    do args.push(this.#expr());
-    while (this.#accept(",") !== undefined);
-    this.#expect(")");
+    this.#unexpected(")");
+    if (this.#accept(")") !== undefined) return args;
+    this.#within(")", () => {
+      do args.push(this.#operand());
+      while (this.#accept(",") !== undefined);
+    });
+    this.#expect(")", undefined, true);
     return args;
   }
 
@@ -351,11 +442,9 @@ class Parser {
         this.#at++;
         return this.#number(token, undefined);
       case "string":
-        this.#at++;
-        return { id: this.#id(token.offset), kind: "literal", value: token.text };
       case "bytes":
         this.#at++;
-        return { id: this.#id(token.offset), kind: "literal", value: token.bytes! };
+        return { id: this.#id(token.offset), kind: "literal", value: token.value! };
       case "ident":
         if (token.text === "in") break;
         if (WORDS.has(token.text)) {
@@ -367,23 +456,52 @@ class Parser {
       case "operator":
         if (this.#accept(".") !== undefined) return this.#named(".");
         if (this.#accept("(") !== undefined) {
-          const inner = this.#expr();
-          this.#expect(")");
+          const inner = this.#within(")", () => this.#operand());
+          this.#expect(")", undefined, true);
           return inner;
         }
         if (this.#is("[")) return this.#list();
         if (this.#is("{")) return this.#map();
+        if (token.text === "-" || token.text === "!") return this.#signed(token);
     }
-    return this.#fail(
-      token.offset,
-      `Syntax error: ${this.#at > 0 && token.kind !== "end" && !this.#isStart(token) ? "extraneous" : "mismatched"} input '${shown(token)}' expecting ${ANYTHING}`,
-    );
+    this.#unexpected();
+    return this.#primary();
+  }
+
+  /** Behind `!` or `-`: a number may have a sign of its own, nothing else may. */
+  #signed(token: Token): Expr {
+    const next = this.#ahead();
+    if (token.text === "-" && (next.kind === "int" || next.kind === "double")) {
+      this.#at += 2;
+      return this.#number(next, token);
+    }
+    const at = token.text === "-" ? next : token;
+    return this.#fail(at.offset, `Syntax error: no viable alternative at input '-${at.text}'`);
+  }
+
+  #operand(more = ""): Expr {
+    this.#unexpected(more);
+    return this.#expr();
+  }
+
+  /** A token that no expression starts with, nor is one of `more`, is skipped where the one after it would do. */
+  #unexpected(more = ""): void {
+    const fits = (token: Token): boolean =>
+      this.#isStart(token) || (token.kind === "operator" && more.includes(token.text));
+    const token = this.#peek();
+    if (fits(token)) return;
+    const words = `input '${token.text}' expecting ${anything(more)}`;
+    if (!fits(this.#ahead()) || token.kind === "end") this.#fail(token.offset, `Syntax error: mismatched ${words}`);
+    this.#issues.push({ offset: token.offset, message: `Syntax error: extraneous ${words}` });
+    this.#at++;
   }
 
   #named(prefix: string): Expr {
     const token = this.#peek();
-    if (token.kind !== "ident")
-      this.#fail(token.offset, `Syntax error: mismatched input '${shown(token)}' expecting IDENTIFIER`);
+    if (token.kind !== "ident" || WORDS.has(token.text)) {
+      this.#noAlternative(token);
+      throw new SyntaxFailure();
+    }
     this.#at++;
     const open = this.#is("(") ? this.#accept("(") : undefined;
     if (open !== undefined) {
@@ -422,8 +540,14 @@ class Parser {
     const open = this.#expect("{");
     const id = this.#id(open.offset);
     const fields: StructField[] = [];
-    while (!this.#is("}")) {
+    while (!this.#is("}") && this.#accept(",") === undefined) {
       const isOptional = this.#accept("?") !== undefined;
+      const found = this.#peek();
+      if (found.kind !== "ident" && found.kind !== "escaped")
+        this.#fail(
+          found.offset,
+          `Syntax error: mismatched input '${found.text}' expecting {'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}`,
+        );
       const name = this.#field();
       const colon = this.#expect(":");
       fields.push({ id: this.#id(colon.offset), name: name.text, value: this.#expr(), optional: isOptional });
@@ -438,12 +562,16 @@ class Parser {
     const id = this.#id(open.offset);
     const elements: Expr[] = [];
     const optional = new Set<number>();
-    while (!this.#is("]")) {
-      if (this.#accept("?") !== undefined) optional.add(elements.length);
-      elements.push(this.#expr());
-      if (this.#accept(",") === undefined) break;
-    }
-    this.#expect("]");
+    this.#within("]", () => {
+      while (!this.#is("]")) {
+        if (elements.length === 0) this.#unexpected("],?");
+        if (elements.length === 0 && this.#accept(",") !== undefined) break;
+        if (this.#accept("?") !== undefined) optional.add(elements.length);
+        elements.push(this.#expr());
+        if (this.#accept(",") === undefined) break;
+      }
+    });
+    this.#expect("]", elements.length === 0 ? undefined : "{']', ','}");
     return { id, kind: "list", elements, optional };
   }
 
@@ -451,15 +579,19 @@ class Parser {
     const open = this.#expect("{");
     const id = this.#id(open.offset);
     const entries: MapEntry[] = [];
-    while (!this.#is("}")) {
-      const isOptional = this.#accept("?") !== undefined;
-      const key = this.#expr();
-      const colon = this.#expect(":");
-      const entryId = this.#id(colon.offset);
-      entries.push({ id: entryId, key, value: this.#expr(), optional: isOptional });
-      if (this.#accept(",") === undefined) break;
-    }
-    this.#expect("}");
+    this.#within("}", () => {
+      while (!this.#is("}")) {
+        if (entries.length === 0) this.#unexpected("},?");
+        if (entries.length === 0 && this.#accept(",") !== undefined) break;
+        const isOptional = this.#accept("?") !== undefined;
+        const key = this.#expr();
+        const colon = this.#expect(":", undefined, true);
+        const entryId = this.#id(colon.offset);
+        entries.push({ id: entryId, key, value: this.#operand(), optional: isOptional });
+        if (this.#accept(",") === undefined) break;
+      }
+    });
+    this.#expect("}", entries.length === 0 ? undefined : "{'}', ','}");
     return { id, kind: "map", entries };
   }
 
@@ -509,7 +641,3 @@ class Parser {
 }
 
 class MacroFailure extends Error {}
-
-function shown(token: Token): string {
-  return token.kind === "string" ? `"${token.text}"` : token.text;
-}

@@ -7,7 +7,7 @@ import { sizeOf } from "./libraries/standard.ts";
 import { IpValue } from "./libraries/network.ts";
 import { FormatValue } from "./libraries/values.ts";
 import type { CallCost } from "./program.ts";
-import { ListValue, MapValue, Opaque, Optional, type Value } from "./values.ts";
+import { CelAbort, ListValue, MapValue, Opaque, Optional, type Value } from "./values.ts";
 
 const TRAVERSAL = 0.1;
 const REGEX_LENGTH = 0.25;
@@ -48,12 +48,11 @@ function whole(value: Value): number {
 const byRegex = (text: Value, patternLength: number): number =>
   Math.ceil((1 + size(text)) * TRAVERSAL) * Math.ceil(patternLength * REGEX_LENGTH);
 
-type Cost = (args: readonly Value[], result: Value) => number;
+type Cost = (args: readonly Value[], result: Value, overload: string) => number;
 const first: Cost = ([value]) => walk(value!);
 const firstTwice: Cost = ([value]) => walk(value!, 2);
 const smaller: Cost = ([a, b]) => Math.ceil(Math.min(size(a!), size(b!)) * TRAVERSAL);
 const selector: Cost = ([, text]) => 10 + walk(text!) + Math.ceil(Math.ceil(size(text!) * 0.5) * 50);
-const rangeBytes = (range: Value, times: number): number => Math.ceil(size(range) * times * TRAVERSAL);
 
 const BY_NAME: Readonly<Record<string, Cost>> = {
   check: () => 350_000,
@@ -76,6 +75,11 @@ const BY_NAME: Readonly<Record<string, Cost>> = {
   join: (_, result) => walk(result, 2),
   find: ([text, pattern]) => byRegex(text!, size(pattern!)),
   findAll: ([text, pattern]) => byRegex(text!, size(pattern!)),
+  ip: ([value], _, overload) => (overload === "cidr_ip" ? 1 : walk(value!)),
+  containsIP: ([range, other], _, overload) =>
+    walk(range!, 2) + (overload === "cidr_contains_ip_string" ? walk(other!) : 0),
+  containsCIDR: ([range, other], _, overload) =>
+    walk(range!, 2) + walk(range!) + 1 + (overload === "cidr_contains_cidr_string" ? walk(other!) : 0),
   cidr: first,
   isIP: first,
   isCIDR: first,
@@ -87,12 +91,41 @@ const BY_NAME: Readonly<Record<string, Cost>> = {
   validate: ([format, text]) => (format instanceof FormatValue ? byRegex(text!, format.format.regexSize) : 1),
 };
 
+/** A call that makes a list: one, ten for the list, and what it walked. */
+const listCall = (walked: number): number => Math.floor(walked) + 1 + 10;
+const resultSize: Cost = (_, result) => listCall(size(result));
+/** As if each element was compared with every other. */
+const pairwise = (values: Value): number => {
+  // Upstream fails so where the list itself has failed.
+  if (!(values instanceof ListValue))
+    throw new CelAbort("internal error: interface conversion: *types.Err is not traits.Lister: missing method Add");
+  const count = values.size;
+  if (count === 0) return listCall(0);
+  const first = values.at(0);
+  const factor = typeof first === "string" || first instanceof Uint8Array ? 2 + TRAVERSAL : 2;
+  return listCall(count * count * factor);
+};
+const sets =
+  (factor: number): Cost =>
+  ([a, b]) =>
+    1 + size(a!) * size(b!) * factor;
+
 const BY_OVERLOAD: Readonly<Record<string, Cost>> = {
-  string_to_ip: first,
-  cidr_contains_ip_ip: ([range]) => rangeBytes(range!, 2),
-  cidr_contains_ip_string: ([range, text]) => rangeBytes(range!, 2) + walk(text!),
-  cidr_contains_cidr: ([range]) => rangeBytes(range!, 2) + rangeBytes(range!, 1) + 1,
-  cidr_contains_cidr_string: ([range, text]) => rangeBytes(range!, 2) + rangeBytes(range!, 1) + 1 + walk(text!),
+  list_slice: resultSize,
+  list_flatten: ([list]) => listCall(size(list!)),
+  list_flatten_int: ([list, depth]) => listCall(size(list!) * (typeof depth === "bigint" ? Number(depth) : 1)),
+  lists_range: resultSize,
+  list_reverse: resultSize,
+  list_distinct: ([list]) => pairwise(list!),
+  ...Object.fromEntries(
+    ["int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"].flatMap((type): [string, Cost][] => [
+      [`list_${type}_sort`, ([list]) => pairwise(list!)],
+      [`list_${type}_sortByAssociatedKeys`, ([, keys]) => pairwise(keys!)],
+    ]),
+  ),
+  list_sets_contains_list: sets(1),
+  list_sets_intersects_list: sets(1),
+  list_sets_equivalent_list: sets(2),
   starts_with_string: first,
   ends_with_string: first,
   string_to_bytes: first,
@@ -100,7 +133,7 @@ const BY_OVERLOAD: Readonly<Record<string, Cost>> = {
   strings_quote: first,
   string_format: first,
   in_list: ([, list]) => size(list!),
-  equals: ([a, b]) => (a instanceof Opaque ? 1 : smaller([a!, b!], null)),
+  equals: ([a, b]) => (a instanceof Opaque ? 1 : Math.ceil(Math.min(size(a!), size(b!)) * TRAVERSAL)),
   not_equals: smaller,
   less_string: smaller,
   greater_string: smaller,
@@ -122,4 +155,4 @@ export const runCost: CallCost = (name, overload, args, result) =>
     ? BY_NAME[name]
     : Object.hasOwn(BY_OVERLOAD, overload)
       ? BY_OVERLOAD[overload]
-      : undefined)?.(args, result);
+      : undefined)?.(args, result, overload);

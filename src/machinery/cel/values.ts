@@ -151,11 +151,28 @@ export class HashMap extends MapValue {
   override *keys(): Iterable<Value> {
     for (const [key] of this.#entries.values()) yield key;
   }
-  /** A copy with one more entry. */
-  with(key: Value, value: Value): HashMap {
-    const copy = HashMap.of(this.#entries.values());
-    copy.#entries.set(mapKey(key)!, [key, value]);
-    return copy;
+}
+
+/** A map that grows by one entry at a time, as `GrowingList` does. */
+export class GrowingMap extends MapValue {
+  readonly #entries: Map<string, readonly [Value, Value]>;
+  override readonly size: number;
+  private constructor(entries: Map<string, readonly [Value, Value]>, size: number) {
+    super();
+    this.#entries = entries;
+    this.size = size;
+  }
+  static readonly empty = (): GrowingMap => new GrowingMap(new Map(), 0);
+  override get(key: Value): Value | undefined {
+    const text = mapKey(key);
+    return text === undefined ? undefined : this.#entries.get(text)?.[1];
+  }
+  override *keys(): Iterable<Value> {
+    for (const [key] of this.#entries.values()) yield key;
+  }
+  with(key: Value, value: Value): GrowingMap {
+    this.#entries.set(mapKey(key)!, [key, value]);
+    return new GrowingMap(this.#entries, this.size + 1);
   }
 }
 

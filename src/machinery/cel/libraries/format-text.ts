@@ -5,35 +5,51 @@
  */
 import { valueType } from "../operations.ts";
 import { CelError, Duration, ListValue, MapValue, Timestamp, TypeValue, Uint, type Value } from "../values.ts";
-import { formatDurationSeconds, formatFixed, formatTimestamp } from "./time.ts";
+import { formatDouble, formatDurationSeconds, formatTimestamp } from "./time.ts";
 
 export function formatText(format: string, args: ListValue): string {
-  let result = "";
-  let next = 0;
+  return walkFormat(format, args.size, (verb, index, precision) => formatOne(verb, args.at(index), precision)).text;
+}
+
+const VERBS = "sdfebxXo";
+
+/** Reads the format; `write` gets each clause with the index of its argument. */
+export function walkFormat(
+  format: string,
+  count: number,
+  write: (verb: string, index: number, precision: number | undefined) => string,
+): { readonly text: string; readonly used: number } {
+  let text = "";
+  let used = 0;
   for (let i = 0; i < format.length; i++) {
     if (format[i] !== "%") {
-      result += format[i]!;
+      text += format[i]!;
       continue;
     }
     i++;
-    if (i === format.length) throw new CelError("unexpected end of string");
     if (format[i] === "%") {
-      result += "%";
+      text += "%";
       continue;
     }
-    if (next >= args.size) throw new CelError(`index ${next} out of range`);
-    const value = args.at(next++);
+    if (used >= count) throw new CelError(`index ${used} out of range`);
+    if (i === format.length) throw new CelError("unexpected end of string");
     let precision: number | undefined;
     if (format[i] === ".") {
       const digits = /^\d*/.exec(format.slice(i + 1))![0];
-      if (i + 1 + digits.length >= format.length)
-        throw new CelError("error while parsing precision: could not find end of precision specifier");
-      precision = digits === "" ? 0 : Number(digits);
+      const failed = (why: string) =>
+        new CelError(`could not parse formatting clause: error while parsing precision: ${why}`);
+      if (i + 1 + digits.length >= format.length) throw failed("could not find end of precision specifier");
+      if (digits === "")
+        throw failed('error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax');
+      precision = Number(digits);
       i += 1 + digits.length;
     }
-    result += formatOne(format[i]!, value, precision);
+    const verb = format[i]!;
+    if (!VERBS.includes(verb))
+      throw new CelError(`could not parse formatting clause: unrecognized formatting clause "${verb}"`);
+    text += write(verb, used++, precision);
   }
-  return result;
+  return { text, used };
 }
 
 function formatOne(verb: string, value: Value, precision: number | undefined): string {
@@ -43,8 +59,7 @@ function formatOne(verb: string, value: Value, precision: number | undefined): s
     case "d":
       if (typeof value === "bigint") return String(value);
       if (value instanceof Uint) return String(value.value);
-      if (typeof value === "number") return formatSpecial(value) ?? formatFixed(value);
-      throw wrongType(`decimal clause can only be used on numbers`, value);
+      throw wrongType("decimal clause can only be used on integers", value);
     case "f":
       return floating(
         value,
@@ -72,7 +87,7 @@ function formatOne(verb: string, value: Value, precision: number | undefined): s
       if (value instanceof Uint) return value.value.toString(8);
       throw wrongType("octal clause can only be used on integers", value);
     default:
-      throw new CelError(`could not parse formatting clause: unrecognized formatting clause "${verb}"`);
+      throw new CelError(`unknown clause ${verb}`);
   }
 }
 
@@ -112,20 +127,34 @@ function asText(value: Value): string {
   if (value === null) return "null";
   if (typeof value === "string") return value;
   if (typeof value === "boolean" || typeof value === "bigint") return String(value);
-  if (typeof value === "number") return formatSpecial(value) ?? formatFixed(value);
+  if (typeof value === "number") return formatDouble(value);
   if (value instanceof Uint) return String(value.value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
   if (value instanceof Timestamp) return formatTimestamp(value.ns);
   if (value instanceof Duration) return formatDurationSeconds(value.ns);
   if (value instanceof TypeValue) return value.type.name;
-  if (value instanceof ListValue) return `[${[...value].map(asText).join(", ")}]`;
+  if (value instanceof ListValue) return `[${[...value].map(literalText).join(", ")}]`;
   if (value instanceof MapValue) {
-    const entries = [...value.keys()].map((key) => [asText(key), asText(value.get(key)!)] as const);
+    const entries = [...value.keys()].map((key) => [literalText(key), literalText(value.get(key)!)] as const);
     entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${entries.map(([key, text]) => `${key}: ${text}`).join(", ")}}`;
+    return `{${entries.map(([key, text]) => `${key}:${text}`).join(", ")}}`;
   }
   throw wrongType(
     "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
     value,
   );
+}
+
+/** Inside a list or a map: as an expression would write it. */
+function literalText(value: Value): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (value instanceof Uint8Array) return `b${JSON.stringify(Buffer.from(value).toString())}`;
+  if (typeof value === "number") {
+    const special = formatSpecial(value);
+    return special === undefined ? value.toFixed(6) : JSON.stringify(special);
+  }
+  if (value instanceof Timestamp) return `timestamp(${JSON.stringify(formatTimestamp(value.ns))})`;
+  if (value instanceof Duration) return `duration(${JSON.stringify(formatDurationSeconds(value.ns))})`;
+  if (value instanceof TypeValue) return `type(${value.type.name})`;
+  return asText(value);
 }

@@ -92,6 +92,8 @@ function whyNoIp(text: string): string | undefined {
   if (found === undefined || (!text.includes(":") && /(^|\.)0\d/.test(text))) {
     if (!/[.:]/.test(text)) return failed("unable to parse IP");
     if (!text.includes(":")) {
+      const odd = /[^0-9.].*$/su.exec(text);
+      if (odd !== null) return failed(`unexpected character (at ${quote(odd[0])})`);
       if (/(^|\.)0\d/.test(text)) return failed("IPv4 field has octet with leading zero");
       if (text.split(".").some((part) => Number(part) > 255)) return failed("IPv4 field has value >255");
       if (text.split(".").length < 4) return failed("IPv4 address too short");
@@ -112,7 +114,7 @@ function toIp(text: string): IpValue {
 
 function whyNoCidr(text: string): string | undefined {
   const failed = (why: string) =>
-    `network address parse error during conversion from string: netip.ParsePrefix(${quote(text)}): ${why}`;
+    `network address parse error during conversion from string: network address parse error during conversion from string: netip.ParsePrefix(${quote(text)}): ${why}`;
   const slash = text.lastIndexOf("/");
   if (slash < 0) return failed("no '/'");
   const address = text.slice(0, slash);
@@ -190,7 +192,7 @@ export const network: Library = {
     fn(
       "containsIP",
       member("cidr_contains_ip_string", [CIDR, STRING], BOOL, (cidr: CidrValue, text: string) =>
-        cidr.contains(toIp(text)),
+        cidr.contains(known(text)),
       ),
       member("cidr_contains_ip_ip", [CIDR, IP], BOOL, (cidr: CidrValue, ip: IpValue) => cidr.contains(ip)),
     ),
@@ -240,6 +242,12 @@ export const network: Library = {
     ),
   ],
 };
+
+/** Here upstream doesn't say what is wrong with the address. */
+function known(text: string): IpValue {
+  if (whyNoIp(text) !== undefined) throw new CelError("no such overload");
+  return toIp(text);
+}
 
 function holds(outer: CidrValue, inner: CidrValue): boolean {
   return outer.bits <= inner.bits && outer.contains(inner.ip);
@@ -301,7 +309,11 @@ function parseUrl(text: string): UrlValue | string {
   if (text.startsWith(":")) return failed("missing protocol scheme");
   let rest = withScheme === null ? text : withScheme[2]!;
   const scheme = (withScheme?.[1] ?? "").toLowerCase();
-  if (!rest.startsWith("/")) return failed("invalid URI for request");
+  if (!rest.startsWith("/")) {
+    // What follows a scheme without a slash is not looked into.
+    if (scheme === "") return failed("invalid URI for request");
+    return new UrlValue(text, scheme, "", "", /\?([^#]*)/.exec(rest)?.[1] ?? "");
+  }
   const hash = rest.indexOf("#");
   if (hash >= 0) rest = rest.slice(0, hash);
   const question = rest.indexOf("?");

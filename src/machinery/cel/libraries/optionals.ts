@@ -11,7 +11,7 @@ import {
   ArrayList,
   CelError,
   Duration,
-  HashMap,
+  GrowingMap,
   ListValue,
   MapValue,
   Optional,
@@ -111,7 +111,8 @@ export const optionals: Library = {
 function insert(into: MapValue, key: Value, value: Value): MapValue {
   if (into.get(key) !== undefined)
     throw new CelError(`insert failed: key ${key instanceof Uint ? key.value : String(key)} already exists`);
-  const map = into instanceof HashMap ? into : HashMap.of([...into.keys()].map((one) => [one, into.get(one)!]));
+  let map = into instanceof GrowingMap ? into : GrowingMap.empty();
+  if (map !== into) for (const one of into.keys()) map = map.with(one, into.get(one)!);
   return map.with(key, value);
 }
 

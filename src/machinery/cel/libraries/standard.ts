@@ -266,16 +266,13 @@ function wholePart(value: number): bigint {
 }
 
 function textToInt(text: string): bigint {
-  if (!/^[+-]?\d+$/.test(text)) throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  const value = BigInt(text.replace(/^\+/, ""));
-  if (value < INT_MIN || value > INT_MAX)
-    throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);
+  const value = /^[+-]?\d+$/.test(text) ? BigInt(text.replace(/^\+/, "")) : undefined;
+  if (value === undefined || value < INT_MIN || value > INT_MAX) throw conversionError(STRING, "int");
   return value;
 }
 function textToUint(text: string): Uint {
-  if (!/^\d+$/.test(text)) throw new CelError(`strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
-  const value = BigInt(text);
-  if (value > UINT_MAX) throw new CelError(`strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`);
+  const value = /^\d+$/.test(text) ? BigInt(text) : undefined;
+  if (value === undefined || value > UINT_MAX) throw conversionError(STRING, "uint");
   return new Uint(value);
 }
 function textToDouble(text: string): number {
@@ -285,10 +282,9 @@ function textToDouble(text: string): number {
     return special[1] === "-" ? -Infinity : Infinity;
   }
   if (!/^[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text))
-    throw new CelError(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
+    throw conversionError(STRING, "double");
   const value = Number(text);
-  if (!Number.isFinite(value))
-    throw new CelError(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: value out of range`);
+  if (!Number.isFinite(value)) throw conversionError(STRING, "double");
   return value;
 }
 function textToBool(text: string): boolean {
@@ -374,7 +370,9 @@ const conversions: readonly FunctionDeclaration[] = [
   fn(
     "duration",
     global("duration_to_duration", [DURATION], DURATION, same),
-    global("int64_to_duration", [INT], DURATION, (value: bigint) => new Duration(value)),
+    global("int64_to_duration", [INT], DURATION, () => {
+      throw conversionError(INT, "google.protobuf.Duration");
+    }),
     global("string_to_duration", [STRING], DURATION, (value: string) => {
       const ns = parseGoDuration(value);
       if (ns === undefined) throw conversionError(STRING, "google.protobuf.Duration");
@@ -456,12 +454,9 @@ const times: readonly FunctionDeclaration[] = PARTS.map(([name, id, part]) => {
     ),
   ];
   const ofDuration = OF_DURATION[name];
-  // Milliseconds of a duration are those beyond its seconds; the others are the whole duration in that unit.
   if (ofDuration !== undefined)
     overloads.push(
-      member(ofDuration[0], [DURATION], INT, ({ ns }: Duration) =>
-        name === "getMilliseconds" ? (ns / 1_000_000n) % 1000n : ns / ofDuration[1],
-      ),
+      member(ofDuration[0], [DURATION], INT, ({ ns }: Duration) => ns / ofDuration[1]),
     );
   return fn(name, ...overloads);
 });

@@ -176,7 +176,7 @@ export const strings: Library = {
         "strings_quote",
         [STRING],
         STRING,
-        (text: string) => `"${text.replaceAll(/[\u0007\b\f\n\r\t\v\\"]/g, (char) => QUOTED[char]!)}"`,
+        (text: string) => `"${[...text].map((char) => QUOTED[char] ?? char).join("")}"`,
       ),
     ),
     fn(

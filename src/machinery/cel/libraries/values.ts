@@ -19,7 +19,8 @@ import {
   isQualifiedName,
   maskTrailingDash,
 } from "../../validation/names.ts";
-import { fn, global, member, type Library } from "../environment.ts";
+import type { RE2JS } from "re2js";
+import { fn, global, member, type Library, type Overload } from "../environment.ts";
 import { BOOL, DOUBLE, INT, list, optional, STRING, struct } from "../types.ts";
 import { CelError, JsonList, Opaque, Optional, type Value } from "../values.ts";
 import { regex } from "./standard.ts";
@@ -46,12 +47,27 @@ export class QuantityValue extends Opaque {
 function toQuantity(text: string): QuantityValue {
   const quantity = parseQuantity(text);
   if (quantity === undefined)
-    throw new CelError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    throw new CelError(
+      /^[+-]?\d*\.?\d*[eEinumkKMGTP]+[-+]?\d*$/.test(text)
+        ? "unable to parse quantity's suffix"
+        : "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    );
   return new QuantityValue(quantity);
 }
 
 const isInteger = ({ quantity: { nano } }: QuantityValue): boolean =>
   nano % NANO === 0n && nano / NANO < 2n ** 63n && nano / NANO >= -(2n ** 63n);
+
+/** By the scale the quantity is kept at, as upstream multiplies: a float shows it. */
+function toFloat(nano: bigint): number {
+  if (nano % NANO === 0n) return Number(nano / NANO);
+  for (const [parts, scale] of [
+    [1_000_000n, 1e-3],
+    [1_000n, 1e-6],
+  ] as const)
+    if (nano % parts === 0n) return Number(nano / parts) * scale;
+  return Number(nano) * 1e-9;
+}
 
 const quantities: Library = {
   types: [QUANTITY],
@@ -94,7 +110,7 @@ const quantities: Library = {
     fn(
       "asApproximateFloat",
       member("quantity_get_float", [QUANTITY], DOUBLE, ({ quantity: { nano } }: QuantityValue) =>
-        nano % NANO === 0n ? Number(nano / NANO) : Number(nano) / 1e9,
+        toFloat(nano),
       ),
     ),
     fn(
@@ -316,7 +332,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   uri: { name: "URI", regexSize: 1103, check: uriProblem },
   uuid: {
     name: "uuid",
-    regexSize: 126,
+    regexSize: 70,
     check: matching(
       /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i,
       "does not match the UUID format",
@@ -332,13 +348,13 @@ const FORMATS: Readonly<Record<string, Format>> = {
   },
   date: {
     name: "date",
-    regexSize: 122,
+    regexSize: 71,
     check: (text) =>
       /^\d{4}-\d\d-\d\d$/.test(text) && parseTimestamp(`${text}T00:00:00Z`) !== undefined ? [] : ["invalid date"],
   },
   datetime: {
     name: "datetime",
-    regexSize: 122,
+    regexSize: 71,
     check: (text) => (parseTimestamp(text) === undefined ? ["invalid datetime"] : []),
   },
 };
@@ -369,32 +385,45 @@ const formats: Library = {
   ],
 };
 
-function findAll(text: string, pattern: string, limit = -1n): Value {
-  let compiled;
+function pattern(text: string): RE2JS {
   try {
-    compiled = regex(pattern);
+    return regex(text);
   } catch (error) {
     throw new CelError(`Illegal regex: ${(error as Error).message}`);
   }
+}
+function find(text: string, compiled: RE2JS): string {
+  const matcher = compiled.matcher(text);
+  return matcher.find() ? (matcher.group() ?? "") : "";
+}
+function findAll(text: string, compiled: RE2JS, limit = -1n): Value {
   const matcher = compiled.matcher(text);
   const found: string[] = [];
   while ((limit < 0n || found.length < limit) && matcher.find()) found.push(matcher.group() ?? "");
   return new JsonList(found);
 }
 
+/** A pattern that is a literal is compiled once. */
+function searching(overload: Overload, search: (text: string, compiled: RE2JS, limit?: bigint) => Value): Overload {
+  return {
+    ...overload,
+    run: (text: string, source: string, limit?: bigint) => search(text, pattern(source), limit),
+    prepare: ([, source]) => {
+      if (typeof source !== "string") return undefined;
+      // Upstream's words here lack those that say what went wrong.
+      const compiled = regex(source);
+      return (text: string, _: string, limit?: bigint) => search(text, compiled, limit);
+    },
+  };
+}
+
 const expressions: Library = {
   functions: [
-    fn(
-      "find",
-      member("string_find_string", [STRING, STRING], STRING, (text: string, pattern: string) => {
-        const first = (findAll(text, pattern, 1n) as JsonList).json[0];
-        return (first as string | undefined) ?? "";
-      }),
-    ),
+    fn("find", searching(member("string_find_string", [STRING, STRING], STRING), find)),
     fn(
       "findAll",
-      member("string_find_all_string", [STRING, STRING], list(STRING), findAll),
-      member("string_find_all_string_int", [STRING, STRING, INT], list(STRING), findAll),
+      searching(member("string_find_all_string", [STRING, STRING], list(STRING)), findAll),
+      searching(member("string_find_all_string_int", [STRING, STRING, INT], list(STRING)), findAll),
     ),
   ],
 };

@@ -13,6 +13,7 @@ import type { EtcdClient } from "../protocols/etcd/client.ts";
 import type { Address, HttpHandler, ServerTls } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { createAccess } from "./access.ts";
+import { MatchConditions } from "./admission/expressions.ts";
 import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
@@ -101,7 +102,16 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     options,
     admission: createAdmission(
       enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []),
-      { cluster, authorizer, clock, random, net, log, findResource: (name) => registry.named(name) },
+      {
+        cluster,
+        authorizer,
+        clock,
+        random,
+        net,
+        log,
+        matchConditions: new MatchConditions(),
+        findResource: (name) => registry.named(name),
+      },
     ),
     allocators: {
       clusterIPs: new IpAllocator(options.serviceClusterIpRange ?? "10.96.0.0/12", random),

@@ -10,6 +10,7 @@ import type { Net } from "../../world/net.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
+import type { MatchConditions } from "./expressions.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
@@ -56,6 +57,7 @@ export interface AdmissionContext {
   readonly random: Random;
   readonly net: Net;
   readonly log: Logger;
+  readonly matchConditions: MatchConditions;
   /** The resource that serves a kind, for webhooks. */
   findResource(name: string): Resource | undefined;
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Environment } from "./environment.ts";
-import { compile, program } from "./expression.ts";
+import { compile } from "./expression.ts";
 import { standard } from "./libraries/standard.ts";
-import { EvaluationError } from "./program.ts";
+import { EvaluationError, Program } from "./program.ts";
 import { DYN, INT, list, map, STRING } from "./types.ts";
 import { fromJson, ListValue, MapValue, Uint, type Value } from "./values.ts";
 
@@ -27,7 +27,7 @@ function run(text: string): unknown {
   const compiled = compile(env, text);
   if (!compiled.ok) return compiled.message;
   try {
-    return show(program(env, compiled.checked).run(activation).value);
+    return show(new Program(env, compiled.checked, () => undefined).run(activation).value);
   } catch (error) {
     if (error instanceof EvaluationError) return `!${error.message}`;
     throw error;

@@ -1,5 +1,5 @@
 /**
- * The front door: text in, a program out.
+ * Text into a checked expression, or complaints.
  *
  * Upstream: github.com/google/cel-go cel/env.go
  */
@@ -7,7 +7,6 @@ import { check, type Checked } from "./checker.ts";
 import type { Environment } from "./environment.ts";
 import { parse } from "./parser.ts";
 import { validate } from "./validators.ts";
-import { Program, type CallCost } from "./program.ts";
 
 export type Compiled =
   | { readonly ok: true; readonly checked: Checked }
@@ -21,9 +20,4 @@ export function compile(env: Environment, text: string): Compiled {
   if (!result.ok) return result;
   const issues = validate(env, result.checked);
   return issues.length === 0 ? result : { ok: false, message: parsed.source.render(issues) };
-}
-
-/** Throws a `CelError` where a literal can't be used, as a regular expression that isn't one. */
-export function program(env: Environment, checked: Checked, callCost: CallCost = () => undefined): Program {
-  return new Program(env, checked, callCost);
 }

@@ -128,7 +128,8 @@ function escapeLength(text: string, at: number): number | { readonly failedAt: n
   const char = text[at + 1] ?? "";
   if (char !== "" && Object.hasOwn(SIMPLE, char)) return 2;
   const digits = HEX_DIGITS[char];
-  for (let i = 0; i < (digits ?? 0); i++) if (!/[0-9a-fA-F]/.test(text[at + 2 + i] ?? "")) return { failedAt: at + 2 + i };
+  for (let i = 0; i < (digits ?? 0); i++)
+    if (!/[0-9a-fA-F]/.test(text[at + 2 + i] ?? "")) return { failedAt: at + 2 + i };
   if (digits !== undefined) return 2 + digits;
   for (const [i, pattern] of [/[0-3]/, /[0-7]/, /[0-7]/].entries())
     if (!pattern.test(text[at + 1 + i] ?? "")) return { failedAt: at + 1 + i };

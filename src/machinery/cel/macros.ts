@@ -10,7 +10,8 @@ type Fail = (at: Expr, message: string) => never;
 
 function simpleName(arg: Expr, fail: Fail, otherwise = "argument must be a simple name"): string {
   if (arg.kind !== "ident") return fail(arg, otherwise);
-  if (arg.name === ACCUMULATOR || arg.name === "__result__") return fail(arg, "iteration variable overwrites accumulator variable");
+  if (arg.name === ACCUMULATOR || arg.name === "__result__")
+    return fail(arg, "iteration variable overwrites accumulator variable");
   return arg.name;
 }
 

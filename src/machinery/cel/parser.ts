@@ -77,7 +77,12 @@ export class Builder {
         return {
           ...expr,
           id,
-          entries: expr.entries.map((entry) => ({ ...entry, id: this.id(), key: copy(entry.key), value: copy(entry.value) })),
+          entries: expr.entries.map((entry) => ({
+            ...entry,
+            id: this.id(),
+            key: copy(entry.key),
+            value: copy(entry.value),
+          })),
         };
       case "struct":
         return {
@@ -241,8 +246,7 @@ class Parser {
     const token = this.#accept(operator);
     if (token !== undefined) return token;
     const found = this.#peek();
-    const complain = (words: string) =>
-      this.#issues.push({ offset: found.offset, message: `Syntax error: ${words}` });
+    const complain = (words: string) => this.#issues.push({ offset: found.offset, message: `Syntax error: ${words}` });
     const ahead = this.#ahead();
     if (found.kind !== "end" && ahead.kind === "operator" && ahead.text === operator) {
       complain(`extraneous input '${found.text}' expecting ${expecting}`);
@@ -351,6 +355,9 @@ class Parser {
         return this.#members(this.#number(this.#tokens[this.#at++]!, start));
       }
       while (this.#accept("-") !== undefined) count++;
+      const end = this.#peek();
+      if (end.kind === "end")
+        this.#issues.push({ offset: end.offset, message: "Syntax error: no viable alternative at input '-'" });
       const operand = this.#member();
       return count % 2 === 0 ? operand : this.#call(start.offset, OPERATORS.negate, [operand]);
     }

@@ -319,7 +319,9 @@ class Planner {
         const text = mapKey(key) ?? show(key);
         if (entry.optional) {
           if (!(value instanceof Optional))
-            throw new CelError(`cannot initialize optional entry '${show(key)}' from non-optional value ${show(value)}`);
+            throw new CelError(
+              `cannot initialize optional entry '${show(key)}' from non-optional value ${show(value)}`,
+            );
           if (value.value === undefined) {
             made.delete(text);
             continue;
@@ -400,10 +402,7 @@ class Planner {
           attribute,
           second.kind === "constant"
             ? constantQualifier(second.value, isOptional)
-            : computedQualifier(
-                second.kind === "attribute" ? resolution(second.attribute) : second.code,
-                isOptional,
-              ),
+            : computedQualifier(second.kind === "attribute" ? resolution(second.attribute) : second.code, isOptional),
         );
         return { kind: "attribute", attribute, isTest: false };
       }
@@ -442,12 +441,7 @@ class Planner {
     return code(run);
   }
 
-  #invoke(
-    name: string,
-    overloads: readonly Overload[],
-    args: readonly Code[],
-    isPrepared: boolean,
-  ): Code {
+  #invoke(name: string, overloads: readonly Overload[], args: readonly Code[], isPrepared: boolean): Code {
     const callCost = this.#callCost;
     // Which overload it is, is known to the bill only where the types of the arguments tell it.
     const id = overloads.length === 1 ? overloads[0]!.id : "";
@@ -613,12 +607,7 @@ function noOverload(name: string, values: readonly Value[]): string {
   if (!/^[a-zA-Z.]+$/.test(name) || BRIEF.has(name)) return NO_OVERLOAD;
   return `${NO_OVERLOAD}: ${name}(${values.map((value) => valueType(value).name).join(", ")})`;
 }
-const BRIEF: ReadonlySet<string> = new Set([
-  "contains",
-  "startsWith",
-  "endsWith",
-  "matches",
-]);
+const BRIEF: ReadonlySet<string> = new Set(["contains", "startsWith", "endsWith", "matches"]);
 
 /** Anything but a plain false. */
 function goesOn(condition: Code, frame: Frame): boolean {

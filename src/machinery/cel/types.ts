@@ -69,6 +69,11 @@ export function formatType(type: Type): string {
   }
 }
 
+/** As results are named: by the types' full names. */
+export function typeText(type: Type): string {
+  return type.parameters.length === 0 ? type.name : `${type.name}(${type.parameters.map(typeText).join(", ")})`;
+}
+
 /** `applied to 'string.(int, int)'` or `'(int, int)'`. */
 export function formatSignature(isInstance: boolean, args: readonly Type[]): string {
   const shown = args.map(formatType);

@@ -95,10 +95,7 @@ const VERBS: Readonly<Record<string, readonly [kinds: readonly TypeKind[], words
   f: [["double", "string"], "fixed-point clause can only be used on doubles"],
   e: [["double", "string"], "scientific clause can only be used on doubles"],
   b: [["int", "uint", "bool"], "only integers and bools can be formatted as binary"],
-  x: [
-    ["int", "uint", "string", "bytes"],
-    "only integers, byte buffers, and strings can be formatted as hex",
-  ],
+  x: [["int", "uint", "string", "bytes"], "only integers, byte buffers, and strings can be formatted as hex"],
   o: [["int", "uint"], "octal clause can only be used on integers"],
   s: [
     TEXT,

@@ -35,6 +35,11 @@ export const fieldForbidden = (field: string, detail = ""): FieldError => ({
   field,
   message: `Forbidden${detail === "" ? "" : `: ${detail}`}`,
 });
+export const internalError = (field: string, detail: string): FieldError => ({
+  type: "InternalError",
+  field,
+  message: `Internal error: ${detail}`,
+});
 /** The supported values are listed as they are given: upstream sorts most of its lists, and not all. */
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
   make(

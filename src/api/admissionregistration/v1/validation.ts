@@ -13,7 +13,10 @@ import {
   required,
 } from "../../../machinery/validation/field-error.ts";
 import { isDns1035Label, isDns1123Subdomain, isPortNumber } from "../../../machinery/validation/names.ts";
+import { semanticEqual } from "../../semantic-equal.ts";
+import { validateMatchConditions } from "../match-conditions.ts";
 import type {
+  MatchCondition,
   MutatingWebhook,
   RuleWithOperations,
   ServiceReference,
@@ -23,11 +26,35 @@ import type {
 
 type Webhook = ValidatingWebhook & Pick<MutatingWebhook, "reinvocationPolicy">;
 
-export function validateWebhooks({ webhooks }: { readonly webhooks?: readonly Webhook[] }): FieldError[] {
+interface Webhooks {
+  readonly webhooks?: readonly Webhook[];
+}
+
+export function validateWebhooks({ webhooks }: Webhooks): FieldError[] {
+  return validateAll(webhooks, (conditions, path) =>
+    validateMatchConditions(conditions, path, { authorizer: true }, new Set()),
+  );
+}
+
+/** Conditions are looked at where one of them has changed; those that were there may use what is too new for others. */
+export function validateWebhooksUpdate({ webhooks }: Webhooks, old: Webhooks): FieldError[] {
+  const of = (all: readonly Webhook[] | undefined) => (all ?? []).map(({ matchConditions }) => matchConditions ?? []);
+  if (semanticEqual(of(webhooks), of(old.webhooks))) return validateAll(webhooks, () => []);
+  const stored = new Set(of(old.webhooks).flatMap((conditions) => conditions.map(({ expression }) => expression)));
+  return validateAll(webhooks, (conditions, path) =>
+    validateMatchConditions(conditions, path, { authorizer: true }, stored),
+  );
+}
+
+function validateAll(
+  webhooks: readonly Webhook[] | undefined,
+  conditions: (conditions: readonly MatchCondition[], path: string) => readonly FieldError[],
+): FieldError[] {
   const names = new Set<string>();
   return (webhooks ?? []).flatMap((webhook, i) => {
     const path = `webhooks[${i}]`;
     const errors = validateWebhook(webhook, path);
+    errors.push(...conditions(webhook.matchConditions ?? [], `${path}.matchConditions`));
     if (names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
     names.add(webhook.name);
     return errors;

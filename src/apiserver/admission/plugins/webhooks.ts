@@ -6,10 +6,11 @@ import { hostPort } from "../../../base/host-port.ts";
 import { readTree } from "../../../machinery/codec/decode.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
-import { StatusError } from "../../../machinery/status.ts";
+import { forbidden, StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
 import { randomInt, uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
+import { requestOf } from "../expressions.ts";
 import { defineAdmission } from "../framework.ts";
 import { readyEndpoints, slicesOf } from "../../service-endpoints.ts";
 
@@ -30,14 +31,15 @@ export const mutatingWebhook = defineAdmission({
     if (hooks.length === 0) return;
     const touched = new Map<AnyObject, string>();
     for (const webhook of hooks) {
-      if (!matches(webhook.hook, request, context)) continue;
+      if (!(await isAsked(webhook.hook, request, context))) continue;
       await mutate(webhook, request, context);
       touched.set(webhook.hook, JSON.stringify(request.object));
     }
     // Those who ask for it see once more what others changed after them.
     for (const webhook of hooks) {
       if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
-      if (touched.get(webhook.hook) !== JSON.stringify(request.object)) await mutate(webhook, request, context);
+      if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
+      if (await isAsked(webhook.hook, request, context)) await mutate(webhook, request, context);
     }
   },
 });
@@ -47,9 +49,9 @@ export const validatingWebhook = defineAdmission({
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
   async validate(request, context) {
-    const hooks = hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`).filter(({ hook }) =>
-      matches(hook, request, context),
-    );
+    const hooks: Webhook[] = [];
+    for (const webhook of hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`))
+      if (await isAsked(webhook.hook, request, context)) hooks.push(webhook);
     await Promise.all(
       hooks.map(async ({ hook }) => {
         const response = await call(hook, request, context);
@@ -71,6 +73,14 @@ function hooksFor(request: AdmissionRequest, { cluster }: AdmissionContext, plur
     .flatMap((configuration) =>
       (configuration.webhooks ?? []).map((hook: AnyObject) => ({ configuration: configuration.metadata.name, hook })),
     );
+}
+
+async function isAsked(hook: AnyObject, request: AdmissionRequest, context: AdmissionContext): Promise<boolean> {
+  if (!matches(hook, request, context)) return false;
+  if ((hook.matchConditions ?? []).length === 0) return true;
+  const result = await context.matchConditions.match(hook, request, context.authorizer);
+  if ("error" in result) throw forbidden(request.resource, request.name, result.error);
+  return result.matches;
 }
 
 function matches(hook: AnyObject, request: AdmissionRequest, { cluster }: AdmissionContext): boolean {
@@ -155,10 +165,6 @@ function internal(why: string): StatusError {
 
 /** Undefined where the webhook can't be reached and its policy is to go on without it. */
 async function call(hook: AnyObject, request: AdmissionRequest, context: AdmissionContext): Promise<AnyObject> {
-  if ((hook.matchConditions ?? []).length > 0)
-    throw internal(
-      `failed calling webhook ${JSON.stringify(hook.name)}: matchConditions are not evaluated by this server yet`,
-    );
   if (request.dryRun && !["None", "NoneOnDryRun"].includes(hook.sideEffects))
     throw new StatusError("BadRequest", `admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
   const seconds: number = hook.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
@@ -197,33 +203,18 @@ function denial(hook: AnyObject, status: AnyObject): StatusError {
 }
 
 function review(request: AdmissionRequest, { random }: AdmissionContext): AnyObject {
-  const { resource, user, object, oldObject } = request;
-  const kind = { group: resource.group, version: resource.version, kind: object?.kind ?? resource.kind };
-  const name = { group: resource.group, version: resource.version, resource: resource.plural };
+  const { object, oldObject } = request;
+  const { dryRun, options, ...what } = requestOf(request);
   return {
     kind: "AdmissionReview",
     apiVersion: "admission.k8s.io/v1",
     request: {
       uid: uuid(random),
-      kind,
-      resource: name,
-      ...(request.subresource !== "" && { subResource: request.subresource }),
-      requestKind: kind,
-      requestResource: name,
-      ...(request.subresource !== "" && { requestSubResource: request.subresource }),
-      ...((request.name || object?.metadata?.name) && { name: request.name || object.metadata.name }),
-      ...(request.namespace !== "" && { namespace: request.namespace }),
-      operation: request.operation,
-      userInfo: {
-        username: user.name,
-        ...(user.uid && { uid: user.uid }),
-        groups: user.groups,
-        ...(user.extra && { extra: user.extra }),
-      },
+      ...what,
       object: object ?? null,
       oldObject: oldObject ?? null,
-      dryRun: request.dryRun,
-      options: Object.keys(request.options).length > 0 ? request.options : null,
+      dryRun,
+      options,
     },
   };
 }

@@ -8,7 +8,7 @@
  */
 import { isDns1123Label, isDns1123Subdomain } from "../../validation/names.ts";
 import { fn, member, type Library } from "../environment.ts";
-import { BOOL, STRING, struct, type Type } from "../types.ts";
+import { BOOL, STRING, struct } from "../types.ts";
 import { CelError, Opaque } from "../values.ts";
 
 export const AUTHORIZER = struct("kubernetes.authorization.Authorizer");
@@ -49,16 +49,9 @@ abstract class Plain extends Opaque {
 export class AuthorizerValue extends Plain {
   override readonly type = AUTHORIZER;
   readonly ask: Ask;
-  /** Shown as `authorizer.requestResource`. */
-  readonly #requestResource: ResourceQuestion | undefined;
-  constructor(ask: Ask, requestResource?: ResourceQuestion) {
+  constructor(ask: Ask) {
     super();
     this.ask = ask;
-    this.#requestResource = requestResource;
-  }
-  override field(name: string): Opaque | undefined {
-    if (name !== "requestResource" || this.#requestResource === undefined) return undefined;
-    return new ResourceCheck(this.ask, this.#requestResource);
   }
 }
 
@@ -118,9 +111,8 @@ function serviceAccount({ ask }: AuthorizerValue, namespace: string, name: strin
 const narrowed = (part: keyof ResourceQuestion) => (check: ResourceCheck, value: string) =>
   new ResourceCheck(check.ask, { ...check.question, [part]: value });
 
-/** `authorizer.requestResource` has this type as a field. */
-export const authorizerFields = (name: string): Type | undefined =>
-  name === "requestResource" ? RESOURCE_CHECK : undefined;
+/** What `authorizer.requestResource` holds: a variable of its own, with a dot in its name. */
+export const resourceCheck = (ask: Ask, question: ResourceQuestion): Opaque => new ResourceCheck(ask, question);
 
 export const authorizer: Library = {
   types: [AUTHORIZER, PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK, DECISION],

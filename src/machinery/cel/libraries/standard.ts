@@ -281,8 +281,7 @@ function textToDouble(text: string): number {
     if (/nan/i.test(special[2]!)) return Number.NaN;
     return special[1] === "-" ? -Infinity : Infinity;
   }
-  if (!/^[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text))
-    throw conversionError(STRING, "double");
+  if (!/^[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) throw conversionError(STRING, "double");
   const value = Number(text);
   if (!Number.isFinite(value)) throw conversionError(STRING, "double");
   return value;
@@ -455,9 +454,7 @@ const times: readonly FunctionDeclaration[] = PARTS.map(([name, id, part]) => {
   ];
   const ofDuration = OF_DURATION[name];
   if (ofDuration !== undefined)
-    overloads.push(
-      member(ofDuration[0], [DURATION], INT, ({ ns }: Duration) => ns / ofDuration[1]),
-    );
+    overloads.push(member(ofDuration[0], [DURATION], INT, ({ ns }: Duration) => ns / ofDuration[1]));
   return fn(name, ...overloads);
 });
 

@@ -109,9 +109,7 @@ const quantities: Library = {
     ),
     fn(
       "asApproximateFloat",
-      member("quantity_get_float", [QUANTITY], DOUBLE, ({ quantity: { nano } }: QuantityValue) =>
-        toFloat(nano),
-      ),
+      member("quantity_get_float", [QUANTITY], DOUBLE, ({ quantity: { nano } }: QuantityValue) => toFloat(nano)),
     ),
     fn(
       "asInteger",

@@ -4,7 +4,7 @@ import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
 import type { MutatingWebhookConfiguration } from "../../../generated/admissionregistration.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
-import { validateWebhooks } from "../validation.ts";
+import { validateWebhooks, validateWebhooksUpdate } from "../validation.ts";
 import { defaultWebhook } from "../webhook.ts";
 
 export const mutatingWebhookConfigurations = defineResource<MutatingWebhookConfiguration>({
@@ -22,6 +22,7 @@ export const mutatingWebhookConfigurations = defineResource<MutatingWebhookConfi
       if (!semanticEqual(configuration.webhooks, old.webhooks)) nextGeneration(configuration, old);
     },
     validate: validateWebhooks,
+    validateUpdate: validateWebhooksUpdate,
   },
   columns: [nameColumn, column("Webhooks", "integer", ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

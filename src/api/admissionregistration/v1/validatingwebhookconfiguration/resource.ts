@@ -3,7 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
 import type { ValidatingWebhookConfiguration } from "../../../generated/admissionregistration.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
-import { validateWebhooks } from "../validation.ts";
+import { validateWebhooks, validateWebhooksUpdate } from "../validation.ts";
 import { defaultWebhook } from "../webhook.ts";
 
 export const validatingWebhookConfigurations = defineResource<ValidatingWebhookConfiguration>({
@@ -20,6 +20,7 @@ export const validatingWebhookConfigurations = defineResource<ValidatingWebhookC
       if (!semanticEqual(configuration.webhooks, old.webhooks)) nextGeneration(configuration, old);
     },
     validate: validateWebhooks,
+    validateUpdate: validateWebhooksUpdate,
   },
   columns: [nameColumn, column("Webhooks", "integer", ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

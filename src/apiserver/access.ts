@@ -115,8 +115,10 @@ export function createAccess(options: ApiServerOptions, deps: AccessDeps): Acces
       rulesFor: (user, namespace) => authorizer.rulesFor!(user, namespace),
     },
     reloadAuthorities(next) {
-      if (next.clientCa !== undefined) clientRoots = rootsOf(next.clientCa);
-      if (next.requestHeaderClientCa !== undefined) proxyRoots = rootsOf(next.requestHeaderClientCa);
+      const [clients, proxies] = [next.clientCa, next.requestHeaderClientCa].map(rootsOf);
+      // A file that is just being written names nobody: those of before stay.
+      if (next.clientCa !== undefined && clients!.length > 0) clientRoots = clients!;
+      if (next.requestHeaderClientCa !== undefined && proxies!.length > 0) proxyRoots = proxies!;
     },
     async reloadAuthentication(configuration) {
       const next = startIssuers(options, configuration, deps);

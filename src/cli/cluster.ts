@@ -230,6 +230,16 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
           key: serving.pki.apiserver.key,
           clientCa: serving.pki.ca.cert,
         },
+        // As kubeadm has it: extension servers believe our front-proxy client, and so do we.
+        proxyClient: serving.pki.frontProxyClient,
+        requestHeader: {
+          clientCa: serving.pki.frontProxyCa.cert,
+          allowedNames: ["front-proxy-client"],
+          usernameHeaders: ["X-Remote-User"],
+          uidHeaders: ["X-Remote-Uid"],
+          groupHeaders: ["X-Remote-Group"],
+          extraHeadersPrefixes: ["X-Remote-Extra-"],
+        },
         kubelet: {
           tls: {
             ca: serving.pki.ca.cert,

@@ -2,9 +2,6 @@
 import { withIgnored, withRefused } from "../flags.ts";
 import { componentFlags, servingFlags } from "./component.ts";
 
-const NO_WEBHOOK = "there is no such webhook here, and requests would be judged without it";
-const NO_OIDC = "tokens of an OpenID provider can't be checked yet";
-
 export const kubeApiserverFlags = withRefused(
   withIgnored(
     {
@@ -86,11 +83,118 @@ export const kubeApiserverFlags = withRefused(
         default: true,
         help: "Let tokens of pods really last a year, for clients that read them once.",
       },
+      "service-account-jwks-uri": {
+        type: "string",
+        default: "",
+        help: "Where others are told that the keys of service account tokens are: an https URL. Empty: at this server.",
+      },
+      "service-account-lookup": {
+        type: "bool",
+        default: true,
+        help: "Take tokens from secrets only as long as the secret is there.",
+      },
+      "requestheader-client-ca-file": {
+        type: "string",
+        default: "",
+        help: "The authorities that sign for proxies, which say in headers who asks.",
+      },
+      "requestheader-allowed-names": {
+        type: "list",
+        default: [],
+        help: "The CommonNames that proxies may have. Empty: any that --requestheader-client-ca-file signed.",
+      },
+      "requestheader-username-headers": {
+        type: "list",
+        default: [],
+        help: "Headers that say the user. X-Remote-User is usual.",
+      },
+      "requestheader-uid-headers": {
+        type: "list",
+        default: [],
+        help: "Headers that say the user's UID. X-Remote-Uid is usual.",
+      },
+      "requestheader-group-headers": {
+        type: "list",
+        default: [],
+        help: "Headers that say the user's groups. X-Remote-Group is usual.",
+      },
+      "requestheader-extra-headers-prefix": {
+        type: "list",
+        default: [],
+        help: "How headers begin that say what else is known of the user. X-Remote-Extra- is usual.",
+      },
+      "authentication-config": {
+        type: "string",
+        default: "",
+        help: "File with an AuthenticationConfiguration: issuers whose tokens count, and who may be anonymous.",
+      },
+      "authentication-token-webhook-config-file": {
+        type: "string",
+        default: "",
+        help: "kubeconfig of a webhook that is asked about tokens.",
+      },
+      "authentication-token-webhook-cache-ttl": {
+        type: "duration",
+        default: 120_000,
+        help: "How long its answers are kept.",
+      },
+      "authentication-token-webhook-version": {
+        type: "string",
+        default: "v1beta1",
+        help: "The version of the TokenReviews that it gets: v1 or v1beta1.",
+      },
+      "oidc-issuer-url": { type: "string", default: "", help: "An OpenID issuer whose tokens count: an https URL." },
+      "oidc-client-id": { type: "string", default: "", help: "Whom its tokens must be for." },
+      "oidc-ca-file": {
+        type: "string",
+        default: "",
+        help: "The authority that the issuer's certificate is checked with. Empty: those that the system trusts.",
+      },
+      "oidc-username-claim": { type: "string", default: "sub", help: "The claim that is the user's name." },
+      "oidc-username-prefix": {
+        type: "string",
+        default: "",
+        help: "What is put before the name; - puts nothing. Empty: the issuer and #, except before an email.",
+      },
+      "oidc-groups-claim": { type: "string", default: "", help: "The claim that is the user's groups." },
+      "oidc-groups-prefix": { type: "string", default: "", help: "What is put before each group." },
+      "oidc-required-claim": { type: "map", default: {}, help: "Claims that a token must have, as name=value." },
+      "oidc-signing-algs": { type: "list", default: ["RS256"], help: "The algorithms that tokens may be signed with." },
+      "authorization-config": {
+        type: "string",
+        default: "",
+        help: "File with an AuthorizationConfiguration: what decides on requests, in order. In place of --authorization-mode.",
+      },
+      "authorization-policy-file": {
+        type: "string",
+        default: "",
+        help: "File with a policy in JSON on each line, for the mode ABAC.",
+      },
+      "authorization-webhook-config-file": {
+        type: "string",
+        default: "",
+        help: "kubeconfig of the webhook that decides, for the mode Webhook.",
+      },
+      "authorization-webhook-version": {
+        type: "string",
+        default: "v1beta1",
+        help: "The version of the SubjectAccessReviews that it gets: v1 or v1beta1.",
+      },
+      "authorization-webhook-cache-authorized-ttl": {
+        type: "duration",
+        default: 300_000,
+        help: "How long it is kept that something is allowed.",
+      },
+      "authorization-webhook-cache-unauthorized-ttl": {
+        type: "duration",
+        default: 30_000,
+        help: "How long it is kept that something is not.",
+      },
       "api-audiences": { type: "list", default: [], help: "Whom tokens must be for. Empty: the issuer." },
       "authorization-mode": {
         type: "list",
         default: [],
-        help: "What decides on requests, in order: AlwaysAllow, AlwaysDeny, RBAC, Node. Empty: AlwaysAllow.",
+        help: "What decides on requests, in order: AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node. Empty: AlwaysAllow.",
       },
       "enable-admission-plugins": {
         type: "list",
@@ -155,34 +259,19 @@ export const kubeApiserverFlags = withRefused(
     etcd-servers-overrides:list event-ttl:duration goaway-chance:float identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
     kubelet-port:int kubelet-preferred-address-types:list kubelet-timeout:duration kubernetes-service-node-port:int
     lease-reuse-duration-seconds:int livez-grace-period:duration max-connection-bytes-per-sec:int peer-advertise-ip peer-advertise-port
-    peer-ca-file proxy-cipher-suites:list service-account-jwks-uri service-account-lookup:bool
+    peer-ca-file proxy-cipher-suites:list
     shutdown-delay-duration:duration shutdown-send-retry-after:bool shutdown-watch-termination-grace-period:duration
     storage-initialization-timeout:duration strict-transport-security-directives:list target-ram-mb:int watch-cache:bool watch-cache-sizes:list
-    requestheader-client-ca-file requestheader-allowed-names:list requestheader-username-headers:list requestheader-group-headers:list
-    requestheader-extra-headers-prefix:list requestheader-uid-headers:list tracing-config-file debug-socket-path
+    tracing-config-file debug-socket-path
     audit-log-batch-buffer-size:int audit-log-batch-max-size:int audit-log-batch-max-wait:duration audit-log-compress:bool audit-log-format
     audit-log-maxage:int audit-log-maxbackup:int audit-log-maxsize:int audit-log-mode audit-log-path audit-log-version
     audit-policy-file`,
   ),
   {
-    "authentication-config": "tokens would not be checked as the file says",
-    "authorization-config": "requests would not be judged as the file says",
-    "authorization-policy-file": NO_WEBHOOK.replace("webhook", "policy"),
-    "authorization-webhook-config-file": NO_WEBHOOK,
-    "authentication-token-webhook-config-file": NO_WEBHOOK,
     "admission-control-config-file": "admission plugins would not be configured as the file says",
     "audit-webhook-config-file": "nothing would be sent there",
     "egress-selector-config-file": "connections would not go through the proxies in the file",
     "encryption-provider-config": "objects would be stored in clear",
-    "oidc-issuer-url": NO_OIDC,
-    "oidc-client-id": NO_OIDC,
-    "oidc-ca-file": NO_OIDC,
-    "oidc-username-claim": NO_OIDC,
-    "oidc-username-prefix": NO_OIDC,
-    "oidc-groups-claim": NO_OIDC,
-    "oidc-groups-prefix": NO_OIDC,
-    "oidc-required-claim:map": NO_OIDC,
-    "oidc-signing-algs:list": NO_OIDC,
     "service-account-signing-endpoint": "tokens are signed with a file's key only",
   },
 );

@@ -3,8 +3,8 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { builtinResources } from "../../api/index.ts";
 import { plugins } from "../../apiserver/admission/plugins/index.ts";
-import { type ApiServerOptions, type AuthorizationMode, parseStaticTokens } from "../../apiserver/options.ts";
-import { createApiServer } from "../../apiserver/server.ts";
+import { type ApiServerOptions, parseStaticTokens } from "../../apiserver/options.ts";
+import { type ApiServer, createApiServer } from "../../apiserver/server.ts";
 import { connectEtcd } from "../../protocols/etcd/connect.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { World } from "../../world/world.ts";
@@ -12,23 +12,23 @@ import { CommandError } from "../command.ts";
 import type { Values } from "../flags.ts";
 import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
 import { primaryAddress } from "../host-facts.ts";
+import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
 import { featureGates } from "./feature-gates.ts";
 import { readOptional, readPair, readText } from "./files.ts";
 import type { Make } from "./process.ts";
+import { type WatchedFiles, watchFiles } from "./watched-files.ts";
 import { servedResources } from "./runtime-config.ts";
 import { ownPair } from "./serving.ts";
 
 type Options = Values<typeof kubeApiserverFlags>;
 
-const MODES: readonly string[] = ["AlwaysAllow", "AlwaysDeny", "RBAC", "Node"];
 const NEVER_MS = 2 ** 31 - 1;
 
-export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, log, metrics, values }) => {
-  check(values);
+export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, log, metrics, values, set }) => {
+  check(values, set);
   const { fs } = world;
-  const modes = (
-    values["authorization-mode"].length === 0 ? ["AlwaysAllow"] : values["authorization-mode"]
-  ) as AuthorizationMode[];
+  const access = await wrong(() => accessOptions(fs, values, set));
+  const modes = access.authorization!.configuration.authorizers!.map(({ type }) => type);
   const kubeletClient = await readPair(
     fs,
     ["kubelet-client-certificate", values["kubelet-client-certificate"]],
@@ -61,15 +61,20 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     advertiseAddress,
     serviceAccount: {
       issuer: values["service-account-issuer"][0]!,
+      otherIssuers: values["service-account-issuer"].slice(1),
+      ...(values["service-account-jwks-uri"] !== "" && { jwksUri: values["service-account-jwks-uri"] }),
+      lookup: values["service-account-lookup"],
       signingKey: await readText(fs, values["service-account-signing-key-file"]),
       verifyingKeys: await Promise.all(values["service-account-key-file"].map((path) => readText(fs, path))),
       ...(values["api-audiences"].length > 0 && { apiAudiences: values["api-audiences"] }),
       ...(maxTokenMs > 0 && { maxExpirationSeconds: maxTokenMs / 1000 }),
       extendExpiration: values["service-account-extend-token-expiration"],
     },
-    authorizationModes: modes,
+    ...access,
     anonymousAuth,
-    ...(tokens !== undefined && { staticTokens: parseStaticTokens(tokens) }),
+    ...(tokens !== undefined && {
+      staticTokens: await wrong(() => parseStaticTokens(tokens, values["token-auth-file"])),
+    }),
     bootstrapTokens: values["enable-bootstrap-token-auth"],
     serviceClusterIpRange: values["service-cluster-ip-range"],
     serviceNodePortRange: values["service-node-port-range"],
@@ -91,7 +96,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     resources: servedResources(builtinResources, values["runtime-config"]),
   };
   const etcd = await etcdOf(world, values);
-  const server = createApiServer(options, { ...world, etcd, log, metrics });
+  const server = await wrong(() => createApiServer(options, { ...world, etcd, log, metrics }));
   return [
     {
       name: server.name,
@@ -99,6 +104,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
         try {
           await server.run(signal, () => {
             log.info("Serving securely on", { address: `${server.address?.host}:${server.address?.port}` });
+            void watchFiles(world, watchedFiles(world, values, server), log, signal);
             ready();
           });
         } finally {
@@ -109,9 +115,68 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
   ];
 };
 
+/** What can be wrong with a file is the administrator's to mend, and no failure of ours. */
+async function wrong<T>(read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw error instanceof CommandError
+      ? error
+      : new CommandError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** What is read again while the server runs. */
+function watchedFiles(world: World, values: Options, server: ApiServer): readonly WatchedFiles[] {
+  const { fs } = world;
+  const clientCa = values["client-ca-file"];
+  const proxyCa = values["requestheader-client-ca-file"];
+  const sni = values["tls-sni-cert-key"].map((word) => word.split(":")[0]!.split(","));
+  const folder = values["cert-dir"];
+  const [cert, key] =
+    values["tls-cert-file"] === ""
+      ? [`${folder}/apiserver.crt`, `${folder}/apiserver.key`]
+      : [values["tls-cert-file"], values["tls-private-key-file"]];
+  return [
+    {
+      what: "serving certificates",
+      paths: [cert, key, ...sni.flat()],
+      apply: async () => {
+        const secure = { cert: await readText(fs, cert), key: await readText(fs, key) };
+        await server.reload({ secure, byName: await certificatesByName(world, values["tls-sni-cert-key"]) });
+      },
+    },
+    {
+      what: "authorities of clients",
+      paths: [clientCa, proxyCa],
+      apply: async () => {
+        const ca = await readOptional(fs, clientCa);
+        const proxies = await readOptional(fs, proxyCa);
+        await server.reload({
+          ...(ca !== undefined && { clientCa: ca }),
+          ...(proxies !== undefined && { requestHeaderClientCa: proxies }),
+        });
+      },
+    },
+    {
+      what: "authentication configuration",
+      paths: [values["authentication-config"]],
+      apply: async () => {
+        const authentication = await readAuthentication(fs, values);
+        if (authentication !== undefined) await server.reload({ authentication });
+      },
+    },
+    {
+      what: "authorization configuration",
+      paths: [values["authorization-config"]],
+      apply: async () => await server.reload({ authorization: await readAuthorization(fs, values) }),
+    },
+  ];
+}
+
 /** All that is wrong with the flags, in upstream's words. */
-function check(values: Options): void {
-  const errors: string[] = [];
+function check(values: Options, set: ReadonlySet<string>): void {
+  const errors: string[] = [...checkAccess(values, set)];
   if (values["etcd-servers"].length === 0) errors.push("--etcd-servers must be specified");
   if (values["storage-backend"] !== "" && values["storage-backend"] !== "etcd3")
     errors.push(`--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`);
@@ -125,12 +190,6 @@ function check(values: Options): void {
     errors.push("service-account-issuer is a required flag");
   if (values["service-account-signing-key-file"] === "")
     errors.push("--service-account-signing-key-file and --service-account-issuer are required flags");
-  for (const mode of values["authorization-mode"]) {
-    if (mode === "ABAC" || mode === "Webhook") errors.push(`authorization-mode ${mode} is not supported`);
-    else if (!MODES.includes(mode)) errors.push(`authorization-mode ${JSON.stringify(mode)} is not a valid mode`);
-  }
-  if (new Set(values["authorization-mode"]).size < values["authorization-mode"].length)
-    errors.push(`authorization-mode ${JSON.stringify(values["authorization-mode"])} has mode specified more than once`);
   for (const flag of ["enable-admission-plugins", "disable-admission-plugins"] as const) {
     for (const name of values[flag]) {
       if (plugins.some((plugin) => plugin.name === name)) continue;

@@ -1,0 +1,164 @@
+/**
+ * Rows of `src/api/<group>/validation.rows.jsonl`: a valid object (a base), what a client changes in it, and every error it is told. The errors are
+ * upstream's, in upstream's order.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { builtinResources } from "../api/index.ts";
+import { assert } from "../base/assert.ts";
+import { deepFreeze } from "../base/mutable.ts";
+import { readTree } from "../machinery/codec/decode.ts";
+import type { HookContext, Resource } from "../machinery/resource.ts";
+import { apiVersionOf } from "../machinery/resource.ts";
+import type { FieldError } from "../machinery/validation/field-error.ts";
+
+/** `{"base": name, "object": {…}}`: an object that upstream takes, whole. */
+export interface Base {
+  readonly base: string;
+  readonly object: any;
+}
+
+/** New values by path (`spec.ports[0].name`, keys with dots as `["a.b/c"]`); null takes the field away. */
+export type Changes = Readonly<Record<string, unknown>>;
+
+export interface Row {
+  /** The base's name. */
+  readonly of: string;
+  /** `create`, `update`, or the subresource that is written. */
+  readonly op: string;
+  /** How the stored object differs from the base; a write that isn't a create changes this one. */
+  readonly old?: Changes;
+  readonly set: Changes;
+  readonly errors: readonly string[];
+}
+
+/** A row of some group's file, with its base's object. */
+export interface PlacedRow extends Row {
+  readonly group: string;
+  readonly line: number;
+  readonly object: any;
+}
+
+const ROWS_FILE = "validation.rows.jsonl";
+const API = fileURLToPath(new URL("../api/", import.meta.url));
+
+export function readValidationRows(): readonly PlacedRow[] {
+  return readdirSync(API)
+    .sort()
+    .flatMap((group) => {
+      const text = readIfThere(join(API, group, ROWS_FILE));
+      return text === undefined ? [] : parseRows(group, text);
+    });
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+export function parseRows(group: string, text: string): readonly PlacedRow[] {
+  const bases = new Map<string, any>();
+  const rows: PlacedRow[] = [];
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line === "") continue;
+    const parsed: Base | Row = JSON.parse(line);
+    if ("base" in parsed) bases.set(parsed.base, parsed.object);
+    else {
+      const object = bases.get(parsed.of);
+      assert(object !== undefined, `${group}:${i + 1}: no base "${parsed.of}"`);
+      rows.push({ ...parsed, group, line: i + 1, object });
+    }
+  }
+  return rows;
+}
+
+/** A copy of `object` with the changes made. */
+export function changed(object: any, changes: Changes): any {
+  const copy = structuredClone(object);
+  for (const [path, value] of Object.entries(changes)) setAt(copy, stepsOf(path), value);
+  return copy;
+}
+
+/** `a.b[0]["c.d"]` as its four steps. */
+export function stepsOf(path: string): readonly (string | number)[] {
+  return [...path.matchAll(/\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|([^.[\]]+)/g)].map(([, index, quoted, name]) =>
+    index !== undefined ? Number(index) : quoted !== undefined ? (JSON.parse(quoted) as string) : name!,
+  );
+}
+
+function setAt(object: any, steps: readonly (string | number)[], value: unknown): void {
+  const last = steps.at(-1)!;
+  let at = object;
+  for (const [i, step] of steps.slice(0, -1).entries()) at = at[step] ??= typeof steps[i + 1] === "number" ? [] : {};
+  if (value !== null) at[last] = structuredClone(value);
+  else if (Array.isArray(at)) at.splice(last as number, 1);
+  else delete at[last];
+}
+
+/** What the two objects of a row are on the wire; a create has no old one. */
+export function objectsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "set">): {
+  readonly object: any;
+  readonly old?: any;
+} {
+  if (row.op === "create") return { object: changed(row.object, row.set) };
+  const stored = changed(row.object, row.old ?? {});
+  const old = {
+    ...stored,
+    metadata: {
+      uid: "8c3f6f0e-8f5c-4c92-9b52-4c8a7a5c0000",
+      creationTimestamp: NOW,
+      resourceVersion: "1",
+      ...stored.metadata,
+    },
+  };
+  return { object: changed(old, row.set), old };
+}
+
+const NOW = "2026-01-01T00:00:00Z";
+const CONTEXT: HookContext = {
+  now: NOW,
+  user: { name: "admin", groups: ["system:masters"] },
+  featureGates: new Map(),
+  uuid: () => "8c3f6f0e-8f5c-4c92-9b52-4c8a7a5c0000",
+};
+
+/** What our hooks say to a row, as `path: message`. */
+export function errorsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "set">): readonly string[] {
+  return fieldErrorsOf(row).map(({ field, message }) => `${field}: ${message}`);
+}
+
+export function fieldErrorsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "set">): readonly FieldError[] {
+  const resource = resourceOf(row.object);
+  const wire = objectsOf(row);
+  const draft = decoded(resource, wire.object);
+  const { behaviour } = resource;
+  if (row.op === "create") {
+    draft.metadata.uid ??= CONTEXT.uuid();
+    draft.metadata.creationTimestamp ??= NOW;
+    behaviour.prepareForCreate?.(draft, CONTEXT);
+    return behaviour.validate!(draft, CONTEXT);
+  }
+  const old = deepFreeze(decoded(resource, wire.old));
+  const view = row.op === "update" ? behaviour : resource.subresources[row.op]?.behaviour;
+  assert(view !== undefined, `${resource.kind} has no behaviour for ${row.op}`);
+  if (old.metadata.generation === undefined) delete draft.metadata.generation;
+  else draft.metadata.generation = old.metadata.generation;
+  view.prepareForUpdate?.(draft, old, CONTEXT);
+  return view.validateUpdate?.(draft, old, CONTEXT) ?? [];
+}
+
+function decoded(resource: Resource, tree: unknown): any {
+  const { object } = readTree(structuredClone(tree), resource.schema, false) as { object: any };
+  resource.behaviour.defaults?.(object);
+  return object;
+}
+
+export function resourceOf({ apiVersion, kind }: { readonly apiVersion: string; readonly kind: string }): Resource {
+  const found = builtinResources.find((one) => one.kind === kind && apiVersionOf(one) === apiVersion);
+  assert(found !== undefined, `no resource ${apiVersion} ${kind}`);
+  return found;
+}

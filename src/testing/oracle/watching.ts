@@ -8,8 +8,8 @@ import type { MvccpbEvent, Watch, WatchRequest, WatchResponse } from "../../prot
 const ALL = Buffer.from("\0");
 const SETTLE_MS = 5000;
 /** How long to wait for an answer that may be none. */
-const GRACE_MS = 150;
-const CATCH_UP_MS = 250;
+const GRACE_MS = 200;
+const CATCH_UP_MS = 350;
 
 interface Watcher {
   readonly asked: NonNullable<Init<WatchRequest>["create_request"]>;
@@ -28,6 +28,8 @@ class OneStream {
   readonly #stream: ClientStream<WatchRequest, WatchResponse>;
   readonly asked: NonNullable<Init<WatchRequest>["create_request"]>[] = [];
   readonly watchers = new Map<bigint, Watcher>();
+  /** Cancelled by us, and not yet by the server. */
+  readonly #leaving = new Set<bigint>();
   mayAnswer = 0;
   answered = 0;
   ended = false;
@@ -54,8 +56,16 @@ class OneStream {
     else if (request.progress_request !== undefined) this.mayAnswer++;
     else if (request.cancel_request !== undefined)
       if (!this.watchers.has(request.cancel_request.watch_id ?? 0n)) this.mayAnswer++;
-      else this.watchers.delete(request.cancel_request.watch_id ?? 0n);
+      else {
+        const id = request.cancel_request.watch_id ?? 0n;
+        this.watchers.delete(id);
+        this.#leaving.add(id);
+      }
     this.#stream.send(request);
+  }
+
+  get isQuiet(): boolean {
+    return this.asked.length === 0 && this.#leaving.size === 0;
   }
 
   cancel(): void {
@@ -69,8 +79,11 @@ class OneStream {
       const asked = this.asked.shift();
       const from = asked?.start_revision || header!.revision + 1;
       if (!canceled && asked !== undefined) this.watchers.set(id, { asked, from, compacted: this.compacted, seen: 0 });
-    } else if (canceled) this.watchers.delete(id);
-    else if (id === -1n) this.answered++;
+    } else if (canceled) {
+      this.watchers.delete(id);
+      this.#leaving.delete(id);
+    }
+    if (!created && id === -1n) this.answered++;
     const watcher = this.watchers.get(id);
     if (watcher !== undefined) watcher.seen += events.length;
   }
@@ -134,8 +147,7 @@ export class Watching {
         streams.every(
           (stream) =>
             stream.ended ||
-            (stream.asked.length === 0 &&
-              [...stream.watchers.values()].every((watcher) => watcher.seen >= this.#due(watcher))),
+            (stream.isQuiet && [...stream.watchers.values()].every((watcher) => watcher.seen >= this.#due(watcher))),
         ),
       SETTLE_MS,
     );

@@ -1,0 +1,73 @@
+/** Upstream's command line tool on two servers: a line of words, what it says, and what of that is of the server alone. */
+import { spawn } from "node:child_process";
+import type { EtcdProcess } from "../etcd-processes.ts";
+
+export interface Line {
+  /** The words after `etcdctl`; those with blanks are in single quotes. */
+  readonly words: string;
+  readonly input?: string;
+  /** Ends it with SIGINT when its output matches. */
+  readonly until?: RegExp;
+  /** What is done while it runs. */
+  readonly meanwhile?: readonly string[];
+}
+
+/** What a user sees: standard output, the error without its log lines, how it ended. */
+export async function etcdctl(server: EtcdProcess, line: Line, dir: string): Promise<string> {
+  const args = [...line.words.matchAll(/'([^']*)'|\S+/g)].map(([word, quoted]) => quoted ?? word);
+  const child = spawn("/usr/bin/etcdctl", [`--endpoints=${server.endpoint}`, "--command-timeout=3s", ...args], {
+    env: { PATH: process.env["PATH"], ETCDCTL_API: "3" },
+    stdio: ["pipe", "pipe", "pipe"],
+    cwd: dir,
+  });
+  let out = "";
+  let errors = "";
+  const ended = new Promise<string>((resolve) =>
+    child.once("close", (code, signal) => resolve(code === 0 ? "" : `exit ${String(signal ?? code)}`)),
+  );
+  const matched = new Promise<void>((resolve) =>
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString("latin1"); // Some forms are binary.
+      if (line.until?.test(out)) resolve();
+    }),
+  );
+  child.stderr.on("data", (chunk: Buffer) => void (errors += chunk.toString()));
+  child.stdin.on("error", () => {});
+  const limit = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  if (line.until === undefined) child.stdin.end(line.input ?? "");
+  else {
+    if (line.input !== undefined) child.stdin.write(line.input);
+    for (const words of line.meanwhile ?? []) {
+      // It takes a moment until it watches, which it doesn't say.
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await etcdctl(server, { words }, dir);
+    }
+    await Promise.race([matched, ended]);
+    child.kill("SIGINT");
+  }
+  const how = await ended;
+  clearTimeout(limit);
+  const said = errors.split("\n").filter((text) => /^(Error|watch|unexpected|.*unhealthy|usage|Incorrect)/i.test(text));
+  return [out.trimEnd(), ...said, how].filter(Boolean).join("\n");
+}
+
+/** Ids, ports, sizes, times and versions become words; what they were stays out. */
+export function masked(text: string, server: EtcdProcess): string {
+  return (
+    text
+      .replaceAll(server.endpoint, "CLIENT-URL")
+      .replaceAll(server.endpoint.replace("http://", ""), "CLIENT")
+      .replaceAll(server.peerUrl, "PEER-URL")
+      .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
+      .replace(
+        /("?(?:raft_term|RaftTerm|raftTerm|raftIndex|RaftIndex|raftAppliedIndex|RaftAppliedIndex)"?\s*:\s*)\d+/g,
+        "$1N",
+      )
+      .replace(/("?(?:dbSize|DbSize|DBSize|dbSizeInUse|DbSizeInUse|remaining_bytes)"?\s*:\s*)\d+/g, "$1N")
+      .replace(/\b[0-9a-f]{14,16}\b/g, "HEX")
+      // The two ids of a header in protobuf, which may be of nine bytes or ten, and its length before them.
+      .replace(/\n[\x10-\x20]\x08[\x80-\xff]+[\x00-\x7f]\x10[\x80-\xff]+[\x00-\x7f]/g, "\nHEADER")
+      .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
+      .replace(/remaining\(\d+s\)/g, "remaining(N)")
+  );
+}

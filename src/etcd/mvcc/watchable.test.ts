@@ -107,10 +107,14 @@ test("progress is told only when all of a stream's watchers have begun and caugh
   await bench.settle();
   bench.stream.requestProgress();
   assert.deepEqual([bench.responses.at(-1)!.watch_id, bench.responses.at(-1)!.header!.revision], [-1n, 2]);
-  bench.stream.create({ key: Buffer.from("a"), start_revision: 9 });
+  // Progress short of where it begins would say nothing: the next revision is not reached, either.
+  bench.stream.create({ key: Buffer.from("a"), start_revision: 3 });
   const before = bench.responses.length;
   bench.stream.requestProgress();
   assert.equal(bench.responses.length, before);
+  bench.write("b");
+  bench.stream.requestProgress();
+  assert.equal(bench.responses.length, before + 1);
 });
 
 test("a watcher that asked for it hears of progress after an interval without events", async () => {

@@ -60,6 +60,8 @@ interface Watcher extends Watched {
   readonly fragment: boolean;
   readonly noPut: boolean;
   readonly noDelete: boolean;
+  /** What was asked for; 0 for what comes. */
+  readonly start: number;
   /** The first revision that it hasn't been sent. */
   next: number;
   /** Something was sent since the last progress tick. */
@@ -177,7 +179,7 @@ export class Watchable {
 
   /** @internal Has been sent all there is, and has begun. */
   isCurrent(watcher: Watcher): boolean {
-    return this.#synced.has(watcher) && watcher.next <= this.#deps.store.revision + 1;
+    return this.#synced.has(watcher) && watcher.start <= this.#deps.store.revision;
   }
 
   #schedulePass(): void {
@@ -316,6 +318,7 @@ export class WatchStream {
       fragment: request.fragment ?? false,
       noPut: filters.includes("NOPUT"),
       noDelete: filters.includes("NODELETE"),
+      start,
       next: start === 0 ? revision + 1 : start,
       sentOfLate: true,
     };

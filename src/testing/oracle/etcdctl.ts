@@ -53,21 +53,26 @@ export async function etcdctl(server: EtcdProcess, line: Line, dir: string): Pro
 
 /** Ids, ports, sizes, times and versions become words; what they were stays out. */
 export function masked(text: string, server: EtcdProcess): string {
-  return (
-    text
-      .replaceAll(server.endpoint, "CLIENT-URL")
-      .replaceAll(server.endpoint.replace("http://", ""), "CLIENT")
-      .replaceAll(server.peerUrl, "PEER-URL")
-      .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
-      .replace(
-        /("?(?:raft_term|RaftTerm|raftTerm|raftIndex|RaftIndex|raftAppliedIndex|RaftAppliedIndex)"?\s*:\s*)\d+/g,
-        "$1N",
-      )
-      .replace(/("?(?:dbSize|DbSize|DBSize|dbSizeInUse|DbSizeInUse|remaining_bytes)"?\s*:\s*)\d+/g, "$1N")
-      .replace(/\b[0-9a-f]{14,16}\b/g, "HEX")
-      // The two ids of a header in protobuf, which may be of nine bytes or ten, and its length before them.
-      .replace(/\n[\x10-\x20]\x08[\x80-\xff]+[\x00-\x7f]\x10[\x80-\xff]+[\x00-\x7f]/g, "\nHEADER")
-      .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
-      .replace(/remaining\(\d+s\)/g, "remaining(N)")
-  );
+  return withoutIds(text)
+    .replaceAll(server.endpoint, "CLIENT-URL")
+    .replaceAll(server.endpoint.replace("http://", ""), "CLIENT")
+    .replaceAll(server.peerUrl, "PEER-URL")
+    .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
+    .replace(
+      /("?(?:raft_term|RaftTerm|raftTerm|raftIndex|RaftIndex|raftAppliedIndex|RaftAppliedIndex)"?\s*:\s*)\d+/g,
+      "$1N",
+    )
+    .replace(/("?(?:dbSize|DbSize|DBSize|dbSizeInUse|DbSizeInUse|remaining_bytes)"?\s*:\s*)\d+/g, "$1N")
+    .replace(/\b[0-9a-f]{14,16}\b/g, "HEX")
+    .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
+    .replace(/remaining\(\d+s\)/g, "remaining(N)");
+}
+
+/** An answer in protobuf: the two ids in its header are of nine bytes or ten, and so is its length. */
+function withoutIds(text: string): string {
+  const bytes = Buffer.from(text, "latin1");
+  if (bytes[0] !== 10) return text;
+  let at = 2;
+  for (const tag of [8, 16]) if (bytes[at] === tag) for (at++; bytes[at++]! & 0x80;);
+  return `HEADER${text.slice(at)}`;
 }

@@ -70,6 +70,7 @@ function requestOf(exchange: Exchange, codec: ProtobufCodec): ApiRequest {
     warnings: [],
     responseHeaders: new Map(),
     atEnd: [],
+    audit: undefined,
     exchange,
   };
 }

@@ -6,7 +6,7 @@ import { StatusError } from "../machinery/status.ts";
 import type { RestRequest, Transport, WatchEvent } from "../client/transport.ts";
 import type { Clock } from "../world/world.ts";
 import type { UserInfo } from "./authn/user.ts";
-import type { ApiRequest, ApiResponse, Handler, RequestBody, WatchResponse } from "./request.ts";
+import type { ApiRequest, ApiResponse, Handler, Outcome, RequestBody, WatchResponse } from "./request.ts";
 import { requestInfo } from "./request-info.ts";
 import { listObject } from "./responses.ts";
 import { bookmarkObject, startBookmarks } from "./watch-stream.ts";
@@ -24,9 +24,17 @@ export interface InProcessOptions {
 export function inProcessTransport({ clock, handle, user, userAgent }: InProcessOptions): Transport {
   const closing = new AbortController();
   const run = async (request: RestRequest, signal: AbortSignal): Promise<ApiResponse> => {
+    const asked = requestOf(request, user, userAgent, signal);
+    const ended = (outcome: Outcome) => {
+      for (const end of asked.atEnd) end(outcome);
+    };
     try {
-      return await handle(requestOf(request, user, userAgent, signal));
+      const response = await handle(asked);
+      if (response.kind === "watch" && asked.atEnd.length > 0) response.watcher.onEnd(() => ended({ code: 200 }));
+      else ended({ code: "status" in response ? response.status : 200 });
+      return response;
     } catch (error) {
+      ended({ code: error instanceof StatusError ? error.code : 500, error });
       throw error instanceof StatusError
         ? error
         : new StatusError(
@@ -88,6 +96,7 @@ function requestOf(request: RestRequest, user: UserInfo, userAgent: string, sign
     warnings: [],
     responseHeaders: new Map(),
     atEnd: [],
+    audit: undefined,
     exchange: undefined,
   };
 }

@@ -6,6 +6,7 @@ import type { Algorithm } from "./authn/jwt.ts";
 import type { RequestHeaderOptions } from "./authn/request-header.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { AuthorizationConfiguration } from "./authz/configuration.ts";
+import type { AuditOptions } from "./audit/auditor.ts";
 import type { ReviewTarget } from "./review-client.ts";
 
 export type AuthorizationMode = "AlwaysAllow" | "AlwaysDeny" | "RBAC" | "Node";
@@ -89,6 +90,8 @@ export interface ApiServerOptions {
   /** `--proxy-client-cert-file` and `-key-file`: what this server shows to extension servers, that they may believe what it says of its users. */
   readonly proxyClient?: { readonly cert: string; readonly key: string };
   readonly requestTimeoutMs?: number;
+  /** `--audit-*` */
+  readonly audit?: AuditOptions;
   /** `--enable-priority-and-fairness`, default true. */
   readonly priorityAndFairness?: boolean;
   readonly maxRequestsInFlight?: number;

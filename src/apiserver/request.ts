@@ -1,6 +1,7 @@
 /** A request and its answer as the filter chain sees them: the same for one that came over HTTPS and one from this process. */
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Exchange, Peer } from "../world/net.ts";
+import type { AuditTrail } from "./audit/trail.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { RequestInfo } from "./request-info.ts";
 import type { Entry } from "./storage/entry.ts";
@@ -26,6 +27,8 @@ export interface ApiRequest {
   readonly warnings: string[];
   /** Headers that filters add to whatever the answer is. */
   readonly responseHeaders: Map<string, string | readonly string[]>;
+  /** Set where the request is audited: what should be noted of it. */
+  audit: AuditTrail | undefined;
   /** Called once the whole answer is given: for a watch or a stream when that is over. */
   readonly atEnd: ((outcome: Outcome) => void)[];
   /** There for requests over HTTP: streaming endpoints take it over. */

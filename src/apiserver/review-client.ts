@@ -31,6 +31,7 @@ export function reviewClient(
   { server, tls, token }: ReviewTarget,
   deps: { readonly net: Net; readonly clock: Clock; readonly random: Random },
   timeoutMs = 30_000,
+  retry: { readonly firstWaitMs: number; readonly always: boolean } = { firstWaitMs: FIRST_WAIT_MS, always: false },
 ): ReviewClient {
   const { origin, pathname, search } = new URL(server);
   const http = deps.net.httpClient({ base: origin, tls });
@@ -54,7 +55,7 @@ export function reviewClient(
       ({ status } = response);
       const text = await read(response.body);
       if (status < 200 || status > 299) return { error: refused(status, text), timedOut: status === 504, status };
-      return { answer: JSON.parse(text) as Record<string, unknown>, status };
+      return { answer: JSON.parse(text === "" ? "{}" : text) as Record<string, unknown>, status };
     } catch (error) {
       const timedOut = limit.signal.aborted;
       const words = timedOut ? "context deadline exceeded" : error instanceof Error ? error.message : String(error);
@@ -65,11 +66,11 @@ export function reviewClient(
   return {
     async review(review, observe) {
       const body = JSON.stringify(review);
-      for (let attempt = 1, waitMs = FIRST_WAIT_MS; ; attempt++, waitMs *= GROWTH) {
+      for (let attempt = 1, waitMs = retry.firstWaitMs; ; attempt++, waitMs *= GROWTH) {
         const started = deps.clock.monotonic();
         const result = await once(body);
         observe?.(result, deps.clock.monotonic() - started);
-        if (!("error" in result) || attempt === TRIES || !mayHelpToRetry(result)) return result;
+        if (!("error" in result) || attempt === TRIES || !(retry.always || mayHelpToRetry(result))) return result;
         await sleep(deps.clock, waitMs * (1 + JITTER * deps.random.next()));
       }
     },

@@ -25,6 +25,7 @@ import { compactRegularly } from "./bootstrap/compaction.ts";
 import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
+import { Auditor } from "./audit/auditor.ts";
 import { chain, filters } from "./filters/index.ts";
 import { FlowControl } from "./flow-control/flow-control.ts";
 import { followFlowControl } from "./flow-control/keep.ts";
@@ -162,6 +163,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       ? handleResource(services, request)
       : handleNonResource({ services, aggregator, checks, metrics, documents, flow, address: () => address }, request);
   };
+  const auditor =
+    options.audit === undefined ? undefined : new Auditor(options.audit, { ...deps, random: random.fork("audit") });
   const { maxRequestsInFlight = 400, maxMutatingRequestsInFlight = 200 } = options;
   const flow =
     options.priorityAndFairness === false
@@ -178,6 +181,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       log,
       constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
       requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
+      ...(auditor !== undefined && { auditor }),
       maxRequestsInFlight,
       maxMutatingRequestsInFlight,
       ...(flow !== undefined && {
@@ -230,6 +234,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       try {
         await until(signal, Promise.all(registry.storages.map(({ cache }) => cache.whenReady)));
         await definitions.settled();
+        await auditor?.open();
         const { secure } = options;
         await using listener =
           secure === undefined
@@ -266,6 +271,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         await compaction;
         await aggregating;
         await fairness?.done;
+        await auditor?.close();
         await definitions.settled();
       } finally {
         access.close();

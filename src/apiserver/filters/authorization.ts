@@ -32,7 +32,16 @@ export function authorize(authorizer: Authorizer, { clock, accessMetrics }: Auth
     const { decision, error } = answer;
     const result = decision === "allow" ? "allowed" : error !== undefined ? "error" : RESULTS[decision];
     accessMetrics.authorized(result, clock.monotonic() - started);
-    if (decision === "allow") return next(request);
+    if (decision === "allow") {
+      request.audit?.annotate("authorization.k8s.io/decision", "allow");
+      request.audit?.annotate("authorization.k8s.io/reason", answer.reason);
+      return next(request);
+    }
+    if (error !== undefined) request.audit?.annotate("authorization.k8s.io/reason", "internal error");
+    else {
+      request.audit?.annotate("authorization.k8s.io/decision", "forbid");
+      request.audit?.annotate("authorization.k8s.io/reason", answer.reason);
+    }
     if (error === undefined) throw forbiddenTo(attributes, answer);
     const url = request.exchange?.request.url ?? request.path;
     const words = escapeHtml(`Internal Server Error: ${JSON.stringify(url)}: ${error}`);

@@ -25,6 +25,7 @@ export function impersonate(authorizer: Authorizer, { constrained, observe }: Im
     if (wanted === undefined) return next(request);
     return impersonated(request, wanted).then((user) => {
       request.user = user;
+      request.audit?.impersonated(user);
       return next(request);
     });
   };

@@ -8,7 +8,8 @@ import type { AccessMetrics } from "../authn/metrics.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { Filter, Handler } from "../request.ts";
 import type { Clock, Random } from "../../world/world.ts";
-import { auditId } from "./audit.ts";
+import type { Auditor } from "../audit/auditor.ts";
+import { audit, auditId, auditRefused } from "./audit.ts";
 import { authenticate } from "./authentication.ts";
 import { authorize } from "./authorization.ts";
 import { cacheControl } from "./headers.ts";
@@ -28,6 +29,8 @@ export interface FilterOptions {
   /** The gate ConstrainedImpersonation. */
   readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
+  /** Where there is a policy. */
+  readonly auditor?: Auditor;
   /** Priority and fairness; without it the requests under way are only counted. */
   readonly fairness?: Omit<FairnessOptions, "clock" | "requestTimeoutMs">;
   readonly maxRequestsInFlight: number;
@@ -36,11 +39,15 @@ export interface FilterOptions {
 
 /** Panics become 500s and warnings become headers where bytes are written (`http.ts`), for they concern the answer. */
 export function filters(options: FilterOptions): readonly Filter[] {
+  const { auditor } = options;
+  const auditing = auditor === undefined ? undefined : { ...options, auditor };
   return [
     auditId(options.random),
     cacheControl,
     requestTimeout(options.clock, options.requestTimeoutMs),
+    ...(auditing === undefined ? [] : [auditRefused(auditing)]),
     authenticate(options.authenticator, options),
+    ...(auditing === undefined ? [] : [audit(auditing)]),
     impersonate(options.authorizer, {
       constrained: options.constrainedImpersonation,
       observe: (mode, allowed) => options.accessMetrics.impersonated(mode, allowed),

@@ -40,6 +40,7 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
     dryRun: dryRun.length > 0,
     fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
     fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,
+    annotate: (key, value) => request.audit?.annotate(key, value),
     warn: (text) => {
       if (!request.warnings.includes(text)) request.warnings.push(text);
     },

@@ -1,4 +1,8 @@
 /** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
+import { parse } from "yaml";
+import type { AuditTrail } from "../audit/trail.ts";
+import { bodyFormat } from "../../machinery/codec/content.ts";
+import { apiVersionOf } from "../../machinery/resource.ts";
 import type { Resource, Verb } from "../../machinery/resource.ts";
 import { StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
@@ -10,7 +14,7 @@ import { APPLY_PATCH, patcher } from "../registry/patch.ts";
 import { get, list, listOptions, watch } from "../registry/read.ts";
 import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
 import { update } from "../registry/update.ts";
-import type { ApiRequest, ApiResponse, ObjectResponse } from "../request.ts";
+import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../request.ts";
 import { text } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
@@ -55,6 +59,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
       if (info.parts.length > 1) throw notAllowed();
       const context = writeContext(services, request, "CreateOptions");
       const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
+      request.audit?.requestObject(structuredClone(draft));
       return entryResponse(201, resource, await create(context, resource, namespace, draft));
     }
     case "update":
@@ -63,6 +68,8 @@ export async function handleResource(services: Services, request: ApiRequest): P
     case "delete": {
       const options = await deleteOptions(request);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
+      if (options !== undefined && Object.keys(options).length > 0)
+        request.audit?.requestObject({ kind: "DeleteOptions", apiVersion: apiVersionOf(resource), ...options });
       const result = await remove(context, resource, namespace, name, options);
       if (result.kind === "pending" || result.answersObject) return entryResponse(200, resource, result.entry);
       return { kind: "object", status: 200, object: deletedStatus(resource, result.entry) };
@@ -119,6 +126,7 @@ async function change(
 ): Promise<ApiResponse> {
   const { verb } = request.info;
   const body = await request.body();
+  if (request.audit !== undefined) noteBody(request, request.audit, resource, body);
   if (verb === "update") {
     const context = writeContext(services, request, "UpdateOptions");
     const expected = expectedOf(resource);
@@ -151,6 +159,26 @@ async function change(
     onMissing: subresource === "" && type === APPLY_PATCH ? "create" : "fail",
   });
   return entryResponse(updated.created ? 201 : 200, resource, updated.entry);
+}
+
+/** What a PUT or a PATCH brings, for the audit: a body that can't be read is refused further on. */
+function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, body: RequestBody): void {
+  if (!audit.covers("Request") && request.info.verb === "patch") return;
+  let value: unknown;
+  try {
+    value =
+      body.kind === "none"
+        ? undefined
+        : body.kind === "object"
+          ? body.value
+          : bodyFormat(body.contentType) === "protobuf"
+            ? body.codec.decode(body.bytes, resource.schema).object
+            : parse(Buffer.from(body.bytes).toString());
+  } catch {
+    return;
+  }
+  if (request.info.verb === "patch") audit.requestPatch(value);
+  else audit.requestObject(value);
 }
 
 function withDryRun(context: WriteContext, dryRun: readonly string[] | undefined): WriteContext {

@@ -42,6 +42,8 @@ export interface WriteContext {
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;
   warn(text: string): void;
+  /** Notes something in the audit event, where there is one. */
+  annotate?(key: string, value: string): void;
   /** The server's own writes: neither admitted nor validated. */
   readonly internal?: boolean;
 }

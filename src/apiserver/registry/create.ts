@@ -161,5 +161,6 @@ export function admissionRequest(
     },
     signal: context.signal,
     warn: (text) => context.warn(text),
+    annotate: (key, value) => context.annotate?.(key, value),
   };
 }

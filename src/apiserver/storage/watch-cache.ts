@@ -150,6 +150,15 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     this.#release = () => signal.removeEventListener("abort", stop);
   }
 
+  /** Tells when the watch is over. */
+  onEnd(told: () => void): void {
+    const before = this.#release;
+    this.#release = () => {
+      before?.();
+      told();
+    };
+  }
+
   /** Ends the watch, with an error for the client or cleanly. */
   close(error?: unknown): void {
     if (this.#closed) return;

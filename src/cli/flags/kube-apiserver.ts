@@ -1,5 +1,6 @@
 /** The flags of `kube-apiserver`, spelled and defaulted as upstream's. Upstream: cmd/kube-apiserver/app/options, k8s.io/apiserver/pkg/server/options */
 import { withIgnored, withRefused } from "../flags.ts";
+import { auditFlags } from "./audit.ts";
 import { componentFlags, servingFlags } from "./component.ts";
 
 export const kubeApiserverFlags = withRefused(
@@ -250,6 +251,7 @@ export const kubeApiserverFlags = withRefused(
         default: 200,
         help: "With priority and fairness, its seats together with --max-requests-inflight; else the most writing requests at a time.",
       },
+      ...auditFlags,
       ...componentFlags,
     },
     `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
@@ -262,14 +264,10 @@ export const kubeApiserverFlags = withRefused(
     peer-ca-file proxy-cipher-suites:list
     shutdown-delay-duration:duration shutdown-send-retry-after:bool shutdown-watch-termination-grace-period:duration
     storage-initialization-timeout:duration strict-transport-security-directives:list target-ram-mb:int watch-cache:bool watch-cache-sizes:list
-    tracing-config-file debug-socket-path
-    audit-log-batch-buffer-size:int audit-log-batch-max-size:int audit-log-batch-max-wait:duration audit-log-compress:bool audit-log-format
-    audit-log-maxage:int audit-log-maxbackup:int audit-log-maxsize:int audit-log-mode audit-log-path audit-log-version
-    audit-policy-file`,
+    tracing-config-file debug-socket-path`,
   ),
   {
     "admission-control-config-file": "admission plugins would not be configured as the file says",
-    "audit-webhook-config-file": "nothing would be sent there",
     "egress-selector-config-file": "connections would not go through the proxies in the file",
     "encryption-provider-config": "objects would be stored in clear",
     "service-account-signing-endpoint": "tokens are signed with a file's key only",

@@ -13,6 +13,7 @@ import type { Values } from "../flags.ts";
 import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
 import { primaryAddress } from "../host-facts.ts";
 import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
+import { auditOf } from "./audit.ts";
 import { featureGates } from "./feature-gates.ts";
 import { readOptional, readPair, readText } from "./files.ts";
 import type { Make } from "./process.ts";
@@ -50,7 +51,9 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
       "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer",
     );
   const maxTokenMs = values["service-account-max-token-expiration"];
+  const audit = await auditOf(fs, values, (text) => void process.stdout.write(text));
   const options: ApiServerOptions = {
+    ...(audit !== undefined && { audit }),
     secure: {
       bindAddress: values["bind-address"],
       port: values["secure-port"],

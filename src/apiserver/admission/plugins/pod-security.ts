@@ -45,7 +45,7 @@ export const podSecurity = defineAdmission({
 
 function policyOf(
   labels: Readonly<Record<string, string>>,
-  mode: "enforce" | "warn",
+  mode: "enforce" | "audit" | "warn",
 ): { readonly level: Level; readonly version: string } {
   const level = labels[`${PREFIX}${mode}`] ?? "privileged";
   // A label that says nothing known is taken at its strictest.
@@ -57,6 +57,7 @@ function policyOf(
 
 function enforce(request: AdmissionRequest, labels: Readonly<Record<string, string>>): void {
   const { level, version } = policyOf(labels, "enforce");
+  request.annotate?.(`${PREFIX}enforce-policy`, `${level}:${version}`);
   const found = violations(level, request.object);
   if (found !== undefined)
     throw refuse(request, `violates PodSecurity ${JSON.stringify(`${level}:${version}`)}: ${found}`);
@@ -66,6 +67,13 @@ function enforce(request: AdmissionRequest, labels: Readonly<Record<string, stri
 function tell(request: AdmissionRequest, labels: Readonly<Record<string, string>>, pod: AnyObject): void {
   const { level, version } = policyOf(labels, "warn");
   const found = violations(level, pod);
+  const audited = policyOf(labels, "audit");
+  const noted = violations(audited.level, pod);
+  if (noted !== undefined)
+    request.annotate?.(
+      `${PREFIX}audit-violations`,
+      `would violate PodSecurity ${JSON.stringify(`${audited.level}:${audited.version}`)}: ${noted}`,
+    );
   if (found !== undefined) request.warn(`would violate PodSecurity ${JSON.stringify(`${level}:${version}`)}: ${found}`);
 }
 

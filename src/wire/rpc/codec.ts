@@ -167,19 +167,23 @@ class CompiledMessage {
     for (let i = 0; i < writers.length; i++) writers[i]!(message, writer);
   }
 
+  /** The next field to be written is looked for among the few each time: that is quicker than to sort them. */
   #writeSome(
     names: readonly string[],
     positions: ReadonlyMap<string, number>,
     message: Message,
     writer: BackwardWriter,
   ): void {
-    const present: number[] = [];
-    for (let i = 0; i < names.length; i++) {
-      const position = positions.get(names[i]!);
-      if (position !== undefined) present.push(position);
+    for (let written = -1; ;) {
+      let next = Infinity;
+      for (let i = 0; i < names.length; i++) {
+        const position = positions.get(names[i]!);
+        if (position !== undefined && position > written && position < next) next = position;
+      }
+      if (next === Infinity) return;
+      this.#writers[next]!(message, writer);
+      written = next;
     }
-    present.sort((a, b) => a - b);
-    for (let i = 0; i < present.length; i++) this.#writers[present[i]!]!(message, writer);
   }
 
   read(reader: Reader, end: number): Message {

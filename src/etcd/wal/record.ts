@@ -176,6 +176,16 @@ export function readFields(bytes: Uint8Array): Map<number, bigint | Uint8Array> 
   const fields = new Map<number, bigint | Uint8Array>();
   let at = 0;
   const varint = (): bigint => {
+    // Nearly all fit a number: bigints are made where they don't.
+    let small = 0;
+    for (let i = 0, scale = 1; i < 7; i++, scale *= 128) {
+      const byte = bytes[at + i];
+      if (byte === undefined) break;
+      small += (byte & 0x7f) * scale;
+      if (byte >= 128) continue;
+      at += i + 1;
+      return BigInt(small);
+    }
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = bytes[at++];

@@ -28,31 +28,35 @@ export async function prepareSegment(
 export async function readSegment(fs: Fs, path: string): Promise<Uint8Array> {
   await using file = await fs.open(path, {});
   const size = await file.size();
-  let buffer = new Uint8Array(0);
+  const blocks: Uint8Array[] = [];
+  let loaded = 0;
   const load = async (end: number) => {
-    const to = Math.min(size, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES);
-    if (to <= buffer.length) return;
-    const more = await file.read(buffer.length, to - buffer.length);
-    if (buffer.length === 0) {
-      buffer = more as Uint8Array<ArrayBuffer>;
-      return;
+    while (loaded < Math.min(end, size)) {
+      // More than a block at once where records are many.
+      const wanted = Math.max(BLOCK_BYTES, Math.ceil(Math.min(end - loaded, loaded) / BLOCK_BYTES) * BLOCK_BYTES);
+      const block = await file.read(loaded, Math.min(wanted, size - loaded));
+      for (let at = 0; at < block.length; at += BLOCK_BYTES) blocks.push(block.subarray(at, at + BLOCK_BYTES));
+      loaded += block.length;
     }
-    const whole = new Uint8Array(buffer.length + more.length);
-    whole.set(buffer);
-    whole.set(more, buffer.length);
-    buffer = whole;
   };
   for (let at = 0; at + 8 <= size;) {
     await load(at + 8);
-    const frame = frameAt(buffer, at);
+    const frame = frameAt(wordAt(blocks, at), 0);
     if (frame.recordLength === 0 && frame.padding === 0) break;
     const end = at + 8 + frame.recordLength + frame.padding;
-    // More than a block at once where records are many: each step copies what is there.
-    await load(end > buffer.length ? Math.max(end, buffer.length * 2) : end);
+    await load(end > loaded ? Math.max(end, loaded * 2) : end);
     if (end > size) break;
     at = end;
   }
-  return buffer;
+  return blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks, loaded);
+}
+
+/** The eight bytes at a place: of one block, but where damage has brought a frame to an odd place. */
+function wordAt(blocks: readonly Uint8Array[], at: number): Uint8Array {
+  const block = blocks[Math.floor(at / BLOCK_BYTES)]!;
+  const from = at % BLOCK_BYTES;
+  if (from + 8 <= block.length) return block.subarray(from, from + 8);
+  return Uint8Array.from({ length: 8 }, (_, i) => blocks[Math.floor((at + i) / BLOCK_BYTES)]![(at + i) % BLOCK_BYTES]!);
 }
 
 /** The word before each record: its length in 56 bits, and in the top byte how many zeros follow it. */

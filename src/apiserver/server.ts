@@ -37,7 +37,7 @@ import { handleResource } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
 import { inProcessTransport } from "./in-process.ts";
 import { requestDuration, requestTotal } from "./metrics.ts";
-import { NO_EXPRESSIONS } from "./expressions.ts";
+import { expressionCompiler } from "./expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
 import type { Services } from "./registry/context.ts";
 import { Registry } from "./registry/registry.ts";
@@ -87,7 +87,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     log,
     metrics,
     accounts,
-    expressions: NO_EXPRESSIONS,
+    expressions: expressionCompiler(),
   });
   const { authorizer, tokens } = access;
   const services: Services = {

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { EtcdProcesses } from "../../src/testing/etcd-processes.ts";
+import { EtcdProcesses, type EtcdProcess } from "../../src/testing/etcd-processes.ts";
 import { etcdctl, masked, type Line } from "../../src/testing/oracle/etcdctl.ts";
 
 const skip = existsSync("/usr/bin/etcd") && existsSync("/usr/bin/etcdctl") ? false : "no etcd on this machine";
@@ -183,6 +183,21 @@ const LINES: readonly (string | Line)[] = [
   "nonsense",
   "help",
   "put --help",
+  // leases by their ids, which are in the rows from here on, and so in their hashes
+  ...inForms("lease grant 600").map((words) => words.replace("protobuf", "fields")),
+  "put leased 1 --lease=LEASE",
+  "put leased 2 --ignore-lease",
+  "get leased -w fields",
+  "lease timetolive LEASE",
+  "lease timetolive LEASE --keys",
+  "lease timetolive LEASE --keys -w json",
+  "lease timetolive LEASE --keys -w fields",
+  "lease keep-alive LEASE --once",
+  "lease keep-alive LEASE --once -w json",
+  { words: "lease keep-alive LEASE", until: /keepalived with TTL/ },
+  "lease revoke LEASE",
+  "lease revoke LEASE",
+  "get leased",
   // auth
   "auth status",
   "auth enable",
@@ -242,9 +257,15 @@ test("etcdctl says the same of both, command for command", { skip }, async () =>
   ]);
   const dirs = await Promise.all(["theirs", "ours"].map((name) => mkdtemp(join(tmpdir(), `etcdctl-${name}-`))));
   const wrong: string[] = [];
+  // The lease that was granted last, in hexadecimal.
+  const leases = ["", ""];
   for (const each of LINES) {
     const line = lineOf(each);
-    const [expected, actual] = await Promise.all([etcdctl(theirs, line, dirs[0]!), etcdctl(ours, line, dirs[1]!)]);
+    const on = (server: EtcdProcess, i: number) =>
+      etcdctl(server, { ...line, words: line.words.replace("LEASE", leases[i]!) }, dirs[i]!);
+    const [expected, actual] = await Promise.all([on(theirs, 0), on(ours, 1)]);
+    for (const [i, said] of [expected, actual].entries())
+      leases[i] = /^lease (\w+) granted/.exec(said)?.[1] ?? leases[i]!;
     const want = inOrder(line.words, masked(expected, theirs));
     const got = inOrder(line.words, masked(actual, ours));
     if (want !== got) wrong.push(`$ ${line.words}\n--- upstream\n${want}\n--- ours\n${got}\n`);

@@ -110,8 +110,11 @@ export class Contestant {
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       outcome = { code: error.code, message: error.message };
-      // The server finds out by itself, and takes back what it did.
-      if (step.timeoutMs !== undefined) await new Promise((resolve) => setTimeout(resolve, 100));
+      // Both ends have the deadline, and either may be the first to tell; the server takes back what it did.
+      if (step.timeoutMs !== undefined && /^(DeadlineExceeded|Canceled)$/.test(error.code)) {
+        outcome = { code: "DeadlineExceeded" };
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
     }
     if (!this.#watching.isUsed) return outcome;
     const { told, isWhole } = await this.#watching.settle(this.revision);

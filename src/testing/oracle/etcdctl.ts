@@ -57,7 +57,7 @@ export function masked(text: string, server: EtcdProcess): string {
     .replaceAll(server.endpoint, "CLIENT-URL")
     .replaceAll(server.endpoint.replace("http://", ""), "CLIENT")
     .replaceAll(server.peerUrl, "PEER-URL")
-    .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
+    .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|id|Lease|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
     .replace(
       /("?(?:raft_term|RaftTerm|raftTerm|raftIndex|RaftIndex|raftAppliedIndex|RaftAppliedIndex)"?\s*:\s*)\d+/g,
       "$1N",

@@ -173,6 +173,9 @@ export class Member {
       codec,
       bucket: backend.bucket("lease"),
       minimumTtl: Math.ceil((1.5 * options.electionTimeoutMs) / 1000),
+      ...(options.leaseCheckpointIntervalMs !== undefined && {
+        checkpointIntervalMs: options.leaseCheckpointIntervalMs,
+      }),
     });
     this.store = new Store(backend, this.lessor, failpoints);
     storage.restore(this.store);

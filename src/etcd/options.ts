@@ -79,6 +79,8 @@ export interface EtcdOptions {
   readonly maxTxnOps: number;
   readonly maxRequestBytes: number;
   readonly watchProgressNotifyIntervalMs: number;
+  /** How often all members are told what leases have left, where they are. */
+  readonly leaseCheckpointIntervalMs?: number;
   /** Rows that compaction drops at a time. */
   readonly compactionBatchLimit: number;
   /** Between two of those. */

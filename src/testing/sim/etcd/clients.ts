@@ -30,15 +30,10 @@ export interface ClientDeps {
   readonly tell: (line: string) => void;
   readonly keys: number;
   readonly thinkMs: number;
-  readonly leases: LeaseBook;
 }
 
-/** What the holders of leases were promised. */
-export class LeaseBook {
-  /** By lease: until when it must live, on the clock of the world. */
-  readonly until = new Map<bigint, number>();
-  readonly revoked = new Set<bigint>();
-}
+/** A second of a lease's time, on the slowest clock that there is in fairness to the quickest. */
+const TTL_MS = 950;
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 export const FROM = bytes("k");
@@ -273,28 +268,28 @@ export class LeaseClient {
   }
 
   async #hold(): Promise<void> {
-    const { clock, history, isOver, leases, random, tell } = this.#deps;
+    const { clock, history, isOver, ledger, random, tell } = this.#deps;
+    const { leases } = ledger;
     const number = this.#number++;
     const ID = BigInt(this.#id * 1000 + number + 1);
-    const ttl = 2 + randomInt(random, 3);
+    const ttl = 2 + randomInt(random, 5);
     let asked = clock.monotonic();
     const granted = await this.#ask(({ lease }) => lease.LeaseGrant({ ID, TTL: ttl }));
     if (granted === undefined || granted.error !== "") return;
-    leases.until.set(ID, asked + Number(granted.TTL) * 1000);
-    const key = `l${this.#id}`;
-    const value = `${this.#id}-${number}`;
-    const input: KvInput = { kind: "put", key, value };
-    const recorded: Recorded = {
-      client: this.#id,
-      input,
-      call: clock.monotonic(),
-      return: Infinity,
-      output: undefined,
-      refused: false,
-    };
-    history.push(recorded);
-    const put = await this.#ask(({ kv }) => kv.Put({ key: bytes(key), value: bytes(value), lease: ID }));
-    if (put !== undefined) {
+    leases.set(ID, asked + Number(granted.TTL) * TTL_MS);
+    for (const key of random.next() < 0.5 ? [`l${this.#id}`] : [`l${this.#id}b`, `l${this.#id}`]) {
+      const value = `${this.#id}-${number}`;
+      const recorded: Recorded = {
+        client: this.#id,
+        input: { kind: "put", key, value },
+        call: clock.monotonic(),
+        return: Infinity,
+        output: undefined,
+        refused: false,
+      };
+      history.push(recorded);
+      const put = await this.#ask(({ kv }) => kv.Put({ key: bytes(key), value: bytes(value), lease: ID }));
+      if (put === undefined) continue;
       recorded.return = clock.monotonic();
       recorded.output = { revision: put.header!.revision };
     }
@@ -311,10 +306,10 @@ export class LeaseClient {
       });
       if (left === undefined) continue;
       if (left === 0) break;
-      leases.until.set(ID, Math.max(leases.until.get(ID)!, asked + left * 1000));
+      leases.set(ID, Math.max(leases.get(ID)!, asked + left * TTL_MS));
     }
     if (random.next() < 0.3) {
-      leases.revoked.add(ID);
+      leases.delete(ID);
       await this.#ask(({ lease }) => lease.LeaseRevoke({ ID }));
     }
     tell(`lease client ${this.#id} lets go of ${ID}`);

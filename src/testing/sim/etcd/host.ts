@@ -4,7 +4,7 @@ import type { Member } from "../../../etcd/member.ts";
 import type { EtcdOptions } from "../../../etcd/options.ts";
 import type { Logger } from "../../../observe/log.ts";
 import { Metrics } from "../../../observe/metrics.ts";
-import type { Message, NodeId } from "../../../raft/types.ts";
+import type { Message } from "../../../raft/types.ts";
 import type { Random } from "../../../world/world.ts";
 import { SimulatedFs } from "../fs.ts";
 import { mortal, type MortalWorld } from "../mortal.ts";
@@ -141,7 +141,7 @@ export class EtcdHost {
             if (own.end.aborted) return;
             this.member = member;
             this.hasData = true;
-            this.observed = new Observed(this.name, member, ledger);
+            this.observed = new Observed(this.name, member, ledger, () => world.clock.monotonic());
             this.#checkPromises(member);
             void member.removed.then(() => {
               if (this.world === own) this.isRemoved = true;
@@ -163,7 +163,9 @@ export class EtcdHost {
       },
       (error: unknown) => {
         if (own.end.aborted) return;
-        this.#gone(own, `failed: ${reason(error)}`);
+        const why = reason(error);
+        if (!EXPECTED.test(why)) ledger.fail(`${life} fails by itself: ${why}`);
+        this.#gone(own, `failed: ${why}`);
       },
     );
   }
@@ -259,9 +261,8 @@ export class EtcdHost {
   }
 }
 
-export function idText(id: NodeId): string {
-  return id.toString(16);
-}
+/** Why a member may end: its disk fails, or those whom it wants to join don't know of it yet. */
+const EXPECTED = /ENOSPC|EIO|member count is unequal|cannot fetch cluster info|no match found|permanently removed/;
 
 function reason(error: unknown): string {
   const parts: string[] = [];

@@ -38,6 +38,9 @@ export class Ledger {
   /** The highest entry that anyone knew to be committed, and the leaders since. */
   committed = 0;
   violation: Error | undefined;
+  /** By lease: until when its holder was promised to have it. A lease that its holder gives up is promised nothing. */
+  readonly leases = new Map<bigint, number>();
+  readonly #revoked = new Set<bigint>();
 
   get revision(): number {
     return this.#revisions.length - 1;
@@ -144,6 +147,15 @@ export class Ledger {
     if (known === undefined) this.#entries.set(key, { data, before });
     else if (known.data !== data || known.before !== before)
       this.fail(`log matching: entry ${index} of term ${term} is another one on ${who}`);
+  }
+
+  /** A member has revoked a lease. */
+  revoked(who: string, lease: bigint, now: number): void {
+    if (this.#revoked.has(lease)) return;
+    this.#revoked.add(lease);
+    const until = this.leases.get(lease);
+    if (until !== undefined && now < until)
+      this.fail(`lease ${lease} is taken away on ${who} ${Math.round(until - now)} ms before its time`);
   }
 
   leads(who: string, term: number): boolean {

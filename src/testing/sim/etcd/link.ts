@@ -1,7 +1,10 @@
 /** The way from a client to the members: late, cut or lost, as between machines. */
 import { deferred } from "../../../base/deferred.ts";
 import type { EtcdClient } from "../../../protocols/etcd/client.ts";
-import { RpcError, type ClientStream } from "../../../wire/rpc/service.ts";
+import { watchService } from "../../../etcd/api/watch.ts";
+import type { WatchRequest, WatchResponse } from "../../../protocols/etcd/generated.ts";
+import { MessageQueue } from "../../../wire/rpc/message-queue.ts";
+import { RpcError, type Init, type ServerStream } from "../../../wire/rpc/service.ts";
 import type { Clock, Random } from "../../../world/world.ts";
 import type { EtcdHost } from "./host.ts";
 import { never } from "../mortal.ts";
@@ -9,6 +12,12 @@ import { never } from "../mortal.ts";
 export interface LinkFaults {
   /** Of requests and of answers. */
   loss: number;
+}
+
+export interface WatchConnection {
+  send(request: Init<WatchRequest>): void;
+  cancel(): void;
+  next(): Promise<IteratorResult<WatchResponse>>;
 }
 
 /** Nobody has heard the request. */
@@ -76,24 +85,41 @@ export class ClientLink {
     }
   }
 
-  /** A stream, whose messages come one by one. It breaks when the member dies, and goes silent where the way is cut. */
-  async open<In, Out>(
-    host: EtcdHost,
-    run: (client: EtcdClient) => ClientStream<In, Out>,
-  ): Promise<{ readonly stream: ClientStream<In, Out>; next(): Promise<IteratorResult<Out>> }> {
+  /** A watch stream, whose messages come one by one. It breaks when the member dies, and goes silent where the way is cut. */
+  async watch(host: EtcdHost, queue: number): Promise<WatchConnection> {
     await this.#travel();
     if (this.#isCut(this.name, host.name)) throw new NotSent("no route to host");
-    const { world, server } = host;
-    if (world === undefined || server === undefined || !host.isReady || host.clock.frozen)
+    const { world, member } = host;
+    if (world === undefined || member === undefined || !host.isReady || host.clock.frozen)
       throw new NotSent("connection refused");
-    const stream = run(server.client());
-    const messages = stream[Symbol.asyncIterator]();
+    const requests = new MessageQueue<Init<WatchRequest>>();
+    // A reader is slow soon.
+    const messages = new MessageQueue<WatchResponse>(queue);
+    const left = new AbortController();
+    const stream: ServerStream<Init<WatchRequest>, WatchResponse> = {
+      send: (response) => messages.push(response as WatchResponse),
+      get drained() {
+        return messages.drained;
+      },
+      [Symbol.asyncIterator]: () => requests,
+    };
+    void watchService(member)
+      .Watch(stream, { metadata: {}, signal: left.signal, peer: this.name })
+      .then(
+        () => messages.end(),
+        (error: unknown) => messages.end(error),
+      );
     const died = deferred<never>();
     died.promise.catch(() => {});
     world.end.addEventListener("abort", () => died.reject(new RpcError("Unavailable", "reset")), { once: true });
     let last = 0;
     return {
-      stream,
+      send: (request) => void requests.push(request),
+      cancel: () => {
+        left.abort();
+        requests.end();
+        messages.end(new RpcError("Canceled", "context canceled"));
+      },
       next: async () => {
         const message = await Promise.race([messages.next(), died.promise]);
         // What came at one moment arrives at one moment.

@@ -1,6 +1,7 @@
 /** One process's member as the ledger sees it: looked at whenever the present instant is over, and as it applies each entry. */
 import type { Member } from "../../../etcd/member.ts";
 import type { Change } from "../../../etcd/mvcc/store.ts";
+import type { ConfState, NodeId } from "../../../raft/types.ts";
 import { describe, keyOf, type Ledger } from "./ledger.ts";
 
 export class Observed {
@@ -14,10 +15,12 @@ export class Observed {
   #commit = 0;
   #revision = 0;
   #wasLeader = false;
+  #confState: ConfState | undefined;
+  #members = "";
   /** The terms of its log as far as the ledger has been told. */
   readonly #known = new Map<number, number>();
 
-  constructor(name: string, member: Member, ledger: Ledger) {
+  constructor(name: string, member: Member, ledger: Ledger, now: () => number) {
     this.name = name;
     this.member = member;
     this.#ledger = ledger;
@@ -31,6 +34,13 @@ export class Observed {
     consistentIndex.advance = (index: number, term: number) => {
       this.#beforeEntry(index, term);
       advance(index, term);
+    };
+    const { lessor } = member;
+    const revoke = lessor.revoke.bind(lessor);
+    lessor.revoke = (id: bigint) => {
+      const lease = revoke(id);
+      ledger.revoked(name, id, now());
+      return lease;
     };
     this.#takeUp();
     this.#checkStore();
@@ -51,11 +61,30 @@ export class Observed {
 
   /** Of what is replicated beside the keys. */
   #digest(): string {
-    const { store, lessor, alarms, auth } = this.member;
+    const { store, lessor, alarms, auth, confState } = this.member;
     const leases: string[] = [];
     for (const { id, ttl, remainingTtl, keys } of lessor.all)
       leases.push(`${id}:${ttl}/${remainingTtl}[${keys.size > 1 ? [...keys].sort().join() : [...keys].join()}]`);
-    return `compact ${Math.max(store.compactRevision, 0)} leases ${leases.sort().join()} alarms ${alarms.raised.length} auth ${auth.enabled}`;
+    return `compact ${Math.max(store.compactRevision, 0)} leases ${leases.sort().join()} alarms ${alarms.raised.length} auth ${auth.enabled} members ${this.#describe(confState)}`;
+  }
+
+  /** Rarely another than the last time. */
+  #describe(confState: ConfState): string {
+    if (confState === this.#confState) return this.#members;
+    this.#confState = confState;
+    const ids = (list: readonly NodeId[]) => [...list].sort().join();
+    this.#members = `${ids(confState.voters)} learners ${ids(confState.learners)}`;
+    return this.#members;
+  }
+
+  /** Raft counts on those who belong, and on nobody else. */
+  #checkMembers(): void {
+    const { membership, raft } = this.member;
+    const counted = raft.tracker.confState();
+    const voters = membership.votingMembers.map(({ ID }) => ID);
+    const isOdd = counted.voters.length !== voters.length || !voters.every((id) => counted.voters.includes(id));
+    if (isOdd || membership.members.length !== counted.voters.length + counted.learners.length)
+      this.#ledger.fail(`raft on ${this.name} counts on others than those who belong`);
   }
 
   #beforeEntry(index: number, term: number): void {
@@ -98,6 +127,7 @@ export class Observed {
       this.#appliedIndex = applied;
       ledger.state(name, applied, revision, this.#digest());
       ledger.compacted = Math.max(ledger.compacted, member.store.compactRevision);
+      this.#checkMembers();
     }
     this.#lookAtLog();
     const isLeader = raft.isLeader;

@@ -58,6 +58,7 @@ export function planOf(random: Random, forMs: number): Plan {
       compactionBatchLimit: between(1, 20),
       compactionSleepIntervalMs: between(10, 300),
       watchProgressNotifyIntervalMs: between(300, 3000),
+      leaseCheckpointIntervalMs: between(1000, 2500),
       walSegmentBytes: chance(0.5) ? between(4, 32) * 1024 : 1024 * 1024,
       preVote: chance(0.7),
       initialElectionTickAdvance: chance(0.7),

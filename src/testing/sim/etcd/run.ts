@@ -8,7 +8,7 @@ import { silent, type Logger } from "../../../observe/log.ts";
 import { keyValueModel } from "../../model/key-value.ts";
 import { checkLinearizable } from "../../model/linearizability.ts";
 import { simulatedWorld } from "../world.ts";
-import { completed, KvClient, LeaseBook, LeaseClient, text, type Recorded } from "./clients.ts";
+import { completed, KvClient, LeaseClient, text, type Recorded } from "./clients.ts";
 import { EtcdCluster } from "./cluster.ts";
 import { FAULTS } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
@@ -83,7 +83,6 @@ class EtcdRun {
   readonly #ledger = new Ledger();
   readonly #cluster: EtcdCluster;
   readonly #history: Recorded[] = [];
-  readonly #leases = new LeaseBook();
   readonly #watchers: Watcher[] = [];
   #isOver = false;
   #watchersEnd = false;
@@ -168,7 +167,6 @@ class EtcdRun {
       keys: plan.keys,
       thinkMs: plan.thinkMs,
       history: this.#history,
-      leases: this.#leases,
       isOver: () => this.#isOver,
     });
     let i = 0;

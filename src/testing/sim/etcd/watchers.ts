@@ -83,9 +83,9 @@ export class Watcher {
 
   async #watch(host: EtcdHost): Promise<void> {
     const { random, isOver } = this.#deps;
-    const open = await this.#link.open(host, ({ watch }) => watch.Watch());
-    this.#stream = open.stream;
-    open.stream.send({
+    const open = await this.#link.watch(host, 1 + randomInt(random, 6));
+    this.#stream = open;
+    open.send({
       create_request: {
         key: Buffer.from(this.#from),
         ...(this.#end !== undefined && { range_end: Buffer.from(this.#end) }),
@@ -95,10 +95,11 @@ export class Watcher {
         filters: [...(this.#noPut ? ["NOPUT" as const] : []), ...(this.#noDelete ? ["NODELETE" as const] : [])],
       },
     });
+    if (random.next() < 0.3) open.send({ progress_request: {} });
     this.#lastAt = 0;
     while (!isOver()) {
       if (this.#isSlow && random.next() < 0.2) await this.#link.pause(random.next() * 1500);
-      if (random.next() < 0.1) open.stream.send({ progress_request: {} });
+      if (random.next() < 0.1) open.send({ progress_request: {} });
       const { done, value } = await open.next();
       if (done === true) return;
       if (!this.#take(host, value)) return;

@@ -214,6 +214,20 @@ export const FAULTS = {
       },
       5000,
     ),
+  /** Each write takes seconds, while the process goes on: it has learned before that this disk isn't waited for. */
+  stall: async (scene) => {
+    const host = someone(scene);
+    if (host === undefined) return;
+    scene.tell(`${host.name}: the disk is slow`);
+    host.broken.slowMs = [1.5, 4];
+    await scene.pause(span(scene.random, 1000, 2500));
+    scene.tell(`${host.name}: the disk stalls`);
+    host.broken.slowMs = [1000, 6000];
+    await scene.pause(span(scene.random, 500, 4000));
+    scene.tell(`${host.name}: the disk is quick`);
+    delete host.broken.slowMs;
+    await scene.cluster.start(host);
+  },
   freeze: async (scene) => {
     const host = someone(scene);
     if (host === undefined) return;

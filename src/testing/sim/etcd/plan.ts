@@ -33,7 +33,7 @@ export function planOf(random: Random, forMs: number): Plan {
   const chance = (part: number) => random.next() < part;
   // A few kinds at a time: what all kinds together hide, a few may show.
   const kinds = Object.keys(FAULTS) as FaultKind[];
-  const chosen = kinds.filter(() => chance(0.3));
+  const chosen = kinds.filter(() => chance(0.25));
   while (chosen.length < 2) chosen.push(kinds[randomInt(random, kinds.length)]!);
   const faults: Fault[] = [];
   let at = 1500;

@@ -22,7 +22,10 @@ export class ProcessClock implements Clock {
   }
 
   get frozen(): boolean {
-    return this.#frozenUntil > this.#clock.monotonic();
+    return this.frozenForMs > 0;
+  }
+  get frozenForMs(): number {
+    return this.#frozenUntil - this.#clock.monotonic();
   }
 
   /** It waits for a call that doesn't give way to others. */

@@ -313,13 +313,12 @@ export class Member {
       checkpoints: options.features.LeaseCheckpoint,
       closing: this.#closing.signal,
       memberOf: (leader) => this.membership.member(leader),
-      revoke: (lease) => this.propose({ lease_revoke: { ID: lease } }, this.auth.asRoot),
-      checkpoint: (due) =>
-        this.propose({
-          lease_checkpoint: {
-            checkpoints: due.map(({ id: lease, remainingTtl }) => ({ ID: lease, remaining_TTL: remainingTtl })),
-          },
-        }),
+      // Not by way of another leader, which knows better what has run out.
+      revoke: (lease) => this.propose({ lease_revoke: { ID: lease } }, this.auth.asRoot, true),
+      checkpoint: (due) => {
+        const checkpoints = due.map(({ id: lease, remainingTtl }) => ({ ID: lease, remaining_TTL: remainingTtl }));
+        return this.propose({ lease_checkpoint: { checkpoints } }, undefined, true);
+      },
       ensureLeadership: () => this.ensureLeadership(),
       caughtUp: () => this.caughtUp(),
     });
@@ -474,7 +473,7 @@ export class Member {
   }
 
   /** Resolves with the answer once the request is durable at a quorum and applied here. `auth` says who asks, where anyone need say so. */
-  propose(request: Request, auth?: AuthInfo): Promise<Applied> {
+  propose(request: Request, auth?: AuthInfo, asLeader = false): Promise<Applied> {
     const ID = this.#nextRequestId();
     // Encoded and applied here with the same header, so that the answer is the same wherever it is applied.
     const whole: Request = {
@@ -483,7 +482,7 @@ export class Member {
     };
     const data = this.codec.encodeTransient(InternalRaftRequest, whole);
     if (data.length > this.options.maxRequestBytes) return Promise.reject(etcdError("requestTooLarge"));
-    return this.#driver.propose(ID, data, whole) as Promise<Applied>;
+    return this.#driver.propose(ID, data, whole, 0, asLeader) as Promise<Applied>;
   }
 
   /** As `propose`, in the name of who calls. */

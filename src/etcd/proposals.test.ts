@@ -10,12 +10,13 @@ function setUp() {
   const clock = new Simulation();
   const ended: string[] = [];
   const proposals = new Proposals(clock, TIMEOUT_MS, (startedAt, waited) => new Error(`${waited} at ${startedAt}`));
-  const propose = (id: bigint): Proposal => {
+  const propose = (id: bigint, asLeader = false): Proposal => {
     const proposal: Proposal = {
       id,
       type: 0,
       data: new Uint8Array(1),
       request: undefined,
+      asLeader,
       startedAt: clock.monotonic(),
       resolve: (answer) => void ended.push(`${id}: ${String(answer)}`),
       reject: (error) => void ended.push(`${id}: ${(error as Error).message}`),
@@ -88,4 +89,12 @@ test("thousands of answers in order leave nothing behind", () => {
     if (round < 4) assert.equal(proposals.takePlaced(entry(1000 * round + 1000, 1))?.id, 999n);
   }
   assert.equal(proposals.pending, 0);
+});
+
+test("what a member asks for as the leader isn't handed to the next one", () => {
+  const { ended, proposals, propose } = setUp();
+  const [one, , three] = [propose(1n), propose(2n, true), propose(3n)];
+  proposals.refuseAsLeader(new Error("not leader"));
+  assert.deepEqual(ended, ["2: not leader"]);
+  assert.deepEqual(proposals.takeQueued(), [one, three]);
 });

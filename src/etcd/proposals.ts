@@ -19,6 +19,8 @@ export interface Proposal {
   readonly data: Uint8Array;
   /** What `data` says; undefined for a change of members. */
   readonly request: Request | undefined;
+  /** Only this member as the leader may ask for it: never handed to another. */
+  readonly asLeader: boolean;
   readonly startedAt: number;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -63,6 +65,14 @@ export class Proposals {
     const queue = this.#queue;
     this.#queue = [];
     return queue;
+  }
+
+  /** Refuses what is queued for this member alone to ask for: it doesn't lead any more. */
+  refuseAsLeader(error: Error): void {
+    if (!this.#queue.some(({ asLeader }) => asLeader)) return;
+    const refused = this.#queue.filter(({ asLeader }) => asLeader);
+    this.#queue = this.#queue.filter(({ asLeader }) => !asLeader);
+    for (const { reject } of refused) reject(error);
   }
 
   /** Back to the head of the queue. */

@@ -112,6 +112,8 @@ export class RaftDriver {
   #termHasBegun = false;
   #due = false;
   #busy = false;
+  #busySince = 0;
+  readonly #stallMs: number;
   #stopped: Error | undefined;
   #idle: (() => void)[] = [];
   readonly #entries: Entries;
@@ -129,6 +131,7 @@ export class RaftDriver {
     this.#leadership = options.leadership;
     this.#machine = options.machine;
     this.electionTicks = Math.max(2, Math.round(electionTimeoutMs / heartbeatIntervalMs));
+    this.#stallMs = 3 * heartbeatIntervalMs;
     this.requestTimeoutMs = 5000 + 2 * this.electionTicks * heartbeatIntervalMs;
     this.proposals = new Proposals(clock, this.requestTimeoutMs, (startedAt, waited) =>
       waited === "queued" ? etcdError("deadlineExceeded") : this.#timeoutError(startedAt),
@@ -205,9 +208,12 @@ export class RaftDriver {
     return voters.length === 1 && voters[0] === this.#options.id;
   }
 
-  /** Whether this member has run all the time of late. If not, another may lead by now without it knowing. */
+  /**
+   * Whether this member has run all the time of late, and its disk with it. If not, another may lead by now without it knowing: what raft
+   * learns while a write is under way comes to light behind it.
+   */
   get isActive(): boolean {
-    return this.#ticker.isActive;
+    return this.#ticker.isActive && (!this.#busy || this.#clock.monotonic() - this.#busySince <= this.#stallMs);
   }
 
   /** What was said of leadership has been checked with the others. */
@@ -216,7 +222,13 @@ export class RaftDriver {
   }
 
   /** Resolves with what applying gives, once the request is durable at a quorum and it is its turn. */
-  propose(id: bigint, data: Uint8Array, request: Request | undefined, type: Entry["type"] = 0): Promise<unknown> {
+  propose(
+    id: bigint,
+    data: Uint8Array,
+    request: Request | undefined,
+    type: Entry["type"] = 0,
+    asLeader = false,
+  ): Promise<unknown> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     const waiting = this.#committed - this.applied.index + this.proposals.queued;
     // What makes room goes on for longer.
@@ -224,7 +236,7 @@ export class RaftDriver {
       return Promise.reject(etcdError("tooManyRequests"));
     return new Promise((resolve, reject) => {
       const startedAt = this.#clock.monotonic();
-      this.proposals.add({ id, type, data, request, startedAt, resolve, reject, index: 0, term: 0 });
+      this.proposals.add({ id, type, data, request, asLeader, startedAt, resolve, reject, index: 0, term: 0 });
       this.#wake();
     });
   }
@@ -276,6 +288,7 @@ export class RaftDriver {
     while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     if (this.#stopped !== undefined) return;
     this.#busy = true;
+    this.#busySince = this.#clock.monotonic();
     try {
       const unwritten = this.#stateIsUnwritten ? this.#state : undefined;
       this.#stateIsUnwritten = false;
@@ -321,6 +334,7 @@ export class RaftDriver {
   }
 
   #proposeQueued(): void {
+    if (!this.node.raft.isLeader) this.proposals.refuseAsLeader(etcdError("notLeader"));
     if (this.node.raft.lead === NONE) return; // The next leader gets them.
     const queued = this.proposals.takeQueued();
     let at = 0;
@@ -391,6 +405,7 @@ export class RaftDriver {
   /** The same, when the disk has taken its time. */
   #elsewhere(writing: Promise<readonly Entry[]>, committed: readonly Entry[], messages: readonly Message[]): void {
     this.#busy = true;
+    this.#busySince = this.#clock.monotonic();
     writing.then(
       (entries) => {
         if (this.#stopped === undefined)

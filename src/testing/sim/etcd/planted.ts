@@ -7,6 +7,7 @@ import { Lessor } from "../../../etcd/lease/lessor.ts";
 import { Member } from "../../../etcd/member.ts";
 import { Store } from "../../../etcd/mvcc/store.ts";
 import { Watchable, WatchStream } from "../../../etcd/mvcc/watchable.ts";
+import { Proposals } from "../../../etcd/proposals.ts";
 import { Storage } from "../../../etcd/storage.ts";
 import { Wal } from "../../../etcd/wal/wal.ts";
 import { decodeConfChange } from "../../../raft/conf-change.ts";
@@ -170,14 +171,19 @@ export const PLANTED: readonly PlantedBug[] = [
         if (lease !== undefined) lease.remainingTtl = remainingTtl;
       },
   ),
-  bug(
-    "stale-leader-revokes",
-    "15247",
-    "a leader that stood still revokes leases that have been renewed at the next one",
-    Member.prototype,
-    "ensureLeadership",
-    () => () => true,
-  ),
+  {
+    name: "stale-leader-revokes",
+    issue: "15247",
+    what: "a leader whose disk stood still revokes leases that have been renewed at the next one",
+    plant: () => {
+      const sure = replace(Member.prototype, "ensureLeadership", () => () => true);
+      const byAnyone = replace(Proposals.prototype, "refuseAsLeader", () => () => {});
+      return () => {
+        sure();
+        byAnyone();
+      };
+    },
+  },
   bug(
     "lease-forgets-keys",
     "14247",
@@ -270,8 +276,15 @@ export const PLANTED: readonly PlantedBug[] = [
         const sent = await outgoing.call(this, message);
         const { metadata, data } = sent.message.snapshot;
         const { confState } = metadata;
-        const fewer = { ...confState, voters: confState.voters.slice(0, -1), learners: [...confState.learners, confState.voters.at(-1)] };
-        return { ...sent, message: { ...sent.message, snapshot: { data, metadata: { ...metadata, confState: fewer } } } };
+        const fewer = {
+          ...confState,
+          voters: confState.voters.slice(0, -1),
+          learners: [...confState.learners, confState.voters.at(-1)],
+        };
+        return {
+          ...sent,
+          message: { ...sent.message, snapshot: { data, metadata: { ...metadata, confState: fewer } } },
+        };
       },
   ),
   bug(

@@ -4,6 +4,8 @@ import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { hunt } from "../../src/testing/sim/etcd/hunt.ts";
+import { PLANTED } from "../../src/testing/sim/etcd/planted.ts";
 import { EtcdRunFailure, runEtcd } from "../../src/testing/sim/etcd/run.ts";
 
 const SEEDS = 200;
@@ -22,6 +24,30 @@ for (let first = 1; first <= SEEDS; first += A_TEST) {
         assert.fail(`${error.message}\nagain: npm run sim -- --etcd --seed ${seed}\nlog: ${file}`);
       }
     }
+  });
+}
+
+/** Those that few seeds find; `npm run sim -- --bugs` looks for all. */
+const QUICKLY_FOUND = [
+  "index-ahead-of-data",
+  "index-behind-data",
+  "log-not-synced",
+  "vote-not-kept",
+  "victim-loses-event",
+  "progress-promises-too-much",
+  "checkpoint-not-kept",
+  "lease-forgets-keys",
+  "compaction-takes-revision-back",
+  "snapshot-of-wrong-index",
+  "removed-member-counts",
+];
+const QUICKLY = 30;
+
+for (const bug of PLANTED) {
+  if (!QUICKLY_FOUND.includes(bug.name)) continue;
+  test(`it is found when ${bug.what}`, async () => {
+    const { seed } = await hunt(bug, 1, QUICKLY);
+    assert.notEqual(seed, undefined, `not in ${QUICKLY} seeds`);
   });
 }
 

@@ -147,7 +147,8 @@ export class LeaseKeeper {
     }
     let next = 0;
     const work = async (): Promise<void> => {
-      for (let id = ids[next++]; id !== undefined && !closing.aborted; id = ids[next++])
+      for (let id = ids[next++]; id !== undefined && !closing.aborted; id = ids[next++]) {
+        if (!this.#deps.lessor.hasExpired(id)) continue;
         try {
           await revoke(id);
           metrics.add(counted.leaseExpired, {});
@@ -155,15 +156,18 @@ export class LeaseKeeper {
           if (!closing.aborted)
             log.warn("failed to revoke lease", { "lease-id": id.toString(16).padStart(16, "0"), error: String(error) });
         }
+      }
     };
     await Promise.all(Array.from({ length: Math.min(REVOCATIONS, ids.length) }, work));
   }
 
-  async #checkpoint(due: readonly LeaseCheckpoint[]): Promise<void> {
+  async #checkpoint(due: readonly LeaseCheckpoint[]): Promise<boolean> {
     try {
       await this.#deps.checkpoint(due);
+      return true;
     } catch (error) {
       if (!this.#deps.closing.aborted) this.#deps.log.error("failed to checkpoint leases", error);
+      return false;
     }
   }
 }

@@ -13,7 +13,7 @@ function setUp(backend = new MemoryBackend(), clock = new Simulation()) {
   const duties = { onExpired: (ids: readonly bigint[]) => void expired.push(...ids) };
   const withCheckpoints = {
     ...duties,
-    onCheckpoint: (due: readonly LeaseCheckpoint[]) => void checkpoints.push(...due),
+    onCheckpoint: async (due: readonly LeaseCheckpoint[]) => checkpoints.push(...due) > 0,
   };
   return { make, clock, expired, checkpoints, duties, withCheckpoints, lessor: make() };
 }

@@ -40,7 +40,8 @@ export interface LeaseDuties {
   /** These have run out. */
   onExpired(ids: readonly bigint[]): void;
   /** Lets every member remember how long leases still have. Absent where checkpoints are off. */
-  onCheckpoint?(checkpoints: readonly LeaseCheckpoint[]): void | Promise<void>;
+  /** False where it didn't get through. */
+  onCheckpoint?(checkpoints: readonly LeaseCheckpoint[]): Promise<boolean>;
 }
 
 export interface LessorOptions {
@@ -188,7 +189,8 @@ export class Lessor implements LeaseBook {
       return this.#leases.get(lease.id) === lease ? "not primary" : undefined;
     }
     this.#failpoints.beforeCheckpointInLeaseRenew?.strike();
-    await this.#duties?.onCheckpoint?.([{ id: lease.id, remainingTtl: 0 }]);
+    // Others would go on from the last checkpoint: a term that they know nothing of is not to be promised.
+    if ((await this.#duties?.onCheckpoint?.([{ id: lease.id, remainingTtl: 0 }])) === false) return "not primary";
     if (this.#leases.get(lease.id) !== lease) return undefined;
     if (this.#duties === undefined) return "not primary";
     lease.expiresAtMs = this.#clock.monotonic() + lease.ttl * 1000;
@@ -206,6 +208,12 @@ export class Lessor implements LeaseBook {
   /** Whole seconds left. */
   remaining(lease: Lease): number {
     return Math.trunc((lease.expiresAtMs - this.#clock.monotonic()) / 1000);
+  }
+
+  /** Whether it may be revoked: since it ran out another leader may have given it a new term. */
+  hasExpired(id: bigint): boolean {
+    const lease = this.#leases.get(id);
+    return lease !== undefined && this.isPrimary && lease.expiresAtMs <= this.#clock.monotonic();
   }
 
   attach(id: bigint, key: string): void {

@@ -66,7 +66,15 @@ export class EtcdCluster {
   /** Starts what doesn't run and should. */
   async start(host: EtcdHost): Promise<void> {
     if (!host.isWanted || host.isRunning || host.isRemoved) return;
-    const leader = this.leader?.member;
+    // Without a leader whoever has heard most of the cluster: it may take this one to elect another.
+    const leader =
+      this.leader?.member ??
+      this.hosts
+        .flatMap((one) => one.member ?? [])
+        .reduce<Member | undefined>(
+          (best, one) => (one.appliedIndex > (best?.appliedIndex ?? 0) ? one : best),
+          undefined,
+        );
     // Whom it asked had not heard of it yet, or the members have changed since.
     if (host.existing !== undefined && !host.hasData && leader !== undefined) return this.join(host, leader);
     await host.start(host.existing ?? this.#first);

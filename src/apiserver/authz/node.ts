@@ -39,7 +39,11 @@ export function nodeAuthorizer(cluster: ClusterView): Authorizer {
 function decide(cluster: ClusterView, node: string, asked: Attributes): Decision | undefined {
   switch (`${asked.resource}.${asked.group}`) {
     case "secrets.":
-      return read(node, asked, () => refersTo(cluster, node, asked, secretsOf));
+      return read(
+        node,
+        asked,
+        () => refersTo(cluster, node, asked, secretsOf) || volumesReferTo(cluster, node, asked.namespace, asked.name),
+      );
     case "configmaps.":
       return read(node, asked, () => refersTo(cluster, node, asked, configMapsOf));
     case "persistentvolumeclaims.":
@@ -49,14 +53,7 @@ function decide(cluster: ClusterView, node: string, asked: Attributes): Decision
       }
       return get(node, asked, () => refersTo(cluster, node, asked, claimsOf));
     case "persistentvolumes.":
-      return get(node, asked, () =>
-        podsOn(cluster, node).some((pod) =>
-          claimsOf(pod).some(
-            (claim) =>
-              cluster.get("persistentvolumeclaims", pod.metadata.namespace, claim)?.spec.volumeName === asked.name,
-          ),
-        ),
-      );
+      return get(node, asked, () => volumesOf(cluster, node).includes(asked.name));
     case "resourceclaims.resource.k8s.io":
       return get(node, asked, () => refersTo(cluster, node, asked, resourceClaimsOf));
     case "volumeattachments.storage.k8s.io":
@@ -72,7 +69,9 @@ function decide(cluster: ClusterView, node: string, asked: Attributes): Decision
     case "csinodes.storage.k8s.io":
       return decideOwn(node, asked, "a CSINode", "CSINode");
     case "resourceslices.resource.k8s.io":
-      return decideSlice(node, asked);
+      return decideSlice(cluster, node, asked);
+    case "podcertificaterequests.certificates.k8s.io":
+      return decideCertificateRequest(cluster, node, asked);
     case "nodes.":
       return decideNode(node, asked);
     case "pods.":
@@ -126,11 +125,46 @@ function decideOwn(node: string, { verb, subresource, name }: Attributes, articl
   return allow;
 }
 
-function decideSlice(node: string, { verb, fieldSelector }: Attributes): Decision {
-  if (verb === "create" || verb === "get" || verb === "update" || verb === "patch" || verb === "delete") return allow;
-  return selects(fieldSelector, "spec.nodeName", node)
-    ? allow
-    : no("can only list/watch/deletecollection resourceslices with nodeName field selector");
+function decideSlice(cluster: ClusterView, node: string, asked: Attributes): Decision {
+  if (asked.subresource !== "") return no("cannot authorize ResourceSlice subresources");
+  switch (asked.verb) {
+    case "create":
+      return allow; // Whose it is, admission looks at.
+    case "get":
+    case "update":
+    case "patch":
+    case "delete":
+      return related(node, cluster.get("resourceslices.resource.k8s.io", "", asked.name)?.spec.nodeName === node);
+    case "list":
+    case "watch":
+    case "deletecollection":
+      return selects(asked.fieldSelector, "spec.nodeName", node)
+        ? allow
+        : no("can only list/watch/deletecollection resourceslices with nodeName field selector");
+    default:
+      return no(
+        "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection",
+      );
+  }
+}
+
+function decideCertificateRequest(cluster: ClusterView, node: string, asked: Attributes): Decision {
+  if (asked.subresource === "status") return no("nodes may not access the status subresource of PodCertificateRequests");
+  switch (asked.verb) {
+    case "create":
+      return allow; // For which pod, admission looks at.
+    case "get": {
+      const found = cluster.get("podcertificaterequests.certificates.k8s.io", asked.namespace, asked.name);
+      return related(node, found?.spec.nodeName === node);
+    }
+    case "list":
+    case "watch":
+      return selects(asked.fieldSelector, "spec.nodeName", node)
+        ? allow
+        : no("can only list/watch podcertificaterequests with nodeName field selector");
+    default:
+      return no(`nodes may not ${asked.verb} podcertificaterequests`);
+  }
 }
 
 function decideNode(node: string, { verb, subresource, name, fieldSelector }: Attributes): Decision | undefined {
@@ -141,7 +175,7 @@ function decideNode(node: string, { verb, subresource, name, fieldSelector }: At
     case "list":
     case "watch":
       if (name === node || (name === "" && selects(fieldSelector, "metadata.name", node))) return allow;
-      return no("node '" + node + "' cannot read '" + name + "', only its own Node object");
+      return no(`node '${node}' cannot read ${name === "" ? "all nodes" : `'${name}'`}, only its own Node object`);
     case "update":
     case "patch":
       if (subresource === "" || subresource === "status") return allow;
@@ -187,8 +221,39 @@ function selects(fieldSelector: string | undefined, field: string, value: string
   }
 }
 
+const MIRROR = "kubernetes.io/config.mirror";
+
+/** The pods that give a node rights. Mirror pods don't: a node makes them itself, and would name what it likes. */
 function podsOn(cluster: ClusterView, node: string, namespace = ""): readonly AnyObject[] {
-  return cluster.list("pods", namespace).filter((pod) => pod.spec.nodeName === node);
+  return cluster
+    .list("pods", namespace)
+    .filter((pod) => pod.spec.nodeName === node && pod.metadata.annotations?.[MIRROR] === undefined);
+}
+
+function volumesOf(cluster: ClusterView, node: string): readonly string[] {
+  return podsOn(cluster, node).flatMap((pod) =>
+    claimsOf(pod).flatMap(
+      (claim) => cluster.get("persistentvolumeclaims", pod.metadata.namespace, claim)?.spec.volumeName ?? [],
+    ),
+  );
+}
+
+/** Secrets that a volume's driver needs on the node. */
+function volumesReferTo(cluster: ClusterView, node: string, namespace: string, name: string): boolean {
+  const isIt = (ref: AnyObject, home?: string): boolean =>
+    ref !== undefined && ref.name === name && (ref.namespace ?? home) === namespace;
+  return volumesOf(cluster, node).some((volume) => {
+    const { spec } = cluster.get("persistentvolumes", "", volume) ?? {};
+    const home: string | undefined = spec?.claimRef?.namespace;
+    const { csi, azureFile } = spec ?? {};
+    return (
+      [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef].some((ref) => isIt(ref)) ||
+      (azureFile !== undefined &&
+        azureFile.secretName === name &&
+        (azureFile.secretNamespace ?? home) === namespace) ||
+      ["cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"].some((kind) => isIt(spec?.[kind]?.secretRef, home))
+    );
+  });
 }
 
 function refersTo(

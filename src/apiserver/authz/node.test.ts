@@ -4,7 +4,10 @@ import type { AnyObject, ClusterView } from "../admission/framework.ts";
 import type { Attributes, Decision } from "./authorizer.ts";
 import { nodeAuthorizer } from "./node.ts";
 
-const named = (name: string, namespace: string, rest: object): AnyObject => ({ metadata: { name, namespace }, ...rest });
+const named = (name: string, namespace: string, rest: object): AnyObject => ({
+  metadata: { name, namespace },
+  ...rest,
+});
 const OBJECTS: Readonly<Record<string, readonly AnyObject[]>> = {
   pods: [
     named("p", "a", {
@@ -12,7 +15,9 @@ const OBJECTS: Readonly<Record<string, readonly AnyObject[]>> = {
         nodeName: "n1",
         serviceAccountName: "app",
         imagePullSecrets: [{ name: "pull" }],
-        containers: [{ env: [{ valueFrom: { secretKeyRef: { name: "env" } } }], envFrom: [{ configMapRef: { name: "all" } }] }],
+        containers: [
+          { env: [{ valueFrom: { secretKeyRef: { name: "env" } } }], envFrom: [{ configMapRef: { name: "all" } }] },
+        ],
         initContainers: [{ envFrom: [{ secretRef: { name: "init" } }] }],
         volumes: [
           { name: "s", secret: { secretName: "vol" } },
@@ -23,7 +28,9 @@ const OBJECTS: Readonly<Record<string, readonly AnyObject[]>> = {
         resourceClaims: [{ name: "gpu", resourceClaimName: "gpu" }],
       },
     }),
-    named("other", "a", { spec: { nodeName: "n2", serviceAccountName: "elsewhere", volumes: [{ secret: { secretName: "far" } }] } }),
+    named("other", "a", {
+      spec: { nodeName: "n2", serviceAccountName: "elsewhere", volumes: [{ secret: { secretName: "far" } }] },
+    }),
     {
       metadata: { name: "mirror", namespace: "a", annotations: { "kubernetes.io/config.mirror": "x" } },
       spec: { nodeName: "n1", serviceAccountName: "mirrored", volumes: [{ secret: { secretName: "wished-for" } }] },
@@ -79,7 +86,10 @@ const table: readonly (readonly [string, string])[] = [
   ["create serviceaccounts. a/app", "can only create token subresource of serviceaccount"],
   ["create serviceaccounts/token. a/", "can only create tokens for individual service accounts"],
   ["update leases.coordination.k8s.io kube-node-lease/n1", ""],
-  ["update leases.coordination.k8s.io kube-node-lease/n2", "can only access node lease with the same name as the requesting node"],
+  [
+    "update leases.coordination.k8s.io kube-node-lease/n2",
+    "can only access node lease with the same name as the requesting node",
+  ],
   ["update leases.coordination.k8s.io a/n1", 'can only access leases in the "kube-node-lease" system namespace'],
   ["list leases.coordination.k8s.io kube-node-lease/", "can only get, create, update, patch, or delete a node lease"],
   ["get csinodes.storage.k8s.io /n1", ""],
@@ -90,14 +100,26 @@ const table: readonly (readonly [string, string])[] = [
   ["delete resourceslices.resource.k8s.io /mine", ""],
   ["delete resourceslices.resource.k8s.io /theirs", NOT_RELATED],
   ["list resourceslices.resource.k8s.io / spec.nodeName=n1", ""],
-  ["list resourceslices.resource.k8s.io / spec.nodeName=n2", "can only list/watch/deletecollection resourceslices with nodeName field selector"],
-  ["bind resourceslices.resource.k8s.io /mine", "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection"],
+  [
+    "list resourceslices.resource.k8s.io / spec.nodeName=n2",
+    "can only list/watch/deletecollection resourceslices with nodeName field selector",
+  ],
+  [
+    "bind resourceslices.resource.k8s.io /mine",
+    "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection",
+  ],
   ["create podcertificaterequests.certificates.k8s.io a/x", ""],
   ["get podcertificaterequests.certificates.k8s.io a/pcr", ""],
   ["get podcertificaterequests.certificates.k8s.io a/x", NOT_RELATED],
-  ["list podcertificaterequests.certificates.k8s.io a/", "can only list/watch podcertificaterequests with nodeName field selector"],
+  [
+    "list podcertificaterequests.certificates.k8s.io a/",
+    "can only list/watch podcertificaterequests with nodeName field selector",
+  ],
   ["delete podcertificaterequests.certificates.k8s.io a/pcr", "nodes may not delete podcertificaterequests"],
-  ["update podcertificaterequests/status.certificates.k8s.io a/pcr", "nodes may not access the status subresource of PodCertificateRequests"],
+  [
+    "update podcertificaterequests/status.certificates.k8s.io a/pcr",
+    "nodes may not access the status subresource of PodCertificateRequests",
+  ],
   ["get nodes. /n1", ""],
   ["get nodes. /n2", "node 'n1' cannot read 'n2', only its own Node object"],
   ["list nodes. /", "node 'n1' cannot read all nodes, only its own Node object"],

@@ -149,7 +149,8 @@ function decideSlice(cluster: ClusterView, node: string, asked: Attributes): Dec
 }
 
 function decideCertificateRequest(cluster: ClusterView, node: string, asked: Attributes): Decision {
-  if (asked.subresource === "status") return no("nodes may not access the status subresource of PodCertificateRequests");
+  if (asked.subresource === "status")
+    return no("nodes may not access the status subresource of PodCertificateRequests");
   switch (asked.verb) {
     case "create":
       return allow; // For which pod, admission looks at.
@@ -248,10 +249,10 @@ function volumesReferTo(cluster: ClusterView, node: string, namespace: string, n
     const { csi, azureFile } = spec ?? {};
     return (
       [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef].some((ref) => isIt(ref)) ||
-      (azureFile !== undefined &&
-        azureFile.secretName === name &&
-        (azureFile.secretNamespace ?? home) === namespace) ||
-      ["cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"].some((kind) => isIt(spec?.[kind]?.secretRef, home))
+      (azureFile !== undefined && azureFile.secretName === name && (azureFile.secretNamespace ?? home) === namespace) ||
+      ["cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"].some((kind) =>
+        isIt(spec?.[kind]?.secretRef, home),
+      )
     );
   });
 }

@@ -33,6 +33,8 @@ export interface HookContext {
   };
   readonly featureGates: ReadonlyMap<string, boolean>;
   uuid(): string;
+  /** Tells the client something beside the answer. */
+  warn?(text: string): void;
 }
 
 /**

@@ -6,14 +6,18 @@ import { humanDuration, nameColumn, ageColumn } from "../../api/columns.ts";
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionVersion,
+  JSONSchemaProps,
 } from "../../api/generated/apiextensions.v1.ts";
+import { Correlated } from "../../machinery/cel/rules/correlation.ts";
+import { ObjectRules } from "../../machinery/cel/rules/evaluate.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
+import { type FieldError, invalid } from "../../machinery/validation/field-error.ts";
 import { nameIsSubdomain } from "../../machinery/validation/names.ts";
 import { validateObjectMeta, validateObjectMetaUpdate } from "../../machinery/validation/object-meta.ts";
 import { compileJsonPath } from "./json-path.ts";
 import { structureOf } from "./structure.ts";
 import type { Patterns } from "./validation.ts";
-import { validateAgainst } from "./validation.ts";
+import { validateAgainst, validateListItems } from "./validation.ts";
 
 const VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"] as const;
 const VIEW_VERBS = ["get", "patch", "update"];
@@ -29,8 +33,9 @@ export function customResource(
   const hasStatus = version.subresources?.status !== undefined;
   const scale = version.subresources?.scale;
   const subresources: Record<string, Subresource> = {};
-  const behaviour = behaviourOf(scope, version, hasStatus);
-  if (hasStatus) subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(version) };
+  const checks = new Checks(version);
+  const behaviour = behaviourOf(scope, checks, hasStatus);
+  if (hasStatus) subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks) };
   if (scale !== undefined)
     subresources["scale"] = { verbs: VIEW_VERBS, kind: { group: "autoscaling", version: "v1", kind: "Scale" } };
   return {
@@ -75,11 +80,10 @@ export function customResource(
 
 function behaviourOf(
   scope: "Namespaced" | "Cluster",
-  version: CustomResourceDefinitionVersion,
+  checks: Checks,
   hasStatus: boolean,
 ): Behaviour<any> {
   const namespaced = scope === "Namespaced";
-  const check = validator(version);
   return {
     prepareForCreate(draft) {
       if (hasStatus) delete draft.status;
@@ -90,30 +94,13 @@ function behaviourOf(
       draft.metadata.generation =
         (old.metadata.generation ?? 0) + (wanted(draft, hasStatus) === wanted(old, hasStatus) ? 0 : 1);
     },
-    validate: (object) => [...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain), ...check(object)],
-    validateUpdate: (object, old) => [
+    validate: (object) => [...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain), ...checks.create(object)],
+    validateUpdate: (object, old, { warn }) => [
       ...validateObjectMeta(object.metadata, namespaced, () => []),
       ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...ratcheted(check(object), check(old), object, old),
+      ...checks.update(object, old, warn),
     ],
   };
-}
-
-/** What was wrong before and isn't touched may stay so. */
-function ratcheted(now: ReturnType<Check>, before: ReturnType<Check>, object: any, old: any): ReturnType<Check> {
-  if (now.length === 0 || before.length === 0) return now;
-  const known = new Set(before.map(({ field, message }) => `${field}: ${message}`));
-  return now.filter(
-    ({ field, message }) =>
-      !known.has(`${field}: ${message}`) || JSON.stringify(at(object, field)) !== JSON.stringify(at(old, field)),
-  );
-}
-
-function at(object: any, field: string): unknown {
-  return field
-    .split(/[.[\]]+/)
-    .filter((key) => key !== "")
-    .reduce((inner, key) => inner?.[key], object);
 }
 
 /** All that a generation counts: not the metadata, and not a status that has its own endpoint. */
@@ -122,8 +109,7 @@ function wanted(object: any, hasStatus: boolean): string {
   return JSON.stringify(hasStatus ? rest : { ...rest, status });
 }
 
-function statusBehaviour(version: CustomResourceDefinitionVersion): Behaviour<any> {
-  const check = validator(version);
+function statusBehaviour(checks: Checks): Behaviour<any> {
   return {
     prepareForUpdate(draft, old) {
       for (const field of Object.keys({ ...draft, ...old }))
@@ -131,19 +117,64 @@ function statusBehaviour(version: CustomResourceDefinitionVersion): Behaviour<an
       const { managedFields } = draft.metadata;
       draft.metadata = { ...old.metadata, ...(managedFields !== undefined && { managedFields }) };
     },
-    validateUpdate: (object, old) => [
+    validateUpdate: (object, old, { warn }) => [
       ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...ratcheted(check(object), check(old), object, old),
+      ...checks.update(object, old, warn),
     ],
   };
 }
 
-type Check = (object: any) => ReturnType<typeof validateAgainst>;
+const BLOCKING: readonly FieldError["type"][] = [
+  "FieldValueNotSupported",
+  "FieldValueRequired",
+  "FieldValueTooLong",
+  "FieldValueTooMany",
+  "FieldValueTypeInvalid",
+];
+const NOT_CHECKED = invalid(
+  "<nil>",
+  null,
+  "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
+);
 
-function validator(version: CustomResourceDefinitionVersion): Check {
-  const props = version.schema?.openAPIV3Schema;
-  const patterns: Patterns = new Map();
-  return (object) => (props === undefined ? [] : validateAgainst(props, object, patterns));
+/** An object against the schema: first the values, then the rules, which only make sense of values that are in order. */
+class Checks {
+  readonly #props: JSONSchemaProps | undefined;
+  readonly #patterns: Patterns = new Map();
+  #rules: ObjectRules | undefined;
+
+  constructor({ schema }: CustomResourceDefinitionVersion) {
+    this.#props = schema?.openAPIV3Schema;
+  }
+
+  create(object: any): FieldError[] {
+    const props = this.#props;
+    if (props === undefined) return [];
+    const errors = [...validateAgainst(props, object, this.#patterns), ...validateListItems(props, object)];
+    return [...errors, ...this.#checkRules(errors, object, undefined, undefined, undefined)];
+  }
+
+  update(object: any, old: any, warn: ((text: string) => void) | undefined): FieldError[] {
+    const props = this.#props;
+    if (props === undefined) return [];
+    const correlated = new Correlated(object, old, props);
+    const errors = [...validateAgainst(props, object, this.#patterns, correlated)];
+    if (validateListItems(props, old).length === 0) errors.push(...validateListItems(props, object));
+    return [...errors, ...this.#checkRules(errors, object, old, correlated, warn)];
+  }
+
+  #checkRules(
+    errors: readonly FieldError[],
+    object: any,
+    old: any,
+    correlated: Correlated | undefined,
+    warn: ((text: string) => void) | undefined,
+  ): readonly FieldError[] {
+    const rules = (this.#rules ??= new ObjectRules(this.#props!));
+    if (rules.isEmpty) return [];
+    if (errors.some(({ type }) => BLOCKING.includes(type))) return [NOT_CHECKED];
+    return rules.validate(object, old, { correlated, warn });
+  }
 }
 
 function keep(draft: any, old: any, field: string): void {

@@ -1,9 +1,10 @@
 /**
- * An object against its CRD's schema, in the words of upstream's validator. Rules in CEL (`x-kubernetes-validations`) are not evaluated yet.
+ * An object against its CRD's schema, in the words of upstream's validator. What hasn't changed may stay wrong.
  * Upstream: apiextensions-apiserver/pkg/apiserver/validation, kube-openapi/pkg/validation.
  */
 import { RE2JS } from "re2js";
 import type { JSONSchemaProps } from "../../api/generated/apiextensions.v1.ts";
+import type { Correlated } from "../../machinery/cel/rules/correlation.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import {
   duplicate,
@@ -18,11 +19,65 @@ import {
 /** Compiled once a version of a kind. */
 export type Patterns = Map<string, RE2JS>;
 
-export function validateAgainst(props: JSONSchemaProps, value: unknown, patterns: Patterns): readonly FieldError[] {
+export function validateAgainst(
+  props: JSONSchemaProps,
+  value: unknown,
+  patterns: Patterns,
+  correlated?: Correlated,
+): readonly FieldError[] {
   const errors: FieldError[] = [];
   const root = { ...props, properties: withoutSystemFields(props.properties) };
-  check(root, value, "", errors, patterns);
+  check(root, value, "", errors, patterns, correlated);
+  return correlated?.isSame === true ? [] : errors;
+}
+
+/** Lists whose items have to differ: sets as a whole, keyed lists in their keys. */
+export function validateListItems(props: JSONSchemaProps, value: unknown): readonly FieldError[] {
+  const errors: FieldError[] = [];
+  checkListItems(props, value, "", errors);
   return errors;
+}
+
+function checkListItems(props: JSONSchemaProps, value: unknown, path: string, errors: FieldError[]): void {
+  if (Array.isArray(value)) {
+    const items = Array.isArray(props.items) ? undefined : (props.items as JSONSchemaProps | undefined);
+    checkDuplicates(props, items, value, path, errors);
+    if (items !== undefined) value.forEach((item, i) => checkListItems(items, item, `${path}[${i}]`, errors));
+  } else if (typeof value === "object" && value !== null) {
+    const values = typeof props.additionalProperties === "object" ? props.additionalProperties : undefined;
+    if (props.properties === undefined && values === undefined) return;
+    for (const [name, inner] of Object.entries(value)) {
+      const property = props.properties?.[name];
+      if (property !== undefined) checkListItems(property, inner, below(path, name), errors);
+      else if (values !== undefined) checkListItems(values, inner, `${path}[${name}]`, errors);
+    }
+  }
+}
+
+function checkDuplicates(
+  props: JSONSchemaProps,
+  items: JSONSchemaProps | undefined,
+  value: readonly unknown[],
+  path: string,
+  errors: FieldError[],
+): void {
+  const type = props["x-kubernetes-list-type"];
+  if (type !== "set" && type !== "map") return;
+  const seen = new Set<string>();
+  value.forEach((item, i) => {
+    const identity =
+      type === "set"
+        ? item
+        : Object.fromEntries(
+            (props["x-kubernetes-list-map-keys"] ?? []).map((key) => [
+              key,
+              (item as any)?.[key] ?? (items?.properties?.[key] as JSONSchemaProps | undefined)?.default,
+            ]),
+          );
+    const text = JSON.stringify(identity);
+    if (seen.has(text)) errors.push(duplicate(`${path}[${i}]`, identity));
+    seen.add(text);
+  });
 }
 
 /** Kubernetes checks these itself. */
@@ -33,7 +88,28 @@ function withoutSystemFields(properties: JSONSchemaProps["properties"]): Readonl
 
 const below = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`);
 
-function check(props: JSONSchemaProps, value: unknown, path: string, errors: FieldError[], patterns: Patterns): void {
+/** A part that can be found in the old object, and is as it was there, may be wrong. */
+function checkPart(
+  props: JSONSchemaProps,
+  value: unknown,
+  path: string,
+  errors: FieldError[],
+  patterns: Patterns,
+  correlated: Correlated | undefined,
+): void {
+  const found: FieldError[] = [];
+  check(props, value, path, found, patterns, correlated);
+  if (found.length > 0 && correlated?.isSame !== true) errors.push(...found);
+}
+
+function check(
+  props: JSONSchemaProps,
+  value: unknown,
+  path: string,
+  errors: FieldError[],
+  patterns: Patterns,
+  correlated?: Correlated,
+): void {
   if (value === null && props.nullable === true) return;
   const fail = (words: string, shown: unknown = value) => errors.push(invalid(path, shown, `${path} in body ${words}`));
   const type = typeOf(value);
@@ -53,10 +129,10 @@ function check(props: JSONSchemaProps, value: unknown, path: string, errors: Fie
     );
   if (typeof value === "string") checkString(props, value, path, errors, patterns, fail);
   if (typeof value === "number") checkNumber(props, value, fail);
-  if (Array.isArray(value)) checkList(props, value, path, errors, patterns, fail);
+  if (Array.isArray(value)) checkList(props, value, path, errors, patterns, fail, correlated);
   else if (typeof value === "object" && value !== null)
-    checkObject(props, value as Record<string, unknown>, path, errors, patterns, fail);
-  checkCombinations(props, value, path, errors, patterns);
+    checkObject(props, value as Record<string, unknown>, path, errors, patterns, fail, correlated);
+  checkCombinations(props, value, path, errors, patterns, correlated);
 }
 
 function typeOf(value: unknown): string {
@@ -140,30 +216,15 @@ function checkList(
   errors: FieldError[],
   patterns: Patterns,
   fail: Fail,
+  correlated: Correlated | undefined,
 ): void {
   if (props.maxItems !== undefined && value.length > props.maxItems)
     errors.push(tooMany(path, value.length, props.maxItems));
   if (props.minItems !== undefined && value.length < props.minItems)
     fail(`should have at least ${props.minItems} items`, value.length);
   const items = Array.isArray(props.items) ? undefined : (props.items as JSONSchemaProps | undefined);
-  if (items !== undefined) value.forEach((item, i) => check(items, item, `${path}[${i}]`, errors, patterns));
-  const type = props["x-kubernetes-list-type"];
-  if (type !== "set" && type !== "map") return;
-  const seen = new Set<string>();
-  value.forEach((item, i) => {
-    const identity =
-      type === "set"
-        ? item
-        : Object.fromEntries(
-            (props["x-kubernetes-list-map-keys"] ?? []).map((key) => [
-              key,
-              (item as any)?.[key] ?? (items?.properties?.[key] as JSONSchemaProps | undefined)?.default,
-            ]),
-          );
-    const text = JSON.stringify(identity);
-    if (seen.has(text)) errors.push(duplicate(`${path}[${i}]`, identity));
-    seen.add(text);
-  });
+  if (items !== undefined)
+    value.forEach((item, i) => checkPart(items, item, `${path}[${i}]`, errors, patterns, correlated?.index(i)));
 }
 
 function checkObject(
@@ -173,6 +234,7 @@ function checkObject(
   errors: FieldError[],
   patterns: Patterns,
   fail: Fail,
+  correlated: Correlated | undefined,
 ): void {
   const count = Object.keys(value).length;
   if (props.maxProperties !== undefined && count > props.maxProperties)
@@ -183,9 +245,10 @@ function checkObject(
   for (const [name, inner] of Object.entries(value)) {
     if (inner === undefined) continue;
     const property = props.properties?.[name];
-    if (property !== undefined) check(property, inner, below(path, name), errors, patterns);
-    else if (typeof props.additionalProperties === "object")
-      check(props.additionalProperties, inner, below(path, name), errors, patterns);
+    const schema =
+      property ?? (typeof props.additionalProperties === "object" ? props.additionalProperties : undefined);
+    if (schema !== undefined)
+      checkPart(schema, inner, below(path, name), errors, patterns, correlated?.key(name));
   }
 }
 
@@ -195,15 +258,16 @@ function checkCombinations(
   path: string,
   errors: FieldError[],
   patterns: Patterns,
+  correlated: Correlated | undefined,
 ): void {
   const passes = (inner: JSONSchemaProps): boolean => {
     const found: FieldError[] = [];
-    check(inner, value, path, found, patterns);
+    check(inner, value, path, found, patterns, correlated);
     return found.length === 0;
   };
   const fail = (words: string) => errors.push(invalid(path, value, words));
   const quoted = JSON.stringify(path);
-  for (const inner of props.allOf ?? []) check(inner, value, path, errors, patterns);
+  for (const inner of props.allOf ?? []) check(inner, value, path, errors, patterns, correlated);
   if (props.anyOf !== undefined && props.anyOf.length > 0 && !props.anyOf.some(passes))
     fail(`${quoted} must validate at least one schema (anyOf)`);
   if (props.oneOf !== undefined && props.oneOf.length > 0) {

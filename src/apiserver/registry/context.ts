@@ -48,11 +48,12 @@ export interface WriteContext {
   readonly internal?: boolean;
 }
 
-export function hookContext({ services, user }: WriteContext): HookContext {
+export function hookContext({ services, user, warn }: WriteContext): HookContext {
   return {
     now: formatTime(services.clock.now()),
     user,
     featureGates: services.featureGates,
     uuid: () => uuid(services.random),
+    warn,
   };
 }

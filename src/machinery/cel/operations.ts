@@ -70,7 +70,9 @@ export function equals(a: Value, b: Value): boolean {
     return true;
   }
   if (a instanceof MapValue) {
-    if (!(b instanceof MapValue) || a.size !== b.size) return false;
+    if (!(b instanceof MapValue)) return false;
+    if (a.equals !== undefined) return a.equals(b);
+    if (a.size !== b.size) return false;
     for (const key of a.keys()) {
       const other = b.get(key);
       if (other === undefined || !equals(a.get(key)!, other)) return false;

@@ -88,6 +88,8 @@ export abstract class MapValue {
   abstract readonly size: number;
   abstract get(key: Value): Value | undefined;
   abstract keys(): Iterable<Value>;
+  /** Maps that a schema describes compare in their own way. */
+  equals?(other: MapValue): boolean;
 }
 
 export class ArrayList extends ListValue {

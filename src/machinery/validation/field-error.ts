@@ -24,6 +24,9 @@ export const required = (field: string, detail = ""): FieldError =>
   make("FieldValueRequired", field, "Required value", undefined, detail);
 export const invalid = (field: string, value: unknown, detail = ""): FieldError =>
   make("FieldValueInvalid", field, "Invalid value", value, detail);
+/** Of a value that is too much to show. */
+export const invalidOmitted = (field: string, detail: string): FieldError =>
+  make("FieldValueInvalid", field, "Invalid value", undefined, detail);
 export const typeInvalid = (field: string, value: unknown, detail = ""): FieldError =>
   make("FieldValueTypeInvalid", field, "Invalid value", value, detail);
 export const duplicate = (field: string, value: unknown): FieldError =>

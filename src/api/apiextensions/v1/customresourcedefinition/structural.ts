@@ -11,14 +11,40 @@ import {
 } from "../../../../machinery/validation/field-error.ts";
 import type { CustomResourceDefinitionVersion, JSONSchemaProps } from "../../../generated/apiextensions.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
+import { type RuleOptions, validateDefaults, validateRules, validateRuleTexts } from "./rules.ts";
 
 export function validateSchemas(versions: readonly CustomResourceDefinitionVersion[]): FieldError[] {
+  return schemasOf(versions).flatMap(({ schema, path }) => validateSchema(schema, path));
+}
+
+/** What the rules and the defaults of schemas are that are in order otherwise. `optionsOf` knows by the version what was there before. */
+export function validateSchemaRules(
+  versions: readonly CustomResourceDefinitionVersion[],
+  optionsOf: (version: string) => RuleOptions,
+): FieldError[] {
+  return schemasOf(versions).flatMap(({ schema, path, version }) => {
+    if (validateSchema(schema, path).length > 0) return [];
+    const errors = validateDefaults(schema, path);
+    return errors.length > 0 ? errors : validateRules(schema, path, optionsOf(version));
+  });
+}
+
+interface Placed {
+  readonly schema: JSONSchemaProps;
+  readonly path: string;
+  readonly version: string;
+}
+
+function schemasOf(versions: readonly CustomResourceDefinitionVersion[]): readonly Placed[] {
   const schemas = versions.map(({ schema }) => schema?.openAPIV3Schema);
+  const [first] = schemas;
   // Upstream works with a form that has one schema at the top where all versions have the same.
-  if (schemas[0] !== undefined && schemas.every((schema) => semanticEqual(schema, schemas[0])))
-    return validateSchema(schemas[0], "spec.validation.openAPIV3Schema");
+  if (first !== undefined && schemas.every((schema) => semanticEqual(schema, first)))
+    return [{ schema: first, path: "spec.validation.openAPIV3Schema", version: versions[0]!.name }];
   return schemas.flatMap((schema, i) =>
-    schema === undefined ? [] : validateSchema(schema, `spec.versions[${i}].schema.openAPIV3Schema`),
+    schema === undefined
+      ? []
+      : [{ schema, path: `spec.versions[${i}].schema.openAPIV3Schema`, version: versions[i]!.name }],
   );
 }
 
@@ -82,7 +108,7 @@ function validateSupported(schema: JSONSchemaProps, path: string): FieldError[] 
   errors.push(...validateLists(schema, path));
   for (const [inner, at] of below(schema, path)) errors.push(...validateSupported(inner, at));
   for (const [inner, at] of restrictions(schema, path)) errors.push(...validateSupported(inner, at));
-  return errors;
+  return [...errors, ...validateRuleTexts(schema, path)];
 }
 
 function validateLists(schema: JSONSchemaProps, path: string): FieldError[] {

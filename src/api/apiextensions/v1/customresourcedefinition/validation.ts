@@ -14,7 +14,9 @@ import {
 } from "../../../../machinery/validation/field-error.ts";
 import { isDns1035Label, isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
-import { validateSchemas } from "./structural.ts";
+import { agesOf, NEW_RULES } from "./rules.ts";
+import { validateSchemaRules, validateSchemas } from "./structural.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateClientConfig } from "../../../admissionregistration/v1/validation.ts";
 import type {
   CustomResourceDefinition,
@@ -30,7 +32,9 @@ export function validateDefinition(definition: CustomResourceDefinition): FieldE
   const errors: FieldError[] = [];
   if (metadata.name !== `${spec.names.plural}.${spec.group}`)
     errors.push(invalid("metadata.name", metadata.name, 'must be spec.names.plural+"."+spec.group'));
-  errors.push(...validateSpec(definition), ...validateSchemas(spec.versions ?? []), ...validateStored(definition));
+  const { versions = [] } = spec;
+  errors.push(...validateSpec(definition), ...validateSchemas(versions), ...validateSchemaRules(versions, () => NEW_RULES));
+  errors.push(...validateStored(definition));
   return [...errors, ...validateApproval(definition)];
 }
 
@@ -40,8 +44,7 @@ export function validateDefinitionUpdate(
 ): FieldError[] {
   const errors = [...validateSpec(definition), ...validateStored(definition)];
   // A definition from before the rule stays as it is.
-  if (validateSchemas(old.spec.versions ?? []).length === 0)
-    errors.push(...validateSchemas(definition.spec.versions ?? []));
+  if (validateSchemas(old.spec.versions ?? []).length === 0) errors.push(...validateSchemasUpdate(definition, old));
   const established = isTrue(old.status, "Established");
   if (established === true) {
     errors.push(...immutableField(definition.spec.scope, old.spec.scope, "spec.scope"));
@@ -50,6 +53,21 @@ export function validateDefinitionUpdate(
   errors.push(...immutableField(definition.spec.group, old.spec.group, "spec.group"));
   errors.push(...immutableField(definition.spec.names.plural, old.spec.names.plural, "spec.names.plural"));
   return errors;
+}
+
+function validateSchemasUpdate({ spec }: CustomResourceDefinition, old: CustomResourceDefinition): FieldError[] {
+  const { versions = [] } = spec;
+  const before = old.spec.versions ?? [];
+  const schemaOf = (all: readonly CustomResourceDefinitionVersion[], version: string) =>
+    all.find(({ name }) => name === version)?.schema;
+  const ages = agesOf(old.spec);
+  return [
+    ...validateSchemas(versions),
+    ...validateSchemaRules(versions, (version) => ({
+      ages,
+      costIsKnown: semanticEqual(schemaOf(versions, version), schemaOf(before, version)),
+    })),
+  ];
 }
 
 function validateSpec({ spec }: CustomResourceDefinition): FieldError[] {

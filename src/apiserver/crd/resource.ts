@@ -78,11 +78,7 @@ export function customResource(
   };
 }
 
-function behaviourOf(
-  scope: "Namespaced" | "Cluster",
-  checks: Checks,
-  hasStatus: boolean,
-): Behaviour<any> {
+function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus: boolean): Behaviour<any> {
   const namespaced = scope === "Namespaced";
   return {
     prepareForCreate(draft) {
@@ -94,7 +90,10 @@ function behaviourOf(
       draft.metadata.generation =
         (old.metadata.generation ?? 0) + (wanted(draft, hasStatus) === wanted(old, hasStatus) ? 0 : 1);
     },
-    validate: (object) => [...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain), ...checks.create(object)],
+    validate: (object) => [
+      ...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain),
+      ...checks.create(object),
+    ],
     validateUpdate: (object, old, { warn }) => [
       ...validateObjectMeta(object.metadata, namespaced, () => []),
       ...validateObjectMetaUpdate(object.metadata, old.metadata),

@@ -247,8 +247,7 @@ function checkObject(
     const property = props.properties?.[name];
     const schema =
       property ?? (typeof props.additionalProperties === "object" ? props.additionalProperties : undefined);
-    if (schema !== undefined)
-      checkPart(schema, inner, below(path, name), errors, patterns, correlated?.key(name));
+    if (schema !== undefined) checkPart(schema, inner, below(path, name), errors, patterns, correlated?.key(name));
   }
 }
 

@@ -33,7 +33,8 @@ export class Correlated {
   key(name: string): Correlated | undefined {
     return this.#child(name, () => {
       const { value, old } = this;
-      if (!isObject(value) || !isObject(old) || !Object.hasOwn(value, name) || !Object.hasOwn(old, name)) return undefined;
+      if (!isObject(value) || !isObject(old) || !Object.hasOwn(value, name) || !Object.hasOwn(old, name))
+        return undefined;
       const schema = propertyOf(this.#schema, name) ?? valuesOf(this.#schema);
       return schema && new Correlated(value[name], old[name], schema);
     });

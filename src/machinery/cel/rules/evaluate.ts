@@ -101,8 +101,7 @@ function validator(rules: RuleSchema, schema: RuleSchema, isRoot: boolean): Vali
   return {
     schema,
     shape: new Shape(schema, isRoot),
-    rules: () =>
-      (compiled ??= own.length === 0 ? [] : (compileRules(schema, own, isRoot, STORED_RULES)?.rules ?? [])),
+    rules: () => (compiled ??= own.length === 0 ? [] : (compileRules(schema, own, isRoot, STORED_RULES)?.rules ?? [])),
     allOf,
     ...(ofItems && { items: ofItems }),
     ...(ofValues && { values: ofValues }),
@@ -146,20 +145,12 @@ class Run {
     const before = new OldItems(at.schema, Array.isArray(old) ? old : []);
     for (let i = 0; i < value.length; i++) {
       const inner =
-        step.correlated === undefined
-          ? step
-          : { correlated: step.correlated.index(i), parent: step.correlated };
+        step.correlated === undefined ? step : { correlated: step.correlated.index(i), parent: step.correlated };
       this.#visit(at.items, `${path}[${i}]`, value[i], before.find(value[i]), inner);
     }
   }
 
-  #visitEntries(
-    at: Validator,
-    path: string,
-    value: Readonly<Record<string, unknown>>,
-    old: unknown,
-    step: Step,
-  ): void {
+  #visitEntries(at: Validator, path: string, value: Readonly<Record<string, unknown>>, old: unknown, step: Step): void {
     if (at.values === undefined && at.properties.size === 0) return;
     const before = typeof old === "object" && old !== null && !Array.isArray(old) ? (old as typeof value) : {};
     const inside = (name: string): Step => {
@@ -202,7 +193,8 @@ class Run {
       if (compiled.usesOldSelf && !hasOld && !isOptional) continue;
       const holds = this.#holds(program, isOptional ? withOptional : plain, rule, field, type);
       if (holds !== false) continue;
-      const fieldOfRule = compiled.fieldPath === undefined ? field : path === "" ? compiled.fieldPath : `${path}.${compiled.fieldPath}`;
+      const fieldOfRule =
+        compiled.fieldPath === undefined ? field : path === "" ? compiled.fieldPath : `${path}.${compiled.fieldPath}`;
       const report = (error: FieldError): void => {
         const isUnchanged = (step.correlated ?? step.parent)?.isSame === true;
         if (!compiled.usesOldSelf && isUnchanged) this.#warn(`${error.field}: ${error.message}`);

@@ -138,7 +138,13 @@ class Walk {
     const times = elements(schema);
     const inside = count === undefined || times === undefined ? undefined : product(count, times);
     if (typeof additionalProperties === "object")
-      this.visit(additionalProperties, `${path}.additionalProperties`, isEmbedded(additionalProperties), inside, uncorrelated);
+      this.visit(
+        additionalProperties,
+        `${path}.additionalProperties`,
+        isEmbedded(additionalProperties),
+        inside,
+        uncorrelated,
+      );
     for (const name of Object.keys(schema.properties ?? {}).sort()) {
       const inner = schema.properties![name]!;
       this.visit(inner, `${path}.properties[${name}]`, isEmbedded(inner), inside, uncorrelated);
@@ -221,7 +227,14 @@ function exceeds(what: string, cost: number, limit: number): string {
 }
 
 /** The rule as upstream shows it: its internal form. */
-function shown({ rule, message, messageExpression, reason, fieldPath: field, optionalOldSelf }: ValidationRule): object {
+function shown({
+  rule,
+  message,
+  messageExpression,
+  reason,
+  fieldPath: field,
+  optionalOldSelf,
+}: ValidationRule): object {
   return {
     Rule: rule,
     Message: message ?? "",

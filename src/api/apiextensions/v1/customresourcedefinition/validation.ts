@@ -33,7 +33,11 @@ export function validateDefinition(definition: CustomResourceDefinition): FieldE
   if (metadata.name !== `${spec.names.plural}.${spec.group}`)
     errors.push(invalid("metadata.name", metadata.name, 'must be spec.names.plural+"."+spec.group'));
   const { versions = [] } = spec;
-  errors.push(...validateSpec(definition), ...validateSchemas(versions), ...validateSchemaRules(versions, () => NEW_RULES));
+  errors.push(
+    ...validateSpec(definition),
+    ...validateSchemas(versions),
+    ...validateSchemaRules(versions, () => NEW_RULES),
+  );
   errors.push(...validateStored(definition));
   return [...errors, ...validateApproval(definition)];
 }

@@ -111,7 +111,7 @@ export class Contestant {
       if (!(error instanceof RpcError)) throw error;
       outcome = { code: error.code, message: error.message };
       // Both ends have the deadline, and either may be the first to tell; the server takes back what it did.
-      if (step.timeoutMs !== undefined && /^(DeadlineExceeded|Canceled)$/.test(error.code)) {
+      if (step.timeoutMs !== undefined && /^context deadline exceeded$|error code: CANCEL$/.test(error.message)) {
         outcome = { code: "DeadlineExceeded" };
         await new Promise((resolve) => setTimeout(resolve, 100));
       }

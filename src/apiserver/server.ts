@@ -13,7 +13,7 @@ import type { EtcdClient } from "../protocols/etcd/client.ts";
 import type { Address, HttpHandler, ServerTls } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { createAccess } from "./access.ts";
-import { MatchConditions } from "./admission/expressions.ts";
+import { CompiledPolicies, MatchConditions } from "./admission/expressions.ts";
 import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
@@ -111,7 +111,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         net,
         log,
         matchConditions: new MatchConditions(),
+        policies: new CompiledPolicies(),
         findResource: (name) => registry.named(name),
+        findKind: (group, version, kind) => registry.ofKind(group, version, kind),
       },
     ),
     allocators: {

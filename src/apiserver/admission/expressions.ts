@@ -162,16 +162,17 @@ export class Budget {
   evaluate(text: string, program: Program, activation: Activation): Evaluated {
     try {
       const { value, cost } = program.run(activation, PER_CALL_LIMIT);
-      this.#spend(cost);
+      this.spend(cost);
       return { value };
     } catch (error) {
       if (!(error instanceof EvaluationError)) throw error;
-      this.#spend(error.cost);
+      this.spend(error.cost);
       return { error: `expression '${text}' resulted in error: ${error.message}` };
     }
   }
 
-  #spend(cost: number): void {
+  /** Throws `OutOfBudget` where that was too much. */
+  spend(cost: number): void {
     this.#left -= cost;
     if (this.#left < 0)
       throw new OutOfBudget(
@@ -194,11 +195,12 @@ export class MatchConditions {
     hook: AnyObject,
     request: AdmissionRequest,
     authorizer: Authorizer,
+    params?: AnyObject,
   ): Promise<{ readonly matches: boolean } | { readonly error: string }> {
     const conditions = this.#conditions(hook);
     if (conditions.length === 0) return { matches: true };
     const questions = new Questions(authorizer, request.user);
-    const activation = activationOf(request, questions);
+    const activation = activationOf(request, questions, { params });
     return questions.run(() => {
       const budget = new Budget(MATCH_CONDITIONS_BUDGET);
       const errors: string[] = [];
@@ -225,7 +227,7 @@ export class MatchConditions {
   #conditions(hook: AnyObject): readonly Condition[] {
     let conditions = this.#compiled.get(hook);
     if (conditions === undefined) {
-      const env = admissionEnvironment("stored", { authorizer: true });
+      const env = admissionEnvironment("stored", { authorizer: true, params: hook.paramKind !== undefined });
       conditions = (hook.matchConditions ?? []).map(({ expression }: AnyObject) => ({
         expression,
         compiled: compileExpression(env, expression, [BOOL]),
@@ -233,6 +235,17 @@ export class MatchConditions {
       this.#compiled.set(hook, conditions!);
     }
     return conditions!;
+  }
+}
+
+/** What was made of policies, for as long as they are there. */
+export class CompiledPolicies {
+  readonly #compiled = new WeakMap<object, unknown>();
+
+  get<T>(policy: AnyObject, compile: (policy: AnyObject) => T): T {
+    let compiled = this.#compiled.get(policy) as T | undefined;
+    if (compiled === undefined) this.#compiled.set(policy, (compiled = compile(policy)));
+    return compiled;
   }
 }
 

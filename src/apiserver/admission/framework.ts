@@ -10,7 +10,7 @@ import type { Net } from "../../world/net.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
-import type { MatchConditions } from "./expressions.ts";
+import type { CompiledPolicies, MatchConditions } from "./expressions.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
@@ -60,8 +60,10 @@ export interface AdmissionContext {
   readonly net: Net;
   readonly log: Logger;
   readonly matchConditions: MatchConditions;
+  readonly policies: CompiledPolicies;
   /** The resource that serves a kind, for webhooks. */
   findResource(name: string): Resource | undefined;
+  findKind(group: string, version: string, kind: string): Resource | undefined;
 }
 
 export interface AdmissionPlugin {

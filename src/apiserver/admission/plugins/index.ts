@@ -22,6 +22,8 @@ import { runtimeClass } from "./runtime-class.ts";
 import { serviceAccount } from "./service-account.ts";
 import { storageObjectInUseProtection } from "./storage-object-in-use-protection.ts";
 import { taintNodesByCondition } from "./taint-nodes-by-condition.ts";
+import { mutatingAdmissionPolicy } from "./mutating-policy.ts";
+import { validatingAdmissionPolicy } from "./validating-policy.ts";
 import { mutatingWebhook, validatingWebhook } from "./webhooks.ts";
 
 export const plugins: readonly AdmissionPlugin[] = [
@@ -44,7 +46,9 @@ export const plugins: readonly AdmissionPlugin[] = [
   defaultIngressClass,
   denyServiceExternalIps,
   podTopologyLabels,
+  mutatingAdmissionPolicy,
   mutatingWebhook,
+  validatingAdmissionPolicy,
   validatingWebhook,
   resourceQuota,
   alwaysDeny,

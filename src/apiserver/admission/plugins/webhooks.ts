@@ -3,14 +3,14 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook.
  */
 import { hostPort } from "../../../base/host-port.ts";
-import { readTree } from "../../../machinery/codec/decode.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
-import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { forbidden, StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
 import { randomInt, uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { requestOf } from "../expressions.ts";
+import { takeObject } from "../mutation.ts";
+import { isSelected } from "../selection.ts";
 import { defineAdmission } from "../framework.ts";
 import { readyEndpoints, slicesOf } from "../../service-endpoints.ts";
 
@@ -76,55 +76,11 @@ function hooksFor(request: AdmissionRequest, { cluster }: AdmissionContext, plur
 }
 
 async function isAsked(hook: AnyObject, request: AdmissionRequest, context: AdmissionContext): Promise<boolean> {
-  if (!matches(hook, request, context)) return false;
+  if (!isSelected(hook, hook.rules ?? [], request, context.cluster)) return false;
   if ((hook.matchConditions ?? []).length === 0) return true;
   const result = await context.matchConditions.match(hook, request, context.authorizer);
   if ("error" in result) throw forbidden(request.resource, request.name, result.error);
   return result.matches;
-}
-
-function matches(hook: AnyObject, request: AdmissionRequest, { cluster }: AdmissionContext): boolean {
-  if (!(hook.rules ?? []).some((rule: AnyObject) => ruleMatches(rule, request, hook.matchPolicy))) return false;
-  if (!objectSelected(hook, request)) return false;
-  const isNamespace = request.resource.group === "" && request.resource.plural === "namespaces";
-  if (request.namespace === "" && !isNamespace) return true;
-  const selector = selectorOf(hook.namespaceSelector ?? {});
-  if (selector.isEmpty) return true;
-  const namespace = isNamespace
-    ? (request.object ?? request.oldObject)
-    : cluster.get("namespaces", "", request.namespace);
-  return selector.matches(namespace?.metadata.labels);
-}
-
-function objectSelected(hook: AnyObject, { object, oldObject }: AdmissionRequest): boolean {
-  const selector = selectorOf(hook.objectSelector ?? {});
-  if (selector.isEmpty) return true;
-  return [object, oldObject].some((one) => one?.metadata !== undefined && selector.matches(one.metadata.labels));
-}
-
-function ruleMatches(rule: AnyObject, request: AdmissionRequest, matchPolicy: string | undefined): boolean {
-  const has = (list: readonly string[] | undefined, value: string) =>
-    list?.includes("*") === true || list?.includes(value) === true;
-  if (!has(rule.operations, request.operation)) return false;
-  const { group, version, plural, scope } = request.resource;
-  if (!has(rule.apiGroups, group)) return false;
-  // Another version of the same resource counts too, unless the webhook is exact about it.
-  if (!has(rule.apiVersions, version) && matchPolicy === "Exact") return false;
-  const wanted = request.subresource === "" ? plural : `${plural}/${request.subresource}`;
-  const named = (rule.resources ?? []).some((one: string) => {
-    const [resource, subresource] = one.split("/") as [string, string | undefined];
-    if (one === "*/*" || one === wanted) return true;
-    if (subresource === undefined) return request.subresource === "" && resource === "*";
-    return (
-      request.subresource !== "" &&
-      (resource === "*" || resource === plural) &&
-      (subresource === "*" || subresource === request.subresource)
-    );
-  });
-  if (!named) return false;
-  return (
-    rule.scope === undefined || rule.scope === "*" || rule.scope === (scope === "Cluster" ? "Cluster" : "Namespaced")
-  );
 }
 
 async function mutate({ hook }: Webhook, request: AdmissionRequest, context: AdmissionContext): Promise<void> {
@@ -146,17 +102,7 @@ async function mutate({ hook }: Webhook, request: AdmissionRequest, context: Adm
     throw internal(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
-  const patched = applyJsonPatch(request.object, patch) as AnyObject;
-  const resource = context.findResource(
-    request.resource.group === "" ? request.resource.plural : `${request.resource.plural}.${request.resource.group}`,
-  );
-  if (resource === undefined || request.subresource !== "") {
-    request.object = structuredClone(patched);
-    return;
-  }
-  const draft = readTree(patched, resource.schema, resource.schema.name === undefined).object;
-  resource.behaviour.defaults?.(draft);
-  request.object = draft;
+  takeObject(request, applyJsonPatch(request.object, patch), context);
 }
 
 function internal(why: string): StatusError {

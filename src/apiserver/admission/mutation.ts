@@ -1,0 +1,19 @@
+/** What others made of an object becomes the request's: read by the kind's schema, with its defaults. */
+import { readTree } from "../../machinery/codec/decode.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import type { AdmissionContext, AdmissionRequest, AnyObject } from "./framework.ts";
+
+export function resourceOfRequest({ resource }: AdmissionRequest, context: AdmissionContext): Resource | undefined {
+  return context.findResource(resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`);
+}
+
+export function takeObject(request: AdmissionRequest, object: unknown, context: AdmissionContext): void {
+  const resource = resourceOfRequest(request, context);
+  if (resource === undefined || request.subresource !== "") {
+    request.object = structuredClone(object);
+    return;
+  }
+  const draft: AnyObject = readTree(object, resource.schema, resource.schema.name === undefined).object;
+  resource.behaviour.defaults?.(draft);
+  request.object = draft;
+}

@@ -1,0 +1,214 @@
+/**
+ * MutatingAdmissionPolicy: changes in CEL, as configurations that are laid over the object or as JSON patches.
+ *
+ * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/mutating
+ */
+import { admissionEnvironment, type CompiledExpression, compileExpression } from "../../../machinery/cel/admission.ts";
+import {
+  JSON_PATCH,
+  misnamed,
+  OBJECT,
+  ObjectValue,
+  objectStructs,
+  toJson,
+} from "../../../machinery/cel/libraries/objects.ts";
+import { jsonPatchFunctions } from "../../../machinery/cel/libraries/values.ts";
+import { list } from "../../../machinery/cel/types.ts";
+import { CelError, ListValue, type Value } from "../../../machinery/cel/values.ts";
+import { DEDUCED, memberSchema, shapeOf } from "../../../machinery/patch/apply/shape.ts";
+import { checkTyped, mergeTyped, typedErrorText } from "../../../machinery/patch/apply/typed.ts";
+import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
+import type { JsonObject } from "../../../machinery/patch/json-value.ts";
+import type { Schema } from "../../../machinery/schema/schema.ts";
+import { StatusError } from "../../../machinery/status.ts";
+import { activationOf, Budget, OutOfBudget, Questions } from "../expressions.ts";
+import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
+import { resourceOfRequest, takeObject } from "../mutation.ts";
+import { type Invocation, invocationsFor } from "../policies/bindings.ts";
+import { compileVariables, type Variables, VariableValues } from "../policies/composition.ts";
+
+/** Of one expression. */
+const BUDGET = 10_000_000;
+
+interface Compiled {
+  readonly variables: Variables;
+  readonly mutations: readonly {
+    readonly text: string;
+    readonly isPatch: boolean;
+    readonly compiled: CompiledExpression;
+  }[];
+}
+
+interface Failure {
+  readonly policy: AnyObject;
+  readonly binding: AnyObject | undefined;
+  readonly message: string;
+}
+
+export const mutatingAdmissionPolicy = defineAdmission({
+  name: "MutatingAdmissionPolicy",
+  onByDefault: true,
+  handles: { operations: ["CREATE", "UPDATE"] },
+  async admit(request, context) {
+    const { invocations, misconfigured } = invocationsFor(request, context, "mutating");
+    const failures: Failure[] = [...misconfigured];
+    const after = new Map<Invocation, string>();
+    for (const invocation of invocations) {
+      if (!(await mutate(invocation, request, context, failures))) continue;
+      after.set(invocation, JSON.stringify(request.object));
+    }
+    // Those who ask for it see once more what others changed after them.
+    for (const invocation of invocations) {
+      const left = after.get(invocation);
+      if (invocation.policy.spec.reinvocationPolicy !== "IfNeeded" || left === undefined) continue;
+      if (left !== JSON.stringify(request.object)) await mutate(invocation, request, context, failures);
+    }
+    const counting = failures.filter(({ policy }) => policy.spec.failurePolicy !== "Ignore");
+    if (counting.length > 0) throw denied(request, counting);
+  },
+});
+
+function denied(request: AdmissionRequest, failures: readonly Failure[]): StatusError {
+  const messages = failures.map(({ policy, binding, message }) =>
+    binding === undefined
+      ? `policy '${policy.metadata.name}' denied request: ${message}`
+      : `policy '${policy.metadata.name}' with binding '${binding.metadata.name}' denied request: ${message}`,
+  );
+  const error = refuse(request, "");
+  return new StatusError("Forbidden", messages[0]!, {
+    ...error.details,
+    causes: messages.map((message) => ({ message })),
+  });
+}
+
+/** False where the policy's conditions say that it isn't meant. */
+async function mutate(
+  { policy, binding, params }: Invocation,
+  request: AdmissionRequest,
+  context: AdmissionContext,
+  failures: Failure[],
+): Promise<boolean> {
+  const { spec } = policy;
+  const fail = (message: string) => void failures.push({ policy, binding, message });
+  const matched = await context.matchConditions.match(spec, request, context.authorizer, params);
+  if ("error" in matched) {
+    fail(matched.error);
+    return false;
+  }
+  if (!matched.matches) return false;
+  const compiled = context.policies.get(policy, compilePolicy);
+  const questions = new Questions(context.authorizer, request.user);
+  const namespaceObject =
+    request.namespace === "" || request.resource.plural === "namespaces"
+      ? undefined
+      : context.cluster.get("namespaces", "", request.namespace);
+  for (const mutation of compiled.mutations) {
+    if (!mutation.compiled.ok) {
+      fail(`compilation error: ${mutation.compiled.message}`);
+      return true;
+    }
+    const { program } = mutation.compiled;
+    const base = activationOf(request, questions, { namespaceObject, params });
+    try {
+      const result = await questions.run(() => {
+        const values = new VariableValues(compiled.variables, base);
+        const budget = new Budget(BUDGET);
+        const one = budget.evaluate(mutation.text, program, values.activation);
+        budget.spend(values.takeCost());
+        return one;
+      });
+      if ("error" in result) {
+        fail(result.error);
+        return true;
+      }
+      const changed = mutation.isPatch
+        ? patched(request.object, result.value)
+        : merged(request.object, result.value, schemaOf(request, context));
+      if (changed !== request.object) takeObject(request, changed, context);
+    } catch (error) {
+      if (!(error instanceof OutOfBudget || error instanceof PatchFailure || error instanceof CelError)) throw error;
+      fail(error.message);
+      return true;
+    }
+  }
+  return true;
+}
+
+class PatchFailure extends Error {}
+
+function schemaOf(request: AdmissionRequest, context: AdmissionContext): Schema {
+  return resourceOfRequest(request, context)?.schema ?? DEDUCED;
+}
+
+/** The object with the configuration laid over it, by the rules of server-side apply, and nobody's the owner. */
+function merged(object: AnyObject, value: Value, schema: Schema): AnyObject {
+  if (!(value instanceof ObjectValue))
+    throw new PatchFailure("unsupported return type from ApplyConfiguration expression");
+  const wrong = misnamed(value);
+  if (wrong !== undefined) throw new PatchFailure(`type mismatch: ${wrong}`);
+  const configuration = {
+    ...(toJson(value) as JsonObject),
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+  } as JsonObject;
+  const errors = checkTyped(configuration, schema);
+  if (errors.length > 0)
+    throw new PatchFailure(
+      `error applying patch: failed to convert patch object to typed object: ${typedErrorText(errors)}`,
+    );
+  const atomics = atomicsOf(configuration, schema, "");
+  if (atomics.length > 0)
+    throw new PatchFailure(
+      `error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${atomics.join(", ")}`,
+    );
+  return mergeTyped(object, configuration, schema);
+}
+
+/** Whole values that would be replaced, with all that the policy didn't mention. */
+function atomicsOf(value: unknown, schema: Schema, path: string): readonly string[] {
+  if (typeof value !== "object" || value === null) return [];
+  const own = path !== "" && shapeOf(schema, value) === "leaf" ? [path] : [];
+  if (Array.isArray(value))
+    return [...own, ...value.flatMap((item, i) => atomicsOf(item, schema.items ?? DEDUCED, `${path}[${i}]`))];
+  return [
+    ...own,
+    ...Object.entries(value).flatMap(([name, one]) =>
+      atomicsOf(one, memberSchema(schema, name) ?? DEDUCED, `${path}.${name}`),
+    ),
+  ];
+}
+
+function patched(object: AnyObject, value: Value): AnyObject {
+  if (!(value instanceof ListValue))
+    throw new PatchFailure("type mismatch: JSONPatchType.expression should evaluate to array");
+  const operations: unknown[] = [];
+  for (const one of value) {
+    if (!(one instanceof ObjectValue) || one.type.name !== JSON_PATCH.name)
+      throw new PatchFailure("type mismatch: JSONPatchType.expression should evaluate to array of JSONPatch");
+    operations.push(toJson(one));
+  }
+  try {
+    return applyJsonPatch(object, operations) as AnyObject;
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const why = error.cause instanceof Error ? error.cause.message : error.message;
+    // A test that fails means: not this object.
+    if (/^test(ing value| operation)/.test(why)) return object;
+    throw new PatchFailure(`JSON Patch: ${why}`);
+  }
+}
+
+function compilePolicy({ spec }: AnyObject): Compiled {
+  const base = admissionEnvironment("stored", { params: spec.paramKind !== undefined, authorizer: true })
+    .with(jsonPatchFunctions)
+    .withStructs(objectStructs);
+  const variables = compileVariables(base, spec.variables ?? []);
+  return {
+    variables,
+    mutations: ((spec.mutations ?? []) as readonly AnyObject[]).map(({ patchType, applyConfiguration, jsonPatch }) => {
+      const isPatch = patchType === "JSONPatch";
+      const text: string = (isPatch ? jsonPatch?.expression : applyConfiguration?.expression) ?? "";
+      return { text, isPatch, compiled: compileExpression(variables.env, text, [isPatch ? list(JSON_PATCH) : OBJECT]) };
+    }),
+  };
+}

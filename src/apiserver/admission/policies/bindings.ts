@@ -1,0 +1,130 @@
+/**
+ * Which policies a request meets: those whose constraints match it, by their bindings, each with the parameters that the binding names.
+ *
+ * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/generic, pkg/admission/plugin/policy/matching
+ */
+import { selectorOf } from "../../../machinery/selector/labels.ts";
+import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
+import { labelsMatch, ruleMatches } from "../selection.ts";
+
+const GROUP = "admissionregistration.k8s.io";
+/** Policies don't decide about policies: one could lock itself in. */
+const EXEMPT: ReadonlySet<string> = new Set([
+  "validatingadmissionpolicies",
+  "validatingadmissionpolicybindings",
+  "mutatingadmissionpolicies",
+  "mutatingadmissionpolicybindings",
+]);
+
+export interface Invocation {
+  readonly policy: AnyObject;
+  readonly binding: AnyObject;
+  /** Null where the policy takes none, or the binding gives none. */
+  readonly params: AnyObject | null;
+}
+
+/** A policy or a binding that is not what it should be. */
+export interface Misconfigured {
+  readonly policy: AnyObject;
+  readonly binding: AnyObject | undefined;
+  readonly message: string;
+}
+
+/** In the order of the policies' names, then of the bindings'. */
+export function invocationsFor(
+  request: AdmissionRequest,
+  context: AdmissionContext,
+  kind: "validating" | "mutating",
+): { readonly invocations: readonly Invocation[]; readonly misconfigured: readonly Misconfigured[] } {
+  const invocations: Invocation[] = [];
+  const misconfigured: Misconfigured[] = [];
+  if (request.resource.group === GROUP && EXEMPT.has(request.resource.plural)) return { invocations, misconfigured };
+  const { cluster } = context;
+  const policies = cluster.list(`${kind}admissionpolicies.${GROUP}`);
+  if (policies.length === 0) return { invocations, misconfigured };
+  const bindings = cluster.list(`${kind}admissionpolicybindings.${GROUP}`);
+  for (const policy of policies) {
+    const own = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name);
+    if (own.length === 0 || !matchesResources(policy.spec.matchConstraints, request, context)) continue;
+    const { paramKind } = policy.spec;
+    const resource = paramKind === undefined ? undefined : resourceOf(paramKind, context);
+    if (paramKind !== undefined && resource === undefined) {
+      const message = `failed to configure policy: failed to find resource referenced by paramKind: '${gvkText(paramKind)}'`;
+      misconfigured.push({ policy, binding: undefined, message });
+      continue;
+    }
+    for (const binding of own) {
+      const { matchResources } = binding.spec;
+      if (matchResources !== undefined && !matchesResources(matchResources, request, context, true)) continue;
+      const params = paramsOf(paramKind, resource, binding.spec.paramRef, request.namespace, context);
+      if (typeof params === "string")
+        misconfigured.push({ policy, binding, message: `failed to configure binding: ${params}` });
+      else for (const one of params) invocations.push({ policy, binding, params: one });
+    }
+  }
+  return { invocations, misconfigured };
+}
+
+/** `rulesOptional`: a binding without rules is about all that its policy is about. */
+function matchesResources(
+  match: AnyObject,
+  request: AdmissionRequest,
+  { cluster }: AdmissionContext,
+  rulesOptional = false,
+): boolean {
+  if (match === undefined) return false;
+  const holds = (rule: AnyObject): boolean =>
+    ruleMatches(rule, request, match.matchPolicy) &&
+    ((rule.resourceNames ?? []).length === 0 || rule.resourceNames.includes(request.name));
+  if ((match.excludeResourceRules ?? []).some(holds)) return false;
+  const rules: readonly AnyObject[] = match.resourceRules ?? [];
+  if (!rules.some(holds) && !(rulesOptional && rules.length === 0)) return false;
+  return labelsMatch(match, request, cluster);
+}
+
+interface ParamResource {
+  readonly name: string;
+  readonly isNamespaced: boolean;
+}
+
+function resourceOf({ apiVersion = "", kind = "" }: AnyObject, context: AdmissionContext): ParamResource | undefined {
+  const [group, version] = apiVersion.includes("/") ? apiVersion.split("/") : ["", apiVersion];
+  const resource = context.findKind(group, version, kind);
+  if (resource === undefined) return undefined;
+  const name = resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
+  return { name, isNamespaced: resource.scope === "Namespaced" };
+}
+
+function gvkText({ apiVersion = "", kind = "" }: AnyObject): string {
+  const [group, version] = apiVersion.includes("/") ? apiVersion.split("/") : ["", apiVersion];
+  return `${group}/${version}, Kind=${kind}`;
+}
+
+/** The objects to evaluate with, one after the other; or why it can't be told which. */
+function paramsOf(
+  paramKind: AnyObject,
+  resource: ParamResource | undefined,
+  reference: AnyObject,
+  requestNamespace: string,
+  { cluster }: AdmissionContext,
+): readonly (AnyObject | null)[] | string {
+  if (paramKind === undefined || resource === undefined || reference === undefined) return [null];
+  let namespace = "";
+  if (resource.isNamespaced) {
+    namespace = reference.namespace || requestNamespace;
+    if (namespace === "")
+      return "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources";
+  } else if (reference.namespace) return "paramRef.namespace must not be provided for a cluster-scoped `paramKind`";
+  let found: readonly AnyObject[];
+  if (reference.name) {
+    if (reference.selector !== undefined) return "paramRef.name and paramRef.selector are mutually exclusive";
+    const param = cluster.get(resource.name, namespace, reference.name);
+    found = param === undefined ? [] : [param];
+  } else if (reference.selector !== undefined) {
+    const selector = selectorOf(reference.selector);
+    found = cluster.list(resource.name, namespace).filter(({ metadata }) => selector.matches(metadata.labels));
+  } else return "one of name or selector must be provided";
+  if (found.length === 0 && reference.parameterNotFoundAction === "Deny")
+    return "no params found for policy binding with `Deny` parameterNotFoundAction";
+  return found;
+}

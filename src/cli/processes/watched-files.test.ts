@@ -35,7 +35,7 @@ function makeWorld(files: Record<string, string>) {
     hint: () => hint(),
     settle,
     async pass() {
-      for (const [handle, fn] of [...timers]) {
+      for (const [handle, fn] of new Map(timers)) {
         timers.delete(handle);
         fn();
       }

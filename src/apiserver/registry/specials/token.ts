@@ -65,9 +65,7 @@ export const token: SpecialSubresource = {
     const max = services.options.serviceAccount.maxExpirationSeconds;
     let seconds = asked;
     if (max !== undefined && seconds > max) {
-      context.warn(
-        `requested expiration of ${asked} seconds shortened to ${max} seconds due to server default of 1h0m0s`,
-      );
+      context.warn(`requested expiration of ${asked} seconds shortened to ${max} seconds`);
       seconds = max;
     }
     const { extendedSeconds, audiences } = services.accounts;

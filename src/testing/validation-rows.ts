@@ -17,6 +17,8 @@ import type { FieldError } from "../machinery/validation/field-error.ts";
 export interface Base {
   readonly base: string;
   readonly object: any;
+  /** Feature gates that are off by default and on for this object's rows. */
+  readonly gates?: readonly string[];
 }
 
 /** New values by path (`spec.ports[0].name`, keys with dots as `["a.b/c"]`); null takes the field away. */
@@ -38,6 +40,7 @@ export interface PlacedRow extends Row {
   readonly group: string;
   readonly line: number;
   readonly object: any;
+  readonly gates?: readonly string[];
 }
 
 const ROWS_FILE = "validation.rows.jsonl";
@@ -61,16 +64,17 @@ function readIfThere(file: string): string | undefined {
 }
 
 export function parseRows(group: string, text: string): readonly PlacedRow[] {
-  const bases = new Map<string, any>();
+  const bases = new Map<string, Base>();
   const rows: PlacedRow[] = [];
   for (const [i, line] of text.split("\n").entries()) {
     if (line === "") continue;
     const parsed: Base | Row = JSON.parse(line);
-    if ("base" in parsed) bases.set(parsed.base, parsed.object);
+    if ("base" in parsed) bases.set(parsed.base, parsed);
     else {
-      const object = bases.get(parsed.of);
-      assert(object !== undefined, `${group}:${i + 1}: no base "${parsed.of}"`);
-      rows.push({ ...parsed, group, line: i + 1, object });
+      const base = bases.get(parsed.of);
+      assert(base !== undefined, `${group}:${i + 1}: no base "${parsed.of}"`);
+      const { object, gates } = base;
+      rows.push({ ...parsed, group, line: i + 1, object, ...(gates !== undefined && { gates }) });
     }
   }
   return rows;
@@ -99,8 +103,10 @@ function setAt(object: any, steps: readonly (string | number)[], value: unknown)
   else delete at[last];
 }
 
+type Asked = Pick<PlacedRow, "object" | "op" | "old" | "set" | "gates">;
+
 /** What the two objects of a row are on the wire; a create has no old one. */
-export function objectsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "set">): {
+export function objectsOf(row: Asked): {
   readonly object: any;
   readonly old?: any;
 } {
@@ -127,11 +133,12 @@ const CONTEXT: HookContext = {
 };
 
 /** What our hooks say to a row, as `path: message`. */
-export function errorsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "set">): readonly string[] {
+export function errorsOf(row: Asked): readonly string[] {
   return fieldErrorsOf(row).map(({ field, message }) => `${field}: ${message}`);
 }
 
-export function fieldErrorsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "set">): readonly FieldError[] {
+function fieldErrorsOf(row: Asked): readonly FieldError[] {
+  const context = { ...CONTEXT, featureGates: new Map((row.gates ?? []).map((gate) => [gate, true])) };
   const resource = resourceOf(row.object);
   const wire = objectsOf(row);
   const draft = decoded(resource, wire.object);
@@ -139,16 +146,16 @@ export function fieldErrorsOf(row: Pick<PlacedRow, "object" | "op" | "old" | "se
   if (row.op === "create") {
     draft.metadata.uid ??= CONTEXT.uuid();
     draft.metadata.creationTimestamp ??= NOW;
-    behaviour.prepareForCreate?.(draft, CONTEXT);
-    return behaviour.validate!(draft, CONTEXT);
+    behaviour.prepareForCreate?.(draft, context);
+    return behaviour.validate!(draft, context);
   }
   const old = deepFreeze(decoded(resource, wire.old));
   const view = row.op === "update" ? behaviour : resource.subresources[row.op]?.behaviour;
   assert(view !== undefined, `${resource.kind} has no behaviour for ${row.op}`);
   if (old.metadata.generation === undefined) delete draft.metadata.generation;
   else draft.metadata.generation = old.metadata.generation;
-  view.prepareForUpdate?.(draft, old, CONTEXT);
-  return view.validateUpdate?.(draft, old, CONTEXT) ?? [];
+  view.prepareForUpdate?.(draft, old, context);
+  return view.validateUpdate?.(draft, old, context) ?? [];
 }
 
 function decoded(resource: Resource, tree: unknown): any {

@@ -1,6 +1,6 @@
 /** Small checks that many kinds make: each returns the errors of one value at one path. */
 import { type FieldError, fieldForbidden, invalid, notSupported, required } from "./field-error.ts";
-import { isLabelValue, isPercent, isPortName, isPortNumber, isQualifiedName } from "./names.ts";
+import { isDns1123Subdomain, isLabelValue, isPercent, isPortName, isPortNumber, isQualifiedName } from "./names.ts";
 import { validateLabels } from "./object-meta.ts";
 import type { LabelSelector } from "../meta/types.ts";
 
@@ -85,4 +85,20 @@ export function checkPortOrName(port: number | string | undefined, path: string)
 
 export function checkPortNumber(port: number | undefined, path: string): FieldError[] {
   return isPortNumber(port ?? 0).map((message) => invalid(path, port ?? 0, message));
+}
+
+const HTTP_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+const HTTP_PATH_REGEXP = new RegExp(`^${HTTP_PATH}$`);
+
+/** `acme.io/foo`: each part is shown where it is the part that is wrong. */
+export function checkDomainPrefixedPath(value: string, path: string): FieldError[] {
+  if (value === "") return [required(path)];
+  const slash = value.indexOf("/");
+  const [host, rest] = [value.slice(0, Math.max(slash, 0)), value.slice(slash + 1)];
+  if (slash < 0 || host === "" || rest === "")
+    return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  const errors = checkText(host, path, isDns1123Subdomain);
+  if (!HTTP_PATH_REGEXP.test(rest))
+    errors.push(invalid(path, rest, `Invalid path (regex used for validation is '${HTTP_PATH}')`));
+  return errors;
 }

@@ -101,3 +101,33 @@ export function isEndpointIp(text: string): readonly string[] {
     return ["may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"];
   return [];
 }
+
+/** An address as it is written when nothing is left to taste (RFC 5952). */
+export function formatIp({ family, value }: { readonly family: 4 | 6; readonly value: bigint }): string {
+  if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => String((value >> shift) & 255n)).join(".");
+  const groups = Array.from({ length: 8 }, (_, i) => ((value >> BigInt(112 - 16 * i)) & 0xffffn).toString(16));
+  let [start, length] = [-1, 1];
+  for (let i = 0; i < 8; i++) {
+    let end = i;
+    while (groups[end] === "0") end++;
+    if (end - i > length) [start, length] = [i, end - i];
+  }
+  if (start < 0) return groups.join(":");
+  return `${groups.slice(0, start).join(":")}::${groups.slice(start + length).join(":")}`;
+}
+
+/** As `isIp`, for the fields that take one spelling only. */
+export function isCanonicalIp(text: string): readonly string[] {
+  const errors = isIp(text);
+  if (errors.length > 0) return errors;
+  const canonical = formatIp(parseIp(text)!);
+  return text === canonical ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`];
+}
+
+export function isCanonicalCidr(text: string): readonly string[] {
+  const errors = isCidr(text);
+  if (errors.length > 0) return errors;
+  const { family, address, bits } = parseCidr(text)!;
+  const canonical = `${formatIp({ family, value: address })}/${bits}`;
+  return text === canonical ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`];
+}

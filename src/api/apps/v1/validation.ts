@@ -17,16 +17,17 @@ import {
   required,
 } from "../../../machinery/validation/field-error.ts";
 import { isDns1123Label } from "../../../machinery/validation/names.ts";
-import { immutableField } from "../../../machinery/validation/object-meta.ts";
+import { immutableField, validateAnnotations, validateLabels } from "../../../machinery/validation/object-meta.ts";
 import type { LabelSelector } from "../../../machinery/meta/types.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { validateClaimSpec } from "../../core/v1/persistentvolumeclaim/validation.ts";
 import { validateAlwaysRunning, validatePodTemplate } from "../../core/v1/pod/validation/spec.ts";
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from "../../generated/apps.v1.ts";
 import type { PodTemplateSpec } from "../../generated/core.v1.ts";
+import { internalValue, selectorValue, sorted } from "../../internal-value.ts";
 import { semanticEqual } from "../../semantic-equal.ts";
 
-/** Whether a selector wants these labels; a broken one has errors of its own, and is not judged here. */
+/** Whether a selector wants these labels; a broken one has errors of its own, and is not judged here. An absent one wants nothing. */
 export function matchesLabels(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>>): boolean {
   try {
     return selectorOf(selector).matches(labels);
@@ -35,29 +36,60 @@ export function matchesLabels(selector: LabelSelector | undefined, labels: Reado
   }
 }
 
-/** A workload that doesn't select its own pods would make them without end. */
+const APPS = "io.k8s.api.apps.v1.";
+
+/** What differs between the kinds in how they see their selector. */
+interface SelectorRules {
+  /** In "empty selector is invalid for …"; ReplicaSets speak of deployments. */
+  readonly kind: string;
+  /** What is said when no selector can be made of it; undefined where that is not looked at. */
+  readonly unusable: string | undefined;
+}
+
+/** A workload that doesn't select its own pods would make them without end. A template is looked at only beside a selector that can be used. */
 function validateSelectorAndTemplate(
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
-  path: string,
+  owner: string,
+  { kind, unusable }: SelectorRules,
 ): FieldError[] {
-  if (template === undefined) return [required(`${path}.template`)];
-  const labels = template.metadata?.labels ?? {};
+  const path = "spec.selector";
   const errors: FieldError[] = [];
-  if (selector !== undefined && !isEmpty(selector) && !matchesLabels(selector, labels))
-    errors.push(invalid(`${path}.template.metadata.labels`, labels, "`selector` does not match template `labels`"));
-  return [...errors, ...validatePodTemplate(template, `${path}.template`)];
+  if (selector === undefined) errors.push(required(path));
+  else {
+    errors.push(...validateLabelSelector(selector, path));
+    const broken = errors.length > 0;
+    if (isEmpty(selector)) errors.push(invalid(path, selector, `empty selector is invalid for ${kind}`));
+    if (broken) return [...errors, invalid(path, selectorValue(selector), unusable)];
+  }
+  if ((selector === undefined || !isEmpty(selector)) && !matchesLabels(selector, template?.metadata?.labels ?? {}))
+    errors.push(mismatch(template));
+  return [
+    ...errors,
+    ...validatePodTemplate(template, "spec.template"),
+    // Upstream's StatefulSets look at these twice.
+    ...(owner === "StatefulSet"
+      ? [
+          ...validateLabels(template?.metadata?.labels, "spec.template.labels"),
+          ...validateAnnotations(template?.metadata?.annotations, "spec.template.annotations"),
+        ]
+      : []),
+    ...validateAlwaysRunning(template, "spec.template", owner),
+  ];
 }
+
+/** The error of a template that its selector doesn't want. */
+export const mismatch = (template: PodTemplateSpec | undefined): FieldError => {
+  const labels = template?.metadata?.labels;
+  return invalid(
+    "spec.template.metadata.labels",
+    labels === undefined ? null : sorted(labels),
+    "`selector` does not match template `labels`",
+  );
+};
 
 const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
   Object.keys(matchLabels).length + matchExpressions.length === 0;
-
-function validateSelector(selector: LabelSelector | undefined, kind: string): FieldError[] {
-  if (selector === undefined) return [required("spec.selector")];
-  const errors = validateLabelSelector(selector, "spec.selector");
-  if (isEmpty(selector)) errors.push(invalid("spec.selector", selector, `empty selector is invalid for ${kind}`));
-  return errors;
-}
 
 const counts = (object: object | undefined, fields: readonly string[], path: string): FieldError[] =>
   fields.flatMap((field) =>
@@ -77,15 +109,17 @@ function notAbove(
 
 function notDecremented(now: number | undefined, before: number | undefined): FieldError[] {
   if (before === undefined || (now !== undefined && now >= before)) return [];
-  return [invalid("status.collisionCount", now ?? null, "cannot be decremented")];
+  return [invalid("status.collisionCount", now ?? 0, "cannot be decremented")];
 }
 
 export function validateDeployment({ spec }: Deployment): FieldError[] {
-  const errors = [...counts(spec, ["replicas"], "spec"), ...validateSelector(spec.selector, "deployment")];
-  errors.push(
-    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
-    ...validateAlwaysRunning(spec.template, "spec.template", "ReplicaSet"),
-  );
+  const errors = [
+    ...counts(spec, ["replicas"], "spec"),
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "ReplicaSet", {
+      kind: "deployment",
+      unusable: "invalid label selector",
+    }),
+  ];
   const strategy = spec.strategy;
   if (strategy?.type === "Recreate") {
     if (strategy.rollingUpdate !== undefined)
@@ -103,7 +137,13 @@ export function validateDeployment({ spec }: Deployment): FieldError[] {
         errors.push(invalid(`${path}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
       errors.push(...checkAtMostAll(maxUnavailable, `${path}.maxUnavailable`));
     }
-  } else errors.push(notSupported("spec.strategy", strategy ?? {}, ["Recreate", "RollingUpdate"]));
+  } else
+    errors.push(
+      notSupported("spec.strategy", internalValue(strategy, `${APPS}DeploymentStrategy`), [
+        "Recreate",
+        "RollingUpdate",
+      ]),
+    );
   errors.push(...counts(spec, ["minReadySeconds", "revisionHistoryLimit"], "spec"));
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec;
   errors.push(...checkNonNegative(deadline, "spec.progressDeadlineSeconds"));
@@ -112,8 +152,9 @@ export function validateDeployment({ spec }: Deployment): FieldError[] {
   return errors;
 }
 
+/** What isn't a percentage counts for nothing. */
 const isZero = (value: number | string | undefined): boolean =>
-  value === undefined || value === 0 || value === "0%" || value === "0";
+  value === undefined || (typeof value === "number" ? value === 0 : !/^[0-9]*[1-9][0-9]*%$/.test(value));
 
 export function validateDeploymentUpdate(deployment: Deployment, old: Deployment): FieldError[] {
   return [
@@ -157,9 +198,10 @@ export function validateDeploymentStatus({ status }: Deployment, old: Deployment
 export function validateReplicaSet({ spec }: ReplicaSet): FieldError[] {
   return [
     ...counts(spec, ["replicas", "minReadySeconds"], "spec"),
-    ...validateSelector(spec.selector, "deployment"),
-    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
-    ...validateAlwaysRunning(spec.template, "spec.template", "ReplicaSet"),
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "ReplicaSet", {
+      kind: "deployment",
+      unusable: "invalid label selector",
+    }),
   ];
 }
 
@@ -195,11 +237,15 @@ export function validateReplicaSetStatus({ status }: ReplicaSet): FieldError[] {
 }
 
 export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
-  const errors =
-    spec.selector === undefined ? [required("spec.selector")] : validateSelector(spec.selector, "daemonset");
+  const { selector, template } = spec;
+  const errors = validateLabelSelector(selector, "spec.selector");
+  if (errors.length === 0 && !matchesLabels(selector, template?.metadata?.labels ?? {}))
+    errors.push(mismatch(template));
+  if (selector !== undefined && isEmpty(selector))
+    errors.push(invalid("spec.selector", selector, "empty selector is invalid for daemonset"));
   errors.push(
-    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
-    ...validateAlwaysRunning(spec.template, "spec.template", "DaemonSet"),
+    ...validatePodTemplate(template, "spec.template"),
+    ...validateAlwaysRunning(template, "spec.template", "DaemonSet"),
     ...counts(spec, ["minReadySeconds"], "spec"),
   );
   const strategy = spec.updateStrategy;
@@ -219,16 +265,21 @@ export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
         errors.push(required(`${path}.maxUnavailable`, "cannot be 0 when maxSurge is 0"));
     }
   } else if (strategy?.type !== "OnDelete")
-    errors.push(notSupported("spec.updateStrategy", strategy ?? {}, ["RollingUpdate", "OnDelete"]));
+    errors.push(
+      notSupported("spec.updateStrategy", internalValue(strategy, `${APPS}DaemonSetUpdateStrategy`), [
+        "RollingUpdate",
+        "OnDelete",
+      ]),
+    );
   return [...errors, ...counts(spec, ["revisionHistoryLimit"], "spec")];
 }
 
 export function validateDaemonSetUpdate(set: DaemonSet, old: DaemonSet): FieldError[] {
   return [
-    ...validateDaemonSet(set),
     ...(semanticEqual(set.spec.selector, old.spec.selector)
       ? []
       : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
+    ...validateDaemonSet(set),
   ];
 }
 
@@ -254,17 +305,10 @@ export function validateDaemonSetStatus({ status }: DaemonSet, old: DaemonSet): 
 }
 
 export function validateStatefulSet(set: StatefulSet): FieldError[] {
-  const { spec } = set;
-  return [
-    ...validateStatefulSetSpec(set),
-    ...(spec.serviceName ? checkText(spec.serviceName, "spec.serviceName", isDns1123Label) : []),
-    ...(spec.volumeClaimTemplates ?? []).flatMap((claim, i) =>
-      validateClaimSpec(claim.spec, `spec.volumeClaimTemplates[${i}].spec`),
-    ),
-  ];
+  return validateStatefulSetSpec(set, true);
 }
 
-function validateStatefulSetSpec({ spec }: StatefulSet): FieldError[] {
+function validateStatefulSetSpec({ spec }: StatefulSet, created: boolean): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.podManagementPolicy) errors.push(required("spec.podManagementPolicy"));
   else if (spec.podManagementPolicy !== "OrderedReady" && spec.podManagementPolicy !== "Parallel")
@@ -275,7 +319,11 @@ function validateStatefulSetSpec({ spec }: StatefulSet): FieldError[] {
   else if (strategy.type === "OnDelete") {
     if (strategy.rollingUpdate !== undefined)
       errors.push(
-        invalid(`${path}.rollingUpdate`, strategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"),
+        invalid(
+          `${path}.rollingUpdate`,
+          internalValue(strategy.rollingUpdate, `${APPS}RollingUpdateStatefulSetStrategy`),
+          "only allowed for updateStrategy 'RollingUpdate'",
+        ),
       );
   } else if (strategy.type === "RollingUpdate") {
     const { partition, maxUnavailable } = strategy.rollingUpdate ?? {};
@@ -286,20 +334,43 @@ function validateStatefulSetSpec({ spec }: StatefulSet): FieldError[] {
       if (isZero(maxUnavailable)) errors.push(invalid(at, maxUnavailable, "cannot be 0"));
       errors.push(...checkAtMostAll(maxUnavailable, at));
     }
-  } else errors.push(invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'"));
+  } else
+    errors.push(
+      invalid(
+        path,
+        internalValue(strategy, `${APPS}StatefulSetUpdateStrategy`),
+        "must be 'RollingUpdate' or 'OnDelete'",
+      ),
+    );
   for (const field of ["whenDeleted", "whenScaled"] as const) {
     const value = spec.persistentVolumeClaimRetentionPolicy?.[field];
     if (value !== undefined && value !== "Retain" && value !== "Delete")
       errors.push(notSupported(`spec.persistentVolumeClaimRetentionPolicy.${field}`, value, ["Retain", "Delete"]));
   }
+  if (created)
+    for (const [i, claim] of (spec.volumeClaimTemplates ?? []).entries())
+      errors.push(...validateClaimSpec(claim.spec, `spec.volumeClaimTemplates[${i}].spec`));
   errors.push(
     ...counts(spec, ["replicas", "minReadySeconds"], "spec"),
     ...checkNonNegative(spec.ordinals?.start, "spec.ordinals.start"),
-    ...validateSelector(spec.selector, "statefulset"),
-    ...validateSelectorAndTemplate(spec.selector, spec.template, "spec"),
-    ...validateAlwaysRunning(spec.template, "spec.template", "StatefulSet"),
+    ...(created && spec.serviceName ? checkText(spec.serviceName, "spec.serviceName", isDns1123Label) : []),
+    ...validateSelectorAndTemplate(spec.selector, withClaims(spec), "StatefulSet", {
+      kind: "statefulset",
+      unusable: "",
+    }),
   );
   return errors;
+}
+
+/** The template as the controller will make pods of it: with a volume for each claim, in front of those of the same name. */
+function withClaims({ template, volumeClaimTemplates = [] }: StatefulSet["spec"]): PodTemplateSpec | undefined {
+  if (template?.spec === undefined || volumeClaimTemplates.length === 0) return template;
+  const claims = volumeClaimTemplates.map(({ metadata }) => ({
+    name: metadata?.name ?? "",
+    persistentVolumeClaim: { claimName: metadata?.name ?? "" },
+  }));
+  const own = (template.spec.volumes ?? []).filter(({ name }) => !claims.some((claim) => claim.name === name));
+  return { ...template, spec: { ...template.spec, volumes: [...claims, ...own] } };
 }
 
 const MUTABLE = [
@@ -313,7 +384,7 @@ const MUTABLE = [
 ] as const;
 
 export function validateStatefulSetUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
-  const errors = validateStatefulSetSpec(set);
+  const errors = validateStatefulSetSpec(set, false);
   const taken = Object.fromEntries(MUTABLE.map((field) => [field, old.spec[field]]));
   if (!semanticEqual({ ...set.spec, ...taken }, old.spec))
     errors.push(
@@ -353,8 +424,12 @@ export function validateStatefulSetStatus({ status }: StatefulSet, old: Stateful
 
 export function validateControllerRevision({ data, revision }: ControllerRevision): FieldError[] {
   return [
-    ...(data === undefined || data === null ? [required("data", "data is mandatory")] : []),
     ...checkNonNegative(revision, "revision"),
+    ...(data === undefined || data === null
+      ? [required("data", "data is mandatory")]
+      : typeof data !== "object" || Array.isArray(data)
+        ? [required("data", "data must be a valid JSON object")]
+        : []),
   ];
 }
 

@@ -7,7 +7,7 @@ import {
   required,
   tooLong,
 } from "../../../machinery/validation/field-error.ts";
-import { isCidr, parseCidr } from "../../../machinery/validation/ip.ts";
+import { isCanonicalCidr, parseCidr } from "../../../machinery/validation/ip.ts";
 import {
   isDns1123Label,
   isDns1123Subdomain,
@@ -16,6 +16,7 @@ import {
 } from "../../../machinery/validation/names.ts";
 import { immutableField } from "../../../machinery/validation/object-meta.ts";
 import type { IngressClass, IPAddress, ServiceCIDR } from "../../generated/networking.v1.ts";
+import { internalValue } from "../../internal-value.ts";
 import { semanticEqual } from "../../semantic-equal.ts";
 
 export function validateIngressClass({ spec }: IngressClass): FieldError[] {
@@ -26,7 +27,8 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
   const parameters = spec?.parameters;
   if (parameters === undefined) return errors;
   const path = "spec.parameters";
-  if (parameters.apiGroup) errors.push(...checkText(parameters.apiGroup, `${path}.apiGroup`, isDns1123Subdomain));
+  if (parameters.apiGroup !== undefined)
+    errors.push(...checkText(parameters.apiGroup, `${path}.apiGroup`, isDns1123Subdomain));
   errors.push(...checkRequiredText(parameters.kind, `${path}.kind`, isPathSegmentName));
   errors.push(...checkRequiredText(parameters.name, `${path}.name`, isPathSegmentName));
   errors.push(...checkWord(parameters.scope, `${path}.scope`, ["Cluster", "Namespace"]));
@@ -51,22 +53,29 @@ export function validateServiceCidr({ spec }: ServiceCIDR): FieldError[] {
   const cidrs = spec?.cidrs ?? [];
   const path = "spec.cidrs";
   if (cidrs.length === 0) return [required(path, "at least one CIDR required")];
-  if (cidrs.length > 2) return [invalid(path, spec, "may only hold up to 2 values")];
+  if (cidrs.length > 2)
+    return [
+      invalid(path, internalValue(spec, "io.k8s.api.networking.v1.ServiceCIDRSpec"), "may only hold up to 2 values"),
+    ];
   const errors: FieldError[] = [];
   if (cidrs.length === 2 && parseCidr(cidrs[0]!)?.family === parseCidr(cidrs[1]!)?.family)
     errors.push(
       invalid(path, cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"),
     );
-  for (const [i, cidr] of cidrs.entries()) errors.push(...checkText(cidr, `${path}[${i}]`, isCidr));
+  for (const [i, cidr] of cidrs.entries()) errors.push(...checkText(cidr, `${path}[${i}]`, isCanonicalCidr));
   return errors;
 }
 
-/** A second family may be added, and taken away; nothing else changes. */
+/** A second family may be added; nothing else changes. */
 export function validateServiceCidrUpdate(object: ServiceCIDR, old: ServiceCIDR): FieldError[] {
   const [now, before] = [object.spec?.cidrs ?? [], old.spec?.cidrs ?? []];
-  if (now.length === 0 || Math.abs(now.length - before.length) > 1)
-    return [invalid("spec.cidrs", now, "field is immutable")];
-  return now.slice(0, before.length).flatMap((cidr, i) => immutableField(cidr, before[i], `spec.cidrs[${i}]`));
+  const grows = before.length === 1 && now.length === 2;
+  if (now.length !== before.length && !grows)
+    return [invalid("spec.cidrs", object.spec?.cidrs?.length ? now : null, "field is immutable")];
+  return [
+    ...before.flatMap((cidr, i) => immutableField(now[i], cidr, `spec.cidrs[${i}]`)),
+    ...(grows ? validateServiceCidr(object) : []),
+  ];
 }
 
 export function validateIpAddress({ spec }: IPAddress): FieldError[] {
@@ -82,7 +91,8 @@ export function validateIpAddress({ spec }: IPAddress): FieldError[] {
 }
 
 export function validateIpAddressUpdate(object: IPAddress, old: IPAddress): FieldError[] {
-  return semanticEqual(object.spec?.parentRef, old.spec?.parentRef)
-    ? []
-    : immutableField(object.spec?.parentRef, old.spec?.parentRef, "spec.parentRef");
+  const parent = object.spec?.parentRef;
+  if (semanticEqual(parent, old.spec?.parentRef)) return validateIpAddress(object);
+  const shown = parent === undefined ? null : internalValue(parent, "io.k8s.api.networking.v1.ParentReference");
+  return [...validateIpAddress(object), invalid("spec.parentRef", shown, "field is immutable")];
 }

@@ -10,6 +10,7 @@ import type {
   RoleBinding,
   Subject,
 } from "../../generated/rbac.v1.ts";
+import { internalValue } from "../../internal-value.ts";
 import { semanticEqual } from "../../semantic-equal.ts";
 import { RBAC_GROUP } from "./binding.ts";
 
@@ -24,7 +25,11 @@ export function validateClusterRole({ rules, aggregationRule }: ClusterRole): Fi
   const path = "aggregationRule.clusterRoleSelectors";
   if (selectors.length === 0)
     errors.push(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"));
-  for (const [i, selector] of selectors.entries()) errors.push(...validateLabelSelector(selector, `${path}[${i}]`));
+  for (const [i, selector] of selectors.entries()) {
+    const broken = validateLabelSelector(selector, `${path}[${i}]`);
+    errors.push(...broken);
+    if (broken.length > 0) errors.push(invalid(`${path}[${i}]`, null, "invalid label selector."));
+  }
   return errors;
 }
 
@@ -98,6 +103,6 @@ export function validateBindingUpdate(binding: Binding, old: Binding): FieldErro
     ...validateBinding(binding),
     ...(semanticEqual(binding.roleRef, old.roleRef)
       ? []
-      : [invalid("roleRef", binding.roleRef, "cannot change roleRef")]),
+      : [invalid("roleRef", internalValue(binding.roleRef, "io.k8s.api.rbac.v1.RoleRef"), "cannot change roleRef")]),
   ];
 }

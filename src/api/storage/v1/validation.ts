@@ -25,6 +25,7 @@ import type {
   VolumeAttachment,
   VolumeAttributesClass,
 } from "../../generated/storage.v1.ts";
+import { internalValue } from "../../internal-value.ts";
 import { semanticEqual } from "../../semantic-equal.ts";
 
 function checkDriverName(name: string | undefined, path: string): FieldError[] {
@@ -63,6 +64,19 @@ export function validateDriver({ spec }: CSIDriver): FieldError[] {
     if (seconds !== undefined && seconds > 2 ** 32)
       errors.push(invalid(`${path}.expirationSeconds`, seconds, "may not specify a duration larger than 2^32 seconds"));
   }
+  const { nodeAllocatableUpdatePeriodSeconds: period, serviceAccountTokenInSecrets: inSecrets } = spec;
+  if (period !== undefined && period < 10)
+    errors.push(
+      invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, "must be greater than or equal to 10 seconds"),
+    );
+  if (inSecrets !== undefined && (spec.tokenRequests ?? []).length === 0)
+    errors.push(
+      invalid(
+        "spec.serviceAccountTokenInSecrets",
+        inSecrets,
+        "serviceAccountTokenInSecrets is set but no tokenRequests are specified",
+      ),
+    );
   return errors;
 }
 
@@ -96,17 +110,16 @@ export function validateCsiNode({ spec }: CSINode): FieldError[] {
 
 export function validateCsiNodeUpdate(node: CSINode, old: CSINode): FieldError[] {
   const still = ({ allocatable: _, ...rest }: CSINode["spec"]["drivers"][number]) => rest;
-  const changed = (old.spec?.drivers ?? []).some((before) => {
+  const errors = validateCsiNode(node);
+  for (const before of old.spec?.drivers ?? []) {
     const now = node.spec?.drivers?.find(({ name }) => name === before.name);
-    return now !== undefined && !semanticEqual(still(now), still(before));
-  });
-  return [
-    ...validateCsiNode(node),
-    ...(changed ? [invalid("spec.drivers", node.spec.drivers, "field is immutable")] : []),
-  ];
+    if (now !== undefined && !semanticEqual(still(now), still(before)))
+      errors.push(invalid("spec.drivers", internalValue(still(now), `${STORAGE}CSINodeDriver`), "field is immutable"));
+  }
+  return errors;
 }
 
-export function validateVolumeAttachment({ spec }: VolumeAttachment): FieldError[] {
+export function validateVolumeAttachment({ spec, status }: VolumeAttachment): FieldError[] {
   const errors = checkDriverName(spec?.attacher, "spec.attacher");
   const { inlineVolumeSpec, persistentVolumeName } = spec?.source ?? {};
   const words = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
@@ -115,24 +128,65 @@ export function validateVolumeAttachment({ spec }: VolumeAttachment): FieldError
     errors.push(fieldForbidden("spec.source", words));
   else if (persistentVolumeName === "")
     errors.push(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"));
-  else if (persistentVolumeName !== undefined)
+  errors.push(...checkText(spec?.nodeName ?? "", "spec.nodeName", isDns1123Subdomain));
+  errors.push(...validateAttachmentStatus(status));
+  if (persistentVolumeName !== undefined)
     errors.push(...checkText(persistentVolumeName, "spec.source.persistentVolumeName", isDns1123Subdomain));
-  return [...errors, ...checkText(spec?.nodeName ?? "", "spec.nodeName", isDns1123Subdomain)];
+  return errors;
 }
 
 export function validateVolumeAttachmentUpdate(object: VolumeAttachment, old: VolumeAttachment): FieldError[] {
-  return [...validateVolumeAttachment(object), ...fixed(object.spec, old.spec, "spec")];
+  return [
+    ...validateVolumeAttachment(object),
+    ...(semanticEqual(object.spec, old.spec)
+      ? []
+      : [invalid("spec", internalValue(object.spec, `${STORAGE}VolumeAttachmentSpec`), "field is immutable")]),
+  ];
+}
+
+function validateAttachmentStatus(status: VolumeAttachment["status"]): FieldError[] {
+  const errors: FieldError[] = [];
+  const metadata = status?.attachmentMetadata ?? {};
+  if (bytesOf(metadata) > MAX_BYTES) errors.push(tooLong("status.attachmentMetadata", MAX_BYTES));
+  for (const field of ["attachError", "detachError"] as const) {
+    const { message = "", errorCode } = status?.[field] ?? {};
+    // The limit that is named isn't the one that is kept, here as upstream.
+    if (Buffer.byteLength(message) > MAX_ERROR) errors.push(tooLong(`status.${field}.message`, MAX_BYTES));
+    if (errorCode !== undefined && errorCode < 0)
+      errors.push(invalid(`status.${field}.errorCode`, errorCode, "must be between 0 and 2147483647, inclusive"));
+  }
+  return errors;
+}
+
+const MAX_BYTES = 256 * 1024;
+const MAX_ERROR = 1024;
+const MAX_PARAMETERS = 512;
+const STORAGE = "io.k8s.api.storage.v1.";
+
+const bytesOf = (map: Readonly<Record<string, string>>): number =>
+  Object.entries(map).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+
+/** What a driver is told: not too much, and nothing without a name. */
+export function validateParameters(parameters: Readonly<Record<string, string>>): FieldError[] {
+  if (Object.keys(parameters).length > MAX_PARAMETERS) return [tooLong("parameters", MAX_PARAMETERS)];
+  return [
+    ...("" in parameters ? [invalid("parameters", "", "field can not be empty.")] : []),
+    ...(bytesOf(parameters) > MAX_BYTES ? [tooLong("parameters", MAX_BYTES)] : []),
+  ];
+}
+
+/** A provisioner or driver, shown in the small letters that it is judged by. */
+export function checkProvisioner(name: string | undefined, path: string): FieldError[] {
+  return checkRequiredText(name?.toLowerCase(), path, isQualifiedName);
 }
 
 type AttributesClass = Pick<VolumeAttributesClass, "driverName" | "parameters">;
 
 export function validateAttributesClass({ driverName, parameters = {} }: AttributesClass): FieldError[] {
-  const errors = checkRequiredText(driverName, "driverName", (text) => isQualifiedName(text.toLowerCase()));
+  const errors = checkProvisioner(driverName, "driverName");
   if (Object.keys(parameters).length === 0)
     errors.push(required("parameters", "must contain at least one key/value pair"));
-  if (Object.keys(parameters).length > 512) errors.push(tooLong("parameters", 512));
-  if ("" in parameters) errors.push(invalid("parameters", "", "field can not be empty."));
-  return errors;
+  return [...errors, ...validateParameters(parameters)];
 }
 
 export function validateAttributesClassUpdate(object: AttributesClass, old: AttributesClass): FieldError[] {
@@ -151,6 +205,9 @@ export function validateCapacity({ capacity, nodeTopology, storageClassName }: C
 
 export function validateCapacityUpdate(object: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
   return [
+    ...(object.storageClassName === old.storageClassName
+      ? []
+      : checkText(object.storageClassName ?? "", "storageClassName", isDns1123Subdomain)),
     ...fixed(object.nodeTopology, old.nodeTopology, "nodeTopology"),
     ...fixed(object.storageClassName, old.storageClassName, "storageClassName"),
   ];

@@ -3,7 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { APIService } from "../../../generated/apiregistration.v1.ts";
-import { validateApiService } from "./validation.ts";
+import { validateApiService, validateApiServiceStatus } from "./validation.ts";
 import { nameIsPathSegment } from "../../../../machinery/validation/names.ts";
 
 export const apiServices = defineResource<APIService>({
@@ -33,6 +33,7 @@ export const apiServices = defineResource<APIService>({
     },
     validate: validateApiService,
   },
+  views: { status: { validateUpdate: validateApiServiceStatus } },
   columns: [
     nameColumn,
     column("Service", "string", ({ spec }) =>

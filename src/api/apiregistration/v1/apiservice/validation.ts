@@ -1,6 +1,6 @@
 /** Upstream: staging/src/k8s.io/kube-aggregator/pkg/apis/apiregistration/validation */
 import { checkText } from "../../../../machinery/validation/checks.ts";
-import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
+import { type FieldError, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
 import { isDns1035Label, isDns1123Subdomain, isPortNumber } from "../../../../machinery/validation/names.ts";
 import type { APIService } from "../../../generated/apiregistration.v1.ts";
 
@@ -41,3 +41,13 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
     errors.push(invalid("spec.insecureSkipTLSVerify", true, "may not be true if caBundle is present"));
   return errors;
 }
+
+export function validateApiServiceStatus({ status }: APIService): FieldError[] {
+  return (status?.conditions ?? []).flatMap((condition, i) =>
+    STATUSES.includes(condition.status)
+      ? []
+      : [notSupported(`status.conditions[${i}].status`, condition.status, STATUSES)],
+  );
+}
+
+const STATUSES = ["True", "False", "Unknown"];

@@ -7,6 +7,7 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { StatefulSet } from "../../../generated/apps.v1.ts";
 import type { Mutable } from "../../../../base/mutable.ts";
+import { nameIsLabel } from "../../../../machinery/validation/names.ts";
 import { validateStatefulSet, validateStatefulSetStatus, validateStatefulSetUpdate } from "../validation.ts";
 import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
@@ -55,6 +56,7 @@ export const statefulSets = defineResource<StatefulSet>({
         : templateWarnings(object.spec.template, "spec.template."),
   },
   views: { status: { validateUpdate: validateStatefulSetStatus } },
+  nameRule: nameIsLabel,
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },
   columns: [
     nameColumn,

@@ -2,8 +2,8 @@
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { HorizontalPodAutoscaler } from "../../../generated/autoscaling.v1.ts";
-import { horizontalPodAutoscalers as v2 } from "../../v2/horizontalpodautoscaler/resource.ts";
-import { validateAutoscaler } from "../../v2/horizontalpodautoscaler/validation.ts";
+import { horizontalPodAutoscalers as v2, validateFor } from "../../v2/horizontalpodautoscaler/resource.ts";
+import { validateAutoscalerStatus } from "../../v2/horizontalpodautoscaler/validation.ts";
 import { fromV2, toV2 } from "./conversion.ts";
 
 export const horizontalPodAutoscalers = defineResource<HorizontalPodAutoscaler>({
@@ -12,8 +12,10 @@ export const horizontalPodAutoscalers = defineResource<HorizontalPodAutoscaler>(
   kind: "HorizontalPodAutoscaler",
   behaviour: {
     defaults: ({ spec }) => ifAbsent(spec, "minReplicas", 1),
-    validate: (autoscaler) => validateAutoscaler(toV2(autoscaler)),
+    validate: (object, context) => validateFor(toV2(object), context),
+    validateUpdate: (object, old, context) => validateFor(toV2(object), context, toV2(old)),
   },
+  views: { status: { validateUpdate: (object) => validateAutoscalerStatus(toV2(object)) } },
   columns: v2.columns.map((column) => ({
     ...column,
     cell: (object: HorizontalPodAutoscaler, now: number) => column.cell(toV2(object), now),

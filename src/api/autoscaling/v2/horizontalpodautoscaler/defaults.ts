@@ -1,6 +1,6 @@
 /** Upstream: pkg/apis/autoscaling/v2/defaults.go */
 import type { Mutable } from "../../../../base/mutable.ts";
-import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
+import { ifAbsent } from "../../../defaulting.ts";
 import type { HorizontalPodAutoscaler, HPAScalingRules } from "../../../generated/autoscaling.v2.ts";
 
 export function defaultAutoscaler({ spec }: Mutable<HorizontalPodAutoscaler>): void {
@@ -23,6 +23,6 @@ function defaultRules(
   rules: Mutable<HPAScalingRules>,
   policies: Mutable<NonNullable<HPAScalingRules["policies"]>>,
 ): void {
-  ifEmpty(rules, "selectPolicy", "Max");
+  ifAbsent(rules, "selectPolicy", "Max");
   ifAbsent(rules, "policies", policies);
 }

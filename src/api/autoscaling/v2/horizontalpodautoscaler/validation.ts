@@ -1,6 +1,6 @@
 /** Upstream: pkg/apis/autoscaling/validation/validation.go */
 import { parseQuantity } from "../../../../machinery/meta/quantity.ts";
-import { checkOptionalWord, checkRequiredText } from "../../../../machinery/validation/checks.ts";
+import { checkNonNegative, checkOptionalWord, checkRequiredText } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   fieldForbidden,
@@ -19,12 +19,13 @@ import type {
 } from "../../../generated/autoscaling.v2.ts";
 import { validateContainerResourceName } from "../../../core/v1/pod/validation/resources.ts";
 
-export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): FieldError[] {
+/** Zero is for those who have the gate, or had it. */
+export function validateAutoscaler({ spec }: HorizontalPodAutoscaler, { gate, old }: Leniency): FieldError[] {
   const errors: FieldError[] = [];
   const { minReplicas, maxReplicas = 0, metrics = [], behavior } = spec;
-  const least = metrics.some(({ type }) => type === "Object" || type === "External") ? 0 : 1;
-  if (minReplicas !== undefined && minReplicas < 1 && (minReplicas < 0 || least === 1))
-    errors.push(invalid("spec.minReplicas", minReplicas, "must be greater than or equal to 1"));
+  const least = gate || old?.spec.minReplicas === 0 ? 0 : 1;
+  if (minReplicas !== undefined && minReplicas < least)
+    errors.push(invalid("spec.minReplicas", minReplicas, `must be greater than or equal to ${least}`));
   if (maxReplicas === 0) errors.push(required("spec.maxReplicas", "must be set and greater than 0"));
   else if (maxReplicas < 1) errors.push(invalid("spec.maxReplicas", maxReplicas, "must be greater than or equal to 1"));
   if (minReplicas !== undefined && maxReplicas < minReplicas)
@@ -34,9 +35,29 @@ export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): FieldErro
   if (!apiVersion.includes("/") && kind !== "ReplicationController")
     errors.push(invalid("spec.scaleTargetRef.apiVersion", apiVersion, "apiVersion must specify API group"));
   for (const [i, metric] of metrics.entries()) errors.push(...validateMetric(metric, `spec.metrics[${i}]`));
+  if (minReplicas === 0 && !metrics.some(({ type }) => type === "Object" || type === "External"))
+    errors.push(
+      fieldForbidden(
+        "spec.metrics",
+        "must specify at least one Object or External metric to support scaling to zero replicas",
+      ),
+    );
   errors.push(...validateRules(behavior?.scaleUp, "spec.behavior.scaleUp"));
   errors.push(...validateRules(behavior?.scaleDown, "spec.behavior.scaleDown"));
   return errors;
+}
+
+interface Leniency {
+  /** HPAScaleToZero. */
+  readonly gate: boolean;
+  readonly old?: HorizontalPodAutoscaler;
+}
+
+export function validateAutoscalerStatus({ status }: HorizontalPodAutoscaler): FieldError[] {
+  return [
+    ...checkNonNegative(status?.currentReplicas, "status.currentReplicas"),
+    ...checkNonNegative(status?.desiredReplicas, "status.desiredReplicas"),
+  ];
 }
 
 function validateReference(reference: CrossVersionObjectReference, path: string): FieldError[] {
@@ -57,34 +78,42 @@ const SOURCES = {
   Pods: "pods",
   Resource: "resource",
 } as const;
+type Source = (typeof SOURCES)[keyof typeof SOURCES];
+/** The order in which they are looked at. */
+const SEEN: readonly Source[] = ["object", "external", "pods", "resource", "containerResource"];
 
 function validateMetric(metric: MetricSpec, path: string): FieldError[] {
   if (!metric.type)
     return [
       required(`${path}.type`, "must specify a metric source type"),
       notSupported(`${path}.type`, "", Object.keys(SOURCES)),
+      notSupported(`${path}.type`, "", Object.keys(SOURCES)),
     ];
-  if (!(metric.type in SOURCES)) return [notSupported(`${path}.type`, metric.type, Object.keys(SOURCES))];
+  if (!(metric.type in SOURCES)) {
+    const unknown = notSupported(`${path}.type`, metric.type, Object.keys(SOURCES));
+    return [unknown, unknown];
+  }
   const wanted = SOURCES[metric.type as keyof typeof SOURCES];
-  const given = Object.values(SOURCES).filter((source) => metric[source] !== undefined);
-  const errors: FieldError[] = [];
+  const given = SEEN.filter((source) => metric[source] !== undefined);
+  // Only the first is looked into.
+  const errors = given.slice(0, 1).flatMap((source) => validateSource(metric, source, `${path}.${source}`));
   if (metric[wanted] === undefined)
     errors.push(required(`${path}.${wanted}`, "must populate information for the given metric source"));
   if (given.length > 1)
     for (const source of given)
       if (source !== wanted)
         errors.push(fieldForbidden(`${path}.${source}`, "must populate the given metric source only"));
-  return [...errors, ...validateSource(metric, `${path}.${wanted}`)];
+  return errors;
 }
 
-function validateSource(metric: MetricSpec, path: string): FieldError[] {
-  if (metric.type === "Resource" && metric.resource !== undefined)
+function validateSource(metric: MetricSpec, source: Source, path: string): FieldError[] {
+  if (source === "resource" && metric.resource !== undefined)
     return [
       ...checkRequiredText(metric.resource.name, `${path}.name`, () => [], "must specify a resource name"),
       ...validateTarget(metric.resource.target, `${path}.target`),
       ...eitherUtilizationOrValue(metric.resource.target, `${path}.target`),
     ];
-  if (metric.type === "ContainerResource" && metric.containerResource !== undefined) {
+  if (source === "containerResource" && metric.containerResource !== undefined) {
     const { name, container, target } = metric.containerResource;
     return [
       ...(name
@@ -95,15 +124,15 @@ function validateSource(metric: MetricSpec, path: string): FieldError[] {
       ...eitherUtilizationOrValue(target, `${path}.target`),
     ];
   }
-  if (metric.type === "Pods" && metric.pods !== undefined)
+  if (source === "pods" && metric.pods !== undefined)
     return [
       ...validateIdentifier(metric.pods.metric, `${path}.metric`),
       ...validateTarget(metric.pods.target, `${path}.target`),
-      ...(isPositive(metric.pods.target?.averageValue)
+      ...(metric.pods.target?.averageValue !== undefined
         ? []
         : [required(`${path}.target.averageValue`, "must specify a positive target averageValue")]),
     ];
-  if (metric.type === "Object" && metric.object !== undefined) {
+  if (source === "object" && metric.object !== undefined) {
     const { describedObject, metric: identifier, target } = metric.object;
     return [
       ...validateReference(describedObject, `${path}.describedObject`),
@@ -114,7 +143,7 @@ function validateSource(metric: MetricSpec, path: string): FieldError[] {
         : []),
     ];
   }
-  if (metric.type === "External" && metric.external !== undefined) {
+  if (source === "external" && metric.external !== undefined) {
     const { metric: identifier, target } = metric.external;
     const errors = [...validateIdentifier(identifier, `${path}.metric`), ...validateTarget(target, `${path}.target`)];
     if (target?.value === undefined && target?.averageValue === undefined)
@@ -170,6 +199,8 @@ function validateRules(rules: HPAScalingRules | undefined, path: string): FieldE
     errors.push(invalid(`${path}.stabilizationWindowSeconds`, seconds, "must be less than or equal to 3600"));
   errors.push(...checkOptionalWord(rules.selectPolicy, `${path}.selectPolicy`, ["Disabled", "Max", "Min"]));
   if (policies.length === 0) errors.push(required(`${path}.policies`, "must specify at least one Policy"));
+  if (rules.tolerance !== undefined && (parseQuantity(rules.tolerance)?.nano ?? 0n) < 0n)
+    errors.push(invalid(`${path}.tolerance`, rules.tolerance, "must be greater than or equal to 0"));
   for (const [i, { type, value, periodSeconds }] of policies.entries()) {
     const at = `${path}.policies[${i}]`;
     if (type !== "Pods" && type !== "Percent") errors.push(notSupported(`${at}.type`, type, ["Percent", "Pods"]));

@@ -18,7 +18,7 @@ export const jobs = defineResource<Job>({
     prepareForCreate(job) {
       if (job.spec.manualSelector !== true) generateSelector(job);
     },
-    validate: validateJob,
+    validate: (job) => validateJob(job),
     validateUpdate: validateJobUpdate,
     warnings: (object, old) =>
       old?.metadata.generation === object.metadata.generation

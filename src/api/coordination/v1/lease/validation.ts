@@ -16,12 +16,16 @@ export function validateLease({ spec }: Lease): FieldError[] {
     errors.push(invalid("spec.leaseDurationSeconds", leaseDurationSeconds, "must be greater than 0"));
   errors.push(...checkNonNegative(leaseTransitions, "spec.leaseTransitions"));
   if (strategy !== undefined) {
-    const path = "spec.strategy.strategy";
-    if (strategy.includes("/")) errors.push(...checkText(strategy, path, isQualifiedName));
-    else if (strategy !== "OldestEmulationVersion")
-      errors.push(notSupported(path, strategy, ["OldestEmulationVersion"]));
+    errors.push(...validateStrategy(strategy));
   }
   if (preferredHolder && !strategy)
     errors.push(fieldForbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
   return errors;
+}
+
+/** The doubled path is upstream's. */
+export function validateStrategy(strategy: string): FieldError[] {
+  const path = "spec.strategy.strategy";
+  if (strategy.includes("/")) return checkText(strategy, path, isQualifiedName);
+  return strategy === "OldestEmulationVersion" ? [] : [notSupported(path, strategy, ["OldestEmulationVersion"])];
 }

@@ -2,11 +2,13 @@
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { LeaseCandidate } from "../../../generated/coordination.v1beta1.ts";
+import { validateLeaseCandidate, validateLeaseCandidateUpdate } from "./validation.ts";
 
 export const leaseCandidates = defineResource<LeaseCandidate>({
   group: "coordination.k8s.io",
   version: "v1beta1",
   kind: "LeaseCandidate",
+  behaviour: { validate: validateLeaseCandidate, validateUpdate: validateLeaseCandidateUpdate },
   columns: [
     nameColumn,
     column("LeaseName", "string", ({ spec }) => spec?.leaseName ?? ""),

@@ -7,7 +7,7 @@ import {
   required,
   tooMany,
 } from "../../../../machinery/validation/field-error.ts";
-import { isEndpointIp, isIp, parseIp } from "../../../../machinery/validation/ip.ts";
+import { isEndpointIp, isCanonicalIp, isIp, parseIp } from "../../../../machinery/validation/ip.ts";
 import {
   isDns1123Label,
   isDns1123Subdomain,
@@ -55,7 +55,7 @@ function validateEndpoints(endpoints: readonly Endpoint[], type: string): FieldE
       const hints = endpoint.hints?.[list] ?? [];
       if (hints.length > MAX_HINTS) {
         errors.push(tooMany(`${path}.hints.${list}`, hints.length, MAX_HINTS));
-        continue;
+        break;
       }
       const seen = new Set<string>();
       for (const [j, { name }] of hints.entries()) {
@@ -71,13 +71,29 @@ function validateEndpoints(endpoints: readonly Endpoint[], type: string): FieldE
 
 function validateAddress(address: string, type: string, path: string, j: number): FieldError[] {
   const at = `${path}.addresses[${j}]`;
-  if (type === "FQDN") return checkText(address, at, isDns1123Subdomain);
+  if (type === "FQDN") return checkFullyQualifiedDomain(address, at);
   if (type !== "IPv4" && type !== "IPv6") return [];
-  const errors = checkText(address, at, isIp);
+  const errors = checkText(address, at, type === "IPv6" ? isCanonicalIp : isIp);
   if (errors.length > 0) return errors;
   const family = parseIp(address)!.family === 4 ? "IPv4" : "IPv6";
   if (family !== type) errors.push(invalid(`${path}.addresses`, address, `must be an ${type} address`));
   return [...errors, ...checkText(address, at, isEndpointIp)];
+}
+
+/** `a.example.com`, with or without the last dot; an error shows what it is about. */
+function checkFullyQualifiedDomain(address: string, path: string): FieldError[] {
+  if (address === "") return [required(path)];
+  const name = address.replace(/\.$/, "");
+  const problems = isDns1123Subdomain(name);
+  if (problems.length > 0) return [invalid(path, name, problems.join(","))];
+  const labels = name.split(".");
+  if (labels.length < 2)
+    return [invalid(path, name, "should be a domain with at least two segments separated by dots")];
+  for (const label of labels) {
+    const wrong = isDns1123Label(label);
+    if (wrong.length > 0) return [invalid(path, label, wrong.join(","))];
+  }
+  return [];
 }
 
 function validatePorts(ports: readonly EndpointPort[]): FieldError[] {

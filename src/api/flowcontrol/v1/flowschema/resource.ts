@@ -3,7 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { FlowSchema } from "../../../generated/flowcontrol.v1.ts";
-import { validateFlowSchema } from "./validation.ts";
+import { validateConditionTypes, validateFlowSchema } from "./validation.ts";
 
 export const flowSchemas = defineResource<FlowSchema>({
   group: "flowcontrol.apiserver.k8s.io",
@@ -15,6 +15,7 @@ export const flowSchemas = defineResource<FlowSchema>({
     },
     validate: validateFlowSchema,
   },
+  views: { status: { validateUpdate: ({ status }) => validateConditionTypes(status?.conditions) } },
   columns: [
     nameColumn,
     column("PriorityLevel", "string", ({ spec }) => spec?.priorityLevelConfiguration?.name ?? ""),

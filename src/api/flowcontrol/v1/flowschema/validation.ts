@@ -2,12 +2,16 @@
 import { checkRequiredText } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
+  duplicate,
   fieldForbidden,
   invalid,
   notSupported,
   required,
 } from "../../../../machinery/validation/field-error.ts";
 import { isDns1123Label, isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
+import { internalValue } from "../../../internal-value.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
+import { MANDATORY_FLOW_SCHEMAS } from "../mandatory.ts";
 import type {
   FlowSchema,
   NonResourcePolicyRule,
@@ -29,7 +33,7 @@ const VERBS: readonly string[] = [
   "watch",
 ];
 
-export function validateFlowSchema({ metadata, spec }: FlowSchema): FieldError[] {
+export function validateFlowSchema({ metadata, spec, status }: FlowSchema): FieldError[] {
   const errors: FieldError[] = [];
   const precedence = spec?.matchingPrecedence ?? 0;
   const path = "spec.matchingPrecedence";
@@ -39,7 +43,7 @@ export function validateFlowSchema({ metadata, spec }: FlowSchema): FieldError[]
     errors.push(invalid(path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"));
   const method = spec?.distinguisherMethod?.type;
   if (spec?.distinguisherMethod !== undefined && method !== "ByNamespace" && method !== "ByUser")
-    errors.push(notSupported("spec.distinguisherMethod.type", method ?? "", ["ByNamespace", "ByUser"]));
+    errors.push(notSupported("spec.distinguisherMethod.type", { Type: method ?? "" }, ["ByNamespace", "ByUser"]));
   errors.push(
     ...checkRequiredText(
       spec?.priorityLevelConfiguration?.name,
@@ -48,7 +52,30 @@ export function validateFlowSchema({ metadata, spec }: FlowSchema): FieldError[]
       "must reference a priority level",
     ),
   );
-  return [...errors, ...(spec?.rules ?? []).flatMap((rule, i) => validateRule(rule, `spec.rules[${i}]`))];
+  errors.push(...(spec?.rules ?? []).flatMap((rule, i) => validateRule(rule, `spec.rules[${i}]`)));
+  const fixed = Object.hasOwn(MANDATORY_FLOW_SCHEMAS, metadata.name)
+    ? MANDATORY_FLOW_SCHEMAS[metadata.name]
+    : undefined;
+  if (fixed !== undefined && !semanticEqual(spec, fixed))
+    errors.push(
+      invalid(
+        "spec",
+        internalValue(spec, "io.k8s.api.flowcontrol.v1.FlowSchemaSpec"),
+        `spec of '${metadata.name}' must equal the fixed value`,
+      ),
+    );
+  return [...errors, ...validateConditionTypes(status?.conditions)];
+}
+
+/** These conditions need a type, and no two have the same one. */
+export function validateConditionTypes(conditions: readonly { readonly type?: string }[] = []): FieldError[] {
+  const seen = new Set<string>();
+  return conditions.flatMap(({ type = "" }, i) => {
+    const path = `status.conditions[${i}].type`;
+    const errors = seen.has(type) ? [duplicate(path, type)] : [];
+    seen.add(type);
+    return type === "" ? [...errors, required(path)] : errors;
+  });
 }
 
 function validateRule(rule: PolicyRulesWithSubjects, path: string): FieldError[] {
@@ -66,11 +93,18 @@ function validateRule(rule: PolicyRulesWithSubjects, path: string): FieldError[]
 }
 
 const SUBJECTS = { Group: "group", ServiceAccount: "serviceAccount", User: "user" } as const;
+/** What is looked at beside a subject's own part: for each kind in another order. */
+const OTHERS: Readonly<Record<string, readonly (keyof typeof SUBJECTS)[]>> = {
+  User: ["User", "ServiceAccount", "Group"],
+  Group: ["Group", "ServiceAccount", "User"],
+  ServiceAccount: ["ServiceAccount", "User", "Group"],
+};
 
 function validateSubject(subject: Subject, path: string): FieldError[] {
   const errors: FieldError[] = [];
   if (!(subject.kind in SUBJECTS)) errors.push(notSupported(`${path}.kind`, subject.kind ?? "", Object.keys(SUBJECTS)));
-  for (const [kind, field] of Object.entries(SUBJECTS)) {
+  for (const kind of OTHERS[subject.kind] ?? []) {
+    const field = SUBJECTS[kind];
     if (subject.kind === kind && subject[field] === undefined)
       errors.push(required(`${path}.${field}`, `${field} is required when subject kind is '${kind}'`));
     if (subject.kind !== kind && subject[field] !== undefined)
@@ -108,7 +142,7 @@ function validateList(list: readonly string[], path: string, missing: string, pl
 function validateVerbs(verbs: readonly string[], path: string): FieldError[] {
   return [
     ...validateList(verbs, path, "verbs must contain at least one value", "verbs"),
-    ...verbs.filter((verb) => verb !== "*" && !VERBS.includes(verb)).map((verb) => notSupported(path, verb, VERBS)),
+    ...(verbs.some((verb) => verb !== "*" && !VERBS.includes(verb)) ? [notSupported(path, verbs, VERBS)] : []),
   ];
 }
 

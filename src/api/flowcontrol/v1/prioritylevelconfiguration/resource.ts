@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { PriorityLevelConfiguration } from "../../../generated/flowcontrol.v1.ts";
+import { validateConditionTypes } from "../flowschema/validation.ts";
 import { validatePriorityLevel } from "./validation.ts";
 
 const queuing = ({ spec }: PriorityLevelConfiguration) => spec?.limited?.limitResponse?.queuing;
@@ -31,6 +32,7 @@ export const priorityLevelConfigurations = defineResource<PriorityLevelConfigura
     },
     validate: validatePriorityLevel,
   },
+  views: { status: { validateUpdate: ({ status }) => validateConditionTypes(status?.conditions) } },
   columns: [
     nameColumn,
     column("Type", "string", ({ spec }) => spec?.type ?? ""),

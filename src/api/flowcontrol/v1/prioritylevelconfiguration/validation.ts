@@ -1,5 +1,4 @@
 /** Upstream: pkg/apis/flowcontrol/validation/validation.go */
-import { checkWord } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   fieldForbidden,
@@ -7,11 +6,44 @@ import {
   notSupported,
   required,
 } from "../../../../machinery/validation/field-error.ts";
+import { internalValue } from "../../../internal-value.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
+import { validateConditionTypes } from "../flowschema/validation.ts";
+import { MANDATORY_PRIORITY_LEVELS } from "../mandatory.ts";
 import type { PriorityLevelConfiguration } from "../../../generated/flowcontrol.v1.ts";
 
 const MAX_QUEUES = 10_000_000;
+/** So many bits a hash of the flow has to give. */
+const MAX_ENTROPY = 60;
 
-export function validatePriorityLevel({ metadata, spec }: PriorityLevelConfiguration): FieldError[] {
+export function validatePriorityLevel(level: PriorityLevelConfiguration): FieldError[] {
+  const { spec, metadata, status } = level;
+  const errors: FieldError[] = [];
+  if (metadata.annotations?.[ZERO_SHARES] !== undefined)
+    errors.push(fieldForbidden("metadata.annotations", `annotation '${ZERO_SHARES}' is forbidden`));
+  errors.push(...validateSpec(level));
+  const fixed = Object.hasOwn(MANDATORY_PRIORITY_LEVELS, metadata.name)
+    ? MANDATORY_PRIORITY_LEVELS[metadata.name]
+    : undefined;
+  if (fixed !== undefined) {
+    // What 'exempt' lends is for the administrator to say.
+    const open = metadata.name === "exempt";
+    const judged = open && spec !== undefined ? { ...spec, exempt: fixed.exempt } : spec;
+    if (!semanticEqual(judged, fixed))
+      errors.push(
+        invalid(
+          "spec",
+          internalValue(spec, "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec"),
+          `spec of '${metadata.name}' ${open ? "except the 'spec.exempt' field " : ""}must equal the fixed value`,
+        ),
+      );
+  }
+  return [...errors, ...validateConditionTypes(status?.conditions)];
+}
+
+const ZERO_SHARES = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares";
+
+function validateSpec({ metadata, spec }: PriorityLevelConfiguration): FieldError[] {
   const errors: FieldError[] = [];
   const { type, limited, exempt } = spec ?? {};
   if ((metadata.name === "exempt") !== (type === "Exempt"))
@@ -34,7 +66,8 @@ export function validatePriorityLevel({ metadata, spec }: PriorityLevelConfigura
     );
   const path = "spec.limited.limitResponse";
   const { type: response, queuing } = limited.limitResponse ?? {};
-  errors.push(...checkWord(response, `${path}.type`, ["Queue", "Reject"]));
+  if (response !== "Queue" && response !== "Reject")
+    errors.push(notSupported(`${path}.type`, response ?? "", ["Queue", "Reject"]));
   if (response === "Reject" && queuing !== undefined)
     errors.push(fieldForbidden(`${path}.queuing`, "must be nil if limited.limitResponse.type is not Limited"));
   if (response !== "Queue") return errors;
@@ -49,6 +82,14 @@ export function validatePriorityLevel({ metadata, spec }: PriorityLevelConfigura
   if (handSize <= 0) errors.push(invalid(`${path}.queuing.handSize`, handSize, "must be positive"));
   else if (handSize > queues)
     errors.push(invalid(`${path}.queuing.handSize`, handSize, `should not be greater than queues (${queues})`));
+  else if (Math.ceil(Math.log2(queues) * handSize) > MAX_ENTROPY)
+    errors.push(
+      invalid(
+        `${path}.queuing.handSize`,
+        handSize,
+        `required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than ${MAX_ENTROPY}`,
+      ),
+    );
   return errors;
 }
 

@@ -2,7 +2,7 @@
 import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { Ingress } from "../../../generated/networking.v1.ts";
-import { validateIngress, validateIngressUpdate } from "./validation.ts";
+import { validateIngress, validateIngressStatus, validateIngressUpdate } from "./validation.ts";
 
 const CLASS_ANNOTATION = "kubernetes.io/ingress.class";
 
@@ -18,6 +18,7 @@ export const ingresses = defineResource<Ingress>({
         ? [`annotation "${CLASS_ANNOTATION}" is deprecated, please use 'spec.ingressClassName' instead`]
         : [],
   },
+  views: { status: { validateUpdate: validateIngressStatus } },
   columns: [
     nameColumn,
     column("Class", "string", ({ spec }) => orNone(spec?.ingressClassName)),

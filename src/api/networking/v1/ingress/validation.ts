@@ -1,7 +1,7 @@
 /** Upstream: pkg/apis/networking/validation/validation.go (ValidateIngress) */
 import { checkPortNumber, checkRequiredText, checkText, checkWord } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
-import { parseIp } from "../../../../machinery/validation/ip.ts";
+import { isIp, parseIp } from "../../../../machinery/validation/ip.ts";
 import {
   isDns1123Label,
   isDns1123Subdomain,
@@ -36,11 +36,25 @@ export function validateIngressUpdate(ingress: Ingress): FieldError[] {
   return validateSpec(ingress);
 }
 
+/** An address that was let in before stays. */
+export function validateIngressStatus({ status }: Ingress, old: Ingress): FieldError[] {
+  const known = (old.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+  return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, i) => {
+    const path = `status.loadBalancer.ingress[${i}]`;
+    const errors = ip && !known.includes(ip) ? checkText(ip, `${path}.ip`, isIp) : [];
+    if (!hostname) return errors;
+    errors.push(...checkText(hostname, `${path}.hostname`, isDns1123Subdomain));
+    if (parseIp(hostname) !== undefined)
+      errors.push(invalid(`${path}.hostname`, hostname, "must be a DNS name, not an IP address"));
+    return errors;
+  });
+}
+
 function validateSpec({ spec }: Ingress): FieldError[] {
   const errors: FieldError[] = [];
   const rules = spec?.rules ?? [];
   if (rules.length === 0 && spec?.defaultBackend === undefined)
-    errors.push(invalid("spec", spec ?? {}, "either `defaultBackend` or `rules` must be specified"));
+    errors.push(invalid("spec", null, "either `defaultBackend` or `rules` must be specified"));
   if (spec?.defaultBackend !== undefined) errors.push(...validateBackend(spec.defaultBackend, "spec.defaultBackend"));
   for (const [i, rule] of rules.entries()) errors.push(...validateRule(rule, `spec.rules[${i}]`));
   for (const [i, { hosts, secretName }] of (spec?.tls ?? []).entries()) {
@@ -92,7 +106,9 @@ function validateBackend(backend: IngressBackend, path: string): FieldError[] {
     return [invalid(path, "", "cannot set both resource and service backends")];
   if (resource !== undefined)
     return [
-      ...(resource.apiGroup ? checkText(resource.apiGroup, `${path}.resource.apiGroup`, isDns1123Subdomain) : []),
+      ...(resource.apiGroup !== undefined
+        ? checkText(resource.apiGroup, `${path}.resource.apiGroup`, isDns1123Subdomain)
+        : []),
       ...checkRequiredText(resource.kind, `${path}.resource.kind`, isPathSegmentName),
       ...checkRequiredText(resource.name, `${path}.resource.name`, isPathSegmentName),
     ];

@@ -2,7 +2,7 @@
 import { column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { IPAddress } from "../../../generated/networking.v1.ts";
-import { parseIp } from "../../../../machinery/validation/ip.ts";
+import { isCanonicalIp } from "../../../../machinery/validation/ip.ts";
 import { validateIpAddress, validateIpAddressUpdate } from "../validation.ts";
 
 export const ipAddresses = defineResource<IPAddress>({
@@ -10,8 +10,7 @@ export const ipAddresses = defineResource<IPAddress>({
   version: "v1",
   kind: "IPAddress",
   behaviour: { validate: validateIpAddress, validateUpdate: validateIpAddressUpdate },
-  nameRule: (name) =>
-    parseIp(name) === undefined ? ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"] : [],
+  nameRule: isCanonicalIp,
   columns: [
     nameColumn,
     column("ParentRef", "string", ({ spec }) => {

@@ -52,7 +52,7 @@ function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: stri
   else if (typeof port === "string")
     errors.push(invalid(`${path}.endPort`, endPort, "may not be specified when `port` is non-numeric"));
   else {
-    if (endPort < port) errors.push(invalid(`${path}.endPort`, endPort, "must be greater than or equal to `port`"));
+    if (endPort < port) errors.push(invalid(`${path}.endPort`, port, "must be greater than or equal to `port`"));
     errors.push(...checkPortNumber(endPort, `${path}.endPort`));
   }
   return errors;

@@ -5,6 +5,7 @@ import { isDns1123Label } from "../../../../machinery/validation/names.ts";
 import { immutableField, validateLabels } from "../../../../machinery/validation/object-meta.ts";
 import { validateResourceRequirements } from "../../../core/v1/pod/validation/resources.ts";
 import { validateTolerations } from "../../../core/v1/pod/validation/scheduling.ts";
+import { internalValue } from "../../../internal-value.ts";
 import type { RuntimeClass } from "../../../generated/node.v1.ts";
 
 export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): FieldError[] {
@@ -24,7 +25,9 @@ export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeC
     JSON.stringify([key, operator, value, effect]);
   for (const [i, toleration] of tolerations.entries())
     if (tolerations.slice(0, i).some((before) => keyOf(before) === keyOf(toleration)))
-      errors.push(duplicate(`scheduling.tolerations[${i}]`, toleration));
+      errors.push(
+        duplicate(`scheduling.tolerations[${i}]`, internalValue(toleration, "io.k8s.api.core.v1.Toleration")),
+      );
   return errors;
 }
 

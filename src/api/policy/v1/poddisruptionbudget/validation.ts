@@ -7,12 +7,20 @@ import {
   validateLabelSelector,
 } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid } from "../../../../machinery/validation/field-error.ts";
+import { validateConditions } from "../../../../machinery/validation/conditions.ts";
+import { internalValue } from "../../../internal-value.ts";
 import type { PodDisruptionBudget } from "../../../generated/policy.v1.ts";
 
 export function validatePodDisruptionBudget({ spec }: PodDisruptionBudget): FieldError[] {
   const errors: FieldError[] = [];
   if (spec?.minAvailable !== undefined && spec.maxUnavailable !== undefined)
-    errors.push(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+    errors.push(
+      invalid(
+        "spec",
+        internalValue(spec, "io.k8s.api.policy.v1.PodDisruptionBudgetSpec"),
+        "minAvailable and maxUnavailable cannot be both set",
+      ),
+    );
   for (const field of ["minAvailable", "maxUnavailable"] as const)
     errors.push(
       ...checkIntOrPercent(spec?.[field], `spec.${field}`),
@@ -29,7 +37,10 @@ export function validatePodDisruptionBudget({ spec }: PodDisruptionBudget): Fiel
 }
 
 export function validatePodDisruptionBudgetStatus({ status }: PodDisruptionBudget): FieldError[] {
-  return (["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] as const).flatMap((field) =>
-    checkNonNegative(status?.[field], `status.${field}`),
-  );
+  return [
+    ...validateConditions(status?.conditions, "status.conditions"),
+    ...(["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] as const).flatMap((field) =>
+      checkNonNegative(status?.[field], `status.${field}`),
+    ),
+  ];
 }

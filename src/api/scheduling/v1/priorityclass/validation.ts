@@ -1,6 +1,6 @@
 /** Upstream: pkg/apis/scheduling/validation/validation.go */
 import { checkOptionalWord } from "../../../../machinery/validation/checks.ts";
-import { type FieldError, fieldForbidden } from "../../../../machinery/validation/field-error.ts";
+import { type FieldError, fieldForbidden, required } from "../../../../machinery/validation/field-error.ts";
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
 import type { PriorityClass } from "../../../generated/scheduling.v1.ts";
 
@@ -31,6 +31,7 @@ export function validatePriorityClass({
       fieldForbidden("value", `maximum allowed value of a user defined priority is ${HIGHEST_USER_PRIORITY}`),
     );
   }
+  if (preemptionPolicy === "") return [...errors, required("preemptionPolicy")];
   return [...errors, ...checkOptionalWord(preemptionPolicy, "preemptionPolicy", ["PreemptLowerPriority", "Never"])];
 }
 

@@ -21,6 +21,7 @@ export const volumeAttachments = defineResource<VolumeAttachment>({
     validate: validateVolumeAttachment,
     validateUpdate: validateVolumeAttachmentUpdate,
   },
+  views: { status: { validateUpdate: validateVolumeAttachmentUpdate } },
   columns: [
     nameColumn,
     column("Attacher", "string", ({ spec }) => spec.attacher ?? "", { format: "name" }),

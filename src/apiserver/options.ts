@@ -7,6 +7,7 @@ import type { RequestHeaderOptions } from "./authn/request-header.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { AuthorizationConfiguration } from "./authz/configuration.ts";
 import type { AuditOptions } from "./audit/auditor.ts";
+import type { EncryptionOptions } from "./encryption/at-rest.ts";
 import type { ReviewTarget } from "./review-client.ts";
 
 export type AuthorizationMode = "AlwaysAllow" | "AlwaysDeny" | "RBAC" | "Node";
@@ -90,6 +91,8 @@ export interface ApiServerOptions {
   /** `--proxy-client-cert-file` and `-key-file`: what this server shows to extension servers, that they may believe what it says of its users. */
   readonly proxyClient?: { readonly cert: string; readonly key: string };
   readonly requestTimeoutMs?: number;
+  /** `--encryption-provider-config` */
+  readonly encryption?: EncryptionOptions;
   /** `--audit-*` */
   readonly audit?: AuditOptions;
   /** `--enable-priority-and-fairness`, default true. */

@@ -26,6 +26,7 @@ import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
 import { Auditor } from "./audit/auditor.ts";
+import { EncryptionAtRest } from "./encryption/at-rest.ts";
 import { chain, filters } from "./filters/index.ts";
 import { FlowControl } from "./flow-control/flow-control.ts";
 import { followFlowControl } from "./flow-control/keep.ts";
@@ -74,7 +75,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const { clock, net, log, metrics, etcd } = deps;
   const random = deps.random.fork("apiserver");
   const codec = new ProtobufCodec();
-  const registry = new Registry({ etcd, clock, log, codec });
+  const encryption =
+    options.encryption && new EncryptionAtRest(options.encryption, { ...deps, random: random.fork("encryption") });
+  const registry = new Registry({ etcd, clock, log, codec, ...(encryption && { encryption }) });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
@@ -142,6 +145,15 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         return behind === 0 ? undefined : `${behind} informers not started yet`;
       },
     },
+    ...(encryption === undefined
+      ? []
+      : [
+          {
+            name: "kms-providers",
+            on: ["healthz", "livez", "readyz"] as const,
+            check: () => encryption.check(),
+          },
+        ]),
     ...POST_START_HOOKS.map((name): HealthCheck => ({
       name: `poststarthook/${name}`,
       on: ["healthz", "livez", "readyz"],
@@ -231,6 +243,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
     transport: (user, userAgent = "typernetes") => inProcessTransport({ clock, handle, user, userAgent }),
     async run(signal, ready) {
+      await encryption?.open(signal);
       for (const resource of registry.resources) if (resource.storage.virtual !== true) registry.storage(resource);
       const definitions = followDefinitions(services);
       try {
@@ -278,6 +291,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       } finally {
         access.close();
         await registry.close();
+        await encryption?.close();
       }
     },
   };

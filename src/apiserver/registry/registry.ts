@@ -8,6 +8,7 @@ import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import type { Clock } from "../../world/world.ts";
 import { decodeStored } from "../serialization.ts";
+import type { Transformer } from "../encryption/transformer.ts";
 import type { Entry } from "../storage/entry.ts";
 import { Store } from "../storage/store.ts";
 import type { Storage } from "../storage/watch-cache.ts";
@@ -18,6 +19,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly codec: ProtobufCodec;
+  /** What a resource's values go through on their way to etcd. */
+  readonly encryption?: { transformerFor(group: string, resource: string): Transformer };
 }
 
 interface Running {
@@ -103,8 +106,14 @@ export class Registry {
     const prefix = prefixFor(resource, "");
     const running = this.#storages.get(prefix);
     if (running !== undefined) return running.storage;
-    const { etcd, clock, log } = this.#options;
-    const store = new Store({ etcd, clock, decode: (value) => this.#decode(resource, value) });
+    const { etcd, clock, log, encryption } = this.#options;
+    const transformer = encryption?.transformerFor(resource.storage.group, resource.plural);
+    const store = new Store({
+      etcd,
+      clock,
+      ...(transformer && { transformer }),
+      decode: (value) => this.#decode(resource, value),
+    });
     const cache = new WatchCache({ etcd, store, clock, log, prefix });
     const abort = new AbortController();
     const storage = { store, cache };

@@ -6,12 +6,16 @@ import { deepFreeze } from "../../base/mutable.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { MvccpbKeyValue } from "../../protocols/etcd/generated.ts";
+import { StatusError } from "../../machinery/status.ts";
 import type { Clock } from "../../world/world.ts";
+import type { Transformer } from "../encryption/transformer.ts";
 import { Entry } from "./entry.ts";
 
 export interface StoreOptions {
   readonly etcd: EtcdClient;
   readonly clock: Clock;
+  /** What values go through on their way to etcd; absent: nothing. */
+  readonly transformer?: Transformer;
   /** From a stored value to a defaulted object in the stored version. */
   decode(value: Uint8Array): KubeObject;
 }
@@ -32,6 +36,7 @@ export class Store {
   readonly #etcd: EtcdClient;
   readonly #clock: Clock;
   readonly #decode: StoreOptions["decode"];
+  readonly #transformer: Transformer | undefined;
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
   readonly #written = new Map<string, { readonly value: Uint8Array; readonly object: KubeObject }>();
   /** Of the values that were decoded here. */
@@ -39,7 +44,8 @@ export class Store {
   #decoded = 0;
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
-  constructor({ etcd, clock, decode }: StoreOptions) {
+  constructor({ etcd, clock, transformer, decode }: StoreOptions) {
+    this.#transformer = transformer;
     this.#etcd = etcd;
     this.#clock = clock;
     this.#decode = decode;
@@ -51,12 +57,20 @@ export class Store {
   }
 
   /** The entry at a key, and etcd's revision at that moment. */
-  async get(key: string, cached?: Entry): Promise<{ readonly entry: Entry | undefined; readonly revision: number }> {
+  async get(
+    key: string,
+    cached?: Entry,
+  ): Promise<{ readonly entry: Entry | undefined; readonly revision: number; readonly stale: boolean }> {
     const answer = await this.#etcd.kv.Range({ key: utf8.encode(key), limit: 1 });
     const kv = answer.kvs[0];
     const revision = answer.header!.revision;
-    if (kv === undefined) return { entry: undefined, revision };
-    return { entry: this.entryOf(kv, cached, key), revision };
+    if (kv === undefined) return { entry: undefined, revision, stale: false };
+    await this.prepare([kv.value]);
+    return {
+      entry: this.entryOf(kv, cached, key),
+      revision,
+      stale: this.#transformer?.isStale?.(kv.value) ?? false,
+    };
   }
 
   /** A page of the keys below `prefix`, from `start` on, at `revision` (0: now). */
@@ -71,6 +85,7 @@ export class Store {
       limit,
       revision,
     });
+    if (this.#transformer !== undefined) await this.prepare(answer.kvs.map(({ value }) => value));
     const entries = answer.kvs.map((kv) => {
       const key = Buffer.from(kv.key.buffer, kv.key.byteOffset, kv.key.byteLength).toString();
       return this.entryOf(kv, cached?.(key), key);
@@ -101,8 +116,10 @@ export class Store {
   ): Promise<{ readonly entry: Entry; readonly deleted: boolean } | undefined> {
     let current = cached;
     let fresh = false;
+    /** Of what is fresh: it would be encrypted otherwise today. */
+    let stale = false;
     if (current === undefined) {
-      current = (await this.get(key)).entry;
+      ({ entry: current, stale } = await this.get(key));
       fresh = true;
     }
     for (;;) {
@@ -112,19 +129,27 @@ export class Store {
       } catch (error) {
         if (fresh) throw error;
         // The refusal may rest on a stale copy: look at the real one before believing it.
-        const now = (await this.get(key, current)).entry;
+        const now = await this.get(key, current);
         fresh = true;
-        if (now?.revision === current?.revision) throw error;
-        current = now;
+        if (now.entry?.revision === current?.revision) throw error;
+        current = now.entry;
+        stale = now.stale;
         continue;
       }
       if (wanted === "same") {
-        if (fresh || current === undefined) return current && { entry: current, deleted: false };
-        const now = (await this.get(key, current)).entry;
-        fresh = true;
-        if (now?.revision === current.revision) return { entry: current, deleted: false };
-        current = now;
-        continue;
+        if (current === undefined) return undefined;
+        if (!fresh) {
+          const now = await this.get(key, current);
+          fresh = true;
+          stale = now.stale;
+          if (now.entry?.revision !== current.revision) {
+            current = now.entry;
+            continue;
+          }
+        }
+        if (!stale) return { entry: current, deleted: false };
+        // Nothing new to say, but it is written again as values are written now.
+        wanted = { put: current.stored };
       }
       if (wanted === "delete") {
         if (current === undefined) return undefined;
@@ -132,13 +157,25 @@ export class Store {
         if (gone.deleted) return { entry: gone.entry!, deleted: true };
         current = gone.entry;
         fresh = true;
+        stale = false;
         continue;
       }
       const answer = await this.#write(key, current?.revision ?? 0, wanted.put, wanted.ttlSeconds);
       if (answer instanceof Entry) return { entry: answer, deleted: false };
       current = answer.now;
+      stale = answer.stale;
       fresh = true;
     }
+  }
+
+  /** Whether values aren't simply what they say. */
+  get transforms(): boolean {
+    return this.#transformer !== undefined;
+  }
+
+  /** Fetches what is needed to read these values: to be awaited before `entryOf`. */
+  prepare(values: readonly Uint8Array[]): Promise<void> | undefined {
+    return this.#transformer?.prepare?.(values);
   }
 
   /** An entry for a key and value; takes over what is decoded already. */
@@ -149,7 +186,35 @@ export class Store {
     const written = this.#written.get(key);
     if (written !== undefined && (written.value === kv.value || Buffer.compare(written.value, kv.value) === 0))
       return new Entry(key, kv.mod_revision, withRevision(written.object, kv.mod_revision));
-    return new Entry(key, kv.mod_revision, withRevision(this.#decode(kv.value), kv.mod_revision));
+    return new Entry(key, kv.mod_revision, withRevision(this.#decode(this.#open(kv.value, key)), kv.mod_revision));
+  }
+
+  #open(value: Uint8Array, key: string): Uint8Array {
+    if (this.#transformer === undefined) return value;
+    try {
+      return this.#transformer.read(value, key);
+    } catch (error) {
+      throw new StatusError(
+        "InternalError",
+        `Internal error occurred: unable to transform key ${JSON.stringify(key)}: ${(error as Error).message}`,
+        {},
+        { cause: error },
+      );
+    }
+  }
+
+  #seal(value: Uint8Array, key: string): Uint8Array {
+    if (this.#transformer === undefined) return value;
+    try {
+      return this.#transformer.write(value, key);
+    } catch (error) {
+      throw new StatusError(
+        "InternalError",
+        `Internal error occurred: ${(error as Error).message}`,
+        {},
+        { cause: error },
+      );
+    }
   }
 
   async #write(
@@ -157,8 +222,8 @@ export class Store {
     expected: number,
     object: KubeObject,
     ttlSeconds: number | undefined,
-  ): Promise<Entry | { readonly now: Entry | undefined }> {
-    const value = encodeStored(object);
+  ): Promise<Entry | { readonly now: Entry | undefined; readonly stale: boolean }> {
+    const value = this.#seal(encodeStored(object), key);
     const bytes = Buffer.from(key); // A quarter of what a TextEncoder takes: its memory comes from a pool.
     const lease = ttlSeconds === undefined ? 0n : await this.#lease(ttlSeconds);
     const written = { value, object };
@@ -174,7 +239,9 @@ export class Store {
         return new Entry(key, revision, withRevision(object, revision));
       }
       const kv = answer.responses[0]?.response_range?.kvs[0];
-      return { now: kv && this.entryOf(kv, undefined, key) };
+      if (kv === undefined) return { now: undefined, stale: false };
+      await this.prepare([kv.value]);
+      return { now: this.entryOf(kv, undefined, key), stale: this.#transformer?.isStale?.(kv.value) ?? false };
     } finally {
       // Kept one turn longer, so that a watch in this process finds it.
       this.#clock.soon(() => {
@@ -198,6 +265,7 @@ export class Store {
       return { deleted: true, entry: new Entry(key, revision, withRevision(current.stored, revision)) };
     }
     const kv = answer.responses[0]?.response_range?.kvs[0];
+    if (kv !== undefined) await this.prepare([kv.value]);
     return { deleted: false, entry: kv && this.entryOf(kv, undefined, key) };
   }
 

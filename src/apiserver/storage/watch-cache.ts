@@ -404,6 +404,16 @@ export class WatchCache {
       for await (const response of stream) {
         if (response.canceled || response.compact_revision > 0)
           throw new Error(`watch cancelled: ${response.cancel_reason} (compacted ${response.compact_revision})`);
+        const { store } = this.#options;
+        const wait = !store.transforms
+          ? undefined
+          : store.prepare(
+              response.events.flatMap(({ type, kv, prev_kv }) => {
+                if (type !== "DELETE") return [kv!.value];
+                return prev_kv === undefined ? [] : [prev_kv.value];
+              }),
+            );
+        if (wait !== undefined) await wait;
         for (const event of response.events) this.#apply(event);
         // Only a progress answer says that everything up to etcd's revision was sent: others carry a revision that events under way may not have reached.
         if (response.events.length > 0) this.#advance(response.events.at(-1)!.kv!.mod_revision);

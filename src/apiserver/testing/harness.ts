@@ -19,10 +19,14 @@ export interface Harness extends AsyncDisposable {
   client(user?: UserInfo): Client;
 }
 
-export async function startServer(world: World, options: Partial<ApiServerOptions> = {}): Promise<Harness> {
-  const etcd = new FakeEtcd();
+/** With `etcd` over what another server has stored there. */
+export async function startServer(
+  world: World,
+  options: Partial<ApiServerOptions> = {},
+  etcd = new FakeEtcd(),
+): Promise<Harness> {
   // Some history, so that there is a past to be too old for.
-  etcd.revision = 5;
+  etcd.revision = Math.max(etcd.revision, 5);
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const server = createApiServer(
     {

@@ -251,6 +251,16 @@ export const kubeApiserverFlags = withRefused(
         default: 200,
         help: "With priority and fairness, its seats together with --max-requests-inflight; else the most writing requests at a time.",
       },
+      "encryption-provider-config": {
+        type: "string",
+        default: "",
+        help: "File that says which resources are encrypted in etcd, and how.",
+      },
+      "encryption-provider-config-automatic-reload": {
+        type: "bool",
+        default: false,
+        help: "Read --encryption-provider-config anew when it changes.",
+      },
       ...auditFlags,
       ...componentFlags,
     },
@@ -269,7 +279,6 @@ export const kubeApiserverFlags = withRefused(
   {
     "admission-control-config-file": "admission plugins would not be configured as the file says",
     "egress-selector-config-file": "connections would not go through the proxies in the file",
-    "encryption-provider-config": "objects would be stored in clear",
     "service-account-signing-endpoint": "tokens are signed with a file's key only",
   },
 );

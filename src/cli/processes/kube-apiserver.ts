@@ -54,6 +54,12 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
   const audit = await auditOf(fs, values, (text) => void process.stdout.write(text));
   const options: ApiServerOptions = {
     ...(audit !== undefined && { audit }),
+    ...(values["encryption-provider-config"] !== "" && {
+      encryption: {
+        path: values["encryption-provider-config"],
+        reload: values["encryption-provider-config-automatic-reload"],
+      },
+    }),
     secure: {
       bindAddress: values["bind-address"],
       port: values["secure-port"],

@@ -1,0 +1,262 @@
+/** EncryptionConfiguration: which resources are encrypted how. Upstream: pkg/apis/apiserver/validation/validation_encryption.go */
+import { parse } from "yaml";
+import { parseDuration } from "../../machinery/meta/time.ts";
+import type { FieldError } from "../../machinery/validation/field-error.ts";
+import { invalid, required } from "../../machinery/validation/field-error.ts";
+
+interface Key {
+  readonly name: string;
+  readonly secret: string;
+}
+export interface KmsConfiguration {
+  readonly apiVersion: string;
+  readonly name: string;
+  readonly endpoint: string;
+  readonly timeout: string;
+  readonly cachesize?: number;
+}
+export interface Provider {
+  readonly aescbc?: { readonly keys: readonly Key[] };
+  readonly aesgcm?: { readonly keys: readonly Key[] };
+  readonly secretbox?: { readonly keys: readonly Key[] };
+  readonly kms?: KmsConfiguration;
+  readonly identity?: object;
+}
+export interface ResourceRule {
+  readonly resources: readonly string[];
+  readonly providers: readonly Provider[];
+}
+export interface EncryptionConfiguration {
+  readonly resources: readonly ResourceRule[];
+}
+
+const KINDS = ["kms", "aesgcm", "aescbc", "secretbox", "identity"] as const;
+const NONE = "provider does not contain any of the expected providers: KMS, AESGCM, AESCBC, Secretbox, Identity";
+const KMS_V1 =
+  "KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead.  Set --feature-gates=KMSv1=true to use the deprecated KMSv1 feature.";
+
+/** Throws all that is wrong, in upstream's words. */
+export function parseEncryption(text: string, path: string, reload = false): EncryptionConfiguration {
+  if (text === "")
+    throw new Error(`error while loading file: encryption provider configuration file "${path}" is empty`);
+  let value: any;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw new Error(
+      `error decoding encryption provider configuration file ${JSON.stringify(path)}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  const { apiVersion = "", kind = "" } = value ?? {};
+  if (kind !== "EncryptionConfiguration" || !["apiserver.config.k8s.io/v1", "v1"].includes(apiVersion))
+    throw new Error(
+      `error decoding encryption provider configuration file ${JSON.stringify(path)}: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`,
+    );
+  const configuration = withDefaults(value as EncryptionConfiguration);
+  const errors = check(configuration, reload);
+  if (errors.length > 0) {
+    const words = errors.map(({ field, message }) => `${field}: ${message}`);
+    throw new Error(words.length === 1 ? words[0]! : `[${words.join(", ")}]`);
+  }
+  if (configuration.resources.some(({ providers }) => providers.some(({ kms }) => kms?.apiVersion === "v1")))
+    throw new Error(`error while building transformers: ${KMS_V1}`);
+  masked(configuration);
+  return configuration;
+}
+
+/** A provider that is named and empty (`identity:`) counts as one. */
+function withDefaults({ resources }: EncryptionConfiguration): EncryptionConfiguration {
+  return {
+    resources: (resources ?? []).map(({ resources = [], providers = [] }) => ({
+      resources,
+      providers: providers.map((provider) =>
+        provider?.kms === undefined || provider.kms === null
+          ? Object.fromEntries(Object.entries(provider ?? {}).map(([kind, value]) => [kind, value ?? {}]))
+          : {
+              ...provider,
+              kms: {
+                ...provider.kms,
+                apiVersion: provider.kms.apiVersion || "v1",
+                name: provider.kms.name ?? "",
+                endpoint: provider.kms.endpoint ?? "",
+                timeout: provider.kms.timeout || "3s",
+              },
+            },
+      ),
+    })),
+  };
+}
+
+function check({ resources }: EncryptionConfiguration, reload: boolean): FieldError[] {
+  if (resources.length === 0) return [required("resources", "at least one resources is required")];
+  const names = new Set<string>();
+  return resources.flatMap((rule, i) => {
+    const at = `resources[${i}].resources`;
+    const providersAt = `resources[${i}].providers`;
+    const errors: FieldError[] = [];
+    if (rule.resources.length === 0) errors.push(required(at, `at least one ${at} is required`));
+    errors.push(
+      ...checkOverlap(rule.resources, at),
+      ...rule.resources.flatMap((name, j) => checkName(name, `${at}[${j}]`)),
+    );
+    if (rule.providers.length === 0) errors.push(required(providersAt, `at least one ${providersAt} is required`));
+    rule.providers.forEach((provider, j) => {
+      const path = `${providersAt}[${j}]`;
+      const found = KINDS.filter((kind) => provider[kind] !== undefined);
+      if (found.length === 0) errors.push(invalid(path, provider, NONE));
+      else if (found.length > 1)
+        errors.push(
+          invalid(
+            path,
+            "REDACTED",
+            "more than one provider specified in a single element, should split into different list elements",
+          ),
+        );
+      const { kms, aesgcm, aescbc, secretbox } = provider;
+      if (kms !== undefined) {
+        errors.push(...checkKms(kms, `${path}.kms`, names, reload));
+        names.add(kms.name);
+      } else if (aesgcm !== undefined) errors.push(...checkKeys(aesgcm.keys, `${path}.aesgcm.keys`, [16, 24, 32]));
+      else if (aescbc !== undefined) errors.push(...checkKeys(aescbc.keys, `${path}.aescbc.keys`, [16, 24, 32]));
+      else if (secretbox !== undefined) errors.push(...checkKeys(secretbox.keys, `${path}.secretbox.keys`, [32]));
+    });
+    return errors;
+  });
+}
+
+export interface GroupResource {
+  readonly group: string;
+  readonly resource: string;
+}
+/** `secrets`, `deployments.apps`, `*.apps`, `*.` (the core group), `*.*` */
+export function parseGroupResource(text: string): GroupResource {
+  const dot = text.indexOf(".");
+  return dot < 0 ? { resource: text, group: "" } : { resource: text.slice(0, dot), group: text.slice(dot + 1) };
+}
+
+function checkOverlap(resources: readonly string[], at: string): FieldError[] {
+  const parsed = resources.map(parseGroupResource);
+  let twice = false;
+  let overlap = false;
+  parsed.forEach((a, i) =>
+    parsed.forEach((b, j) => {
+      if (i === j) return;
+      const same = a.group === b.group && a.resource === b.resource;
+      if (same && !twice) twice = true;
+      else if (a.group === "*" && a.resource === "*") overlap = true;
+      else if (a.group === b.group && (a.resource === "*" || b.resource === "*")) overlap = true;
+    }),
+  );
+  return [
+    ...(twice ? [invalid(at, resources, "the same resource cannot be specified multiple times")] : []),
+    ...(overlap
+      ? [
+          invalid(
+            at,
+            resources,
+            "using overlapping resources such as 'secrets' and '*.' in the same resource list is not allowed as they will be masked",
+          ),
+        ]
+      : []),
+  ];
+}
+
+function checkName(name: string, at: string): FieldError[] {
+  const { group, resource } = parseGroupResource(name);
+  const wrong =
+    name.toLowerCase() !== name
+      ? "resource name should not contain capital letters"
+      : name === "*"
+        ? "use '*.' to encrypt all the resources from core API group or *.* to encrypt all resources"
+        : ["apiserveripinfo", "serviceipallocations", "servicenodeportallocations"].includes(name)
+          ? "resources which do not have REST API/s cannot be encrypted"
+          : group === "events.k8s.io"
+            ? "'*.events.k8s.io' objects are stored using the 'events' API group in etcd. Use 'events' instead in the config file"
+            : group === "extensions"
+              ? "'extensions' group has been removed and cannot be used for encryption"
+              : group === "*" && resource !== "*"
+                ? "encrypting the same resource across groups is not supported"
+                : undefined;
+  return wrong === undefined ? [] : [invalid(at, name, wrong)];
+}
+
+function checkKeys(keys: readonly Key[] | undefined, at: string, sizes: readonly number[]): FieldError[] {
+  if (keys === undefined || keys.length === 0) return [required(at, "at least one keys is required")];
+  return keys.flatMap(({ name, secret }, i) => {
+    const path = `${at}[${i}]`;
+    const errors: FieldError[] = [];
+    if ((name ?? "") === "") errors.push(required(`${path}.name`, "name is a mandatory field for a key"));
+    if ((secret ?? "") === "") errors.push(required(`${path}.secret`, "secret is a mandatory field for a key"));
+    else if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret.replaceAll(/[\r\n]/g, "")))
+      errors.push(invalid(`${path}.secret`, "REDACTED", "secrets must be base64 encoded"));
+    else {
+      const { length } = Buffer.from(secret, "base64");
+      if (!sizes.includes(length))
+        errors.push(
+          invalid(
+            `${path}.secret`,
+            "REDACTED",
+            `secret is not of the expected length, got ${length}, expected one of [${sizes.join(" ")}]`,
+          ),
+        );
+    }
+    return errors;
+  });
+}
+
+function checkKms(kms: KmsConfiguration, path: string, names: ReadonlySet<string>, reload: boolean): FieldError[] {
+  const { name, apiVersion, endpoint, timeout, cachesize } = kms;
+  const errors: FieldError[] = [];
+  if (name === "") errors.push(required(`${path}.name`, "name is a mandatory field for a provider"));
+  if (apiVersion !== "v1" && name.includes(":"))
+    errors.push(invalid(`${path}.name`, name, `invalid KMS provider name ${name}, must not contain ':'`));
+  if ((reload || apiVersion !== "v1") && names.has(name))
+    errors.push(invalid(`${path}.name`, name, `duplicate KMS provider name ${name}, names must be unique`));
+  if (durationMs(timeout) <= 0) errors.push(invalid(`${path}.timeout`, timeout, "timeout should be a positive value"));
+  if (endpoint === "") errors.push(invalid(`${path}.endpoint`, "", "endpoint is a mandatory field for a kms"));
+  else if (!endpoint.startsWith("unix:")) {
+    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(endpoint)?.[1] ?? "";
+    errors.push(
+      invalid(
+        `${path}.endpoint`,
+        endpoint,
+        `unsupported scheme ${JSON.stringify(scheme)} for KMS provider, only unix is supported`,
+      ),
+    );
+  }
+  if (apiVersion !== "v1" && cachesize !== undefined)
+    errors.push(invalid(`${path}.cachesize`, cachesize, "cachesize is not supported in v2"));
+  if (apiVersion !== "v1" && apiVersion !== "v2")
+    errors.push(
+      invalid(
+        `${path}.apiVersion`,
+        apiVersion,
+        "unsupported apiVersion apiVersion for KMS provider, only v1 and v2 are supported",
+      ),
+    );
+  return errors;
+}
+
+export function durationMs(text: string): number {
+  try {
+    return parseDuration(text) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
+/** A rule that an earlier one leaves nothing to. */
+function masked({ resources }: EncryptionConfiguration): void {
+  const seen = new Set<string>();
+  for (const rule of resources)
+    for (const text of rule.resources) {
+      const { group } = parseGroupResource(text);
+      for (const earlier of [`*.${group}`, "*.*"])
+        if (seen.has(earlier))
+          throw new Error(
+            `error while building transformers: resource ${JSON.stringify(text)} is masked by earlier rule ${JSON.stringify(earlier)}`,
+          );
+      seen.add(text);
+    }
+}

@@ -26,6 +26,8 @@ export type TokenResult =
       readonly audiences?: readonly string[];
       /** Shown to whoever used the token. */
       readonly warnings?: readonly string[];
+      /** Noted where requests are audited. */
+      readonly annotations?: Readonly<Record<string, string>>;
     }
   | "unknown"
   | { readonly invalid: string };
@@ -67,6 +69,7 @@ export function createAuthenticator({ requests, tokens, anonymous }: Authenticat
     if (result === "unknown") return { error: aggregate([...errors, INVALID]) };
     if ("invalid" in result) return { error: aggregate([...errors, result.invalid]) };
     request.warnings.push(...(result.warnings ?? []));
+    for (const [key, value] of Object.entries(result.annotations ?? {})) request.audit?.annotate(key, value);
     return withAuthenticatedGroup(result.user);
   }
 }

@@ -202,9 +202,17 @@ async function checkBound(payload: Jwt["payload"], { clock, cluster }: ServiceAc
       return `${what} UID (${object.metadata.uid}) does not match service account ${what} ref claim (${ref.uid})`;
     if (gone(object)) return INVALIDATED;
   }
+  const { warnafter } = bound;
+  const stale = typeof warnafter === "number" && warnafter !== 0 && nowSeconds > warnafter;
+  const subject = serviceAccountUser(namespace, serviceaccount.name);
   return {
+    ...(stale && {
+      annotations: {
+        "authentication.k8s.io/stale-token": `subject: ${subject}, seconds after warning threshold: ${Math.floor(nowSeconds) - warnafter}`,
+      },
+    }),
     user: {
-      name: serviceAccountUser(namespace, serviceaccount.name),
+      name: subject,
       uid: serviceaccount.uid,
       groups: [...groupsOf(namespace), "system:authenticated"],
       extra: {
@@ -278,6 +286,7 @@ async function checkLegacy(
   return {
     user: { name: serviceAccountUser(namespace, name), uid, groups: [...groupsOf(namespace), "system:authenticated"] },
     ...(warnings.length > 0 && { warnings }),
+    annotations: { "authentication.k8s.io/legacy-token": subject },
   };
 }
 

@@ -25,7 +25,6 @@ export function impersonate(authorizer: Authorizer, { constrained, observe }: Im
     if (wanted === undefined) return next(request);
     return impersonated(request, wanted).then((user) => {
       request.user = user;
-      request.audit?.impersonated(user);
       return next(request);
     });
   };
@@ -44,6 +43,7 @@ export function impersonate(authorizer: Authorizer, { constrained, observe }: Im
         if (last.size >= REMEMBERED_MAX) last.clear();
         last.set(asker, mode);
         observe?.(mode.name, true);
+        request.audit?.impersonated(user, mode === LEGACY ? "" : `impersonate:${mode.name}`);
         return user;
       } catch (error) {
         refusal ??= error;

@@ -35,8 +35,18 @@ function add(a: Value, b: Value): Value {
   throw new CelError("no such overload");
 }
 
+/** Values that have no order count as equal here. */
+function loosely(a: Value, b: Value): number {
+  try {
+    return compare(a, b);
+  } catch (error) {
+    if (error instanceof CelError) return 0;
+    throw error;
+  }
+}
+
 function isSorted(values: ListValue): boolean {
-  for (let i = 1; i < values.size; i++) if (compare(values.at(i - 1), values.at(i)) > 0) return false;
+  for (let i = 1; i < values.size; i++) if (loosely(values.at(i - 1), values.at(i)) > 0) return false;
   return true;
 }
 
@@ -45,7 +55,7 @@ const extreme =
   (values: ListValue): Value => {
     if (values.size === 0) throw new CelError(`${name} called on empty list`);
     let best = values.at(0);
-    for (let i = 1; i < values.size; i++) if (sign * compare(values.at(i), best) > 0) best = values.at(i);
+    for (let i = 1; i < values.size; i++) if (sign * loosely(values.at(i), best) > 0) best = values.at(i);
     return best;
   };
 

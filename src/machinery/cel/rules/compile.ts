@@ -88,15 +88,15 @@ function compileRule(
   });
   if (main.error !== undefined) return { ...nothing, error: main.error, usesOldSelf: main.usesOldSelf };
   const path = rule.fieldPath ? fieldPath(rule.fieldPath, schema) : undefined;
+  const field = path?.ok === true ? { fieldPath: path.path } : {};
   const compiled = {
     rule,
     program: main.program!,
     usesOldSelf: main.usesOldSelf,
     maxCost: main.maxCost,
     messageMaxCost: 0,
-    ...(path?.ok === true && { fieldPath: path.path }),
   };
-  if (!rule.messageExpression) return compiled;
+  if (!rule.messageExpression) return { ...compiled, ...field };
   const env = environment(ages.messageExpression(rule.messageExpression), oldSelf);
   const message = expression(env, rule.messageExpression, "string", size, {
     compilation: "messageExpression compilation failed: ",
@@ -104,7 +104,7 @@ function compileRule(
     instantiation: "messageExpression instantiation failed: ",
   });
   return message.error === undefined
-    ? { ...compiled, message: message.program!, messageMaxCost: message.maxCost }
+    ? { ...compiled, ...field, message: message.program!, messageMaxCost: message.maxCost }
     : { ...compiled, messageError: message.error };
 }
 

@@ -196,7 +196,12 @@ class SchemaMap extends MapValue {
     if (typeof key !== "string") throw new CelError("no such overload");
     const shape = this.#shape;
     const name = shape.isObject ? shape.named(key) : key;
-    if (name === undefined || !Object.hasOwn(this.#json, name)) return undefined;
+    return name === undefined ? undefined : this.#entry(name);
+  }
+  /** By its own name, not by the one that expressions write. */
+  #entry(name: string): Value | undefined {
+    const shape = this.#shape;
+    if (!Object.hasOwn(this.#json, name)) return undefined;
     const json = this.#json[name];
     // A property that is null is as good as absent.
     if (json === undefined || (json === null && shape.isObject)) return undefined;
@@ -219,8 +224,8 @@ class SchemaMap extends MapValue {
         if (Object.hasOwn(other.#json, name) && !sameJson(json, other.#json[name])) return false;
         continue;
       }
-      // Upstream looks for properties by their own names here, as if they were escaped.
-      const [mine, theirs] = [this.get(name), other.get(name)];
+      const mine = this.#entry(name);
+      const theirs = other instanceof SchemaMap ? other.#entry(name) : other.get(name);
       if ((mine === undefined) !== (theirs === undefined)) return false;
       if (mine !== undefined && !equals(mine, theirs!)) return false;
     }

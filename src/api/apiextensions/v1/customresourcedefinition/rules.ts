@@ -95,9 +95,14 @@ function validateRuleText(schema: JSONSchemaProps, rule: ValidationRule, path: s
   return errors;
 }
 
-/** Of a schema that is otherwise in order. */
-export function validateRules(schema: JSONSchemaProps, path: string, options: RuleOptions): FieldError[] {
-  const walk = new Walk(options);
+/** Of a schema that is structural. Rules aren't looked at around what else is wrong with it: `known`. */
+export function validateRules(
+  schema: JSONSchemaProps,
+  path: string,
+  options: RuleOptions,
+  known: readonly FieldError[],
+): FieldError[] {
+  const walk = new Walk(options, known);
   walk.visit(schema, path, true, 1, undefined);
   const errors = walk.errors;
   if (walk.total > SCHEMA_LIMIT) {
@@ -116,9 +121,11 @@ class Walk {
   total = 0;
   readonly #expensive: { readonly at: string; readonly cost: number }[] = [];
   readonly #options: RuleOptions;
+  readonly #known: readonly FieldError[];
 
-  constructor(options: RuleOptions) {
+  constructor(options: RuleOptions, known: readonly FieldError[]) {
     this.#options = options;
+    this.#known = known;
   }
 
   /** The four that cost most, of those that cost anything to speak of. */
@@ -165,7 +172,7 @@ class Walk {
     uncorrelated: string | undefined,
   ): void {
     const own = schema["x-kubernetes-validations"] ?? [];
-    if (own.length === 0) return;
+    if (own.length === 0 || this.#known.some(({ field }) => isWithin(field, path))) return;
     const compiled = compileRules(schema, own, isRoot, this.#options.ages);
     if (compiled === undefined) {
       const why =
@@ -210,6 +217,8 @@ class Walk {
   }
 }
 
+const isWithin = (field: string, path: string): boolean =>
+  field.startsWith(path) && [undefined, ".", "["].includes(field[path.length]);
 const isEmbedded = (schema: JSONSchemaProps): boolean => schema["x-kubernetes-embedded-resource"] === true;
 const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : Math.min(MOST, a * b));
 

@@ -23,9 +23,10 @@ export function validateSchemaRules(
   optionsOf: (version: string) => RuleOptions,
 ): FieldError[] {
   return schemasOf(versions).flatMap(({ schema, path, version }) => {
-    if (validateSchema(schema, path).length > 0) return [];
+    if (validateStructure(schema, path, "root").length > 0) return [];
     const errors = validateDefaults(schema, path);
-    return errors.length > 0 ? errors : validateRules(schema, path, optionsOf(version));
+    if (errors.length > 0) return errors;
+    return validateRules(schema, path, optionsOf(version), validateSupported(schema, path));
   });
 }
 

@@ -57,7 +57,8 @@ async function bugs(fromSeed: number, seeds: number): Promise<never> {
     const issue =
       planted.issue === undefined ? "" : `[${planted.issue}](https://github.com/etcd-io/etcd/issues/${planted.issue})`;
     const how = found.message.split(/[:,\n]/, 1)[0]!;
-    rows.push(`| \`${planted.name}\` | ${planted.what} | ${issue} | ${took} | ${how} |`);
+    const kinds = planted.kinds?.join(", ") ?? "";
+    rows.push(`| \`${planted.name}\` | ${planted.what} | ${issue} | ${kinds} | ${took} | ${how} |`);
   }
   const table = `# Planted bugs
 
@@ -65,10 +66,10 @@ async function bugs(fromSeed: number, seeds: number): Promise<never> {
 
 The simulation of etcd clusters looks for broken promises. That it would find some is shown by bugs that are put into the running code one at a time
 (\`src/testing/sim/etcd/planted.ts\`): ones that upstream has had, and ones that someone could make. "Seeds" is how many runs it took, from seed
-${fromSeed} on, until one failed; each run is a quarter of a minute of a cluster's life under faults.
+${fromSeed} on, until one failed; each run is a quarter of a minute of a cluster's life under faults: those that the seed gives, or those named.
 
-| Bug | What it does | Upstream | Seeds | What gave it away |
-|---|---|---|---|---|
+| Bug | What it does | Upstream | Faults | Seeds | What gave it away |
+|---|---|---|---|---|---|
 ${rows.join("\n")}
 `;
   if (values.write) writeFileSync("docs/reference/planted-bugs.md", table);

@@ -14,7 +14,7 @@ export async function hunt(bug: PlantedBug, fromSeed: number, seeds: number): Pr
   try {
     for (let seed = fromSeed; seed < fromSeed + seeds; seed++) {
       try {
-        await runEtcd({ seed });
+        await runEtcd({ seed, ...(bug.kinds !== undefined && { kinds: bug.kinds }) });
       } catch (error) {
         if (!(error instanceof EtcdRunFailure)) throw error;
         return { seed, seeds: seed - fromSeed + 1, message: error.message };

@@ -15,12 +15,15 @@ import { RaftLog } from "../../../raft/log.ts";
 import { RawNode } from "../../../raft/raw-node.ts";
 import { Raft } from "../../../raft/raft.ts";
 import { SimulatedFs } from "../fs.ts";
+import type { FaultKind } from "./faults.ts";
 
 export interface PlantedBug {
   readonly name: string;
   /** What it does, and the upstream issue that it is like. */
   readonly what: string;
   readonly issue?: string;
+  /** The faults that bring it out, where any others would take many seeds more. */
+  readonly kinds?: readonly FaultKind[];
   /** Puts it in; the result takes it out. */
   plant(): () => void;
 }
@@ -44,8 +47,15 @@ function bug(
   prototype: object,
   method: string,
   make: (original: Method) => Method,
+  kinds?: readonly FaultKind[],
 ): PlantedBug {
-  return { name, what, ...(issue !== undefined && { issue }), plant: () => replace(prototype, method, make) };
+  return {
+    name,
+    what,
+    ...(issue !== undefined && { issue }),
+    ...(kinds !== undefined && { kinds }),
+    plant: () => replace(prototype, method, make),
+  };
 }
 
 export const PLANTED: readonly PlantedBug[] = [
@@ -175,6 +185,7 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "stale-leader-revokes",
     issue: "15247",
     what: "a leader whose disk stood still revokes leases that have been renewed at the next one",
+    kinds: ["stall"],
     plant: () => {
       const sure = replace(Member.prototype, "ensureLeadership", () => () => true);
       const byAnyone = replace(Proposals.prototype, "refuseAsLeader", () => () => {});
@@ -206,6 +217,7 @@ export const PLANTED: readonly PlantedBug[] = [
       function () {
         return this.leadership.isLeader ? undefined : linearizable.call(this);
       },
+    ["freeze", "isolated"],
   ),
   bug(
     "read-index-not-confirmed",
@@ -219,14 +231,7 @@ export const PLANTED: readonly PlantedBug[] = [
         if (raft.isLeader) raft.readStates.push({ index: raft.log.committed, context });
         else readIndex.call(this, context);
       },
-  ),
-  bug(
-    "read-before-first-commit",
-    undefined,
-    "a new leader answers reads before it has committed anything in its term",
-    Raft.prototype,
-    "committedInCurrentTerm",
-    () => () => true,
+    ["freeze", "isolated"],
   ),
   bug(
     "compaction-takes-revision-back",
@@ -302,19 +307,7 @@ export const PLANTED: readonly PlantedBug[] = [
         this.commitTo(Math.min(committed, last));
         return last;
       },
-  ),
-  bug(
-    "commits-older-terms",
-    undefined,
-    "a leader counts copies of entries of earlier terms (section 5.4.2, figure 8)",
-    RaftLog.prototype,
-    "maybeCommit",
-    () =>
-      function (index: number) {
-        if (index <= this.committed) return false;
-        this.commitTo(index);
-        return true;
-      },
+    ["messages", "delay"],
   ),
   bug(
     "votes-for-the-outdated",

@@ -10,7 +10,7 @@ import { checkLinearizable } from "../../model/linearizability.ts";
 import { simulatedWorld } from "../world.ts";
 import { completed, KvClient, LeaseClient, text, type Recorded } from "./clients.ts";
 import { EtcdCluster } from "./cluster.ts";
-import { FAULTS } from "./faults.ts";
+import { FAULTS, type FaultKind } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
 import { ClientLink } from "./link.ts";
 import { planOf, type Fault, type Plan } from "./plan.ts";
@@ -21,6 +21,8 @@ export interface EtcdRunOptions {
   readonly forMs?: number;
   /** In place of those that the seed gives: some of them, to find out which matter. */
   readonly faults?: readonly Fault[];
+  /** Only these kinds of faults, in place of each that the seed gives. */
+  readonly kinds?: readonly FaultKind[];
   /** The members' own log goes into the log of the run. */
   readonly verbose?: boolean;
 }
@@ -56,7 +58,12 @@ const HEALED_MS = 120_000;
 export async function runEtcd(options: EtcdRunOptions): Promise<EtcdRunResult> {
   const world = simulatedWorld(`etcd ${options.seed}`);
   const plan = planOf(world.random.fork("plan"), options.forMs ?? RUN_MS);
-  const faults = options.faults ?? plan.faults;
+  const { kinds } = options;
+  const faults =
+    options.faults ??
+    (kinds === undefined
+      ? plan.faults
+      : plan.faults.map((fault) => ({ ...fault, kind: kinds[fault.number % kinds.length]! })));
   const log: string[] = [];
   const { clock } = world;
   let isOver = false;

@@ -62,10 +62,19 @@ export function readWal(
     while (offset + 8 <= bytes.length) {
       const damage = (what: string): WalDamage => new WalDamage(`wal: ${what} in ${name} at offset ${offset}`);
       const { recordLength, padding } = frameAt(bytes, offset);
-      if (recordLength === 0 && padding === 0) break; // The zeros that the file was prepared with.
       const from = offset + 8;
+      if (recordLength === 0 && padding === 0) {
+        // The zeros that the file was prepared with. Behind them is nothing, but for the rest of a write that was cut off.
+        if (!last || isZero(bytes, from, bytes.length)) break;
+        if (!isZero(bytes, from, sectorEnd(offset)) || isWhole(bytes, from, crc))
+          throw damage("a record without length");
+        torn = true;
+        break;
+      }
       if (recordLength > FRAME_MAX_BYTES || from + recordLength + padding > bytes.length) {
-        if (!last) throw damage("unexpected end");
+        // The length may be what is damaged: then the record is there, and maybe others behind it.
+        if (!last || isWhole(bytes, from, crc) || !hasZeroSector(bytes, from, endOfRecord(bytes, from)))
+          throw damage("unexpected end");
         torn = true;
         break;
       }
@@ -81,12 +90,15 @@ export function readWal(
       const data = (fields?.get(3) as Uint8Array | undefined) ?? new Uint8Array(0);
       const next = fields === undefined || type === RECORD.crc ? crc : crc32c(data, crc);
       if (fields === undefined || (type !== RECORD.crc && next !== wanted)) {
-        if (last && hasZeroSector(bytes, from, from + recordLength + padding)) {
+        const end = Math.min(from + recordLength, endOfRecord(bytes, from));
+        if (last && !isWhole(bytes, from, crc) && hasZeroSector(bytes, from, end)) {
           torn = true;
           break;
         }
         throw damage(fields === undefined ? "record is not readable" : "crc mismatch");
       }
+      // The one thing that no checksum covers, and where the next record begins.
+      if (padding !== (8 - (recordLength % 8)) % 8) throw damage("a record with wrong padding");
       switch (type) {
         case RECORD.metadata:
           if (metadata !== undefined && !equal(metadata, data)) throw damage("conflicting metadata found");
@@ -155,14 +167,53 @@ export function readMarks(bytes: Uint8Array): SnapshotMark[] {
 }
 
 function hasZeroSector(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to;) {
-    const end = Math.min(to, at + SECTOR_BYTES - (at % SECTOR_BYTES));
-    let i = at;
-    while (i < end && bytes[i] === 0) i++;
-    if (i === end) return true;
-    at = end;
-  }
+  for (let at = from; at < to; at = sectorEnd(at)) if (isZero(bytes, at, Math.min(to, sectorEnd(at)))) return true;
   return false;
+}
+
+const sectorEnd = (at: number) => at + SECTOR_BYTES - (at % SECTOR_BYTES);
+
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  const end = Math.min(to, bytes.length);
+  let i = from;
+  while (i < end && bytes[i] === 0) i++;
+  return i >= end;
+}
+
+/** A record as its own fields tell it, whatever the frame before it says. */
+function ownWords(bytes: Uint8Array, from: number): { end: number; crc: number; data: Uint8Array } | undefined {
+  let at = from;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; at < bytes.length && scale < 2 ** 36; scale *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    return NaN;
+  };
+  if (bytes[at++] !== 0x08 || !((bytes[at] ?? 0) >= RECORD.metadata && bytes[at]! <= RECORD.snapshot)) return undefined;
+  at++;
+  if (bytes[at++] !== 0x10) return undefined;
+  const crc = varint();
+  if (bytes[at++] !== 0x1a) return undefined;
+  const end = varint() + at;
+  return end <= bytes.length ? { end, crc, data: bytes.subarray(at, end) } : undefined;
+}
+
+function isWhole(bytes: Uint8Array, from: number, crc: number): boolean {
+  const record = ownWords(bytes, from);
+  return record !== undefined && crc32c(record.data, crc) === record.crc;
+}
+
+/** Where a record ends whose frame is not to be believed: by its own words, or where the next one begins if that is earlier. */
+function endOfRecord(bytes: Uint8Array, from: number): number {
+  const end = ownWords(bytes, from)?.end ?? bytes.length;
+  for (let at = from; at + 8 < end; at += 8) {
+    const { recordLength } = frameAt(bytes, at);
+    if (recordLength > 0 && ownWords(bytes, at + 8)?.end === at + 8 + recordLength) return at;
+  }
+  return end;
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

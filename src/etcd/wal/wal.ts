@@ -148,6 +148,8 @@ export class Wal {
   ): Promise<WalContent> {
     const index = typeof after === "number" ? after : after.index;
     const all = await segmentsIn(fs, folder);
+    if (all.length > 0 && all[0]!.firstIndex > index)
+      throw new WalDamage(`wal: ${folder}/${all[0]!.name} is the first file: what is behind entry ${index} is missing`);
     const files = [];
     for (const { name } of all.slice(segmentOf(all, index))) {
       const path = `${folder}/${name}`;

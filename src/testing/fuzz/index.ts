@@ -3,5 +3,6 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { grpcBodies } from "./grpc.ts";
 import { hpackBlocks, hpackHeaders } from "./hpack.ts";
 import { http2Clients, http2Servers } from "./http2.ts";
+import { walFiles } from "./wal.ts";
 
-export const fuzzers: readonly Fuzzer[] = [hpackBlocks, hpackHeaders, http2Servers, http2Clients, grpcBodies];
+export const fuzzers: readonly Fuzzer[] = [hpackBlocks, hpackHeaders, http2Servers, http2Clients, grpcBodies, walFiles];

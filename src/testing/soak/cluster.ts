@@ -77,7 +77,7 @@ export class SoakCluster {
       return false;
     });
     member.mayEnd = false;
-    member.start(this.#initialCluster, "existing");
+    member.start(this.#initialCluster);
   }
 
   async compact(): Promise<void> {
@@ -106,7 +106,7 @@ export class SoakCluster {
   async untilLevel(): Promise<void> {
     let hashes: readonly HashKVResponse[] = [];
     await until("members at the same revision", LEVEL_WITHIN_MS, async () => {
-      if (this.#ledger.violation !== undefined) throw this.#ledger.violation;
+      if (this.#ledger.violation !== undefined) throw new Violation(this.#ledger.violation.message);
       // A linearizable read at each, so that none lags.
       const ask = ({ client }: SoakMember) =>
         client.kv
@@ -124,6 +124,9 @@ export class SoakCluster {
   }
 }
 
+/** Nothing to wait for any longer. */
+class Violation extends Error {}
+
 export async function until(what: string, limitMs: number, reached: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + limitMs;
   let last = "";
@@ -133,6 +136,7 @@ export async function until(what: string, limitMs: number, reached: () => Promis
       last = "";
     } catch (error) {
       last = `: ${(error as Error).message}`;
+      if (error instanceof Violation) throw error;
     }
     assert(performance.now() < end, `not within ${limitMs / 1000} s: ${what}${last}`);
     await pause(100);

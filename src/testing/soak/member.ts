@@ -53,7 +53,7 @@ export class SoakMember {
     return this.#child !== undefined;
   }
 
-  start(initialCluster: string, state: "new" | "existing" = "new"): void {
+  start(initialCluster: string): void {
     const { endpoint, peerUrl, machine } = this;
     const [command, first] =
       this.program === undefined
@@ -70,7 +70,8 @@ export class SoakMember {
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=${initialCluster}`,
-      `--initial-cluster-state=${state}`,
+      // Killed before it had a log, a new one must not take itself for one of the first.
+      `--initial-cluster-state=${this.#generation === 0 ? "new" : "existing"}`,
       ...FLAGS,
     ];
     const child = spawn(machine.enter[0], words, {

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { durationMs } from "../src/kubelet/runtimes/simulated/script.ts";
 import { FAULTS, type FaultName } from "../src/testing/soak/faults.ts";
 import { soak } from "../src/testing/soak/run.ts";
-import { inSandbox, noSandbox, prepareSandbox } from "../src/testing/soak/sandbox.ts";
+import { inSandbox, noSandbox, prepareSandbox, stopAllHere } from "../src/testing/soak/sandbox.ts";
 
 const { values } = parseArgs({
   options: {
@@ -61,6 +61,7 @@ function outside(): void {
 async function inside(dir: string): Promise<void> {
   // The first process of the sandbox: with it all others go.
   process.stdin.on("end", () => {
+    stopAllHere(dir);
     rmSync(dir, { recursive: true, force: true, maxRetries: 20 });
     process.exit(1);
   });

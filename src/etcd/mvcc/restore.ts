@@ -4,6 +4,7 @@
  * Upstream: server/storage/mvcc/kvstore.go (restore)
  */
 import type { Backend } from "../backend/backend.ts";
+import { DamagedFile } from "../backend/bolt/format.ts";
 import { BoltBackend, type BoltBackendDeps, type BoltBackendOptions } from "../backend/bolt-backend.ts";
 import { decodeFields, isTombstoneKey, mainOf, subOf } from "../backend/rows.ts";
 import { readMarks } from "./compaction-marks.ts";
@@ -32,16 +33,31 @@ export async function openBackend(
 ): Promise<OpenedBackend> {
   const index = new RestoredIndex();
   let last = 1;
-  const backend = await BoltBackend.open(path, options, deps, (key, value) => {
+  let lastSub = -1;
+  const backend = await opened(path, options, deps, (key, value) => {
     const main = mainOf(key);
+    const sub = subOf(key);
+    if (main < last || (main === last && sub <= lastSub))
+      throw new DamagedFile(`revision ${main}_${sub} comes after ${last}_${lastSub}`);
     last = main;
+    lastSub = sub;
     const { created, version, lease, keyStart, keyEnd } = decodeFields(value);
     // A restored snapshot may have a row without a key, which is there for its revision alone.
     if (keyEnd === keyStart) return;
     const text = keyText(value.subarray(keyStart, keyEnd));
-    index.add(text, { main, sub: subOf(key), created, version: isTombstoneKey(key) ? 0 : version, lease });
+    index.add(text, { main, sub, created, version: isTombstoneKey(key) ? 0 : version, lease });
   });
   return { backend, index, revisions: readRevisions(backend, last) };
+}
+
+/** Damage is told with the file that has it. */
+async function opened(...args: Parameters<typeof BoltBackend.open>): Promise<BoltBackend> {
+  try {
+    return await BoltBackend.open(...args);
+  } catch (error) {
+    if (!(error instanceof DamagedFile)) throw error;
+    throw new DamagedFile(`${args[0]}: ${error.message}`);
+  }
 }
 
 function readRevisions(backend: Backend, last: number): RestoredRevisions {

@@ -109,13 +109,19 @@ export function readWal(
           lastIndex = entry.index;
           if (entry.index <= after) break;
           if (entry.index > after + entries.length + 1) throw damage(`entry ${entry.index} comes too early, a gap`);
+          // What no checksum covers is the type: a state that is read as an entry would cut the log.
+          if (entry.index <= (state?.commit ?? 0)) throw damage(`entry ${entry.index} comes after it was committed`);
           entries.length = entry.index - after - 1;
+          if (entry.term < (entries.at(-1)?.term ?? 0)) throw damage(`entry ${entry.index} is of an earlier term`);
           entries.push(entry);
           break;
         }
-        case RECORD.state:
-          state = readState(data);
+        case RECORD.state: {
+          const next = readState(data);
+          if (next.term < (state?.term ?? 0)) throw damage("a state of an earlier term");
+          state = next;
           break;
+        }
         case RECORD.crc:
           if (crc !== 0 && crc !== wanted) throw damage("crc mismatch");
           crc = wanted;

@@ -1,8 +1,18 @@
 /** Every fuzzer: `npm run fuzz` runs them long, the unit tests briefly. */
+import { dbFiles, dbSnapshots } from "./db.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { grpcBodies } from "./grpc.ts";
 import { hpackBlocks, hpackHeaders } from "./hpack.ts";
 import { http2Clients, http2Servers } from "./http2.ts";
 import { walFiles } from "./wal.ts";
 
-export const fuzzers: readonly Fuzzer[] = [hpackBlocks, hpackHeaders, http2Servers, http2Clients, grpcBodies, walFiles];
+export const fuzzers: readonly Fuzzer[] = [
+  hpackBlocks,
+  hpackHeaders,
+  http2Servers,
+  http2Clients,
+  grpcBodies,
+  walFiles,
+  dbFiles,
+  dbSnapshots,
+];

@@ -4,6 +4,7 @@
  * own on one bridge; the sandbox itself is where clients are.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { assert } from "../../base/assert.ts";
 import { noNamespaces } from "../netns.ts";
 
 /** Why there can be no sandbox here, or undefined. */
@@ -32,6 +33,7 @@ const sh = (command: string) => {
 
 /** To be called first of all inside. */
 export function prepareSandbox(): void {
+  assert(process.pid === 1, "not the first process of a sandbox");
   sh(`mkdir -p /run/netns; mount -t tmpfs none /run/netns; ip link set lo up
     ip link add br0 type bridge; ip addr add ${NETWORK}.254/24 dev br0; ip link set br0 up`);
 }
@@ -86,6 +88,17 @@ export class Machine {
 export function mountSmallDisk(path: string, megabytes: number): void {
   sh(`mkdir -p ${path}; mount -t tmpfs -o size=${megabytes}m none ${path}`);
 }
+/** For its first process, when nobody is left to clear up after it: all others end, and lets go of disks under `dir`. */
+export function stopAllHere(dir: string): void {
+  assert(process.pid === 1, "not the first process of a sandbox");
+  try {
+    process.kill(-1, "SIGKILL");
+  } catch {
+    // There is none.
+  }
+  sh(`umount -l ${dir}/* 2>/dev/null || true`);
+}
+
 /** Nothing more fits on it until `freeDisk`. */
 export function fillDisk(path: string): void {
   sh(`cat /dev/zero > ${path}/ballast 2>/dev/null || true`);

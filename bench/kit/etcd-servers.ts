@@ -12,7 +12,7 @@ export type Kind = "etcd" | "t8s" | "t8s over node:http2";
 
 /** Not /tmp where that is memory: the disk is part of what is measured. */
 const FOLDER = process.env["BENCH_DIR"] ?? "/var/tmp";
-const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
+const ROOT = join(import.meta.dirname, "../..");
 
 export interface EtcdServer {
   readonly kind: Kind;
@@ -106,12 +106,15 @@ function spawned(kind: Kind, { port, dataDir, name, cluster }: Place): ChildProc
     ["--initial-cluster", cluster],
     ["--quota-backend-bytes", String(8 << 30)],
   ].flat();
-  if (kind === "etcd") return spawn("/usr/bin/etcd", flags, { stdio: "ignore", env: { ...process.env, GOGC: "" } });
+  if (kind === "etcd") return spawn("/usr/bin/etcd", flags, { stdio: "ignore" });
   const profile = process.env["BENCH_PROFILE"];
   const env = { ...process.env, ...(kind === "t8s" ? {} : { T8S_HTTP2: "node" }) };
+  const stdio = process.env["BENCH_LOG"] ? "inherit" : "ignore";
+  if (!profile) return spawn(join(ROOT, "bin/t8s"), ["etcd", ...flags], { stdio, env });
+  const main = join(ROOT, "src/cli/main.ts");
   return spawn(
     process.execPath,
-    [...process.execArgv, ...(profile ? ["--cpu-prof", "--cpu-prof-dir", profile] : []), MAIN, "etcd", ...flags],
-    { stdio: process.env["BENCH_LOG"] ? ["ignore", "inherit", "inherit"] : "ignore", env },
+    [...process.execArgv, "--cpu-prof", "--cpu-prof-dir", profile, main, "etcd", ...flags],
+    { stdio, env },
   );
 }

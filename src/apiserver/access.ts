@@ -159,6 +159,11 @@ function startIssuers(
   const own = [serviceAccount.issuer, ...(serviceAccount.otherIssuers ?? [])];
   const { errors, rules } = compileAuthentication(configuration, deps.expressions, own);
   throwIfAny(errors);
+  for (const { issuer } of configuration.jwt ?? [])
+    if (issuer.egressSelectorType)
+      throw new Error(
+        `oidc: egress lookup required with egress selector type ${JSON.stringify(issuer.egressSelectorType)}`,
+      );
   const stop = new AbortController();
   const all = (configuration.jwt ?? []).map((config, i) =>
     oidcAuthenticator(

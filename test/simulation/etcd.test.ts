@@ -35,11 +35,9 @@ const QUICKLY_FOUND = [
   "vote-not-kept",
   "victim-loses-event",
   "progress-promises-too-much",
-  "checkpoint-not-kept",
   "lease-forgets-keys",
   "compaction-takes-revision-back",
   "snapshot-of-wrong-index",
-  "removed-member-counts",
 ];
 const QUICKLY = 30;
 

@@ -12,8 +12,8 @@ export interface MortalWorld extends World {
   kill(): void;
 }
 
-/** A promise of nothing: what waits for it is never heard of again. */
-export const never = new Promise<never>(() => {});
+/** A promise of nothing: what waits for it is never heard of again. A new one each time: one for all would hold on to all that ever waited. */
+export const never = (): Promise<never> => new Promise<never>(() => {});
 
 export function mortal(world: World, label: string): MortalWorld {
   const end = new AbortController();
@@ -26,7 +26,7 @@ export function mortal(world: World, label: string): MortalWorld {
     const listener = await opening;
     if (ended()) {
       await listener.close(0);
-      return never;
+      return never();
     }
     listeners.add(listener);
     return listener;
@@ -45,7 +45,7 @@ export function mortal(world: World, label: string): MortalWorld {
       listen: (options, onStream) => listen(world.net.listen(options, (stream) => void (ended() || onStream(stream)))),
       serveHttp: (options, handle) =>
         listen(world.net.serveHttp(options, (exchange) => (ended() ? undefined : handle(exchange)))),
-      connect: (options) => world.net.connect(options).then((stream) => (ended() ? never : stream)),
+      connect: (options) => world.net.connect(options).then((stream) => (ended() ? never() : stream)),
       httpClient: (options) => gated(world.net.httpClient(options), ended),
       datagrams: (options, onMessage) =>
         world.net.datagrams(options, (data, from) => void (ended() || onMessage(data, from))),
@@ -69,13 +69,13 @@ function gated<T extends object>(target: T, ended: () => boolean): T {
       return (...args: unknown[]) => {
         if (ended()) {
           if (String(name).endsWith("Sync")) throw new Error(`${String(name)} after the end of the process`);
-          return never;
+          return never();
         }
         const result: unknown = Reflect.apply(value, target, args);
         if (!(result instanceof Promise)) return result;
         return result.then(
-          (answer) => (ended() ? never : name === "open" ? gated(answer as object, ended) : answer),
-          (error) => (ended() ? never : Promise.reject(error)),
+          (answer) => (ended() ? never() : name === "open" ? gated(answer as object, ended) : answer),
+          (error) => (ended() ? never() : Promise.reject(error)),
         );
       };
     },

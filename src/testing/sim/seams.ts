@@ -144,12 +144,12 @@ export class SimulatedSeams implements Seams {
             const call = (args: readonly unknown[]) => (connect()[name] as any)[method](...args);
             if (name === "watch") return (options?: CallOptions) => this.#stream(member, call, options, end);
             return async (...args: readonly unknown[]) => {
-              if (end?.aborted) return never;
+              if (end?.aborted) return never();
               const at = member();
               try {
                 return await unlessEnded(at.end, reset, call(args));
               } finally {
-                if (end?.aborted) await never;
+                if (end?.aborted) await never();
               }
             };
           },
@@ -182,7 +182,7 @@ export class SimulatedSeams implements Seams {
       [Symbol.asyncIterator]: () => ({
         next: async () => {
           const next = await unlessEnded(at.end, reset, messages.next());
-          return end?.aborted ? never : next;
+          return end?.aborted ? never() : next;
         },
         return: async () => {
           await messages.return?.();
@@ -221,7 +221,7 @@ export class SimulatedSeams implements Seams {
       try {
         return await unlessEnded(at.end, () => unreachable(request, "connection reset by peer"), call);
       } finally {
-        if (end?.aborted) await never;
+        if (end?.aborted) await never();
       }
     };
     /** The request, which also ends with the caller's world. By hand: when a combined signal goes is the garbage collector's to say. */

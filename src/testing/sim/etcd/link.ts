@@ -67,7 +67,7 @@ export class ClientLink {
 
   async #call<T>(host: EtcdHost, run: (client: EtcdClient) => Promise<T>): Promise<T> {
     await this.#travel();
-    if (this.#lost(this.name, host.name)) return never;
+    if (this.#lost(this.name, host.name)) return never();
     // What waited at its door is heard at once when it goes on.
     while (host.clock.frozen) await this.pause(host.clock.frozenForMs);
     const { world, server } = host;
@@ -79,7 +79,7 @@ export class ClientLink {
     try {
       const answer = await Promise.race([run(server.client()), died.promise]);
       await this.#travel();
-      if (this.#lost(host.name, this.name)) return never;
+      if (this.#lost(host.name, this.name)) return never();
       return answer;
     } finally {
       world.end.removeEventListener("abort", onEnd);

@@ -16,7 +16,7 @@ import { createEventBroadcaster } from "../client/event-recorder.ts";
 import { createInformers } from "../client/informer/informers.ts";
 import type { Transport } from "../client/transport.ts";
 import { createControllerManager } from "../controllers/manager.ts";
-import { serviceAccountOf } from "../controllers/service-accounts.ts";
+import { controllerUser, serviceAccount, user } from "./component-users.ts";
 import { createDns } from "../dns/dns.ts";
 import { createEtcd, type EtcdServer } from "../etcd/server.ts";
 import { createNodeRoutes } from "../kubelet/network/node-routes.ts";
@@ -414,23 +414,6 @@ function dns(options: ClusterOptions, { world, log: parent, clientOf }: PartDepe
 export function dnsAddress(serviceRange: string): string {
   const [a, b, c, d] = serviceRange.split("/")[0]!.split(".").map(Number);
   return `${a}.${b}.${c}.${(d ?? 0) + 10}`;
-}
-
-/** The token controller makes the accounts' tokens, so upstream runs it with the manager's own identity. */
-function controllerUser(controller: string) {
-  if (controller === "serviceaccount-token-controller") return user("system:kube-controller-manager");
-  return serviceAccount(serviceAccountOf(controller));
-}
-
-function user(name: string, ...groups: readonly string[]): UserInfo {
-  return { name, groups: [...groups, "system:authenticated"] };
-}
-
-function serviceAccount(name: string): UserInfo {
-  return {
-    name: `system:serviceaccount:kube-system:${name}`,
-    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
-  };
 }
 
 /** What DNS reads and writes, as its add-on's manifests would grant it. */

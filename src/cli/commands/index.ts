@@ -41,6 +41,11 @@ export const commands: readonly Entry[] = [
     load: async () => (await import("./kubeconfig.ts")).kubeconfig,
   },
   {
+    name: "envtest",
+    about: "Print a folder for KUBEBUILDER_ASSETS: etcd, kube-apiserver and kubectl for envtest.",
+    load: async () => (await import("./envtest.ts")).envtest,
+  },
+  {
     name: "image",
     about: "Load images from OCI or docker archives into the cluster's nodes.",
     load: async () => (await import("./image.ts")).image,

@@ -23,6 +23,11 @@ export const kubeApiserverFlags = withRefused(
         default: "",
         help: "The name in the certificate that is made where there is none.",
       },
+      "t8s-controllers": {
+        type: "list",
+        default: [],
+        help: "Controllers to run in this process, by their names in kube-controller-manager's --controllers: for test environments without a controller manager, where namespaces and dependents should go. Upstream has no such flag.",
+      },
       "etcd-servers": { type: "list", default: [], help: "etcd servers (scheme://host:port), comma separated." },
       "etcd-prefix": {
         type: "string",

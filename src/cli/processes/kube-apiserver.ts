@@ -106,16 +106,24 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
   };
   const etcd = await etcdOf(world, values);
   const server = await wrong(() => createApiServer(options, { ...world, etcd, log, metrics }));
+  const names = values["t8s-controllers"];
+  const controllers =
+    names.length === 0
+      ? undefined
+      : (await import("./embedded-controllers.ts")).embeddedControllers(server, names, world, log);
   return [
     {
       name: server.name,
       async run(signal, ready) {
+        let controlling: Promise<void> | undefined;
         try {
           await server.run(signal, () => {
+            controlling = controllers?.run(signal, () => {});
             log.info("Serving securely on", { address: `${server.address?.host}:${server.address?.port}` });
             void watchFiles(world, watchedFiles(world, values, server), log, signal);
             ready();
           });
+          await controlling;
         } finally {
           await etcd.close();
         }

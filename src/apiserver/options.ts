@@ -8,6 +8,7 @@ import type { UserInfo } from "./authn/user.ts";
 import type { AuthorizationConfiguration } from "./authz/configuration.ts";
 import type { AuditOptions } from "./audit/auditor.ts";
 import type { EncryptionOptions } from "./encryption/at-rest.ts";
+import type { ShutdownOptions } from "./lifecycle.ts";
 import type { ReviewTarget } from "./review-client.ts";
 
 export type AuthorizationMode = "AlwaysAllow" | "AlwaysDeny" | "RBAC" | "Node";
@@ -91,6 +92,16 @@ export interface ApiServerOptions {
   /** `--proxy-client-cert-file` and `-key-file`: what this server shows to extension servers, that they may believe what it says of its users. */
   readonly proxyClient?: { readonly cert: string; readonly key: string };
   readonly requestTimeoutMs?: number;
+  /** `--min-request-timeout`, default half an hour: watches without a timeout live so long, or up to twice. */
+  readonly minRequestTimeoutMs?: number;
+  /** `--event-ttl`, default an hour. */
+  readonly eventTtlMs?: number;
+  /** `--goaway-chance`, default 0. */
+  readonly goawayChance?: number;
+  /** `--livez-grace-period`: so long after its start a server is alive though its hooks aren't finished. */
+  readonly livezGraceMs?: number;
+  /** `--shutdown-*` */
+  readonly shutdown?: Partial<Omit<ShutdownOptions, "requestTimeoutMs">>;
   /** `--encryption-provider-config` */
   readonly encryption?: EncryptionOptions;
   /** `--audit-*` */

@@ -36,6 +36,7 @@ import type { HealthCheck } from "./handlers/health.ts";
 import { handleNonResource } from "./handlers/non-resource.ts";
 import { handleResource } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import { inProcessTransport } from "./in-process.ts";
 import { requestDuration, requestTotal } from "./metrics.ts";
 import { expressionCompiler } from "./expressions.ts";
@@ -127,6 +128,12 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   };
 
   const documents = new Documents(registry, options.describe);
+  const { requestTimeoutMs = 60_000, livezGraceMs = 0 } = options;
+  const lifecycle = new Lifecycle(
+    { delayMs: 0, sendRetryAfter: false, watchGraceMs: 0, ...options.shutdown, requestTimeoutMs },
+    { clock, log },
+  );
+  const livezFrom = clock.monotonic() + livezGraceMs;
   let state: "starting" | "ready" | "stopping" = "starting";
   let address: Address | undefined;
   const checks: readonly HealthCheck[] = [
@@ -157,12 +164,13 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     ...POST_START_HOOKS.map((name): HealthCheck => ({
       name: `poststarthook/${name}`,
       on: ["healthz", "livez", "readyz"],
-      check: () => (state === "starting" ? "not finished" : undefined),
+      check: (endpoint) =>
+        state === "starting" && (endpoint !== "livez" || clock.monotonic() >= livezFrom) ? "not finished" : undefined,
     })),
     {
       name: "shutdown",
       on: ["readyz"],
-      check: () => (state === "stopping" ? "process is shutting down" : undefined),
+      check: () => (lifecycle.stopping ? "process is shutting down" : undefined),
     },
   ];
 
@@ -194,7 +202,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       accessMetrics: new AccessMetrics(metrics),
       log,
       constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
-      requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
+      requestTimeoutMs,
+      goawayChance: options.goawayChance ?? 0,
+      lifecycle,
       ...(auditor !== undefined && { auditor }),
       maxRequestsInFlight,
       maxMutatingRequestsInFlight,
@@ -280,6 +290,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         state = "ready";
         ready();
         await until(signal, new Promise<never>(() => {}));
+        await lifecycle.shutdown(() => void listener?.close(LAST_ANSWERS_MS));
         state = "stopping";
         hooks.abort();
         await running.done;
@@ -296,6 +307,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
   };
 }
+
+/** How long a connection may take to hear its last answer. */
+const LAST_ANSWERS_MS = 2_000;
 
 /** What a start does, by upstream's names: each is a health check of its own, and all are over when the server says that it is ready. */
 const POST_START_HOOKS = [

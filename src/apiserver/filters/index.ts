@@ -6,6 +6,7 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import type { Authenticator } from "../authn/authenticator.ts";
 import type { AccessMetrics } from "../authn/metrics.ts";
 import type { Logger } from "../../observe/log.ts";
+import type { Lifecycle } from "../lifecycle.ts";
 import type { Filter, Handler } from "../request.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { Auditor } from "../audit/auditor.ts";
@@ -17,6 +18,7 @@ import { impersonate } from "./impersonation.ts";
 import { maxInFlight } from "./max-in-flight.ts";
 import type { FairnessOptions } from "./priority-and-fairness.ts";
 import { priorityAndFairness } from "./priority-and-fairness.ts";
+import { goaway, untilShutdown } from "./shutdown.ts";
 import { requestTimeout } from "./timeout.ts";
 
 export interface FilterOptions {
@@ -29,6 +31,8 @@ export interface FilterOptions {
   /** The gate ConstrainedImpersonation. */
   readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
+  readonly goawayChance: number;
+  readonly lifecycle: Lifecycle;
   /** Where there is a policy. */
   readonly auditor?: Auditor;
   /** Priority and fairness; without it the requests under way are only counted. */
@@ -44,6 +48,8 @@ export function filters(options: FilterOptions): readonly Filter[] {
   return [
     auditId(options.random),
     cacheControl,
+    ...(options.goawayChance > 0 ? [goaway(options.goawayChance, options.random)] : []),
+    untilShutdown(options.lifecycle),
     requestTimeout(options.clock, options.requestTimeoutMs),
     ...(auditing === undefined ? [] : [auditRefused(auditing)]),
     authenticate(options.authenticator, options),

@@ -7,7 +7,7 @@ export interface HealthCheck {
   /** Where it counts. */
   readonly on: readonly ("healthz" | "livez" | "readyz")[];
   /** What is wrong; undefined when all is well. */
-  check(): Promise<string | undefined> | string | undefined;
+  check(endpoint: "healthz" | "livez" | "readyz"): Promise<string | undefined> | string | undefined;
 }
 
 export async function health(
@@ -20,7 +20,7 @@ export async function health(
   if (single !== "") {
     const check = mine.find(({ name }) => name === single);
     if (check === undefined) return text(404, "404 page not found\n");
-    const error = await check.check();
+    const error = await check.check(endpoint);
     return error === undefined ? text(200, "ok") : text(500, `internal server error: ${error}\n`);
   }
   const excluded = new Set(request.query.getAll("exclude"));
@@ -32,7 +32,7 @@ export async function health(
       lines.push(`[+]${name} excluded: ok\n`);
       continue;
     }
-    if ((await check()) === undefined) lines.push(`[+]${name} ok\n`);
+    if ((await check(endpoint)) === undefined) lines.push(`[+]${name} ok\n`);
     else {
       failed = true;
       lines.push(`[-]${name} failed: reason withheld\n`);

@@ -19,7 +19,7 @@ import { hooksOf } from "./specials/hooks.ts";
 
 const GENERATE_ATTEMPTS = 8;
 /** Events are forgotten after an hour. */
-const EVENT_TTL_SECONDS = 3600;
+const EVENT_TTL_MS = 3_600_000;
 
 export async function create(context: WriteContext, resource: Resource, namespace: string, draft: any): Promise<Entry> {
   resetSystemMetadata(draft);
@@ -94,7 +94,7 @@ async function store(
         throw alreadyExists(resource, name);
       return new Entry(key, 0, stored);
     }
-    const ttl = resource.kind === "Event" ? EVENT_TTL_SECONDS : undefined;
+    const ttl = ttlSecondsOf(resource, services);
     const entry = await storage.store.create(key, stored, ttl).catch((error: unknown) => {
       throw error instanceof ExistsError ? alreadyExists(resource, name) : error;
     });
@@ -103,6 +103,11 @@ async function store(
   } finally {
     finish?.(done);
   }
+}
+
+/** Events are forgotten after a while; everything else stays. */
+export function ttlSecondsOf({ kind }: Resource, { options }: WriteContext["services"]): number | undefined {
+  return kind === "Event" ? Math.ceil((options.eventTtlMs ?? EVENT_TTL_MS) / 1000) : undefined;
 }
 
 /** What no strategy says and upstream's storage does for every kind. */

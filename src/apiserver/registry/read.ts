@@ -227,7 +227,7 @@ function decodeContinue(token: string, prefix: string): { readonly revision: num
 }
 
 /** Watches without a timeout live half an hour to an hour, so that a restart's reconnections don't come back together. */
-const MIN_WATCH_SECONDS = 1800;
+const MIN_WATCH_MS = 1_800_000;
 
 export async function watch(
   services: Services,
@@ -259,10 +259,11 @@ export async function watch(
     ...topicOf(resource, namespace, predicate),
   });
   watcher.closeWith(signal);
+  const minSeconds = (services.options.minRequestTimeoutMs ?? MIN_WATCH_MS) / 1000;
   const seconds =
     options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
       ? options.timeoutSeconds
-      : MIN_WATCH_SECONDS + randomInt(services.random, MIN_WATCH_SECONDS);
+      : minSeconds + randomInt(services.random, minSeconds);
   return {
     kind: "watch",
     resource,

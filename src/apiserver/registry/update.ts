@@ -13,7 +13,14 @@ import { keyFor } from "../storage/watch-cache.ts";
 import { allowOrThrow } from "../authz/refuse.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";
-import { admissionRequest, canonicalizeAlways, createDraft, placeIn, resetSystemMetadata } from "./create.ts";
+import {
+  admissionRequest,
+  canonicalizeAlways,
+  createDraft,
+  placeIn,
+  resetSystemMetadata,
+  ttlSecondsOf,
+} from "./create.ts";
 import type { Finish } from "./specials/hooks.ts";
 import { hooksOf } from "./specials/hooks.ts";
 import { isUnchanged } from "./unchanged.ts";
@@ -62,7 +69,8 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     if (prepared.gone) return "delete";
     const stored = deepFreeze(storedOf(resource, prepared.draft));
     if (isUnchanged(current, stored)) return "same";
-    return resource.kind === "Event" ? { put: stored, ttlSeconds: 3600 } : { put: stored };
+    const ttlSeconds = ttlSecondsOf(resource, context.services);
+    return ttlSeconds === undefined ? { put: stored } : { put: stored, ttlSeconds };
   };
   let written = false;
   try {

@@ -256,6 +256,32 @@ export const kubeApiserverFlags = withRefused(
         default: 200,
         help: "With priority and fairness, its seats together with --max-requests-inflight; else the most writing requests at a time.",
       },
+      "event-ttl": { type: "duration", default: 3_600_000, help: "How long events are kept." },
+      "goaway-chance": {
+        type: "float",
+        default: 0,
+        help: "How likely a request over HTTP/2 has its client connect anew, between 0 and 0.02: connections are then balanced again.",
+      },
+      "livez-grace-period": {
+        type: "duration",
+        default: 0,
+        help: "How long after its start the server is alive though it isn't ready.",
+      },
+      "shutdown-delay-duration": {
+        type: "duration",
+        default: 0,
+        help: "How long the server serves on, and says that it is not ready, before it ends.",
+      },
+      "shutdown-send-retry-after": {
+        type: "bool",
+        default: false,
+        help: "Listen until the requests under way are over, and send new ones away with 429 and Retry-After.",
+      },
+      "shutdown-watch-termination-grace-period": {
+        type: "duration",
+        default: 0,
+        help: "Over how long a time watches are ended when the server ends.",
+      },
       "encryption-provider-config": {
         type: "string",
         default: "",
@@ -268,16 +294,20 @@ export const kubeApiserverFlags = withRefused(
       },
       ...auditFlags,
       ...componentFlags,
+      "min-request-timeout": {
+        type: "int",
+        default: 1800,
+        help: "Seconds that a watch without a timeout lives, or up to twice as many.",
+      },
     },
     `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
     default-not-ready-toleration-seconds:int default-unreachable-toleration-seconds:int default-watch-cache-size:int delete-collection-workers:int
     enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool endpoint-reconciler-type
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
-    etcd-servers-overrides:list event-ttl:duration goaway-chance:float identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
+    etcd-servers-overrides:list identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
     kubelet-port:int kubelet-preferred-address-types:list kubelet-timeout:duration kubernetes-service-node-port:int
-    lease-reuse-duration-seconds:int livez-grace-period:duration max-connection-bytes-per-sec:int peer-advertise-ip peer-advertise-port
+    lease-reuse-duration-seconds:int max-connection-bytes-per-sec:int peer-advertise-ip peer-advertise-port
     peer-ca-file proxy-cipher-suites:list
-    shutdown-delay-duration:duration shutdown-send-retry-after:bool shutdown-watch-termination-grace-period:duration
     storage-initialization-timeout:duration strict-transport-security-directives:list target-ram-mb:int watch-cache:bool watch-cache-sizes:list
     tracing-config-file debug-socket-path`,
   ),

@@ -98,6 +98,15 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     },
     etcdCompactionIntervalMs: values["etcd-compaction-interval"] || NEVER_MS,
     ...(proxyClient && { proxyClient }),
+    eventTtlMs: values["event-ttl"],
+    minRequestTimeoutMs: values["min-request-timeout"] * 1000,
+    goawayChance: values["goaway-chance"],
+    livezGraceMs: values["livez-grace-period"],
+    shutdown: {
+      delayMs: values["shutdown-delay-duration"],
+      sendRetryAfter: values["shutdown-send-retry-after"],
+      watchGraceMs: values["shutdown-watch-termination-grace-period"],
+    },
     requestTimeoutMs: values["request-timeout"],
     priorityAndFairness: values["enable-priority-and-fairness"],
     maxRequestsInFlight: values["max-requests-inflight"],
@@ -218,6 +227,26 @@ function check(values: Options, set: ReadonlySet<string>): void {
   if (values["secure-port"] < 0 || values["secure-port"] > 65_535)
     errors.push(
       `--secure-port ${values["secure-port"]} must be between 1 and 65535, inclusive. It cannot be turned off with 0`,
+    );
+  const notNegative = (flag: keyof Options & string, what = "can not be negative value") => {
+    if ((values[flag] as number) < 0) errors.push(`--${flag} ${what}`);
+  };
+  notNegative("max-requests-inflight");
+  notNegative("max-mutating-requests-inflight");
+  notNegative("request-timeout");
+  notNegative("livez-grace-period", "can not be a negative value");
+  notNegative("min-request-timeout");
+  notNegative("shutdown-delay-duration");
+  if (values["shutdown-watch-termination-grace-period"] < 0)
+    errors.push("shutdown-watch-termination-grace-period, if provided, can not be a negative value");
+  if (values["goaway-chance"] < 0 || values["goaway-chance"] > 0.02)
+    errors.push("--goaway-chance can not be less than 0 or greater than 0.02");
+  if (
+    values["enable-priority-and-fairness"] &&
+    values["max-requests-inflight"] + values["max-mutating-requests-inflight"] <= 0
+  )
+    errors.push(
+      `invalid configuration: MaxRequestsInFlight=${values["max-requests-inflight"]} and MaxMutatingRequestsInFlight=${values["max-mutating-requests-inflight"]}; they must add up to something positive`,
     );
   if (errors.length > 0) throw new CommandError(errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
 }

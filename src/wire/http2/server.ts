@@ -225,6 +225,8 @@ class ServerStream extends Http2Stream implements Exchange, HttpRequest, Respons
   /** Frozen headers are sent as they are, every time the same. */
   #headers(status: number, headers: Headers, length: number | undefined): HeaderSource {
     if (Object.isFrozen(headers)) return headers as HeaderSource;
+    // As Go's server does it: whoever wants the connection closed has its client asked to make another.
+    if (headers["connection"] === "close") this.connection.close();
     const source: Record<string, string | readonly string[] | undefined> = {};
     for (const name in headers)
       if (!CONNECTION_HEADERS.has(name) && !name.startsWith(":")) source[name] = headers[name];

@@ -272,6 +272,7 @@ class Http2Exchange implements NodeExchange {
       if (body !== undefined) answer.write(body);
       return answer.end(trailers);
     }
+    if (headers["connection"] === "close") stream.session?.close();
     const head = http2Head(status, headers);
     if (body === undefined || body.length === 0) {
       if (status !== 204 && status !== 304) head["content-length"] ??= 0;
@@ -289,6 +290,7 @@ class Http2Exchange implements NodeExchange {
     // Node can only send trailers that it knows of beforehand.
     const waitForTrailers =
       headers["trailer"] !== undefined || String(headers["content-type"]).startsWith("application/grpc");
+    if (headers["connection"] === "close") stream.session?.close();
     if (!stream.destroyed && !stream.closed) stream.respond(http2Head(status, headers), { waitForTrailers });
     let trailers: Headers = {};
     if (waitForTrailers)

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Environment } from "./environment.ts";
 import { compile } from "./expression.ts";
+import { kubernetesEnvironment } from "./kubernetes.ts";
 import { standard } from "./libraries/standard.ts";
 import { EvaluationError, Program } from "./program.ts";
 import { DYN, INT, list, map, STRING } from "./types.ts";
@@ -98,3 +99,32 @@ for (const [text, expected] of ROWS)
   if (expected !== undefined)
     test(`${text} is ${typeof expected === "string" ? expected.split("\n")[0] : String(expected)}`, () =>
       assert.deepEqual(run(text), expected));
+
+test("expressions are nested so deep and no deeper, and grow no larger than that", () => {
+  const tooDeep = "ERROR: <input>:-1:0: max recursion depth exceeded";
+  const tooNested = "ERROR: <input>:-1:0: expression recursion limit exceeded: 250";
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    [`d${".a".repeat(250)}`, undefined],
+    [`d${".a".repeat(251)}`, tooDeep],
+    [Array.from({ length: 251 }, () => "1").join("+"), undefined],
+    [Array.from({ length: 252 }, () => "1").join("+"), tooDeep],
+    [`d${"[0]".repeat(30_000)}`, tooDeep],
+    [`${"(".repeat(249)}1${")".repeat(249)}`, undefined],
+    [`${"(".repeat(250)}1${")".repeat(250)}`, tooNested],
+    [`${"(1+".repeat(124)}1${")".repeat(124)}`, undefined],
+    [`${"(1+".repeat(125)}1${")".repeat(125)}`, tooNested],
+    [`${"!".repeat(90_000)}true`, undefined],
+    [Array.from({ length: 10_000 }, () => "true").join("||"), undefined],
+    [
+      `1${" ".repeat(100_000)}`,
+      "ERROR: <input>:-1:0: expression code point size exceeds limit: size: 100001, limit 100000",
+    ],
+  ];
+  for (const [text, complaint] of rows) {
+    const compiled = compile(env, text);
+    assert.equal(compiled.ok ? undefined : compiled.message.split("\n")[0], complaint, text.slice(0, 20));
+  }
+  const doubling = `d${".optMap(x, x)".repeat(40)}`;
+  const compiled = compile(kubernetesEnvironment().withVariables({ d: DYN }), doubling);
+  assert.equal(compiled.ok ? undefined : compiled.message, "ERROR: <input>:-1:0: expression is too large");
+});

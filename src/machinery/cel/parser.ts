@@ -123,8 +123,11 @@ export type Parsed =
   | { readonly ok: false; readonly message: string };
 
 class SyntaxFailure extends Error {}
+/** Has no place in the text. */
+class TooDeep extends Error {}
 
 const MAX_DEPTH = 250;
+const MAX_NODES = 500_000;
 /** Code points. */
 const MAX_LENGTH = 100_000;
 /** What an expression may start with; with more that may stand in its place, in the order of the grammar. */
@@ -185,6 +188,7 @@ export function parse(text: string, macros: readonly Macro[]): Parsed {
   try {
     expr = parser.whole();
   } catch (error) {
+    if (error instanceof TooDeep) return { ok: false, message: `ERROR: <input>:-1:0: ${error.message}` };
     if (!(error instanceof SyntaxFailure)) throw error;
   }
   if (expr === undefined || issues.length > 0) return { ok: false, message: source.render(issues) };
@@ -197,8 +201,11 @@ class Parser {
   readonly #macros: readonly Macro[];
   readonly #issues: Issue[];
   readonly #closers: string[] = [];
+  /** How deep operators, selections and calls are nested inside, by id. */
+  readonly #heights = new Map<number, number>();
   #at = 0;
-  #depth = 0;
+  /** How deep we are in each of the grammar's rules that hold themselves. */
+  readonly #depth = { expr: 0, relation: 0, calc: 0 };
   nextId = 1;
 
   constructor(source: Source, tokens: readonly Token[], macros: readonly Macro[], issues: Issue[]) {
@@ -276,17 +283,42 @@ class Parser {
     this.#issues.push({ offset, message });
     throw new SyntaxFailure();
   }
+  /** Macros that copy what they are applied to could double it again and again. */
+  #nextId(): number {
+    if (this.nextId > MAX_NODES) throw new TooDeep("expression is too large");
+    return this.nextId++;
+  }
   #id(offset: number): number {
-    const id = this.nextId++;
+    const id = this.#nextId();
     this.#source.offsets.set(id, offset);
     return id;
   }
   #call(offset: number, name: string, args: readonly Expr[]): Expr {
-    return { id: this.#id(offset), kind: "call", name, target: undefined, args };
+    return this.#tall({ id: this.#id(offset), kind: "call", name, target: undefined, args }, args, 0);
   }
 
   #expr(): Expr {
-    if (++this.#depth > MAX_DEPTH) this.#fail(this.#peek().offset, `expression recursion limit exceeded: ${MAX_DEPTH}`);
+    return this.#deeper("expr", () => this.#conditional());
+  }
+
+  #deeper(rule: "expr" | "relation" | "calc", read: () => Expr): Expr {
+    if (++this.#depth[rule] > MAX_DEPTH) throw new TooDeep(`expression recursion limit exceeded: ${MAX_DEPTH}`);
+    const expr = read();
+    this.#depth[rule]--;
+    return expr;
+  }
+
+  /** Notes how high the tree is with this on top of the parts. */
+  #tall(expr: Expr, parts: readonly Expr[], own: number): Expr {
+    let height = 0;
+    for (const { id } of parts) height = Math.max(height, this.#heights.get(id) ?? 0);
+    height += own;
+    if (height > MAX_DEPTH) throw new TooDeep("max recursion depth exceeded");
+    if (height > 0) this.#heights.set(expr.id, height);
+    return expr;
+  }
+
+  #conditional(): Expr {
     const condition = this.#chain("||", OPERATORS.or, () => this.#chain("&&", OPERATORS.and, () => this.#relation()));
     const question = this.#accept("?");
     let expr = condition;
@@ -295,9 +327,9 @@ class Parser {
       const then = this.#chain("||", OPERATORS.or, () => this.#chain("&&", OPERATORS.and, () => this.#relation()));
       this.#expect(":", undefined, true);
       const otherwise = this.#expr();
-      expr = { id, kind: "call", name: OPERATORS.conditional, target: undefined, args: [condition, then, otherwise] };
+      const args = [condition, then, otherwise];
+      expr = this.#tall({ id, kind: "call", name: OPERATORS.conditional, target: undefined, args }, args, 1);
     }
-    this.#depth--;
     return expr;
   }
 
@@ -313,12 +345,13 @@ class Parser {
       if (from === to) return terms[from]!;
       const middle = Math.floor((from + to - 1) / 2);
       const id = this.#id(offsets[middle]!);
-      return { id, kind: "call", name, target: undefined, args: [build(from, middle), build(middle + 1, to)] };
+      const args = [build(from, middle), build(middle + 1, to)];
+      return this.#tall({ id, kind: "call", name, target: undefined, args }, args, 0);
     };
     return build(0, terms.length - 1);
   }
 
-  #binary(operators: Readonly<Record<string, string>>, next: () => Expr): Expr {
+  #binary(rule: "relation" | "calc", operators: Readonly<Record<string, string>>, next: () => Expr): Expr {
     let left = next();
     for (;;) {
       const token = this.#peek();
@@ -329,11 +362,14 @@ class Parser {
       if (name === undefined) return left;
       this.#at++;
       const id = this.#id(token.offset);
-      left = { id, kind: "call", name, target: undefined, args: [left, next()] };
+      const args = [left, this.#deeper(rule, next)];
+      left = this.#tall({ id, kind: "call", name, target: undefined, args }, args, 1);
     }
   }
   #relation(): Expr {
-    return this.#binary(RELATIONS, () => this.#binary(SUMS, () => this.#binary(PRODUCTS, () => this.#unary())));
+    const product = () => this.#binary("calc", PRODUCTS, () => this.#unary());
+    const sum = () => this.#deeper("calc", () => this.#binary("calc", SUMS, product));
+    return this.#deeper("relation", () => this.#binary("relation", RELATIONS, sum));
   }
 
   #unary(): Expr {
@@ -378,12 +414,19 @@ class Parser {
         const open = isOptional ? undefined : this.#accept("(");
         if (open !== undefined) {
           const id = this.#id(open.offset);
-          expr = this.#expandOr(id, field.text, expr, this.#arguments(), open.offset);
+          const args = this.#arguments();
+          const parts = [expr, ...args];
+          expr = this.#tall(this.#expandOr(id, field.text, expr, args, open.offset), parts, 1);
         } else if (isOptional) {
           const id = this.#id(dot.offset);
           const name: Expr = { id: this.#id(field.offset), kind: "literal", value: field.text };
-          expr = { id, kind: "call", name: OPERATORS.optSelect, target: undefined, args: [expr, name] };
-        } else expr = { id: this.#id(dot.offset), kind: "select", operand: expr, field: field.text, testOnly: false };
+          const args = [expr, name];
+          expr = this.#tall({ id, kind: "call", name: OPERATORS.optSelect, target: undefined, args }, args, 1);
+        } else {
+          const operand = expr;
+          const id = this.#id(dot.offset);
+          expr = this.#tall({ id, kind: "select", operand, field: field.text, testOnly: false }, [operand], 1);
+        }
         continue;
       }
       const bracket = this.#accept("[");
@@ -392,7 +435,8 @@ class Parser {
       const name = this.#accept("?") === undefined ? OPERATORS.index : OPERATORS.optIndex;
       const index = this.#within("]", () => this.#operand(name === OPERATORS.index ? "?" : ""));
       this.#expect("]", undefined, true);
-      expr = { id, kind: "call", name, target: undefined, args: [expr, index] };
+      const args = [expr, index];
+      expr = this.#tall({ id, kind: "call", name, target: undefined, args }, args, 1);
     }
   }
 
@@ -515,7 +559,8 @@ class Parser {
       if (RESERVED.has(token.text))
         this.#issues.push({ offset: token.offset, message: `reserved identifier: ${token.text}` });
       const id = this.#id(open.offset);
-      return this.#expandOr(id, prefix + token.text, undefined, this.#arguments(), open.offset);
+      const args = this.#arguments();
+      return this.#tall(this.#expandOr(id, prefix + token.text, undefined, args, open.offset), args, 0);
     }
     const struct = this.#structAhead();
     if (struct !== undefined) {
@@ -561,7 +606,8 @@ class Parser {
       if (this.#accept(",") === undefined) break;
     }
     this.#expect("}");
-    return { id, kind: "struct", type, fields };
+    const parts = fields.map(({ value }) => value);
+    return this.#tall({ id, kind: "struct", type, fields }, parts, 0);
   }
 
   #list(): Expr {
@@ -579,7 +625,7 @@ class Parser {
       }
     });
     this.#expect("]", elements.length === 0 ? undefined : "{']', ','}");
-    return { id, kind: "list", elements, optional };
+    return this.#tall({ id, kind: "list", elements, optional }, elements, 0);
   }
 
   #map(): Expr {
@@ -599,7 +645,8 @@ class Parser {
       }
     });
     this.#expect("}", entries.length === 0 ? undefined : "{'}', ','}");
-    return { id, kind: "map", entries };
+    const parts = entries.flatMap(({ key, value }) => [key, value]);
+    return this.#tall({ id, kind: "map", entries }, parts, 0);
   }
 
   #number(token: Token, minus: Token | undefined): Expr {
@@ -629,7 +676,7 @@ class Parser {
     if (macro !== undefined) {
       const builder = new Builder(
         this.#source,
-        () => this.nextId++,
+        () => this.#nextId(),
         () => offset,
       );
       try {

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { NEW_RULES } from "./rules.ts";
+import { validateSchemaRules, validateSchemas } from "./structural.ts";
+
+/** Each line: the schema of `spec`, and the errors that upstream's implementation finds in it. */
+const OUTCOMES = new URL("rules.golden.jsonl", import.meta.url);
+
+test("schemas with rules are refused where upstream refuses them, also for what they would cost", () => {
+  const lines = readFileSync(OUTCOMES, "utf8").trimEnd().split("\n");
+  assert.ok(lines.length > 50);
+  for (const line of lines) {
+    const [spec, errors] = JSON.parse(line);
+    const versions = [{ name: "v1", schema: { openAPIV3Schema: { type: "object", properties: { spec } } } }] as never;
+    const found = [...validateSchemas(versions), ...validateSchemaRules(versions, () => NEW_RULES)];
+    assert.deepEqual([...new Set(found.map(({ field, message }) => `${field}: ${message}`))].sort(), errors, line);
+  }
+});

@@ -239,7 +239,14 @@ test("a broken object is told why in upstream's words", () => {
       { spec: { selector: { matchLabels: { app: "b" } }, template } },
       ['spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`'],
     ],
-    ["Deployment", { spec: { template } }, ["spec.selector: Required value"]],
+    [
+      "Deployment",
+      { spec: { template } },
+      [
+        "spec.selector: Required value",
+        'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`',
+      ],
+    ],
     [
       "DaemonSet",
       { spec: { selector, template: { ...template, spec: { ...template.spec, restartPolicy: "Never" } } } },

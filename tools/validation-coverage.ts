@@ -1,0 +1,177 @@
+/**
+ * Which validation rules have a row of ours: `node tools/validation-coverage.ts TABLE.tsv...` prints counts by kind and every rule without one;
+ * `--summary FILE.md` writes the page for docs/reference. A table has a line for each rule of upstream: kind, operation, field path, condition,
+ * error type, detail; `{shared:name}` stands for the rules of `shared/name`, and other braces for what varies.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { type PlacedRow, readValidationRows } from "../src/testing/validation-rows.ts";
+
+interface Rule {
+  readonly id: number;
+  readonly kind: string;
+  readonly operation: string;
+  readonly path: string;
+  readonly condition: string;
+  readonly type: string;
+  readonly detail: string;
+  readonly note: string;
+}
+
+/** A rule down to the shared one that has its words. */
+interface Leaf {
+  readonly chain: readonly number[];
+  readonly path: RegExp;
+  readonly words: RegExp;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  Required: "Required value",
+  Invalid: "Invalid value",
+  NotSupported: "Unsupported value",
+  Duplicate: "Duplicate value",
+  Forbidden: "Forbidden",
+  TooLong: "Too long",
+  TooMany: "Too many",
+  NotFound: "Not found",
+  InternalError: "Internal error",
+  TypeInvalid: "Invalid value",
+};
+
+function readTable(file: string, from: number): Rule[] {
+  const [, ...lines] = readFileSync(file, "utf8").trimEnd().split("\n");
+  return lines.map((line, i) => {
+    const [kind = "", operation = "", path = "", condition = "", type = "", detail = "", note = ""] = line.split("\t");
+    return { id: from + i, kind, operation, path, condition, type, detail, note };
+  });
+}
+
+const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+
+/** `spec.a[i].{field}`: letters in brackets are numbers, braces anything. */
+function pathPattern(path: string): string {
+  return escape(path)
+    .replace(/\\\[[a-z]\\\]/g, "\\[\\d+\\]")
+    .replace(/\\\{[^}]*\\\}/g, ".*?");
+}
+
+function detailPattern(detail: string): string {
+  return escape(detail.replace(/\{shared:[^}]*\}/g, "{}")).replace(/\\\{[^}]*\\\}/g, "[^]*");
+}
+
+function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at = rule.path, depth = 0): Leaf[] {
+  const words = WORDS[rule.type];
+  if (words === undefined) return [];
+  const own: Leaf = {
+    chain: [rule.id],
+    path: new RegExp(`^${pathPattern(at)}$`),
+    words: new RegExp(`^${words}[^]*${rule.detail === "" ? "" : `${detailPattern(rule.detail)}`}`),
+  };
+  const name = /^\{shared:([^}]+)\}$/.exec(rule.detail)?.[1];
+  const inner = name === undefined ? undefined : shared.get(name);
+  if (inner === undefined || depth > 4) return name === undefined || depth <= 4 ? [own] : [];
+  return inner.flatMap((one) => {
+    const path = one.path.includes("{path}")
+      ? one.path.replace("{path}", at)
+      : name === "objectMeta" || name === "objectMetaUpdate"
+        ? one.path
+        : at;
+    return leavesOf(one, shared, path, depth + 1).map((leaf) => ({ ...leaf, chain: [rule.id, ...leaf.chain] }));
+  });
+}
+
+function applies(rule: Rule, op: string): boolean {
+  if (rule.operation === "update") return op === "update";
+  if (rule.operation === "status") return op !== "create" && op !== "update";
+  return true;
+}
+
+function kindOf({ object }: PlacedRow): string {
+  const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
+  return group === "" ? `core/${object.kind}` : `${group}/${object.kind}`;
+}
+
+function coveredRules(rules: readonly Rule[], rows: readonly PlacedRow[]): ReadonlySet<number> {
+  const shared = new Map<string, Rule[]>();
+  for (const rule of rules)
+    if (rule.kind.startsWith("shared/")) {
+      const name = rule.kind.slice("shared/".length);
+      shared.set(name, [...(shared.get(name) ?? []), rule]);
+    }
+  const byKind = Map.groupBy(rows, kindOf);
+  const covered = new Set<number>();
+  for (const rule of rules) {
+    const asked = (byKind.get(rule.kind) ?? byKind.get(`core/${rule.kind.replace(/^.*\//, "")}`) ?? []).filter((row) =>
+      applies(rule, row.op),
+    );
+    if (asked.length === 0) continue;
+    for (const leaf of leavesOf(rule, shared))
+      for (const row of asked)
+        for (const error of row.errors) {
+          const end = error.indexOf(": ");
+          if (!leaf.path.test(error.slice(0, end)) || !leaf.words.test(error.slice(end + 2))) continue;
+          for (const id of leaf.chain) covered.add(id);
+        }
+  }
+  return covered;
+}
+
+/** Why a rule can have no row, where its own words say so. */
+function excuseOf(rule: Rule): string | undefined {
+  const text = `${rule.condition} ${rule.note}`;
+  if (rule.type === "-" || rule.type === "") return "no error of its own";
+  if (/gate [A-Za-z]+ (is )?(on|off)|off by default|gate off/.test(text)) return "a feature gate decides";
+  if (/not reachable|unreachable|shadowed/.test(text)) return "unreachable";
+  if (/^defaulted/.test(rule.note)) return "defaulted before it is looked at";
+  if (rule.kind.startsWith("customresource/") || rule.kind.startsWith("apiextensions.k8s.io/"))
+    return "tested with the custom resources";
+  if (rule.kind.startsWith("authentication") || rule.kind.startsWith("authorization"))
+    return "a review, tested over HTTP";
+  if (/celCompile|does not compile|estimated cost/.test(text + rule.detail)) return "the policies' own tests";
+  return undefined;
+}
+
+function report(rules: readonly Rule[], covered: ReadonlySet<number>, rows: number): string {
+  const lines: string[] = [];
+  const without = rules.filter(({ id }) => !covered.has(id));
+  lines.push(
+    "# Validation rules and their tests",
+    "",
+    `Written by \`tools/validation-coverage.ts\`. ${rows} rows of \`src/api/*/validation.rows.jsonl\` give upstream's errors for a change of a valid object; one test asks our hooks for each. Of ${rules.length} rules ${covered.size} have a row.`,
+    "",
+    "| kind | rules | with a row | without | of these excused |",
+    "|---|---|---|---|---|",
+  );
+  for (const [kind, all] of Map.groupBy(rules, (rule) => rule.kind)) {
+    const missing = all.filter(({ id }) => !covered.has(id));
+    const excused = missing.filter((rule) => excuseOf(rule) !== undefined).length;
+    lines.push(`| ${kind} | ${all.length} | ${all.length - missing.length} | ${missing.length} | ${excused} |`);
+  }
+  lines.push("", "## Why rules have no row", "", "| reason | rules |", "|---|---|");
+  for (const [reason, some] of Map.groupBy(without, (rule) => excuseOf(rule) ?? "not written yet"))
+    lines.push(`| ${reason} | ${some.length} |`);
+  lines.push("", "## Rules without a row that nothing excuses", "");
+  for (const [kind, some] of Map.groupBy(
+    without.filter((rule) => excuseOf(rule) === undefined),
+    (rule) => rule.kind,
+  )) {
+    lines.push(`### ${kind}`, "");
+    for (const { operation, path, condition, type } of some)
+      lines.push(`- ${operation} \`${path}\`: ${condition} (${type})`);
+    lines.push("");
+  }
+  return `${lines.join("\n").trimEnd()}\n`;
+}
+
+const args = process.argv.slice(2);
+const summary = args.includes("--summary") ? args.splice(args.indexOf("--summary"), 2)[1] : undefined;
+const tables = args.length > 0 ? args : (process.env["T8S_VALIDATION_TABLES"] ?? "").split(":").filter(Boolean);
+if (tables.length === 0) {
+  console.error("usage: validation-coverage.ts [--summary FILE.md] TABLE.tsv...");
+  process.exit(2);
+}
+const rules: Rule[] = [];
+for (const table of tables) rules.push(...readTable(table, rules.length));
+const rows = readValidationRows();
+const text = report(rules, coveredRules(rules, rows), rows.length);
+if (summary === undefined) process.stdout.write(text);
+else writeFileSync(summary, text);

@@ -121,7 +121,7 @@ function excuseOf(rule: Rule): string | undefined {
   if (rule.type === "-" || rule.type === "") return "no error of its own";
   if (/gate [A-Za-z]+ (is )?(on|off)|off by default|gate off/.test(text)) return "a feature gate decides";
   if (/not reachable|unreachable|shadowed/.test(text)) return "unreachable";
-  if (/^defaulted/.test(rule.note)) return "defaulted before it is looked at";
+  if (rule.note.startsWith("defaulted")) return "defaulted before it is looked at";
   if (rule.kind.startsWith("customresource/") || rule.kind.startsWith("apiextensions.k8s.io/"))
     return "tested with the custom resources";
   if (rule.kind.startsWith("authentication") || rule.kind.startsWith("authorization"))

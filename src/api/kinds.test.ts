@@ -287,7 +287,7 @@ test("a broken object is told why in upstream's words", () => {
         "spec.resources[storage]: Required value",
       ],
     ],
-    ["Ingress", { spec: {} }, ["spec: Invalid value: {}: either `defaultBackend` or `rules` must be specified"]],
+    ["Ingress", { spec: {} }, ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"]],
     [
       "ClusterRole",
       { rules: [{ verbs: [], apiGroups: [""], resources: ["pods"] }] },

@@ -31,7 +31,7 @@ interface Webhooks {
 }
 
 export function validateWebhooks({ webhooks }: Webhooks): FieldError[] {
-  return validateAll(webhooks, (conditions, path) =>
+  return validateAll(webhooks, NO_LENIENCY, (conditions, path) =>
     validateMatchConditions(conditions, path, { authorizer: true }, new Set()),
   );
 }
@@ -39,36 +39,65 @@ export function validateWebhooks({ webhooks }: Webhooks): FieldError[] {
 /** Conditions are looked at where one of them has changed; those that were there may use what is too new for others. */
 export function validateWebhooksUpdate({ webhooks }: Webhooks, old: Webhooks): FieldError[] {
   const of = (all: readonly Webhook[] | undefined) => (all ?? []).map(({ matchConditions }) => matchConditions ?? []);
-  if (semanticEqual(of(webhooks), of(old.webhooks))) return validateAll(webhooks, () => []);
+  const leniency = leniencyFor(old.webhooks);
+  if (semanticEqual(of(webhooks), of(old.webhooks))) return validateAll(webhooks, leniency, () => []);
   const stored = new Set(of(old.webhooks).flatMap((conditions) => conditions.map(({ expression }) => expression)));
-  return validateAll(webhooks, (conditions, path) =>
+  return validateAll(webhooks, leniency, (conditions, path) =>
     validateMatchConditions(conditions, path, { authorizer: true }, stored),
   );
 }
 
+/** What an object that breaks a rule already may go on breaking. */
+interface Leniency {
+  readonly sideEffects: boolean;
+  readonly reviewVersions: boolean;
+  readonly names: boolean;
+  readonly selectors: boolean;
+}
+
+const NO_LENIENCY: Leniency = { sideEffects: false, reviewVersions: false, names: false, selectors: false };
+
+function leniencyFor(old: readonly Webhook[] = []): Leniency {
+  const selectors = old.flatMap(({ namespaceSelector, objectSelector }) => [namespaceSelector, objectSelector]);
+  return {
+    sideEffects: old.some(({ sideEffects }) => sideEffects !== "None" && sideEffects !== "NoneOnDryRun"),
+    reviewVersions: !old.every(({ admissionReviewVersions = [] }) => admissionReviewVersions.some(isKnownVersion)),
+    names: new Set(old.map(({ name }) => name)).size !== old.length,
+    selectors: selectors.some((selector) => {
+      const strict = validateLabelSelector(selector, "").length;
+      return strict > validateLabelSelector(selector, "", { allowInvalidValues: true }).length;
+    }),
+  };
+}
+
+const isKnownVersion = (version: string): boolean => version === "v1" || version === "v1beta1";
+
 function validateAll(
   webhooks: readonly Webhook[] | undefined,
+  leniency: Leniency,
   conditions: (conditions: readonly MatchCondition[], path: string) => readonly FieldError[],
 ): FieldError[] {
   const names = new Set<string>();
   return (webhooks ?? []).flatMap((webhook, i) => {
     const path = `webhooks[${i}]`;
-    const errors = validateWebhook(webhook, path);
+    const errors = validateWebhook(webhook, path, leniency);
     errors.push(...conditions(webhook.matchConditions ?? [], `${path}.matchConditions`));
-    if (names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
+    const versions = webhook.admissionReviewVersions ?? [];
+    errors.push(...validateReviewVersions(versions, `${path}.admissionReviewVersions`, leniency.reviewVersions));
+    if (!leniency.names && names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
     names.add(webhook.name);
     return errors;
   });
 }
 
-function validateWebhook(webhook: Webhook, path: string): FieldError[] {
+function validateWebhook(webhook: Webhook, path: string, leniency: Leniency): FieldError[] {
   const errors = validateFullyQualifiedName(webhook.name, `${path}.name`);
   for (const [i, rule] of (webhook.rules ?? []).entries()) errors.push(...validateRule(rule, `${path}.rules[${i}]`));
   errors.push(
     ...checkOptionalWord(webhook.failurePolicy, `${path}.failurePolicy`, ["Fail", "Ignore"]),
     ...checkOptionalWord(webhook.matchPolicy, `${path}.matchPolicy`, ["Equivalent", "Exact"]),
   );
-  const sideEffects = ["None", "NoneOnDryRun"];
+  const sideEffects = leniency.sideEffects ? ["None", "NoneOnDryRun", "Some", "Unknown"] : ["None", "NoneOnDryRun"];
   if (webhook.sideEffects === undefined)
     errors.push(required(`${path}.sideEffects`, `must specify one of ${sideEffects.join(", ")}`));
   else if (!sideEffects.includes(webhook.sideEffects))
@@ -76,11 +105,11 @@ function validateWebhook(webhook: Webhook, path: string): FieldError[] {
   const timeout = webhook.timeoutSeconds;
   if (timeout !== undefined && (timeout < 1 || timeout > 30))
     errors.push(invalid(`${path}.timeoutSeconds`, timeout, "the timeout value must be between 1 and 30 seconds"));
+  const values = { allowInvalidValues: leniency.selectors };
   errors.push(
-    ...validateLabelSelector(webhook.namespaceSelector, `${path}.namespaceSelector`),
-    ...validateLabelSelector(webhook.objectSelector, `${path}.objectSelector`),
+    ...validateLabelSelector(webhook.namespaceSelector, `${path}.namespaceSelector`, values),
+    ...validateLabelSelector(webhook.objectSelector, `${path}.objectSelector`, values),
     ...checkOptionalWord(webhook.reinvocationPolicy, `${path}.reinvocationPolicy`, ["IfNeeded", "Never"]),
-    ...validateReviewVersions(webhook.admissionReviewVersions ?? [], `${path}.admissionReviewVersions`),
     ...validateClientConfig(webhook.clientConfig, `${path}.clientConfig`),
   );
   return errors;
@@ -94,7 +123,7 @@ function validateFullyQualifiedName(name: string, path: string): FieldError[] {
     : [];
 }
 
-function validateReviewVersions(versions: readonly string[], path: string): FieldError[] {
+function validateReviewVersions(versions: readonly string[], path: string, anyVersion: boolean): FieldError[] {
   if (versions.length === 0) return [required(path, "must specify one of v1, v1beta1")];
   const errors: FieldError[] = [];
   for (const [i, version] of versions.entries()) {
@@ -104,7 +133,7 @@ function validateReviewVersions(versions: readonly string[], path: string): Fiel
     }
     errors.push(...checkText(version, `${path}[${i}]`, isDns1035Label));
   }
-  if (!versions.includes("v1") && !versions.includes("v1beta1"))
+  if (!anyVersion && !versions.some(isKnownVersion))
     errors.push(invalid(path, versions, "must include at least one of v1, v1beta1"));
   return errors;
 }
@@ -118,39 +147,43 @@ export function validateClientConfig(config: WebhookClientConfig | undefined, pa
 
 const WANTED = "desired format: https://host[/path]";
 
+/** As Go's net/url takes a URL apart, for as much as is asked of it. */
 function validateUrl(text: string, path: string): FieldError[] {
-  if (!URL.canParse(text)) {
-    return /^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(text)
-      ? [required(path, `url must be a valid URL: parse ${JSON.stringify(text)}: invalid URL; ${WANTED}`)]
-      : [
-          invalid(path, "", `'https' is the only allowed URL scheme; ${WANTED}`),
-          invalid(path, "", `host must be specified; ${WANTED}`),
-        ];
-  }
-  const url = new URL(text);
+  const broken = (why: string) => [
+    required(path, `url must be a valid URL: parse ${JSON.stringify(text)}: ${why}; ${WANTED}`),
+  ];
+  if (text.startsWith(":")) return broken("missing protocol scheme");
+  const [, scheme = "", rest = ""] = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?([^]*)$/.exec(text) ?? [];
+  const [, authority, tail = ""] = /^\/\/([^/?#]*)([^]*)$/.exec(rest) ?? [undefined, undefined, rest];
+  const at = authority?.lastIndexOf("@") ?? -1;
+  const host = authority?.slice(at + 1) ?? "";
+  const bad = /[\s"<>\\^`{|}]/.exec(host)?.[0];
+  if (bad !== undefined) return broken(`invalid character ${JSON.stringify(bad)} in host name`);
+  if (scheme !== "" && authority !== undefined && host !== "" && !URL.canParse(`https://${host}/`))
+    return broken("invalid URL");
   const errors: FieldError[] = [];
-  const scheme = url.protocol.slice(0, -1);
-  if (scheme !== "https") errors.push(invalid(path, scheme, `'https' is the only allowed URL scheme; ${WANTED}`));
-  if (url.host === "") errors.push(invalid(path, url.host, `host must be specified; ${WANTED}`));
-  if (url.username !== "" || url.password !== "")
-    errors.push(invalid(path, url.username, "user information is not permitted in the URL"));
-  if (url.hash !== "") errors.push(invalid(path, url.hash.slice(1), "fragments are not permitted in the URL"));
-  if (url.search !== "")
-    errors.push(invalid(path, url.search.slice(1), "query parameters are not permitted in the URL"));
+  if (scheme.toLowerCase() !== "https")
+    errors.push(invalid(path, scheme.toLowerCase(), `'https' is the only allowed URL scheme; ${WANTED}`));
+  if (host === "") errors.push(invalid(path, "", `host must be specified; ${WANTED}`));
+  if (at >= 0) errors.push(invalid(path, authority!.slice(0, at), "user information is not permitted in the URL"));
+  const [beforeHash = "", fragment = ""] = tail.split(/#([^]*)/);
+  if (fragment !== "") errors.push(invalid(path, fragment, "fragments are not permitted in the URL"));
+  const query = beforeHash.split(/\?([^]*)/)[1] ?? "";
+  if (query !== "") errors.push(invalid(path, query, "query parameters are not permitted in the URL"));
   return errors;
 }
 
 function validateService({ name, namespace, path: text, port }: ServiceReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
   // The two paths are swapped upstream.
-  if (!name) errors.push(required(`${path}.name`));
-  if (!namespace) errors.push(required(`${path}.namespace`));
+  if (!name) errors.push(required(`${path}.namespace`));
+  if (!namespace) errors.push(required(`${path}.name`));
   for (const message of isPortNumber(port ?? 0))
     errors.push(invalid(`${path}.port`, port ?? 0, `port is not valid: ${message}`));
   if (text === undefined || text === "/") return errors;
   if (text === "//") return [...errors, invalid(`${path}.path`, text, "segment[0] may not be empty")];
   if (!text.startsWith("/")) errors.push(invalid(`${path}.path`, text, "must start with a '/'"));
-  const segments = text.replace(/^\//, "").replace(/\/$/, "").split("/");
+  const segments = text.slice(1).replace(/\/$/, "").split("/");
   for (const [i, segment] of segments.entries()) {
     if (segment === "") errors.push(invalid(`${path}.path`, text, `segment[${i}] may not be empty`));
     else
@@ -162,7 +195,7 @@ function validateService({ name, namespace, path: text, port }: ServiceReference
 
 const OPERATIONS: readonly string[] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
 
-function validateRule(rule: RuleWithOperations, path: string): FieldError[] {
+export function validateRule(rule: RuleWithOperations, path: string): FieldError[] {
   const { operations = [], apiGroups = [], apiVersions = [], resources = [], scope } = rule;
   const errors: FieldError[] = [];
   if (operations.length === 0) errors.push(required(`${path}.operations`));
@@ -195,7 +228,8 @@ function validateResources(resources: readonly string[], path: string): FieldErr
     }
     const [name = "", sub] = text.split("/");
     if (sub === undefined) {
-      plain ||= name !== "*";
+      // The last one decides.
+      plain = name !== "*";
       continue;
     }
     if (allSubresourcesOf.has(name))

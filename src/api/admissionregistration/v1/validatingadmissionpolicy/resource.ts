@@ -4,18 +4,22 @@ import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { ValidatingAdmissionPolicy } from "../../../generated/admissionregistration.v1.ts";
 import { defaultMatchResources, paramKindText } from "../../policy.ts";
+import { validateValidatingPolicy } from "../../policy-validation.ts";
 
 export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPolicy>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "ValidatingAdmissionPolicy",
   behaviour: {
+    validate: (object) => validateValidatingPolicy(object),
+    validateUpdate: (object, old) => validateValidatingPolicy(object, old),
     defaults({ spec }) {
       if (spec === undefined) return;
       ifEmpty(spec, "failurePolicy", "Fail");
       defaultMatchResources(spec.matchConstraints);
     },
   },
+  views: { status: { validateUpdate: (object, old) => validateValidatingPolicy(object, old) } },
   columns: [
     nameColumn,
     column("Validations", "integer", ({ spec }) => (spec?.validations ?? []).length),

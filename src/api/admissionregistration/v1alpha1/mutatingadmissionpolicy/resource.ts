@@ -4,12 +4,15 @@ import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { MutatingAdmissionPolicy } from "../../../generated/admissionregistration.v1alpha1.ts";
 import { defaultMatchResources, paramKindText } from "../../policy.ts";
+import { validateMutatingPolicy } from "../../policy-validation.ts";
 
 export const mutatingAdmissionPolicies = defineResource<MutatingAdmissionPolicy>({
   group: "admissionregistration.k8s.io",
   version: "v1alpha1",
   kind: "MutatingAdmissionPolicy",
   behaviour: {
+    validate: (object) => validateMutatingPolicy(object),
+    validateUpdate: (object, old) => validateMutatingPolicy(object, old),
     defaults({ spec }) {
       if (spec === undefined) return;
       ifEmpty(spec, "failurePolicy", "Fail");

@@ -4,12 +4,14 @@ import { defineResource } from "../../../define.ts";
 import type { MutatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1alpha1.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defaultMatchResources, paramRefText } from "../../policy.ts";
+import { validateMutatingBinding } from "../../policy-validation.ts";
 
 export const mutatingAdmissionPolicyBindings = defineResource<MutatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1alpha1",
   kind: "MutatingAdmissionPolicyBinding",
   behaviour: {
+    validate: (object) => validateMutatingBinding(object),
     defaults({ spec }) {
       if (spec === undefined) return;
       if (spec.paramRef !== undefined) ifAbsent(spec.paramRef, "parameterNotFoundAction", "Deny");

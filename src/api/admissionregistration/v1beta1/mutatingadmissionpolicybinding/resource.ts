@@ -3,12 +3,14 @@ import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { MutatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1beta1.ts";
 import { defaultMatchResources, paramRefText } from "../../policy.ts";
+import { validateMutatingBinding } from "../../policy-validation.ts";
 
 export const mutatingAdmissionPolicyBindings = defineResource<MutatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1beta1",
   kind: "MutatingAdmissionPolicyBinding",
   behaviour: {
+    validate: (object) => validateMutatingBinding(object),
     defaults({ spec }) {
       if (spec === undefined) return;
       defaultMatchResources(spec.matchResources);

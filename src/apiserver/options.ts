@@ -9,6 +9,7 @@ import type { AuthorizationConfiguration } from "./authz/configuration.ts";
 import type { AuditOptions } from "./audit/auditor.ts";
 import type { EncryptionOptions } from "./encryption/at-rest.ts";
 import type { ShutdownOptions } from "./lifecycle.ts";
+import type { TracingConfiguration } from "./tracing/tracing.ts";
 import type { ReviewTarget } from "./review-client.ts";
 
 export type AuthorizationMode = "AlwaysAllow" | "AlwaysDeny" | "RBAC" | "Node";
@@ -104,6 +105,8 @@ export interface ApiServerOptions {
   readonly shutdown?: Partial<Omit<ShutdownOptions, "requestTimeoutMs">>;
   /** `--encryption-provider-config` */
   readonly encryption?: EncryptionOptions;
+  /** `--tracing-config-file` */
+  readonly tracing?: TracingConfiguration;
   /** `--audit-*` */
   readonly audit?: AuditOptions;
   /** `--enable-priority-and-fairness`, default true. */

@@ -37,6 +37,8 @@ import { handleNonResource } from "./handlers/non-resource.ts";
 import { handleResource } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { tracedAdmission, tracedEtcd } from "./tracing/traced.ts";
+import { Tracing } from "./tracing/tracing.ts";
 import { inProcessTransport } from "./in-process.ts";
 import { requestDuration, requestTotal } from "./metrics.ts";
 import { expressionCompiler } from "./expressions.ts";
@@ -73,8 +75,12 @@ export interface ApiServer extends Component {
 }
 
 export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps): ApiServer {
-  const { clock, net, log, metrics, etcd } = deps;
+  const { clock, net, log, metrics } = deps;
   const random = deps.random.fork("apiserver");
+  const tracing =
+    options.tracing &&
+    new Tracing(options.tracing, options.advertiseAddress ?? "localhost", { ...deps, random: random.fork("tracing") });
+  const etcd = tracing === undefined ? deps.etcd : tracedEtcd(deps.etcd, tracing);
   const codec = new ProtobufCodec();
   const encryption =
     options.encryption && new EncryptionAtRest(options.encryption, { ...deps, random: random.fork("encryption") });
@@ -94,6 +100,21 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     expressions: expressionCompiler(),
   });
   const { authorizer, tokens } = access;
+  const admission = createAdmission(
+    enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []),
+    {
+      cluster,
+      authorizer,
+      clock,
+      random,
+      net,
+      log,
+      matchConditions: new MatchConditions(),
+      policies: new CompiledPolicies(),
+      findResource: (name) => registry.named(name),
+      findKind: (group, version, kind) => registry.ofKind(group, version, kind),
+    },
+  );
   const services: Services = {
     registry,
     clock,
@@ -105,21 +126,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     accounts,
     tokens,
     options,
-    admission: createAdmission(
-      enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []),
-      {
-        cluster,
-        authorizer,
-        clock,
-        random,
-        net,
-        log,
-        matchConditions: new MatchConditions(),
-        policies: new CompiledPolicies(),
-        findResource: (name) => registry.named(name),
-        findKind: (group, version, kind) => registry.ofKind(group, version, kind),
-      },
-    ),
+    admission: tracing === undefined ? admission : tracedAdmission(admission, tracing),
     allocators: {
       clusterIPs: new IpAllocator(options.serviceClusterIpRange ?? "10.96.0.0/12", random),
       nodePorts: new PortAllocator(options.serviceNodePortRange ?? "30000-32767", random),
@@ -206,6 +213,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       goawayChance: options.goawayChance ?? 0,
       lifecycle,
       ...(auditor !== undefined && { auditor }),
+      ...(tracing !== undefined && { tracing }),
       maxRequestsInFlight,
       maxMutatingRequestsInFlight,
       ...(flow !== undefined && {
@@ -286,6 +294,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           hooks.signal,
         );
         const aggregating = aggregator.run(hooks.signal);
+        const exporting = tracing?.run(hooks.signal);
         const fairness = flow === undefined ? undefined : await followFlowControl(services, flow, hooks.signal);
         state = "ready";
         ready();
@@ -297,6 +306,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         await compaction;
         await aggregating;
         await fairness?.done;
+        await exporting;
         await auditor?.close();
         await definitions.settled();
       } finally {

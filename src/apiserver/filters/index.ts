@@ -19,6 +19,8 @@ import { maxInFlight } from "./max-in-flight.ts";
 import type { FairnessOptions } from "./priority-and-fairness.ts";
 import { priorityAndFairness } from "./priority-and-fairness.ts";
 import { goaway, untilShutdown } from "./shutdown.ts";
+import type { Tracing } from "../tracing/tracing.ts";
+import { trace } from "./tracing.ts";
 import { requestTimeout } from "./timeout.ts";
 
 export interface FilterOptions {
@@ -33,6 +35,8 @@ export interface FilterOptions {
   readonly requestTimeoutMs: number;
   readonly goawayChance: number;
   readonly lifecycle: Lifecycle;
+  /** Where there is a collector. */
+  readonly tracing?: Tracing;
   /** Where there is a policy. */
   readonly auditor?: Auditor;
   /** Priority and fairness; without it the requests under way are only counted. */
@@ -53,6 +57,7 @@ export function filters(options: FilterOptions): readonly Filter[] {
     requestTimeout(options.clock, options.requestTimeoutMs),
     ...(auditing === undefined ? [] : [auditRefused(auditing)]),
     authenticate(options.authenticator, options),
+    ...(options.tracing === undefined ? [] : [trace(options.tracing)]),
     ...(auditing === undefined ? [] : [audit(auditing)]),
     impersonate(options.authorizer, {
       constrained: options.constrainedImpersonation,

@@ -256,6 +256,11 @@ export const kubeApiserverFlags = withRefused(
         default: 200,
         help: "With priority and fairness, its seats together with --max-requests-inflight; else the most writing requests at a time.",
       },
+      "tracing-config-file": {
+        type: "string",
+        default: "",
+        help: "File that says where spans are sent, and of how many requests.",
+      },
       "event-ttl": { type: "duration", default: 3_600_000, help: "How long events are kept." },
       "goaway-chance": {
         type: "float",
@@ -309,7 +314,7 @@ export const kubeApiserverFlags = withRefused(
     lease-reuse-duration-seconds:int max-connection-bytes-per-sec:int peer-advertise-ip peer-advertise-port
     peer-ca-file proxy-cipher-suites:list
     storage-initialization-timeout:duration strict-transport-security-directives:list target-ram-mb:int watch-cache:bool watch-cache-sizes:list
-    tracing-config-file debug-socket-path`,
+    debug-socket-path`,
   ),
   {
     "admission-control-config-file": "admission plugins would not be configured as the file says",

@@ -5,6 +5,8 @@ import { builtinResources } from "../../api/index.ts";
 import { plugins } from "../../apiserver/admission/plugins/index.ts";
 import { type ApiServerOptions, parseStaticTokens } from "../../apiserver/options.ts";
 import { type ApiServer, createApiServer } from "../../apiserver/server.ts";
+import type { TracingConfiguration } from "../../apiserver/tracing/tracing.ts";
+import { parseTracing } from "../../apiserver/tracing/tracing.ts";
 import { connectEtcd } from "../../protocols/etcd/connect.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { World } from "../../world/world.ts";
@@ -51,9 +53,11 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
       "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer",
     );
   const maxTokenMs = values["service-account-max-token-expiration"];
+  const tracing = await readOptional(fs, values["tracing-config-file"]);
   const audit = await auditOf(fs, values, (text) => void process.stdout.write(text));
   const options: ApiServerOptions = {
     ...(audit !== undefined && { audit }),
+    ...(tracing !== undefined && { tracing: parsedTracing(tracing) }),
     ...(values["encryption-provider-config"] !== "" && {
       encryption: {
         path: values["encryption-provider-config"],
@@ -198,6 +202,14 @@ function watchedFiles(world: World, values: Options, server: ApiServer): readonl
       apply: async () => await server.reload({ authorization: await readAuthorization(fs, values) }),
     },
   ];
+}
+
+function parsedTracing(text: string): TracingConfiguration {
+  try {
+    return parseTracing(text);
+  } catch (error) {
+    throw new CommandError((error as Error).message);
+  }
 }
 
 /** All that is wrong with the flags, in upstream's words. */

@@ -105,6 +105,13 @@ export class RowCache {
     const isComplete = this.isComplete(main);
     let number = Math.floor(main / CHUNK);
     if (number > this.#dropped) return Infinity;
+    if (!isComplete && this.#dropped - number > this.#chunks.size) {
+      // Revisions may have been raised by a billion at once: look at what is there, not at each that isn't.
+      let next = this.#dropped + 1;
+      for (const chunk of this.#chunks.values())
+        if (chunk.isComplete && chunk.number > number && chunk.number < next) next = chunk.number;
+      return next * CHUNK - 1;
+    }
     while (number < this.#dropped && (this.#chunks.get(number + 1)?.isComplete === true) === isComplete) number++;
     return number * CHUNK + CHUNK - 1;
   }

@@ -37,6 +37,7 @@ export async function openBackend(
   const backend = await opened(path, options, deps, (key, value) => {
     const main = mainOf(key);
     const sub = subOf(key);
+    if (main > Number.MAX_SAFE_INTEGER) throw new DamagedFile(`a row of revision ${main}`);
     if (main < last || (main === last && sub <= lastSub))
       throw new DamagedFile(`revision ${main}_${sub} comes after ${last}_${lastSub}`);
     last = main;

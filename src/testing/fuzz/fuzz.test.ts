@@ -5,5 +5,5 @@ import { fuzzers } from "./index.ts";
 
 for (const fuzzer of fuzzers)
   test(`${fuzzer.name}: ${fuzzer.about}`, async () => {
-    await fuzz(fuzzer, "unit", 300);
+    await fuzz(fuzzer, "unit", fuzzer.briefly ?? 300);
   });

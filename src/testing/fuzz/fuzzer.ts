@@ -6,6 +6,8 @@ export interface Fuzzer {
   readonly name: string;
   /** What it feeds to what, in a few words. */
   readonly about: string;
+  /** How many cases the unit tests run, where they are slow. */
+  readonly briefly?: number;
   /** Throws when something is wrong. */
   run(random: Random): void | Promise<void>;
 }

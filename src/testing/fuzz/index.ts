@@ -4,6 +4,7 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { grpcBodies } from "./grpc.ts";
 import { hpackBlocks, hpackHeaders } from "./hpack.ts";
 import { http2Clients, http2Servers } from "./http2.ts";
+import { memberFuzzers } from "./member.ts";
 import { walFiles } from "./wal.ts";
 
 export const fuzzers: readonly Fuzzer[] = [
@@ -15,4 +16,5 @@ export const fuzzers: readonly Fuzzer[] = [
   walFiles,
   dbFiles,
   dbSnapshots,
+  ...memberFuzzers,
 ];

@@ -15,6 +15,7 @@ const INITIALISMS: Readonly<Record<string, string>> = {
   uid: "UID",
   url: "URL",
   caBundle: "CABundle",
+  cel: "CEL",
 };
 const WIRE = "io.k8s.apimachinery.";
 

@@ -2,16 +2,21 @@
  * Claims for devices and their templates, in the shape of v1. Selectors are CEL: the API server compiles them.
  * Upstream: pkg/apis/resource/validation/validation.go
  */
-import { checkOptionalWord, checkRequiredText, checkText } from "../../machinery/validation/checks.ts";
+import type { Condition } from "../../machinery/meta/types.ts";
+import { validateConditions } from "../../machinery/validation/conditions.ts";
+import { checkRequiredText, checkText, checkWord } from "../../machinery/validation/checks.ts";
 import {
   type FieldError,
   duplicate,
   fieldForbidden,
   invalid,
+  notSupported,
   required,
+  tooLong,
   tooMany,
 } from "../../machinery/validation/field-error.ts";
-import { isDns1123Label, isDns1123Subdomain } from "../../machinery/validation/names.ts";
+import { isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from "../../machinery/validation/names.ts";
+import { internalValue } from "../internal-value.ts";
 import { immutableField } from "../../machinery/validation/object-meta.ts";
 import type {
   DeviceRequest,
@@ -30,7 +35,9 @@ export function validateClaim({ spec }: ResourceClaim): FieldError[] {
 }
 
 export function validateClaimUpdate(claim: ResourceClaim, old: ResourceClaim): FieldError[] {
-  return semanticEqual(claim.spec, old.spec) ? [] : immutableField(claim.spec, old.spec, "spec");
+  return semanticEqual(claim.spec, old.spec)
+    ? []
+    : [invalid("spec", internalValue(claim.spec, "io.k8s.api.resource.v1.ResourceClaimSpec"), "field is immutable")];
 }
 
 export function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
@@ -38,74 +45,241 @@ export function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] 
 }
 
 export function validateTemplateUpdate(template: ResourceClaimTemplate, old: ResourceClaimTemplate): FieldError[] {
-  return semanticEqual(template.spec, old.spec) ? [] : immutableField(template.spec, old.spec, "spec");
+  return semanticEqual(template.spec, old.spec)
+    ? []
+    : [
+        invalid(
+          "spec",
+          internalValue(template.spec, "io.k8s.api.resource.v1.ResourceClaimTemplateSpec"),
+          "field is immutable",
+        ),
+      ];
+}
+
+/** The rules of each item, then which of them are there twice. */
+function validateSet<T>(
+  items: readonly T[],
+  max: number,
+  path: string,
+  keyOf: (item: T) => string,
+  rule: (item: T, path: string) => FieldError[],
+): FieldError[] {
+  if (items.length > max) return [tooMany(path, items.length, max)];
+  const errors = items.flatMap((item, i) => rule(item, `${path}[${i}]`));
+  const seen = new Set<string>();
+  for (const [i, item] of items.entries()) {
+    const key = keyOf(item);
+    if (seen.has(key)) errors.push(duplicate(`${path}[${i}]`, key));
+    seen.add(key);
+  }
+  return errors;
 }
 
 function validateClaimSpec(spec: ResourceClaimSpec | undefined, path: string): FieldError[] {
   const { requests = [], constraints = [], config = [] } = spec?.devices ?? {};
-  const errors: FieldError[] = [];
-  for (const [name, list] of [
-    ["requests", requests],
-    ["constraints", constraints],
-    ["config", config],
-  ] as const)
-    if (list.length > MAX_REQUESTS) errors.push(tooMany(`${path}.devices.${name}`, list.length, MAX_REQUESTS));
-  const names = new Set<string>();
-  for (const [i, request] of requests.entries()) {
-    const at = `${path}.devices.requests[${i}]`;
-    if (names.has(request.name)) errors.push(duplicate(at, request.name));
-    names.add(request.name);
-    errors.push(...validateRequest(request, at));
-  }
-  for (const [i, { matchAttribute, distinctAttribute }] of constraints.entries())
-    if (matchAttribute === undefined && distinctAttribute === undefined)
-      errors.push(
-        required(
-          `${path}.devices.constraints[${i}]`,
-          'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set',
-        ),
-      );
-  for (const [i, { opaque }] of config.entries())
-    if (opaque === undefined) errors.push(required(`${path}.devices.config[${i}].opaque`));
+  const at = `${path}.devices`;
+  const names = namesOf(requests);
+  const checkReferences = (list: readonly string[] | undefined, where: string) =>
+    validateSet(
+      list ?? [],
+      MAX_REQUESTS,
+      where,
+      (name) => name,
+      (name, one) => validateReference(name, one, names),
+    );
+  const errors = validateSet(requests, MAX_REQUESTS, `${at}.requests`, ({ name }) => name, validateRequest);
+  if (constraints.length > MAX_REQUESTS) errors.push(tooMany(`${at}.constraints`, constraints.length, MAX_REQUESTS));
+  else
+    for (const [i, constraint] of constraints.entries()) {
+      const one = `${at}.constraints[${i}]`;
+      errors.push(...checkReferences(constraint.requests, `${one}.requests`));
+      const { matchAttribute, distinctAttribute } = constraint;
+      if (matchAttribute !== undefined) errors.push(...validateFullName(matchAttribute, `${one}.matchAttribute`));
+      else if (distinctAttribute !== undefined)
+        errors.push(...validateFullName(distinctAttribute, `${one}.distinctAttribute`));
+      else
+        errors.push(
+          required(
+            one,
+            'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set',
+          ),
+        );
+    }
+  if (config.length > MAX_REQUESTS) return [...errors, tooMany(`${at}.config`, config.length, MAX_REQUESTS)];
+  for (const [i, one] of config.entries())
+    errors.push(
+      ...checkReferences(one.requests, `${at}.config[${i}].requests`),
+      ...validateConfiguration(one, `${at}.config[${i}]`),
+    );
   return errors;
+}
+
+/** How requests may be spoken of: by name, and those with alternatives by `name/alternative` too. */
+function namesOf(requests: readonly DeviceRequest[]): ReadonlySet<string> {
+  return new Set(
+    requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((sub) => `${name}/${sub.name}`)]),
+  );
+}
+
+function validateReference(name: string, path: string, names: ReadonlySet<string>): FieldError[] {
+  const wrong = invalid(
+    path,
+    name,
+    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
+  );
+  const parts = name.split("/");
+  if (parts.length > 2) return [wrong];
+  const errors = parts.flatMap((part) => checkText(part, path, isDns1123Label));
+  return names.has(name) ? errors : [...errors, wrong];
+}
+
+interface Configuration {
+  readonly opaque?: { readonly driver?: string; readonly parameters?: unknown };
+}
+
+function validateConfiguration({ opaque }: Configuration, path: string): FieldError[] {
+  if (opaque === undefined) return [required(`${path}.opaque`)];
+  return [
+    ...validateDriverName(opaque.driver ?? "", `${path}.opaque.driver`),
+    ...validateRaw(opaque.parameters, `${path}.opaque.parameters`),
+  ];
+}
+
+/** What only a driver understands: an object, and not a large one. */
+function validateRaw(value: unknown, path: string): FieldError[] {
+  if (value === undefined || value === null) return [required(path)];
+  if (Buffer.byteLength(JSON.stringify(value)) > MAX_RAW) return [tooLong(path, MAX_RAW)];
+  return typeof value !== "object" || Array.isArray(value)
+    ? [invalid(path, "<value omitted>", "must be a valid JSON object")]
+    : [];
+}
+
+const MAX_RAW = 10 * 1024;
+const MAX_SELECTORS = 32;
+const MAX_EXPRESSION = 10 * 1024;
+const MAX_NAME = 32;
+const C_IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const C_WORDS =
+  "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
+
+function validateIdentifier(name: string, path: string): FieldError[] {
+  return [
+    ...(Buffer.byteLength(name) > MAX_NAME ? [tooLong(path, MAX_NAME)] : []),
+    ...(C_IDENTIFIER.test(name) ? [] : [invalid(path, name, C_WORDS)]),
+  ];
+}
+
+/** `memory`, or `example.com/memory` for somebody's own. */
+export function validateDeviceQualifiedName(name: string, path: string): FieldError[] {
+  const parts = name.split("/");
+  if (parts.length === 1) return validateIdentifier(name, path);
+  if (parts.length > 2) return [];
+  const [domain, own] = parts as [string, string];
+  return [
+    ...(domain === "" ? [invalid(path, "", "the domain must not be empty")] : validateDriverName(domain, path)),
+    ...(own === "" ? [invalid(path, "", "the name must not be empty")] : validateIdentifier(own, path)),
+  ];
+}
+
+function validateFullName(name: string, path: string): FieldError[] {
+  const errors = validateDeviceQualifiedName(name, path);
+  if (!name.includes("/"))
+    errors.push(invalid(path, name, "a fully qualified name must be a domain and a name separated by a slash"));
+  return errors;
+}
+
+interface Selector {
+  readonly cel?: { readonly expression?: string };
+}
+
+/** Whether an expression compiles is found where there is a compiler. */
+function validateSelectors(selectors: readonly Selector[] | undefined, path: string): FieldError[] {
+  const list = selectors ?? [];
+  if (list.length > MAX_SELECTORS) return [tooMany(path, list.length, MAX_SELECTORS)];
+  return list.flatMap(({ cel }, i) => {
+    if (cel === undefined) return [required(`${path}[${i}].cel`)];
+    return Buffer.byteLength(cel.expression ?? "") > MAX_EXPRESSION
+      ? [tooLong(`${path}[${i}].cel.expression`, MAX_EXPRESSION)]
+      : [];
+  });
+}
+
+interface Toleration {
+  readonly key?: string;
+  readonly operator?: string;
+  readonly value?: string;
+  readonly effect?: string;
+}
+
+function validateToleration({ key, operator, value = "", effect }: Toleration, path: string): FieldError[] {
+  const errors = key ? checkText(key, `${path}.key`, isQualifiedName) : [];
+  if (operator === "Exists") {
+    if (value !== "") errors.push(invalid(`${path}.value`, value, "must be empty for operator `Exists`"));
+  } else if (operator === "Equal") errors.push(...checkText(value, `${path}.value`, isLabelValue));
+  else errors.push(...checkWord(operator, `${path}.operator`, ["Equal", "Exists"]));
+  return effect ? [...errors, ...checkWord(effect, `${path}.effect`, EFFECTS)] : errors;
 }
 
 function validateRequest(request: DeviceRequest, path: string): FieldError[] {
   const { name, exactly, firstAvailable = [] } = request;
   const errors = checkText(name ?? "", `${path}.name`, isDns1123Label);
   const words = "exactly one of `exactly` or `firstAvailable` is required";
-  if (exactly === undefined && firstAvailable.length === 0) errors.push(required(path, words));
+  if (exactly === undefined && firstAvailable.length === 0) return [...errors, required(path, words)];
   if (exactly !== undefined && firstAvailable.length > 0)
-    errors.push(invalid(path, request, `${words}, but multiple fields are set`));
-  if (exactly !== undefined) errors.push(...validateWish(exactly, `${path}.exactly`));
-  if (firstAvailable.length > MAX_ALTERNATIVES)
-    errors.push(tooMany(`${path}.firstAvailable`, firstAvailable.length, MAX_ALTERNATIVES));
-  const names = new Set<string>();
-  for (const [i, alternative] of firstAvailable.entries()) {
-    const at = `${path}.firstAvailable[${i}]`;
-    errors.push(...checkText(alternative.name ?? "", `${at}.name`, isDns1123Label));
-    if (names.has(alternative.name)) errors.push(duplicate(at, alternative.name));
-    names.add(alternative.name);
-    errors.push(...validateWish(alternative, at));
-  }
-  return errors;
+    return [...errors, invalid(path, null, `${words}, but multiple fields are set`)];
+  if (exactly !== undefined) return [...errors, ...validateWish(exactly, `${path}.exactly`)];
+  return [
+    ...errors,
+    ...validateSet(
+      firstAvailable,
+      MAX_ALTERNATIVES,
+      `${path}.firstAvailable`,
+      (alternative) => alternative.name,
+      (alternative, at) => [
+        ...checkText(alternative.name ?? "", `${at}.name`, isDns1123Label),
+        ...validateWish(alternative, at),
+      ],
+    ),
+  ];
 }
 
 interface Wish {
   readonly deviceClassName: string;
   readonly allocationMode?: string;
   readonly count?: number;
+  readonly selectors?: readonly Selector[];
+  readonly tolerations?: readonly Toleration[];
 }
 
-function validateWish({ deviceClassName, allocationMode, count }: Wish, path: string): FieldError[] {
+function validateWish(wish: Wish, path: string): FieldError[] {
+  const { deviceClassName, allocationMode, count = 0, selectors, tolerations = [] } = wish;
   const errors = [
     ...checkRequiredText(deviceClassName, `${path}.deviceClassName`, isDns1123Subdomain),
-    ...checkOptionalWord(allocationMode, `${path}.allocationMode`, ["All", "ExactCount"]),
+    ...validateSelectors(selectors, `${path}.selectors`),
   ];
-  if (allocationMode === "All" && count !== undefined && count !== 0)
-    errors.push(invalid(`${path}.count`, count, "must not be specified when allocationMode is 'All'"));
-  if (allocationMode === "ExactCount" && (count ?? 0) <= 0)
-    errors.push(invalid(`${path}.count`, count ?? 0, "must be greater than zero"));
+  if (allocationMode === "All") {
+    if (count !== 0) errors.push(invalid(`${path}.count`, count, "must not be specified when allocationMode is 'All'"));
+  } else if (allocationMode === "ExactCount") {
+    if (count <= 0) errors.push(invalid(`${path}.count`, count, "must be greater than zero"));
+  } else errors.push(notSupported(`${path}.allocationMode`, allocationMode ?? "", ["All", "ExactCount"]));
+  for (const [i, toleration] of tolerations.entries())
+    errors.push(...validateToleration(toleration, `${path}.tolerations[${i}]`));
+  return errors;
+}
+
+interface Class {
+  readonly spec?: {
+    readonly selectors?: readonly Selector[];
+    readonly config?: readonly Configuration[];
+    readonly extendedResourceName?: string;
+  };
+}
+
+export function validateDeviceClass({ spec }: Class): FieldError[] {
+  const config = spec?.config ?? [];
+  const errors = validateSelectors(spec?.selectors, "spec.selectors");
+  if (config.length > MAX_REQUESTS) errors.push(tooMany("spec.config", config.length, MAX_REQUESTS));
+  else for (const [i, one] of config.entries()) errors.push(...validateConfiguration(one, `spec.config[${i}]`));
   return errors;
 }
 
@@ -133,4 +307,74 @@ export function validateClaimStatus({ metadata, status }: ResourceClaim, old: Re
   if (before !== undefined && status?.allocation !== undefined && !semanticEqual(status.allocation, before))
     errors.push(...immutableField(status.allocation, before, "status.allocation"));
   return errors;
+}
+
+const EFFECTS: readonly string[] = ["NoExecute", "NoSchedule", "None"];
+
+/** An effect that was let in before stays. */
+export function validateDeviceTaint(
+  { key = "", value = "", effect = "" }: Taint,
+  before: Taint | undefined,
+  path: string,
+): FieldError[] {
+  const errors = checkText(key, `${path}.key`, isQualifiedName);
+  if (value !== "") errors.push(...checkText(value, `${path}.value`, isLabelValue));
+  if (before !== undefined && before.effect === effect) return errors;
+  return [...errors, ...checkWord(effect, `${path}.effect`, EFFECTS)];
+}
+
+interface Taint {
+  readonly key?: string;
+  readonly value?: string;
+  readonly effect?: string;
+}
+
+export function validateDriverName(name: string, path: string): FieldError[] {
+  if (name === "") return [required(path)];
+  return [
+    ...(Buffer.byteLength(name) > MAX_DRIVER ? [tooLong(path, MAX_DRIVER)] : []),
+    ...checkText(name, path, (text) => isDns1123Subdomain(text.toLowerCase())),
+  ];
+}
+
+/** Parts between slashes, each a domain. */
+export function validatePoolName(name: string, path: string): FieldError[] {
+  if (name === "") return [required(path)];
+  if (Buffer.byteLength(name) > MAX_POOL) return [tooLong(path, MAX_POOL)];
+  return name.split("/").flatMap((part) => checkText(part, path, isDns1123Subdomain));
+}
+
+const MAX_DRIVER = 63;
+const MAX_POOL = 253;
+const MAX_CONDITIONS = 8;
+
+interface TaintRule {
+  readonly spec?: {
+    readonly deviceSelector?: { readonly driver?: string; readonly pool?: string; readonly device?: string };
+    readonly taint?: Taint;
+  };
+  readonly status?: { readonly conditions?: readonly Condition[] };
+}
+
+export function validateTaintRule({ spec }: TaintRule, old?: TaintRule): FieldError[] {
+  const { driver, pool, device } = spec?.deviceSelector ?? {};
+  const path = "spec.deviceSelector";
+  return [
+    ...(driver === undefined ? [] : validateDriverName(driver, `${path}.driver`)),
+    ...(pool === undefined ? [] : validatePoolName(pool, `${path}.pool`)),
+    ...(device === undefined ? [] : checkText(device, `${path}.device`, isDns1123Label)),
+    ...validateDeviceTaint(spec?.taint ?? {}, old?.spec?.taint, "spec.taint"),
+  ];
+}
+
+export function validateTaintRuleUpdate(rule: TaintRule, old: TaintRule): FieldError[] {
+  return validateTaintRule(rule, old);
+}
+
+export function validateTaintRuleStatus({ status }: TaintRule): FieldError[] {
+  const conditions = status?.conditions ?? [];
+  return [
+    ...validateConditions(conditions, "status.conditions"),
+    ...(conditions.length > MAX_CONDITIONS ? [tooMany("status.conditions", conditions.length, MAX_CONDITIONS)] : []),
+  ];
 }

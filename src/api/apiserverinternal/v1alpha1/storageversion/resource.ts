@@ -2,11 +2,15 @@
 import { ageColumn, column, firstThree, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { StorageVersion } from "../../../generated/apiserverinternal.v1alpha1.ts";
+import { storageVersionName, validateStorageVersion } from "./validation.ts";
 
 export const storageVersions = defineResource<StorageVersion>({
   group: "internal.apiserver.k8s.io",
   version: "v1alpha1",
   kind: "StorageVersion",
+  behaviour: { validate: validateStorageVersion, validateUpdate: () => [] },
+  views: { status: { validateUpdate: validateStorageVersion } },
+  nameRule: storageVersionName,
   columns: [
     nameColumn,
     column("CommonEncodingVersion", "string", ({ status }) => status?.commonEncodingVersion ?? "<unset>"),

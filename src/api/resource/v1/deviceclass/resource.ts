@@ -2,10 +2,12 @@
 import { defineResource } from "../../../define.ts";
 import type { DeviceClass } from "../../../generated/resource.v1.ts";
 import { plainColumns } from "../../device.ts";
+import { validateDeviceClass } from "../../validation.ts";
 
 export const deviceClasses = defineResource<DeviceClass>({
   group: "resource.k8s.io",
   version: "v1",
   kind: "DeviceClass",
+  behaviour: { validate: validateDeviceClass },
   columns: plainColumns,
 });

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { PodGroup } from "../../../generated/scheduling.v1alpha2.ts";
+import { validatePodGroup, validatePodGroupStatus, validatePodGroupUpdate } from "../validation.ts";
 
 export const podGroups = defineResource<PodGroup>({
   group: "scheduling.k8s.io",
@@ -12,7 +13,10 @@ export const podGroups = defineResource<PodGroup>({
     defaults({ spec }) {
       if (spec !== undefined) ifAbsent(spec, "disruptionMode", "Pod");
     },
+    validate: validatePodGroup,
+    validateUpdate: validatePodGroupUpdate,
   },
+  views: { status: { validateUpdate: validatePodGroupStatus } },
   columns: [
     nameColumn,
     column("Policy", "string", ({ spec }) => (spec?.schedulingPolicy?.gang === undefined ? "Basic" : "Gang")),

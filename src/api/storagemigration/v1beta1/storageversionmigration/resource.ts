@@ -2,11 +2,14 @@
 import { column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { StorageVersionMigration } from "../../../generated/storagemigration.v1beta1.ts";
+import { validateMigration, validateMigrationStatus, validateMigrationUpdate } from "./validation.ts";
 
 export const storageVersionMigrations = defineResource<StorageVersionMigration>({
   group: "storagemigration.k8s.io",
   version: "v1beta1",
   kind: "StorageVersionMigration",
+  behaviour: { validate: validateMigration, validateUpdate: validateMigrationUpdate },
+  views: { status: { validateUpdate: validateMigrationStatus } },
   columns: [
     { ...nameColumn, format: "" },
     column("Resource", "string", ({ spec }) => {

@@ -25,6 +25,8 @@ export interface HttpOptions {
   readonly codec: ProtobufCodec;
   readonly clock: Clock;
   readonly log: Logger;
+  /** `CBORServingAndStorage` */
+  readonly cbor: boolean;
   /** Told of each answer: method, verb, code, milliseconds. */
   observe(request: ApiRequest, code: number, ms: number): void;
 }
@@ -32,7 +34,7 @@ export interface HttpOptions {
 export function httpHandler(handle: Handler, options: HttpOptions): HttpHandler {
   return async (exchange) => {
     const started = options.clock.monotonic();
-    const request = requestOf(exchange, options.codec);
+    const request = requestOf(exchange, options);
     let code = 200;
     let failure: unknown;
     try {
@@ -46,7 +48,7 @@ export function httpHandler(handle: Handler, options: HttpOptions): HttpHandler 
   };
 }
 
-function requestOf(exchange: Exchange, codec: ProtobufCodec): ApiRequest {
+function requestOf(exchange: Exchange, options: HttpOptions): ApiRequest {
   const { method, url, headers, peer, signal } = exchange.request;
   const mark = url.indexOf("?");
   const path = mark < 0 ? url : url.slice(0, mark);
@@ -66,16 +68,17 @@ function requestOf(exchange: Exchange, codec: ProtobufCodec): ApiRequest {
     peer,
     user: undefined,
     signal,
-    body: () => (body ??= readBody(exchange, codec)),
+    body: () => (body ??= readBody(exchange, options)),
     warnings: [],
     responseHeaders: new Map(),
     atEnd: [],
     audit: undefined,
+    cbor: options.cbor,
     exchange,
   };
 }
 
-async function readBody({ request }: Exchange, codec: ProtobufCodec): Promise<RequestBody> {
+async function readBody({ request }: Exchange, { codec, cbor }: HttpOptions): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body) {
@@ -87,7 +90,7 @@ async function readBody({ request }: Exchange, codec: ProtobufCodec): Promise<Re
   const header = request.headers["content-type"];
   const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
   if (size === 0) return { kind: "none" };
-  return { kind: "bytes", bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), contentType, codec };
+  return { kind: "bytes", bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), contentType, codec, cbor };
 }
 
 async function answer(

@@ -7,6 +7,7 @@ import type { RequestInfo } from "./request-info.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { CacheWatcher } from "./storage/watch-cache.ts";
 import type { Resource } from "../machinery/resource.ts";
+import type { Schema } from "../machinery/schema/schema.ts";
 
 export interface ApiRequest {
   readonly method: string;
@@ -31,6 +32,8 @@ export interface ApiRequest {
   audit: AuditTrail | undefined;
   /** Called once the whole answer is given: for a watch or a stream when that is over. */
   readonly atEnd: ((outcome: Outcome) => void)[];
+  /** Whether CBOR is spoken here. */
+  readonly cbor?: boolean;
   /** There for requests over HTTP: streaming endpoints take it over. */
   readonly exchange: Exchange | undefined;
 }
@@ -50,6 +53,8 @@ export type RequestBody =
       /** Without parameters, in lower case; empty where the client said nothing. */
       readonly contentType: string;
       readonly codec: ProtobufCodec;
+      /** Whether they may be CBOR. */
+      readonly cbor?: boolean;
     }
   | { readonly kind: "object"; readonly value: unknown; readonly contentType: string };
 
@@ -67,6 +72,8 @@ export interface ObjectResponse {
   readonly object: unknown;
   /** What it is, for tables and protobuf; absent for Status and discovery. */
   readonly resource?: Resource;
+  /** Of what is no resource, where it can be protobuf. */
+  readonly schema?: Schema;
   /** Shares its bytes where the object is one that is stored. */
   readonly entry?: Entry;
 }
@@ -103,8 +110,8 @@ export type Handler = (request: ApiRequest) => Promise<ApiResponse>;
 /** One step of the chain: it may answer, refuse by throwing, or go on with `next`. */
 export type Filter = (request: ApiRequest, next: Handler) => Promise<ApiResponse>;
 
-export function object(status: number, value: unknown): ObjectResponse {
-  return { kind: "object", status, object: value };
+export function object(status: number, value: unknown, schema?: Schema): ObjectResponse {
+  return { kind: "object", status, object: value, ...(schema !== undefined && { schema }) };
 }
 export function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): RawResponse {
   return {

@@ -1,5 +1,6 @@
 /** Objects and lists as bytes; a stored object's are made once and shared. */
 import { schemaOf } from "../api/schemas.ts";
+import { encodeCbor } from "../machinery/codec/cbor.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { encodeYaml } from "../machinery/codec/yaml.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";
@@ -9,6 +10,7 @@ import type { ListResponse, ObjectResponse } from "./request.ts";
 import type { Entry } from "./storage/entry.ts";
 import { partialMetadata, tableOf } from "./table.ts";
 import type { Resource } from "../machinery/resource.ts";
+import type { Schema } from "../machinery/schema/schema.ts";
 
 export function encodeResponse(
   response: ObjectResponse | ListResponse,
@@ -19,31 +21,47 @@ export function encodeResponse(
   if (response.kind === "object") {
     const { resource, entry, object } = response;
     if (encoding.as !== "object" && resource !== undefined)
-      return encode(transform(resource, [object as KubeObject], undefined, encoding, nowMs), encoding);
+      return encodeTransformed(
+        transform(resource, [object as KubeObject], undefined, encoding, nowMs),
+        encoding,
+        codec,
+      );
     if (resource !== undefined && entry !== undefined) {
       if (isCompactJson(encoding)) return Buffer.concat([entryJson(resource, entry), NEWLINE]);
       if (encoding.mediaType === PROTOBUF) return entryProtobuf(resource, entry, codec);
+      if (encoding.mediaType === CBOR) return entryCbor(resource, entry);
     }
-    if (encoding.mediaType === PROTOBUF)
-      return codec.encode(object, resource === undefined ? schemaOf(`${META}Status`) : resource.schema);
-    return encode(object, encoding);
+    const schema = response.schema ?? (resource === undefined ? schemaOf(`${META}Status`) : resource.schema);
+    if (encoding.mediaType === PROTOBUF) return codec.encode(object, schema);
+    return encode(object, encoding, schema);
   }
   const { resource, entries, metadata } = response;
-  if (encoding.as !== "object")
-    return encode(
-      transform(
-        resource,
-        entries.map((entry) => entry.view(resource)),
-        metadata,
-        encoding,
-        nowMs,
-      ),
-      encoding,
-    );
+  if (encoding.as !== "object") {
+    const objects = entries.map((entry) => entry.view(resource));
+    return encodeTransformed(transform(resource, objects, metadata, encoding, nowMs), encoding, codec);
+  }
   if (isCompactJson(encoding)) return listJson(response);
   if (encoding.mediaType === PROTOBUF)
     return codec.encode(listObject(response), schemaOf(`${resource.schema.name}List`));
-  return encode(listObject(response), encoding);
+  return encode(bareList(response), encoding, listSchema(resource));
+}
+
+/** A list's schema: of a custom resource only as far as its items'. */
+function listSchema(resource: Resource): Schema {
+  if (resource.schema.name !== undefined) return schemaOf(`${resource.schema.name}List`);
+  return { type: "object", properties: new Map([["items", { type: "array", items: resource.schema }]]) };
+}
+
+/** Tables know JSON and YAML only; bare metadata has a schema of its own. */
+function encodeTransformed(value: { readonly kind: string }, encoding: Encoding, codec: ProtobufCodec): Uint8Array {
+  if (encoding.mediaType !== PROTOBUF) return encode(value, encoding);
+  return codec.encode(value, metadataSchema(value.kind, encoding.asVersion));
+}
+
+/** The older list has its fields the other way round. */
+export function metadataSchema(kind: string, version: string): Schema {
+  const isList = kind === "PartialObjectMetadataList";
+  return schemaOf(`io.k8s.apimachinery.pkg.apis.meta.${isList ? version : "v1"}.${kind}`);
 }
 
 export function listObject({ resource, entries, metadata }: ListResponse): object {
@@ -61,7 +79,7 @@ function transform(
   list: ListResponse["metadata"] | undefined,
   encoding: Encoding,
   nowMs: number,
-): object {
+): { readonly kind: string; readonly [field: string]: unknown } {
   const apiVersion = `meta.k8s.io/${encoding.asVersion}`;
   if (encoding.as === "table")
     return tableOf(resource, objects, list, { apiVersion, includeObject: encoding.includeObject, nowMs });
@@ -74,9 +92,11 @@ function transform(
   };
 }
 
+const CBOR = "application/cbor";
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
 const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const NEWLINE = Buffer.from("\n");
+const OPEN = Buffer.from("{");
 const COMMA = Buffer.from(",");
 const isCompactJson = (encoding: Encoding) => encoding.mediaType === "application/json" && !encoding.pretty;
 
@@ -88,16 +108,37 @@ export function entryProtobuf(resource: Resource, entry: Entry, codec: ProtobufC
   return entry.bytes(resource, "protobuf", (object) => codec.encode(object, resource.schema));
 }
 
+export function entryCbor(resource: Resource, entry: Entry): Uint8Array {
+  return entry.bytes(resource, "cbor", (object) => encodeCbor(object, resource.schema));
+}
+
 /** The items' own bytes, put together: a list costs a copy and no encoding. */
 function listJson({ resource, entries, metadata }: ListResponse): Uint8Array {
   const head = JSON.stringify({ kind: resource.listKind, apiVersion: apiVersionOf(resource), metadata });
   const parts: Uint8Array[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
+  // A built-in kind's items don't say their kind, which every entry's bytes begin with.
+  const kindLength = resource.schema.name === undefined ? 0 : kindHead(resource).length;
   entries.forEach((entry, i) => {
     if (i > 0) parts.push(COMMA);
-    parts.push(entryJson(resource, entry));
+    const item = entryJson(resource, entry);
+    if (kindLength > 0) parts.push(OPEN, item.subarray(kindLength));
+    else parts.push(item);
   });
   parts.push(Buffer.from("]}\n"));
   return Buffer.concat(parts);
+}
+
+const kindHead = ({ kind, ...resource }: Resource): string =>
+  `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersionOf(resource))},`;
+
+/** As it travels: Go's items of a built-in kind have no kind of their own. */
+function bareList(response: ListResponse): object {
+  if (response.resource.schema.name === undefined) return listObject(response);
+  const items = response.entries.map((entry) => {
+    const { kind: _, apiVersion: __, ...rest } = entry.view(response.resource);
+    return rest;
+  });
+  return { ...listObject({ ...response, entries: [] }), items };
 }
 
 /** Go writes kind before apiVersion. */
@@ -107,7 +148,8 @@ function ordered(object: unknown): unknown {
   return { kind, apiVersion, ...rest };
 }
 
-function encode(object: unknown, { mediaType, pretty }: Encoding): Uint8Array {
+function encode(object: unknown, { mediaType, pretty }: Encoding, schema?: Schema): Uint8Array {
+  if (mediaType === CBOR) return encodeCbor(object, schema);
   if (mediaType === "application/yaml") return Buffer.from(encodeYaml(object));
   return Buffer.from(`${JSON.stringify(ordered(object), undefined, pretty ? 2 : 0)}\n`);
 }

@@ -190,7 +190,10 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     }
     return request.info.isResourceRequest
       ? handleResource(services, request)
-      : handleNonResource({ services, aggregator, checks, metrics, documents, flow, address: () => address }, request);
+      : handleNonResource(
+          { services, codec, aggregator, checks, metrics, documents, flow, address: () => address },
+          request,
+        );
   };
   const auditor =
     options.audit === undefined ? undefined : new Auditor(options.audit, { ...deps, random: random.fork("audit") });
@@ -233,6 +236,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   );
   const handler = httpHandler(handle, {
     codec,
+    cbor: options.featureGates?.get("CBORServingAndStorage") === true,
     clock,
     log,
     observe({ info, method }, code, ms) {

@@ -28,7 +28,7 @@ export function tableOf(
   objects: readonly KubeObject[],
   list: ListResponse["metadata"] | undefined,
   options: TableOptions,
-): object {
+): { readonly kind: string; readonly [field: string]: unknown } {
   const columns = resource.columns.length > 0 ? resource.columns : [NAME, CREATED];
   return {
     kind: "Table",
@@ -54,6 +54,9 @@ function rowOf(columns: readonly Column<any>[], object: KubeObject, options: Tab
   };
 }
 
-export function partialMetadata(object: KubeObject, apiVersion: string): object {
+export function partialMetadata(
+  object: KubeObject,
+  apiVersion: string,
+): { readonly kind: string; readonly [field: string]: unknown } {
   return { kind: "PartialObjectMetadata", apiVersion, metadata: object.metadata };
 }

@@ -1,5 +1,6 @@
 /** A watch as bytes: chunked JSON lines, or a message each over a WebSocket. Events are encoded once for all watchers of the same encoding. */
 import { schemaOf } from "../api/schemas.ts";
+import { encodeCbor, encodeCborEvent } from "../machinery/codec/cbor.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Exchange, Headers } from "../world/net.ts";
@@ -11,10 +12,11 @@ import { orderedStatus } from "./http.ts";
 import type { Encoding } from "./negotiation.ts";
 import { negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";
-import { entryJson, entryProtobuf } from "./responses.ts";
+import { entryCbor, entryJson, entryProtobuf, metadataSchema } from "./responses.ts";
 import type { WatchItem } from "./storage/watch-cache.ts";
 import { partialMetadata, tableOf } from "./table.ts";
 
+const CBOR = "application/cbor";
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
 const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const BOOKMARK_EVERY_MS = 60_000;
@@ -29,10 +31,7 @@ export async function serveWatch(
   const encoding = negotiate(request, response);
   const { watcher, resource } = response;
   if (isWebSocketRequest(exchange)) return serveWebSocket(exchange, response, encoding, clock, codec);
-  const contentType =
-    encoding.mediaType === "application/json" && encoding.as === "object"
-      ? "application/json"
-      : `${encoding.contentType};stream=watch`;
+  const contentType = contentTypeOf(encoding);
   const stream = exchange.stream(200, { ...headers, "content-type": contentType, "transfer-encoding": undefined });
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
@@ -46,16 +45,24 @@ export async function serveWatch(
       error instanceof StatusError
         ? error
         : new StatusError("InternalError", String((error as Error).message ?? error));
-    stream.write(
-      encoding.mediaType === PROTOBUF
-        ? codec.encodeWatchEvent("ERROR", codec.encode(orderedStatus(status), schemaOf(`${META}Status`)))
-        : `${JSON.stringify({ type: "ERROR", object: orderedStatus(status) })}\n`,
-    );
+    stream.write(errorEvent(orderedStatus(status), encoding, codec));
     stream.end();
   } finally {
     end[Symbol.dispose]();
     bookmarks[Symbol.dispose]();
   }
+}
+
+/** Go names the type of a stream only where it is not JSON's; CBOR has a name for it. */
+function contentTypeOf({ mediaType, contentType, as }: Encoding): string {
+  if (mediaType === CBOR) return `${CBOR}-seq`;
+  return mediaType === "application/json" && as === "object" ? mediaType : `${contentType};stream=watch`;
+}
+
+function errorEvent(status: object, { mediaType }: Encoding, codec: ProtobufCodec): Uint8Array {
+  if (mediaType === PROTOBUF) return codec.encodeWatchEvent("ERROR", codec.encode(status, schemaOf(`${META}Status`)));
+  if (mediaType === CBOR) return encodeCborEvent("ERROR", encodeCbor(status));
+  return Buffer.from(`${JSON.stringify({ type: "ERROR", object: status })}\n`);
 }
 
 const BEARER = "base64url.bearer.authorization.k8s.io.";
@@ -75,16 +82,20 @@ async function serveWebSocket(
   if (socket === undefined) return;
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
-  const encode = encoder(resource, { ...encoding, mediaType: "application/json" }, clock, codec);
+  const encode = encoder(resource, encoding, clock, codec);
+  const isText = encoding.mediaType === "application/json";
+  // The message is a frame already: neither a length before it nor a line's end after it.
+  const message = (event: Uint8Array): Uint8Array | string =>
+    isText ? Buffer.from(event).toString() : encoding.mediaType === PROTOBUF ? event.subarray(4) : event;
   void socket.closed.then(() => watcher.close());
   try {
-    for await (const item of watcher) await socket.send(Buffer.from(encode(item)).toString().trimEnd());
+    for await (const item of watcher) await socket.send(message(encode(item)));
   } catch (error) {
     const status =
       error instanceof StatusError
         ? error
         : new StatusError("InternalError", String((error as Error).message ?? error));
-    await socket.send(JSON.stringify({ type: "ERROR", object: orderedStatus(status) })).catch(() => {});
+    await socket.send(message(errorEvent(orderedStatus(status), encoding, codec))).catch(() => {});
   } finally {
     end[Symbol.dispose]();
     bookmarks[Symbol.dispose]();
@@ -124,6 +135,25 @@ function encoder(
   clock: Clock,
   codec: ProtobufCodec,
 ): (item: WatchItem) => Uint8Array {
+  if (encoding.mediaType === PROTOBUF && encoding.as === "metadata") {
+    const schema = metadataSchema("PartialObjectMetadata", encoding.asVersion);
+    return (item) => codec.encodeWatchEvent(item.type, codec.encode(metadataOf(resource, encoding, item), schema));
+  }
+  if (encoding.mediaType === CBOR) {
+    if (encoding.as === "metadata")
+      return (item) => encodeCborEvent(item.type, encodeCbor(metadataOf(resource, encoding, item)));
+    const key = `${resource.group}/${resource.version}:cbor`;
+    return (item) => {
+      if (item.type === "BOOKMARK")
+        return encodeCborEvent(
+          "BOOKMARK",
+          encodeCbor(bookmarkObject(resource, item.revision, item.initialEventsEnd), resource.schema),
+        );
+      const { type, entry, source } = item;
+      const make = () => encodeCborEvent(type, entryCbor(resource, entry));
+      return source === undefined ? make() : source.bytes(`${type}:${key}`, make);
+    };
+  }
   if (encoding.mediaType === PROTOBUF) {
     const key = `${resource.group}/${resource.version}:protobuf`;
     return (item) => {
@@ -170,6 +200,14 @@ function encoder(
     first = false;
     return line(item.type, JSON.stringify(table));
   };
+}
+
+function metadataOf(resource: Resource, { asVersion }: Encoding, item: WatchItem): object {
+  const object =
+    item.type === "BOOKMARK"
+      ? bookmarkObject(resource, item.revision, item.initialEventsEnd)
+      : item.entry.view(resource);
+  return partialMetadata(object, `meta.k8s.io/${asVersion}`);
 }
 
 function frame(type: string, json: Uint8Array): Uint8Array {

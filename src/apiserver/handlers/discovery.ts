@@ -1,5 +1,8 @@
 /** What is served: `/api`, `/apis`, and the lists below them, in the legacy and the aggregated form. */
 import { createHash } from "node:crypto";
+import { schemaOf } from "../../api/schemas.ts";
+import { encodeCbor } from "../../machinery/codec/cbor.ts";
+import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import { parseAccept } from "../../machinery/codec/content.ts";
 import { AGGREGATED_DISCOVERY, aggregatedDiscovery } from "../../machinery/discovery/aggregated.ts";
 import { groupsOf } from "../../machinery/discovery/groups.ts";
@@ -12,45 +15,66 @@ export function discovery(
   resources: readonly Resource[],
   request: ApiRequest,
   serverAddress: string,
+  codec: ProtobufCodec,
 ): ApiResponse | undefined {
   const [root, group, version, ...more] = request.path.split("/").filter((part) => part !== "");
   const groups = groupsOf(resources);
   const listOf = (name: string, wanted: string): ApiResponse | undefined => {
     const found = groups.find((one) => one.name === name)?.versions.find((one) => one.version === wanted);
-    return found && object(200, apiResourceList(name, wanted, found.resources));
+    return found && object(200, apiResourceList(name, wanted, found.resources), schemaOf(`${META}APIResourceList`));
   };
   if (more.length > 0) return undefined;
   if (root === "api") {
-    if (group === undefined) return aggregated(resources, request, "/api") ?? object(200, apiVersions(serverAddress));
+    if (group === undefined)
+      return (
+        aggregated(resources, request, "/api", codec) ??
+        object(200, apiVersions(serverAddress), schemaOf(`${META}APIVersions`))
+      );
     return version === undefined ? listOf("", group) : undefined;
   }
-  if (group === undefined) return aggregated(resources, request, "/apis") ?? object(200, apiGroupList(groups));
+  if (group === undefined)
+    return (
+      aggregated(resources, request, "/apis", codec) ??
+      object(200, apiGroupList(groups), schemaOf(`${META}APIGroupList`))
+    );
   if (version !== undefined) return listOf(group, version);
   const found = groups.find(({ name }) => name === group && name !== "");
-  return found && object(200, apiGroup(found));
+  return found && object(200, apiGroup(found), schemaOf(`${META}APIGroup`));
 }
 
 function aggregated(
   resources: readonly Resource[],
   request: ApiRequest,
   at: "/api" | "/apis",
+  codec: ProtobufCodec,
 ): ApiResponse | undefined {
   const { kind, group, version } = AGGREGATED_DISCOVERY;
-  // The first clause that can be met decides; protobuf can't.
+  // The first clause that can be met decides.
   const wanted = parseAccept(request.header("accept") ?? "").find(
     ({ type, parameters }) =>
-      (type === "application/json" || type === "*/*") &&
+      (type === "application/json" ||
+        type === PROTOBUF ||
+        type === "*/*" ||
+        (type === CBOR && request.cbor === true)) &&
       (parameters["as"] === undefined || (parameters["g"] === group && parameters["v"] === version)),
   );
   if (wanted?.parameters["as"] !== kind) return undefined;
-  const body = `${JSON.stringify(aggregatedDiscovery(groupsOf(resources), at))}\n`;
-  const etag = `"${createHash("sha512").update(body).digest("hex").toUpperCase()}"`;
+  const document = aggregatedDiscovery(groupsOf(resources), at);
+  const type = wanted.type === "*/*" ? "application/json" : wanted.type;
+  const json = `${JSON.stringify(document)}\n`;
+  const etag = `"${createHash("sha512").update(json).digest("hex").toUpperCase()}"`;
   const headers = {
-    "content-type": `application/json;g=${group};v=${version};as=${kind}`,
+    "content-type": `${type};g=${group};v=${version};as=${kind}`,
     etag,
     vary: "Accept",
     "cache-control": "public",
   };
   if (request.header("if-none-match") === etag) return { kind: "raw", status: 304, headers, body: "" };
+  const schema = schemaOf("io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList");
+  const body = type === PROTOBUF ? codec.encode(document, schema) : type === CBOR ? encodeCbor(document, schema) : json;
   return { kind: "raw", status: 200, headers, body };
 }
+
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
+const CBOR = "application/cbor";
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";

@@ -1,4 +1,5 @@
 /** Everything that is no resource: health, version, discovery, documents, metrics. */
+import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import { hostPort } from "../../base/host-port.ts";
 import type { Address } from "../../world/net.ts";
@@ -18,6 +19,7 @@ import { notAllowed, pageNotFound } from "./resources.ts";
 
 export interface NonResourceOptions {
   readonly services: Services;
+  readonly codec: ProtobufCodec;
   readonly checks: readonly HealthCheck[];
   readonly metrics: Metrics;
   readonly documents: Documents;
@@ -45,8 +47,12 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
     case "api":
     case "apis": {
       return (
-        discovery([...services.registry.resources, ...options.aggregator.resources], request, hostOf(options)) ??
-        pageNotFound()
+        discovery(
+          [...services.registry.resources, ...options.aggregator.resources],
+          request,
+          hostOf(options),
+          options.codec,
+        ) ?? pageNotFound()
       );
     }
     case "openapi":

@@ -1,5 +1,6 @@
 /** What a write's query says, checked as upstream checks CreateOptions, UpdateOptions, PatchOptions and DeleteOptions. */
 import { schemaOf } from "../../api/schemas.ts";
+import { decodeCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { decodeJson } from "../../machinery/codec/json.ts";
 import { decodeYaml } from "../../machinery/codec/yaml.ts";
@@ -9,6 +10,7 @@ import { invalid, invalidObject, notSupported, tooLong } from "../../machinery/v
 import type { ApiRequest } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import type { FieldValidation, Services, WriteContext } from "../registry/context.ts";
+import { bodyFormats } from "../registry/decode.ts";
 import type { DeleteOptions } from "../registry/delete.ts";
 
 const MANAGER_MAX = 128;
@@ -62,8 +64,9 @@ export async function deleteOptions(request: ApiRequest): Promise<DeleteOptions>
     let parsed: unknown;
     try {
       const schema = schemaOf("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions");
-      const format = bodyFormat(body.contentType);
-      if (format === "protobuf") parsed = body.codec.decode(body.bytes, schema).object;
+      const format = bodyFormat(body.contentType, bodyFormats(body.cbor === true, false));
+      if (format === "cbor") parsed = decodeCbor(body.bytes, schema).object;
+      else if (format === "protobuf") parsed = body.codec.decode(body.bytes, schema).object;
       else parsed = (format === "yaml" ? decodeYaml : decodeJson)(body.bytes, schema).object;
     } catch (error) {
       if (error instanceof StatusError) throw error;

@@ -1,6 +1,7 @@
 /** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
 import { parse } from "yaml";
 import type { AuditTrail } from "../audit/trail.ts";
+import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
 import type { Resource, Verb } from "../../machinery/resource.ts";
@@ -10,7 +11,7 @@ import type { Services, WriteContext } from "../registry/context.ts";
 import { decodeBody, expectedOf } from "../registry/decode.ts";
 import { deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
-import { APPLY_PATCH, patcher } from "../registry/patch.ts";
+import { isApply, patcher } from "../registry/patch.ts";
 import { get, list, listOptions, watch } from "../registry/read.ts";
 import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
 import { update } from "../registry/update.ts";
@@ -156,7 +157,7 @@ async function change(
     namespace,
     name,
     make,
-    onMissing: subresource === "" && type === APPLY_PATCH ? "create" : "fail",
+    onMissing: subresource === "" && isApply(type) ? "create" : "fail",
   });
   return entryResponse(updated.created ? 201 : 200, resource, updated.entry);
 }
@@ -171,9 +172,11 @@ function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, bo
         ? undefined
         : body.kind === "object"
           ? body.value
-          : bodyFormat(body.contentType) === "protobuf"
-            ? body.codec.decode(body.bytes, resource.schema).object
-            : parse(Buffer.from(body.bytes).toString());
+          : isCbor(body.bytes)
+            ? parseCbor(body.bytes)
+            : bodyFormat(body.contentType) === "protobuf"
+              ? body.codec.decode(body.bytes, resource.schema).object
+              : parse(Buffer.from(body.bytes).toString());
   } catch {
     return;
   }

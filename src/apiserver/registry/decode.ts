@@ -1,6 +1,8 @@
 /** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
 import { builtinResources } from "../../api/index.ts";
 import { DecodeError, readTree, strictError } from "../../machinery/codec/decode.ts";
+import { decodeCbor, parseCbor } from "../../machinery/codec/cbor.ts";
+import type { Format } from "../../machinery/codec/content.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { decodeJson, parseJson } from "../../machinery/codec/json.ts";
 import { openEnvelope } from "../../machinery/codec/protobuf.ts";
@@ -52,11 +54,16 @@ export function decodeBody(
     return fillKind(object, expected);
   }
   const { bytes } = body;
-  const format = bodyFormat(body.contentType, expected.custom === true ? ["json", "yaml"] : undefined);
+  const format = bodyFormat(body.contentType, bodyFormats(body.cbor === true, expected.custom === true));
   const options = { fieldValidation: validation, custom: expected.custom === true };
   let object: any;
   try {
-    if (format === "protobuf") {
+    if (format === "cbor") {
+      checkKind(parseCbor(bytes), expected, () => bytes);
+      const decoded = decodeCbor(bytes, expected.schema, options);
+      for (const warning of decoded.warnings) warn(warning);
+      object = decoded.object;
+    } else if (format === "protobuf") {
       checkKind(openEnvelope(bytes), expected, () => bytes);
       object = body.codec.decode(bytes, expected.schema).object;
     } else {
@@ -71,6 +78,11 @@ export function decodeBody(
   }
   expected.defaults?.(object);
   return fillKind(object, expected);
+}
+
+/** What a body may be written in. */
+export function bodyFormats(cbor: boolean, custom: boolean): readonly Format[] {
+  return ["json", "yaml", ...(custom ? [] : (["protobuf"] as const)), ...(cbor ? (["cbor"] as const) : [])];
 }
 
 /** A tree that is not from the wire (a patched object): brought to its kind's shape, as decoding would. */

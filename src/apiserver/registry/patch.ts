@@ -1,5 +1,6 @@
 /** The four kinds of patch, as the `make` of an update. Upstream: pkg/endpoints/handlers/patch.go. */
 import { DecodeError } from "../../machinery/codec/decode.ts";
+import { parseCbor } from "../../machinery/codec/cbor.ts";
 import { parseJson } from "../../machinery/codec/json.ts";
 import { parseYaml } from "../../machinery/codec/yaml.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
@@ -18,11 +19,20 @@ export const JSON_PATCH = "application/json-patch+json";
 export const MERGE_PATCH = "application/merge-patch+json";
 export const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
 export const APPLY_PATCH = "application/apply-patch+yaml";
+const APPLY_PATCH_CBOR = "application/apply-patch+cbor";
 
-function patchTypes(resource: Resource): readonly string[] {
-  return isCustom(resource)
-    ? [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
-    : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH];
+export function isApply(type: string): boolean {
+  return type === APPLY_PATCH || type === APPLY_PATCH_CBOR;
+}
+
+function patchTypes(resource: Resource, cbor: boolean): readonly string[] {
+  return [
+    JSON_PATCH,
+    MERGE_PATCH,
+    ...(isCustom(resource) ? [] : [STRATEGIC_PATCH]),
+    APPLY_PATCH,
+    ...(cbor ? [APPLY_PATCH_CBOR] : []),
+  ];
 }
 
 export interface PatchOptions {
@@ -42,7 +52,7 @@ export function patcher(
   options: PatchOptions,
 ): (current: any) => any {
   const type = body.kind === "none" ? "" : body.contentType;
-  const accepted = patchTypes(resource);
+  const accepted = patchTypes(resource, body.kind === "bytes" && body.cbor === true);
   if (!accepted.includes(type))
     throw new StatusError(
       "UnsupportedMediaType",
@@ -53,7 +63,7 @@ export function patcher(
   const document = parsePatch(body, type, context.fieldValidation);
   const warn = once((text) => context.warn(text));
 
-  if (type === APPLY_PATCH)
+  if (isApply(type))
     return (current) => {
       const applied = applyConfiguration(context, resource, subresource, current, at, document, options.force === true);
       if (applied === current) return structuredClone(current);
@@ -82,6 +92,13 @@ export function patcher(
 export function parsePatch(body: RequestBody, type: string, validation: FieldValidation): unknown {
   if (body.kind === "object") return body.value;
   if (body.kind === "none") return undefined;
+  if (type === APPLY_PATCH_CBOR) {
+    try {
+      return parseCbor(body.bytes);
+    } catch (error) {
+      throw badRequest(`error decoding CBOR: ${(error as Error).message}`);
+    }
+  }
   if (type === APPLY_PATCH) {
     try {
       return parseYaml(body.bytes);
@@ -125,9 +142,9 @@ export function decodePatched(
 }
 
 export function checkPatchOptions(type: string, { force, fieldManager }: PatchOptions): void {
-  if (type === APPLY_PATCH && fieldManager === "")
+  if (isApply(type) && fieldManager === "")
     throw invalidObject("meta.k8s.io", "PatchOptions", "", [required("fieldManager", "is required for apply patch")]);
-  if (type !== APPLY_PATCH && force !== undefined)
+  if (!isApply(type) && force !== undefined)
     throw invalidObject("meta.k8s.io", "PatchOptions", "", [
       fieldForbidden("force", "may not be specified for non-apply patch"),
     ]);

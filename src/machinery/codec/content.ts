@@ -4,12 +4,13 @@
  */
 import { StatusError } from "../status.ts";
 
-export type Format = "json" | "yaml" | "protobuf";
+export type Format = "json" | "yaml" | "protobuf" | "cbor";
 
 export const MEDIA_TYPES = {
   json: "application/json",
   yaml: "application/yaml",
   protobuf: "application/vnd.kubernetes.protobuf",
+  cbor: "application/cbor",
 } as const satisfies Readonly<Record<Format, string>>;
 
 export const PATCH_TYPES = {

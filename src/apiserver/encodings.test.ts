@@ -1,0 +1,243 @@
+/** Each encoding against each kind of answer. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { schemaOf } from "../api/schemas.ts";
+import { encodeCbor, parseCbor } from "../machinery/codec/cbor.ts";
+import { openEnvelope, ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import { nodeWorld } from "../world/node/index.ts";
+import type { Answer } from "./testing/ask.ts";
+import { ask, ASKABLE } from "./testing/ask.ts";
+import type { Harness } from "./testing/harness.ts";
+import { startServer } from "./testing/harness.ts";
+
+const world = nodeWorld();
+const codec = new ProtobufCodec();
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
+const CBOR = "application/cbor";
+const SPEAKS_CBOR = { ...ASKABLE, featureGates: new Map([["CBORServingAndStorage", true]]) };
+const WIDGETS = "/apis/example.com/v1/namespaces/default/widgets";
+
+const get = (harness: Harness, url: string, accept: string): Promise<Answer> =>
+  ask(harness, "GET", url, { headers: { accept } });
+const json = (answer: Answer): any => JSON.parse(answer.body.toString());
+const send = (harness: Harness, method: string, url: string, type: string, body: Uint8Array | string) =>
+  ask(harness, method, url, { headers: { "content-type": type }, body });
+const bytesOf = (name: string) =>
+  JSON.stringify({ metadata: { name }, data: { a: "1" }, binaryData: { b: Buffer.from([1, 255]).toString("base64") } });
+
+async function define(harness: Harness): Promise<void> {
+  const definition = {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: "widgets.example.com" },
+    spec: {
+      group: "example.com",
+      names: { plural: "widgets", singular: "widget", kind: "Widget", listKind: "WidgetList" },
+      scope: "Namespaced",
+      versions: [
+        {
+          name: "v1",
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: "object",
+              properties: { spec: { type: "object", properties: { size: { type: "number" } } } },
+            },
+          },
+        },
+      ],
+    },
+  };
+  const url = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  assert.equal((await ask(harness, "POST", url, { body: JSON.stringify(definition) })).status, 201);
+  for (let i = 0; i < 100 && (await ask(harness, "GET", WIDGETS)).status !== 200; i++)
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("without its feature gate CBOR is as unknown as any other type", async () => {
+  await using harness = await startServer(world, ASKABLE);
+  await ask(harness, "POST", MAPS, { body: bytesOf("a") });
+  const types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+  const refused = await get(harness, `${MAPS}/a`, CBOR);
+  assert.equal(refused.status, 406);
+  assert.equal(json(refused).message, `only the following media types are accepted: ${types}`);
+  const unread = await send(harness, "POST", MAPS, CBOR, encodeCbor({ metadata: { name: "b" } }));
+  assert.equal(unread.status, 415);
+  assert.equal(
+    json(unread).message,
+    `the body of the request was in an unknown format - accepted media types include: ${types}`,
+  );
+  const apply = "application/apply-patch+cbor";
+  assert.equal((await send(harness, "PATCH", `${MAPS}/a?fieldManager=m`, apply, encodeCbor({}))).status, 415);
+  assert.equal((await get(harness, `${MAPS}/a`, `${CBOR},application/json`)).status, 200);
+});
+
+test("with its gate CBOR is written and read: objects, lists, errors, discovery, apply, delete options", async () => {
+  await using harness = await startServer(world, SPEAKS_CBOR);
+  const object = encodeCbor({ apiVersion: "v1", kind: "ConfigMap", ...JSON.parse(bytesOf("a")) });
+  assert.equal((await send(harness, "POST", MAPS, CBOR, object)).status, 201);
+  const read = await get(harness, `${MAPS}/a`, CBOR);
+  assert.equal(read.headers["content-type"], CBOR);
+  assert.deepEqual(parseCbor(read.body), json(await get(harness, `${MAPS}/a`, "application/json")));
+  assert.ok(read.body.includes(Buffer.from([0xd6, 0x42, 1, 255])), "bytes travel as bytes");
+  assert.deepEqual(parseCbor((await get(harness, MAPS, CBOR)).body), json(await get(harness, MAPS, "*/*")));
+  const missing = await get(harness, `${MAPS}/b`, CBOR);
+  assert.equal((parseCbor(missing.body) as any).reason, "NotFound");
+  const partial = `${CBOR};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`;
+  assert.equal((parseCbor((await get(harness, MAPS, partial)).body) as any).kind, "PartialObjectMetadataList");
+  const groups = await get(harness, "/apis", `${CBOR};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`);
+  assert.equal(groups.headers["content-type"], `${CBOR};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`);
+  assert.equal((parseCbor(groups.body) as any).kind, "APIGroupDiscoveryList");
+
+  const configuration = encodeCbor({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { a: "2" } });
+  const url = `${MAPS}/a?fieldManager=m&force=true`;
+  const applied = await send(harness, "PATCH", url, "application/apply-patch+cbor", configuration);
+  assert.equal(json(applied).data?.a, "2", applied.body.toString());
+  const twice = Buffer.from("a2416101416102", "hex");
+  const broken = await send(harness, "POST", MAPS, CBOR, twice);
+  assert.equal(broken.status, 400);
+  assert.match(json(broken).message, /cbor: found duplicate map key "a" at map element index 1/);
+  const options = encodeCbor({ kind: "DeleteOptions", apiVersion: "v1", preconditions: { uid: "wrong" } });
+  assert.equal((await send(harness, "DELETE", `${MAPS}/a`, CBOR, options)).status, 409);
+});
+
+test("custom resources speak CBOR, and protobuf only as metadata", async () => {
+  await using harness = await startServer(world, SPEAKS_CBOR);
+  await define(harness);
+  const widget = { apiVersion: "example.com/v1", kind: "Widget", metadata: { name: "a" }, spec: { size: 1.5 } };
+  assert.equal((await send(harness, "POST", WIDGETS, CBOR, encodeCbor(widget))).status, 201);
+  assert.equal((parseCbor((await get(harness, `${WIDGETS}/a`, CBOR)).body) as any).spec.size, 1.5);
+  assert.equal((await get(harness, `${WIDGETS}/a`, PROTOBUF)).status, 406);
+  const as = `${PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1`;
+  const metadata = await get(harness, `${WIDGETS}/a`, as);
+  assert.equal(metadata.headers["content-type"], as);
+  const { object } = codec.decode(metadata.body, schemaOf(`${META}PartialObjectMetadata`));
+  assert.equal(object.metadata.name, "a");
+  assert.equal(openEnvelope(metadata.body).apiVersion, "meta.k8s.io/v1");
+});
+
+const IN_PROTOBUF: readonly (readonly [string, string, string, string])[] = [
+  ["/api", "", `${META}APIVersions`, "APIVersions"],
+  ["/apis", "", `${META}APIGroupList`, "APIGroupList"],
+  ["/apis/apps", "", `${META}APIGroup`, "APIGroup"],
+  ["/apis/apps/v1", "", `${META}APIResourceList`, "APIResourceList"],
+  ["/apis/none", "", "", ""],
+  [
+    "/apis",
+    ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+    "io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList",
+    "APIGroupDiscoveryList",
+  ],
+  [MAPS, "", "io.k8s.api.core.v1.ConfigMapList", "ConfigMapList"],
+  [
+    MAPS,
+    ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    `${META}PartialObjectMetadataList`,
+    "PartialObjectMetadataList",
+  ],
+  [
+    MAPS,
+    ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1beta1",
+    "io.k8s.apimachinery.pkg.apis.meta.v1beta1.PartialObjectMetadataList",
+    "PartialObjectMetadataList",
+  ],
+  [`${MAPS}/missing`, "", `${META}Status`, "Status"],
+];
+
+test("what has a message is written in protobuf and says the same as in JSON", async () => {
+  await using harness = await startServer(world, ASKABLE);
+  await ask(harness, "POST", MAPS, { body: bytesOf("a") });
+  const [item] = json(await get(harness, MAPS, "application/json")).items;
+  assert.equal(item.kind, undefined, "only the list says of what kind its items are");
+  for (const [url, parameters, schema, kind] of IN_PROTOBUF) {
+    const answer = await get(harness, url, `${PROTOBUF}${parameters}`);
+    if (schema === "") {
+      assert.equal(answer.status, 404);
+      continue;
+    }
+    const wanted = json(await get(harness, url, `application/json${parameters}`));
+    const { object } = codec.decode(answer.body, schemaOf(schema));
+    assert.equal(answer.headers["content-type"], `${PROTOBUF}${parameters.replace(/^;as=/, ";as=")}`, url);
+    assert.equal(object.kind, kind);
+    // In a message only the envelope says what is in it.
+    if (kind === "PartialObjectMetadataList")
+      for (const item of wanted.items) {
+        delete item.kind;
+        delete item.apiVersion;
+      }
+    assert.deepEqual(withoutEmpty(object), withoutEmpty(wanted), url);
+  }
+});
+
+test("a table is JSON or YAML, and a watch is never YAML", async () => {
+  await using harness = await startServer(world, SPEAKS_CBOR);
+  const table = ";as=Table;g=meta.k8s.io;v=v1";
+  const rows: readonly (readonly [string, string, number, string])[] = [
+    [MAPS, `application/json${table}`, 200, `application/json${table}`],
+    [MAPS, `application/yaml${table}`, 200, `application/yaml${table}`],
+    [MAPS, `${PROTOBUF}${table}`, 406, "application/json"],
+    [MAPS, `${CBOR}${table}`, 406, "application/json"],
+    [MAPS, `${PROTOBUF}${table},application/json`, 200, "application/json"],
+    [`${MAPS}?watch=1`, "application/yaml", 406, "application/yaml"],
+  ];
+  for (const [url, accept, status, type] of rows) {
+    const answer = await get(harness, url, accept);
+    assert.deepEqual([answer.status, answer.headers["content-type"]], [status, type], accept);
+  }
+  assert.match(
+    json(await get(harness, `${MAPS}?watch=1`, "text/html")).message,
+    /: application\/json;stream=watch, application\/vnd.kubernetes.protobuf;stream=watch, application\/cbor-seq$/,
+  );
+});
+
+test("a watch of CBOR is a sequence of items", async () => {
+  await using harness = await startServer(world, SPEAKS_CBOR);
+  await ask(harness, "POST", MAPS, { body: bytesOf("a") });
+  for (const accept of [CBOR, "application/cbor-seq"]) {
+    const stop = new AbortController();
+    const first = Promise.withResolvers<Buffer>();
+    void ask(harness, "GET", `${MAPS}?watch=1`, {
+      headers: { accept },
+      signal: stop.signal,
+      onStream: (chunks) => first.resolve(chunks[0]!),
+    }).then(({ headers }) => assert.equal(headers["content-type"], "application/cbor-seq"));
+    const event = parseCbor(await first.promise) as any;
+    assert.equal(event.type, "ADDED");
+    assert.equal(event.object.kind, "ConfigMap");
+    stop.abort();
+  }
+});
+
+test("a watch of metadata comes in protobuf", async () => {
+  await using harness = await startServer(world, ASKABLE);
+  await ask(harness, "POST", MAPS, { body: bytesOf("a") });
+  const stop = new AbortController();
+  const first = Promise.withResolvers<Buffer>();
+  void ask(harness, "GET", `${MAPS}?watch=1`, {
+    headers: { accept: `${PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1` },
+    signal: stop.signal,
+    onStream: (chunks) => first.resolve(chunks[0]!),
+  }).catch(() => {});
+  const frame = await first.promise;
+  assert.equal(frame.readUInt32BE(), frame.length - 4);
+  const object = frame.subarray(frame.indexOf("k8s\0"));
+  assert.equal(openEnvelope(object).kind, "PartialObjectMetadata");
+  stop.abort();
+});
+
+/** Protobuf cannot tell what is empty from what is not there. */
+function withoutEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmpty);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, inner]) => [key, withoutEmpty(inner)])
+      .filter(
+        ([, inner]) =>
+          !(inner === "" || inner === null || (typeof inner === "object" && Object.keys(inner as object).length === 0)),
+      ),
+  );
+}

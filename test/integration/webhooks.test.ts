@@ -12,7 +12,19 @@ import { simulatedWorld } from "../../src/testing/sim/world.ts";
 import { machineWorld } from "../../src/cli/world.ts";
 
 const world = machineWorld();
-const harness = await startServer(world);
+/** The audit's events. */
+const events: any[] = [];
+const harness = await startServer(world, {
+  audit: {
+    policy: { omitStages: ["RequestReceived"], rules: [{ level: "Request" }] },
+    log: {
+      to: (line) => void events.push(JSON.parse(line)),
+      format: "json",
+      mode: "blocking",
+      batch: { bufferSize: 1, maxSize: 1, maxWaitMs: 0 },
+    },
+  },
+});
 const { transport } = harness.client();
 const SERVICE = "hook.default.svc";
 const pki = await ensurePki({ ...simulatedWorld(1), clock: world.clock }, "/pki", [SERVICE], []);
@@ -276,4 +288,31 @@ test("a webhook without its service says so", async () => {
     await refusal(send("POST", MAPS, map())),
     '500 InternalError: Internal error occurred: failed calling webhook "hook0.example.com": failed to call webhook: Post "https://nobody.default.svc:443/?timeout=10s": service "nobody" not found',
   );
+});
+
+test("what webhooks did, and what they say of it, is in the audit", async () => {
+  await using _configured = await configured("mutating", {}, [
+    { failurePolicy: "Ignore", timeoutSeconds: 1, clientConfig: { url: `https://127.0.0.1:1/hook1`, caBundle } },
+  ]);
+  answer = () => ({
+    ...patchOf([{ op: "add", path: "/data", value: { a: "b" } }]),
+    auditAnnotations: { why: "because" },
+  });
+  events.length = 0;
+  await send("POST", MAPS, map());
+  const { annotations } = events.find(
+    ({ verb, objectRef }) => verb === "create" && objectRef.resource === "configmaps",
+  );
+  const about = { configuration: "hook", webhook: "hook0.example.com" };
+  assert.equal(annotations["hook0.example.com/why"], "because");
+  assert.deepEqual(JSON.parse(annotations["mutation.webhook.admission.k8s.io/round_0_index_0"]), {
+    ...about,
+    mutated: true,
+  });
+  assert.deepEqual(JSON.parse(annotations["patch.webhook.admission.k8s.io/round_0_index_0"]), {
+    ...about,
+    patch: [{ op: "add", path: "/data", value: { a: "b" } }],
+    patchType: "JSONPatch",
+  });
+  assert.equal(annotations["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"], "hook1.example.com");
 });

@@ -34,8 +34,8 @@ export interface AdmissionRequest {
   readonly options: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
   warn(text: string): void;
-  /** Notes something in the audit event; the first value of a key stays. */
-  annotate?(key: string, value: string): void;
+  /** Notes something in the audit event, of this level and above (Metadata); the first value of a key stays. */
+  annotate?(key: string, value: string, level?: "Request"): void;
 }
 
 /** What plugins know of the cluster: the watch caches of this server, and etcd where a stale answer would be a wrong one. */

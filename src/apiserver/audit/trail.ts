@@ -61,8 +61,8 @@ export class AuditTrail {
   }
 
   /** The first value of a key stays. */
-  annotate(key: string, value: string): void {
-    if (!(key in this.#annotations)) this.#annotations[key] = value;
+  annotate(key: string, value: string, level: Level = "Metadata"): void {
+    if (this.covers(level) && !(key in this.#annotations)) this.#annotations[key] = value;
   }
 
   /** What the client sent, decoded. */
@@ -162,7 +162,9 @@ function statusOf(status: any): object {
   return {
     metadata: {},
     ...without({ status: word, message, reason }),
-    ...(details !== undefined && { details }),
+    ...(details !== undefined && {
+      details: Object.fromEntries(Object.entries(details).filter(([, value]) => value !== "")),
+    }),
     code,
   };
 }

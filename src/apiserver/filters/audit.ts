@@ -30,10 +30,14 @@ export function audit({ auditor, clock, random }: AuditFilterOptions): Filter {
   return async (request, next) => {
     const verdict = auditor.verdict(request.info, request.user);
     if (verdict.level === "None") return next(request);
-    const trail = new AuditTrail(verdict, request, idOf(request, random), clock.now());
+    const received = clock.now();
+    const started = clock.monotonic();
+    // The wall's clock counts in milliseconds, and may jump.
+    const now = () => received + (clock.monotonic() - started);
+    const trail = new AuditTrail(verdict, request, idOf(request, random), received);
     request.audit = trail;
     if (!trail.omits("RequestReceived")) {
-      const stored = auditor.process(trail.event("RequestReceived", clock.now()));
+      const stored = auditor.process(trail.event("RequestReceived", now()));
       if (!(stored instanceof Promise ? await stored : stored)) {
         auditor.rejected();
         throw new StatusError("InternalError", "Internal error occurred: failed to store audit event");
@@ -44,20 +48,20 @@ export function audit({ auditor, clock, random }: AuditFilterOptions): Filter {
       trail.outcome(outcome);
       const panicked = outcome.error !== undefined && !(outcome.error instanceof StatusError);
       const stage = panicked ? "Panic" : "ResponseComplete";
-      if (!trail.omits(stage)) void auditor.process(trail.event(stage, clock.now()));
+      if (!trail.omits(stage)) void auditor.process(trail.event(stage, now()));
     });
     try {
       const response = await next(request);
       trail.response(response);
       if (longRunning && !trail.omits("ResponseStarted")) {
         trail.outcome({ code: response.kind === "raw" ? response.status : 200 });
-        void auditor.process(trail.event("ResponseStarted", clock.now()));
+        void auditor.process(trail.event("ResponseStarted", now()));
       }
       return response;
     } catch (error) {
       if (longRunning && error instanceof StatusError && !trail.omits("ResponseStarted")) {
         trail.outcome({ code: error.code, error });
-        void auditor.process(trail.event("ResponseStarted", clock.now()));
+        void auditor.process(trail.event("ResponseStarted", now()));
       }
       throw error;
     }

@@ -140,6 +140,15 @@ const METRICS = {
     labels: ["phase", "request_kind"],
     buckets: READ_WRITE_RATIOS,
   }),
+  inFlight: gauge("apiserver_current_inflight_requests", {
+    help: "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.",
+    labels: ["request_kind"],
+    stability: "STABLE",
+  }),
+  waitingNow: gauge("apiserver_current_inqueue_requests", {
+    help: "Maximal number of queued requests in this apiserver per request kind in last second.",
+    labels: ["request_kind"],
+  }),
   demandRatio: histogram(name("demand_seats"), {
     help: "Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)",
     labels: LEVEL,
@@ -235,6 +244,8 @@ export class LevelCounts implements Observer {
 /** Reads and writes, waiting and under way. */
 export class ReadWriteCounts {
   readonly #ratios: Readonly<Record<"waiting" | "executing", Readonly<Record<"readOnly" | "mutating", TimedRatio>>>>;
+  /** The most since they were last read. */
+  readonly #high = { waiting: { readOnly: 0, mutating: 0 }, executing: { readOnly: 0, mutating: 0 } };
   readonly #now = { waiting: { readOnly: 0, mutating: 0 }, executing: { readOnly: 0, mutating: 0 } };
 
   constructor(now: number) {
@@ -247,6 +258,7 @@ export class ReadWriteCounts {
 
   add(now: number, phase: "waiting" | "executing", kind: "readOnly" | "mutating", by: 1 | -1): void {
     const value = (this.#now[phase][kind] += by);
+    if (value > this.#high[phase][kind]) this.#high[phase][kind] = value;
     this.#ratios[phase][kind].set(now, value);
   }
   setDenominators(now: number, waiting: number, executing: number): void {
@@ -261,6 +273,14 @@ export class ReadWriteCounts {
         const ratio = this.#ratios[phase][kind];
         ratio.advance(now);
         yield { metric: METRICS.readWrite, labels: { phase, request_kind: kind }, value: ratio.distribution };
+      }
+    for (const [metric, phase] of [
+      [METRICS.inFlight, "executing"],
+      [METRICS.waitingNow, "waiting"],
+    ] as const)
+      for (const kind of ["readOnly", "mutating"] as const) {
+        yield { metric, labels: { request_kind: kind }, value: this.#high[phase][kind] };
+        this.#high[phase][kind] = this.#now[phase][kind];
       }
   }
 }

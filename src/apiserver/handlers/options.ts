@@ -42,7 +42,7 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
     dryRun: dryRun.length > 0,
     fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
     fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,
-    annotate: (key, value) => request.audit?.annotate(key, value),
+    annotate: (key, value, level) => request.audit?.annotate(key, value, level),
     warn: (text) => {
       if (!request.warnings.includes(text)) request.warnings.push(text);
     },

@@ -43,7 +43,7 @@ export interface WriteContext {
   readonly fieldValidation: FieldValidation;
   warn(text: string): void;
   /** Notes something in the audit event, where there is one. */
-  annotate?(key: string, value: string): void;
+  annotate?(key: string, value: string, level?: "Request"): void;
   /** The server's own writes: neither admitted nor validated. */
   readonly internal?: boolean;
 }

@@ -166,6 +166,6 @@ export function admissionRequest(
     },
     signal: context.signal,
     warn: (text) => context.warn(text),
-    annotate: (key, value) => context.annotate?.(key, value),
+    annotate: (key, value, level) => context.annotate?.(key, value, level),
   };
 }

@@ -196,7 +196,7 @@ async function authorizationOfFlags(fs: Files, values: Options): Promise<Authori
 }
 
 /** Where a webhook is, and what is shown to it. */
-async function targetOf(fs: Files, path: string): Promise<ReviewTarget> {
+export async function targetOf(fs: Files, path: string): Promise<ReviewTarget> {
   const config = parseKubeconfig(await readText(fs, path));
   const { server, ca, cert, key, serverName, insecureSkipVerify, token } = await connectionOf(config, fs, {
     folder: dirname(path),

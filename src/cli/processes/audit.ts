@@ -2,12 +2,12 @@
 import type { AuditOptions } from "../../apiserver/audit/auditor.ts";
 import type { Mode } from "../../apiserver/audit/backends.ts";
 import { parsePolicy } from "../../apiserver/audit/policy.ts";
-import { connectionOf, parseKubeconfig } from "../../client/kubeconfig.ts";
 import type { ReviewTarget } from "../../apiserver/review-client.ts";
 import type { Fs } from "../../world/fs.ts";
 import { CommandError } from "../command.ts";
 import type { Values } from "../flags.ts";
 import type { auditFlags } from "../flags/audit.ts";
+import { targetOf } from "./access.ts";
 import { readText } from "./files.ts";
 
 type Options = Values<typeof auditFlags>;
@@ -52,7 +52,7 @@ export async function auditOf(
     }),
     ...(config !== "" && {
       webhook: {
-        target: await targetOf(fs, config),
+        target: await webhookTarget(fs, config),
         firstWaitMs:
           values["audit-webhook-initial-backoff"] === 10_000
             ? values["audit-webhook-batch-initial-backoff"]
@@ -129,26 +129,9 @@ function checkBatch(values: Options, plugin: (typeof PLUGINS)[number]): string[]
   ].slice(0, 1);
 }
 
-/** The server that a kubeconfig file names. */
-async function targetOf(fs: Fs, path: string): Promise<ReviewTarget> {
-  const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".";
+async function webhookTarget(fs: Fs, path: string): Promise<ReviewTarget> {
   try {
-    const { server, ca, cert, key, serverName, insecureSkipVerify, token } = await connectionOf(
-      parseKubeconfig(await readText(fs, path)),
-      fs,
-      { folder },
-    );
-    return {
-      server,
-      tls: {
-        ...(ca !== undefined && { ca }),
-        ...(cert !== undefined && { cert }),
-        ...(key !== undefined && { key }),
-        ...(serverName !== undefined && { serverName }),
-        ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
-      },
-      ...(token !== undefined && { token }),
-    };
+    return await targetOf(fs, path);
   } catch (error) {
     throw new CommandError(`initializing audit webhook: ${(error as Error).message}`);
   }

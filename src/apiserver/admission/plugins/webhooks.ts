@@ -30,16 +30,17 @@ export const mutatingWebhook = defineAdmission({
     const hooks = hooksFor(request, context, `mutatingwebhookconfigurations.${GROUP}`);
     if (hooks.length === 0) return;
     const touched = new Map<AnyObject, string>();
-    for (const webhook of hooks) {
+    for (const [index, webhook] of hooks.entries()) {
       if (!(await isAsked(webhook.hook, request, context))) continue;
-      await mutate(webhook, request, context);
+      await mutate(webhook, request, context, `round_0_index_${index}`);
       touched.set(webhook.hook, JSON.stringify(request.object));
     }
     // Those who ask for it see once more what others changed after them.
-    for (const webhook of hooks) {
+    for (const [index, webhook] of hooks.entries()) {
       if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
       if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
-      if (await isAsked(webhook.hook, request, context)) await mutate(webhook, request, context);
+      if (await isAsked(webhook.hook, request, context))
+        await mutate(webhook, request, context, `round_1_index_${index}`);
     }
   },
 });
@@ -53,8 +54,13 @@ export const validatingWebhook = defineAdmission({
     for (const webhook of hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`))
       if (await isAsked(webhook.hook, request, context)) hooks.push(webhook);
     await Promise.all(
-      hooks.map(async ({ hook }) => {
-        const response = await call(hook, request, context);
+      hooks.map(async ({ hook }, index) => {
+        const response = await call(
+          hook,
+          request,
+          context,
+          `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`,
+        );
         if (response === undefined) return;
         if (response.patch !== undefined || response.patchType !== undefined)
           throw internal(
@@ -83,9 +89,23 @@ async function isAsked(hook: AnyObject, request: AdmissionRequest, context: Admi
   return result.matches;
 }
 
-async function mutate({ hook }: Webhook, request: AdmissionRequest, context: AdmissionContext): Promise<void> {
-  const response = await call(hook, request, context);
-  if (response?.patch === undefined) return;
+/** `place` says in the audit which call it was. */
+async function mutate(
+  { configuration, hook }: Webhook,
+  request: AdmissionRequest,
+  context: AdmissionContext,
+  place: string,
+): Promise<void> {
+  const note = (mutated: boolean) =>
+    request.annotate?.(
+      `mutation.webhook.admission.k8s.io/${place}`,
+      JSON.stringify({ configuration, webhook: hook.name, mutated }),
+    );
+  const response = await call(hook, request, context, `failed-open.mutation.webhook.admission.k8s.io/${place}`);
+  if (response?.patch === undefined) {
+    note(false);
+    return;
+  }
   const invalid = (why: string) =>
     internal(`failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: ${why}`);
   if (response.patchType === undefined) throw invalid("webhook returned response.patch but not response.patchType");
@@ -97,12 +117,22 @@ async function mutate({ hook }: Webhook, request: AdmissionRequest, context: Adm
   } catch (error) {
     throw internal(`received undecodable patch in webhook response: ${(error as Error).message}`);
   }
-  if (!Array.isArray(patch) || patch.length === 0) return;
+  if (!Array.isArray(patch) || patch.length === 0) {
+    note(false);
+    return;
+  }
   if (request.object === undefined)
     throw internal(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
+  const before = JSON.stringify(request.object);
   takeObject(request, applyJsonPatch(request.object, patch), context);
+  note(before !== JSON.stringify(request.object));
+  request.annotate?.(
+    `patch.webhook.admission.k8s.io/${place}`,
+    JSON.stringify({ configuration, webhook: hook.name, patch, patchType: "JSONPatch" }),
+    "Request",
+  );
 }
 
 function internal(why: string): StatusError {
@@ -110,7 +140,13 @@ function internal(why: string): StatusError {
 }
 
 /** Undefined where the webhook can't be reached and its policy is to go on without it. */
-async function call(hook: AnyObject, request: AdmissionRequest, context: AdmissionContext): Promise<AnyObject> {
+async function call(
+  hook: AnyObject,
+  request: AdmissionRequest,
+  context: AdmissionContext,
+  /** What the audit says where it goes on without. */
+  failedOpen: string,
+): Promise<AnyObject> {
   if (request.dryRun && !["None", "NoneOnDryRun"].includes(hook.sideEffects))
     throw new StatusError("BadRequest", `admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
   const seconds: number = hook.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
@@ -119,12 +155,15 @@ async function call(hook: AnyObject, request: AdmissionRequest, context: Admissi
     response = await exchange(hook, review(request, context), seconds, request.signal, context);
   } catch (error) {
     if (hook.failurePolicy === "Ignore") {
+      request.annotate?.(failedOpen, hook.name);
       context.log.info("Failed calling webhook, failing open", { webhook: hook.name, error: String(error) });
       return undefined;
     }
     const why = `failed calling webhook ${JSON.stringify(hook.name)}: ${error instanceof Error ? error.message : String(error)}`;
     throw internal(why);
   }
+  for (const [key, value] of Object.entries<string>(response.auditAnnotations ?? {}))
+    request.annotate?.(`${hook.name}/${key}`, value);
   for (const warning of response.warnings ?? []) request.warn(warning);
   if (response.allowed === true) return response;
   throw denial(hook, response.status ?? {});

@@ -23,9 +23,15 @@ const optionsOf = ({ fs, clock }: SimulatedWorld, segmentBytes?: number): WalOpt
   ...(segmentBytes !== undefined && { segmentBytes }),
 });
 
-async function walWith(world: SimulatedWorld, entries: readonly Entry[], segmentBytes?: number): Promise<Wal> {
+/** What is behind `committed` may still give way to another leader's entries. */
+async function walWith(
+  world: SimulatedWorld,
+  entries: readonly Entry[],
+  segmentBytes?: number,
+  committed = Infinity,
+): Promise<Wal> {
   const wal = await Wal.create(optionsOf(world, segmentBytes), Buffer.from("metadata"));
-  for (const one of entries) await wal.append([one], { term: 2, vote: 7n, commit: one.index - 1 });
+  for (const one of entries) await wal.append([one], { term: 2, vote: 7n, commit: Math.min(one.index - 1, committed) });
   return wal;
 }
 
@@ -77,7 +83,7 @@ test("a log goes on after it was opened again", async () => {
 
 test("a later entry of the same index replaces the earlier and all behind it", async () => {
   const world = simulatedWorld(3);
-  const wal = await walWith(world, [entry(1), entry(2), entry(3)]);
+  const wal = await walWith(world, [entry(1), entry(2), entry(3)], undefined, 1);
   await wal.append([{ ...entry(2), term: 5 }], undefined);
   const { content } = await Wal.open(optionsOf(world), 0);
   assert.deepEqual(
@@ -92,7 +98,7 @@ test("a later entry of the same index replaces the earlier and all behind it", a
 test("a write that a power cut tore is dropped, what came before stands, and the log can be written again", async () => {
   for (let seed = 0; seed < 20; seed++) {
     const world = simulatedWorld(seed);
-    await walWith(world, [entry(1), entry(2)]);
+    await walWith(world, [entry(1), entry(2)], 100_000);
     const before = readWal([{ name: FIRST, bytes: await world.fs.readFile(FIRST) }], 0);
     const frames = new FrameWriter(before.crc);
     frames.start(8192);
@@ -102,14 +108,14 @@ test("a write that a power cut tore is dropped, what came before stands, and the
     const sector = Math.ceil(before.endOffset / 512) * 512 + 512 * (seed % 4) - before.endOffset;
     torn.fill(0, sector, sector + 512);
     await change(world, FIRST, before.endOffset, torn);
-    const { wal, content } = await Wal.open(optionsOf(world), 0);
+    const { wal, content } = await Wal.open(optionsOf(world, 100_000), 0);
     assert.deepEqual(
       content.entries.map(({ index }) => index),
       [1, 2],
     );
     assert.equal(content.torn, true);
     await wal.append([entry(3, 10)], undefined);
-    const again = await Wal.open(optionsOf(world), 0);
+    const again = await Wal.open(optionsOf(world, 100_000), 0);
     assert.deepEqual(
       again.content.entries.map(({ index, data }) => [index, data.length]),
       [
@@ -262,6 +268,7 @@ test("a conflicting suffix is replaced across segments, and the next segment is 
     world,
     [1, 2, 3, 4, 5, 6, 7, 8].map((index) => entry(index, 900)),
     4000,
+    2,
   );
   // A new leader's log is shorter: all from 3 on gives way.
   for (let index = 3; index <= 6; index++) await wal.append([{ ...entry(index, 900), term: 9 }], undefined);
@@ -347,8 +354,8 @@ test("a log goes on behind a snapshot that is ahead of it, over segments and sta
 test("a snapshot whose mark was torn was never made: the log is opened behind the one before", async () => {
   const world = simulatedWorld(9);
   const confState = { voters: [7n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-  const options = optionsOf(world);
-  let wal = await walWith(world, [entry(1), entry(2)]);
+  const options = optionsOf(world, 100_000);
+  let wal = await walWith(world, [entry(1), entry(2)], 100_000);
   await wal.saveSnapshot({ index: 1, term: 2 }, confState);
   // Up to where the next mark lies over the edge of a sector: its index on this side, the members on the other.
   let end = 0;

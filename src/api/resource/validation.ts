@@ -57,7 +57,7 @@ export function validateTemplateUpdate(template: ResourceClaimTemplate, old: Res
 }
 
 /** The rules of each item, then which of them are there twice. */
-function validateSet<T>(
+export function validateSet<T>(
   items: readonly T[],
   max: number,
   path: string,
@@ -340,8 +340,10 @@ export function validateDriverName(name: string, path: string): FieldError[] {
 /** Parts between slashes, each a domain. */
 export function validatePoolName(name: string, path: string): FieldError[] {
   if (name === "") return [required(path)];
-  if (Buffer.byteLength(name) > MAX_POOL) return [tooLong(path, MAX_POOL)];
-  return name.split("/").flatMap((part) => checkText(part, path, isDns1123Subdomain));
+  return [
+    ...(Buffer.byteLength(name) > MAX_POOL ? [tooLong(path, MAX_POOL)] : []),
+    ...name.split("/").flatMap((part) => checkText(part, path, isDns1123Subdomain)),
+  ];
 }
 
 const MAX_DRIVER = 63;

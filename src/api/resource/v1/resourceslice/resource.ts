@@ -2,11 +2,16 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1.ts";
 import { sliceColumns, sliceFields } from "../../device.ts";
+import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
   group: "resource.k8s.io",
   version: "v1",
   kind: "ResourceSlice",
   selectableFields: sliceFields,
+  behaviour: {
+    validate: (slice) => validateSlice(slice as ResourceSlice),
+    validateUpdate: (slice, old) => validateSlice(slice as ResourceSlice, old as ResourceSlice),
+  },
   columns: sliceColumns,
 });

@@ -3,12 +3,17 @@ import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta1.ts";
 import { sliceFromV1, sliceToV1 } from "../conversion.ts";
 import { sliceColumns, sliceFields } from "../../device.ts";
+import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "ResourceSlice",
   selectableFields: sliceFields,
+  behaviour: {
+    validate: (slice) => validateSlice(sliceToV1(slice) as never),
+    validateUpdate: (slice, old) => validateSlice(sliceToV1(slice) as never, sliceToV1(old) as never),
+  },
   columns: sliceColumns,
   toStored: sliceToV1,
   fromStored: sliceFromV1,

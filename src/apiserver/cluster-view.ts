@@ -2,7 +2,7 @@
 import type { AnyObject, ClusterView } from "./admission/framework.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keyFor, prefixFor } from "./storage/watch-cache.ts";
-import { viewOf, storedOf } from "./storage/entry.ts";
+import { prepareViews, viewOf, storedOf } from "./storage/entry.ts";
 import { deepFreeze } from "../base/mutable.ts";
 
 export function clusterView(registry: Registry): ClusterView {
@@ -28,7 +28,9 @@ export function clusterView(registry: Registry): ClusterView {
       if (resource === undefined) return undefined;
       const { store, cache } = registry.storage(resource);
       const key = keyFor(resource, namespace, object);
-      return (await store.get(key, cache.get(key))).entry?.view(resource);
+      const { entry } = await store.get(key, cache.get(key));
+      if (entry !== undefined) await prepareViews(resource, [entry]);
+      return entry?.view(resource);
     },
     async update(name, namespace, object, change) {
       const resource = registry.named(name);

@@ -7,12 +7,20 @@ import { apiVersionOf } from "../machinery/resource.ts";
 import { isCustom } from "./registry/decode.ts";
 
 /** Brought to its kind's shape and defaulted; a value in another version (an older server's) is taken as it is. */
-export function decodeStored(value: Uint8Array, resource: Resource, codec: ProtobufCodec): any {
+export function decodeStored(
+  value: Uint8Array,
+  resource: Resource,
+  codec: ProtobufCodec,
+  versions?: (apiVersion: string) => Resource | undefined,
+): any {
   let object: any;
   if (isProtobuf(value)) object = codec.decode(value, resource.schema).object;
   else {
     const tree = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString());
-    if (tree.apiVersion !== apiVersionOf(resource)) return tree;
+    if (tree.apiVersion !== apiVersionOf(resource)) {
+      const other = versions?.(tree.apiVersion);
+      return other === undefined ? tree : readTree(tree, other.schema, true).object;
+    }
     object = readTree(tree, resource.schema, isCustom(resource)).object;
   }
   resource.behaviour.defaults?.(object);

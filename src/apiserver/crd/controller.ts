@@ -8,6 +8,7 @@ import type { Services } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
 import { update } from "../registry/update.ts";
+import { conversionOf } from "./conversion.ts";
 import { customResource } from "./resource.ts";
 
 const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
@@ -19,7 +20,7 @@ export function followDefinitions(services: Services): { settled(): Promise<void
   const resource = services.registry.named(CRDS);
   if (resource === undefined) return { settled: async () => {} };
   const { cache } = services.registry.storage(resource);
-  const served = new Map<string, readonly string[]>();
+  const served = new Map<string, Served>();
   let work: Promise<void> = Promise.resolve();
   const later = (act: () => Promise<unknown>) => {
     work = work
@@ -44,33 +45,44 @@ export function followDefinitions(services: Services): { settled(): Promise<void
   return { settled: () => work };
 }
 
-function serve(services: Services, definition: CustomResourceDefinition, served: Map<string, readonly string[]>): void {
+/** What is served of a definition, and by which text of it. */
+interface Served {
+  readonly text: string;
+  readonly spec: string;
+  readonly versions: readonly string[];
+}
+
+function serve(services: Services, definition: CustomResourceDefinition, served: Map<string, Served>): void {
   const { group, names } = definition.spec;
   const now = definition.spec.versions.filter((version) => version.served);
-  for (const version of served.get(definition.metadata.name) ?? [])
+  const text = JSON.stringify([definition.spec, definition.status?.acceptedNames]);
+  const before = served.get(definition.metadata.name);
+  if (before?.text === text) return;
+  // What is in memory was read by the old definition: it is read anew, and whoever watches begins again.
+  if (before !== undefined && before.spec !== JSON.stringify(definition.spec))
+    void services.registry.closeStorage(customResource(definition, definition.spec.versions[0]!));
+  const convert = conversionOf(services, definition);
+  for (const version of before?.versions ?? [])
     if (!now.some(({ name }) => name === version)) services.registry.remove(group, version, names.plural);
   // The stored version last: it is the one that the server itself works with.
   for (const version of [...now].sort((a, b) => Number(a.storage) - Number(b.storage))) {
-    const made = customResource(definition, version);
+    const made = customResource(definition, version, convert);
     services.registry.addCustom(
       made,
       (version.schema?.openAPIV3Schema ?? { type: "object" }) as Record<string, unknown>,
     );
     services.registry.storage(made);
   }
-  served.set(
-    definition.metadata.name,
-    now.map(({ name }) => name),
-  );
+  served.set(definition.metadata.name, {
+    text,
+    spec: JSON.stringify(definition.spec),
+    versions: now.map(({ name }) => name),
+  });
 }
 
-function withdraw(
-  services: Services,
-  definition: CustomResourceDefinition,
-  served: Map<string, readonly string[]>,
-): void {
+function withdraw(services: Services, definition: CustomResourceDefinition, served: Map<string, Served>): void {
   const { group, names } = definition.spec;
-  for (const version of served.get(definition.metadata.name) ?? [])
+  for (const version of served.get(definition.metadata.name)?.versions ?? [])
     services.registry.remove(group, version, names.plural);
   served.delete(definition.metadata.name);
 }
@@ -182,7 +194,7 @@ async function cleanUp(services: Services, definition: CustomResourceDefinition)
   const stored = definition.spec.versions.find(({ storage }) => storage) ?? definition.spec.versions[0]!;
   const resource =
     registry.find(definition.spec.group, stored.name, definition.spec.names.plural) ??
-    customResource(definition, stored);
+    customResource(definition, stored, conversionOf(services, definition));
   const context = internalContext(services);
   const { store, cache } = registry.storage(resource);
   for (;;) {

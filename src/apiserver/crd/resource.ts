@@ -8,6 +8,8 @@ import type {
   CustomResourceDefinitionVersion,
   JSONSchemaProps,
 } from "../../api/generated/apiextensions.v1.ts";
+import { readTree } from "../../machinery/codec/decode.ts";
+import type { Schema } from "../../machinery/schema/schema.ts";
 import { Correlated } from "../../machinery/cel/rules/correlation.ts";
 import { ObjectRules } from "../../machinery/cel/rules/evaluate.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
@@ -25,6 +27,7 @@ const VIEW_VERBS = ["get", "patch", "update"];
 export function customResource(
   { spec, status }: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
+  convert?: Resource["storage"]["convert"],
 ): Resource {
   const names = status.acceptedNames?.kind ? status.acceptedNames : spec.names;
   const { group } = spec;
@@ -69,13 +72,43 @@ export function customResource(
     }),
     createOnUpdate: false,
     unconditionalUpdate: false,
-    storage: { prefix: `${group}/${spec.names.plural}`, group, version: stored },
+    storage: {
+      prefix: `${group}/${spec.names.plural}`,
+      group,
+      version: stored,
+      ...(convert !== undefined
+        ? { convert }
+        : spec.versions.length > 1 &&
+          rewriting(
+            group,
+            version,
+            spec.versions.find(({ storage }) => storage)!,
+          )),
+    },
     validateName: nameIsSubdomain,
     ...(version.deprecated === true && {
       deprecated: { warning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated` },
     }),
     servedByDefault: true,
   };
+}
+
+/** Without conversion an object is the same in every version, but for what the other version doesn't know. */
+function rewriting(
+  group: string,
+  served: CustomResourceDefinitionVersion,
+  stored: CustomResourceDefinitionVersion,
+): Pick<Resource["storage"], "toStored" | "fromStored"> {
+  const to = ({ name, schema }: CustomResourceDefinitionVersion) => {
+    const apiVersion = `${group}/${name}`;
+    let structure: Schema | undefined;
+    return (object: any) => {
+      if (object.apiVersion === apiVersion) return object;
+      structure ??= structureOf(schema?.openAPIV3Schema, { defaults: false });
+      return readTree({ ...object, apiVersion }, structure, true).object;
+    };
+  };
+  return { toStored: to(stored), fromStored: to(served) };
 }
 
 function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus: boolean): Behaviour<any> {

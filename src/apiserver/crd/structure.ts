@@ -8,8 +8,11 @@ const ANY: Schema = { type: "any", preserveUnknownFields: true };
 const TYPES = new Set(["object", "array", "string", "integer", "number", "boolean"]);
 
 /** The root of a kind: whatever its schema says of them, apiVersion, kind and metadata are Kubernetes' own. */
-export function structureOf(root: JSONSchemaProps | undefined): Schema {
-  const own = root === undefined ? { type: "object" as const, preserveUnknownFields: true } : convert(root);
+export function structureOf(
+  root: JSONSchemaProps | undefined,
+  { defaults = true }: { readonly defaults?: boolean } = {},
+): Schema {
+  const own = root === undefined ? { type: "object" as const, preserveUnknownFields: true } : convert(root, defaults);
   const properties = new Map<string, Schema>([
     ["apiVersion", { type: "string" }],
     ["kind", { type: "string" }],
@@ -19,9 +22,9 @@ export function structureOf(root: JSONSchemaProps | undefined): Schema {
   return { ...own, type: "object", properties };
 }
 
-function convert(props: JSONSchemaProps): Schema {
+function convert(props: JSONSchemaProps, defaults: boolean): Schema {
   const common = {
-    ...(props.default !== undefined && { default: props.default }),
+    ...(defaults && props.default !== undefined && { default: props.default }),
     ...(props.nullable === true && { nullable: true }),
     ...(props.enum !== undefined && { enum: props.enum }),
     ...(props.format !== undefined && { format: props.format }),
@@ -29,7 +32,7 @@ function convert(props: JSONSchemaProps): Schema {
   const preserve = props["x-kubernetes-preserve-unknown-fields"] === true;
   if (props["x-kubernetes-int-or-string"] === true) return { ...common, type: "any", format: "int-or-string" };
   if (props.type === undefined || !TYPES.has(props.type)) return { ...ANY, ...common };
-  if (props.type === "array") return { ...common, ...listOf(props), type: "array" };
+  if (props.type === "array") return { ...common, ...listOf(props, defaults), type: "array" };
   if (props.type !== "object") return { ...common, type: props.type as "string" };
   const { additionalProperties } = props;
   const atomic = props["x-kubernetes-map-type"] === "atomic" && { mapType: "atomic" as const };
@@ -38,7 +41,7 @@ function convert(props: JSONSchemaProps): Schema {
       ...common,
       ...atomic,
       type: "object",
-      values: additionalProperties === true ? ANY : convert(additionalProperties),
+      values: additionalProperties === true ? ANY : convert(additionalProperties, defaults),
     };
   const properties = new Map<string, Schema>();
   const embedded = props["x-kubernetes-embedded-resource"] === true;
@@ -48,7 +51,7 @@ function convert(props: JSONSchemaProps): Schema {
     properties.set("metadata", schemaOf(OBJECT_META));
   }
   for (const name of Object.keys(props.properties ?? {}).sort())
-    if (!properties.has(name)) properties.set(name, convert(props.properties![name]!));
+    if (!properties.has(name)) properties.set(name, convert(props.properties![name]!, defaults));
   return {
     ...common,
     ...atomic,
@@ -60,11 +63,11 @@ function convert(props: JSONSchemaProps): Schema {
   };
 }
 
-function listOf(props: JSONSchemaProps): Partial<Schema> {
+function listOf(props: JSONSchemaProps, defaults: boolean): Partial<Schema> {
   const type = props["x-kubernetes-list-type"];
   const items = Array.isArray(props.items) ? props.items[0] : (props.items as JSONSchemaProps | undefined);
   return {
-    items: items === undefined ? ANY : convert(items),
+    items: items === undefined ? ANY : convert(items, defaults),
     ...(type !== undefined && { listType: type as "set" }),
     ...(props["x-kubernetes-list-map-keys"] !== undefined && { listMapKeys: props["x-kubernetes-list-map-keys"] }),
   };

@@ -8,7 +8,7 @@ import { alreadyExists, badRequest, StatusError } from "../../machinery/status.t
 import { invalidObject } from "../../machinery/validation/field-error.ts";
 import { uuid } from "../../world/world.ts";
 import type { AdmissionRequest, Operation } from "../admission/framework.ts";
-import { Entry, storedOf } from "../storage/entry.ts";
+import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
 import { ExistsError } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 import type { WriteContext } from "./context.ts";
@@ -86,23 +86,29 @@ async function store(
     canonicalizeAlways(resource, draft);
     if (context.internal !== true) await services.admission.validate({ ...admission, object: draft });
     const name: string = draft.metadata.name;
-    const stored = deepFreeze(storedOf(resource, draft));
+    const stored = deepFreeze(await convertedToStored(resource, draft));
     const storage = services.registry.storage(resource);
     const key = keyFor(resource, namespace, name);
     if (context.dryRun) {
       if ((await storage.store.get(key, storage.cache.get(key))).entry !== undefined)
         throw alreadyExists(resource, name);
-      return new Entry(key, 0, stored);
+      return await viewable(resource, new Entry(key, 0, stored));
     }
     const ttl = ttlSecondsOf(resource, services);
     const entry = await storage.store.create(key, stored, ttl).catch((error: unknown) => {
       throw error instanceof ExistsError ? alreadyExists(resource, name) : error;
     });
     done = true;
-    return entry;
+    return await viewable(resource, entry);
   } finally {
     finish?.(done);
   }
+}
+
+/** What a client gets back is what is stored, in the client's version. */
+export async function viewable(resource: Resource, entry: Entry): Promise<Entry> {
+  await prepareViews(resource, [entry]);
+  return entry;
 }
 
 /** Events are forgotten after a while; everything else stays. */

@@ -7,7 +7,7 @@ import { deepFreeze } from "../../base/mutable.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { conflict, notFound, qualified, StatusError } from "../../machinery/status.ts";
 import { invalid, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
-import { Entry, storedOf } from "../storage/entry.ts";
+import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 import type { WriteContext } from "./context.ts";
@@ -71,6 +71,7 @@ export async function remove(
   let kept: any;
   const change = async (current: Entry | undefined): Promise<Change> => {
     if (current === undefined) throw notFound(resource, name);
+    await prepareViews(resource, [current]);
     const object = current.view(resource) as any;
     checkPreconditions(resource, name, object, options);
     const admission = admissionRequest(context, resource, "", "DELETE", namespace, name, undefined, object);
@@ -81,7 +82,7 @@ export async function remove(
     if (context.internal !== true) await services.admission.validate(admission);
     const plan = planDeletion(resource, object, options, services.clock.now());
     if (plan === "delete" || plan === "same") return plan;
-    kept = deepFreeze(storedOf(resource, plan));
+    kept = deepFreeze(await convertedToStored(resource, plan));
     return { put: kept };
   };
   if (context.dryRun) {
@@ -89,11 +90,16 @@ export async function remove(
     const wanted = await change(entry);
     if (wanted === "delete")
       return { kind: "gone", entry: entry!, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
-    return { kind: "pending", entry: wanted === "same" ? entry! : new Entry(key, entry!.revision, kept) };
+    const pending = wanted === "same" ? entry! : new Entry(key, entry!.revision, kept);
+    await prepareViews(resource, [pending]);
+    return { kind: "pending", entry: pending };
   }
   const result = await store.update(key, cache.get(key), change);
   if (result === undefined) throw notFound(resource, name);
-  if (!result.deleted) return { kind: "pending", entry: result.entry };
+  if (!result.deleted) {
+    await prepareViews(resource, [result.entry]);
+    return { kind: "pending", entry: result.entry };
+  }
   hooksOf(resource)?.afterDelete?.(services, result.entry.view(resource));
   return { kind: "gone", entry: result.entry, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
 }
@@ -226,5 +232,6 @@ export async function removeAll(
       if (!(error instanceof StatusError && error.reason === "NotFound")) throw error;
     }
   }
+  await prepareViews(resource, removed);
   return removed;
 }

@@ -11,7 +11,8 @@ import { randomInt } from "../../world/world.ts";
 import type { ApiRequest, ListResponse, WatchResponse } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
-import type { WatchCache, WatchStart } from "../storage/watch-cache.ts";
+import { prepareViews } from "../storage/entry.ts";
+import type { WatchCache, WatchItem, WatchStart } from "../storage/watch-cache.ts";
 import { CacheWatcher, keyFor, keyTopic, nodeTopic, prefixFor, prefixTopic, tooLarge } from "../storage/watch-cache.ts";
 import type { Services } from "./context.ts";
 import type { Predicate } from "./selection.ts";
@@ -35,6 +36,7 @@ export async function get(
     entry = cache.get(key);
   }
   if (entry === undefined) throw notFound(resource, name);
+  await prepareViews(resource, [entry]);
   return entry;
 }
 
@@ -91,6 +93,18 @@ export async function list(
   name: string,
   options: ListOptions,
 ): Promise<ListResponse> {
+  const response = await listStored(services, resource, namespace, name, options);
+  await prepareViews(resource, response.entries);
+  return response;
+}
+
+async function listStored(
+  services: Services,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  options: ListOptions,
+): Promise<ListResponse> {
   checkListOptions(options, false);
   const { store, cache } = services.registry.storage(resource);
   const predicate = selectionOf(resource, name, options);
@@ -109,6 +123,7 @@ export async function list(
   const revision = cache.revision;
   let entries = cache.list({ prefix });
   if (single) entries = entries.filter(({ key }) => key === prefix);
+  if (predicate.fields !== undefined) await prepareViews(resource, entries);
   const total = entries.length;
   // With resourceVersion 0 any state will do, and upstream's cache gives it all at once.
   const page = limit > 0 && resourceVersion !== "0" ? limit : 0;
@@ -158,6 +173,7 @@ async function listFromEtcd(
       const page = await store.list(prefix, { start: from, limit, revision }, known);
       if (revision === 0) revision = page.revision;
       if (wanted > page.revision) throw tooLarge(wanted, page.revision, 0);
+      if (predicate.fields !== undefined) await prepareViews(resource, page.entries);
       for (let i = 0; i < page.entries.length; i++) {
         const entry = page.entries[i]!;
         if (matches === undefined || matches(entry)) picked.push(entry);
@@ -248,9 +264,13 @@ export async function watch(
   else if (sendInitialEvents && revision! > 0) await cache.waitUntil(revision!);
   else if (options.sendInitialEvents === undefined && revision === undefined)
     await cache.waitUntil(await store.currentRevision(prefix));
-  const matches = matcher(resource, predicate);
+  const converts = resource.storage.convert !== undefined;
+  const { fields, ...rest } = predicate;
+  // What is converted by others can't be looked into before it is: fields are compared afterwards.
+  const matches = matcher(resource, converts ? rest : predicate);
   const watcher = begin(cache, {
     prefix,
+    ...(converts && { prepare: converter(resource, fields === undefined ? undefined : { fields }) }),
     ...(matches !== undefined && { matches }),
     // Without initial events and without a start, the watch begins with what comes next.
     revision: options.sendInitialEvents === false && (revision ?? 0) === 0 ? cache.revision : revision,
@@ -271,6 +291,28 @@ export async function watch(
     timeoutMs: seconds * 1000,
     bookmarks: options.allowWatchBookmarks,
     revision: () => cache.revision,
+  };
+}
+
+/** Converts what a watcher has waiting, all at once, and leaves out what its fields don't match. */
+function converter(
+  resource: Resource,
+  selection: Predicate | undefined,
+): (items: readonly WatchItem[]) => Promise<readonly WatchItem[]> {
+  const matches = selection && matcher(resource, selection);
+  return async (items) => {
+    const events = items.filter((item) => item.type !== "BOOKMARK");
+    const before = matches === undefined ? [] : events.flatMap(({ source }) => source?.old ?? []);
+    await prepareViews(resource, [...events.map(({ entry }) => entry), ...before]);
+    if (matches === undefined) return items;
+    return items.flatMap((item): readonly WatchItem[] => {
+      if (item.type === "BOOKMARK") return [item];
+      const is = item.type !== "DELETED" && matches(item.entry);
+      const old = item.source?.old;
+      const was = item.type !== "ADDED" && old !== undefined && matches(old);
+      if (is) return [{ ...item, type: was ? "MODIFIED" : "ADDED" }];
+      return was ? [{ ...item, type: "DELETED" }] : [];
+    });
   };
 }
 

@@ -7,6 +7,7 @@ import type { Logger } from "../../observe/log.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import type { Clock } from "../../world/world.ts";
+import { isCustom } from "./decode.ts";
 import { decodeStored } from "../serialization.ts";
 import type { Transformer } from "../encryption/transformer.ts";
 import type { Entry } from "../storage/entry.ts";
@@ -148,7 +149,11 @@ export class Registry {
   /** A stored value, defaulted as the kind's stored version asks for. */
   #decode(resource: Resource, value: Uint8Array): KubeObject {
     const stored = this.#storedResource(resource);
-    return deepFreeze(decodeStored(value, stored, this.#options.codec));
+    const versions = (apiVersion: string) => {
+      const [group = "", version = ""] = apiVersion.split("/");
+      return group === resource.group ? this.find(group, version, resource.plural) : undefined;
+    };
+    return deepFreeze(decodeStored(value, stored, this.#options.codec, isCustom(resource) ? versions : undefined));
   }
 
   #storedResource(resource: Resource): Resource {

@@ -7,7 +7,8 @@ import type { Behaviour, Resource } from "../../machinery/resource.ts";
 import { badRequest, conflict, notFound } from "../../machinery/status.ts";
 import { invalid, invalidObject } from "../../machinery/validation/field-error.ts";
 import type { UserInfo } from "../authn/user.ts";
-import { Entry, storedOf } from "../storage/entry.ts";
+import type { Entry } from "../storage/entry.ts";
+import { convertedToStored, entryOfView, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 import { allowOrThrow } from "../authz/refuse.ts";
@@ -62,12 +63,13 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     finish?.(false);
     finish = undefined;
     if (current === undefined) throw new Missing();
+    await prepareViews(resource, [current]);
     const old = current.view(resource);
     const prepared = await prepare(context, request, current, old);
     finish = prepared.finish;
     last = prepared.draft;
     if (prepared.gone) return "delete";
-    const stored = deepFreeze(storedOf(resource, prepared.draft));
+    const stored = deepFreeze(await convertedToStored(resource, prepared.draft));
     if (isUnchanged(current, stored)) return "same";
     const ttlSeconds = ttlSecondsOf(resource, context.services);
     return ttlSeconds === undefined ? { put: stored } : { put: stored, ttlSeconds };
@@ -77,16 +79,19 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     if (context.dryRun) {
       const { entry } = await store.get(key, cache.get(key));
       await change(entry);
-      return { entry: new Entry(key, entry!.revision, deepFreeze(storedOf(resource, last))), created: false };
+      return { entry: entryOfView(resource, key, entry!.revision, last), created: false };
     }
     const result = await store.update(key, cache.get(key), change);
     if (result === undefined) throw notFound(resource, name);
     written = true;
-    if (!result.deleted) return { entry: result.entry, created: false };
+    if (!result.deleted) {
+      await prepareViews(resource, [result.entry]);
+      return { entry: result.entry, created: false };
+    }
     hooksOf(resource)?.afterDelete?.(context.services, last);
     const { revision } = result.entry;
     const metadata = { ...last.metadata, resourceVersion: String(revision) };
-    return { entry: new Entry(key, revision, deepFreeze(storedOf(resource, { ...last, metadata }))), created: false };
+    return { entry: entryOfView(resource, key, revision, { ...last, metadata }), created: false };
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
     if (request.onMissing === "fail") throw notFound(resource, name);

@@ -5,6 +5,7 @@
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
+import { StatusError } from "../../machinery/status.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 
 export class Entry {
@@ -14,6 +15,8 @@ export class Entry {
   readonly revision: number;
   /** In the version that is stored. */
   readonly stored: KubeObject;
+  /** Those under way, so that two readers share them. */
+  conversions: Map<string, Promise<void>> | undefined;
   #views: Map<string, KubeObject> | undefined;
   #bytes: Map<string, Uint8Array> | undefined;
 
@@ -29,10 +32,27 @@ export class Entry {
     if (this.stored.apiVersion === apiVersion && resource.storage.fromStored === undefined) return this.stored as T;
     let view = this.#views?.get(apiVersion);
     if (view === undefined) {
+      if (resource.storage.convert !== undefined && this.stored.apiVersion !== apiVersion)
+        throw new StatusError("InternalError", `${this.key} has not been converted to ${apiVersion}`);
       view = viewOf(resource, this.stored);
       (this.#views ??= new Map()).set(apiVersion, view);
     }
     return view as T;
+  }
+
+  /** Whether `view` has to wait for somebody who converts. */
+  needsConversion(resource: Resource): boolean {
+    const apiVersion = apiVersionOf(resource);
+    return (
+      resource.storage.convert !== undefined &&
+      this.stored.apiVersion !== apiVersion &&
+      this.#views?.has(apiVersion) !== true
+    );
+  }
+
+  /** Takes a view that somebody else made. */
+  setView(apiVersion: string, view: KubeObject): void {
+    (this.#views ??= new Map()).set(apiVersion, view);
   }
 
   /** The bytes of a view in one encoding, made once. */
@@ -53,6 +73,53 @@ export function viewOf(resource: Resource, stored: KubeObject): KubeObject {
   const apiVersion = apiVersionOf(resource);
   if (converted.apiVersion === apiVersion && converted.kind === resource.kind) return deepFreeze(converted);
   return deepFreeze({ ...converted, apiVersion, kind: resource.kind });
+}
+
+/** Sees to it that these entries can be viewed as `resource`: all that need conversion are converted in one go, each once for all readers. */
+export function prepareViews(resource: Resource, entries: readonly Entry[]): Promise<void> | undefined {
+  if (resource.storage.convert === undefined) return undefined;
+  const wanted = [...new Set(entries)].filter((entry) => entry.needsConversion(resource));
+  return wanted.length === 0 ? undefined : convertAll(resource, wanted);
+}
+
+async function convertAll(resource: Resource, entries: readonly Entry[]): Promise<void> {
+  const apiVersion = apiVersionOf(resource);
+  const known: Promise<void>[] = [];
+  const mine: Entry[] = [];
+  for (const entry of entries) {
+    const others = entry.conversions?.get(apiVersion);
+    if (others === undefined) mine.push(entry);
+    else known.push(others);
+  }
+  if (mine.length > 0) {
+    const work = convertHere(resource, mine);
+    for (const entry of mine) (entry.conversions ??= new Map()).set(apiVersion, work);
+    known.push(work);
+    await Promise.allSettled([work]);
+    for (const entry of mine) entry.conversions?.delete(apiVersion);
+  }
+  await Promise.all(known);
+}
+
+async function convertHere(resource: Resource, entries: readonly Entry[]): Promise<void> {
+  const apiVersion = apiVersionOf(resource);
+  const stored = entries.map((entry) => entry.stored);
+  const converted = await resource.storage.convert!(stored, apiVersion);
+  entries.forEach((entry, i) => entry.setView(apiVersion, deepFreeze(converted[i])));
+}
+
+/** An entry for what one client sees: an object that isn't stored as it is. */
+export function entryOfView(resource: Resource, key: string, revision: number, object: KubeObject): Entry {
+  const stored = resource.storage.convert === undefined ? storedOf(resource, object) : object;
+  return new Entry(key, revision, deepFreeze(stored));
+}
+
+/** `storedOf`, where that may take time. */
+export function convertedToStored(resource: Resource, object: KubeObject): KubeObject | Promise<KubeObject> {
+  const apiVersion = apiVersionOf(resource.storage);
+  const { convert } = resource.storage;
+  if (convert === undefined || object.apiVersion === apiVersion) return storedOf(resource, object);
+  return convert([object], apiVersion).then(([converted]) => converted as KubeObject);
 }
 
 /** A served object in the version that is stored. */

@@ -82,6 +82,8 @@ export interface WatchStart extends Selection {
   readonly bookmarks: boolean;
   /** All that can match has this topic: other events aren't even looked at. See `topicsOf`. */
   readonly topic?: string;
+  /** What has to happen to items before they are read; it may take time, and leave some out. */
+  readonly prepare?: (items: readonly WatchItem[]) => Promise<readonly WatchItem[]>;
 }
 
 /** What an entry can be picked by without asking every watcher: its key, its namespace and, for pods, its node. */
@@ -99,6 +101,7 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
   readonly #selection: Selection;
   readonly #onClose: (watcher: CacheWatcher) => void;
   #queue: WatchItem[] = [];
+  readonly #prepare: WatchStart["prepare"];
   #wake: (() => void) | undefined;
   #closed = false;
   #release: (() => void) | undefined;
@@ -106,8 +109,14 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
   /** Events up to here are not for this watcher. */
   #after: number;
 
-  constructor(selection: Selection, after: number, onClose: (watcher: CacheWatcher) => void) {
+  constructor(
+    selection: Selection,
+    after: number,
+    onClose: (watcher: CacheWatcher) => void,
+    prepare?: WatchStart["prepare"],
+  ) {
     this.#selection = selection;
+    this.#prepare = prepare;
     this.#after = after;
     this.#onClose = onClose;
   }
@@ -175,7 +184,7 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
         const batch = this.#queue;
         if (batch.length > 0) {
           this.#queue = [];
-          yield* batch;
+          yield* this.#prepare === undefined ? batch : await this.#prepare(batch);
           continue;
         }
         if (this.#closed) {
@@ -291,18 +300,23 @@ export class WatchCache {
     }
   }
 
-  watch({ prefix, matches, revision, sendInitialEvents, bookmarks, topic }: WatchStart): CacheWatcher {
+  watch({ prefix, matches, revision, sendInitialEvents, bookmarks, topic, prepare }: WatchStart): CacheWatcher {
     const selection: Selection = matches === undefined ? { prefix } : { prefix, matches };
     const stateFirst = sendInitialEvents || revision === undefined || revision === 0;
     if (!stateFirst && revision < this.#complete) throw tooOld(revision, this.#complete);
-    const watcher = new CacheWatcher(selection, stateFirst ? this.#revision : revision, (closed) => {
-      this.#watchers.delete(closed);
-      this.#general.delete(closed);
-      if (topic === undefined) return;
-      const others = this.#byTopic.get(topic);
-      others?.delete(closed);
-      if (others?.size === 0) this.#byTopic.delete(topic);
-    });
+    const watcher = new CacheWatcher(
+      selection,
+      stateFirst ? this.#revision : revision,
+      (closed) => {
+        this.#watchers.delete(closed);
+        this.#general.delete(closed);
+        if (topic === undefined) return;
+        const others = this.#byTopic.get(topic);
+        others?.delete(closed);
+        if (others?.size === 0) this.#byTopic.delete(topic);
+      },
+      prepare,
+    );
     if (stateFirst) {
       for (const entry of this.list(selection)) watcher.push({ type: "ADDED", entry, source: undefined });
       if (sendInitialEvents && bookmarks)

@@ -54,6 +54,8 @@ function parseBase(base: string): Target {
 export function tlsOptions(tls: ClientTls | undefined): ConnectionOptions {
   return {
     ca: tls?.ca,
+    // As in Go: whatever is in the bundle is trusted, a leaf too.
+    ...(tls?.ca !== undefined && { allowPartialTrustChain: true }),
     cert: tls?.cert,
     key: tls?.key,
     ...(tls?.serverName !== undefined && { servername: tls.serverName }),

@@ -2,17 +2,16 @@
  * Admission by others: AdmissionReview over HTTPS, mutating ones one after the other in the order of their names, validating ones together.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook.
  */
-import { hostPort } from "../../../base/host-port.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { forbidden, StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
-import { randomInt, uuid } from "../../../world/world.ts";
+import { uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { requestOf } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
 import { isSelected } from "../selection.ts";
 import { defineAdmission } from "../framework.ts";
-import { readyEndpoints, slicesOf } from "../../service-endpoints.ts";
+import { destinationOf } from "../../webhook-destination.ts";
 
 const GROUP = "admissionregistration.k8s.io";
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -211,7 +210,7 @@ async function exchange(
   signal: AbortSignal,
   context: AdmissionContext,
 ): Promise<AnyObject> {
-  const { base, path, serverName, url } = destination(hook.clientConfig, seconds, context);
+  const { base, path, serverName, url } = destinationOf(hook.clientConfig, seconds, context);
   const ca: string | undefined =
     hook.clientConfig.caBundle && Buffer.from(hook.clientConfig.caBundle, "base64").toString();
   const client = context.net.httpClient({
@@ -252,39 +251,4 @@ async function exchange(
   } finally {
     await client.close();
   }
-}
-
-interface Destination {
-  readonly base: string;
-  readonly path: string;
-  readonly url: string;
-  readonly serverName?: string;
-}
-
-/** A URL, or a service: one of its ready endpoints, under the service's name. */
-function destination(config: AnyObject, seconds: number, { cluster, random }: AdmissionContext): Destination {
-  if (config.url !== undefined) {
-    const url = new URL(config.url);
-    url.searchParams.set("timeout", `${seconds}s`);
-    return { base: url.origin, path: `${url.pathname}${url.search}`, url: url.href };
-  }
-  const { name, namespace, path = "", port = 443 } = config.service;
-  const host = `${name}.${namespace}.svc`;
-  const route = `${path.startsWith("/") ? "" : "/"}${path}?timeout=${seconds}s`;
-  const url = `https://${host}:${port}${route}`;
-  const fail = (why: string) => new Error(`failed to call webhook: Post "${url}": ${why}`);
-  const service = cluster.get("services", namespace, name);
-  if (service === undefined) throw fail(`service ${JSON.stringify(name)} not found`);
-  if (service.spec.type === "ExternalName")
-    return { base: `https://${service.spec.externalName}:${port}`, path: route, url, serverName: host };
-  const servicePort = (service.spec.ports ?? []).find((one: AnyObject) => one.port === port);
-  const endpoints = readyEndpoints(slicesOf(cluster, namespace, name), servicePort?.name);
-  if (endpoints.length === 0) throw fail(`no endpoints available for service ${JSON.stringify(name)}`);
-  const chosen = endpoints[randomInt(random, endpoints.length)]!;
-  return {
-    base: `https://${hostPort(chosen.ip, chosen.port)}`,
-    path: route,
-    url,
-    serverName: host,
-  };
 }

@@ -1,0 +1,46 @@
+/** Where a webhook is, from the client configuration that admission and conversion share. Upstream: apiserver/pkg/util/webhook/client.go. */
+import { hostPort } from "../base/host-port.ts";
+import type { Random } from "../world/world.ts";
+import { randomInt } from "../world/world.ts";
+import type { AnyObject, ClusterView } from "./admission/framework.ts";
+import { readyEndpoints, slicesOf } from "./service-endpoints.ts";
+
+export interface Destination {
+  readonly base: string;
+  readonly path: string;
+  readonly url: string;
+  readonly serverName?: string;
+}
+
+/** A URL, or a service: one of its ready endpoints, under the service's name. */
+export function destinationOf(
+  config: AnyObject,
+  seconds: number,
+  { cluster, random }: { readonly cluster: ClusterView; readonly random: Random },
+  what = "failed to call webhook:",
+): Destination {
+  if (config.url !== undefined) {
+    const url = new URL(config.url);
+    url.searchParams.set("timeout", `${seconds}s`);
+    return { base: url.origin, path: `${url.pathname}${url.search}`, url: url.href };
+  }
+  const { name, namespace, path = "", port = 443 } = config.service;
+  const host = `${name}.${namespace}.svc`;
+  const route = `${path.startsWith("/") ? "" : "/"}${path}?timeout=${seconds}s`;
+  const url = `https://${host}:${port}${route}`;
+  const fail = (why: string) => new Error(`${what} Post "${url}": ${why}`.trimStart());
+  const service = cluster.get("services", namespace, name);
+  if (service === undefined) throw fail(`service ${JSON.stringify(name)} not found`);
+  if (service.spec.type === "ExternalName")
+    return { base: `https://${service.spec.externalName}:${port}`, path: route, url, serverName: host };
+  const servicePort = (service.spec.ports ?? []).find((one: AnyObject) => one.port === port);
+  const endpoints = readyEndpoints(slicesOf(cluster, namespace, name), servicePort?.name);
+  if (endpoints.length === 0) throw fail(`no endpoints available for service ${JSON.stringify(name)}`);
+  const chosen = endpoints[randomInt(random, endpoints.length)]!;
+  return {
+    base: `https://${hostPort(chosen.ip, chosen.port)}`,
+    path: route,
+    url,
+    serverName: host,
+  };
+}

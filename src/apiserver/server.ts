@@ -45,7 +45,8 @@ import { expressionCompiler } from "./expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
 import type { Services } from "./registry/context.ts";
 import { Registry } from "./registry/registry.ts";
-import { IpAllocator, PortAllocator } from "./registry/specials/allocators.ts";
+import { ClusterIPs } from "./registry/specials/cluster-ips.ts";
+import { NodePorts } from "./registry/specials/node-ports.ts";
 import type { Handler } from "./request.ts";
 
 export interface ApiServerDeps extends Pick<World, "clock" | "random" | "net" | "fs"> {
@@ -128,8 +129,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     options,
     admission: tracing === undefined ? admission : tracedAdmission(admission, tracing),
     allocators: {
-      clusterIPs: new IpAllocator(options.serviceClusterIpRange ?? "10.96.0.0/12", random),
-      nodePorts: new PortAllocator(options.serviceNodePortRange ?? "30000-32767", random),
+      clusterIPs: new ClusterIPs(options.serviceClusterIpRange ?? "10.96.0.0/12", { registry, clock, random }),
+      nodePorts: new NodePorts(options.serviceNodePortRange ?? "30000-32767", { random, etcd }),
     },
     featureGates: options.featureGates ?? new Map(),
   };

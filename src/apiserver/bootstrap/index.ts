@@ -6,8 +6,9 @@ import { every } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import { ensureFlowControl } from "../flow-control/keep.ts";
-import { restoreAllocations } from "../registry/specials/restore.ts";
+import { repairAllocations } from "../registry/specials/repair-allocations.ts";
 import { ensureApiServices } from "./api-services.ts";
+import { reportFindings } from "./findings.ts";
 import { ensureKubernetesService } from "./kubernetes-service.ts";
 import { ensureRbac } from "./rbac.ts";
 import { ensure } from "./write.ts";
@@ -40,8 +41,9 @@ export async function bootstrap(
   serving: Serving,
   signal: AbortSignal,
 ): Promise<{ readonly done: Promise<void> }> {
-  restoreAllocations(services);
   await ensureNamespaces(services);
+  const repair = async () => reportFindings(services, await repairAllocations(services));
+  await repair();
   await Promise.all([
     ensureRbac(services),
     ensurePriorityClasses(services),
@@ -64,6 +66,7 @@ export async function bootstrap(
   const loops = [
     keep("system namespaces", 60_000, () => ensureNamespaces(services)),
     keep("kubernetes service", 10_000, () => ensureKubernetesService(services, serving)),
+    keep("service allocations", 3 * 60_000, repair),
     keep("identity lease", 10_000, lease),
     keep("flow control", 60_000, () => ensureFlowControl(services)),
   ];

@@ -14,8 +14,8 @@ export async function ensureKubernetesService(services: Services, { port, addres
   await ensure(services, CIDRS, {
     apiVersion: "networking.k8s.io/v1",
     kind: "ServiceCIDR",
-    metadata: { name: NAME },
-    spec: { cidrs: [clusterIPs.cidr] },
+    metadata: { name: NAME, finalizers: ["networking.k8s.io/service-cidr-finalizer"] },
+    spec: { cidrs: clusterIPs.ranges.map(({ cidr }) => cidr) },
   });
   await tellReady(services);
   await ensure(services, "services", {
@@ -28,10 +28,10 @@ export async function ensureKubernetesService(services: Services, { port, addres
     },
     spec: {
       type: "ClusterIP",
-      clusterIP: clusterIPs.first,
-      clusterIPs: [clusterIPs.first],
+      clusterIP: clusterIPs.primary.first,
+      clusterIPs: [clusterIPs.primary.first],
       ipFamilyPolicy: "SingleStack",
-      ipFamilies: ["IPv4"],
+      ipFamilies: [clusterIPs.primary.family],
       sessionAffinity: "None",
       ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: port }],
     },

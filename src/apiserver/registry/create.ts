@@ -101,7 +101,7 @@ async function store(
     done = true;
     return await viewable(resource, entry);
   } finally {
-    finish?.(done);
+    await finish?.(done);
   }
 }
 

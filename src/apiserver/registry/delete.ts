@@ -100,7 +100,7 @@ export async function remove(
     await prepareViews(resource, [result.entry]);
     return { kind: "pending", entry: result.entry };
   }
-  hooksOf(resource)?.afterDelete?.(services, result.entry.view(resource));
+  await hooksOf(resource)?.afterDelete?.(services, result.entry.view(resource));
   return { kind: "gone", entry: result.entry, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
 }
 

@@ -60,7 +60,7 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
   let finish: Finish | undefined;
   let last: any;
   const change = async (current: Entry | undefined): Promise<Change> => {
-    finish?.(false);
+    await finish?.(false);
     finish = undefined;
     if (current === undefined) throw new Missing();
     await prepareViews(resource, [current]);
@@ -88,7 +88,7 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
       await prepareViews(resource, [result.entry]);
       return { entry: result.entry, created: false };
     }
-    hooksOf(resource)?.afterDelete?.(context.services, last);
+    await hooksOf(resource)?.afterDelete?.(context.services, last);
     const { revision } = result.entry;
     const metadata = { ...last.metadata, resourceVersion: String(revision) };
     return { entry: entryOfView(resource, key, revision, { ...last, metadata }), created: false };
@@ -97,7 +97,7 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     if (request.onMissing === "fail") throw notFound(resource, name);
     return await createMissing(context, request);
   } finally {
-    finish?.(written);
+    await finish?.(written);
   }
 }
 
@@ -180,7 +180,7 @@ async function prepare(
     if (admitted) await services.admission.validate({ ...admission, object: draft });
     return { draft, gone: isGone(resource, draft), finish };
   } catch (error) {
-    finish?.(false);
+    await finish?.(false);
     throw error;
   }
 }

@@ -6,13 +6,13 @@ import type { Services, WriteContext } from "../context.ts";
 import { serviceHooks } from "./service.ts";
 
 /** Called once the write is over: what was taken for it is kept or given back. */
-export type Finish = (written: boolean) => void;
+export type Finish = (written: boolean) => void | Promise<void>;
 
 export interface StorageHooks {
   /** Before the strategy prepares. May change the draft. */
   beginCreate?(services: Services, draft: any, context: WriteContext): Finish | Promise<Finish>;
   beginUpdate?(services: Services, draft: any, old: any, context: WriteContext): Finish | Promise<Finish>;
-  afterDelete?(services: Services, object: any): void;
+  afterDelete?(services: Services, object: any): void | Promise<void>;
   /** The first delete marks the object: what else it gets then. */
   markDeleted?(object: any, now: string): any;
   /** An object that must stay although finalizers and grace are over. */

@@ -2,55 +2,67 @@
 import { StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import type { Services } from "../context.ts";
-import { AllocationError } from "./allocators.ts";
+import { AllocationError } from "./allocation-error.ts";
 import type { Finish, StorageHooks } from "./hooks.ts";
+import { settleFamilies } from "./ip-families.ts";
+import type { ClusterIPs, Owner } from "./cluster-ips.ts";
+import { familyOf } from "./ip-range.ts";
+import type { IpFamily } from "./ip-range.ts";
 
 interface Taken {
-  readonly undo: (() => void)[];
-  readonly onSuccess: (() => void)[];
+  readonly dryRun: boolean;
+  readonly undo: (() => Promise<void>)[];
+  readonly onSuccess: (() => Promise<void>)[];
 }
 
 export const serviceHooks: StorageHooks = {
-  beginCreate(services, draft) {
-    const taken: Taken = { undo: [], onSuccess: [] };
-    return guarded(taken, () => {
-      normalise(draft, undefined);
-      takeClusterIp(services, draft, undefined, taken);
-      takeNodePorts(services, draft, undefined, taken);
-      takeHealthCheckPort(services, draft, undefined, taken);
+  beginCreate(services, draft, { dryRun }) {
+    const taken: Taken = { dryRun, undo: [], onSuccess: [] };
+    return guarded(services, draft, taken, async () => {
+      normalise(services, draft, undefined);
+      await takeClusterIps(services, draft, undefined, taken);
+      await takeNodePorts(services, draft, undefined, taken);
+      await takeHealthCheckPort(services, draft, undefined, taken);
     });
   },
-  beginUpdate(services, draft, old) {
-    const taken: Taken = { undo: [], onSuccess: [] };
-    return guarded(taken, () => {
+  beginUpdate(services, draft, old, { dryRun }) {
+    const taken: Taken = { dryRun, undo: [], onSuccess: [] };
+    return guarded(services, draft, taken, async () => {
       patchFromOld(draft, old);
-      normalise(draft, old);
-      takeClusterIp(services, draft, old, taken);
-      takeNodePorts(services, draft, old, taken);
-      takeHealthCheckPort(services, draft, old, taken);
+      normalise(services, draft, old);
+      await takeClusterIps(services, draft, old, taken);
+      await takeNodePorts(services, draft, old, taken);
+      await takeHealthCheckPort(services, draft, old, taken);
     });
   },
-  afterDelete({ allocators }, { spec }) {
-    for (const ip of spec.clusterIPs ?? []) if (isAddress(ip)) allocators.clusterIPs.release(ip);
-    for (const port of nodePortsOf(spec)) allocators.nodePorts.release(port);
-    if (needsHealthCheck(spec) && spec.healthCheckNodePort) allocators.nodePorts.release(spec.healthCheckNodePort);
+  async afterDelete(services, { metadata, spec }) {
+    const { clusterIPs, nodePorts } = services.allocators;
+    const ports = needsHealthCheck(spec) && spec.healthCheckNodePort ? [spec.healthCheckNodePort] : [];
+    await settle(services, metadata, [
+      ...(spec.clusterIPs ?? []).filter(isAddress).map((ip: string) => () => clusterIPs.release(ip, metadata)),
+      ...[...new Set([...nodePortsOf(spec), ...ports])].map((port) => () => nodePorts.release(port)),
+    ]);
   },
 };
 
-function guarded(taken: Taken, act: () => void): Finish {
-  const undo = () => {
-    for (const step of taken.undo.splice(0)) step();
-  };
+async function guarded(services: Services, draft: any, taken: Taken, act: () => Promise<void>): Promise<Finish> {
+  const { metadata } = draft;
+  const undo = () => settle(services, metadata, taken.undo.splice(0));
   try {
-    act();
+    await act();
   } catch (error) {
-    undo();
+    await undo();
     throw error;
   }
-  return (written) => {
-    if (!written) undo();
-    else for (const step of taken.onSuccess.splice(0)) step();
-  };
+  return (written) => (written ? settle(services, metadata, taken.onSuccess.splice(0)) : undo());
+}
+
+/** What can't be given back now is found by the repair: the write that it belongs to isn't undone for that. */
+async function settle({ log }: Services, { namespace, name }: any, steps: readonly (() => Promise<void>)[]) {
+  if (steps.length === 0) return;
+  for (const result of await Promise.allSettled(steps.map((step) => step())))
+    if (result.status === "rejected")
+      log.error("failed to release what a service held", result.reason, { service: `${namespace}/${name}` });
 }
 
 const isAddress = (ip: unknown): ip is string => typeof ip === "string" && ip !== "" && ip !== "None";
@@ -86,7 +98,7 @@ function patchFromOld(draft: any, old: any): void {
 }
 
 /** `clusterIP` is the first of `clusterIPs`, whichever the client set; families follow. */
-function normalise(draft: any, old: any): void {
+function normalise({ allocators }: Services, draft: any, old: any): void {
   const { spec } = draft;
   if (!needsClusterIp(spec)) {
     for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"])
@@ -103,54 +115,66 @@ function normalise(draft: any, old: any): void {
     if (ip !== before && ip === "" && sameIps) delete spec.clusterIPs;
     else if (ip !== before && sameIps && ip !== "") spec.clusterIPs = [ip, ...ips.slice(1)];
   }
-  spec.ipFamilyPolicy ??= "SingleStack";
-  spec.ipFamilies ??= ["IPv4"];
+  const errors = settleFamilies(spec, old?.spec, allocators.clusterIPs.families);
+  if (errors.length > 0) throw invalidObject("", "Service", draft.metadata.name, errors);
   spec.internalTrafficPolicy ??= "Cluster";
 }
 
-function takeClusterIp({ allocators }: Services, draft: any, old: any, taken: Taken): void {
-  const { spec } = draft;
+async function takeClusterIps({ allocators }: Services, draft: any, old: any, taken: Taken): Promise<void> {
+  const { metadata, spec } = draft;
+  const { namespace, name } = metadata;
+  const owner = { namespace, name };
   const { clusterIPs: pool } = allocators;
-  const before: readonly string[] = old === undefined ? [] : (old.spec.clusterIPs ?? []);
+  const before: readonly string[] = old === undefined ? [] : (old.spec.clusterIPs ?? []).filter(isAddress);
+  const give = (ip: string) => taken.dryRun || taken.onSuccess.push(() => pool.release(ip, owner));
   if (!needsClusterIp(spec)) {
-    for (const ip of before) if (isAddress(ip)) taken.onSuccess.push(() => pool.release(ip));
+    for (const ip of before) give(ip);
     return;
   }
-  const asked = spec.clusterIPs?.[0] ?? spec.clusterIP ?? "";
-  if (asked === "None") {
+  const asked: readonly string[] = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
+  if (asked[0] === "None") {
     spec.clusterIP = "None";
     spec.clusterIPs = ["None"];
     return;
   }
-  if (isAddress(asked)) {
-    if (before.includes(asked)) return;
-    if (!/^\d+\.\d+\.\d+\.\d+$/.test(asked)) return; // Left to validation.
-    try {
-      pool.take(asked);
-    } catch (error) {
-      if (!(error instanceof AllocationError)) throw error;
-      throw invalidObject("", "Service", draft.metadata.name, [
-        invalid("spec.clusterIPs", [asked], `failed to allocate IP ${asked}: ${error.message}`),
-      ]);
-    }
-    taken.undo.push(() => pool.release(asked));
-    spec.clusterIP = asked;
-    spec.clusterIPs ??= [asked];
-    return;
+  if (asked.some((ip) => familyOf(ip) === undefined)) return; // Left to validation.
+  const families: readonly IpFamily[] = spec.ipFamilies ?? [];
+  const ips = [...asked];
+  for (const [i, family] of families.entries()) {
+    const wanted = asked[i];
+    if (wanted !== undefined && before.includes(wanted)) continue;
+    ips[i] = await takeClusterIp(draft, family, wanted, taken, pool, owner);
+    if (!taken.dryRun) taken.undo.push(() => pool.release(ips[i]!, owner));
   }
-  let ip: string;
-  try {
-    ip = pool.next();
-  } catch (error) {
-    const why = `failed to allocate a serviceIP for Service ${JSON.stringify(draft.metadata.name)}: ${(error as Error).message}`;
-    throw new StatusError("InternalError", `Internal error occurred: ${why}`, { causes: [{ message: why }] });
-  }
-  taken.undo.push(() => pool.release(ip));
-  spec.clusterIP = ip;
-  spec.clusterIPs = [ip];
+  for (const ip of before) if (!ips.includes(ip) && old.spec.clusterIPs.indexOf(ip) > 0) give(ip);
+  spec.clusterIP = ips[0];
+  spec.clusterIPs = ips;
 }
 
-function takeNodePorts({ allocators }: Services, draft: any, old: any, taken: Taken): void {
+async function takeClusterIp(
+  draft: any,
+  family: IpFamily,
+  wanted: string | undefined,
+  { dryRun }: Taken,
+  pool: ClusterIPs,
+  owner: Owner,
+): Promise<string> {
+  try {
+    if (wanted === undefined) return await pool.next(family, owner, dryRun);
+    await pool.take(wanted, owner, dryRun);
+    return wanted;
+  } catch (error) {
+    if (!(error instanceof AllocationError)) throw error;
+    if (wanted !== undefined)
+      throw invalidObject("", "Service", draft.metadata.name, [
+        invalid("spec.clusterIPs", draft.spec.clusterIPs, `failed to allocate IP ${wanted}: ${error.message}`),
+      ]);
+    const why = `failed to allocate a serviceIP for Service ${JSON.stringify(draft.metadata.name)}: ${error.message}`;
+    throw new StatusError("InternalError", `Internal error occurred: ${why}`, { causes: [{ message: why }] });
+  }
+}
+
+async function takeNodePorts({ allocators }: Services, draft: any, old: any, taken: Taken): Promise<void> {
   const { spec } = draft;
   const { nodePorts: pool } = allocators;
   const before = new Set(old === undefined ? [] : nodePortsOf(old.spec));
@@ -159,7 +183,7 @@ function takeNodePorts({ allocators }: Services, draft: any, old: any, taken: Ta
     if (old !== undefined && needsNodePort(old.spec))
       for (const port of spec.ports ?? []) if (before.has(port.nodePort)) delete port.nodePort;
     const kept = new Set(nodePortsOf(spec));
-    for (const port of before) if (!kept.has(port)) taken.onSuccess.push(() => pool.release(port));
+    for (const port of before) if (!kept.has(port) && !taken.dryRun) taken.onSuccess.push(() => pool.release(port));
     return;
   }
   const mine = new Map<number, Set<string>>();
@@ -174,14 +198,14 @@ function takeNodePorts({ allocators }: Services, draft: any, old: any, taken: Ta
     if (before.has(port.nodePort)) continue;
     const number: number = port.nodePort;
     try {
-      pool.take(number);
+      await pool.take(number, taken.dryRun);
     } catch (error) {
       if (!(error instanceof AllocationError)) throw error;
       throw invalidObject("", "Service", draft.metadata.name, [
         invalid(`spec.ports[${i}].nodePort`, number, error.message),
       ]);
     }
-    taken.undo.push(() => pool.release(number));
+    if (!taken.dryRun) taken.undo.push(() => pool.release(number));
   }
   for (const port of spec.ports ?? []) {
     if (port.nodePort) continue;
@@ -196,26 +220,26 @@ function takeNodePorts({ allocators }: Services, draft: any, old: any, taken: Ta
     }
     let number: number;
     try {
-      number = pool.next();
+      number = await pool.next(taken.dryRun);
     } catch (error) {
       const why = `failed to allocate a nodePort: ${(error as Error).message}`;
       throw new StatusError("InternalError", `Internal error occurred: ${why}`, { causes: [{ message: why }] });
     }
-    taken.undo.push(() => pool.release(number));
+    if (!taken.dryRun) taken.undo.push(() => pool.release(number));
     mine.set(number, new Set([port.protocol ?? "TCP"]));
     port.nodePort = number;
   }
   const kept = new Set(nodePortsOf(spec));
-  for (const port of before) if (!kept.has(port)) taken.onSuccess.push(() => pool.release(port));
+  for (const port of before) if (!kept.has(port) && !taken.dryRun) taken.onSuccess.push(() => pool.release(port));
 }
 
-function takeHealthCheckPort({ allocators }: Services, draft: any, old: any, taken: Taken): void {
+async function takeHealthCheckPort({ allocators }: Services, draft: any, old: any, taken: Taken): Promise<void> {
   const { spec } = draft;
   const { nodePorts: pool } = allocators;
   const before: number = old !== undefined && needsHealthCheck(old.spec) ? (old.spec.healthCheckNodePort ?? 0) : 0;
   if (!needsHealthCheck(spec)) {
     if (before === 0) return;
-    taken.onSuccess.push(() => pool.release(before));
+    if (!taken.dryRun) taken.onSuccess.push(() => pool.release(before));
     // It goes with the need for it, unless the client insists.
     if (spec.healthCheckNodePort === before) delete spec.healthCheckNodePort;
     return;
@@ -224,8 +248,8 @@ function takeHealthCheckPort({ allocators }: Services, draft: any, old: any, tak
   const asked: number = spec.healthCheckNodePort ?? 0;
   let port = asked;
   try {
-    if (asked === 0) port = pool.next();
-    else pool.take(asked);
+    if (asked === 0) port = await pool.next(taken.dryRun);
+    else await pool.take(asked, taken.dryRun);
   } catch (error) {
     if (!(error instanceof AllocationError)) throw error;
     throw new StatusError(
@@ -237,7 +261,7 @@ function takeHealthCheckPort({ allocators }: Services, draft: any, old: any, tak
       { code: 500 },
     );
   }
-  taken.undo.push(() => pool.release(port));
+  if (!taken.dryRun) taken.undo.push(() => pool.release(port));
   spec.healthCheckNodePort = port;
 }
 

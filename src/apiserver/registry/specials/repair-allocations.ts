@@ -130,9 +130,8 @@ async function repairPorts({ cluster, allocators }: Services): Promise<readonly 
 
 /** Who came first keeps what two hold. */
 function oldestFirst(services: readonly any[]): readonly any[] {
-  return services.toSorted((a, b) =>
-    String(a.metadata.creationTimestamp).localeCompare(String(b.metadata.creationTimestamp)),
-  );
+  const since = ({ metadata }: any) => Date.parse(metadata.creationTimestamp);
+  return services.toSorted((a, b) => since(a) - since(b));
 }
 
 function refersTo({ spec }: any, { metadata }: any): boolean {

@@ -85,6 +85,8 @@ export interface ApiServerOptions {
   readonly serviceNodePortRange?: string;
   readonly enableAdmissionPlugins?: readonly string[];
   readonly disableAdmissionPlugins?: readonly string[];
+  /** `--storage-media-type`, default JSON: how values are written; both forms are always read. */
+  readonly storageMediaType?: "application/json" | "application/vnd.kubernetes.protobuf";
   readonly featureGates?: ReadonlyMap<string, boolean>;
   /** How the kubelets are spoken to: the client certificate and their CA. */
   readonly kubelet?: { readonly tls: ClientTls };

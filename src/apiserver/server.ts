@@ -85,7 +85,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const codec = new ProtobufCodec();
   const encryption =
     options.encryption && new EncryptionAtRest(options.encryption, { ...deps, random: random.fork("encryption") });
-  const registry = new Registry({ etcd, clock, log, codec, ...(encryption && { encryption }) });
+  const protobuf = options.storageMediaType === "application/vnd.kubernetes.protobuf";
+  const registry = new Registry({ etcd, clock, log, codec, protobuf, ...(encryption && { encryption }) });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);

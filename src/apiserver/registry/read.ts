@@ -43,12 +43,12 @@ export async function get(
 /** Reads a resourceVersion as upstream's cache does: nonsense is a plain 500 there. */
 function parseRevision(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new StatusError(
-    "Unknown",
-    `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
-    {},
-    { code: 500 },
-  );
+  throw new StatusError("Unknown", unreadable(text), {}, { code: 500 });
+}
+
+function unreadable(text: string): string {
+  const quoted = JSON.stringify(text);
+  return `resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: invalid syntax`;
 }
 
 export interface ListOptions {
@@ -362,30 +362,36 @@ function checkListOptions(options: ListOptions, isWatch: boolean): void {
   const { resourceVersion, resourceVersionMatch: match, sendInitialEvents } = options;
   const errors: FieldError[] = [];
   const field = "resourceVersionMatch";
+  const pinned = () =>
+    errors.push(fieldForbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
   if (isWatch) {
-    if (sendInitialEvents !== undefined) {
-      if (match !== "NotOlderThan")
-        errors.push(fieldForbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
-    } else if (match !== "") {
-      errors.push(
-        fieldForbidden(field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
-      );
+    if (sendInitialEvents !== undefined && match !== "NotOlderThan")
+      errors.push(fieldForbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    if (match !== "") {
+      if (sendInitialEvents === undefined)
+        errors.push(
+          fieldForbidden(field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"),
+        );
+      if (match !== "NotOlderThan") errors.push(notSupported(field, match, ["NotOlderThan"]));
+      if (options.continue !== "") pinned();
     }
   } else {
-    if (sendInitialEvents !== undefined)
-      errors.push(fieldForbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     if (match !== "") {
-      if (options.continue !== "")
-        errors.push(fieldForbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
-      else if (resourceVersion === "")
+      if (resourceVersion === "")
         errors.push(fieldForbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+      if (options.continue !== "") pinned();
       if (match !== "Exact" && match !== "NotOlderThan")
         errors.push(notSupported(field, match, ["Exact", "NotOlderThan", ""]));
       if (match === "Exact" && resourceVersion === "0")
         errors.push(fieldForbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
     }
+    if (sendInitialEvents !== undefined)
+      errors.push(fieldForbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
   }
   if (errors.length > 0) throw invalidObject("meta.k8s.io", "ListOptions", "", errors);
+  if (isWatch) return;
   if (options.continue !== "" && resourceVersion !== "" && resourceVersion !== "0")
     throw badRequest("specifying resource version is not allowed when using continue");
+  if (options.continue === "" && resourceVersion !== "" && !/^\d+$/.test(resourceVersion))
+    throw badRequest(`invalid resource version: ${unreadable(resourceVersion)}`);
 }

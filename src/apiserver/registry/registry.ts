@@ -20,6 +20,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly codec: ProtobufCodec;
+  /** Whether built-in kinds are written in protobuf. */
+  readonly protobuf?: boolean;
   /** What a resource's values go through on their way to etcd. */
   readonly encryption?: { transformerFor(group: string, resource: string): Transformer };
 }
@@ -29,6 +31,9 @@ interface Running {
   readonly abort: AbortController;
   readonly done: Promise<void>;
 }
+
+/** Groups of servers that upstream has inside its own, and that never took up protobuf. */
+const ALWAYS_JSON: ReadonlySet<string> = new Set(["apiextensions.k8s.io", "apiregistration.k8s.io"]);
 
 export class Registry {
   readonly #options: RegistryOptions;
@@ -107,13 +112,17 @@ export class Registry {
     const prefix = prefixFor(resource, "");
     const running = this.#storages.get(prefix);
     if (running !== undefined) return running.storage;
-    const { etcd, clock, log, encryption } = this.#options;
+    const { etcd, clock, log, encryption, codec } = this.#options;
+    const { schema } = this.#storedResource(resource);
     const transformer = encryption?.transformerFor(resource.storage.group, resource.plural);
     const store = new Store({
       etcd,
       clock,
       ...(transformer && { transformer }),
       decode: (value) => this.#decode(resource, value),
+      ...(this.#options.protobuf === true &&
+        schema.name !== undefined &&
+        !ALWAYS_JSON.has(resource.group) && { encode: (object: KubeObject) => codec.encode(object, schema) }),
     });
     const cache = new WatchCache({ etcd, store, clock, log, prefix });
     const abort = new AbortController();

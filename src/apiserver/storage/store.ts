@@ -1,5 +1,5 @@
 /**
- * Objects in etcd: upstream's keys, one Txn a write that compares `mod_revision`, values in JSON. Both of upstream's value formats are readable.
+ * Objects in etcd: upstream's keys, one Txn a write that compares `mod_revision`, values in JSON or protobuf. Both are always readable.
  * Upstream: pkg/storage/etcd3/store.go.
  */
 import { deepFreeze } from "../../base/mutable.ts";
@@ -18,6 +18,8 @@ export interface StoreOptions {
   readonly transformer?: Transformer;
   /** From a stored value to a defaulted object in the stored version. */
   decode(value: Uint8Array): KubeObject;
+  /** From an object without a resourceVersion to the value that is stored; default JSON. */
+  encode?(object: KubeObject): Uint8Array;
 }
 
 /** What an update wants: a new object, nothing (`same`), or the object's end. */
@@ -36,6 +38,7 @@ export class Store {
   readonly #etcd: EtcdClient;
   readonly #clock: Clock;
   readonly #decode: StoreOptions["decode"];
+  readonly #encode: (object: KubeObject) => Uint8Array;
   readonly #transformer: Transformer | undefined;
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
   readonly #written = new Map<string, { readonly value: Uint8Array; readonly object: KubeObject }>();
@@ -44,11 +47,12 @@ export class Store {
   #decoded = 0;
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
-  constructor({ etcd, clock, transformer, decode }: StoreOptions) {
+  constructor({ etcd, clock, transformer, decode, encode }: StoreOptions) {
     this.#transformer = transformer;
     this.#etcd = etcd;
     this.#clock = clock;
     this.#decode = decode;
+    this.#encode = encode === undefined ? encodeStored : (object) => encode(unversioned(object));
   }
 
   /** How large a stored object is on average, as far as any was seen; else 0. */
@@ -223,7 +227,7 @@ export class Store {
     object: KubeObject,
     ttlSeconds: number | undefined,
   ): Promise<Entry | { readonly now: Entry | undefined; readonly stale: boolean }> {
-    const value = this.#seal(encodeStored(object), key);
+    const value = this.#seal(this.#encode(object), key);
     const bytes = Buffer.from(key); // A quarter of what a TextEncoder takes: its memory comes from a pool.
     const lease = ttlSeconds === undefined ? 0n : await this.#lease(ttlSeconds);
     const written = { value, object };
@@ -318,16 +322,13 @@ function orderedMetadata(metadata: KubeObject["metadata"]): KubeObject["metadata
 }
 
 /** As it is stored: without a resourceVersion, which is etcd's to know. */
-export function encodeStored(object: KubeObject): Uint8Array {
+function unversioned(object: KubeObject): KubeObject {
   const { kind, apiVersion, metadata, ...rest } = object;
-  return Buffer.from(
-    JSON.stringify({
-      kind,
-      apiVersion,
-      metadata: { ...orderedMetadata(metadata), resourceVersion: undefined },
-      ...rest,
-    }),
-  );
+  return { kind, apiVersion, metadata: { ...orderedMetadata(metadata), resourceVersion: undefined }, ...rest } as never;
+}
+
+export function encodeStored(object: KubeObject): Uint8Array {
+  return Buffer.from(JSON.stringify(unversioned(object)));
 }
 
 /** The first key after all that begin with `prefix`. */

@@ -93,6 +93,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     serviceNodePortRange: values["service-node-port-range"],
     enableAdmissionPlugins: values["enable-admission-plugins"],
     disableAdmissionPlugins: values["disable-admission-plugins"],
+    storageMediaType: values["storage-media-type"] as NonNullable<ApiServerOptions["storageMediaType"]>,
     featureGates: featureGates(values["feature-gates"]),
     kubelet: {
       tls: {

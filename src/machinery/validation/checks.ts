@@ -1,6 +1,14 @@
 /** Small checks that many kinds make: each returns the errors of one value at one path. */
-import { type FieldError, fieldForbidden, invalid, notSupported, required } from "./field-error.ts";
-import { isDns1123Subdomain, isLabelValue, isPercent, isPortName, isPortNumber, isQualifiedName } from "./names.ts";
+import { type FieldError, fieldForbidden, invalid, notSupported, required, tooLong } from "./field-error.ts";
+import {
+  isDns1123Label,
+  isDns1123Subdomain,
+  isLabelValue,
+  isPercent,
+  isPortName,
+  isPortNumber,
+  isQualifiedName,
+} from "./names.ts";
 import { validateLabels } from "./object-meta.ts";
 import type { LabelSelector } from "../meta/types.ts";
 
@@ -100,5 +108,32 @@ export function checkDomainPrefixedPath(value: string, path: string): FieldError
   const errors = checkText(host, path, isDns1123Subdomain);
   if (!HTTP_PATH_REGEXP.test(rest))
     errors.push(invalid(path, rest, `Invalid path (regex used for validation is '${HTTP_PATH}')`));
+  return errors;
+}
+
+const MAX_SIGNER_DOMAIN = 253;
+const MAX_SIGNER_NAME = 571;
+
+/** `kubernetes.io/kube-apiserver-client`: who signs certificates. The part that is wrong is shown. */
+export function checkSignerName(value: string, path: string): FieldError[] {
+  if (value === "") return [required(path)];
+  const parts = value.split("/");
+  if (parts.length !== 2)
+    return [invalid(path, value, "must be a fully qualified domain and path of the form 'example.com/signer-name'")];
+  const [domain, name] = parts as [string, string];
+  const errors: FieldError[] = [];
+  const check = (part: string, rule: (label: string) => readonly string[]) => {
+    for (const label of part.split(".")) {
+      const problems = rule(label);
+      for (const message of problems) errors.push(invalid(path, part, `validating label "${label}": ${message}`));
+      if (problems.length > 0) return;
+    }
+  };
+  if (Buffer.byteLength(domain) > MAX_SIGNER_DOMAIN) errors.push(tooLong(path, MAX_SIGNER_DOMAIN));
+  check(domain, isDns1123Label);
+  if (domain.split(".").length < 2)
+    errors.push(invalid(path, domain, "should be a domain with at least two segments separated by dots"));
+  check(name, isDns1123Subdomain);
+  if (Buffer.byteLength(value) > MAX_SIGNER_NAME) errors.push(tooLong(path, MAX_SIGNER_NAME));
   return errors;
 }

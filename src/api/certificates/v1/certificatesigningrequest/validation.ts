@@ -1,5 +1,5 @@
 /** Upstream: pkg/apis/certificates/validation/validation.go */
-import { checkRequiredText } from "../../../../machinery/validation/checks.ts";
+import { checkSignerName } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   duplicate,
@@ -8,7 +8,6 @@ import {
   notSupported,
   required,
 } from "../../../../machinery/validation/field-error.ts";
-import { isSignerName } from "../../../../machinery/validation/names.ts";
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
@@ -59,7 +58,7 @@ export function validateSigningRequest({ spec, status }: Request): FieldError[] 
     errors.push(
       invalid("spec.signerName", spec.signerName, "the legacy signerName is not allowed via this API version"),
     );
-  else errors.push(...checkRequiredText(spec?.signerName, "spec.signerName", isSignerName));
+  else errors.push(...checkSignerName(spec?.signerName ?? "", "spec.signerName"));
   const seconds = spec?.expirationSeconds;
   if (seconds !== undefined && seconds < 600)
     errors.push(
@@ -81,10 +80,11 @@ function validateConditions(conditions: readonly CertificateSigningRequestCondit
       if (status !== "True") errors.push(notSupported(`${path}[${i}].status`, status, ["True"]));
     } else if (!["False", "True", "Unknown"].includes(status))
       errors.push(notSupported(`${path}[${i}].status`, status, ["False", "True", "Unknown"]));
+    const opposite = { Approved: "Denied", Denied: "Approved" }[type];
+    if (opposite !== undefined && types.slice(0, i).includes(opposite))
+      errors.push(invalid(path, type, "Approved and Denied conditions are mutually exclusive"));
     if (types.indexOf(type) < i) errors.push(duplicate(`${path}[${i}].type`, type));
   }
-  if (types.includes("Approved") && types.includes("Denied"))
-    errors.push(invalid(path, conditions, "Approved and Denied conditions are mutually exclusive"));
   return errors;
 }
 

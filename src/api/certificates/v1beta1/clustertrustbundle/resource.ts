@@ -2,6 +2,7 @@
 import { column, nameColumn, orNone } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { ClusterTrustBundle } from "../../../generated/certificates.v1beta1.ts";
+import { validateTrustBundle } from "./validation.ts";
 
 export const clusterTrustBundles = defineResource<ClusterTrustBundle>({
   group: "certificates.k8s.io",
@@ -10,5 +11,9 @@ export const clusterTrustBundles = defineResource<ClusterTrustBundle>({
   selectableFields: { "spec.signerName": ({ spec }) => spec?.signerName ?? "" },
   // A bundle of a signer is named after it, colons and all.
   nameRule: (name) => (/[/%]/.test(name) ? ["may not contain '/' or '%'"] : []),
+  behaviour: {
+    validate: (bundle) => validateTrustBundle(bundle),
+    validateUpdate: (bundle, old) => validateTrustBundle(bundle, old),
+  },
   columns: [nameColumn, column("SignerName", "string", ({ spec }) => orNone(spec?.signerName))],
 });

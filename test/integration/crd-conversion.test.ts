@@ -352,3 +352,52 @@ test("a selector of fields looks into the converted object, also in a watch", as
   }
   assert.deepEqual(found, ["ADDED a", "ADDED b", "DELETED a"]);
 });
+
+test("a kind is served within 100 ms of its definition", async () => {
+  const started = performance.now();
+  const { v1 } = await define(undefined);
+  await send("POST", v1, host("first", { host: "h:1" }));
+  assert.ok(performance.now() - started < 100, `${performance.now() - started} ms`);
+});
+
+test("a definition whose kind is taken waits until the name is free", async () => {
+  const { group, crd } = await define(undefined);
+  const second = `${CRDS}/guests.${group}`;
+  await send("POST", CRDS, {
+    metadata: { name: `guests.${group}` },
+    spec: {
+      group,
+      names: { plural: "guests", kind: "Host", listKind: "GuestList" },
+      scope: "Namespaced",
+      versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }],
+    },
+  });
+  const reasons = async () =>
+    ((await send("GET", second)).status.conditions ?? []).map(({ status: now, reason }: any) => `${now} ${reason}`);
+  while ((await reasons()).length === 0);
+  assert.deepEqual(await reasons(), ["False KindConflict", "False NotAccepted"]);
+  await send("DELETE", crd);
+  while ((await reasons())[0] !== "True NoConflicts");
+  assert.deepEqual(await reasons(), ["True NoConflicts", "True InitialNamesAccepted"]);
+  assert.deepEqual((await send("GET", `/apis/${group}/v1/guests`)).items, []);
+});
+
+test("a definition that waits for its objects says so, and holds up no other", async () => {
+  const { v1, crd } = await define(undefined);
+  await send("POST", v1, { metadata: { name: "held", finalizers: ["example.com/f"] }, host: "h:1" });
+  await send("DELETE", crd);
+  const terminating = async () =>
+    (await send("GET", crd)).status.conditions.find(({ type }: any) => type === "Terminating")?.reason;
+  while ((await terminating()) !== "InstanceDeletionInProgress");
+  await send("POST", (await define(undefined)).v1, host("other", { host: "h:1" }));
+  while ((await send("GET", `${v1}/held`)).metadata.deletionTimestamp === undefined);
+  await send("PATCH", `${v1}/held`, { metadata: { finalizers: [] } }, { patchType: "application/merge-patch+json" });
+  for (;;) {
+    const gone = await send("GET", crd).then(
+      () => false,
+      (error: StatusError) => error.reason === "NotFound",
+    );
+    if (gone) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+});

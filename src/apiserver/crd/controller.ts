@@ -8,6 +8,7 @@ import type { Services } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
 import { update } from "../registry/update.ts";
+import { acceptNames, approval, established, takenNames, withConditions } from "./conditions.ts";
 import { conversionOf } from "./conversion.ts";
 import { customResource } from "./resource.ts";
 
@@ -21,6 +22,7 @@ export function followDefinitions(services: Services): { settled(): Promise<void
   if (resource === undefined) return { settled: async () => {} };
   const { cache } = services.registry.storage(resource);
   const served = new Map<string, Served>();
+  const cleaning = new Set<string>();
   let work: Promise<void> = Promise.resolve();
   const later = (act: () => Promise<unknown>) => {
     work = work
@@ -33,13 +35,20 @@ export function followDefinitions(services: Services): { settled(): Promise<void
     if (type === "DELETED") {
       withdraw(services, definition, served);
       later(() => closeStorage(services, definition));
+      later(() => settleOthers(services, definition));
       return;
     }
     if (definition.metadata.deletionTimestamp !== undefined) {
-      later(() => cleanUp(services, definition));
+      // What finalizers hold takes its time: others don't wait for it.
+      const { name } = definition.metadata;
+      if (cleaning.has(name)) return;
+      cleaning.add(name);
+      void cleanUp(services, definition)
+        .catch((error: unknown) => services.log.error("A custom resource definition can't be cleaned up", error))
+        .finally(() => cleaning.delete(name));
       return;
     }
-    if (conflictOf(services, definition) === undefined) serve(services, definition, served);
+    if (isServable(services, definition)) serve(services, definition, served);
     later(() => settle(services, definition));
   });
   return { settled: () => work };
@@ -99,79 +108,41 @@ async function closeStorage(services: Services, definition: CustomResourceDefini
   }
 }
 
-/** Another definition of the group that has one of these names. */
-function conflictOf({ cluster }: Services, { metadata, spec }: CustomResourceDefinition): string | undefined {
-  for (const other of cluster.list(CRDS) as readonly CustomResourceDefinition[]) {
-    if (other.metadata.name === metadata.name || other.spec.group !== spec.group) continue;
-    const taken = other.status?.acceptedNames;
-    if (taken?.kind === undefined || taken.kind === "") continue;
-    const words = [taken.plural, taken.singular, ...(taken.shortNames ?? [])];
-    const mine = [spec.names.plural, spec.names.singular ?? "", ...(spec.names.shortNames ?? [])];
-    const clash = mine.find((name) => name !== "" && words.includes(name));
-    if (clash !== undefined) return `${JSON.stringify(clash)} is already in use`;
-    if (taken.kind === spec.names.kind || taken.listKind === spec.names.listKind)
-      return `${JSON.stringify(spec.names.kind)} is already in use`;
-  }
-  return undefined;
+const definitions = ({ cluster }: Services) => cluster.list(CRDS) as readonly CustomResourceDefinition[];
+
+/** Served is what has its names, and what once had them. */
+function isServable(services: Services, definition: CustomResourceDefinition): boolean {
+  const { condition } = acceptNames(definition, takenNames(definition, definitions(services)));
+  return established(definition, condition).status === "True";
 }
 
-/** Accepts the names and says that the kind is established. */
+/** Accepts the names, as far as they are free, and says what is served. */
 async function settle(services: Services, { metadata }: CustomResourceDefinition): Promise<void> {
   await services.cluster.update(CRDS, "", metadata.name, (current: CustomResourceDefinition) => {
     if (current.metadata.deletionTimestamp !== undefined) return undefined;
-    const conflict = conflictOf(services, current);
-    const now = formatTime(services.clock.now());
-    const wanted =
-      conflict === undefined
-        ? [
-            { type: "NamesAccepted", status: "True", reason: "NoConflicts", message: "no conflicts found" },
-            {
-              type: "Established",
-              status: "True",
-              reason: "InitialNamesAccepted",
-              message: "the initial names have been accepted",
-            },
-          ]
-        : [
-            { type: "NamesAccepted", status: "False", reason: "PluralConflict", message: conflict },
-            { type: "Established", status: "False", reason: "NotAccepted", message: "not all names are accepted" },
-          ];
+    const { names, condition } = acceptNames(current, takenNames(current, definitions(services)));
     const before = current.status?.conditions ?? [];
-    const changed = wanted.filter(
-      ({ type, status }) => !before.some((one) => one.type === type && one.status === status),
-    );
-    const { singular, listKind, shortNames, categories, plural, kind } = current.spec.names;
-    const acceptedNames = {
-      plural,
-      ...(singular !== undefined && { singular }),
-      ...(shortNames !== undefined && { shortNames }),
-      kind,
-      ...(listKind !== undefined && { listKind }),
-      ...(categories !== undefined && { categories }),
-    };
-    const sameNames = JSON.stringify(acceptedNames) === JSON.stringify(current.status?.acceptedNames);
-    if (changed.length === 0 && (sameNames || conflict !== undefined)) return undefined;
-    const conditions = [
-      ...before.filter(({ type }) => !changed.some((one) => one.type === type)),
-      ...changed.map(({ type, status, reason, message }) => ({
-        type,
-        status,
-        lastTransitionTime: now,
-        reason,
-        message,
-      })),
-    ];
-    return {
-      ...current,
-      status: { ...current.status, conditions, ...(conflict === undefined && { acceptedNames }) },
-    };
+    const wanted = [condition, established(current, condition), approval(current)];
+    const conditions = withConditions(before, wanted, formatTime(services.clock.now()));
+    const sameNames = JSON.stringify(names) === JSON.stringify(current.status?.acceptedNames);
+    if (conditions === before && sameNames) return undefined;
+    return { ...current, status: { ...current.status, conditions, acceptedNames: names } };
   });
   await registerApiServices(services, metadata.name);
 }
 
+/** Names that were refused may be free by now. */
+async function settleOthers(services: Services, { metadata, spec }: CustomResourceDefinition): Promise<void> {
+  for (const other of definitions(services)) {
+    if (other.spec.group !== spec.group || other.metadata.name === metadata.name) continue;
+    const names = other.status?.conditions?.find(({ type }) => type === "NamesAccepted");
+    if (names?.status === "False") await settle(services, other);
+  }
+}
+
 async function registerApiServices(services: Services, name: string): Promise<void> {
   const definition = services.cluster.get(CRDS, "", name) as CustomResourceDefinition | undefined;
-  if (definition === undefined) return;
+  if (definition === undefined || !isServable(services, definition)) return;
   const { group, versions } = definition.spec;
   for (const { name: version, served } of versions) {
     if (!served) continue;
@@ -196,6 +167,17 @@ async function cleanUp(services: Services, definition: CustomResourceDefinition)
     registry.find(definition.spec.group, stored.name, definition.spec.names.plural) ??
     customResource(definition, stored, conversionOf(services, definition));
   const context = internalContext(services);
+  await services.cluster.update(CRDS, "", definition.metadata.name, (current: CustomResourceDefinition) => {
+    const before = current.status?.conditions ?? [];
+    const terminating = {
+      type: "Terminating",
+      status: "True" as const,
+      reason: "InstanceDeletionInProgress",
+      message: "CustomResource deletion is in progress",
+    };
+    const conditions = withConditions(before, [terminating], formatTime(services.clock.now()));
+    return conditions === before ? undefined : { ...current, status: { ...current.status, conditions } };
+  });
   const { store, cache } = registry.storage(resource);
   for (;;) {
     const { entries } = await store.list(cache.prefix, {}, (key) => cache.get(key));
@@ -210,9 +192,9 @@ async function cleanUp(services: Services, definition: CustomResourceDefinition)
     await new Promise<void>((resolve) => services.clock.after(1000, resolve));
     if (registry.named(CRDS) === undefined) return;
   }
-  const definitions = registry.named(CRDS)!;
+  const resourceOfDefinitions = registry.named(CRDS)!;
   await update(context, {
-    resource: definitions,
+    resource: resourceOfDefinitions,
     subresource: "",
     namespace: "",
     name: definition.metadata.name,

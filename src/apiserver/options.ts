@@ -79,6 +79,8 @@ export interface ApiServerOptions {
   readonly staticTokens?: ReadonlyMap<string, UserInfo>;
   /** `--enable-bootstrap-token-auth`, default true here. */
   readonly bootstrapTokens?: boolean;
+  /** `--endpoint-reconciler-type`, default lease: the endpoints of `kubernetes` are all servers that are there. */
+  readonly endpointReconciler?: "lease" | "none";
   /** `--service-cluster-ip-range` */
   readonly serviceClusterIpRange?: string;
   /** `--service-node-port-range` */

@@ -23,6 +23,8 @@ import { serviceAccountTokens } from "./authn/service-account.ts";
 import type { UserInfo } from "./authn/user.ts";
 import { compactRegularly } from "./bootstrap/compaction.ts";
 import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
+import { MasterLeases } from "./bootstrap/master-leases.ts";
+import { pause } from "../world/time.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
 import { Auditor } from "./audit/auditor.ts";
@@ -153,6 +155,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       on: ["healthz", "livez", "readyz"],
       check: () => etcdError(etcd),
     },
+    { name: "etcd-readiness", on: ["readyz"], check: () => etcdError(etcd) },
     {
       name: "informer-sync",
       on: ["readyz"],
@@ -248,6 +251,14 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
   });
 
+  /** Clients are told first that this server goes; one whose etcd is gone ends all the same. */
+  const leaveInTime = async (leaving: Promise<void>): Promise<void> => {
+    const over = new AbortController();
+    const left = leaving.catch((error: unknown) => log.error("This server's endpoint can't be removed", error));
+    await Promise.race([left, pause(clock, LEAVE_MS, over.signal)]);
+    over.abort();
+  };
+
   let changed: Changes = {};
   let reloadListener: (tls: ServerTls) => void = () => {};
   return {
@@ -291,7 +302,12 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         const hooks = new AbortController();
         const running = await bootstrap(
           services,
-          { port: address?.port ?? 6443, address: options.advertiseAddress },
+          {
+            port: address?.port ?? 6443,
+            address: options.advertiseAddress,
+            leases: new MasterLeases(etcd),
+            reconciler: options.endpointReconciler ?? "lease",
+          },
           hooks.signal,
         );
         const compaction = compactRegularly(
@@ -305,6 +321,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         state = "ready";
         ready();
         await until(signal, new Promise<never>(() => {}));
+        await leaveInTime(running.leave());
         await lifecycle.shutdown(() => void listener?.close(LAST_ANSWERS_MS));
         state = "stopping";
         hooks.abort();
@@ -325,32 +342,40 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
 }
 
 /** How long a connection may take to hear its last answer. */
+const LEAVE_MS = 2_000;
 const LAST_ANSWERS_MS = 2_000;
 
 /** What a start does, by upstream's names: each is a health check of its own, and all are over when the server says that it is ready. */
 const POST_START_HOOKS = [
   "generic-apiserver-start-informers",
+  "priority-and-fairness-config-consumer",
+  "priority-and-fairness-filter",
+  "storage-object-count-tracker-hook",
+  "start-apiserver-admission-initializer",
   "start-apiextensions-informers",
   "start-apiextensions-controllers",
   "crd-informer-synced",
   "start-system-namespaces-controller",
   "start-cluster-authentication-info-controller",
   "start-kube-apiserver-identity-lease-controller",
+  "start-kube-apiserver-identity-lease-garbage-collector",
   "start-legacy-token-tracking-controller",
   "storage-readiness",
-  "bootstrap-controller",
-  "start-kubernetes-service-cidr-controller",
+  "start-service-ip-repair-controllers",
   "rbac/bootstrap-roles",
   "scheduling/bootstrap-system-priority-classes",
   "priority-and-fairness-config-producer",
-  "priority-and-fairness-config-consumer",
-  "priority-and-fairness-filter",
-  "storage-object-count-tracker-hook",
+  "bootstrap-controller",
+  "start-kubernetes-service-cidr-controller",
+  "start-kube-aggregator-informers",
   "apiservice-status-local-available-controller",
   "apiservice-status-remote-available-controller",
   "apiservice-registration-controller",
+  "apiservice-wait-for-first-sync",
   "apiservice-discovery-controller",
   "kube-apiserver-autoregistration",
+  "apiservice-openapi-controller",
+  "apiservice-openapiv3-controller",
 ] as const;
 
 /** The promise's end or the signal's, whichever comes first. */

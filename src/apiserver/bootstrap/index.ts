@@ -3,19 +3,24 @@ import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { every } from "../../world/time.ts";
+import { keyFor } from "../storage/watch-cache.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import { ensureFlowControl } from "../flow-control/keep.ts";
 import { repairAllocations } from "../registry/specials/repair-allocations.ts";
 import { ensureApiServices } from "./api-services.ts";
 import { reportFindings } from "./findings.ts";
-import { ensureKubernetesService } from "./kubernetes-service.ts";
+import { ensureKubernetesService, leaveKubernetesService } from "./kubernetes-service.ts";
+import type { MasterLeases } from "./master-leases.ts";
 import { ensureRbac } from "./rbac.ts";
 import { ensure } from "./write.ts";
 
 export interface Serving {
   readonly port: number;
   readonly address: string | undefined;
+  readonly leases: MasterLeases;
+  /** `--endpoint-reconciler-type`: whether this server keeps the endpoints of `kubernetes`. */
+  readonly reconciler: "lease" | "none";
 }
 
 /** In upstream's order of creation. */
@@ -40,7 +45,7 @@ export async function bootstrap(
   services: Services,
   serving: Serving,
   signal: AbortSignal,
-): Promise<{ readonly done: Promise<void> }> {
+): Promise<{ readonly done: Promise<void>; leave(): Promise<void> }> {
   await ensureNamespaces(services);
   const repair = async () => reportFindings(services, await repairAllocations(services));
   await repair();
@@ -63,14 +68,26 @@ export async function bootstrap(
         if (!signal.aborted) log.error("A bootstrap object can't be kept", error, { what });
       }
     });
+  let leaving = false;
+  let keeping = Promise.resolve();
+  const keepEndpoints = (): Promise<void> =>
+    leaving ? Promise.resolve() : (keeping = ensureKubernetesService(services, serving));
   const loops = [
     keep("system namespaces", 60_000, () => ensureNamespaces(services)),
-    keep("kubernetes service", 10_000, () => ensureKubernetesService(services, serving)),
+    keep("kubernetes service", 10_000, () => keepEndpoints()),
     keep("service allocations", 3 * 60_000, repair),
     keep("identity lease", 10_000, lease),
+    keep("stale identity leases", 3600_000, () => removeStaleLeases(services)),
     keep("flow control", 60_000, () => ensureFlowControl(services)),
   ];
-  return { done: Promise.all(loops).then(() => {}) };
+  return {
+    done: Promise.all(loops).then(() => {}),
+    async leave() {
+      leaving = true;
+      await keeping.catch(() => {}); // The loop has told of it.
+      await leaveKubernetesService(services, serving);
+    },
+  };
 }
 
 async function ensureNamespaces(services: Services): Promise<void> {
@@ -127,6 +144,22 @@ async function ensureTokenTracking(services: Services): Promise<void> {
     metadata: { name: "kube-apiserver-legacy-service-account-token-tracking", namespace: "kube-system" },
     data: { since: new Date(services.clock.now()).toISOString().slice(0, 10) },
   });
+}
+
+/** Servers that are gone for longer than their lease lasts leave nothing behind. Upstream: pkg/controlplane/controller/apiserverleasegc */
+async function removeStaleLeases({ registry, cluster, clock }: Services): Promise<void> {
+  const resource = registry.named("leases.coordination.k8s.io");
+  if (resource === undefined) return;
+  const { store, cache } = registry.storage(resource);
+  const isExpired = ({ spec }: any) =>
+    spec?.renewTime === undefined ||
+    spec.leaseDurationSeconds === undefined ||
+    Date.parse(spec.renewTime) + spec.leaseDurationSeconds * 1000 < clock.now();
+  for (const lease of cluster.list("leases.coordination.k8s.io", "kube-system")) {
+    if (lease.metadata.labels?.["apiserver.kubernetes.io/identity"] !== "kube-apiserver" || !isExpired(lease)) continue;
+    const key = keyFor(resource, "kube-system", lease.metadata.name);
+    await store.update(key, cache.get(key), (now) => (now !== undefined && isExpired(now.stored) ? "delete" : "same"));
+  }
 }
 
 function identityLease(services: Services, serving: Serving): () => Promise<void> {

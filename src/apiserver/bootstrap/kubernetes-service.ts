@@ -9,7 +9,8 @@ const NAME = "kubernetes";
 const NAMESPACE = "default";
 const CIDRS = "servicecidrs.networking.k8s.io";
 
-export async function ensureKubernetesService(services: Services, { port, address }: Serving): Promise<void> {
+export async function ensureKubernetesService(services: Services, serving: Serving): Promise<void> {
+  const { port, address, leases, reconciler } = serving;
   const { clusterIPs } = services.allocators;
   await ensure(services, CIDRS, {
     apiVersion: "networking.k8s.io/v1",
@@ -36,9 +37,22 @@ export async function ensureKubernetesService(services: Services, { port, addres
       ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: port }],
     },
   });
-  if (address === undefined) return;
+  if (address === undefined || reconciler === "none") return;
+  await leases.renew(address);
+  await ensureEndpoints(services, port, await leases.list());
+}
+
+/** A server that ends isn't led to any more. */
+export async function leaveKubernetesService(services: Services, serving: Serving): Promise<void> {
+  const { port, address, leases, reconciler } = serving;
+  if (address === undefined || reconciler === "none") return;
+  await leases.remove(address);
+  await ensureEndpoints(services, port, await leases.list());
+}
+
+async function ensureEndpoints(services: Services, port: number, addresses: readonly string[]): Promise<void> {
   const ports = [{ name: "https", port, protocol: "TCP" }];
-  const subsets = [{ addresses: [{ ip: address }], ports }];
+  const subsets = addresses.length === 0 ? [] : [{ addresses: addresses.map((ip) => ({ ip })), ports }];
   await ensure(
     services,
     "endpoints",
@@ -52,9 +66,9 @@ export async function ensureKubernetesService(services: Services, { port, addres
       },
       subsets,
     },
-    (current) => (isDeepStrictEqual(current.subsets, subsets) ? undefined : { ...current, subsets }),
+    (current) => (isDeepStrictEqual(current.subsets ?? [], subsets) ? undefined : { ...current, subsets }),
   );
-  const endpoints = [{ addresses: [address], conditions: { ready: true } }];
+  const endpoints = addresses.map((address) => ({ addresses: [address], conditions: { ready: true } }));
   await ensure(
     services,
     "endpointslices.discovery.k8s.io",
@@ -62,15 +76,16 @@ export async function ensureKubernetesService(services: Services, { port, addres
       apiVersion: "discovery.k8s.io/v1",
       kind: "EndpointSlice",
       metadata: { name: NAME, namespace: NAMESPACE, labels: { "kubernetes.io/service-name": NAME } },
-      addressType: "IPv4",
+      addressType: addresses[0]?.includes(":") === true ? "IPv6" : "IPv4",
       endpoints,
       ports,
     },
     (current) => {
       const leads =
-        current.endpoints?.length === 1 &&
-        isDeepStrictEqual(current.endpoints[0].addresses, [address]) &&
-        current.ports?.[0]?.port === port;
+        isDeepStrictEqual(
+          (current.endpoints ?? []).flatMap((endpoint: any) => endpoint.addresses),
+          addresses,
+        ) && current.ports?.[0]?.port === port;
       return leads ? undefined : { ...current, endpoints, ports };
     },
   );

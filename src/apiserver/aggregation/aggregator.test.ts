@@ -7,13 +7,13 @@ import { startServer } from "../testing/harness.ts";
 const world = nodeWorld();
 
 /** A world in which one extension server answers whatever is asked of anybody. */
-function withExtension(answer: (request: ClientRequest) => object) {
+function withExtension(answer: (request: ClientRequest) => object, statusOf = () => 200) {
   const asked: { readonly options: HttpClientOptions; readonly request: ClientRequest }[] = [];
   const httpClient = (options: HttpClientOptions): HttpClient => ({
     async request(request) {
       asked.push({ options, request });
       return {
-        status: 200,
+        status: statusOf(),
         headers: { "content-type": "application/json" },
         body: (async function* () {
           yield Buffer.from(JSON.stringify(answer(request)));
@@ -83,4 +83,87 @@ test("a group of an extension server is discovered, and its requests go there in
   assert.equal(last.request.path, "/apis/metrics.k8s.io/v1beta1/pods");
   assert.equal(last.request.headers?.["x-remote-user"], "admin");
   assert.equal(last.request.headers?.["authorization"], undefined);
+});
+
+test("each thing that an extension server lacks has its reason, and is looked at again at once when it comes", async () => {
+  let status = 503;
+  const { world: extended } = withExtension(
+    () => ({ kind: "APIResourceList", resources: [] }),
+    () => status,
+  );
+  await using harness = await startServer(extended);
+  const { transport } = harness.client();
+  const send = (method: "GET" | "POST" | "PUT", path: string, body?: object) =>
+    transport.send({ method, path, ...(body && { body }) }) as Promise<any>;
+  const path = "/apis/apiregistration.k8s.io/v1/apiservices";
+  await send("POST", path, {
+    metadata: { name: "v1.far.example.com" },
+    spec: {
+      group: "far.example.com",
+      version: "v1",
+      insecureSkipTLSVerify: true,
+      groupPriorityMinimum: 100,
+      versionPriority: 100,
+      service: { name: "far", namespace: "default", port: 8443 },
+    },
+  });
+  const becomes = async (reason: string) => {
+    const deadline = performance.now() + 3000;
+    for (;;) {
+      const [condition] = (await send("GET", `${path}/v1.far.example.com`)).status?.conditions ?? [];
+      if (condition?.reason === reason) return `${condition.status} ${condition.message}`;
+      assert.ok(performance.now() < deadline, `${reason}, not ${condition?.reason}: ${condition?.message}`);
+    }
+  };
+  assert.equal(await becomes("ServiceNotFound"), 'False service/far in "default" is not present');
+  const refused = await transport.raw({ method: "GET", path: "/apis/far.example.com/v1" });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of refused.body) chunks.push(chunk);
+  assert.deepEqual([refused.status, Buffer.concat(chunks).toString()], [503, "service unavailable\n"]);
+  const services = "/api/v1/namespaces/default/services";
+  const made = await send("POST", services, { metadata: { name: "far" }, spec: { ports: [{ name: "x", port: 443 }] } });
+  assert.equal(await becomes("ServicePortError"), 'False service/far in "default" is not listening on port 8443');
+  const ports = [{ name: "https", port: 8443, protocol: "TCP", targetPort: 8443 }];
+  await send("PUT", `${services}/far`, { ...made, spec: { ...made.spec, ports } });
+  assert.equal(await becomes("EndpointsNotFound"), 'False cannot find endpointslices for service/far in "default"');
+  const slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
+  const slice = await send("POST", slices, {
+    metadata: { name: "far-1", labels: { "kubernetes.io/service-name": "far" } },
+    addressType: "IPv4",
+    endpoints: [],
+    ports: [{ port: 8443, name: "https" }],
+  });
+  assert.equal(
+    await becomes("MissingEndpoints"),
+    'False endpointslices for service/far in "default" have no addresses with port name "https"',
+  );
+  const ready = await send("PUT", `${slices}/far-1`, { ...slice, endpoints: [{ addresses: ["10.0.0.9"] }] });
+  assert.equal(
+    await becomes("FailedDiscoveryCheck"),
+    "False failing or missing response from https://10.0.0.9:8443/apis/far.example.com/v1: bad status from https://10.0.0.9:8443/apis/far.example.com/v1: 503",
+  );
+  status = 200;
+  await send("PUT", `${slices}/far-1`, { ...ready, endpoints: [{ addresses: ["10.0.0.10"] }] });
+  assert.equal(await becomes("Passed"), "True all checks passed");
+});
+
+test("a group that this server answers itself is always available", async () => {
+  await using harness = await startServer(withExtension(() => ({})).world);
+  const { transport } = harness.client();
+  const path = "/apis/apiregistration.k8s.io/v1/apiservices";
+  await transport.send({
+    method: "POST",
+    path,
+    body: {
+      metadata: { name: "v1.near.example.com" },
+      spec: { group: "near.example.com", version: "v1", groupPriorityMinimum: 100, versionPriority: 100 },
+    },
+  });
+  for (;;) {
+    const { status } = (await transport.send({ method: "GET", path: `${path}/v1.near.example.com` })) as any;
+    const [condition] = status?.conditions ?? [];
+    if (condition === undefined) continue;
+    assert.deepEqual([condition.status, condition.reason], ["True", "Local"]);
+    return;
+  }
 });

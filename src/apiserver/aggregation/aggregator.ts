@@ -7,13 +7,13 @@ import { hostPort } from "../../base/host-port.ts";
 import { parseJson } from "../../machinery/codec/json.ts";
 import type { APIResourceList } from "../../machinery/meta/types.ts";
 import type { Resource, Verb } from "../../machinery/resource.ts";
-import { StatusError } from "../../machinery/status.ts";
 import type { ClientTls } from "../../world/net.ts";
 import { deadline, pause } from "../../world/time.ts";
 import { randomInt } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Services } from "../registry/context.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
+import { text } from "../request.ts";
 import { readyEndpoints, slicesOf } from "../service-endpoints.ts";
 import type { Target } from "../streaming/relay.ts";
 import { relay } from "../streaming/relay.ts";
@@ -27,6 +27,17 @@ interface Verdict {
   readonly reason: string;
   readonly message: string;
 }
+
+const LOCAL: Verdict = { status: "True", reason: "Local", message: "Local APIServices are always available" };
+
+const isLocal = ({ status }: any): boolean =>
+  (status?.conditions ?? []).some(({ type, reason }: any) => type === "Available" && reason === "Local");
+
+/** What leads to an extension server, and which service it is of. */
+const BEHIND: readonly (readonly [plural: string, serviceOf: (metadata: any) => string | undefined])[] = [
+  ["services", ({ name }) => name],
+  ["endpointslices.discovery.k8s.io", ({ labels }) => labels?.["kubernetes.io/service-name"]],
+];
 
 export class Aggregator {
   readonly #services: Services;
@@ -52,9 +63,9 @@ export class Aggregator {
 
   async answer(request: ApiRequest, apiService: any): Promise<ApiResponse> {
     const available = (apiService.status?.conditions ?? []).find((one: any) => one.type === "Available");
-    if (available?.status === "False") throw new StatusError("ServiceUnavailable", "service unavailable");
+    if (available?.status !== "True") return unavailable();
     const target = this.#target(apiService);
-    if (typeof target === "string") throw new StatusError("ServiceUnavailable", "service unavailable");
+    if ("reason" in target) return unavailable();
     const query = request.query.toString();
     return relay(
       this.#services,
@@ -66,17 +77,37 @@ export class Aggregator {
 
   /** Asks every remote group version what it serves, now and every half minute, and says in its status how that went. */
   async run(signal: AbortSignal): Promise<void> {
-    const { registry, clock } = this.#services;
+    const { registry, clock, log } = this.#services;
     const resource = registry.named(API_SERVICES);
     if (resource === undefined) return;
-    registry.storage(resource).cache.onEvent(({ entry }) => {
-      if ((entry.stored as any).spec?.service === undefined) return;
+    const look = () => {
       this.#changed = true;
       this.#wake?.();
+    };
+    registry.storage(resource).cache.onEvent(({ type, entry, old }) => {
+      const { metadata, spec } = entry.stored as any;
+      if (type === "DELETED" || JSON.stringify(spec) !== JSON.stringify((old?.stored as any)?.spec)) {
+        if (spec?.service !== undefined || this.#served.has(metadata.name)) look();
+      }
+      if (type === "DELETED" || spec?.service !== undefined || isLocal(entry.stored)) return;
+      this.#tell(metadata.name, LOCAL).catch((error: unknown) => {
+        log.v(2).info("An APIService's status can't be written", { name: metadata.name, error: String(error) });
+      });
     });
+    // What is behind a remote group has changed: a look at once, not in half a minute.
+    for (const [plural, serviceOf] of BEHIND) {
+      const watched = registry.named(plural);
+      if (watched === undefined) continue;
+      registry.storage(watched).cache.onEvent(({ entry }) => {
+        const { namespace } = entry.stored.metadata;
+        const name = serviceOf(entry.stored.metadata);
+        if (this.#remotes().some(({ spec: { service } }) => service.name === name && service.namespace === namespace))
+          look();
+      });
+    }
     while (!signal.aborted) {
       this.#changed = false;
-      const remotes = this.#services.cluster.list(API_SERVICES).filter(({ spec }) => spec.service !== undefined);
+      const remotes = this.#remotes();
       for (const name of this.#served.keys())
         if (!remotes.some(({ metadata }) => metadata.name === name)) this.#served.delete(name);
       await Promise.all(remotes.map((one) => this.#probe(one, signal)));
@@ -88,13 +119,17 @@ export class Aggregator {
     }
   }
 
+  #remotes(): readonly any[] {
+    return this.#services.cluster.list(API_SERVICES).filter(({ spec }) => spec.service !== undefined);
+  }
+
   async #probe(apiService: any, signal: AbortSignal): Promise<void> {
     const { name } = apiService.metadata;
     const target = this.#target(apiService);
     let verdict: Verdict;
-    if (typeof target === "string") {
+    if ("reason" in target) {
       this.#served.delete(name);
-      verdict = { status: "False", reason: target, message: this.#why(target, apiService) };
+      verdict = target;
     } else {
       const { group, version } = apiService.spec;
       try {
@@ -134,39 +169,33 @@ export class Aggregator {
   }
 
   /** Where the service is reached, or the reason why not. */
-  #target({ spec }: any): Target | string {
+  #target({ spec }: any): Target | Verdict {
     const { cluster, random, options } = this.#services;
     const { name, namespace, port = 443 } = spec.service;
     const service = cluster.get("services", namespace, name);
-    if (service === undefined) return "ServiceNotFound";
-    const servicePort = (service.spec.ports ?? []).find((one: any) => one.port === port);
-    if (servicePort === undefined) return "ServicePortError";
+    const where = `service/${name} in ${JSON.stringify(namespace)}`;
+    const no = (reason: string, message: string): Verdict => ({ status: "False", reason, message });
+    if (service === undefined) return no("ServiceNotFound", `${where} is not present`);
     const tls: ClientTls = {
       ...(spec.caBundle !== undefined && { ca: Buffer.from(spec.caBundle, "base64").toString() }),
       ...(spec.insecureSkipTLSVerify === true && { insecureSkipVerify: true }),
       ...options.proxyClient,
       serverName: `${name}.${namespace}.svc`,
     };
+    if (service.spec.type === "ExternalName") return { base: `https://${service.spec.externalName}:${port}`, tls };
+    const servicePort = (service.spec.ports ?? []).find((one: any) => one.port === port);
+    if (servicePort === undefined) return no("ServicePortError", `${where} is not listening on port ${port}`);
     const slices = slicesOf(cluster, namespace, name);
-    if (slices.length === 0) return "EndpointsNotFound";
-    const endpoints = readyEndpoints(slices, servicePort.name);
-    if (endpoints.length === 0) return "MissingEndpoints";
+    if (slices.length === 0) return no("EndpointsNotFound", `cannot find endpointslices for ${where}`);
+    const portName: string = servicePort.name ?? "";
+    const endpoints = readyEndpoints(slices, portName);
+    if (endpoints.length === 0)
+      return no(
+        "MissingEndpoints",
+        `endpointslices for ${where} have no addresses with port name ${JSON.stringify(portName)}`,
+      );
     const chosen = endpoints[randomInt(random, endpoints.length)]!;
     return { base: `https://${hostPort(chosen.ip, chosen.port)}`, tls };
-  }
-
-  #why(reason: string, { spec }: any): string {
-    const { name, namespace, port = 443 } = spec.service;
-    switch (reason) {
-      case "ServiceNotFound":
-        return `service/${name} in ${JSON.stringify(namespace)} is not present`;
-      case "ServicePortError":
-        return `service/${name} in ${JSON.stringify(namespace)} is not listening on port ${port}`;
-      case "EndpointsNotFound":
-        return `cannot find endpointslices for service/${name} in ${JSON.stringify(namespace)}`;
-      default:
-        return `endpoints for service/${name} in ${JSON.stringify(namespace)} have no addresses with port name ""`;
-    }
   }
 
   async #fetch({ base, tls }: Target, path: string, signal: AbortSignal): Promise<APIResourceList> {
@@ -185,13 +214,17 @@ export class Aggregator {
       });
       const chunks: Uint8Array[] = [];
       for await (const chunk of response.body) chunks.push(chunk);
-      if (response.status !== 200) throw new Error(`bad status from ${base}${path}: ${response.status}`);
+      if (response.status < 200 || response.status > 299)
+        throw new Error(`bad status from ${base}${path}: ${response.status}`);
       return parseJson(Buffer.concat(chunks)) as APIResourceList;
     } finally {
       await client.close();
     }
   }
 }
+
+/** Plain words: whoever proxies has no Status to give. */
+const unavailable = (): ApiResponse => text(503, "service unavailable\n");
 
 function remoteHeaders({ name, uid, groups, extra }: UserInfo): Record<string, string | readonly string[]> {
   return {

@@ -327,9 +327,9 @@ const CASES: readonly Case[] = [
     `${MAPS}?resourceVersion=abc`,
     undefined,
     undefined,
-    500,
-    undefined,
-    'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
+    400,
+    "BadRequest",
+    'invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
   ],
   [
     "GET",

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { schemaOf } from "../api/schemas.ts";
 import { encodeCbor, parseCbor } from "../machinery/codec/cbor.ts";
 import { openEnvelope, ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import { FrameParser } from "../wire/websocket/frames.ts";
+import type { Exchange, Headers } from "../world/net.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import type { Answer } from "./testing/ask.ts";
 import { ask, ASKABLE } from "./testing/ask.ts";
@@ -226,6 +228,74 @@ test("a watch of metadata comes in protobuf", async () => {
   const object = frame.subarray(frame.indexOf("k8s\0"));
   assert.equal(openEnvelope(object).kind, "PartialObjectMetadata");
   stop.abort();
+});
+
+/** The first message of a watch over a WebSocket. */
+async function overWebSocket(harness: Harness, accept: string, protocols?: string) {
+  const parser = new FrameParser(false, 1 << 20);
+  const first = Promise.withResolvers<{ readonly opcode: string; readonly payload: Buffer }>();
+  const closed = Promise.withResolvers<void>();
+  let answered: Headers | undefined;
+  const exchange: Exchange = {
+    request: {
+      method: "GET",
+      url: `${MAPS}?watch=1`,
+      headers: {
+        authorization: "Bearer secret",
+        accept,
+        connection: "Upgrade",
+        upgrade: "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        ...(protocols !== undefined && { "sec-websocket-protocol": protocols }),
+      },
+      httpVersion: "1.1",
+      body: (async function* () {})(),
+      peer: { address: { host: "127.0.0.1", port: 1 } },
+      encrypted: true,
+      signal: new AbortController().signal,
+    },
+    respond: (status, _, body = "") => first.reject(new Error(`${status}: ${String(body)}`)),
+    stream: () => {
+      throw new Error("no plain stream here");
+    },
+    upgrade(headers) {
+      answered = headers;
+      return {
+        peer: { address: { host: "127.0.0.1", port: 1 } },
+        async write(data) {
+          for (const { opcode, payload } of parser.push(data)) first.resolve({ opcode, payload: Buffer.from(payload) });
+        },
+        end: closed.resolve,
+        destroy: () => closed.resolve(),
+        closed: closed.promise,
+        async *[Symbol.asyncIterator]() {
+          await closed.promise;
+        },
+      };
+    },
+  };
+  const done = harness.server.handler(exchange);
+  const message = await first.promise;
+  closed.resolve();
+  await done;
+  return { ...message, protocol: answered?.["Sec-WebSocket-Protocol"] };
+}
+
+test("over a WebSocket a watch is a message an event: text where it is JSON, else binary", async () => {
+  await using harness = await startServer(world, SPEAKS_CBOR);
+  await ask(harness, "POST", MAPS, { body: bytesOf("a") });
+  const text = await overWebSocket(harness, "application/json");
+  assert.equal(text.opcode, "text");
+  assert.equal(JSON.parse(text.payload.toString()).object.metadata.name, "a");
+  const binary = await overWebSocket(harness, PROTOBUF);
+  assert.equal(binary.opcode, "binary");
+  assert.equal(openEnvelope(binary.payload.subarray(binary.payload.indexOf("k8s\0"))).kind, "ConfigMap");
+  assert.equal(binary.payload[0], 0x0a, "the message is the frame: no length goes before it");
+  const cbor = await overWebSocket(harness, CBOR);
+  assert.equal(cbor.opcode, "binary");
+  assert.equal((parseCbor(cbor.payload) as any).type, "ADDED");
+  assert.equal((await overWebSocket(harness, "*/*", "whatever, else")).protocol, "whatever");
 });
 
 /** Protobuf cannot tell what is empty from what is not there. */

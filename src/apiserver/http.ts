@@ -202,6 +202,11 @@ function warningHeaders(warnings: readonly string[]): readonly string[] {
   return texts.map((text) => `299 - "${text.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[\r\n]+/g, " ")}"`);
 }
 
+/** Upstream knows the bare word only: with a quality it is another one. */
+function takesGzip(header: string): boolean {
+  return header.split(",").some((token) => token.trim() === "gzip");
+}
+
 function send(
   request: ApiRequest,
   exchange: Exchange,
@@ -214,7 +219,7 @@ function send(
     exchange.respond(status, { ...headers, "content-length": String(bytes.length) });
     return;
   }
-  if (bytes.length > GZIP_FROM && /\bgzip\b/.test(request.header("accept-encoding") ?? "")) {
+  if (bytes.length > GZIP_FROM && takesGzip(request.header("accept-encoding") ?? "")) {
     exchange.respond(
       status,
       { ...headers, "content-encoding": "gzip", vary: "Accept-Encoding" },

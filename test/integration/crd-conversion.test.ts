@@ -401,3 +401,27 @@ test("a definition that waits for its objects says so, and holds up no other", a
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 });
+
+test("who applies in one version owns the fields in the others, as far as these know them", async () => {
+  const { v1, v2, group } = await define(undefined);
+  const apply = (path: string, version: string, fieldManager: string, fields: object, force?: string) =>
+    send(
+      "PATCH",
+      `${path}/a`,
+      { apiVersion: `${group}/${version}`, kind: "Host", metadata: { name: "a" }, ...fields },
+      { patchType: "application/apply-patch+yaml", query: { fieldManager, force } },
+    );
+  await apply(v1, "v1", "one", { host: "h:1", shared: "s" });
+  assert.match(await refusal(apply(v2, "v2", "two", { shared: "t" })), /^409 Conflict: .*\.shared/s);
+  const forced = await apply(v2, "v2", "two", { shared: "t" }, "true");
+  assert.equal(forced.shared, "t");
+  const owners = forced.metadata.managedFields.map(({ manager, apiVersion, fieldsV1 }: any) => [
+    manager,
+    apiVersion,
+    Object.keys(fieldsV1).join(),
+  ]);
+  assert.deepEqual(owners.sort(), [
+    ["one", `${group}/v1`, "f:host"],
+    ["two", `${group}/v2`, "f:shared"],
+  ]);
+});

@@ -3,7 +3,7 @@ import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
 import { apply } from "../../machinery/patch/apply/apply.ts";
 import { union, type FieldSet } from "../../machinery/patch/apply/field-set.ts";
-import { updateManagedFields } from "../../machinery/patch/apply/update.ts";
+import { type Endpoint, updateManagedFields, type VersionView } from "../../machinery/patch/apply/update.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";
 
@@ -16,7 +16,7 @@ export function recordUpdate(
   draft: any,
 ): any {
   return updateManagedFields(old, draft, {
-    ...endpoint(resource, subresource),
+    ...endpoint(context, resource, subresource),
     manager: context.fieldManager,
     time: hookContext(context).now,
   });
@@ -34,7 +34,7 @@ export function applyConfiguration(
 ): any {
   const base = live ?? { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: {} };
   return apply(base, configuration, {
-    ...endpoint(resource, subresource),
+    ...endpoint(context, resource, subresource),
     ...at,
     manager: context.fieldManager,
     force,
@@ -42,8 +42,23 @@ export function applyConfiguration(
   });
 }
 
-function endpoint(resource: Resource, subresource: string) {
+function endpoint({ services }: WriteContext, resource: Resource, subresource: string): Endpoint {
+  const { fromStored } = resource.storage;
   return {
+    // Versions of a custom kind may differ in what they know, where those of a built-in one don't.
+    ...(fromStored !== undefined &&
+      resource.schema.name === undefined && {
+        version(apiVersion: string): VersionView | undefined {
+          const other = services.registry.find(resource.group, apiVersion.split("/")[1] ?? "", resource.plural);
+          if (other?.storage.fromStored === undefined) return undefined;
+          return {
+            schema: other.schema,
+            convert: other.storage.fromStored,
+            revert: fromStored,
+            resetFields: resetFields(other, subresource),
+          };
+        },
+      }),
     apiVersion: apiVersionOf(resource),
     schema: resource.schema,
     subresource,

@@ -163,7 +163,10 @@ describe("a cluster that dies", { skip: process.platform === "win32" && "needs s
     for (let i = 0; i < 5; i++) await cluster.create(`last-${i}`, 1, acknowledged);
     await cluster.end("SIGKILL");
     const { path, bytes, end } = cluster.wal();
-    writeFileSync(path, bytes.subarray(0, end - 100));
+    // A write of which the last sectors never reached the disk: the zeros that were prepared there are still there.
+    const torn = Buffer.from(bytes);
+    torn.fill(0, Math.floor((end - 100) / 512) * 512);
+    writeFileSync(path, torn);
     assert.ok(await cluster.up(), cluster.said);
     const lost = missing(acknowledged, await cluster.found());
     assert.ok(lost.length <= 1, `lost: ${lost.join()}`);

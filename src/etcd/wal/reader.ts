@@ -41,6 +41,8 @@ export class SnapshotNotFound extends WalDamage {}
 const FRAME_MAX_BYTES = 256 * 1024 * 1024;
 /** Disks write whole sectors, so a cut-off write leaves a sector of the zeros that were there before. */
 const SECTOR_BYTES = 512;
+/** Type, checksum and length: what is shorter tells nothing of itself. */
+const HEADER_BYTES = 16;
 
 /** `files` are all those from the one that holds the entry after `after` on, in order. */
 export function readWal(
@@ -72,8 +74,10 @@ export function readWal(
         break;
       }
       if (recordLength > FRAME_MAX_BYTES || from + recordLength + padding > bytes.length) {
-        // The length may be what is damaged: then the record is there, and maybe others behind it.
-        if (!last || isWhole(bytes, from, crc) || !hasZeroSector(bytes, from, endOfRecord(bytes, from)))
+        // The length may be what is damaged: then the record is there, and maybe others behind it. A file that ends inside of its last
+        // record lost that end: frame and record agree on where it would be.
+        const isCutShort = bytes.length - from < HEADER_BYTES || header(bytes, from)?.end === from + recordLength;
+        if (!last || isWhole(bytes, from, crc) || !(isCutShort || hasZeroSector(bytes, from, endOfRecord(bytes, from))))
           throw damage("unexpected end");
         torn = true;
         break;
@@ -186,8 +190,8 @@ function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return i >= end;
 }
 
-/** A record as its own fields tell it, whatever the frame before it says. */
-function ownWords(bytes: Uint8Array, from: number): { end: number; crc: number; data: Uint8Array } | undefined {
+/** A record as its own fields tell it, whatever the frame before it says; `end` may lie behind the end of the file. */
+function header(bytes: Uint8Array, from: number): { at: number; end: number; crc: number } | undefined {
   let at = from;
   const varint = (): number => {
     let value = 0;
@@ -203,8 +207,15 @@ function ownWords(bytes: Uint8Array, from: number): { end: number; crc: number; 
   if (bytes[at++] !== 0x10) return undefined;
   const crc = varint();
   if (bytes[at++] !== 0x1a) return undefined;
-  const end = varint() + at;
-  return end <= bytes.length ? { end, crc, data: bytes.subarray(at, end) } : undefined;
+  const length = varint();
+  return Number.isNaN(crc + length) ? undefined : { at, end: at + length, crc };
+}
+
+/** The record, where all of it is there. */
+function ownWords(bytes: Uint8Array, from: number): { end: number; crc: number; data: Uint8Array } | undefined {
+  const found = header(bytes, from);
+  if (found === undefined || found.end > bytes.length) return undefined;
+  return { end: found.end, crc: found.crc, data: bytes.subarray(found.at, found.end) };
 }
 
 function isWhole(bytes: Uint8Array, from: number, crc: number): boolean {

@@ -127,6 +127,18 @@ test("a write that a power cut tore is dropped, what came before stands, and the
   }
 });
 
+test("a log whose file ends inside its last record loses that record alone", async () => {
+  const world = simulatedWorld(5);
+  await walWith(world, [entry(1), entry(2), entry(3, 700)]);
+  const whole = await world.fs.readFile(FIRST);
+  const { endOffset } = readWal([{ name: FIRST, bytes: whole }], 0);
+  // The last of all is the state, of 24 bytes.
+  for (const missing of [16, 40, 100, 500]) {
+    const { entries, torn } = readWal([{ name: FIRST, bytes: whole.subarray(0, endOffset - missing) }], 0);
+    assert.deepEqual([entries.length, torn], [missing < 24 ? 3 : 2, true], `${missing} bytes are missing`);
+  }
+});
+
 test("damage that no crash explains fails with file and offset", async () => {
   const world = simulatedWorld(4);
   await walWith(world, [entry(1, 600), entry(2, 600), entry(3, 600)]);

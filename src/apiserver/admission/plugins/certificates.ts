@@ -1,4 +1,4 @@
-/** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing} */
+/** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing,ctbattest} */
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 
@@ -52,5 +52,16 @@ export const certificateSigning = defineAdmission({
     const signer: string = oldObject.spec.signerName;
     if (!(await mayFor(request, context, "sign", signer)))
       throw refuse(request, `user not permitted to sign requests with signerName ${JSON.stringify(signer)}`);
+  },
+});
+
+export const clusterTrustBundleAttest = defineAdmission({
+  name: "ClusterTrustBundleAttest",
+  onByDefault: true,
+  handles: { operations: ["CREATE", "UPDATE"], resources: ["clustertrustbundles.certificates.k8s.io"] },
+  async validate(request, context) {
+    const signer: string = request.object.spec.signerName ?? "";
+    if (signer === "" || (await mayFor(request, context, "attest", signer))) return;
+    throw refuse(request, `user not permitted to attest for signerName ${JSON.stringify(signer)}`);
   },
 });

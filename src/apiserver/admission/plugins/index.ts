@@ -6,10 +6,15 @@ import type { AdmissionPlugin } from "../framework.ts";
 import { alwaysAdmit } from "./always-admit.ts";
 import { alwaysDeny } from "./always-deny.ts";
 import { alwaysPullImages } from "./always-pull-images.ts";
-import { certificateApproval, certificateSigning } from "./certificates.ts";
+import { certificateApproval, certificateSigning, clusterTrustBundleAttest } from "./certificates.ts";
 import { defaultStorageClass, defaultIngressClass } from "./default-classes.ts";
 import { defaultTolerationSeconds } from "./default-toleration-seconds.ts";
 import { denyServiceExternalIps } from "./deny-service-external-ips.ts";
+import { extendedResourceToleration } from "./extended-resource-toleration.ts";
+import { limitPodHardAntiAffinityTopology } from "./limit-pod-hard-anti-affinity-topology.ts";
+import { namespaceExists } from "./namespace-exists.ts";
+import { ownerReferencesPermissionEnforcement } from "./owner-references-permission-enforcement.ts";
+import { podNodeSelector } from "./pod-node-selector.ts";
 import { limitRanger } from "./limit-ranger.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
 import { nodeRestriction } from "./node-restriction.ts";
@@ -29,20 +34,26 @@ import { mutatingWebhook, validatingWebhook } from "./webhooks.ts";
 export const plugins: readonly AdmissionPlugin[] = [
   alwaysAdmit,
   namespaceLifecycle,
+  namespaceExists,
+  limitPodHardAntiAffinityTopology,
   limitRanger,
   serviceAccount,
   nodeRestriction,
   taintNodesByCondition,
   alwaysPullImages,
   podSecurity,
+  podNodeSelector,
   priority,
   defaultTolerationSeconds,
+  extendedResourceToleration,
   defaultStorageClass,
   storageObjectInUseProtection,
+  ownerReferencesPermissionEnforcement,
   persistentVolumeClaimResize,
   runtimeClass,
   certificateApproval,
   certificateSigning,
+  clusterTrustBundleAttest,
   defaultIngressClass,
   denyServiceExternalIps,
   podTopologyLabels,

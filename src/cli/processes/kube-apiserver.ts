@@ -1,6 +1,7 @@
 /** From the flags of `kube-apiserver` to a server. Upstream: cmd/kube-apiserver/app/{server.go,options} */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
+import { IpRange } from "../../apiserver/registry/specials/ip-range.ts";
 import { builtinResources } from "../../api/index.ts";
 import { plugins } from "../../apiserver/admission/plugins/index.ts";
 import { type ApiServerOptions, parseStaticTokens } from "../../apiserver/options.ts";
@@ -90,6 +91,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     }),
     bootstrapTokens: values["enable-bootstrap-token-auth"],
     serviceClusterIpRange: values["service-cluster-ip-range"],
+    endpointReconciler: values["endpoint-reconciler-type"] === "none" ? "none" : "lease",
     serviceNodePortRange: values["service-node-port-range"],
     enableAdmissionPlugins: values["enable-admission-plugins"],
     disableAdmissionPlugins: values["disable-admission-plugins"],
@@ -276,13 +278,8 @@ const HARMLESS = [
 const ELSEWHERE = [
   ...HARMLESS,
   "EventRateLimit",
-  "ExtendedResourceToleration",
   "ImagePolicyWebhook",
-  "LimitPodHardAntiAffinityTopology",
   "NamespaceAutoProvision",
-  "NamespaceExists",
-  "OwnerReferencesPermissionEnforcement",
-  "PodNodeSelector",
   "PodTolerationRestriction",
 ];
 
@@ -296,9 +293,8 @@ async function certificate(world: World, values: Options, advertiseAddress: stri
   );
   if (given !== undefined) return given;
   const names = ["kubernetes.default.svc", "kubernetes.default", "kubernetes"];
-  const [a, b, c, d] = values["service-cluster-ip-range"].split(/[/,]/)[0]!.split(".").map(Number);
-  const first = d === undefined ? [] : [`${a}.${b}.${c}.${d + 1}`];
-  const addresses = [advertiseAddress, ...first].filter((address) => isIP(address) !== 0);
+  const first = new IpRange(values["service-cluster-ip-range"].split(",")[0]!.trim()).first;
+  const addresses = [advertiseAddress, first].filter((address) => isIP(address) !== 0);
   return await ownPair(
     world,
     "apiserver",

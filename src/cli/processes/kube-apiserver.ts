@@ -267,14 +267,7 @@ function check(values: Options, set: ReadonlySet<string>): void {
 }
 
 /** Upstream's plugins that aren't here. To enable the harmless ones says nothing new: upstream has them on, and they have nothing to refuse here. */
-const HARMLESS = [
-  "CertificateSubjectRestriction",
-  "ClusterTrustBundleAttest",
-  "MutatingAdmissionPolicy",
-  "ValidatingAdmissionPolicy",
-  "JobValidation",
-  "NodeDeclaredFeatureValidator",
-];
+const HARMLESS = ["JobValidation", "NodeDeclaredFeatureValidator"];
 const ELSEWHERE = [
   ...HARMLESS,
   "EventRateLimit",

@@ -1,4 +1,5 @@
-/** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing,ctbattest} */
+/** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing,subjectrestriction,ctbattest} */
+import { organizationsOf } from "../certificate-request.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 
@@ -52,6 +53,25 @@ export const certificateSigning = defineAdmission({
     const signer: string = oldObject.spec.signerName;
     if (!(await mayFor(request, context, "sign", signer)))
       throw refuse(request, `user not permitted to sign requests with signerName ${JSON.stringify(signer)}`);
+  },
+});
+
+/** Nobody gets a client certificate of the group that may do everything by way of a request. */
+export const certificateSubjectRestriction = defineAdmission({
+  name: "CertificateSubjectRestriction",
+  onByDefault: true,
+  handles: { operations: ["CREATE"], resources: [CSRS] },
+  validate(request) {
+    const { spec } = request.object;
+    if (spec?.signerName !== "kubernetes.io/kube-apiserver-client") return;
+    const organizations = organizationsOf(Buffer.from(spec.request ?? "", "base64").toString());
+    if (organizations === undefined)
+      throw refuse(request, "unable to parse spec.request: PEM block type must be CERTIFICATE REQUEST");
+    if (organizations.includes("system:masters"))
+      throw refuse(
+        request,
+        "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
+      );
   },
 });
 

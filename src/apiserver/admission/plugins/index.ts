@@ -6,7 +6,12 @@ import type { AdmissionPlugin } from "../framework.ts";
 import { alwaysAdmit } from "./always-admit.ts";
 import { alwaysDeny } from "./always-deny.ts";
 import { alwaysPullImages } from "./always-pull-images.ts";
-import { certificateApproval, certificateSigning, clusterTrustBundleAttest } from "./certificates.ts";
+import {
+  certificateSubjectRestriction,
+  certificateApproval,
+  certificateSigning,
+  clusterTrustBundleAttest,
+} from "./certificates.ts";
 import { defaultStorageClass, defaultIngressClass } from "./default-classes.ts";
 import { defaultTolerationSeconds } from "./default-toleration-seconds.ts";
 import { denyServiceExternalIps } from "./deny-service-external-ips.ts";
@@ -54,6 +59,7 @@ export const plugins: readonly AdmissionPlugin[] = [
   certificateApproval,
   certificateSigning,
   clusterTrustBundleAttest,
+  certificateSubjectRestriction,
   defaultIngressClass,
   denyServiceExternalIps,
   podTopologyLabels,

@@ -191,10 +191,10 @@ spec:
     );
     assert.match(await cluster.refused("create configmap there -n nowhere"), /namespaces "nowhere" not found/);
     const version = await raw("GET", `${MAPS}?resourceVersion=abc`, "application/json", "");
-    assert.equal(version.status, 500, "as upstream");
+    assert.equal(version.status, 400);
     assert.match(
       version.message!,
-      /resourceVersion: Invalid value: "abc": strconv\.ParseUint: parsing "abc": invalid syntax/,
+      /^invalid resource version: resourceVersion: Invalid value: "abc": strconv\.ParseUint: parsing "abc": invalid syntax/,
     );
     const selector = await raw("GET", `${MAPS}?labelSelector=a%20b`, "application/json", "");
     assert.equal(selector.status, 400);

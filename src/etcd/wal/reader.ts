@@ -101,6 +101,10 @@ export function readWal(
         }
         throw damage(fields === undefined ? "record is not readable" : "crc mismatch");
       }
+      // A length that is damaged may take in what follows, and its checksum is right all the same.
+      const end = type === RECORD.crc ? undefined : ownWords(bytes, from)?.end;
+      if (type === RECORD.crc ? recordLength > HEADER_BYTES : end !== from + recordLength)
+        throw damage("a record with a wrong length");
       // The one thing that no checksum covers, and where the next record begins.
       if (padding !== (8 - (recordLength % 8)) % 8) throw damage("a record with wrong padding");
       switch (type) {
@@ -115,6 +119,10 @@ export function readWal(
           if (entry.index > after + entries.length + 1) throw damage(`entry ${entry.index} comes too early, a gap`);
           // What no checksum covers is the type: a state that is read as an entry would cut the log.
           if (entry.index <= (state?.commit ?? 0)) throw damage(`entry ${entry.index} comes after it was committed`);
+          // Only a later leader's entry takes the place of another.
+          const replaced = entries[entry.index - after - 1];
+          if (replaced !== undefined && entry.term <= replaced.term && !equal(entry.data, replaced.data))
+            throw damage(`entry ${entry.index} is there twice in one term`);
           entries.length = entry.index - after - 1;
           if (entry.term < (entries.at(-1)?.term ?? 0)) throw damage(`entry ${entry.index} is of an earlier term`);
           entries.push(entry);

@@ -1,16 +1,17 @@
 /** `t8s`: finds the command, reads its flags, runs it, and turns its end into an exit code. */
 import { setMaxListeners } from "node:events";
-import { appendFileSync, writeSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { describe, createLogger } from "../observe/pino.ts";
 import { machineWorld } from "./world.ts";
 import { CommandError, type CommandContext } from "./command.ts";
 import { commands } from "./commands/index.ts";
 import { helpText, parseFlags, UsageError } from "./flags.ts";
 import { versionText } from "./version.ts";
+import { writeWhole } from "./write-whole.ts";
 
 async function main(args: readonly string[]): Promise<number> {
-  const out = (text: string) => void writeSync(1, text);
-  const err = (text: string) => void writeSync(2, text);
+  const out = (text: string) => writeWhole(1, text);
+  const err = (text: string) => writeWhole(2, text);
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     out(overview());

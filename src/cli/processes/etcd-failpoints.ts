@@ -1,9 +1,9 @@
 /** Failpoints of an etcd process, when the environment asks for them. Upstream: go.etcd.io/gofail/runtime/runtime.go */
-import { writeSync } from "node:fs";
 import type { Component } from "../../base/component-group.ts";
 import { failpointHandler } from "../../etcd/failpoint-server.ts";
 import { FailpointSwitch } from "../../etcd/failpoints.ts";
 import type { World } from "../../world/world.ts";
+import { writeWhole } from "../write-whole.ts";
 
 export interface EtcdFailpoints {
   readonly points: FailpointSwitch;
@@ -19,7 +19,7 @@ export function etcdFailpoints({
 }: Pick<World, "host" | "random" | "net">): EtcdFailpoints | undefined {
   const { GOFAIL_HTTP: http = "", GOFAIL_FAILPOINTS: set = "" } = host.environment;
   if (http === "" && set === "") return undefined;
-  const err = (text: string) => void writeSync(2, text);
+  const err = (text: string) => writeWhole(2, text);
   const points = new FailpointSwitch({
     random: random.fork("failpoints"),
     // Nothing after this point may run, so no handler may: exit code 2 is what a Go program leaves that panics.

@@ -9,12 +9,12 @@ import {
   statSync,
   writeFileSync,
   readFileSync,
-  writeSync,
 } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
+import { writeWhole } from "../write-whole.ts";
 
 export interface Rotation {
   /** In bytes. */
@@ -64,8 +64,8 @@ export function logWriter(
         : "log rotation requires a single file target",
     );
   const writers = outputs.map((output): ((line: string) => void) => {
-    if (output === "stdout") return (line) => void writeSync(1, line);
-    if (output === "default" || output === "stderr") return (line) => void writeSync(2, line);
+    if (output === "stdout") return (line) => writeWhole(1, line);
+    if (output === "default" || output === "stderr") return (line) => writeWhole(2, line);
     return rotation === undefined ? (line) => appendFileSync(output, line) : rotating(clock, output, rotation);
   });
   return writers.length === 1 ? writers[0]! : (line) => writers.forEach((write) => write(line));

@@ -1,4 +1,4 @@
-/** Every row of the groups' `validation.rows.jsonl`: the errors of our hooks are upstream's, in its order. */
+/** Every row of the groups' `validation*.rows.jsonl`: the errors of our hooks are upstream's, in its order. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorsOf, readValidationRows } from "../testing/validation-rows.ts";
@@ -13,7 +13,7 @@ for (const group of groups)
       const actual = errorsOf(row);
       if (actual.length === row.errors.length && actual.every((text, i) => text === row.errors[i])) continue;
       failures.push(
-        `line ${row.line}, ${row.of} ${row.op} ${JSON.stringify(row.set)}\n  upstream: ${row.errors.join("\n            ")}\n  ours:     ${actual.join("\n            ")}`,
+        `${row.file}:${row.line}, ${row.of} ${row.op} ${JSON.stringify(row.set)}\n  upstream: ${row.errors.join("\n            ")}\n  ours:     ${actual.join("\n            ")}`,
       );
     }
     assert.equal(failures.length, 0, `${failures.length} rows differ\n${failures.join("\n")}`);

@@ -1,5 +1,5 @@
 /**
- * Rows of `src/api/<group>/validation.rows.jsonl`: a valid object (a base), what a client changes in it, and every error it is told. The errors are
+ * Rows of `src/api/<group>/validation*.rows.jsonl`: a valid object (a base), what a client changes in it, and every error it is told. The errors are
  * upstream's, in upstream's order.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -38,32 +38,31 @@ export interface Row {
 /** A row of some group's file, with its base's object. */
 export interface PlacedRow extends Row {
   readonly group: string;
+  /** The file in the group's folder. */
+  readonly file: string;
   readonly line: number;
   readonly object: any;
   readonly gates?: readonly string[];
 }
 
-const ROWS_FILE = "validation.rows.jsonl";
+const ROWS_FILE = /^validation.*\.rows\.jsonl$/;
 const API = fileURLToPath(new URL("../api/", import.meta.url));
 
 export function readValidationRows(): readonly PlacedRow[] {
-  return readdirSync(API)
+  return readdirSync(API, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
     .sort()
-    .flatMap((group) => {
-      const text = readIfThere(join(API, group, ROWS_FILE));
-      return text === undefined ? [] : parseRows(group, text);
-    });
+    .flatMap((group) =>
+      readdirSync(join(API, group))
+        .filter((file) => ROWS_FILE.test(file))
+        .sort()
+        .flatMap((file) => parseRows(group, file, readFileSync(join(API, group, file), "utf8"))),
+    );
 }
 
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-export function parseRows(group: string, text: string): readonly PlacedRow[] {
+/** A file's rows; its bases are its own. */
+export function parseRows(group: string, file: string, text: string): readonly PlacedRow[] {
   const bases = new Map<string, Base>();
   const rows: PlacedRow[] = [];
   for (const [i, line] of text.split("\n").entries()) {
@@ -72,9 +71,9 @@ export function parseRows(group: string, text: string): readonly PlacedRow[] {
     if ("base" in parsed) bases.set(parsed.base, parsed);
     else {
       const base = bases.get(parsed.of);
-      assert(base !== undefined, `${group}:${i + 1}: no base "${parsed.of}"`);
+      assert(base !== undefined, `${group}/${file}:${i + 1}: no base "${parsed.of}"`);
       const { object, gates } = base;
-      rows.push({ ...parsed, group, line: i + 1, object, ...(gates !== undefined && { gates }) });
+      rows.push({ ...parsed, group, file, line: i + 1, object, ...(gates !== undefined && { gates }) });
     }
   }
   return rows;

@@ -6,6 +6,9 @@ import { parseArgs } from "node:util";
 import { fuzz, FuzzFailure } from "../src/testing/fuzz/fuzzer.ts";
 import { fuzzers } from "../src/testing/fuzz/index.ts";
 
+/** Of the words of a failure: some compare whole files. */
+const MESSAGE_MAX = 3000;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -42,8 +45,8 @@ for (const fuzzer of fuzzers) {
   } catch (error) {
     if (!(error instanceof FuzzFailure)) throw error;
     failures++;
-    console.log(`FAILED ${error.message}`);
-    console.log((error.cause as Error).stack);
+    console.log(`FAILED ${error.message.slice(0, MESSAGE_MAX)}`);
+    for (let at: unknown = error.cause; at instanceof Error; at = at.cause) console.log(at.stack?.slice(-MESSAGE_MAX));
     console.log(`  again: npm run fuzz -- ${fuzzer.name} --seed ${seed} --from ${error.number} --cases 1`);
   }
 }

@@ -62,6 +62,8 @@ import { hashKeys, type KeysHash } from "./mvcc/hash.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
+import { MessageError } from "./peer/field-reader.ts";
+import { flawOf } from "./peer/flaw.ts";
 import type { OutgoingSnapshot, PeerCallbacks, PeerTransport, PeerTransportOptions } from "./peer/transport.ts";
 import { RaftDriver } from "./raft-driver.ts";
 import { Storage, type Bootstrap } from "./storage.ts";
@@ -789,6 +791,8 @@ export class Member {
 
   #process(message: Message): void {
     assert(message.to === this.id, "a message for another member");
+    const flaw = flawOf(message);
+    if (flaw !== undefined) throw new MessageError(flaw);
     const { raftDropHeartbeat } = this.failpoints;
     if (raftDropHeartbeat !== undefined && message.type === "MsgHeartbeat" && raftDropHeartbeat.strike() !== undefined)
       return;

@@ -181,10 +181,10 @@ export class Applier {
       } else if (op.request_delete_range !== undefined) {
         const response = this.#deleteRangeOp(op.request_delete_range);
         responses.push({ response_delete_range: { ...response, header: this.#innerHeader() } });
-      } else {
-        const response = this.#txnOp(op.request_txn!, path.inner!.get(i)!);
+      } else if (op.request_txn !== undefined) {
+        const response = this.#txnOp(op.request_txn, path.inner!.get(i)!);
         responses.push({ response_txn: { ...response, header: NO_HEADER } });
-      }
+      } else responses.push({}); // No client gets it into the log.
     }
     return { header: undefined, succeeded: path.succeeded, responses };
   }

@@ -52,17 +52,32 @@ export function memberContext(member: Member, isPromote?: boolean): Uint8Array {
 
 export function parseMemberContext(context: Uint8Array): Member & { readonly isPromote: boolean } {
   const text = Buffer.from(context.buffer, context.byteOffset, context.byteLength).toString();
-  const { peerURLs, name, clientURLs, isLearner, isPromote } = JSON.parse(text) as Partial<Member> & {
-    readonly isPromote?: boolean;
-  };
+  const { peerURLs, name, clientURLs, isLearner, isPromote } = fieldsOf(text);
   return {
-    ID: BigInt(/"id":(\d+)/.exec(text)?.[1] ?? "0"),
-    name: name ?? "",
-    peerURLs: peerURLs ?? [],
-    clientURLs: clientURLs ?? [],
+    ID: BigInt.asUintN(64, BigInt(/"id":(\d+)/.exec(text)?.[1] ?? "0")),
+    name: typeof name === "string" ? name : "",
+    peerURLs: strings(peerURLs, text),
+    clientURLs: strings(clientURLs, text),
     isLearner: isLearner === true,
     isPromote: isPromote === true,
   };
+}
+
+function fieldsOf(text: string): { readonly [Name in keyof Member | "isPromote"]?: unknown } {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`failed to unmarshal member ${JSON.stringify(text)}`, { cause: error });
+  }
+  return typeof fields === "object" && fields !== null ? fields : {};
+}
+
+function strings(list: unknown, text: string): readonly string[] {
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list) || !list.every((one) => typeof one === "string"))
+    throw new Error(`failed to unmarshal member ${JSON.stringify(text)}`);
+  return list;
 }
 
 /** Go's encoder writes these three escaped. */

@@ -243,7 +243,7 @@ export class MessageCodec {
   #confStateSize(state: ConfState): number {
     let size = state.autoLeave ? 2 : 0;
     for (const ids of [state.voters, state.learners, state.votersOutgoing, state.learnersNext])
-      for (const id of ids) size += this.#idSize(id);
+      for (const id of ids) size += id === 0n ? 2 : this.#idSize(id);
     return size;
   }
 
@@ -252,16 +252,28 @@ export class MessageCodec {
     if (data.length > 0) at = writeBytes(to, at, 0x0a, data);
     at = writeField(to, at, 0x12, this.#metadataSize(metadata));
     at = writeField(to, at, 0x0a, this.#confStateSize(state));
-    for (const id of state.voters) at = this.#writeId(to, at, 0x08, id);
-    for (const id of state.learners) at = this.#writeId(to, at, 0x10, id);
-    for (const id of state.votersOutgoing) at = this.#writeId(to, at, 0x18, id);
-    for (const id of state.learnersNext) at = this.#writeId(to, at, 0x20, id);
+    at = this.#writeIds(to, at, 0x08, state.voters);
+    at = this.#writeIds(to, at, 0x10, state.learners);
+    at = this.#writeIds(to, at, 0x18, state.votersOutgoing);
+    at = this.#writeIds(to, at, 0x20, state.learnersNext);
     if (state.autoLeave) {
       to[at++] = 0x28;
       to[at++] = 1;
     }
     if (index !== 0) at = writeField(to, at, 0x10, index);
     if (term !== 0) at = writeField(to, at, 0x18, term);
+    return at;
+  }
+
+  /** In a list a zero is written, too. */
+  #writeIds(to: Buffer, at: number, tag: number, ids: readonly NodeId[]): number {
+    for (const id of ids) {
+      if (id !== 0n) at = this.#writeId(to, at, tag, id);
+      else {
+        to[at++] = tag;
+        to[at++] = 0;
+      }
+    }
     return at;
   }
 

@@ -264,5 +264,7 @@ function readLength(bytes: Buffer, at: number): number {
 }
 
 function readNumber(bytes: Buffer, at: number): number {
-  return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
+  const value = bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
+  if (value > Number.MAX_SAFE_INTEGER) throw new MessageError("a number in a message is too large");
+  return value;
 }

@@ -78,7 +78,7 @@ export const dbSnapshots: Fuzzer = {
 };
 
 /** Ends in virtual time. */
-async function within(clock: Simulation, work: () => Promise<void>): Promise<void> {
+export async function within(clock: Simulation, work: () => Promise<void>): Promise<void> {
   let done = false;
   const run = work().finally(() => (done = true));
   run.catch(() => {});
@@ -128,16 +128,16 @@ async function write(fs: SimulatedFs, clock: Simulation, random: Random): Promis
   await backend.close();
 }
 
-function damaged(random: Random, bytes: Uint8Array): Buffer {
+/** Damage to a db file, at heads of pages and in their elements more often than elsewhere. */
+export function damaged(random: Random, bytes: Uint8Array, pageBytes = OPTIONS.pageSize): Buffer {
   if (random.next() < 0.3) return mutated(random, bytes);
   const changed = Buffer.from(bytes);
   for (let changes = 1 + randomInt(random, 3); changes > 0; changes--) {
-    // Heads of pages and their elements are where it hurts.
-    const page = 512 * randomInt(random, Math.ceil(changed.length / 512));
+    const pages = Math.ceil(changed.length / pageBytes);
+    const page = pageBytes * randomInt(random, pages);
     const at = Math.min(changed.length - 1, page + randomInt(random, pick(random, [16, 64, 512])));
     changed[at] = random.next() < 0.5 ? randomInt(random, 256) : changed[at]! ^ (1 << randomInt(random, 8));
-    if (random.next() < 0.1)
-      changed.copyWithin(page, 512 * randomInt(random, Math.ceil(changed.length / 512)), changed.length);
+    if (random.next() < 0.1) changed.copyWithin(page, pageBytes * randomInt(random, pages), changed.length);
   }
   return random.next() < 0.1 ? changed.subarray(0, randomInt(random, changed.length)) : changed;
 }

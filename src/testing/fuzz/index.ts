@@ -1,10 +1,13 @@
 /** Every fuzzer: `npm run fuzz` runs them long, the unit tests briefly. */
 import { dbFiles, dbSnapshots } from "./db.ts";
+import { peerMessages, peerSnapshots } from "./follower.ts";
+import { peerFrames } from "./frames.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { grpcBodies } from "./grpc.ts";
 import { hpackBlocks, hpackHeaders } from "./hpack.ts";
 import { http2Clients, http2Servers } from "./http2.ts";
 import { memberFuzzers } from "./member.ts";
+import { snapFiles } from "./snap.ts";
 import { walFiles } from "./wal.ts";
 
 export const fuzzers: readonly Fuzzer[] = [
@@ -14,7 +17,11 @@ export const fuzzers: readonly Fuzzer[] = [
   http2Clients,
   grpcBodies,
   walFiles,
+  snapFiles,
   dbFiles,
   dbSnapshots,
   ...memberFuzzers,
+  peerFrames,
+  peerMessages,
+  peerSnapshots,
 ];

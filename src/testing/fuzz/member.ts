@@ -152,7 +152,7 @@ async function request(
 }
 
 /** A message with anything in its fields. */
-function anything(
+export function anything(
   random: Random,
   type: MessageType<unknown>,
   registry: Member["codec"]["registry"],

@@ -1,6 +1,7 @@
 /** What a server is told when it is made. Names follow upstream's flags. */
 import type { Resource } from "../machinery/resource.ts";
 import type { ClientTls } from "../world/net.ts";
+import type { AdmissionConfiguration } from "./admission/configuration.ts";
 import type { AuthenticationConfiguration } from "./authn/configuration.ts";
 import type { Algorithm } from "./authn/jwt.ts";
 import type { RequestHeaderOptions } from "./authn/request-header.ts";
@@ -87,6 +88,8 @@ export interface ApiServerOptions {
   readonly serviceNodePortRange?: string;
   readonly enableAdmissionPlugins?: readonly string[];
   readonly disableAdmissionPlugins?: readonly string[];
+  /** `--admission-control-config-file`, and flags that are a plugin's. */
+  readonly admission?: AdmissionConfiguration;
   /** `--storage-media-type`, default JSON: how values are written; both forms are always read. */
   readonly storageMediaType?: "application/json" | "application/vnd.kubernetes.protobuf";
   readonly featureGates?: ReadonlyMap<string, boolean>;

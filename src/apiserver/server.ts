@@ -14,6 +14,7 @@ import type { Address, HttpHandler, ServerTls } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 import { createAccess } from "./access.ts";
 import { CompiledPolicies, MatchConditions } from "./admission/expressions.ts";
+import { AdmissionMetrics } from "./admission/metrics.ts";
 import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
@@ -24,6 +25,7 @@ import type { UserInfo } from "./authn/user.ts";
 import { compactRegularly } from "./bootstrap/compaction.ts";
 import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
 import { MasterLeases } from "./bootstrap/master-leases.ts";
+import { ensure } from "./bootstrap/write.ts";
 import { pause } from "../world/time.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
@@ -105,7 +107,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   });
   const { authorizer, tokens } = access;
   const admission = createAdmission(
-    enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []),
+    enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? [], options.admission),
     {
       cluster,
       authorizer,
@@ -115,6 +117,11 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       log,
       matchConditions: new MatchConditions(),
       policies: new CompiledPolicies(),
+      metrics: new AdmissionMetrics(metrics),
+      gate: (name, otherwise) => options.featureGates?.get(name) ?? otherwise,
+      async createNamespace(name) {
+        await ensure(services, "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+      },
       findResource: (name) => registry.named(name),
       findKind: (group, version, kind) => registry.ofKind(group, version, kind),
     },

@@ -6,11 +6,13 @@ import type { Resource, ResourceName } from "../../machinery/resource.ts";
 import type { StatusDetails } from "../../machinery/status.ts";
 import { forbidden, qualified, StatusError } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
-import type { Net } from "../../world/net.ts";
+import type { ClientTls, Net } from "../../world/net.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
+import type { ReviewTarget } from "../review-client.ts";
 import type { CompiledPolicies, MatchConditions } from "./expressions.ts";
+import type { AdmissionMetrics } from "./metrics.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
@@ -61,6 +63,11 @@ export interface AdmissionContext {
   readonly log: Logger;
   readonly matchConditions: MatchConditions;
   readonly policies: CompiledPolicies;
+  readonly metrics: AdmissionMetrics;
+  /** As the server's own, through no filter; fine where it is there already. */
+  createNamespace(name: string): Promise<void>;
+  /** Whether a feature is on; `otherwise` is what it is when nobody says. */
+  gate(name: string, otherwise: boolean): boolean;
   /** The resource that serves a kind, for webhooks. */
   findResource(name: string): Resource | undefined;
   findKind(group: string, version: string, kind: string): Resource | undefined;
@@ -77,6 +84,32 @@ export interface AdmissionPlugin {
   };
   admit?(request: AdmissionRequest, context: AdmissionContext): void | Promise<void>;
   validate?(request: AdmissionRequest, context: AdmissionContext): void | Promise<void>;
+  /** For plugins that keep something or are told something: the halves of one server's plugin. Throws what is wrong with its configuration. */
+  configure?(given: PluginConfiguration): AdmissionHalves;
+}
+
+export type AdmissionHalves = Pick<AdmissionPlugin, "admit" | "validate">;
+
+/** What `--admission-control-config-file` says of a plugin, and what is in files that it names. */
+export interface PluginConfiguration {
+  /** The plugin's own configuration object; undefined where the file says nothing of it. */
+  readonly configuration?: unknown;
+  /** Where the plugin's own webhook is. */
+  readonly target?: ReviewTarget;
+  /** What is shown to a webhook at `host:port`. */
+  readonly identify?: (target: string) => WebhookIdentity | undefined;
+  readonly flags: AdmissionFlags;
+}
+
+export interface WebhookIdentity {
+  readonly tls: Pick<ClientTls, "cert" | "key">;
+  readonly token?: string;
+}
+
+/** Flags that are a plugin's. */
+export interface AdmissionFlags {
+  readonly notReadySeconds: number;
+  readonly unreachableSeconds: number;
 }
 
 export function defineAdmission(plugin: AdmissionPlugin): AdmissionPlugin {
@@ -89,6 +122,11 @@ export function refuse(request: AdmissionRequest, text: string, details: StatusD
   const name = request.name || metadata?.name || metadata?.generateName || "Unknown";
   const error = forbidden(request.resource, name, text);
   return new StatusError("Forbidden", error.message, { ...error.details, ...details });
+}
+
+/** An error of a plugin that upstream passes on as it is: it has no reason, and clients get a 500. */
+export function unclassified(text: string): StatusError {
+  return new StatusError("Unknown", text, {}, { code: 500 });
 }
 
 /** The parts of a pod that hold containers, with the path of each. */
@@ -104,16 +142,31 @@ export interface Admission {
 }
 
 export function createAdmission(plugins: readonly AdmissionPlugin[], context: AdmissionContext): Admission {
-  return {
-    async admit(request) {
-      for (const plugin of plugins)
-        if (plugin.admit !== undefined && handles(plugin, request)) await plugin.admit(request, context);
-    },
-    async validate(request) {
-      for (const plugin of plugins)
-        if (plugin.validate !== undefined && handles(plugin, request)) await plugin.validate(request, context);
-    },
+  const step = async (half: "admit" | "validate", request: AdmissionRequest): Promise<void> => {
+    const { clock, metrics } = context;
+    const started = clock.monotonic();
+    let at = started;
+    let running = "";
+    let rejected = true;
+    try {
+      for (const plugin of plugins) {
+        if (plugin[half] === undefined || !handles(plugin, request)) continue;
+        running = plugin.name;
+        // Awaited only where there is something to wait for: most plugins have nothing to do with most requests.
+        const waiting = plugin[half](request, context);
+        if (waiting !== undefined) await waiting;
+        const now = clock.monotonic();
+        metrics.controller(running, half, request.operation, false, now - at);
+        at = now;
+      }
+      rejected = false;
+    } finally {
+      const now = clock.monotonic();
+      if (rejected) metrics.controller(running, half, request.operation, true, now - at);
+      metrics.step(half, request.operation, rejected, now - started);
+    }
   };
+  return { admit: (request) => step("admit", request), validate: (request) => step("validate", request) };
 }
 
 function handles({ handles }: AdmissionPlugin, request: AdmissionRequest): boolean {

@@ -208,6 +208,27 @@ export const kubeApiserverFlags = withRefused(
         help: "Admission plugins to run besides those that always do.",
       },
       "disable-admission-plugins": { type: "list", default: [], help: "Admission plugins that don't run." },
+      "admission-control": {
+        type: "list",
+        default: [],
+        deprecated: "Use --enable-admission-plugins or --disable-admission-plugins instead. Will be removed in a future version.",
+        help: "The admission plugins that run, and no others.",
+      },
+      "admission-control-config-file": {
+        type: "string",
+        default: "",
+        help: "File that configures admission plugins (AdmissionConfiguration).",
+      },
+      "default-not-ready-toleration-seconds": {
+        type: "int",
+        default: 300,
+        help: "How long pods that don't say stay on a node that is not ready.",
+      },
+      "default-unreachable-toleration-seconds": {
+        type: "int",
+        default: 300,
+        help: "How long pods that don't say stay on a node that can't be reached.",
+      },
       "runtime-config": {
         type: "list",
         default: [],
@@ -311,7 +332,7 @@ export const kubeApiserverFlags = withRefused(
       },
     },
     `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
-    default-not-ready-toleration-seconds:int default-unreachable-toleration-seconds:int default-watch-cache-size:int delete-collection-workers:int
+    default-watch-cache-size:int delete-collection-workers:int
     enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
     etcd-servers-overrides:list identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
@@ -322,7 +343,6 @@ export const kubeApiserverFlags = withRefused(
     debug-socket-path`,
   ),
   {
-    "admission-control-config-file": "admission plugins would not be configured as the file says",
     "egress-selector-config-file": "connections would not go through the proxies in the file",
     "service-account-signing-endpoint": "tokens are signed with a file's key only",
   },

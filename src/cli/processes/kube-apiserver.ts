@@ -3,7 +3,6 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { IpRange } from "../../apiserver/registry/specials/ip-range.ts";
 import { builtinResources } from "../../api/index.ts";
-import { plugins } from "../../apiserver/admission/plugins/index.ts";
 import { type ApiServerOptions, parseStaticTokens } from "../../apiserver/options.ts";
 import { type ApiServer, createApiServer } from "../../apiserver/server.ts";
 import type { TracingConfiguration } from "../../apiserver/tracing/tracing.ts";
@@ -16,6 +15,7 @@ import type { Values } from "../flags.ts";
 import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
 import { primaryAddress } from "../host-facts.ts";
 import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
+import { admissionOptions, checkAdmission } from "./admission.ts";
 import { auditOf } from "./audit.ts";
 import { featureGates } from "./feature-gates.ts";
 import { readOptional, readPair, readText } from "./files.ts";
@@ -93,8 +93,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     serviceClusterIpRange: values["service-cluster-ip-range"],
     endpointReconciler: values["endpoint-reconciler-type"] === "none" ? "none" : "lease",
     serviceNodePortRange: values["service-node-port-range"],
-    enableAdmissionPlugins: values["enable-admission-plugins"],
-    disableAdmissionPlugins: values["disable-admission-plugins"],
+    ...(await admissionOptions(fs, values, set)),
     storageMediaType: values["storage-media-type"] as NonNullable<ApiServerOptions["storageMediaType"]>,
     featureGates: featureGates(values["feature-gates"]),
     kubelet: {
@@ -231,14 +230,7 @@ function check(values: Options, set: ReadonlySet<string>): void {
     errors.push("service-account-issuer is a required flag");
   if (values["service-account-signing-key-file"] === "")
     errors.push("--service-account-signing-key-file and --service-account-issuer are required flags");
-  for (const flag of ["enable-admission-plugins", "disable-admission-plugins"] as const) {
-    for (const name of values[flag]) {
-      if (plugins.some((plugin) => plugin.name === name)) continue;
-      if (!ELSEWHERE.includes(name)) errors.push(`${flag} plugin ${JSON.stringify(name)} is unknown`);
-      else if (flag.startsWith("enable") && !HARMLESS.includes(name))
-        errors.push(`${flag} plugin ${JSON.stringify(name)} is not supported`);
-    }
-  }
+  errors.push(...checkAdmission(values, set));
   if (values["secure-port"] < 0 || values["secure-port"] > 65_535)
     errors.push(
       `--secure-port ${values["secure-port"]} must be between 1 and 65535, inclusive. It cannot be turned off with 0`,
@@ -265,16 +257,6 @@ function check(values: Options, set: ReadonlySet<string>): void {
     );
   if (errors.length > 0) throw new CommandError(errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
 }
-
-/** Upstream's plugins that aren't here. To enable the harmless ones says nothing new: upstream has them on, and they have nothing to refuse here. */
-const HARMLESS = ["JobValidation", "NodeDeclaredFeatureValidator"];
-const ELSEWHERE = [
-  ...HARMLESS,
-  "EventRateLimit",
-  "ImagePolicyWebhook",
-  "NamespaceAutoProvision",
-  "PodTolerationRestriction",
-];
 
 const specific = (address: string): string => (["", "0.0.0.0", "::"].includes(address) ? "" : address);
 

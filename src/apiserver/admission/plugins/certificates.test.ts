@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import { machineWorld } from "../../../cli/world.ts";
 import { StatusError } from "../../../machinery/status.ts";
 import { startServer } from "../../testing/harness.ts";
-import { organizationsOf } from "../certificate-request.ts";
+import { parseSigningRequest } from "../../../machinery/pki/signing-request.ts";
 
 const harness = await startServer(machineWorld());
 after(() => harness[Symbol.asyncDispose]());
@@ -18,14 +18,14 @@ const attribute = (last: number, value: string) =>
 /** As much of a request as anybody here looks at. */
 function requestOf(...organizations: readonly string[]): string {
   const subject = tlv(0x30, attribute(3, "jane"), ...organizations.map((name) => attribute(10, name)));
-  const der = tlv(0x30, tlv(0x30, tlv(0x02, Buffer.from([0])), subject), tlv(0x30), tlv(0x03));
+  const der = tlv(0x30, tlv(0x30, tlv(0x02, Buffer.from([0])), subject, tlv(0x30)), tlv(0x30), tlv(0x03));
   return `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
 }
 
 test("the organisations of a request are found in its subject", () => {
-  assert.deepEqual(organizationsOf(requestOf("dev", "ops")), ["dev", "ops"]);
-  assert.deepEqual(organizationsOf(requestOf()), []);
-  assert.equal(organizationsOf("nothing"), undefined);
+  assert.deepEqual(parseSigningRequest(requestOf("dev", "ops")).organizations, ["dev", "ops"]);
+  assert.deepEqual(parseSigningRequest(requestOf()).organizations, []);
+  assert.throws(() => parseSigningRequest("nothing"), /PEM block type must be CERTIFICATE REQUEST/);
 });
 
 test("nobody asks for a client certificate of the group that may do everything", async () => {

@@ -1,5 +1,6 @@
 /** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing,subjectrestriction,ctbattest} */
-import { organizationsOf } from "../certificate-request.ts";
+import { isDeepStrictEqual } from "node:util";
+import { parseSigningRequest } from "../../../machinery/pki/signing-request.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 
@@ -47,9 +48,9 @@ export const certificateSigning = defineAdmission({
   async validate(request, context) {
     if (request.subresource !== "status") return;
     const { object, oldObject } = request;
-    // Conditions of failure are the signer's word as much as the certificate.
-    const failed = ({ status }: AnyObject) => (status?.conditions ?? []).some((c: AnyObject) => c.type === "Failed");
-    if (object.status?.certificate === oldObject.status?.certificate && failed(object) === failed(oldObject)) return;
+    // Conditions are the signer's word as much as the certificate.
+    const word = ({ status }: AnyObject) => JSON.stringify([status?.certificate, status?.conditions ?? []]);
+    if (word(object) === word(oldObject)) return;
     const signer: string = oldObject.spec.signerName;
     if (!(await mayFor(request, context, "sign", signer)))
       throw refuse(request, `user not permitted to sign requests with signerName ${JSON.stringify(signer)}`);
@@ -64,9 +65,12 @@ export const certificateSubjectRestriction = defineAdmission({
   validate(request) {
     const { spec } = request.object;
     if (spec?.signerName !== "kubernetes.io/kube-apiserver-client") return;
-    const organizations = organizationsOf(Buffer.from(spec.request ?? "", "base64").toString());
-    if (organizations === undefined)
-      throw refuse(request, "unable to parse spec.request: PEM block type must be CERTIFICATE REQUEST");
+    let organizations: readonly string[];
+    try {
+      ({ organizations } = parseSigningRequest(Buffer.from(spec.request ?? "", "base64").toString()));
+    } catch (error) {
+      throw refuse(request, `failed to parse CSR: ${(error as Error).message}`);
+    }
     if (organizations.includes("system:masters"))
       throw refuse(
         request,
@@ -80,8 +84,21 @@ export const clusterTrustBundleAttest = defineAdmission({
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE"], resources: ["clustertrustbundles.certificates.k8s.io"] },
   async validate(request, context) {
+    if (!context.gate("ClusterTrustBundle", false)) return;
     const signer: string = request.object.spec.signerName ?? "";
+    // Owners and finalizers are the collector's business.
+    if (request.operation === "UPDATE" && onlyCollects(request)) return;
     if (signer === "" || (await mayFor(request, context, "attest", signer))) return;
     throw refuse(request, `user not permitted to attest for signerName ${JSON.stringify(signer)}`);
   },
 });
+
+function onlyCollects({ object, oldObject }: AdmissionRequest): boolean {
+  const rest = ({ metadata, ...others }: AnyObject) => {
+    const { ownerReferences: _, finalizers: __, managedFields: ___, resourceVersion: ____, ...more } = metadata;
+    return { ...others, metadata: more };
+  };
+  return isDeepStrictEqual(plain(rest(object)), plain(rest(oldObject)));
+}
+
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));

@@ -1,5 +1,5 @@
 /** Nodes with rare devices are tainted with the device's name: pods that ask for it go there. Upstream: plugin/pkg/admission/extendedresourcetoleration */
-import { isDeepStrictEqual } from "node:util";
+import { isQualifiedName } from "../../../machinery/validation/names.ts";
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission } from "../framework.ts";
 
@@ -12,12 +12,18 @@ export const extendedResourceToleration = defineAdmission({
     const names = new Set(containers.flatMap(({ resources }) => Object.keys(resources?.requests ?? {})));
     for (const key of [...names].filter(isExtended).sort()) {
       const toleration = { key, operator: "Exists", effect: "NoSchedule" };
-      const { tolerations = [] } = spec;
-      if (!tolerations.some((one: AnyObject) => isDeepStrictEqual({ ...one }, toleration)))
-        spec.tolerations = [...tolerations, toleration];
+      const tolerations: readonly AnyObject[] = spec.tolerations ?? [];
+      // One that is the same but for how long it holds is replaced.
+      const matches = (one: AnyObject) =>
+        one.key === key && one.effect === "NoSchedule" && one.operator === "Exists" && (one.value ?? "") === "";
+      spec.tolerations = tolerations.some(matches)
+        ? tolerations.map((one) => (matches(one) ? toleration : one))
+        : [...tolerations, toleration];
     }
   },
 });
 
-const isExtended = (name: string): boolean =>
-  name.includes("/") && !name.includes("kubernetes.io/") && !name.startsWith("requests.");
+function isExtended(name: string): boolean {
+  if (!name.includes("/") || name.includes("kubernetes.io/") || name.startsWith("requests.")) return false;
+  return isQualifiedName(`requests.${name}`).length === 0;
+}

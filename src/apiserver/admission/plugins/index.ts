@@ -2,6 +2,8 @@
  * The plugins in the order they run. Webhooks come late, so that they see what the others made of an object; quota comes last, so that it charges only for
  * what nobody else refuses. Upstream: pkg/kubeapiserver/options/plugins.go.
  */
+import type { AdmissionConfiguration } from "../configuration.ts";
+import { configurePlugins } from "../configuration.ts";
 import type { AdmissionPlugin } from "../framework.ts";
 import { alwaysAdmit } from "./always-admit.ts";
 import { alwaysDeny } from "./always-deny.ts";
@@ -15,16 +17,24 @@ import {
 import { defaultStorageClass, defaultIngressClass } from "./default-classes.ts";
 import { defaultTolerationSeconds } from "./default-toleration-seconds.ts";
 import { denyServiceExternalIps } from "./deny-service-external-ips.ts";
+import { eventRateLimit } from "./event-rate-limit.ts";
 import { extendedResourceToleration } from "./extended-resource-toleration.ts";
+import { imagePolicyWebhook } from "./image-policy-webhook.ts";
+import { jobValidation } from "./job-validation.ts";
 import { limitPodHardAntiAffinityTopology } from "./limit-pod-hard-anti-affinity-topology.ts";
+import { namespaceAutoProvision } from "./namespace-auto-provision.ts";
 import { namespaceExists } from "./namespace-exists.ts";
 import { ownerReferencesPermissionEnforcement } from "./owner-references-permission-enforcement.ts";
 import { podNodeSelector } from "./pod-node-selector.ts";
 import { limitRanger } from "./limit-ranger.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
+import { nodeDeclaredFeatureValidator } from "./node-declared-feature-validator.ts";
 import { nodeRestriction } from "./node-restriction.ts";
 import { persistentVolumeClaimResize } from "./persistent-volume-claim-resize.ts";
+import { podGroupProtection, podGroupWorkloadExists } from "./pod-group.ts";
+import { podResizeValidator } from "./pod-resize-validator.ts";
 import { podSecurity } from "./pod-security.ts";
+import { podTolerationRestriction } from "./pod-toleration-restriction.ts";
 import { podTopologyLabels } from "./pod-topology-labels.ts";
 import { priority } from "./priority.ts";
 import { resourceQuota } from "./resource-quota.ts";
@@ -38,6 +48,7 @@ import { mutatingWebhook, validatingWebhook } from "./webhooks.ts";
 
 export const plugins: readonly AdmissionPlugin[] = [
   alwaysAdmit,
+  namespaceAutoProvision,
   namespaceLifecycle,
   namespaceExists,
   limitPodHardAntiAffinityTopology,
@@ -46,13 +57,17 @@ export const plugins: readonly AdmissionPlugin[] = [
   nodeRestriction,
   taintNodesByCondition,
   alwaysPullImages,
+  imagePolicyWebhook,
   podSecurity,
   podNodeSelector,
   priority,
   defaultTolerationSeconds,
+  podTolerationRestriction,
+  eventRateLimit,
   extendedResourceToleration,
   defaultStorageClass,
   storageObjectInUseProtection,
+  podGroupProtection,
   ownerReferencesPermissionEnforcement,
   persistentVolumeClaimResize,
   runtimeClass,
@@ -63,6 +78,10 @@ export const plugins: readonly AdmissionPlugin[] = [
   defaultIngressClass,
   denyServiceExternalIps,
   podTopologyLabels,
+  podGroupWorkloadExists,
+  nodeDeclaredFeatureValidator,
+  jobValidation,
+  podResizeValidator,
   mutatingAdmissionPolicy,
   mutatingWebhook,
   validatingAdmissionPolicy,
@@ -71,6 +90,14 @@ export const plugins: readonly AdmissionPlugin[] = [
   alwaysDeny,
 ];
 
-export function enabledPlugins(enable: readonly string[], disable: readonly string[]): readonly AdmissionPlugin[] {
-  return plugins.filter(({ name, onByDefault }) => !disable.includes(name) && (onByDefault || enable.includes(name)));
+/** Who enables a plugin and disables it has it. */
+export function enabledPlugins(
+  enable: readonly string[],
+  disable: readonly string[],
+  configuration: AdmissionConfiguration = { plugins: new Map() },
+): readonly AdmissionPlugin[] {
+  return configurePlugins(
+    plugins.filter(({ name, onByDefault }) => enable.includes(name) || (onByDefault && !disable.includes(name))),
+    configuration,
+  );
 }

@@ -1,49 +1,71 @@
 /** Defaults and bounds of a namespace for containers, pods and claims. Upstream: plugin/pkg/admission/limitranger. */
-import { compareQuantities, parseQuantity } from "../../../machinery/meta/quantity.ts";
+import { podTotal, type Usage } from "../../../api/core/v1/resourcequota/usage.ts";
+import { compareQuantities, formatQuantity, parseQuantity } from "../../../machinery/meta/quantity.ts";
+import { listErrors } from "../configuration.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
-import { amountsOf, sum } from "../../../api/core/v1/resourcequota/usage.ts";
-import { formatQuantity } from "../../../machinery/meta/quantity.ts";
 
 export const limitRanger = defineAdmission({
   name: "LimitRanger",
   onByDefault: true,
-  handles: { operations: ["CREATE", "UPDATE"], resources: ["pods", "persistentvolumeclaims"] },
+  handles: {
+    operations: ["CREATE", "UPDATE"],
+    resources: ["pods", "persistentvolumeclaims"],
+    subresources: ["resize"],
+  },
   admit(request, context) {
-    if (request.resource.plural !== "pods" || request.operation !== "CREATE") return;
-    for (const limit of limitsOf(request, context)) if (limit.type === "Container") fillIn(request.object, limit);
+    if (request.resource.plural !== "pods" || !counts(request)) return;
+    for (const range of rangesOf(request, context)) fillIn(request.object, range.spec?.limits ?? []);
   },
   validate(request, context) {
-    if (request.resource.plural === "pods" && request.operation === "UPDATE") return;
-    const errors = limitsOf(request, context).flatMap((limit) => check(request, limit));
-    if (errors.length > 0) throw refuse(request, errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
+    if (!counts(request)) return;
+    // The first range that is broken answers for all.
+    for (const range of rangesOf(request, context)) {
+      const errors = ((range.spec?.limits ?? []) as readonly AnyObject[]).flatMap((limit) => check(request, limit));
+      if (errors.length > 0) throw refuse(request, listErrors(errors));
+    }
   },
 });
 
-function limitsOf({ namespace }: AdmissionRequest, { cluster }: AdmissionContext): readonly AnyObject[] {
-  return cluster.list("limitranges", namespace).flatMap((range) => range.spec?.limits ?? []);
+/** What a pod asks for changes by resizing only; what is going is left alone. */
+function counts({ resource, operation, subresource, oldObject }: AdmissionRequest): boolean {
+  if (oldObject?.metadata.deletionTimestamp !== undefined) return false;
+  if (resource.plural !== "pods") return subresource === "";
+  return subresource === "resize" ? operation === "UPDATE" : operation === "CREATE";
 }
 
-function fillIn(pod: AnyObject, limit: AnyObject): void {
+function rangesOf({ namespace }: AdmissionRequest, { cluster }: AdmissionContext): readonly AnyObject[] {
+  return cluster.list("limitranges", namespace);
+}
+
+/** Of several limits for containers the last word counts. */
+function fillIn(pod: AnyObject, limits: readonly AnyObject[]): void {
+  const own = limits.filter(({ type }) => type === "Container");
+  const defaults = {
+    requests: Object.assign({}, ...own.map(({ defaultRequest }) => defaultRequest)) as Amounts,
+    limits: Object.assign({}, ...own.map((limit) => limit.default)) as Amounts,
+  };
   const filled: string[] = [];
-  for (const list of ["initContainers", "containers"] as const)
-    for (const container of pod.spec[list] ?? []) {
-      const set: string[] = [];
-      container.resources ??= {};
-      for (const [kind, words] of [
-        ["defaultRequest", "request"],
-        ["default", "limit"],
+  for (const [list, words] of [
+    ["containers", "container"],
+    ["initContainers", "init container"],
+  ] as const)
+    for (const container of pod.spec[list] ?? [])
+      for (const [field, kind] of [
+        ["requests", "request"],
+        ["limits", "limit"],
       ] as const) {
-        const field = kind === "default" ? "limits" : "requests";
-        for (const [name, quantity] of Object.entries(limit[kind] ?? {})) {
-          if (container.resources[field]?.[name] !== undefined) continue;
-          container.resources[field] = { ...container.resources[field], [name]: quantity };
-          set.push(`${name} ${words}`);
-        }
+        const missing = Object.entries(defaults[field]).filter(
+          ([name]) => container.resources?.[field]?.[name] === undefined,
+        );
+        if (missing.length === 0) continue;
+        container.resources = {
+          ...container.resources,
+          [field]: { ...container.resources?.[field], ...Object.fromEntries(missing) },
+        };
+        const names = missing.map(([name]) => name).sort();
+        filled.push(`${names.join(", ")} ${kind} for ${words} ${container.name}`);
       }
-      if (set.length > 0)
-        filled.push(`${set.join(", ")} for ${list === "containers" ? "" : "init "}container ${container.name}`);
-    }
   if (filled.length > 0)
     pod.metadata.annotations = {
       ...pod.metadata.annotations,
@@ -51,65 +73,72 @@ function fillIn(pod: AnyObject, limit: AnyObject): void {
     };
 }
 
-function check({ resource, object }: AdmissionRequest, limit: AnyObject): readonly string[] {
+function check({ resource, object: { spec } }: AdmissionRequest, limit: AnyObject): readonly string[] {
   if (resource.plural === "persistentvolumeclaims")
-    return limit.type === "PersistentVolumeClaim"
-      ? checkBounds(limit, object.spec.resources?.requests ?? {}, object.spec.resources?.limits ?? {}, true)
-      : [];
+    return limit.type === "PersistentVolumeClaim" ? checkClaim(limit, spec.resources?.requests ?? {}) : [];
   if (limit.type === "Container")
-    return [...(object.spec.initContainers ?? []), ...object.spec.containers].flatMap((container: AnyObject) =>
-      checkBounds(limit, container.resources?.requests ?? {}, container.resources?.limits ?? {}),
+    return [...spec.containers, ...(spec.initContainers ?? [])].flatMap(({ resources }: AnyObject) =>
+      checkBounds(limit, resources?.requests ?? {}, resources?.limits ?? {}),
     );
   if (limit.type !== "Pod") return [];
-  return checkBounds(
-    limit,
-    addUp(object.spec.containers.map((c: AnyObject) => c.resources?.requests ?? {})),
-    addUp(object.spec.containers.map((c: AnyObject) => c.resources?.limits ?? {})),
-  );
+  // The overhead is nobody's wish.
+  const { overhead: _, ...own } = spec;
+  return checkBounds(limit, textOf(podTotal(own, "requests")), textOf(podTotal(own, "limits")));
 }
+
+const textOf = (usage: Usage): Amounts =>
+  Object.fromEntries(Object.entries(usage).map(([name, amount]) => [name, formatQuantity(amount)]));
 
 type Amounts = Readonly<Record<string, string>>;
+
 const compare = (a: string, b: string) => compareQuantities(parseQuantity(a)!, parseQuantity(b)!);
+const inOrder = (amounts: Amounts | undefined) =>
+  Object.entries(amounts ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
 
-function checkBounds(limit: AnyObject, requests: Amounts, limits: Amounts, requestsOnly = false): readonly string[] {
-  const errors: string[] = [];
-  const of = (name: string) => `${name} usage per ${limit.type} is`;
-  for (const [name, least] of Object.entries((limit.min ?? {}) as Amounts)) {
-    const [request, upper] = [requests[name], limits[name]];
-    if (request === undefined) errors.push(`minimum ${of(name)} ${least}.  No request is specified`);
-    else if (compare(request, least) < 0) errors.push(`minimum ${of(name)} ${least}, but request is ${request}`);
-    if (upper !== undefined && compare(upper, least) < 0)
-      errors.push(`minimum ${of(name)} ${least}, but limit is ${upper}`);
-  }
-  for (const [name, most] of Object.entries((limit.max ?? {}) as Amounts)) {
-    const [request, upper] = [requests[name], limits[name]];
-    if (requestsOnly) {
-      if (request === undefined) errors.push(`maximum ${of(name)} ${most}.  No request is specified`);
-      else if (compare(request, most) > 0) errors.push(`maximum ${of(name)} ${most}, but request is ${request}`);
-      continue;
-    }
-    if (upper === undefined) errors.push(`maximum ${of(name)} ${most}.  No limit is specified`);
-    else if (compare(upper, most) > 0) errors.push(`maximum ${of(name)} ${most}, but limit is ${upper}`);
-    if (request !== undefined && compare(request, most) > 0)
-      errors.push(`maximum ${of(name)} ${most}, but request is ${request}`);
-  }
-  for (const [name, ratio] of Object.entries((limit.maxLimitRequestRatio ?? {}) as Amounts)) {
-    const words = `${name} max limit to request ratio per ${limit.type} is ${ratio}`;
-    const [request, upper] = [numberOf(requests[name]), numberOf(limits[name])];
-    if (!(request > 0)) errors.push(`${words}, but no request is specified or request is 0`);
-    if (!(upper > 0)) errors.push(`${words}, but no limit is specified or limit is 0`);
-    else if (request > 0 && upper / request > numberOf(ratio))
-      errors.push(`${words}, but provided ratio is ${(upper / request).toFixed(6)}`);
-  }
-  return errors;
+function checkClaim(limit: AnyObject, requests: Amounts): readonly string[] {
+  const least = inOrder(limit.min).flatMap(([name, bound]) => tooLittle(limit.type, name, bound, requests, {}));
+  const most = inOrder(limit.max).flatMap(([name, bound]) => {
+    const request = requests[name];
+    const words = `maximum ${name} usage per ${limit.type} is ${bound}`;
+    if (request === undefined) return [`${words}.  No request is specified`];
+    return compare(request, bound) > 0 ? [`${words}, but request is ${request}`] : [];
+  });
+  return [...least, ...most];
 }
 
-/** Amounts of several containers together, as text. */
-function addUp(all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(sum(all.map(amountsOf))).map(([name, amount]) => [name, formatQuantity(amount)]),
-  );
+function checkBounds(limit: AnyObject, requests: Amounts, limits: Amounts): readonly string[] {
+  return [
+    ...inOrder(limit.min).flatMap(([name, bound]) => tooLittle(limit.type, name, bound, requests, limits)),
+    ...inOrder(limit.max).flatMap(([name, bound]) => tooMuch(limit.type, name, bound, requests, limits)),
+    ...inOrder(limit.maxLimitRequestRatio).flatMap(([name, bound]) => tooWide(limit.type, name, bound, requests, limits)),
+  ];
 }
+
+type Bound = (type: string, name: string, bound: string, requests: Amounts, limits: Amounts) => readonly string[];
+
+const tooLittle: Bound = (type, name, bound, requests, limits) => {
+  const [request, limit] = [requests[name], limits[name]];
+  const words = `minimum ${name} usage per ${type} is ${bound}`;
+  if (request === undefined) return [`${words}.  No request is specified`];
+  if (compare(request, bound) < 0) return [`${words}, but request is ${request}`];
+  return limit !== undefined && compare(limit, bound) < 0 ? [`${words}, but limit is ${limit}`] : [];
+};
+
+const tooMuch: Bound = (type, name, bound, requests, limits) => {
+  const [request, limit] = [requests[name], limits[name]];
+  const words = `maximum ${name} usage per ${type} is ${bound}`;
+  if (limit === undefined) return [`${words}.  No limit is specified`];
+  if (compare(limit, bound) > 0) return [`${words}, but limit is ${limit}`];
+  return request !== undefined && compare(request, bound) > 0 ? [`${words}, but request is ${request}`] : [];
+};
+
+const tooWide: Bound = (type, name, bound, requests, limits) => {
+  const [request, limit] = [numberOf(requests[name]), numberOf(limits[name])];
+  const words = `${name} max limit to request ratio per ${type} is ${bound}`;
+  if (request === 0) return [`${words}, but no request is specified or request is 0`];
+  if (limit === 0) return [`${words}, but no limit is specified or limit is 0`];
+  return limit / request > numberOf(bound) ? [`${words}, but provided ratio is ${(limit / request).toFixed(6)}`] : [];
+};
 
 function numberOf(text: string | undefined): number {
   return text === undefined ? 0 : Number(parseQuantity(text)?.nano ?? 0n) / 1e9;

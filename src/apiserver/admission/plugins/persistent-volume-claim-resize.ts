@@ -1,4 +1,5 @@
 /** Claims grow only where their class says that they may. Upstream: plugin/pkg/admission/storage/persistentvolume/resize */
+import { compareQuantities, parseQuantity, quantityOf } from "../../../machinery/meta/quantity.ts";
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 
@@ -8,12 +9,13 @@ export const persistentVolumeClaimResize = defineAdmission({
   handles: { operations: ["UPDATE"], resources: ["persistentvolumeclaims"] },
   validate(request, { cluster }) {
     const { object, oldObject } = request;
-    const size = (claim: AnyObject): string | undefined => claim.spec.resources?.requests?.storage;
-    if (size(object) === size(oldObject) || size(oldObject) === undefined) return;
+    const size = ({ spec }: AnyObject) => parseQuantity(spec.resources?.requests?.storage ?? "0") ?? quantityOf(0);
+    if (compareQuantities(size(object), size(oldObject)) <= 0) return;
     if (oldObject.status?.phase !== "Bound")
       throw refuse(request, "Only bound persistent volume claims can be expanded");
-    const name: string | undefined = object.spec.storageClassName;
-    const storageClass = name === undefined ? undefined : cluster.get("storageclasses.storage.k8s.io", "", name);
+    const name = classOf(object);
+    const storageClass =
+      name === "" || name !== classOf(oldObject) ? undefined : cluster.get("storageclasses.storage.k8s.io", "", name);
     if (storageClass?.allowVolumeExpansion !== true)
       throw refuse(
         request,
@@ -21,3 +23,7 @@ export const persistentVolumeClaimResize = defineAdmission({
       );
   },
 });
+
+function classOf({ metadata, spec }: AnyObject): string {
+  return metadata.annotations?.["volume.beta.kubernetes.io/storage-class"] ?? spec.storageClassName ?? "";
+}

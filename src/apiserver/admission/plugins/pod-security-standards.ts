@@ -1,53 +1,187 @@
 /**
- * The Pod Security Standards: what a pod may not have at the levels baseline and restricted, in the order and words of upstream's checks.
- * Upstream: staging/src/k8s.io/pod-security-admission/policy.
+ * The Pod Security Standards: what a pod may not have at the levels baseline and restricted, for each version of Kubernetes, in the order and words of
+ * upstream's checks. Upstream: staging/src/k8s.io/pod-security-admission/policy.
  */
 import type { AnyObject } from "../framework.ts";
 
 export type Level = "privileged" | "baseline" | "restricted";
 
-/** Why a pod breaks a rule, or undefined. */
+/** One rule that a pod breaks: the reason alone when many pods are told of, with the detail when it is about one. */
+export interface Violation {
+  readonly reason: string;
+  readonly detail: string;
+}
+
+type Find = (pod: Subject) => Violation | undefined;
+
 interface Check {
   readonly id: string;
   readonly level: Exclude<Level, "privileged">;
-  /** At restricted, the stricter check stands in for this one. */
-  readonly overriddenBy?: string;
-  find(pod: Subject): readonly [reason: string, text: string] | undefined;
+  /** At restricted, this check stands in for a milder one. */
+  readonly overrides?: string;
+  /** The rule as it is from a minor version on, oldest first. */
+  readonly since: readonly (readonly [minor: number, find: Find])[];
 }
 
 interface Subject {
-  readonly metadata: AnyObject;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly spec: AnyObject;
   readonly containers: readonly AnyObject[];
 }
 
-const quote = (text: string): string => JSON.stringify(text);
-const names = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => quote(name)).join(", ");
-const containersWords = (list: readonly AnyObject[]): string =>
-  `${list.length === 1 ? "container" : "containers"} ${names(list as never)}`;
-const any = (list: readonly string[]): string => [...new Set(list)].sort().map(quote).join(", ");
+/** Of the newest rule there is. Later versions, and `latest`, are the same. */
+const NEWEST_MINOR = 35;
+
+const join = (texts: readonly string[]): string => `"${texts.join('", "')}"`;
+const names = (list: readonly AnyObject[]): string => join(list.map(({ name }) => name));
+const plural = (word: string, count: number): string => (count === 1 ? word : `${word}s`);
+const containersWords = (list: readonly AnyObject[]): string => `${plural("container", list.length)} ${names(list)}`;
+const distinct = (list: readonly string[]): readonly string[] => [...new Set(list)].sort();
+const context = (one: AnyObject): AnyObject => one.securityContext ?? {};
+
+/** Who is at fault: the pod itself, some of its containers, or both. */
+const whoIs = (pod: boolean, containers: readonly AnyObject[]): string =>
+  [...(pod ? ["pod"] : []), ...(containers.length > 0 ? [containersWords(containers)] : [])].join(" and ");
+
+const unlessWindows =
+  (find: Find): Find =>
+  (pod) =>
+    pod.spec.os?.name === "windows" ? undefined : find(pod);
+
+/** In a user namespace of its own, root is nobody. */
+const unlessOwnUsers =
+  (find: Find): Find =>
+  (pod) =>
+    pod.spec.hostUsers === false ? undefined : find(pod);
+
+const allowPrivilegeEscalation: Find = ({ containers }) => {
+  const bad = containers.filter((one) => context(one).allowPrivilegeEscalation !== false);
+  if (bad.length === 0) return undefined;
+  return {
+    reason: "allowPrivilegeEscalation != false",
+    detail: `${containersWords(bad)} must set securityContext.allowPrivilegeEscalation=false`,
+  };
+};
+
+const APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/";
+
+const appArmorProfile: Find = ({ annotations, spec, containers }) => {
+  const forbidden = (one: AnyObject): boolean => {
+    const { appArmorProfile } = context(one);
+    return appArmorProfile !== undefined && !["RuntimeDefault", "Localhost"].includes(appArmorProfile.type);
+  };
+  const bad = containers.filter(forbidden);
+  const noted = Object.entries(annotations)
+    .filter(
+      ([key, value]) =>
+        key.startsWith(APP_ARMOR) && !(value === "" || value === "runtime/default" || value.startsWith("localhost/")),
+    )
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .sort();
+  const who = [whoIs(forbidden(spec), bad), noted.length > 0 ? plural("annotation", noted.length) : ""];
+  const types = distinct(
+    [...(forbidden(spec) ? [spec] : []), ...bad].map((one) => context(one).appArmorProfile.type ?? ""),
+  );
+  const values = [...types, ...noted];
+  if (values.length === 0) return undefined;
+  return {
+    reason: plural("forbidden AppArmor profile", values.length),
+    detail: `${who.filter((words) => words !== "").join(" and ")} must not set AppArmor profile type to ${join(values)}`,
+  };
+};
 
 const BASELINE_CAPABILITIES = new Set(
   "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT".split(
     " ",
   ),
 );
-const SAFE_SYSCTLS = new Set([
-  "kernel.shm_rmid_forced",
-  "net.ipv4.ip_local_port_range",
-  "net.ipv4.ip_unprivileged_port_start",
-  "net.ipv4.tcp_syncookies",
-  "net.ipv4.ping_group_range",
-  "net.ipv4.ip_local_reserved_ports",
-  "net.ipv4.tcp_keepalive_time",
-  "net.ipv4.tcp_fin_timeout",
-  "net.ipv4.tcp_keepalive_intvl",
-  "net.ipv4.tcp_keepalive_probes",
-  "net.ipv4.tcp_rmem",
-  "net.ipv4.tcp_wmem",
-]);
-const SELINUX_TYPES = new Set(["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"]);
-const RESTRICTED_VOLUMES = new Set([
+
+/** Containers that add capabilities other than those, and what they add. */
+function addedCapabilities(containers: readonly AnyObject[], allowed: ReadonlySet<string>) {
+  const extra = (one: AnyObject): readonly string[] =>
+    (context(one).capabilities?.add ?? []).filter((name: string) => !allowed.has(name));
+  const bad = containers.filter((one) => extra(one).length > 0);
+  return bad.length === 0
+    ? undefined
+    : `${containersWords(bad)} must not include ${join(distinct(bad.flatMap(extra)))} in securityContext.capabilities.add`;
+}
+
+const capabilitiesBaseline: Find = ({ containers }) => {
+  const detail = addedCapabilities(containers, BASELINE_CAPABILITIES);
+  return detail === undefined ? undefined : { reason: "non-default capabilities", detail };
+};
+
+const capabilitiesRestricted: Find = ({ containers }) => {
+  const missing = containers.filter((one) => !(context(one).capabilities?.drop ?? []).includes("ALL"));
+  const adding = addedCapabilities(containers, new Set(["NET_BIND_SERVICE"]));
+  const parts = [
+    ...(missing.length > 0 ? [`${containersWords(missing)} must set securityContext.capabilities.drop=["ALL"]`] : []),
+    ...(adding === undefined ? [] : [adding]),
+  ];
+  return parts.length === 0 ? undefined : { reason: "unrestricted capabilities", detail: parts.join("; ") };
+};
+
+const hostNamespaces: Find = ({ spec }) => {
+  const set = ["hostNetwork", "hostPID", "hostIPC"].filter((field) => spec[field] === true);
+  return set.length === 0
+    ? undefined
+    : { reason: "host namespaces", detail: set.map((field) => `${field}=true`).join(", ") };
+};
+
+const hostPathVolumes: Find = ({ spec }) => {
+  const bad = (spec.volumes ?? []).filter((volume: AnyObject) => volume.hostPath !== undefined);
+  return bad.length === 0
+    ? undefined
+    : { reason: "hostPath volumes", detail: `${plural("volume", bad.length)} ${names(bad)}` };
+};
+
+const hostPorts: Find = ({ containers }) => {
+  const ports = (one: AnyObject): readonly string[] =>
+    (one.ports ?? []).flatMap(({ hostPort }: AnyObject) => (hostPort ? [String(hostPort)] : []));
+  const bad = containers.filter((one) => ports(one).length > 0);
+  if (bad.length === 0) return undefined;
+  const all = distinct(bad.flatMap(ports));
+  return {
+    reason: "hostPort",
+    detail: `${containersWords(bad)} ${bad.length === 1 ? "uses" : "use"} ${plural("hostPort", all.length)} ${all.join(", ")}`,
+  };
+};
+
+const hostProbesAndHostLifecycle: Find = ({ containers }) => {
+  const hosts = (one: AnyObject): readonly string[] =>
+    [
+      one.livenessProbe,
+      one.readinessProbe,
+      one.startupProbe,
+      one.lifecycle?.postStart,
+      one.lifecycle?.preStop,
+    ].flatMap((handler) => [handler?.httpGet?.host, handler?.tcpSocket?.host].filter((host) => (host ?? "") !== ""));
+  const bad = containers.filter((one) => hosts(one).length > 0);
+  if (bad.length === 0) return undefined;
+  const all = distinct(bad.flatMap(hosts));
+  return {
+    reason: "probe or lifecycle host",
+    detail: `${plural("container", bad.length)} ${join(distinct(bad.map(({ name }) => name)))} ${bad.length === 1 ? "uses" : "use"} ${plural("probe or lifecycle host", all.length)} ${join(all)}`,
+  };
+};
+
+const privileged: Find = ({ containers }) => {
+  const bad = containers.filter((one) => context(one).privileged === true);
+  return bad.length === 0
+    ? undefined
+    : { reason: "privileged", detail: `${containersWords(bad)} must not set securityContext.privileged=true` };
+};
+
+const procMount: Find = ({ containers }) => {
+  const bad = containers.filter((one) => (context(one).procMount ?? "Default") !== "Default");
+  if (bad.length === 0) return undefined;
+  return {
+    reason: "procMount",
+    detail: `${containersWords(bad)} must not set securityContext.procMount to ${join(distinct(bad.map((one) => context(one).procMount)))}`,
+  };
+};
+
+const RESTRICTED_VOLUMES = [
   "configMap",
   "csi",
   "downwardAPI",
@@ -57,337 +191,266 @@ const RESTRICTED_VOLUMES = new Set([
   "persistentVolumeClaim",
   "projected",
   "secret",
-]);
+];
 
-const context = (one: AnyObject): AnyObject => one.securityContext ?? {};
-const isLinux = ({ spec }: Subject): boolean => spec.os?.name !== "windows";
+const restrictedVolumes: Find = ({ spec }) => {
+  const bad: readonly AnyObject[] = (spec.volumes ?? []).filter((volume: AnyObject) =>
+    RESTRICTED_VOLUMES.every((kind) => volume[kind] === undefined),
+  );
+  if (bad.length === 0) return undefined;
+  const kinds = distinct(bad.map((volume) => Object.keys(volume).find((key) => key !== "name") ?? "unknown"));
+  return {
+    reason: "restricted volume types",
+    detail: `${plural("volume", bad.length)} ${names(bad)} ${bad.length === 1 ? "uses" : "use"} ${plural("restricted volume type", kinds.length)} ${join(kinds)}`,
+  };
+};
 
-/** In the order of their ids, which is the order of a refusal's parts. */
+const runAsNonRoot: Find = ({ spec, containers }) => {
+  const reason = "runAsNonRoot != true";
+  const byPod: boolean | undefined = context(spec).runAsNonRoot;
+  const who = whoIs(
+    byPod === false,
+    containers.filter((one) => context(one).runAsNonRoot === false),
+  );
+  if (who !== "") return { reason, detail: `${who} must not set securityContext.runAsNonRoot=false` };
+  const silent = byPod === true ? [] : containers.filter((one) => context(one).runAsNonRoot === undefined);
+  if (silent.length === 0) return undefined;
+  return { reason, detail: `pod or ${containersWords(silent)} must set securityContext.runAsNonRoot=true` };
+};
+
+const runAsUser: Find = ({ spec, containers }) => {
+  const root = (one: AnyObject): boolean => context(one).runAsUser === 0;
+  const who = whoIs(root(spec), containers.filter(root));
+  return who === "" ? undefined : { reason: "runAsUser=0", detail: `${who} must not set runAsUser=0` };
+};
+
+const SELINUX_TYPES = ["", "container_t", "container_init_t", "container_kvm_t"];
+
+const seLinuxOptions =
+  (types: readonly string[]): Find =>
+  ({ spec, containers }) => {
+    const all: readonly AnyObject[] = [spec, ...containers].flatMap((one) => context(one).seLinuxOptions ?? []);
+    const badType = ({ type = "" }: AnyObject) => !types.includes(type);
+    const bad = (one: AnyObject): boolean => {
+      const { seLinuxOptions } = context(one);
+      if (seLinuxOptions === undefined) return false;
+      return badType(seLinuxOptions) || Boolean(seLinuxOptions.user) || Boolean(seLinuxOptions.role);
+    };
+    const who = whoIs(bad(spec), containers.filter(bad));
+    if (who === "") return undefined;
+    const badTypes = distinct(all.filter(badType).map(({ type }) => type));
+    const parts = [
+      ...(badTypes.length > 0 ? [`${plural("type", badTypes.length)} ${join(badTypes)}`] : []),
+      ...(all.some(({ user }) => user) ? ["user may not be set"] : []),
+      ...(all.some(({ role }) => role) ? ["role may not be set"] : []),
+    ];
+    return {
+      reason: "seLinuxOptions",
+      detail: `${who} set forbidden securityContext.seLinuxOptions: ${parts.join("; ")}`,
+    };
+  };
+
+const SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/";
+
+/** Before there was a field, annotations said it. */
+const seccompAnnotations: Find = ({ annotations, containers }) => {
+  const bad = distinct(
+    [SECCOMP_POD, ...containers.map(({ name }) => `${SECCOMP_CONTAINER}${name}`)].flatMap((key) => {
+      const value = annotations[key];
+      const fine =
+        value === undefined ||
+        value === "runtime/default" ||
+        value === "docker/default" ||
+        value.startsWith("localhost/");
+      return fine ? [] : [`${key}=${JSON.stringify(value)}`];
+    }),
+  );
+  if (bad.length === 0) return undefined;
+  return { reason: "seccompProfile", detail: `forbidden ${plural("annotation", bad.length)} ${bad.join(", ")}` };
+};
+
+const badSeccomp = (one: AnyObject): boolean => {
+  const { seccompProfile } = context(one);
+  return seccompProfile !== undefined && !["RuntimeDefault", "Localhost"].includes(seccompProfile.type);
+};
+
+const seccompBaseline: Find = ({ spec, containers }) => {
+  const bad = [spec, ...containers].filter(badSeccomp);
+  if (bad.length === 0) return undefined;
+  const types = distinct(bad.map((one) => context(one).seccompProfile.type ?? ""));
+  return {
+    reason: "seccompProfile",
+    detail: `${whoIs(badSeccomp(spec), containers.filter(badSeccomp))} must not set securityContext.seccompProfile.type to ${join(types)}`,
+  };
+};
+
+const seccompRestricted: Find = (pod) => {
+  const { spec, containers } = pod;
+  const bad = seccompBaseline(pod);
+  if (bad !== undefined) return bad;
+  const silent =
+    context(spec).seccompProfile === undefined
+      ? containers.filter((one) => context(one).seccompProfile === undefined)
+      : [];
+  if (silent.length === 0) return undefined;
+  return {
+    reason: "seccompProfile",
+    detail: `pod or ${containersWords(silent)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`,
+  };
+};
+
+const SYSCTLS = [
+  "kernel.shm_rmid_forced",
+  "net.ipv4.ip_local_port_range",
+  "net.ipv4.tcp_syncookies",
+  "net.ipv4.ping_group_range",
+  "net.ipv4.ip_unprivileged_port_start",
+];
+const SYSCTLS_27 = [...SYSCTLS, "net.ipv4.ip_local_reserved_ports"];
+const SYSCTLS_29 = [
+  ...SYSCTLS_27,
+  "net.ipv4.tcp_keepalive_time",
+  "net.ipv4.tcp_fin_timeout",
+  "net.ipv4.tcp_keepalive_intvl",
+  "net.ipv4.tcp_keepalive_probes",
+];
+const SYSCTLS_32 = [...SYSCTLS_29, "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"];
+
+const sysctls =
+  (allowed: readonly string[]): Find =>
+  ({ spec }) => {
+    const bad = (context(spec).sysctls ?? []).filter(({ name }: AnyObject) => !allowed.includes(name));
+    return bad.length === 0
+      ? undefined
+      : { reason: "forbidden sysctls", detail: bad.map(({ name }: AnyObject) => name).join(", ") };
+  };
+
+const windowsHostProcess: Find = ({ spec, containers }) => {
+  const set = (one: AnyObject): boolean => context(one).windowsOptions?.hostProcess === true;
+  const who = whoIs(set(spec), containers.filter(set));
+  return who === ""
+    ? undefined
+    : { reason: "hostProcess", detail: `${who} must not set securityContext.windowsOptions.hostProcess=true` };
+};
+
+/** Baseline before restricted, each in the order of their ids: the order of a refusal's parts. */
 const CHECKS: readonly Check[] = [
-  {
-    id: "allowPrivilegeEscalation",
-    level: "restricted",
-    find(pod) {
-      if (!isLinux(pod)) return undefined;
-      const bad = pod.containers.filter((one) => context(one).allowPrivilegeEscalation !== false);
-      return bad.length === 0
-        ? undefined
-        : [
-            "allowPrivilegeEscalation != false",
-            `${containersWords(bad)} must set securityContext.allowPrivilegeEscalation=false`,
-          ];
-    },
-  },
-  {
-    id: "appArmorProfile",
-    level: "baseline",
-    find({ metadata, spec, containers }) {
-      const parts: string[] = [];
-      const allowed = (type: string | undefined) =>
-        type === undefined || type === "RuntimeDefault" || type === "Localhost";
-      if (!allowed(context(spec).appArmorProfile?.type))
-        parts.push(`pod must not set AppArmor profile type to ${quote(context(spec).appArmorProfile.type)}`);
-      const bad = containers.filter((one) => !allowed(context(one).appArmorProfile?.type));
-      if (bad.length > 0)
-        parts.push(
-          `${containersWords(bad)} must not set AppArmor profile type to ${any(bad.map((one) => context(one).appArmorProfile.type))}`,
-        );
-      const prefix = "container.apparmor.security.beta.kubernetes.io/";
-      const annotations = Object.entries((metadata.annotations ?? {}) as Record<string, string>).filter(
-        ([key, value]) =>
-          key.startsWith(prefix) && !(value === "" || value === "runtime/default" || value.startsWith("localhost/")),
-      );
-      if (annotations.length > 0)
-        parts.push(
-          `${annotations.length === 1 ? "annotation" : "annotations"} ${annotations.map(([key, value]) => quote(`${key}=${value}`)).join(", ")}`,
-        );
-      return parts.length === 0
-        ? undefined
-        : [`forbidden AppArmor ${parts.length === 1 ? "profile" : "profiles"}`, parts.join(" and ")];
-    },
-  },
-  {
-    id: "capabilities_baseline",
-    level: "baseline",
-    overriddenBy: "capabilities_restricted",
-    find({ containers }) {
-      const extra = (one: AnyObject): string[] =>
-        (context(one).capabilities?.add ?? []).filter((name: string) => !BASELINE_CAPABILITIES.has(name));
-      const bad = containers.filter((one) => extra(one).length > 0);
-      return bad.length === 0
-        ? undefined
-        : [
-            "non-default capabilities",
-            `${containersWords(bad)} must not include ${any(bad.flatMap(extra))} in securityContext.capabilities.add`,
-          ];
-    },
-  },
-  {
-    id: "capabilities_restricted",
-    level: "restricted",
-    find(pod) {
-      if (!isLinux(pod)) return undefined;
-      const missing = pod.containers.filter((one) => !(context(one).capabilities?.drop ?? []).includes("ALL"));
-      const extra = (one: AnyObject): string[] =>
-        (context(one).capabilities?.add ?? []).filter((name: string) => name !== "NET_BIND_SERVICE");
-      const adding = pod.containers.filter((one) => extra(one).length > 0);
-      const parts = [
-        ...(missing.length > 0
-          ? [`${containersWords(missing)} must set securityContext.capabilities.drop=["ALL"]`]
-          : []),
-        ...(adding.length > 0
-          ? [
-              `${containersWords(adding)} must not include ${any(adding.flatMap(extra))} in securityContext.capabilities.add`,
-            ]
-          : []),
-      ];
-      return parts.length === 0 ? undefined : ["unrestricted capabilities", parts.join("; ")];
-    },
-  },
-  {
-    id: "hostNamespaces",
-    level: "baseline",
-    find({ spec }) {
-      const set = ["hostNetwork", "hostPID", "hostIPC"].filter((field) => spec[field] === true);
-      return set.length === 0 ? undefined : ["host namespaces", set.map((field) => `${field}=true`).join(", ")];
-    },
-  },
-  {
-    id: "hostPathVolumes",
-    level: "baseline",
-    overriddenBy: "restrictedVolumes",
-    find({ spec }) {
-      const bad = (spec.volumes ?? []).filter((volume: AnyObject) => volume.hostPath !== undefined);
-      return bad.length === 0
-        ? undefined
-        : ["hostPath volumes", `${bad.length === 1 ? "volume" : "volumes"} ${names(bad)}`];
-    },
-  },
-  {
-    id: "hostPorts",
-    level: "baseline",
-    find({ containers }) {
-      const ports = (one: AnyObject): number[] =>
-        (one.ports ?? []).flatMap(({ hostPort }: AnyObject) => (hostPort ? [hostPort] : []));
-      const bad = containers.filter((one) => ports(one).length > 0);
-      const all = [...new Set(bad.flatMap(ports))].sort((a, b) => a - b);
-      return bad.length === 0
-        ? undefined
-        : [
-            "hostPort",
-            `${containersWords(bad)} ${bad.length === 1 ? "uses" : "use"} ${all.length === 1 ? "hostPort" : "hostPorts"} ${all.join(", ")}`,
-          ];
-    },
-  },
-  {
-    id: "hostProbesAndhostLifecycle",
-    level: "baseline",
-    find({ containers }) {
-      const hosts = (one: AnyObject): string[] =>
-        [
-          one.livenessProbe,
-          one.readinessProbe,
-          one.startupProbe,
-          one.lifecycle?.postStart,
-          one.lifecycle?.preStop,
-        ].flatMap((handler) =>
-          [handler?.httpGet?.host, handler?.tcpSocket?.host].filter(
-            (host) =>
-              host !== undefined && host !== "" && host !== "127.0.0.1" && host !== "::1" && host !== "localhost",
-          ),
-        );
-      const bad = containers.filter((one) => hosts(one).length > 0);
-      return bad.length === 0
-        ? undefined
-        : [
-            "probe or lifecycle host",
-            `${containersWords(bad)} ${bad.length === 1 ? "uses" : "use"} probe or lifecycle hosts ${any(bad.flatMap(hosts))}`,
-          ];
-    },
-  },
-  {
-    id: "privileged",
-    level: "baseline",
-    find({ containers }) {
-      const bad = containers.filter((one) => context(one).privileged === true);
-      return bad.length === 0
-        ? undefined
-        : ["privileged", `${containersWords(bad)} must not set securityContext.privileged=true`];
-    },
-  },
+  { id: "appArmorProfile", level: "baseline", since: [[0, appArmorProfile]] },
+  { id: "capabilities_baseline", level: "baseline", since: [[0, capabilitiesBaseline]] },
+  { id: "hostNamespaces", level: "baseline", since: [[0, hostNamespaces]] },
+  { id: "hostPathVolumes", level: "baseline", since: [[0, hostPathVolumes]] },
+  { id: "hostPorts", level: "baseline", since: [[0, hostPorts]] },
+  { id: "hostProbesAndHostLifecycle", level: "baseline", since: [[34, hostProbesAndHostLifecycle]] },
+  { id: "privileged", level: "baseline", since: [[0, privileged]] },
   {
     id: "procMount",
     level: "baseline",
-    find({ spec, containers }) {
-      // A user namespace of its own makes an unmasked /proc harmless.
-      if (spec.hostUsers === false) return undefined;
-      const bad = containers.filter(
-        (one) => context(one).procMount !== undefined && context(one).procMount !== "Default",
-      );
-      return bad.length === 0
-        ? undefined
-        : [
-            "procMount",
-            `${containersWords(bad)} must not set securityContext.procMount to ${any(bad.map((one) => context(one).procMount))}`,
-          ];
-    },
-  },
-  {
-    id: "restrictedVolumes",
-    level: "restricted",
-    find({ spec }) {
-      const kind = (volume: AnyObject): string => Object.keys(volume).find((key) => key !== "name") ?? "unknown";
-      const bad = (spec.volumes ?? []).filter((volume: AnyObject) => !RESTRICTED_VOLUMES.has(kind(volume)));
-      const kinds = [...new Set<string>(bad.map(kind))].sort();
-      return bad.length === 0
-        ? undefined
-        : [
-            "restricted volume types",
-            `${bad.length === 1 ? "volume" : "volumes"} ${names(bad)} ${bad.length === 1 ? "uses" : "use"} restricted volume ${kinds.length === 1 ? "type" : "types"} ${kinds.map(quote).join(", ")}`,
-          ];
-    },
-  },
-  {
-    id: "runAsNonRoot",
-    level: "restricted",
-    find({ spec, containers }) {
-      if (spec.hostUsers === false) return undefined;
-      const byPod: boolean | undefined = context(spec).runAsNonRoot;
-      const no = containers.filter((one) => context(one).runAsNonRoot === false);
-      if (byPod === false || no.length > 0) {
-        const who = [...(byPod === false ? ["pod"] : []), ...(no.length > 0 ? [containersWords(no)] : [])];
-        return ["runAsNonRoot != true", `${who.join(" and ")} must not set securityContext.runAsNonRoot=false`];
-      }
-      const silent = byPod === true ? [] : containers.filter((one) => context(one).runAsNonRoot === undefined);
-      return silent.length === 0
-        ? undefined
-        : ["runAsNonRoot != true", `pod or ${containersWords(silent)} must set securityContext.runAsNonRoot=true`];
-    },
-  },
-  {
-    id: "runAsUser",
-    level: "restricted",
-    find({ spec, containers }) {
-      if (spec.hostUsers === false) return undefined;
-      const bad = containers.filter((one) => context(one).runAsUser === 0);
-      const who = [
-        ...(context(spec).runAsUser === 0 ? ["pod"] : []),
-        ...(bad.length > 0 ? [containersWords(bad)] : []),
-      ];
-      return who.length === 0 ? undefined : ["runAsUser=0", `${who.join(" and ")} must not set runAsUser=0`];
-    },
+    since: [
+      [0, procMount],
+      [35, unlessOwnUsers(procMount)],
+    ],
   },
   {
     id: "seLinuxOptions",
     level: "baseline",
-    find({ spec, containers }) {
-      const all = [
-        { who: "pod", options: context(spec).seLinuxOptions },
-        ...containers.map((one) => ({ who: containersWords([one]), options: context(one).seLinuxOptions })),
-      ].filter(({ options }) => options !== undefined);
-      const types = all.filter(({ options }) => !SELINUX_TYPES.has(options.type ?? ""));
-      const users = all.filter(({ options }) => options.user);
-      const roles = all.filter(({ options }) => options.role);
-      const bad = all.filter((one) => types.includes(one) || users.includes(one) || roles.includes(one));
-      if (bad.length === 0) return undefined;
-      const parts = [
-        ...(types.length > 0
-          ? [`${types.length === 1 ? "type" : "types"} ${any(types.map(({ options }) => options.type))}`]
-          : []),
-        ...(users.length > 0 ? ["user may not be set"] : []),
-        ...(roles.length > 0 ? ["role may not be set"] : []),
-      ];
-      return [
-        "seLinuxOptions",
-        `${bad.map(({ who }) => who).join(" and ")} set forbidden securityContext.seLinuxOptions: ${parts.join("; ")}`,
-      ];
-    },
+    since: [
+      [0, seLinuxOptions(SELINUX_TYPES)],
+      [31, seLinuxOptions([...SELINUX_TYPES, "container_engine_t"])],
+    ],
   },
   {
     id: "seccompProfile_baseline",
     level: "baseline",
-    overriddenBy: "seccompProfile_restricted",
-    find({ spec, containers }) {
-      const bad = containers.filter((one) => context(one).seccompProfile?.type === "Unconfined");
-      const who = [
-        ...(context(spec).seccompProfile?.type === "Unconfined" ? ["pod"] : []),
-        ...(bad.length > 0 ? [containersWords(bad)] : []),
-      ];
-      return who.length === 0
-        ? undefined
-        : ["seccompProfile", `${who.join(" and ")} must not set securityContext.seccompProfile.type to "Unconfined"`];
-    },
-  },
-  {
-    id: "seccompProfile_restricted",
-    level: "restricted",
-    find(pod) {
-      if (!isLinux(pod)) return undefined;
-      const { spec, containers } = pod;
-      const good = (type: string | undefined) => type === "RuntimeDefault" || type === "Localhost";
-      const byPod: string | undefined = context(spec).seccompProfile?.type;
-      const bad = containers.filter(
-        (one) => context(one).seccompProfile !== undefined && !good(context(one).seccompProfile.type),
-      );
-      const podBad = byPod !== undefined && !good(byPod);
-      if (podBad || bad.length > 0) {
-        const who = [...(podBad ? ["pod"] : []), ...(bad.length > 0 ? [containersWords(bad)] : [])];
-        const types = [...(podBad ? [byPod] : []), ...bad.map((one) => context(one).seccompProfile.type as string)];
-        return [
-          "seccompProfile",
-          `${who.join(" and ")} must not set securityContext.seccompProfile.type to ${any(types)}`,
-        ];
-      }
-      const silent = good(byPod) ? [] : containers.filter((one) => context(one).seccompProfile === undefined);
-      return silent.length === 0
-        ? undefined
-        : [
-            "seccompProfile",
-            `pod or ${containersWords(silent)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`,
-          ];
-    },
+    since: [
+      [0, seccompAnnotations],
+      [19, seccompBaseline],
+    ],
   },
   {
     id: "sysctls",
     level: "baseline",
-    find({ spec }) {
-      const bad = (context(spec).sysctls ?? []).filter(({ name }: AnyObject) => !SAFE_SYSCTLS.has(name));
-      return bad.length === 0 ? undefined : ["forbidden sysctls", bad.map(({ name }: AnyObject) => name).join(", ")];
-    },
+    since: [
+      [0, sysctls(SYSCTLS)],
+      [27, sysctls(SYSCTLS_27)],
+      [29, sysctls(SYSCTLS_29)],
+      [32, sysctls(SYSCTLS_32)],
+    ],
+  },
+  { id: "windowsHostProcess", level: "baseline", since: [[0, windowsHostProcess]] },
+  {
+    id: "allowPrivilegeEscalation",
+    level: "restricted",
+    since: [
+      [8, allowPrivilegeEscalation],
+      [25, unlessWindows(allowPrivilegeEscalation)],
+    ],
   },
   {
-    id: "windowsHostProcess",
-    level: "baseline",
-    find({ spec, containers }) {
-      const bad = containers.filter((one) => context(one).windowsOptions?.hostProcess === true);
-      const who = [
-        ...(context(spec).windowsOptions?.hostProcess === true ? ["pod"] : []),
-        ...(bad.length > 0 ? [containersWords(bad)] : []),
-      ];
-      return who.length === 0
-        ? undefined
-        : ["hostProcess", `${who.join(" and ")} must not set securityContext.windowsOptions.hostProcess=true`];
-    },
+    id: "capabilities_restricted",
+    level: "restricted",
+    overrides: "capabilities_baseline",
+    since: [
+      [22, capabilitiesRestricted],
+      [25, unlessWindows(capabilitiesRestricted)],
+    ],
+  },
+  { id: "procMount_restricted", level: "restricted", overrides: "procMount", since: [[35, procMount]] },
+  { id: "restrictedVolumes", level: "restricted", overrides: "hostPathVolumes", since: [[0, restrictedVolumes]] },
+  {
+    id: "runAsNonRoot",
+    level: "restricted",
+    since: [
+      [0, runAsNonRoot],
+      [35, unlessOwnUsers(runAsNonRoot)],
+    ],
+  },
+  {
+    id: "runAsUser",
+    level: "restricted",
+    since: [
+      [23, runAsUser],
+      [35, unlessOwnUsers(runAsUser)],
+    ],
+  },
+  {
+    id: "seccompProfile_restricted",
+    level: "restricted",
+    overrides: "seccompProfile_baseline",
+    since: [
+      [19, seccompRestricted],
+      [25, unlessWindows(seccompRestricted)],
+    ],
   },
 ];
 
-/** All that a pod breaks at a level, as one text; undefined where nothing is. */
+/** The rules of a level as they were in `minor`. */
+function rulesOf(level: Exclude<Level, "privileged">, minor: number): readonly Find[] {
+  const valid = CHECKS.flatMap(({ since, ...check }) => {
+    const find = since.findLast(([from]) => from <= minor)?.[1];
+    return find === undefined || (level === "baseline" && check.level === "restricted") ? [] : [{ ...check, find }];
+  });
+  return valid.filter(({ id }) => !valid.some(({ overrides }) => overrides === id)).map(({ find }) => find);
+}
+
+/** All that a pod breaks at a level, of a version `latest` or `v1.N`. */
 export function violations(
   level: Level,
+  version: string,
   pod: { readonly metadata?: AnyObject; readonly spec: AnyObject },
-): string | undefined {
-  if (level === "privileged") return undefined;
+): readonly Violation[] {
+  if (level === "privileged") return [];
   const { spec } = pod;
   const subject: Subject = {
-    metadata: pod.metadata ?? {},
+    annotations: pod.metadata?.annotations ?? {},
     spec,
     containers: [...(spec.initContainers ?? []), ...(spec.containers ?? []), ...(spec.ephemeralContainers ?? [])],
   };
-  const parts = CHECKS.filter((check) =>
-    check.level === "baseline" ? !(level === "restricted" && check.overriddenBy !== undefined) : level === "restricted",
-  ).flatMap((check) => {
-    const found = check.find(subject);
-    return found === undefined ? [] : [`${found[0]} (${found[1]})`];
-  });
-  return parts.length === 0 ? undefined : parts.join(", ");
+  const minor = version === "latest" ? NEWEST_MINOR : Number(version.slice("v1.".length));
+  return rulesOf(level, minor).flatMap((find) => find(subject) ?? []);
+}
+
+/** What one pod is told. */
+export function inDetail(found: readonly Violation[]): string {
+  return found.map(({ reason, detail }) => (detail === "" ? reason : `${reason} (${detail})`)).join(", ");
 }

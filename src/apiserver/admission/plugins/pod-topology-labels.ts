@@ -1,19 +1,25 @@
 /** Where a node is, its pods are. Upstream: plugin/pkg/admission/podtopologylabels */
 import { defineAdmission } from "../framework.ts";
 
+const KEYS = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
+
 export const podTopologyLabels = defineAdmission({
   name: "PodTopologyLabels",
   onByDefault: true,
   handles: { operations: ["CREATE"], resources: ["pods"], subresources: ["binding"] },
-  admit(request, { cluster }) {
-    if (request.subresource !== "binding") return;
-    const node = cluster.get("nodes", "", request.object.target?.name ?? "");
-    const labels: Record<string, string> = {};
-    for (const key of ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"]) {
-      const value = node?.metadata.labels?.[key];
-      if (value !== undefined) labels[key] = value;
-    }
-    if (Object.keys(labels).length > 0)
-      request.object.metadata.labels = { ...request.object.metadata.labels, ...labels };
+  admit({ object, subresource }, { cluster, gate }) {
+    if (!gate("PodTopologyLabelsAdmission", true)) return;
+    const target = object.target;
+    // A binding's labels become the pod's; a pod that is made with a node has it from the start.
+    const name = subresource === "" ? object.spec.nodeName : target?.kind === "Node" ? target.name : undefined;
+    if ((name ?? "") === "") return;
+    const node = cluster.get("nodes", "", name);
+    const labels = Object.fromEntries(
+      KEYS.flatMap((key) => {
+        const value: string | undefined = node?.metadata.labels?.[key];
+        return value === undefined ? [] : [[key, value]];
+      }),
+    );
+    if (Object.keys(labels).length > 0) object.metadata.labels = { ...object.metadata.labels, ...labels };
   },
 });

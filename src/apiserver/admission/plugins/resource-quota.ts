@@ -2,28 +2,108 @@
  * Charges what an object uses to the quotas of its namespace, or refuses it. It runs last, so that nothing is charged that another plugin refuses; the
  * controller corrects what a failed write left charged. Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota.
  */
-import { amountsOf, inScope, sum, type Usage, usageOf } from "../../../api/core/v1/resourcequota/usage.ts";
+import { amountsOf, inScope, meetsScope, sum, type Usage, usageOf } from "../../../api/core/v1/resourcequota/usage.ts";
 import { compareQuantities, formatQuantity, subtractQuantities } from "../../../machinery/meta/quantity.ts";
-import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
-import { defineAdmission, refuse } from "../framework.ts";
+import { required } from "../../../machinery/validation/field-error.ts";
+import { listErrors } from "../configuration.ts";
+import type { AdmissionRequest, AnyObject } from "../framework.ts";
+import { defineAdmission, refuse, unclassified } from "../framework.ts";
+
+interface Scope {
+  readonly scopeName: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
+}
+
+/** What nobody gets without a quota that covers it. */
+interface Limited {
+  readonly apiGroup?: string;
+  readonly resource: string;
+  readonly matchContains?: readonly string[];
+  readonly matchScopes?: readonly Scope[];
+}
 
 export const resourceQuota = defineAdmission({
   name: "ResourceQuota",
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE"] },
-  async validate(request, context) {
-    const { namespace, subresource, resource, operation } = request;
-    if (namespace === "" || (subresource !== "" && subresource !== "resize")) return;
-    const quotas = context.cluster.list("resourcequotas", namespace);
-    if (quotas.length === 0) return;
-    // Most updates change nothing that is counted.
-    if (operation === "UPDATE" && resource.group !== "") return;
-    const now = context.clock.now();
-    const used = usageOf(resource, request.object, now);
-    const delta = operation === "UPDATE" ? growth(usageOf(resource, request.oldObject, now), used) : used;
-    for (const quota of quotas) await charge(request, context, quota, delta);
+  configure({ configuration }) {
+    const limited = readLimited(configuration);
+    return {
+      async validate(request, context) {
+        const { namespace, subresource, resource, operation } = request;
+        if (namespace === "" || (subresource !== "" && subresource !== "resize")) return;
+        const quotas = context.cluster.list("resourcequotas", namespace);
+        if (quotas.length === 0 && limited.length === 0) return;
+        // Most updates change nothing that is counted.
+        if (operation === "UPDATE" && resource.group !== "") return;
+        const now = context.clock.now();
+        const used = usageOf(resource, request.object, now);
+        const delta = operation === "UPDATE" ? growth(usageOf(resource, request.oldObject, now), used) : used;
+        const charges = quotas.flatMap((quota) => {
+          const change = chargeOf(request, quota, delta);
+          // Nothing is charged where another quota refuses.
+          change?.(quota);
+          return change === undefined ? [] : [{ quota, change }];
+        });
+        checkCovered(request, limited, quotas, used, delta);
+        if (request.dryRun) return;
+        for (const { quota, change } of charges)
+          await context.cluster.update("resourcequotas", namespace, quota.metadata.name, change);
+      },
+    };
   },
 });
+
+function readLimited(configuration: AnyObject): readonly Limited[] {
+  const limited: readonly Limited[] = configuration?.limitedResources ?? [];
+  const errors = limited.flatMap(({ resource }, i) =>
+    (resource ?? "") === "" ? [required(`limitedResources[${i}].resource`)] : [],
+  );
+  if (errors.length > 0) throw new Error(listErrors(errors.map(({ field, message }) => `${field}: ${message}`)));
+  return limited;
+}
+
+/** Refuses what is limited to those who have a quota for it, where there is none. */
+function checkCovered(
+  request: AdmissionRequest,
+  limited: readonly Limited[],
+  quotas: readonly AnyObject[],
+  used: Usage,
+  delta: Usage,
+): void {
+  if (limited.length === 0 || !Object.values(delta).some(({ nano }) => nano > 0n)) return;
+  const { group, plural } = request.resource;
+  const pod = group === "" && plural === "pods" ? request.object : undefined;
+  const patterns = limited
+    .filter(({ apiGroup = "", resource }) => apiGroup === group && resource === plural)
+    .flatMap(({ matchContains = [] }) => matchContains);
+  const covered = new Set(
+    quotas.filter((quota) => inScope(quota, pod)).flatMap((quota) => Object.keys(quota.status?.hard ?? {})),
+  );
+  const bare = Object.keys(used)
+    .filter((name) => used[name]!.nano > 0n && patterns.some((pattern) => name.includes(pattern)) && !covered.has(name))
+    .sort();
+  if (bare.length > 0) throw refuse(request, `insufficient quota to consume: ${bare.join(",")}`);
+  if (pod === undefined) return;
+  const matching = (scopes: readonly Scope[]) =>
+    scopes.filter(({ scopeName, operator, values = [] }) => meetsScope(scopeName, operator, values, pod.spec));
+  const covering = new Set(quotas.flatMap((quota) => matching(scopesOf(quota))).map(({ scopeName }) => scopeName));
+  const open = limited
+    .flatMap(({ matchScopes = [] }) => matching(matchScopes))
+    .filter(({ scopeName }) => !covering.has(scopeName));
+  if (open.length > 0)
+    throw unclassified(
+      `insufficient quota to match these scopes: [${open.map(({ scopeName, operator, values = [] }) => `{${scopeName} ${operator} [${values.join(" ")}]}`).join(" ")}]`,
+    );
+}
+
+function scopesOf({ spec }: AnyObject): readonly Scope[] {
+  return [
+    ...(spec?.scopes ?? []).map((scopeName: string) => ({ scopeName, operator: "Exists" })),
+    ...(spec?.scopeSelector?.matchExpressions ?? []),
+  ];
+}
 
 /** What `after` uses more than `before`. */
 function growth(before: Usage, after: Usage): Usage {
@@ -37,19 +117,19 @@ function growth(before: Usage, after: Usage): Usage {
   );
 }
 
-async function charge(
+/** What a quota becomes by this request; undefined where it isn't about it. The change throws where there is too little left. */
+function chargeOf(
   request: AdmissionRequest,
-  { cluster }: AdmissionContext,
   quota: AnyObject,
   delta: Usage,
-): Promise<void> {
+): ((current: AnyObject) => AnyObject) | undefined {
   const isPod = request.resource.group === "" && request.resource.plural === "pods";
-  if (!inScope(quota, isPod ? request.object : undefined)) return;
-  const { name, namespace } = quota.metadata;
+  if (!inScope(quota, isPod ? request.object : undefined)) return undefined;
+  const { name } = quota.metadata;
   if (isPod && request.operation === "CREATE") checkStated(request, quota);
   const mine = Object.keys(quota.spec.hard ?? {}).filter((resource) => delta[resource] !== undefined);
-  if (mine.length === 0) return;
-  const change = (current: AnyObject) => {
+  if (mine.length === 0) return undefined;
+  return (current) => {
     const hard = amountsOf(current.status?.hard);
     const used = amountsOf(current.status?.used);
     const unknown = mine.filter((resource) => hard[resource] === undefined || used[resource] === undefined);
@@ -71,8 +151,6 @@ async function charge(
     );
     return { ...current, status: { ...current.status, used: written } };
   };
-  if (request.dryRun) change(quota);
-  else await cluster.update("resourcequotas", namespace, name, change);
 }
 
 /** A quota on an amount makes every container state it. */

@@ -6,7 +6,8 @@ import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { forbidden, StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
 import { uuid } from "../../../world/world.ts";
-import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
+import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration } from "../framework.ts";
+import type { Half } from "../metrics.ts";
 import { requestOf } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
 import { isSelected } from "../selection.ts";
@@ -25,50 +26,64 @@ export const mutatingWebhook = defineAdmission({
   name: "MutatingAdmissionWebhook",
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
-  async admit(request, context) {
-    const hooks = hooksFor(request, context, `mutatingwebhookconfigurations.${GROUP}`);
-    if (hooks.length === 0) return;
-    const touched = new Map<AnyObject, string>();
-    for (const [index, webhook] of hooks.entries()) {
-      if (!(await isAsked(webhook.hook, request, context))) continue;
-      await mutate(webhook, request, context, `round_0_index_${index}`);
-      touched.set(webhook.hook, JSON.stringify(request.object));
-    }
-    // Those who ask for it see once more what others changed after them.
-    for (const [index, webhook] of hooks.entries()) {
-      if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
-      if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
-      if (await isAsked(webhook.hook, request, context))
-        await mutate(webhook, request, context, `round_1_index_${index}`);
-    }
-  },
+  configure: ({ identify }) => ({
+    admit(request, context) {
+      const hooks = hooksFor(request, context, `mutatingwebhookconfigurations.${GROUP}`);
+      return hooks.length === 0 ? undefined : mutateAll(hooks, request, { ...context, half: "admit", identify });
+    },
+  }),
 });
+
+/** What is known where a webhook is called. */
+interface Calling extends AdmissionContext {
+  readonly half: Half;
+  /** What this server shows to it. */
+  readonly identify: PluginConfiguration["identify"];
+}
+
+async function mutateAll(hooks: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
+  const touched = new Map<AnyObject, string>();
+  for (const [index, webhook] of hooks.entries()) {
+    if (!(await isAsked(webhook.hook, request, context))) continue;
+    await mutate(webhook, request, context, `round_0_index_${index}`);
+    touched.set(webhook.hook, JSON.stringify(request.object));
+  }
+  // Those who ask for it see once more what others changed after them.
+  for (const [index, webhook] of hooks.entries()) {
+    if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
+    if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
+    if (await isAsked(webhook.hook, request, context))
+      await mutate(webhook, request, context, `round_1_index_${index}`);
+  }
+}
 
 export const validatingWebhook = defineAdmission({
   name: "ValidatingAdmissionWebhook",
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
-  async validate(request, context) {
-    const hooks: Webhook[] = [];
-    for (const webhook of hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`))
-      if (await isAsked(webhook.hook, request, context)) hooks.push(webhook);
-    await Promise.all(
-      hooks.map(async ({ hook }, index) => {
-        const response = await call(
-          hook,
-          request,
-          context,
-          `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`,
-        );
-        if (response === undefined) return;
-        if (response.patch !== undefined || response.patchType !== undefined)
-          throw internal(
-            `failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: validating webhook may not return response.patch`,
-          );
-      }),
-    );
-  },
+  configure: ({ identify }) => ({
+    validate(request, context) {
+      const hooks = hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`);
+      return hooks.length === 0 ? undefined : validateAll(hooks, request, { ...context, half: "validate", identify });
+    },
+  }),
 });
+
+async function validateAll(all: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
+  const hooks: Webhook[] = [];
+  for (const webhook of all) if (await isAsked(webhook.hook, request, context)) hooks.push(webhook);
+  await Promise.all(
+    hooks.map(async ({ hook }, index) => {
+      const place = `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`;
+      const response = await call(hook, request, context, place);
+      if (response === undefined) return;
+      if (response.patch !== undefined || response.patchType !== undefined)
+        throw internal(
+          `failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: validating webhook may not return response.patch`,
+        );
+    }),
+  );
+}
 
 /** All webhooks, by the names of their configurations; none for the objects that configure them, lest one lock itself out. */
 function hooksFor(request: AdmissionRequest, { cluster }: AdmissionContext, plural: string): readonly Webhook[] {
@@ -92,7 +107,7 @@ async function isAsked(hook: AnyObject, request: AdmissionRequest, context: Admi
 async function mutate(
   { configuration, hook }: Webhook,
   request: AdmissionRequest,
-  context: AdmissionContext,
+  context: Calling,
   place: string,
 ): Promise<void> {
   const note = (mutated: boolean) =>
@@ -142,30 +157,54 @@ function internal(why: string): StatusError {
 async function call(
   hook: AnyObject,
   request: AdmissionRequest,
-  context: AdmissionContext,
+  context: Calling,
   /** What the audit says where it goes on without. */
   failedOpen: string,
 ): Promise<AnyObject> {
   if (request.dryRun && !["None", "NoneOnDryRun"].includes(hook.sideEffects))
     throw new StatusError("BadRequest", `admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
   const seconds: number = hook.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+  const { metrics, clock, half } = context;
+  const { operation } = request;
+  const started = clock.monotonic();
+  const observe = (rejected: boolean, code: number) =>
+    metrics.webhook(hook.name, half, operation, rejected, code, clock.monotonic() - started);
   let response: AnyObject;
   try {
-    response = await exchange(hook, review(request, context), seconds, request.signal, context);
+    response = await exchange(hook, review(hook, request, context), seconds, request.signal, context);
   } catch (error) {
-    if (hook.failurePolicy === "Ignore") {
+    const ignored = hook.failurePolicy === "Ignore";
+    observe(!ignored, error instanceof Answered ? error.code : 0);
+    if (ignored) {
+      metrics.webhookFailOpen(hook.name, half);
       request.annotate?.(failedOpen, hook.name);
       context.log.info("Failed calling webhook, failing open", { webhook: hook.name, error: String(error) });
       return undefined;
     }
+    metrics.webhookRejection(hook.name, half, operation, "calling_webhook_error", 0);
     const why = `failed calling webhook ${JSON.stringify(hook.name)}: ${error instanceof Error ? error.message : String(error)}`;
     throw internal(why);
   }
   for (const [key, value] of Object.entries<string>(response.auditAnnotations ?? {}))
     request.annotate?.(`${hook.name}/${key}`, value);
   for (const warning of response.warnings ?? []) request.warn(warning);
-  if (response.allowed === true) return response;
-  throw denial(hook, response.status ?? {});
+  if (response.allowed === true) {
+    observe(false, 200);
+    return response;
+  }
+  const refusal = denial(hook, response.status ?? {});
+  observe(true, refusal.code);
+  metrics.webhookRejection(hook.name, half, operation, "no_error", refusal.code);
+  throw refusal;
+}
+
+/** An answer that is none. */
+class Answered extends Error {
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
 function denial(hook: AnyObject, status: AnyObject): StatusError {
@@ -186,12 +225,18 @@ function denial(hook: AnyObject, status: AnyObject): StatusError {
   return error;
 }
 
-function review(request: AdmissionRequest, { random }: AdmissionContext): AnyObject {
+const VERSIONS = ["v1", "v1beta1"];
+
+/** In the first version that the webhook names of those there are. */
+function review(hook: AnyObject, request: AdmissionRequest, { random }: AdmissionContext): AnyObject {
+  const asked: readonly string[] = hook.admissionReviewVersions ?? ["v1"];
+  const version = asked.find((one) => VERSIONS.includes(one));
+  if (version === undefined) throw new Error("webhook does not accept known AdmissionReview versions (v1, v1beta1)");
   const { object, oldObject } = request;
   const { dryRun, options, ...what } = requestOf(request);
   return {
     kind: "AdmissionReview",
-    apiVersion: "admission.k8s.io/v1",
+    apiVersion: `admission.k8s.io/${version}`,
     request: {
       uid: uuid(random),
       ...what,
@@ -208,14 +253,15 @@ async function exchange(
   asked: AnyObject,
   seconds: number,
   signal: AbortSignal,
-  context: AdmissionContext,
+  context: Calling,
 ): Promise<AnyObject> {
   const { base, path, serverName, url } = destinationOf(hook.clientConfig, seconds, context);
   const ca: string | undefined =
     hook.clientConfig.caBundle && Buffer.from(hook.clientConfig.caBundle, "base64").toString();
+  const shown = context.identify?.(new URL(url).port === "" ? `${new URL(url).hostname}:443` : new URL(url).host);
   const client = context.net.httpClient({
     base,
-    tls: { ...(ca !== undefined && { ca }), ...(serverName !== undefined && { serverName }) },
+    tls: { ...(ca !== undefined && { ca }), ...(serverName !== undefined && { serverName }), ...shown?.tls },
   });
   const fail = (why: string) => new Error(`failed to call webhook: Post "${url}": ${why}`);
   using limit = deadline(context.clock, seconds * 1000, signal, fail("context deadline exceeded"));
@@ -224,7 +270,11 @@ async function exchange(
       .request({
         method: "POST",
         path,
-        headers: { "content-type": "application/json", accept: "application/json, */*" },
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json, */*",
+          ...(shown?.token !== undefined && { authorization: `Bearer ${shown.token}` }),
+        },
         body: JSON.stringify(asked),
         signal: limit.signal,
       })
@@ -235,11 +285,14 @@ async function exchange(
     for await (const chunk of response.body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
     if (response.status < 200 || response.status >= 300)
-      throw new Error(
+      throw new Answered(
+        response.status,
         `failed to call webhook: the server responded with the status code ${response.status} but did not return more information`,
       );
     const answer = JSON.parse(text) as AnyObject;
     const invalid = (why: string) => new Error(`received invalid webhook response: ${why}`);
+    // The old version asked for neither kind nor uid.
+    if (asked.apiVersion === "admission.k8s.io/v1beta1" && answer.response) return answer.response;
     if (answer.kind !== "AdmissionReview" || answer.apiVersion !== "admission.k8s.io/v1")
       throw invalid(
         `expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${answer.apiVersion ?? ""}, Kind=${answer.kind ?? ""}`,

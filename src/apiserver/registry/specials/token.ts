@@ -22,6 +22,10 @@ export const token: SpecialSubresource = {
     const context = writeContext(services, request, "CreateOptions");
     const wanted = await bodyOf(request, context, TOKEN_REQUEST);
     const { name } = request.info;
+    wanted.spec.expirationSeconds ??= DEFAULT_SECONDS;
+    // Those who mutate see what the client said, less the server's own words.
+    const admission = admissionRequest(context, accounts, "token", "CREATE", namespace, name, wanted, undefined);
+    await services.admission.admit(admission);
     const account: any = (await get(services, accounts, namespace, name, "")).view(accounts);
     const mismatch: FieldError[] = [];
     const said = wanted.metadata;
@@ -46,9 +50,6 @@ export const token: SpecialSubresource = {
     };
     const { spec } = wanted;
     if ((spec.audiences ?? []).length === 0) spec.audiences = [...services.accounts.audiences];
-    spec.expirationSeconds ??= DEFAULT_SECONDS;
-    const admission = admissionRequest(context, accounts, "token", "CREATE", namespace, name, wanted, undefined);
-    await services.admission.admit(admission);
     const asked: number = spec.expirationSeconds;
     if (asked < MIN_SECONDS || asked > 2 ** 32)
       throw invalidObject("authentication.k8s.io", "TokenRequest", "", [

@@ -109,11 +109,12 @@ export function inScope({ spec }: ResourceQuota, pod: Pod | undefined): boolean 
   if (wanted.length === 0) return true;
   return (
     pod !== undefined &&
-    wanted.every(({ scopeName, operator, values = [] }) => meets(scopeName, operator, values, pod.spec))
+    wanted.every(({ scopeName, operator, values = [] }) => meetsScope(scopeName, operator, values, pod.spec))
   );
 }
 
-function meets(scope: string, operator: string, values: readonly string[], spec: PodSpec): boolean {
+/** Whether a pod is what one scope is about. */
+export function meetsScope(scope: string, operator: string, values: readonly string[], spec: PodSpec): boolean {
   switch (scope) {
     case "Terminating":
       return spec.activeDeadlineSeconds !== undefined;

@@ -1,0 +1,145 @@
+/** How long admission takes, by plugin and by webhook, counted in plain numbers: every write passes here. Upstream: apiserver/pkg/admission/metrics */
+import type { Metrics, Reading } from "../../observe/metrics.ts";
+import { counter, Distribution, histogram } from "../../observe/metrics.ts";
+import type { Operation } from "./framework.ts";
+
+export type Half = "admit" | "validate";
+
+const BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
+
+const stepSeconds = histogram("apiserver_admission_step_admission_duration_seconds", {
+  help: "Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).",
+  labels: ["type", "operation", "rejected"],
+  stability: "STABLE",
+  buckets: BUCKETS,
+});
+const controllerSeconds = histogram("apiserver_admission_controller_admission_duration_seconds", {
+  help: "Admission controller latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).",
+  labels: ["name", "type", "operation", "rejected"],
+  stability: "STABLE",
+  buckets: BUCKETS,
+});
+const webhookSeconds = histogram("apiserver_admission_webhook_admission_duration_seconds", {
+  help: "Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).",
+  labels: ["name", "type", "operation", "rejected"],
+  stability: "STABLE",
+  buckets: [...BUCKETS, 10, 25],
+});
+const webhookRequests = counter("apiserver_admission_webhook_request_total", {
+  help: "Admission webhook request total, identified by name and broken out for each admission type (validating or admit) and operation. Additional labels specify whether the request was rejected or not and an HTTP status code. Codes greater than 600 are truncated to 600, to keep the metrics cardinality bounded.",
+  labels: ["name", "type", "operation", "code", "rejected"],
+});
+const webhookRejections = counter("apiserver_admission_webhook_rejection_count", {
+  help: "Admission webhook rejection count, identified by name and broken out for each admission type (validating or admit) and operation. Additional labels specify an error type (calling_webhook_error or apiserver_internal_error if an error occurred; no_error otherwise) and optionally a non-zero rejection code if the webhook rejects the request with an HTTP status code (honored by the apiserver when the code is greater or equal to 400). Codes greater than 600 are truncated to 600, to keep the metrics cardinality bounded.",
+  labels: ["name", "type", "operation", "error_type", "rejection_code"],
+});
+const webhookFailOpens = counter("apiserver_admission_webhook_fail_open_count", {
+  help: "Admission webhook fail open count, identified by name and broken out for each admission type (validating or admit).",
+  labels: ["name", "type"],
+});
+const podSecurityEvaluations = counter("pod_security_evaluations_total", {
+  help: "Number of policy evaluations that occurred, not counting ignored or exempt requests.",
+  labels: ["decision", "policy_level", "policy_version", "mode", "request_operation", "resource", "subresource"],
+});
+const podSecurityExemptions = counter("pod_security_exemptions_total", {
+  help: "Number of exempt requests, not counting ignored or out of scope requests.",
+  labels: ["request_operation", "resource", "subresource"],
+});
+const podSecurityErrors = counter("pod_security_errors_total", {
+  help: "Number of errors preventing normal evaluation. Non-fatal errors may result in the latest restricted profile being used for evaluation.",
+  labels: ["fatal", "request_operation", "resource", "subresource"],
+});
+
+/** Bounds the number of series. */
+const CODE_MAX = 600;
+
+type Declared = Reading["metric"];
+
+/** A metric's numbers by the values of its labels. */
+class Series<V> {
+  readonly metric: Declared;
+  readonly #values = new Map<string, { readonly labels: readonly string[]; value: V }>();
+  readonly #first: () => V;
+
+  constructor(metric: Declared, first: () => V) {
+    this.metric = metric;
+    this.#first = first;
+  }
+  at(labels: readonly string[]): { value: V } {
+    const key = labels.join("\u0000");
+    let found = this.#values.get(key);
+    if (found === undefined) this.#values.set(key, (found = { labels, value: this.#first() }));
+    return found;
+  }
+  *readings(): Iterable<{ readonly labels: Readonly<Record<string, string>>; readonly value: V }> {
+    for (const { labels, value } of this.#values.values())
+      yield { labels: Object.fromEntries(this.metric.labels.map((name, i) => [name, labels[i]!])), value };
+  }
+}
+
+const distributions = (metric: Declared) => new Series(metric, () => new Distribution(metric.buckets ?? []));
+const counts = (metric: Declared) => new Series(metric, () => 0);
+
+export class AdmissionMetrics {
+  readonly #steps = distributions(stepSeconds);
+  readonly #controllers = distributions(controllerSeconds);
+  readonly #webhooks = distributions(webhookSeconds);
+  readonly #requests = counts(webhookRequests);
+  readonly #rejections = counts(webhookRejections);
+  readonly #failOpens = counts(webhookFailOpens);
+  readonly #evaluations = counts(podSecurityEvaluations);
+  readonly #exemptions = counts(podSecurityExemptions);
+  readonly #errors = counts(podSecurityErrors);
+
+  constructor(metrics?: Metrics) {
+    metrics?.from(() => this.#read());
+  }
+
+  step(half: Half, operation: Operation, rejected: boolean, ms: number): void {
+    this.#steps.at([half, operation, String(rejected)]).value.observe(ms / 1000);
+  }
+  controller(name: string, half: Half, operation: Operation, rejected: boolean, ms: number): void {
+    this.#controllers.at([name, half, operation, String(rejected)]).value.observe(ms / 1000);
+  }
+  /** `code` 0 is an answer that never came. */
+  webhook(name: string, half: Half, operation: Operation, rejected: boolean, code: number, ms: number): void {
+    this.#webhooks.at([name, half, operation, String(rejected)]).value.observe(ms / 1000);
+    this.#requests.at([name, half, operation, String(Math.min(code, CODE_MAX)), String(rejected)]).value++;
+  }
+  webhookRejection(
+    name: string,
+    half: Half,
+    operation: Operation,
+    why: "calling_webhook_error" | "apiserver_internal_error" | "no_error",
+    code: number,
+  ): void {
+    this.#rejections.at([name, half, operation, why, String(Math.min(code, CODE_MAX))]).value++;
+  }
+  webhookFailOpen(name: string, half: Half): void {
+    this.#failOpens.at([name, half]).value++;
+  }
+  podSecurity(...labels: readonly string[]): void {
+    this.#evaluations.at(labels).value++;
+  }
+  podSecurityExemption(...labels: readonly string[]): void {
+    this.#exemptions.at(labels).value++;
+  }
+  podSecurityError(...labels: readonly string[]): void {
+    this.#errors.at(labels).value++;
+  }
+
+  *#read(): Iterable<Reading> {
+    for (const series of [
+      this.#steps,
+      this.#controllers,
+      this.#webhooks,
+      this.#requests,
+      this.#rejections,
+      this.#failOpens,
+      this.#evaluations,
+      this.#exemptions,
+      this.#errors,
+    ])
+      for (const reading of series.readings()) yield { metric: series.metric, ...reading };
+  }
+}

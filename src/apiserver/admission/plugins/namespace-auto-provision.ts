@@ -1,0 +1,12 @@
+/** Makes a namespace when something is first created in it. Upstream: plugin/pkg/admission/namespace/autoprovision */
+import { defineAdmission } from "../framework.ts";
+
+export const namespaceAutoProvision = defineAdmission({
+  name: "NamespaceAutoProvision",
+  onByDefault: false,
+  handles: { operations: ["CREATE"] },
+  async admit({ namespace, resource, dryRun }, { cluster, createNamespace }) {
+    if (dryRun || namespace === "" || (resource.group === "" && resource.plural === "namespaces")) return;
+    if (cluster.get("namespaces", "", namespace) === undefined) await createNamespace(namespace);
+  },
+});

@@ -211,7 +211,8 @@ export const kubeApiserverFlags = withRefused(
       "admission-control": {
         type: "list",
         default: [],
-        deprecated: "Use --enable-admission-plugins or --disable-admission-plugins instead. Will be removed in a future version.",
+        deprecated:
+          "Use --enable-admission-plugins or --disable-admission-plugins instead. Will be removed in a future version.",
         help: "The admission plugins that run, and no others.",
       },
       "admission-control-config-file": {

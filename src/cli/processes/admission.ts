@@ -21,7 +21,9 @@ export function checkAdmission(values: Options, set: ReadonlySet<string>): reado
   const errors: string[] = [];
   const lists = ["enable-admission-plugins", "disable-admission-plugins"] as const;
   if (set.has("admission-control") && lists.some((flag) => set.has(flag)))
-    errors.push("admission-control and enable-admission-plugins/disable-admission-plugins flags are mutually exclusive");
+    errors.push(
+      "admission-control and enable-admission-plugins/disable-admission-plugins flags are mutually exclusive",
+    );
   for (const flag of ["admission-control", ...lists] as const)
     for (const name of values[flag])
       if (!plugins.some((plugin) => plugin.name === name))
@@ -75,9 +77,7 @@ async function readPlugins(fs: Files, path: string): Promise<AdmissionConfigurat
   if (kind === "AdmissionConfiguration" && /^apiserver\.(config\.)?k8s\.io\/v1(alpha1)?$/.test(apiVersion)) {
     const unknown = Object.keys(document!).filter((name) => !["kind", "apiVersion", "plugins"].includes(name));
     if (unknown.length > 0)
-      throw fail(
-        `strict decoding error: ${unknown.map((name) => `unknown field ${JSON.stringify(name)}`).join(", ")}`,
-      );
+      throw fail(`strict decoding error: ${unknown.map((name) => `unknown field ${JSON.stringify(name)}`).join(", ")}`);
     for (const { name, path: file = "", configuration } of (document!["plugins"] ?? []) as readonly Readonly<
       Record<string, any>
     >[]) {
@@ -101,7 +101,10 @@ async function readPlugins(fs: Files, path: string): Promise<AdmissionConfigurat
 async function withFiles(fs: Files, [name, configuration, folder]: Entry) {
   try {
     checkKind(name, configuration);
-    const given = configuration as { readonly kubeConfigFile?: string; readonly imagePolicy?: { kubeConfigFile?: string } };
+    const given = configuration as {
+      readonly kubeConfigFile?: string;
+      readonly imagePolicy?: { kubeConfigFile?: string };
+    };
     if (name === "ImagePolicyWebhook") {
       const file = given.imagePolicy?.kubeConfigFile ?? "";
       return { configuration, ...(file !== "" && { target: await targetOf(fs, resolve(folder, file)) }) };

@@ -68,7 +68,8 @@ export function readOid(content: Uint8Array): string {
   for (const byte of content) {
     part = part * 128 + (byte & 0x7f);
     if (byte < 0x80) {
-      if (parts.length === 0) parts.push(Math.min(Math.floor(part / 40), 2), part - 40 * Math.min(Math.floor(part / 40), 2));
+      if (parts.length === 0)
+        parts.push(Math.min(Math.floor(part / 40), 2), part - 40 * Math.min(Math.floor(part / 40), 2));
       else parts.push(part);
       part = 0;
     }
@@ -100,6 +101,9 @@ export function decodePem(text: string, kinds: readonly string[]): Buffer | unde
 }
 
 export function encodePem(kind: string, der: Uint8Array): string {
-  const lines = Buffer.from(der).toString("base64").match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${kind}-----\n${lines.join("\n")}\n-----END ${kind}-----\n`;
 }

@@ -27,7 +27,9 @@ export const alwaysPullImages = defineAdmission({
               .message,
           ];
     const errors = [
-      ...containersOf(spec).flatMap(({ container, path }) => wrong(`${path}.imagePullPolicy`, container.imagePullPolicy)),
+      ...containersOf(spec).flatMap(({ container, path }) =>
+        wrong(`${path}.imagePullPolicy`, container.imagePullPolicy),
+      ),
       ...(spec.volumes ?? []).flatMap(({ image }: AnyObject, i: number) =>
         image === undefined ? [] : wrong(`spec.volumes[${i}].image.pullPolicy`, image.pullPolicy),
       ),

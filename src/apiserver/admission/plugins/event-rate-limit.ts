@@ -88,15 +88,9 @@ function keyOf(type: Type, { namespace, user, object }: AdmissionRequest): strin
       // The two groups of events call them by different names.
       const source = object.source ?? object.deprecatedSource ?? {};
       const about = object.involvedObject ?? object.regarding ?? {};
-      return [
-        source.component,
-        source.host,
-        about.kind,
-        about.namespace,
-        about.name,
-        about.uid,
-        about.apiVersion,
-      ].join("");
+      return [source.component, source.host, about.kind, about.namespace, about.name, about.uid, about.apiVersion].join(
+        "",
+      );
     }
   }
 }

@@ -92,8 +92,7 @@ const textOf = (usage: Usage): Amounts =>
 type Amounts = Readonly<Record<string, string>>;
 
 const compare = (a: string, b: string) => compareQuantities(parseQuantity(a)!, parseQuantity(b)!);
-const inOrder = (amounts: Amounts | undefined) =>
-  Object.entries(amounts ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+const inOrder = (amounts: Amounts | undefined) => Object.entries(amounts ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
 
 function checkClaim(limit: AnyObject, requests: Amounts): readonly string[] {
   const least = inOrder(limit.min).flatMap(([name, bound]) => tooLittle(limit.type, name, bound, requests, {}));
@@ -110,7 +109,9 @@ function checkBounds(limit: AnyObject, requests: Amounts, limits: Amounts): read
   return [
     ...inOrder(limit.min).flatMap(([name, bound]) => tooLittle(limit.type, name, bound, requests, limits)),
     ...inOrder(limit.max).flatMap(([name, bound]) => tooMuch(limit.type, name, bound, requests, limits)),
-    ...inOrder(limit.maxLimitRequestRatio).flatMap(([name, bound]) => tooWide(limit.type, name, bound, requests, limits)),
+    ...inOrder(limit.maxLimitRequestRatio).flatMap(([name, bound]) =>
+      tooWide(limit.type, name, bound, requests, limits),
+    ),
   ];
 }
 

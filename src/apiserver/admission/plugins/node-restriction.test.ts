@@ -48,7 +48,7 @@ test("a kubelet touches nothing but its own node, its lease and the pods on it",
     [() => label("n2", { a: "b" }), 'node "n1" is not allowed to modify node "n2"'],
     [
       () => label("n1", { "node-restriction.kubernetes.io/tier": "top" }),
-      'is not allowed to modify labels: node-restriction.kubernetes.io/tier',
+      "is not allowed to modify labels: node-restriction.kubernetes.io/tier",
     ],
     [
       () => kubelet.patch(nodes, { name: "n1" }, merge, { spec: { taints: [{ key: "a", effect: "NoSchedule" }] } }),

@@ -57,7 +57,9 @@ const plain = (value: unknown): unknown => JSON.parse(quote(value ?? null));
 function checkPod(request: AdmissionRequest, node: string, context: AdmissionContext): void {
   switch (request.subresource) {
     case "":
-      return request.operation === "CREATE" ? checkMirror(request, node, context) : checkRemoval(request, node, context);
+      return request.operation === "CREATE"
+        ? checkMirror(request, node, context)
+        : checkRemoval(request, node, context);
     case "status":
       return checkStatus(request, node);
     case "eviction":
@@ -292,7 +294,11 @@ async function checkAudience(
 type Driver = { readonly name: string } | { readonly error: string };
 
 /** The CSI driver behind a volume, by way of its claim where it has one. */
-function driverOf(volume: AnyObject, { metadata }: AnyObject, cluster: AdmissionContext["cluster"]): Driver | undefined {
+function driverOf(
+  volume: AnyObject,
+  { metadata }: AnyObject,
+  cluster: AdmissionContext["cluster"],
+): Driver | undefined {
   if (volume.csi !== undefined) return { name: volume.csi.driver };
   const claim: string | undefined =
     volume.ephemeral?.volumeClaimTemplate === undefined
@@ -363,7 +369,11 @@ function checkSigningRequest(request: AdmissionRequest, node: string, { gate }: 
 }
 
 /** What may be the cache's being late is no refusal: the kubelet tries again. */
-function checkPodCertificateRequest(request: AdmissionRequest, node: string, { gate, cluster }: AdmissionContext): void {
+function checkPodCertificateRequest(
+  request: AdmissionRequest,
+  node: string,
+  { gate, cluster }: AdmissionContext,
+): void {
   const { operation, subresource, namespace, object } = request;
   if (!gate("PodCertificateRequest", false)) throw refuse(request, "PodCertificateRequest feature gate is disabled");
   if (operation !== "CREATE") throw refuse(request, `unexpected operation ${operation}`);

@@ -58,7 +58,8 @@ function parseLabels(text: string): Labels {
       if (!part.includes("=") || more.length > 0)
         throw unclassified(`invalid selector: [${part.split("=").join(" ")}]`);
       const wrong = [...isQualifiedName(key.trim()), ...isLabelValue(value.trim())];
-      if (wrong.length > 0) throw unclassified(`<nil>: Invalid value: ${JSON.stringify(key.trim())}: ${wrong.join("; ")}`);
+      if (wrong.length > 0)
+        throw unclassified(`<nil>: Invalid value: ${JSON.stringify(key.trim())}: ${wrong.join("; ")}`);
       return [key.trim(), value.trim()];
     }),
   );

@@ -1,7 +1,13 @@
 /** A pod grows no larger than its node. Upstream: plugin/pkg/admission/podresize */
 import { podTotal } from "../../../api/core/v1/resourcequota/usage.ts";
 import type { Quantity } from "../../../machinery/meta/quantity.ts";
-import { compareQuantities, milliUnits, parseQuantity, quantityOf, wholeUnits } from "../../../machinery/meta/quantity.ts";
+import {
+  compareQuantities,
+  milliUnits,
+  parseQuantity,
+  quantityOf,
+  wholeUnits,
+} from "../../../machinery/meta/quantity.ts";
 import type { AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 

@@ -149,13 +149,9 @@ const hostPorts: Find = ({ containers }) => {
 
 const hostProbesAndHostLifecycle: Find = ({ containers }) => {
   const hosts = (one: AnyObject): readonly string[] =>
-    [
-      one.livenessProbe,
-      one.readinessProbe,
-      one.startupProbe,
-      one.lifecycle?.postStart,
-      one.lifecycle?.preStop,
-    ].flatMap((handler) => [handler?.httpGet?.host, handler?.tcpSocket?.host].filter((host) => (host ?? "") !== ""));
+    [one.livenessProbe, one.readinessProbe, one.startupProbe, one.lifecycle?.postStart, one.lifecycle?.preStop].flatMap(
+      (handler) => [handler?.httpGet?.host, handler?.tcpSocket?.host].filter((host) => (host ?? "") !== ""),
+    );
   const bad = containers.filter((one) => hosts(one).length > 0);
   if (bad.length === 0) return undefined;
   const all = distinct(bad.flatMap(hosts));

@@ -136,7 +136,8 @@ function evaluate(
     if (found === undefined) known.set(show(standard), (found = violations(standard.level, standard.version, pod)));
     return found;
   };
-  const tell = (standard: Standard) => `violate PodSecurity ${JSON.stringify(show(standard))}: ${inDetail(find(standard))}`;
+  const tell = (standard: Standard) =>
+    `violate PodSecurity ${JSON.stringify(show(standard))}: ${inDetail(find(standard))}`;
   const { enforce, audit, warn } = policy;
   if (enforced) request.annotate?.(`${PREFIX}enforce-policy`, show(enforce));
   const refused = enforced && find(enforce).length > 0;
@@ -145,7 +146,8 @@ function evaluate(
     request.annotate?.(`${PREFIX}audit-violations`, `would ${tell(audit)}`);
     count(request, context, "deny", audit, "audit");
   }
-  if (refused) throw refuse(request, `violates PodSecurity ${JSON.stringify(show(enforce))}: ${inDetail(find(enforce))}`);
+  if (refused)
+    throw refuse(request, `violates PodSecurity ${JSON.stringify(show(enforce))}: ${inDetail(find(enforce))}`);
   if (find(warn).length > 0) {
     request.warn(`would ${tell(warn)}`);
     count(request, context, "deny", warn, "warn");

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { schemaOf } from "../api/schemas.ts";
 import { encodeCbor, parseCbor } from "../machinery/codec/cbor.ts";
 import { openEnvelope, ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import { parseYaml } from "../machinery/codec/yaml.ts";
 import { FrameParser } from "../wire/websocket/frames.ts";
 import type { Exchange, Headers } from "../world/net.ts";
 import { nodeWorld } from "../world/node/index.ts";
@@ -65,7 +66,7 @@ test("without its feature gate CBOR is as unknown as any other type", async () =
   const types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
   const refused = await get(harness, `${MAPS}/a`, CBOR);
   assert.equal(refused.status, 406);
-  assert.equal(json(refused).message, `only the following media types are accepted: ${types}`);
+  assert.equal(json(refused).message, `406: Not Acceptable\n\nAvailable representations: ${types}`);
   const unread = await send(harness, "POST", MAPS, CBOR, encodeCbor({ metadata: { name: "b" } }));
   assert.equal(unread.status, 415);
   assert.equal(
@@ -115,7 +116,7 @@ test("custom resources speak CBOR, and protobuf only as metadata", async () => {
   assert.equal((await get(harness, `${WIDGETS}/a`, PROTOBUF)).status, 406);
   const as = `${PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1`;
   const metadata = await get(harness, `${WIDGETS}/a`, as);
-  assert.equal(metadata.headers["content-type"], as);
+  assert.equal(metadata.headers["content-type"], PROTOBUF);
   const { object } = codec.decode(metadata.body, schemaOf(`${META}PartialObjectMetadata`));
   assert.equal(object.metadata.name, "a");
   assert.equal(openEnvelope(metadata.body).apiVersion, "meta.k8s.io/v1");
@@ -162,7 +163,8 @@ test("what has a message is written in protobuf and says the same as in JSON", a
     }
     const wanted = json(await get(harness, url, `application/json${parameters}`));
     const { object } = codec.decode(answer.body, schemaOf(schema));
-    assert.equal(answer.headers["content-type"], `${PROTOBUF}${parameters.replace(/^;as=/, ";as=")}`, url);
+    // Discovery alone says of what kind it is.
+    assert.equal(answer.headers["content-type"], url === "/apis" ? `${PROTOBUF}${parameters}` : PROTOBUF, url);
     assert.equal(object.kind, kind);
     // In a message only the envelope says what is in it.
     if (kind === "PartialObjectMetadataList")
@@ -174,31 +176,97 @@ test("what has a message is written in protobuf and says the same as in JSON", a
   }
 });
 
-test("a table is JSON or YAML, and a watch is never YAML", async () => {
+const ROUTER =
+  "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor";
+const STREAMS = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch, application/cbor-seq";
+const HANDLER =
+  "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor";
+const TABLE = ";as=Table;g=meta.k8s.io;v=v1";
+const METADATA = ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/** Accept, and for a list, an object and a watch the type that answers or why none does. */
+const ACCEPTED: readonly (readonly [string, string, string, string])[] = [
+  ["", "application/json", "application/json", "application/json"],
+  ["application/json", "application/json", "application/json", "application/json"],
+  ["application/json; charset=utf-8", "application/json", "application/json", "application/json"],
+  ["application/json;q=0", "application/json", "application/json", "application/json"],
+  ["application/json;stream=watch", "application/json", "application/json", "application/json"],
+  ["application/yaml;stream=watch", HANDLER, HANDLER, HANDLER],
+  [
+    "application/yaml",
+    "application/yaml",
+    "application/yaml",
+    `only the following media types are accepted: ${STREAMS}`,
+  ],
+  ["application/cbor", "application/cbor", "application/cbor", "application/cbor-seq"],
+  ["application/cbor-seq", HANDLER, ROUTER, HANDLER],
+  [
+    "*/*;q=0.1, application/yaml;q=0.2",
+    "application/yaml",
+    "application/yaml",
+    `only the following media types are accepted: ${STREAMS}`,
+  ],
+  ["application/vnd.kubernetes.protobuf,application/json", PROTOBUF, PROTOBUF, `${PROTOBUF};stream=watch`],
+  ["text/html, */*", "application/json", "application/json", "application/json"],
+  ["application/*", `${ROUTER}, ${STREAMS}`, ROUTER, `${ROUTER}, ${STREAMS}`],
+  ["APPLICATION/JSON", `${ROUTER}, ${STREAMS}`, ROUTER, `${ROUTER}, ${STREAMS}`],
+  ["garbage", `${ROUTER}, ${STREAMS}`, ROUTER, `${ROUTER}, ${STREAMS}`],
+  [`application/json${TABLE}`, "application/json", "application/json", "application/json"],
+  [
+    `application/yaml${TABLE}`,
+    "application/yaml",
+    "application/yaml",
+    `only the following media types are accepted: ${STREAMS}`,
+  ],
+  [`${PROTOBUF}${TABLE}`, HANDLER, HANDLER, HANDLER],
+  [`${CBOR}${TABLE}`, HANDLER, HANDLER, HANDLER],
+  [`${PROTOBUF}${TABLE},application/json`, "application/json", "application/json", "application/json"],
+  ["application/json;as=Table", HANDLER, HANDLER, HANDLER],
+  ["application/json;as=Table;g=meta.k8s.io;v=v2", HANDLER, HANDLER, HANDLER],
+  [
+    `application/json${METADATA}`,
+    "you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)",
+    "application/json",
+    "application/json",
+  ],
+  [
+    `application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`,
+    "application/json",
+    "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)",
+    "application/json",
+  ],
+];
+
+test("every way to say what is accepted gets upstream's answer", async () => {
   await using harness = await startServer(world, SPEAKS_CBOR);
-  const table = ";as=Table;g=meta.k8s.io;v=v1";
-  const rows: readonly (readonly [string, string, number, string])[] = [
-    [MAPS, `application/json${table}`, 200, `application/json${table}`],
-    [MAPS, `application/yaml${table}`, 200, `application/yaml${table}`],
-    [MAPS, `${PROTOBUF}${table}`, 406, "application/json"],
-    [MAPS, `${CBOR}${table}`, 406, "application/json"],
-    [MAPS, `${PROTOBUF}${table},application/json`, 200, "application/json"],
-    [`${MAPS}?watch=1`, "application/yaml", 406, "application/yaml"],
-  ];
-  for (const [url, accept, status, type] of rows) {
-    const answer = await get(harness, url, accept);
-    assert.deepEqual([answer.status, answer.headers["content-type"]], [status, type], accept);
+  await ask(harness, "POST", MAPS, { body: bytesOf("a") });
+  for (const [accept, ...wanted] of ACCEPTED) {
+    const answers = [MAPS, `${MAPS}/a`, `${MAPS}?watch=1`].map(async (url) => {
+      const gone = new AbortController();
+      const answer = await ask(harness, "GET", url, {
+        headers: { accept },
+        signal: gone.signal,
+        onOpen: () => setImmediate(() => gone.abort()),
+      });
+      if (answer.status === 200) return answer.headers["content-type"];
+      assert.equal(answer.status, 406);
+      return (parseYaml(answer.body) as any).message;
+    });
+    assert.deepEqual(await Promise.all(answers), wanted, accept);
   }
-  assert.match(
-    json(await get(harness, `${MAPS}?watch=1`, "text/html")).message,
-    /: application\/json;stream=watch, application\/vnd.kubernetes.protobuf;stream=watch, application\/cbor-seq$/,
-  );
+});
+
+test("what can't be answered isn't done", async () => {
+  await using harness = await startServer(world, SPEAKS_CBOR);
+  const refused = await ask(harness, "POST", MAPS, { body: bytesOf("a"), headers: { accept: `${PROTOBUF}${TABLE}` } });
+  assert.equal(refused.status, 406);
+  assert.equal((await get(harness, `${MAPS}/a`, "*/*")).status, 404);
 });
 
 test("a watch of CBOR is a sequence of items", async () => {
   await using harness = await startServer(world, SPEAKS_CBOR);
   await ask(harness, "POST", MAPS, { body: bytesOf("a") });
-  for (const accept of [CBOR, "application/cbor-seq"]) {
+  for (const accept of [CBOR, `${CBOR},application/json`]) {
     const stop = new AbortController();
     const first = Promise.withResolvers<Buffer>();
     void ask(harness, "GET", `${MAPS}?watch=1`, {

@@ -10,10 +10,11 @@ import type { Logger } from "../observe/log.ts";
 import type { Exchange, HttpHandler } from "../world/net.ts";
 import type { Clock } from "../world/world.ts";
 import type { Encoding } from "./negotiation.ts";
-import { negotiate, statusEncoding } from "./negotiation.ts";
+import { endpointOf, negotiate, statusEncoding } from "./negotiation.ts";
 import { encodeResponse } from "./responses.ts";
 import type { ApiRequest, ApiResponse, Handler, RequestBody } from "./request.ts";
 import { requestInfo } from "./request-info.ts";
+import { RouteError } from "./routing.ts";
 import { serveWatch } from "./watch-stream.ts";
 
 const BODY_MAX = 3 * 1024 * 1024;
@@ -126,10 +127,10 @@ async function answer(
       }
       return 200;
     default: {
-      const encoding = negotiate(request, response);
+      const encoding = negotiate(request, endpointOf(request, response));
       const body = encodeResponse(response, encoding, options.clock.now(), options.codec);
       const status = response.kind === "list" ? 200 : response.status;
-      send(request, exchange, status, { ...commonHeaders(request), "content-type": encoding.contentType }, body);
+      send(request, exchange, status, { ...commonHeaders(request), "content-type": encoding.mediaType }, body);
       return status;
     }
   }
@@ -153,7 +154,7 @@ function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, co
     }
     status = new StatusError("Unknown", error instanceof Error ? error.message : String(error), {}, { code: 500 });
   }
-  const encoding: Encoding = statusEncoding(request);
+  const encoding: Encoding = statusEncoding(request, request.cbor === true && !(error instanceof RouteError));
   const body = encodeResponse(
     { kind: "object", status: status.code, object: orderedStatus(status) },
     encoding,
@@ -162,7 +163,7 @@ function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, co
   );
   const headers: Record<string, string | readonly string[]> = {
     ...commonHeaders(request),
-    "content-type": encoding.contentType,
+    "content-type": encoding.mediaType,
   };
   if (status.details.retryAfterSeconds) headers["retry-after"] = String(status.details.retryAfterSeconds);
   try {
@@ -184,11 +185,12 @@ export function orderedStatus(error: StatusError): object {
     status: "Failure",
     message,
     ...(reason !== undefined && { reason }),
-    ...(details !== undefined ? { details } : EMPTY_DETAILS.has(error.reason) && { details: {} }),
+    ...(details !== undefined ? { details } : hasEmptyDetails(error) && { details: {} }),
     code,
   };
 }
 const EMPTY_DETAILS = new Set(["Forbidden", "NotFound", "MethodNotAllowed", "Timeout"]);
+const hasEmptyDetails = (error: StatusError) => error instanceof RouteError || EMPTY_DETAILS.has(error.reason);
 
 function commonHeaders(request: ApiRequest): Record<string, string | readonly string[]> {
   const headers: Record<string, string | readonly string[]> = Object.fromEntries(request.responseHeaders);

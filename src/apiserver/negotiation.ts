@@ -3,7 +3,8 @@
  * Upstream: pkg/endpoints/handlers/negotiation.
  */
 import { parseAccept } from "../machinery/codec/content.ts";
-import { StatusError } from "../machinery/status.ts";
+import type { Resource } from "../machinery/resource.ts";
+import { qualified, StatusError } from "../machinery/status.ts";
 import type { ApiRequest, ListResponse, ObjectResponse, WatchResponse } from "./request.ts";
 
 export type MediaType =
@@ -16,10 +17,11 @@ export interface Encoding {
   readonly mediaType: MediaType;
   /** Objects as they are, or what is made of them. */
   readonly as: "object" | "table" | "metadata";
+  /** Metadata of many objects, as the client says. */
+  readonly asList: boolean;
   /** The version of meta.k8s.io that a table or metadata is in. */
   readonly asVersion: string;
   readonly pretty: boolean;
-  readonly contentType: string;
   /** For a table: what of each object goes along. */
   readonly includeObject: "None" | "Metadata" | "Object";
 }
@@ -29,54 +31,105 @@ const CBOR = "application/cbor";
 const CBOR_SEQUENCE = "application/cbor-seq";
 const ALL: readonly MediaType[] = ["application/json", "application/yaml", PROTOBUF, CBOR];
 
-/** Protobuf needs a schema with field numbers, which custom resources don't have. */
-function speaksProtobuf(response: ObjectResponse | ListResponse | WatchResponse): boolean {
-  if (response.kind === "object" && response.resource === undefined) return response.schema !== undefined;
-  return response.resource!.schema.name !== undefined;
+/** What a server can write, in the order in which it says so. */
+export function mediaTypesFor(cbor: boolean): readonly MediaType[] {
+  return cbor ? ALL : ALL.filter((type) => type !== CBOR);
+}
+/** YAML has no frames. */
+export function streamTypesFor(cbor: boolean): readonly string[] {
+  return mediaTypesFor(cbor)
+    .filter((type) => type !== "application/yaml")
+    .map((type) => (type === CBOR ? CBOR_SEQUENCE : `${type};stream=watch`));
 }
 
-export function negotiate(request: ApiRequest, response: ObjectResponse | ListResponse | WatchResponse): Encoding {
+/** What answers at an endpoint. */
+export interface Endpoint {
+  readonly resource?: Resource | undefined;
+  readonly subresource?: string;
+  readonly isWatch: boolean;
+  /** Protobuf needs a schema with field numbers, which custom resources don't have. */
+  readonly speaksProtobuf: boolean;
+}
+
+export function endpointOf(request: ApiRequest, response: ObjectResponse | ListResponse | WatchResponse): Endpoint {
   const resource = "resource" in response ? response.resource : undefined;
-  const isWatch = response.kind === "watch";
-  const known = ALL.filter((type) => type !== CBOR || request.cbor === true).filter(
-    // YAML has no frames.
-    (type) => type !== "application/yaml" || !isWatch,
-  );
-  const accepted = known.filter((type) => type !== PROTOBUF || speaksProtobuf(response));
+  const speaksProtobuf =
+    resource === undefined
+      ? response.kind === "object" && response.schema !== undefined
+      : resource.schema.name !== undefined;
+  return { resource, subresource: request.info.subresource, isWatch: response.kind === "watch", speaksProtobuf };
+}
+
+/** Views on an object that no table is made of. */
+const NO_TABLE = new Set([
+  "apiservices.apiregistration.k8s.io/status",
+  "certificatesigningrequests.certificates.k8s.io/approval",
+  "customresourcedefinitions.apiextensions.k8s.io/status",
+  "devicetaintrules.resource.k8s.io/status",
+  "podgroups.scheduling.k8s.io/status",
+  "pods/ephemeralcontainers",
+  "pods/log",
+  "pods/resize",
+  "resourceclaims.resource.k8s.io/status",
+  "resourcepoolstatusrequests.resource.k8s.io/status",
+]);
+
+const hasTable = ({ resource, subresource }: Endpoint): boolean =>
+  resource !== undefined && !(subresource && NO_TABLE.has(`${qualified(resource)}/${subresource}`));
+
+/** The first clause that can be met decides; the type is the first one that it fits. */
+export function negotiate(request: ApiRequest, endpoint: Endpoint): Encoding {
+  const known = mediaTypesFor(request.cbor === true);
   const header = request.header("accept") ?? "";
-  if (header.trim() === "") return encoding(request, "application/json", {}, undefined);
-  for (const { type, parameters } of parseAccept(header)) {
-    const wanted = isWatch && type === CBOR_SEQUENCE ? CBOR : type;
-    const { as, g: group, v: version } = parameters;
-    const mediaType =
-      wanted === "*/*" || wanted === "application/*"
-        ? "application/json"
-        : (as === undefined ? accepted : known).find((one) => one === wanted);
-    if (mediaType === undefined) continue;
-    if (as === undefined) return encoding(request, mediaType, parameters, undefined);
-    if (group !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1")) continue;
-    if (resource === undefined) continue;
-    const isList = response.kind === "list";
-    if (as === "Table" && (mediaType === "application/json" || mediaType === "application/yaml"))
-      return encoding(request, mediaType, parameters, "table");
-    if (as === (isList ? "PartialObjectMetadataList" : "PartialObjectMetadata"))
-      return encoding(request, mediaType, parameters, "metadata");
-  }
-  const names = isWatch ? accepted.map((type) => (type === CBOR ? CBOR_SEQUENCE : `${type};stream=watch`)) : accepted;
-  throw new StatusError("NotAcceptable", `only the following media types are accepted: ${names.join(", ")}`);
+  const found =
+    header === "" ? encoding(request, "application/json", {}, undefined) : fromHeader(request, endpoint, known);
+  if (found === undefined) throw notAcceptable(known);
+  if (endpoint.isWatch && found.mediaType === "application/yaml")
+    throw notAcceptable(streamTypesFor(request.cbor === true));
+  return found;
+}
+
+/** A write that could not be answered isn't done. A caller in this process takes what there is. */
+export function assertAcceptable(request: ApiRequest, endpoint: Endpoint): void {
+  if (request.exchange !== undefined) negotiate(request, endpoint);
+}
+
+function fromHeader(request: ApiRequest, endpoint: Endpoint, known: readonly MediaType[]): Encoding | undefined {
+  for (const { type, parameters } of parseAccept(request.header("accept") ?? ""))
+    for (const mediaType of known) {
+      if (type !== mediaType && type !== "*/*" && type !== "application/*") continue;
+      const { as = "", g: group = "", v: version = "", stream = "", sv = "" } = parameters;
+      if (stream !== "" && (stream !== "watch" || mediaType === "application/yaml")) continue;
+      if (sv !== "" && sv !== "v1") continue;
+      if (as === "" && group === "" && version === "") {
+        if (mediaType === PROTOBUF && !endpoint.speaksProtobuf) continue;
+        return encoding(request, mediaType, parameters, undefined);
+      }
+      if (group !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1")) continue;
+      if (
+        as === "Table" &&
+        hasTable(endpoint) &&
+        (mediaType === "application/json" || mediaType === "application/yaml")
+      )
+        return encoding(request, mediaType, parameters, "table");
+      if (as === "PartialObjectMetadata" || as === "PartialObjectMetadataList")
+        return encoding(request, mediaType, parameters, "metadata");
+    }
+  return undefined;
+}
+
+function notAcceptable(types: readonly string[]): StatusError {
+  return new StatusError("NotAcceptable", `only the following media types are accepted: ${types.join(", ")}`);
 }
 
 /** Errors are never tables; where nothing else fits they are JSON that people can read. */
-export function statusEncoding(request: ApiRequest): Encoding {
+export function statusEncoding(request: ApiRequest, cbor: boolean): Encoding {
   const header = request.header("accept") ?? "";
-  if (header.trim() === "") return encoding(request, "application/json", {}, undefined);
-  for (const { type, parameters } of parseAccept(header)) {
-    if (parameters["as"] !== undefined) continue;
-    if (type === "*/*" || type === "application/*") return encoding(request, "application/json", parameters, undefined);
-    const known = ALL.find((one) => one === type && (one !== CBOR || request.cbor === true));
-    if (known !== undefined) return encoding(request, known, parameters, undefined);
-  }
-  return { ...encoding(request, "application/json", {}, undefined), pretty: true };
+  const found =
+    header === ""
+      ? encoding(request, "application/json", {}, undefined)
+      : fromHeader(request, { isWatch: false, speaksProtobuf: true }, mediaTypesFor(cbor));
+  return found?.as === "object" ? found : { ...encoding(request, "application/json", {}, undefined), pretty: true };
 }
 
 function encoding(
@@ -85,21 +138,30 @@ function encoding(
   parameters: Readonly<Record<string, string>>,
   as: "table" | "metadata" | undefined,
 ): Encoding {
-  const version = parameters["v"] ?? "v1";
-  const transformed = as === undefined ? "" : `;as=${parameters["as"]};g=meta.k8s.io;v=${version}`;
   return {
     mediaType,
     as: as ?? "object",
-    asVersion: version,
+    asList: parameters["as"] === "PartialObjectMetadataList",
+    asVersion: parameters["v"] ?? "v1",
     pretty: isPretty(request, parameters),
-    contentType: `${mediaType}${transformed}`,
-    includeObject: (request.query.get("includeObject") ?? "Metadata") as Encoding["includeObject"],
+    includeObject: includeObjectOf(request, as),
   };
+}
+
+function includeObjectOf(request: ApiRequest, as: "table" | "metadata" | undefined): Encoding["includeObject"] {
+  const asked = as === "table" ? (request.query.get("includeObject") ?? "") : "";
+  if (asked === "") return "Metadata";
+  if (asked === "None" || asked === "Metadata" || asked === "Object") return asked;
+  throw new StatusError(
+    "BadRequest",
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 /** People read what curl and browsers fetch. */
 function isPretty(request: ApiRequest, parameters: Readonly<Record<string, string>>): boolean {
-  const asked = request.query.get("pretty") ?? parameters["pretty"] ?? null;
-  if (asked !== null) return asked === "" || asked === "1" || asked === "true";
-  return /^(curl|Wget|Mozilla)\b/.test(request.header("user-agent") ?? "");
+  if (parameters["pretty"] === "1") return true;
+  const asked = request.query.get("pretty") ?? "";
+  if (asked !== "") return ["1", "t", "T", "true", "TRUE", "True"].includes(asked);
+  return /^(curl|Wget|Mozilla\/5\.0)/.test(request.header("user-agent") ?? "");
 }

@@ -19,6 +19,8 @@ export interface RequestInfo {
   readonly parts: readonly string[];
   readonly fieldSelector: string;
   readonly labelSelector: string;
+  /** In the old form, `/api/v1/watch/pods`. */
+  readonly watched: boolean;
 }
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -48,6 +50,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
     parts: [],
     fieldSelector: "",
     labelSelector: "",
+    watched: false,
   };
   const grouped = split[0] === "apis";
   if (split.length < 3 || (split[0] !== "api" && !grouped)) return none;
@@ -57,6 +60,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   const apiVersion = grouped ? split[2]! : split[1]!;
   let rest = split.slice(grouped ? 3 : 2).map(decode);
   let verb = VERBS[method] ?? "";
+  const watched = rest[0] === "watch";
   if (rest[0] === "watch" || rest[0] === "proxy") {
     if (rest.length < 2) return { ...none, apiPrefix, apiGroup, apiVersion };
     verb = rest[0];
@@ -96,6 +100,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
     parts: rest,
     fieldSelector,
     labelSelector: query.get("labelSelector") ?? "",
+    watched,
   };
 }
 

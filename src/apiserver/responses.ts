@@ -5,10 +5,12 @@ import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { encodeYaml } from "../machinery/codec/yaml.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
+import { StatusError } from "../machinery/status.ts";
 import type { Encoding } from "./negotiation.ts";
 import type { ListResponse, ObjectResponse } from "./request.ts";
 import type { Entry } from "./storage/entry.ts";
 import { partialMetadata, tableOf } from "./table.ts";
+import { isCustom } from "./registry/decode.ts";
 import type { Resource } from "../machinery/resource.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
 
@@ -83,6 +85,7 @@ function transform(
   const apiVersion = `meta.k8s.io/${encoding.asVersion}`;
   if (encoding.as === "table")
     return tableOf(resource, objects, list, { apiVersion, includeObject: encoding.includeObject, nowMs });
+  if (encoding.asList !== (list !== undefined)) throw notSuch(resource, encoding.asList);
   if (list === undefined) return partialMetadata(objects[0]!, apiVersion);
   return {
     kind: "PartialObjectMetadataList",
@@ -90,6 +93,24 @@ function transform(
     metadata: list,
     items: objects.map((object) => partialMetadata(object, apiVersion)),
   };
+}
+
+/** Upstream names its own type. */
+function notSuch({ group, kind, listKind, schema }: Resource, asList: boolean): StatusError {
+  const of =
+    group === "" || group === "events.k8s.io"
+      ? "core"
+      : group === "internal.apiserver.k8s.io"
+        ? "apiserverinternal"
+        : group.split(".")[0]!;
+  const type = (name: string, custom: string) =>
+    schema.name === undefined ? `*unstructured.${custom}` : `*${of}.${name}`;
+  return new StatusError(
+    "NotAcceptable",
+    asList
+      ? `you requested PartialObjectMetadataList, but the requested object is not a list (${type(kind, "Unstructured")})`
+      : `you requested PartialObjectMetadata, but the requested object is a list (${type(listKind, "UnstructuredList")})`,
+  );
 }
 
 const CBOR = "application/cbor";
@@ -114,18 +135,29 @@ export function entryCbor(resource: Resource, entry: Entry): Uint8Array {
 
 /** The items' own bytes, put together: a list costs a copy and no encoding. */
 function listJson({ resource, entries, metadata }: ListResponse): Uint8Array {
-  const head = JSON.stringify({ kind: resource.listKind, apiVersion: apiVersionOf(resource), metadata });
-  const parts: Uint8Array[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
+  const parts: Uint8Array[] = [Buffer.from(listHead(resource, metadata))];
   // A built-in kind's items don't say their kind, which every entry's bytes begin with.
-  const kindLength = resource.schema.name === undefined ? 0 : kindHead(resource).length;
+  const kindLength = isCustom(resource) ? 0 : kindHead(resource).length;
   entries.forEach((entry, i) => {
     if (i > 0) parts.push(COMMA);
     const item = entryJson(resource, entry);
     if (kindLength > 0) parts.push(OPEN, item.subarray(kindLength));
     else parts.push(item);
   });
-  parts.push(Buffer.from("]}\n"));
+  parts.push(Buffer.from(`]${isCustom(resource) ? `,${listTail(resource, metadata)}` : ""}}\n`));
   return Buffer.concat(parts);
+}
+
+/** A list of custom resources has its keys in the order of the alphabet, and always says where it goes on. */
+function listHead(resource: Resource, metadata: ListResponse["metadata"]): string {
+  if (isCustom(resource)) return `{"apiVersion":${JSON.stringify(apiVersionOf(resource))},"items":[`;
+  const head = JSON.stringify({ kind: resource.listKind, apiVersion: apiVersionOf(resource), metadata });
+  return `${head.slice(0, -1)},"items":[`;
+}
+function listTail({ listKind }: Resource, metadata: ListResponse["metadata"]): string {
+  const { resourceVersion, continue: next = "", remainingItemCount } = metadata;
+  const shown = { continue: next, ...(remainingItemCount !== undefined && { remainingItemCount }), resourceVersion };
+  return JSON.stringify({ kind: listKind, metadata: shown }).slice(1, -1);
 }
 
 const kindHead = ({ kind, ...resource }: Resource): string =>
@@ -151,5 +183,6 @@ function ordered(object: unknown): unknown {
 function encode(object: unknown, { mediaType, pretty }: Encoding, schema?: Schema): Uint8Array {
   if (mediaType === CBOR) return encodeCbor(object, schema);
   if (mediaType === "application/yaml") return Buffer.from(encodeYaml(object));
-  return Buffer.from(`${JSON.stringify(ordered(object), undefined, pretty ? 2 : 0)}\n`);
+  // Go ends the line only where it doesn't indent.
+  return Buffer.from(pretty ? JSON.stringify(ordered(object), undefined, 2) : `${JSON.stringify(ordered(object))}\n`);
 }

@@ -10,7 +10,7 @@ import { apiVersionOf } from "../machinery/resource.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { orderedStatus } from "./http.ts";
 import type { Encoding } from "./negotiation.ts";
-import { negotiate } from "./negotiation.ts";
+import { endpointOf, negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";
 import { entryCbor, entryJson, entryProtobuf, metadataSchema } from "./responses.ts";
 import type { WatchItem } from "./storage/watch-cache.ts";
@@ -28,7 +28,7 @@ export async function serveWatch(
   headers: Headers,
   { clock, codec }: { readonly clock: Clock; readonly codec: ProtobufCodec },
 ): Promise<void> {
-  const encoding = negotiate(request, response);
+  const encoding = negotiate(request, endpointOf(request, response));
   const { watcher, resource } = response;
   if (isWebSocketRequest(exchange)) return serveWebSocket(exchange, response, encoding, clock, codec);
   const contentType = contentTypeOf(encoding);
@@ -54,9 +54,9 @@ export async function serveWatch(
 }
 
 /** Go names the type of a stream only where it is not JSON's; CBOR has a name for it. */
-function contentTypeOf({ mediaType, contentType, as }: Encoding): string {
+function contentTypeOf({ mediaType }: Encoding): string {
   if (mediaType === CBOR) return `${CBOR}-seq`;
-  return mediaType === "application/json" && as === "object" ? mediaType : `${contentType};stream=watch`;
+  return mediaType === "application/json" ? mediaType : `${mediaType};stream=watch`;
 }
 
 function errorEvent(status: object, { mediaType }: Encoding, codec: ProtobufCodec): Uint8Array {

@@ -215,7 +215,8 @@ function keep(draft: any, old: any, field: string): void {
 }
 
 function columnsOf({ additionalPrinterColumns }: CustomResourceDefinitionVersion): readonly Column<any>[] {
-  if (additionalPrinterColumns === undefined || additionalPrinterColumns.length === 0) return [nameColumn, ageColumn];
+  if (additionalPrinterColumns === undefined || additionalPrinterColumns.length === 0)
+    return [nameColumn, { ...ageColumn, type: "date" }];
   return [
     nameColumn,
     ...additionalPrinterColumns.map((column): Column<any> => {

@@ -4,11 +4,11 @@ import type { AuditTrail } from "../audit/trail.ts";
 import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
-import type { Resource, Verb } from "../../machinery/resource.ts";
-import { StatusError } from "../../machinery/status.ts";
+import type { Resource } from "../../machinery/resource.ts";
+import { badRequest, StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
-import { decodeBody, expectedOf } from "../registry/decode.ts";
+import { decodeBody, expectedOf, isCustom } from "../registry/decode.ts";
 import { deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { isApply, patcher } from "../registry/patch.ts";
@@ -19,6 +19,8 @@ import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../re
 import { text } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
+import { assertAcceptable } from "../negotiation.ts";
+import { RouteError, route } from "../routing.ts";
 import { deleteOptions, writeContext } from "./options.ts";
 
 export async function handleResource(services: Services, request: ApiRequest): Promise<ApiResponse> {
@@ -26,24 +28,18 @@ export async function handleResource(services: Services, request: ApiRequest): P
   const resource = services.registry.find(info.apiGroup, info.apiVersion, info.resource);
   if (resource === undefined) {
     if (!services.registry.hasVersion(info.apiGroup, info.apiVersion)) return pageNotFound();
-    throw new StatusError("NotFound", "the server could not find the requested resource");
+    throw new RouteError("NotFound", "the server could not find the requested resource");
   }
   if (resource.scope === "Cluster" && info.namespace !== "" && info.resource !== "namespaces")
-    throw new StatusError("NotFound", "the server could not find the requested resource");
+    throw new RouteError("NotFound", "the server could not find the requested resource");
+  route(request, resource);
   if (resource.deprecated !== undefined) warn(request, resource.deprecated.warning);
   if (info.subresource !== "") return handleSubresource(services, request, resource);
+  const { verb, name } = info;
+  // Upstream knows before it does anything whether it could answer.
+  assertAcceptable(request, { resource, isWatch: verb === "watch", speaksProtobuf: !isCustom(resource) });
   if (resource.storage.virtual === true) return virtualResource(services, request, resource);
   const namespace = resource.scope === "Namespaced" ? info.namespace : "";
-  const { verb, name } = info;
-  if (!resource.verbs.includes(verb as Verb)) throw notAllowed();
-  const named = verb === "get" || verb === "update" || verb === "patch" || verb === "delete";
-  if (
-    resource.scope === "Namespaced" &&
-    namespace === "" &&
-    (named || verb === "create" || verb === "deletecollection")
-  )
-    throw notAllowed();
-  if (name === "" && (verb === "update" || verb === "patch")) throw notAllowed();
 
   switch (verb) {
     case "get": {
@@ -57,7 +53,6 @@ export async function handleResource(services: Services, request: ApiRequest): P
     case "watch":
       return watch(services, resource, namespace, name, listOptions(request.query), request.signal);
     case "create": {
-      if (info.parts.length > 1) throw notAllowed();
       const context = writeContext(services, request, "CreateOptions");
       const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
       request.audit?.requestObject(structuredClone(draft));
@@ -90,17 +85,17 @@ export async function handleResource(services: Services, request: ApiRequest): P
 async function handleSubresource(services: Services, request: ApiRequest, resource: Resource): Promise<ApiResponse> {
   const { info } = request;
   const namespace = resource.scope === "Namespaced" ? info.namespace : "";
-  if (resource.scope === "Namespaced" && namespace === "")
-    throw new StatusError("NotFound", "the server could not find the requested resource");
   const special = specialSubresource(resource, info.subresource);
-  if (special !== undefined) {
-    if (!special.verbs.includes(info.verb)) throw notAllowed();
-    return special.handle(services, request, resource, namespace);
-  }
-  const subresource = resource.subresources[info.subresource];
-  if (subresource === undefined || info.parts.length > 3)
-    throw new StatusError("NotFound", "the server could not find the requested resource");
-  if (!subresource.verbs.includes(info.verb)) throw notAllowed();
+  if (special?.connects === true) {
+    if (request.query.has("dryRun")) throw badRequest("dryRun is not supported");
+  } else
+    assertAcceptable(request, {
+      resource,
+      subresource: info.subresource,
+      isWatch: false,
+      speaksProtobuf: !isCustom(resource),
+    });
+  if (special !== undefined) return special.handle(services, request, resource, namespace);
   switch (info.verb) {
     case "get":
       return entryResponse(

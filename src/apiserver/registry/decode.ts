@@ -54,7 +54,8 @@ export function decodeBody(
     return fillKind(object, expected);
   }
   const { bytes } = body;
-  const format = bodyFormat(body.contentType, bodyFormats(body.cbor === true, expected.custom === true));
+  const cbor = body.cbor === true;
+  const format = bodyFormat(body.contentType, bodyFormats(cbor, expected.custom === true), bodyFormats(cbor, false));
   const options = { fieldValidation: validation, custom: expected.custom === true };
   let object: any;
   try {

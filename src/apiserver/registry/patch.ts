@@ -25,7 +25,7 @@ export function isApply(type: string): boolean {
   return type === APPLY_PATCH || type === APPLY_PATCH_CBOR;
 }
 
-function patchTypes(resource: Resource, cbor: boolean): readonly string[] {
+export function patchTypes(resource: Resource, cbor: boolean): readonly string[] {
   return [
     JSON_PATCH,
     MERGE_PATCH,
@@ -33,6 +33,15 @@ function patchTypes(resource: Resource, cbor: boolean): readonly string[] {
     APPLY_PATCH,
     ...(cbor ? [APPLY_PATCH_CBOR] : []),
   ];
+}
+
+export function assertPatchType(resource: Resource, body: RequestBody): void {
+  const accepted = patchTypes(resource, body.kind === "bytes" && body.cbor === true);
+  if (!accepted.includes(body.kind === "none" ? "" : body.contentType))
+    throw new StatusError(
+      "UnsupportedMediaType",
+      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
+    );
 }
 
 export interface PatchOptions {
@@ -52,12 +61,7 @@ export function patcher(
   options: PatchOptions,
 ): (current: any) => any {
   const type = body.kind === "none" ? "" : body.contentType;
-  const accepted = patchTypes(resource, body.kind === "bytes" && body.cbor === true);
-  if (!accepted.includes(type))
-    throw new StatusError(
-      "UnsupportedMediaType",
-      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
-    );
+  assertPatchType(resource, body);
   checkPatchOptions(type, options);
   const expected = expectedOf(resource);
   const document = parsePatch(body, type, context.fieldValidation);

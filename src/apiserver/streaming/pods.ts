@@ -17,6 +17,8 @@ export const podLog: SpecialSubresource = {
   async handle(services, request, pods, namespace) {
     const pod = (await get(services, pods, namespace, request.info.name, "")).view(pods) as Pod;
     const container = containerOf(pod, request.query.get("container") ?? "", false);
+    // Nobody has run it yet: there is nothing to tell.
+    if (!pod.spec.nodeName) return { kind: "raw", status: 204, headers: {}, body: "" };
     const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
     const query = new URLSearchParams();
     for (const option of ["follow", "previous", "timestamps"])
@@ -64,6 +66,7 @@ async function textOf(body: Uint8Array | string | AsyncIterable<Uint8Array>): Pr
 export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubresource {
   return {
     verbs: ["get", "create"],
+    connects: true,
     async handle(services, request, pods, namespace) {
       const { name } = request.info;
       await mayCreate(services, request, namespace, kind);

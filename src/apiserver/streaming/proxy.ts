@@ -39,6 +39,7 @@ function rest(request: ApiRequest): string {
 
 export const nodeProxy: SpecialSubresource = {
   verbs: VERBS,
+  connects: true,
   async handle(services, request) {
     const { name, port } = split(request.info.name, "node");
     const target = await kubeletOf(services, name, port === "" ? undefined : Number(port));
@@ -48,6 +49,7 @@ export const nodeProxy: SpecialSubresource = {
 
 export const podProxy: SpecialSubresource = {
   verbs: VERBS,
+  connects: true,
   async handle(services, request, pods, namespace) {
     const { scheme, name, port } = split(request.info.name, "pod");
     const pod = await services.cluster.live("pods", namespace, name);
@@ -65,6 +67,7 @@ function firstPort({ spec }: Pod): number {
 
 export const serviceProxy: SpecialSubresource = {
   verbs: VERBS,
+  connects: true,
   async handle(services, request, resource, namespace) {
     const { scheme, name, port } = split(request.info.name, "service");
     const service = await services.cluster.live("services", namespace, name);

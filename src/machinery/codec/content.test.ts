@@ -9,8 +9,13 @@ test("the clauses of an Accept header come best first, and what is more specific
     "application/json",
   ]);
   assert.deepEqual(types("*/*, application/*, text/html"), ["text/html", "application/*", "*/*"]);
-  assert.deepEqual(types("application/json;q=0, "), []);
-  assert.deepEqual(parseAccept('application/json;as=Table;V="v1"')[0]?.parameters, { as: "Table", v: "v1" });
+  assert.deepEqual(types("application/json;q=0, a/b"), ["a/b", "application/json"], "no quality is the last");
+  assert.deepEqual(types("garbage, a/b/c, *, , a /b"), ["a/b", "*/*"], "what is no media type is left out");
+  assert.deepEqual(parseAccept('application/json; as=Table ;v="v1";empty;q=x')[0], {
+    type: "application/json",
+    parameters: { as: "Table", v: '"v1"' },
+    quality: 0,
+  });
 });
 
 test("a body says what it is, or is refused with 415", () => {

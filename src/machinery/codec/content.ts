@@ -21,54 +21,53 @@ export const PATCH_TYPES = {
 } as const;
 
 export interface MediaType {
-  /** Lower case: `application/json`. */
+  /** `application/json`. */
   readonly type: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly quality: number;
 }
 
-function parseMediaType(text: string): MediaType {
-  const [type = "", ...rest] = text.split(";");
-  const parameters: Record<string, string> = {};
-  let quality = 1;
-  for (const part of rest) {
-    const equals = part.indexOf("=");
-    if (equals < 0) continue;
-    const name = part.slice(0, equals).trim().toLowerCase();
-    const value = part
-      .slice(equals + 1)
-      .trim()
-      .replace(/^"(.*)"$/, "$1");
-    if (name === "q") {
-      const q = Number(value);
-      quality = Number.isFinite(q) ? q : 0;
-    } else parameters[name] = value;
+/**
+ * The clauses of an Accept header as upstream reads them, best first: by quality, then what is more specific. A clause that is no media type is
+ * left out; a parameter without a value is none; a quality of zero is just the last.
+ */
+export function parseAccept(header: string): readonly MediaType[] {
+  const clauses: MediaType[] = [];
+  for (const clause of header.split(",")) {
+    const [essence = "", ...rest] = clause.trim().split(";");
+    const [type = "", subtype = "", ...more] = essence.split("/").map((part) => part.trim());
+    if (more.some((part) => part !== "") || (subtype === "" && type !== "*")) continue;
+    const parameters: Record<string, string> = {};
+    let quality = 1;
+    for (const part of rest) {
+      const [name = "", value = "", ...tail] = part.split("=");
+      if (value === "" || tail.some((one) => one !== "")) continue;
+      if (name.trim() === "q") quality = Number.parseFloat(value) || 0;
+      else parameters[name.trim()] = value.trim();
+    }
+    clauses.push({ type: `${type}/${subtype || "*"}`, parameters, quality });
   }
-  return { type: type.trim().toLowerCase(), parameters, quality };
+  const rank = ({ type }: MediaType) => (type === "*/*" ? 2 : type.endsWith("/*") ? 1 : 0);
+  return clauses.sort((a, b) => b.quality - a.quality || rank(a) - rank(b));
 }
 
-/** The clauses of an Accept header, best first; what is more specific goes before what isn't. */
-export function parseAccept(header: string): readonly MediaType[] {
-  const specificity = ({ type, parameters }: MediaType) =>
-    (type === "*/*" ? 0 : type.endsWith("/*") ? 1 : 2) * 100 + Object.keys(parameters).length;
-  return header
-    .split(",")
-    .filter((clause) => clause.trim() !== "")
-    .map(parseMediaType)
-    .filter(({ quality }) => quality > 0)
-    .sort(
-      (a, b) => b.quality - a.quality || Math.sign(Math.floor(specificity(b) / 100) - Math.floor(specificity(a) / 100)),
-    );
+/** The type alone, in lower case, as Go reads a Content-Type. */
+function essenceOf(contentType: string): string {
+  return contentType.split(";")[0]!.trim().toLowerCase();
 }
 
 const ALL: readonly Format[] = ["json", "yaml", "protobuf"];
 
-/** The encoding of a request's body, or 415. No Content-Type means JSON. */
-export function bodyFormat(contentType: string | undefined, formats: readonly Format[] = ALL): Format {
+/** The encoding of a request's body, or 415, which names all that are `spoken`. No Content-Type means JSON. */
+export function bodyFormat(
+  contentType: string | undefined,
+  formats: readonly Format[] = ALL,
+  spoken: readonly Format[] = formats,
+): Format {
   if (contentType === undefined || contentType.trim() === "") return "json";
-  const { type } = parseMediaType(contentType);
+  const type = essenceOf(contentType);
   const format = formats.find((candidate) => MEDIA_TYPES[candidate] === type);
-  if (format === undefined) throw unsupportedMediaType(formats.map((candidate) => MEDIA_TYPES[candidate]));
+  if (format === undefined) throw unsupportedMediaType(spoken.map((candidate) => MEDIA_TYPES[candidate]));
   return format;
 }
 

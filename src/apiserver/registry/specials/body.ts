@@ -30,7 +30,7 @@ export async function bodyOf(request: ApiRequest, context: WriteContext, expecte
   return decodeBody(await request.body(), expected, context.fieldValidation, context.warn);
 }
 
-/** The Status of a write that has no object to show. */
+/** The Status of a create that has no object to show. */
 export function success(): object {
-  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" };
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
 }

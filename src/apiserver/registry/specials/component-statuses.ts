@@ -3,6 +3,7 @@ import type { KubeObject } from "../../../machinery/meta/object.ts";
 import { notFound } from "../../../machinery/status.ts";
 import { deepFreeze } from "../../../base/mutable.ts";
 import { Entry } from "../../storage/entry.ts";
+import { notSupported } from "../../routing.ts";
 import { listOptions, matcher, selectionOf } from "../read.ts";
 import type { VirtualResource } from "./index.ts";
 
@@ -10,6 +11,7 @@ const NAMES = ["scheduler", "controller-manager", "etcd-0"];
 
 export const componentStatuses: VirtualResource = async (_services, request, resource) => {
   const { name, verb } = request.info;
+  if (verb === "watch") throw notSupported(resource, verb);
   const items = NAMES.map((component) => ({
     kind: "ComponentStatus",
     apiVersion: "v1",

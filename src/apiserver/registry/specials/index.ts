@@ -21,6 +21,8 @@ import { token } from "./token.ts";
 
 export interface SpecialSubresource {
   readonly verbs: readonly string[];
+  /** To somewhere else: what that one answers is passed on. */
+  readonly connects?: boolean;
   handle(services: Services, request: ApiRequest, resource: Resource, namespace: string): Promise<ApiResponse>;
 }
 
@@ -62,7 +64,5 @@ export async function virtualResource(
 ): Promise<ApiResponse> {
   const handle = VIRTUAL[qualified(resource)];
   if (handle === undefined) throw new StatusError("NotFound", "the server could not find the requested resource");
-  if (!(resource.verbs as readonly string[]).includes(request.info.verb))
-    throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
   return handle(services, request, resource);
 }

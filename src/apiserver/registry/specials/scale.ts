@@ -15,13 +15,15 @@ import type { WriteContext } from "../context.ts";
 import { applyConfiguration, recordUpdate } from "../managed-fields.ts";
 import {
   APPLY_PATCH,
+  assertPatchType,
   checkPatchOptions,
   decodePatched,
+  isApply,
   JSON_PATCH,
   MERGE_PATCH,
   parsePatch,
-  STRATEGIC_PATCH,
 } from "../patch.ts";
+import { isCustom } from "../decode.ts";
 import { get } from "../read.ts";
 import { update } from "../update.ts";
 import { bodyOf, SCALE } from "./body.ts";
@@ -57,8 +59,9 @@ export const scale: SpecialSubresource = {
       name,
       onMissing: "fail",
       make(current) {
-        if (isApply(body)) return applied(context, resource, current, { namespace, name }, body, request);
-        const next = wanted ?? patched(body, scaleOf(resource, current), context);
+        if (body.kind !== "none" && isApply(body.contentType))
+          return applied(context, resource, current, { namespace, name }, body, request);
+        const next = wanted ?? patched(resource, body, scaleOf(resource, current), context);
         if (next.metadata.uid && next.metadata.uid !== current.metadata.uid)
           throw conflict(
             { group: resource.group, plural: `${resource.plural}/scale` },
@@ -77,20 +80,20 @@ export const scale: SpecialSubresource = {
 };
 
 const COLUMNS: readonly Column<any>[] = [
-  nameColumn,
+  { ...nameColumn, format: "" },
   column<any>("Desired", "integer", ({ spec }) => spec.replicas ?? 0),
   column<any>("Available", "integer", ({ status }) => status.replicas),
   ageColumn,
 ];
 
+const CUSTOM_COLUMNS: readonly Column<any>[] = [nameColumn, ...COLUMNS.slice(1, -1), { ...ageColumn, type: "date" }];
+
 /** Tables and protobuf show it as the Scale that it is. */
 function answer(resource: Resource, parent: any): ObjectResponse {
-  const shown = { ...resource, kind: SCALE.kind, schema: SCALE.schema, columns: COLUMNS };
+  const shown = isCustom(resource)
+    ? { ...resource, kind: SCALE.kind, columns: CUSTOM_COLUMNS }
+    : { ...resource, kind: SCALE.kind, schema: SCALE.schema, columns: COLUMNS };
   return { kind: "object", status: 200, object: scaleOf(resource, parent), resource: shown };
-}
-
-function isApply(body: RequestBody): boolean {
-  return body.kind !== "none" && body.contentType === APPLY_PATCH;
 }
 
 /** An applied Scale is the parent's replicas applied, and nothing else of it. */
@@ -103,11 +106,12 @@ function applied(
   { query }: ApiRequest,
 ): any {
   const force = query.get("force");
-  checkPatchOptions(APPLY_PATCH, {
+  const type = body.kind === "none" ? APPLY_PATCH : body.contentType;
+  checkPatchOptions(type, {
     force: force === null ? undefined : isTrue(force),
     fieldManager: query.get("fieldManager") ?? "",
   });
-  const document: any = parsePatch(body, APPLY_PATCH, context.fieldValidation);
+  const document: any = parsePatch(body, type, context.fieldValidation);
   const { apiVersion = "", kind = "" } = document ?? {};
   if (apiVersion !== apiVersionOf(SCALE) || kind !== SCALE.kind)
     throw badRequest(`invalid object type: ${String(apiVersion)}, Kind=${String(kind)}`);
@@ -130,13 +134,9 @@ function checked(replicas: any, name: string): number {
   ]);
 }
 
-function patched(body: RequestBody, current: any, context: WriteContext): any {
+function patched(resource: Resource, body: RequestBody, current: any, context: WriteContext): any {
   const type = body.kind === "none" ? "" : body.contentType;
-  if (![JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH].includes(type))
-    throw new StatusError(
-      "UnsupportedMediaType",
-      `the body of the request was in an unknown format - accepted media types include: ${[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH].join(", ")}`,
-    );
+  assertPatchType(resource, body);
   const document = parsePatch(body, type, context.fieldValidation);
   const next =
     type === JSON_PATCH

@@ -263,6 +263,7 @@ export class Member {
       electionTimeoutMs: options.electionTimeoutMs,
       preVote: options.preVote,
       catchupEntries: options.snapshotCatchupEntries,
+      ...(options.raftMessageBytes !== undefined && { messageBytes: options.raftMessageBytes }),
       leadership: this.leadership,
       machine: {
         apply: (entry, request) => this.#applyRequest(entry, request),

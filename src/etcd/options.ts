@@ -98,6 +98,8 @@ export interface EtcdOptions {
   readonly bcryptCost: number;
   readonly clientTls?: ServerTls;
   readonly walSegmentBytes?: number;
+  /** How much one message of raft carries, if more than one entry. */
+  readonly raftMessageBytes?: number;
 }
 
 export const DEFAULTS: Omit<EtcdOptions, "dataDir"> = {

@@ -78,6 +78,7 @@ export interface RaftDriverOptions {
   readonly electionTimeoutMs: number;
   readonly preVote: boolean;
   readonly catchupEntries: number;
+  readonly messageBytes?: number;
   readonly leadership: Leadership;
   readonly machine: StateMachine;
   readonly send: (messages: readonly Message[]) => void;
@@ -164,7 +165,7 @@ export class RaftDriver {
       heartbeatTick: 1,
       storage,
       applied,
-      maxSizePerMsg: MAX_BYTES_A_MESSAGE,
+      maxSizePerMsg: options.messageBytes ?? MAX_BYTES_A_MESSAGE,
       maxInflightMsgs: MAX_MESSAGES_IN_FLIGHT,
       checkQuorum: true,
       preVote: options.preVote,

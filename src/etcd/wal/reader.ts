@@ -119,9 +119,9 @@ export function readWal(
           if (entry.index > after + entries.length + 1) throw damage(`entry ${entry.index} comes too early, a gap`);
           // What no checksum covers is the type: a state that is read as an entry would cut the log.
           if (entry.index <= (state?.commit ?? 0)) throw damage(`entry ${entry.index} comes after it was committed`);
-          // Only a later leader's entry takes the place of another.
+          // Another leader's entry takes the place of one that nobody committed: of a later term, or, as a later leader has kept it, of an earlier one.
           const replaced = entries[entry.index - after - 1];
-          if (replaced !== undefined && entry.term <= replaced.term && !equal(entry.data, replaced.data))
+          if (replaced !== undefined && entry.term === replaced.term && !equal(entry.data, replaced.data))
             throw damage(`entry ${entry.index} is there twice in one term`);
           entries.length = entry.index - after - 1;
           if (entry.term < (entries.at(-1)?.term ?? 0)) throw damage(`entry ${entry.index} is of an earlier term`);

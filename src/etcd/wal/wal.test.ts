@@ -95,6 +95,31 @@ test("a later entry of the same index replaces the earlier and all behind it", a
   );
 });
 
+test("an entry of an earlier term takes the place of a later one that nobody had committed, and may come back", async () => {
+  const world = simulatedWorld(1);
+  const wal = await walWith(world, [entry(1)]);
+  const of = (index: number, term: number): Entry => ({
+    index,
+    term,
+    type: 0,
+    data: Buffer.from(`${index} of ${term}`),
+  });
+  // Figure 8 of raft's paper: what leaders of terms 3 and 4 wrote gives way to what one of term 5 has kept of term 2, and that to term 4's again.
+  const written = [[of(2, 3)], [of(2, 4), of(3, 4)], [of(2, 2), of(3, 5)], [of(2, 4), of(3, 4), of(4, 6)]];
+  for (const [i, entries] of written.entries()) await wal.append(entries, { term: 3 + i, vote: 7n, commit: 1 });
+  await wal.close();
+  const { content } = await Wal.open(optionsOf(world), { index: 0, term: 0 });
+  assert.deepEqual(
+    content.entries.map(({ index, term }) => [index, term]),
+    [
+      [1, 2],
+      [2, 4],
+      [3, 4],
+      [4, 6],
+    ],
+  );
+});
+
 test("a write that a power cut tore is dropped, what came before stands, and the log can be written again", async () => {
   for (let seed = 0; seed < 20; seed++) {
     const world = simulatedWorld(seed);

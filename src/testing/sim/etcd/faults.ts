@@ -1,5 +1,6 @@
 /** What may happen to a cluster. Each undoes itself after a while; what is not undone when the run ends is undone then. */
 import type { Member } from "../../../etcd/member.ts";
+import type { Message } from "../../../raft/types.ts";
 import { randomInt, type Random } from "../../../world/world.ts";
 import type { EtcdCluster } from "./cluster.ts";
 import type { EtcdHost } from "./host.ts";
@@ -87,6 +88,48 @@ async function asked(
   await Promise.race([done, scene.pause(10_000)]);
 }
 
+/**
+ * Leaders come and go, each for a moment: one gets nothing of his own term through, the next tells nobody what he has committed. What is then in the
+ * logs is what figure 8 of raft's paper is about, and what a new leader must not answer reads from.
+ */
+async function relay({ cluster, random, pause, tell }: FaultScene): Promise<void> {
+  const { messages } = cluster;
+  if (messages.drops !== undefined) return;
+  let down: EtcdHost | undefined;
+  for (let round = 3 + randomInt(random, 4); round > 0; round--) {
+    let leader = leading(cluster);
+    for (let i = 0; i < 60 && leader === undefined; i++) {
+      await pause(50);
+      leader = leading(cluster);
+    }
+    if (leader === undefined) break;
+    const isOwn = random.next() < 0.6;
+    const { term } = leader.member!.raft;
+    tell(
+      `${leader.name} leads in term ${term}, and ${isOwn ? "what it writes itself" : "what it commits"} is heard by nobody`,
+    );
+    messages.drops = isOwn ? ofItsOwnTerm : withoutEntries;
+    await pause(span(random, 100, random.next() < 0.5 ? 500 : 1500));
+    const next = down;
+    down = leader;
+    leader.kill(random.next() < 0.5);
+    if (next !== undefined) await cluster.start(next);
+  }
+  messages.drops = undefined;
+  tell("all that leaders say is heard");
+  if (down !== undefined) await cluster.start(down);
+}
+
+/** Ready to serve or not. */
+function leading({ hosts }: EtcdCluster): EtcdHost | undefined {
+  const leaders = hosts.filter(({ member }) => member?.raft.isLeader === true);
+  return leaders.toSorted((one, other) => other.member!.raft.term - one.member!.raft.term)[0];
+}
+
+const ofItsOwnTerm = ({ type, entries, term }: Message) => type === "MsgApp" && entries.at(-1)?.term === term;
+const withoutEntries = ({ type, entries }: Message) =>
+  type === "MsgHeartbeat" || (type === "MsgApp" && entries.length === 0);
+
 export const FAULTS = {
   messages: async ({ cluster, random, pause, tell }) => {
     const { messages } = cluster;
@@ -167,6 +210,7 @@ export const FAULTS = {
       ),
     ),
   power: (scene) => kill(scene, true, [someone(scene) ?? []].flat()),
+  relay,
   blackout: (scene) =>
     kill(
       scene,

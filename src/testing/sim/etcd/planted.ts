@@ -318,6 +318,29 @@ export const PLANTED: readonly PlantedBug[] = [
     () => () => true,
   ),
   bug(
+    "commits-by-counting",
+    undefined,
+    "a leader commits entries of earlier terms as soon as a majority has them (figure 8 of raft's paper)",
+    RaftLog.prototype,
+    "maybeCommit",
+    () =>
+      function (index: number) {
+        if (index <= this.committed) return false;
+        this.commitTo(index);
+        return true;
+      },
+    ["relay"],
+  ),
+  bug(
+    "reads-before-first-commit",
+    undefined,
+    "a new leader answers reads before it has committed an entry of its term",
+    Raft.prototype,
+    "committedInCurrentTerm",
+    () => () => true,
+    ["relay"],
+  ),
+  bug(
     "removed-member-counts",
     undefined,
     "a member that was removed is still counted",

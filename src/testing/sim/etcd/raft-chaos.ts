@@ -9,6 +9,8 @@ export interface MessageFaults {
   /** The chance to be late, and by how much at most. */
   late: number;
   lateMs: number;
+  /** Those that are lost whatever chance says. */
+  drops?: ((message: Message) => boolean) | undefined;
 }
 
 export function withFaults(inner: PeerTransport, faults: MessageFaults, clock: Clock, random: Random): PeerTransport {
@@ -18,8 +20,11 @@ export function withFaults(inner: PeerTransport, faults: MessageFaults, clock: C
   };
   return {
     send(messages) {
-      if (faults.loss === 0 && faults.repeat === 0 && faults.late === 0) return inner.send(messages);
+      const { drops } = faults;
+      if (faults.loss === 0 && faults.repeat === 0 && faults.late === 0 && drops === undefined)
+        return inner.send(messages);
       for (const message of messages) {
+        if (drops?.(message) === true) continue;
         // A snapshot's sender is told what became of it, and who repeats a request asks twice: connections do neither by themselves.
         if (message.type === "MsgSnap" || message.type === "MsgProp") {
           inner.send([message]);

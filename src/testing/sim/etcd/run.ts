@@ -140,7 +140,7 @@ class EtcdRun {
     await this.#pass(1);
     cluster.links.healAll();
     cluster.healHosts();
-    Object.assign(cluster.messages, { loss: 0, repeat: 0, late: 0 });
+    Object.assign(cluster.messages, { loss: 0, repeat: 0, late: 0, drops: undefined });
     cluster.calls.loss = 0;
     // Clients see the healed cluster, too.
     await this.#pass(random.next() * 1500);

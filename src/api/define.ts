@@ -18,10 +18,16 @@ import type {
 } from "../machinery/resource.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
 import type { FieldError } from "../machinery/validation/field-error.ts";
-import { nameIsSubdomain, type NameRule } from "../machinery/validation/names.ts";
-import { validateObjectMeta, validateObjectMetaUpdate } from "../machinery/validation/object-meta.ts";
+import { nameIsPathSegment, nameIsSubdomain, type NameRule } from "../machinery/validation/names.ts";
+import {
+  validateKubeObjectMeta,
+  validateKubeObjectMetaUpdate,
+  validateObjectMeta,
+  validateObjectMetaUpdate,
+} from "../machinery/validation/object-meta.ts";
 import { defaultColumns } from "./columns.ts";
 import rows from "./generated/resources.json" with { type: "json" };
+import { checksOf } from "./metadata-checks.ts";
 import { schemaOf } from "./schemas.ts";
 import { semanticEqual } from "./semantic-equal.ts";
 
@@ -98,7 +104,7 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
     behaviour: mainBehaviour<T>(fact, definition, nameRule),
     columns: definition.columns ?? defaultColumns,
     selectableFields: definition.selectableFields ?? {},
-    subresources: subresourcesOf(fact, definition),
+    subresources: subresourcesOf(fact, definition, nameRule),
     ...(definition.scale !== undefined && { scale: definition.scale }),
     resetFields: fact.resetFields,
     createOnUpdate: fact.createOnUpdate,
@@ -134,7 +140,6 @@ function mainBehaviour<T extends KubeObject>(
 ): Behaviour<T> {
   const has = (rule: Rule) => fact.strategy.includes(rule);
   const namespaced = fact.scope === "Namespaced";
-  const checkMeta = fact.storage !== null;
   return {
     ...behaviour,
     prepareForCreate(draft: Mutable<T>, context: HookContext) {
@@ -153,31 +158,86 @@ function mainBehaviour<T extends KubeObject>(
       if (has("generationCountsSpec") && !semanticEqual(object.spec, before.spec)) nextGeneration(draft, old);
     },
     validate(object: T, context: HookContext): readonly FieldError[] {
-      return [
-        ...(checkMeta ? validateObjectMeta(object.metadata, namespaced, nameRule) : []),
-        ...(behaviour.validate?.(object, context) ?? []),
-      ];
+      const own = () => behaviour.validate?.(object, context) ?? [];
+      if (fact.storage === null) return own();
+      const errors = checked(checksOf(fact, "create"), { object, own, namespaced, nameRule });
+      return errors.length > 0 ? errors : validateObjectMeta(object.metadata, namespaced, nameIsPathSegment);
     },
-    validateUpdate(object: T, old: T, context: HookContext): readonly FieldError[] {
-      // A name that an older rule let in stays valid: only its identity is checked.
-      return [
-        ...validateObjectMeta(object.metadata, namespaced, () => []),
-        ...validateObjectMetaUpdate(object.metadata, old.metadata),
-        ...(behaviour.validateUpdate?.(object, old, context) ?? behaviour.validate?.(object, context) ?? []),
-      ];
-    },
+    validateUpdate: updateChecks<T>(
+      fact,
+      "update",
+      nameRule,
+      (object, old, context) =>
+        behaviour.validateUpdate?.(object, old, context) ?? behaviour.validate?.(object, context),
+    ),
+  };
+}
+
+interface Checked {
+  readonly object: KubeObject;
+  readonly old?: KubeObject;
+  readonly own: () => readonly FieldError[];
+  readonly namespaced: boolean;
+  readonly nameRule: NameRule;
+}
+
+/** A kind's checks in its order; see `metadata-checks.ts` for the letters. */
+function checked(order: string, { object, old, own, namespaced, nameRule }: Checked): readonly FieldError[] {
+  const { metadata } = object;
+  const before = old?.metadata ?? metadata;
+  return [...order].flatMap((letter): readonly FieldError[] => {
+    switch (letter) {
+      case "O":
+        return validateObjectMeta(metadata, namespaced, nameRule);
+      case "C":
+        return validateKubeObjectMeta(metadata, namespaced, nameRule);
+      case "U":
+        return validateObjectMetaUpdate(metadata, before);
+      case "V":
+        return validateKubeObjectMetaUpdate(metadata, before);
+      default:
+        return own();
+    }
+  });
+}
+
+/** What every update is asked (a name that an older rule let in stays valid), and then what its kind asks, which may be the same again. */
+function updateChecks<T extends KubeObject>(
+  fact: Facts,
+  view: string,
+  nameRule: NameRule,
+  check: (object: T, old: T, context: HookContext) => readonly FieldError[] | undefined,
+): NonNullable<Behaviour<T>["validateUpdate"]> {
+  const namespaced = fact.scope === "Namespaced";
+  return (object, old, context) => {
+    const own = () => check(object, old, context) ?? [];
+    return [
+      ...validateObjectMeta(object.metadata, namespaced, nameIsPathSegment),
+      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...checked(checksOf(fact, view), { object, old, own, namespaced, nameRule }),
+    ];
   };
 }
 
 function subresourcesOf<T extends KubeObject>(
   fact: Facts,
   { views = {} }: Definition<T>,
+  nameRule: NameRule,
 ): Readonly<Record<string, Subresource>> {
+  const withMetaChecks = (name: string, view: Behaviour<T>): Behaviour<T> => ({
+    ...view,
+    validateUpdate: updateChecks(fact, name, nameRule, (object, old, context) =>
+      view.validateUpdate?.(object, old, context),
+    ),
+  });
   return Object.fromEntries(
     Object.entries(fact.subresources).map(([name, subresource]) => {
-      if (name === "status") return [name, { ...subresource, behaviour: statusBehaviour<T>(fact, views[name] ?? {}) }];
+      if (name === "status") {
+        const behaviour = withMetaChecks(name, statusBehaviour<T>(fact, views[name] ?? {}));
+        return [name, { ...subresource, behaviour }];
+      }
       const view = views[name];
-      return [name, view === undefined ? subresource : { ...subresource, behaviour: withMetaChecks(view) }];
+      return [name, view === undefined ? subresource : { ...subresource, behaviour: withMetaChecks(name, view) }];
     }),
   );
 }
@@ -198,7 +258,7 @@ function zeroOf(schema: Schema): unknown {
 
 /** The status endpoint writes status alone; the spec, and for the younger kinds the metadata, stay as they are stored. */
 function statusBehaviour<T extends KubeObject>(fact: Facts, view: Behaviour<T>): Behaviour<T> {
-  return withMetaChecks({
+  return {
     ...view,
     prepareForUpdate(draft: Mutable<T>, old: T, context: HookContext) {
       const object = draft as unknown as Mutable<Loose>;
@@ -208,16 +268,6 @@ function statusBehaviour<T extends KubeObject>(fact: Facts, view: Behaviour<T>):
       if (fact.strategy.includes("statusKeepsMetadata")) keepMetadata(draft, old);
       view.prepareForUpdate?.(draft, old, context);
     },
-  });
-}
-
-function withMetaChecks<T extends KubeObject>(view: Behaviour<T>): Behaviour<T> {
-  return {
-    ...view,
-    validateUpdate: (object, old, context) => [
-      ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...(view.validateUpdate?.(object, old, context) ?? []),
-    ],
   };
 }
 

@@ -3,6 +3,8 @@
  * apimachinery (selectors, quantities, times) print as they do on the wire.
  */
 import type { Schema } from "../machinery/schema/schema.ts";
+import { unifiedDiff } from "../machinery/validation/unified-diff.ts";
+import orders from "./generated/internal-names.json" with { type: "json" };
 import { schemaOf } from "./schemas.ts";
 
 const INITIALISMS: Readonly<Record<string, string>> = {
@@ -18,31 +20,75 @@ const INITIALISMS: Readonly<Record<string, string>> = {
   cel: "CEL",
 };
 const WIRE = "io.k8s.apimachinery.";
+/** The fields of types whose internal form has others, other names for them or another order: `Go's name=the wire's`. */
+const ORDERS: Readonly<Record<string, string>> = orders;
+/** What internal types hold one level further down than the wire does. */
+const FROM_POD_SPEC = ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers"] as const;
+const POD_SPEC = "io.k8s.api.core.v1.PodSpec";
 
-/** `type` is the name of the structure's schema (`io.k8s.api.apps.v1.DeploymentStrategy`). */
-export function internalValue(value: unknown, type: string): unknown {
-  return shown(value, schemaOf(type));
+type Tree = Readonly<Record<string, unknown>>;
+
+/** `type` is the name of the structure's schema (`io.k8s.api.apps.v1.DeploymentStrategy`); `as` names a part of it that is a type of its own internally. */
+export function internalValue(value: unknown, type: string, as: string = type): unknown {
+  return shown(value, schemaOf(type), as);
 }
 
-function shown(value: unknown, schema: Schema | undefined): unknown {
+/** What a change to something immutable is told: the lines of both internal forms that differ. */
+export function internalDiff(old: unknown, now: unknown, type: string, as: string = type): string {
+  const [before, after] = [old, now].map((value) => JSON.stringify(internalValue(value, type, as), undefined, 1));
+  return unifiedDiff(safeForHtml(before!), safeForHtml(after!));
+}
+
+const safeForHtml = (text: string): string =>
+  text.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
+
+function shown(value: unknown, schema: Schema | undefined, as = schema?.name): unknown {
   if (schema === undefined || schema.format !== undefined) return value ?? zero(schema);
   if (value === undefined || value === null) return zero(schema);
   if (Array.isArray(value))
-    return value.length === 0 && schema.omitEmpty === true ? null : value.map((one) => shown(one, schema.items));
+    return value.length === 0 && Array.isArray(schema.default) ? null : value.map((one) => shown(one, schema.items));
   if (typeof value !== "object") return value;
-  const object = value as Readonly<Record<string, unknown>>;
-  if (schema.values !== undefined || schema.name?.startsWith(WIRE) === true) return sorted(object, schema);
+  const object = value as Tree;
+  if (schema.values !== undefined) return sorted(shownValues(object, schema.values));
+  if (schema.name?.startsWith(WIRE) === true) return sorted(object, schema);
   if (schema.properties === undefined) return value;
-  return Object.fromEntries(
-    [...schema.properties].map(([name, field]) => [
+  return Object.fromEntries(fieldsOf(object, schema, ORDERS[as ?? ""]));
+}
+
+function shownValues(object: Tree, schema: Schema): Tree {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, shown(value, schema)]));
+}
+
+function fieldsOf(object: Tree, schema: Schema, order: string | undefined): [string, unknown][] {
+  if (order === undefined)
+    return [...schema.properties!].map(([name, field]) => [
       INITIALISMS[name] ?? `${name[0]!.toUpperCase()}${name.slice(1)}`,
       shown(object[name], field),
-    ]),
-  );
+    ]);
+  return order.split(" ").flatMap((entry): [string, unknown][] => {
+    const [goName, name] = entry.split("=") as [string, string | undefined];
+    if (goName === "*metadata") {
+      const metadata = sorted((object["metadata"] ?? {}) as Tree, schema.properties!.get("metadata"));
+      return Object.entries(metadata as Tree);
+    }
+    if (name !== undefined) {
+      const part = name === "securityContext" && schema.name === POD_SPEC ? securityContextOf(object) : object[name];
+      return [[goName, shown(part, schema.properties!.get(name))]];
+    }
+    const moved = FROM_POD_SPEC.find((field) => field.toLowerCase() === goName.toLowerCase());
+    return [
+      [goName, object[moved ?? ""] ?? (moved?.startsWith("host") === true && moved !== "hostUsers" ? false : null)],
+    ];
+  });
+}
+
+function securityContextOf(spec: Tree): Tree {
+  const moved = FROM_POD_SPEC.filter((field) => spec[field] !== undefined).map((field) => [field, spec[field]]);
+  return { ...(spec["securityContext"] as Tree | undefined), ...Object.fromEntries(moved) };
 }
 
 /** Go's JSON has maps in the order of their keys, and structures in that of their declaration. */
-export function sorted(object: Readonly<Record<string, unknown>>, schema?: Schema): unknown {
+export function sorted(object: Tree, schema?: Schema): unknown {
   const entries = Object.entries(object);
   if (schema?.properties !== undefined) {
     const order = [...schema.properties.keys()];
@@ -50,7 +96,7 @@ export function sorted(object: Readonly<Record<string, unknown>>, schema?: Schem
     return Object.fromEntries(
       entries.map(([key, value]) => {
         const field = schema.properties!.get(key);
-        return [key, field?.values !== undefined ? sorted(value as Readonly<Record<string, unknown>>) : value];
+        return [key, field?.values !== undefined ? sorted(value as Tree) : value];
       }),
     );
   }
@@ -59,6 +105,7 @@ export function sorted(object: Readonly<Record<string, unknown>>, schema?: Schem
 
 function zero(schema: Schema | undefined): unknown {
   if (schema === undefined || schema.pointer === true) return null;
+  if (schema.format === "quantity") return "0";
   if (schema.type === "string") return "";
   if (schema.type === "integer" || schema.type === "number") return 0;
   if (schema.type === "boolean") return false;

@@ -389,6 +389,7 @@ test("what may not change is refused", () => {
   ]);
   assert.deepEqual(update("ConfigMap", configMap, (draft) => (draft.metadata.uid = "u2")).errors, [
     'metadata.uid: Invalid value: "u2": field is immutable',
+    'metadata.uid: Invalid value: "u2": field is immutable',
   ]);
 });
 

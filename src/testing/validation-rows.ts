@@ -154,7 +154,17 @@ function fieldErrorsOf(row: Asked): readonly FieldError[] {
   if (old.metadata.generation === undefined) delete draft.metadata.generation;
   else draft.metadata.generation = old.metadata.generation;
   view.prepareForUpdate?.(draft, old, context);
+  keepIdentity(draft.metadata, old.metadata);
   return view.validateUpdate?.(draft, old, context) ?? [];
+}
+
+/** What the server puts back before anybody is asked: a client can't change when an object came to be or when it goes. */
+function keepIdentity(metadata: any, old: any): void {
+  metadata.uid ||= old.uid;
+  metadata.creationTimestamp = old.creationTimestamp;
+  if (old.deletionTimestamp !== undefined) metadata.deletionTimestamp = old.deletionTimestamp;
+  if (old.deletionGracePeriodSeconds !== undefined)
+    metadata.deletionGracePeriodSeconds ??= old.deletionGracePeriodSeconds;
 }
 
 function decoded(resource: Resource, tree: unknown): any {

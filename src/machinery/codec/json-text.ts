@@ -1,4 +1,5 @@
 /** What only the text of a JSON document tells: fields that come twice, in the order of the document, and where it is broken, in Go's words. */
+import { goQuote } from "../validation/field-error.ts";
 import type { Schema } from "../schema/schema.ts";
 
 /** The fields of all objects in a valid document, those that come twice counted twice. */
@@ -115,6 +116,11 @@ export function syntaxError(text: string): string | undefined {
       i >= text.length ? "unexpected end of JSON input" : `invalid character ${quote(text.codePointAt(i)!)} ${where}`,
     );
   };
+  /** Go learns of the end from a space that isn't there. */
+  const failInside = (where: string): never => {
+    if (i >= text.length) throw new Broken(`invalid character ' ' ${where}`);
+    return fail(where);
+  };
   const string = () => {
     for (i++; ; i++) {
       const c = text[i];
@@ -123,17 +129,17 @@ export function syntaxError(text: string): string | undefined {
       if (c! < " ") fail("in string literal");
       if (c !== "\\") continue;
       const escape = text[++i];
-      if (escape === undefined || !'bfnrt\\/"u'.includes(escape)) fail("in string escape code");
+      if (escape === undefined || !'bfnrt\\/"u'.includes(escape)) failInside("in string escape code");
       if (escape !== "u") continue;
       for (let n = 0; n < 4; n++) {
         i++;
-        if (!/^[0-9a-fA-F]$/.test(text[i] ?? "")) fail("in \\u hexadecimal character escape");
+        if (!/^[0-9a-fA-F]$/.test(text[i] ?? "")) failInside("in \\u hexadecimal character escape");
       }
     }
     i++;
   };
   const digits = (where: string) => {
-    if (!/^\d$/.test(text[i] ?? "")) fail(where);
+    if (!/^\d$/.test(text[i] ?? "")) failInside(where);
     while (/^\d$/.test(text[i] ?? "")) i++;
   };
   const number = () => {
@@ -153,7 +159,7 @@ export function syntaxError(text: string): string | undefined {
   const literal = (word: string) => {
     for (const letter of word.slice(1)) {
       i++;
-      if (text[i] !== letter) fail(`in literal ${word} (expecting '${letter}')`);
+      if (text[i] !== letter) failInside(`in literal ${word} (expecting '${letter}')`);
     }
     i++;
   };
@@ -217,9 +223,9 @@ export function syntaxError(text: string): string | undefined {
 class Broken extends Error {}
 
 function quote(code: number): string {
-  const c = String.fromCodePoint(code);
+  // Go goes by bytes, and takes the one that it stumbles over for a character.
+  const c = String.fromCodePoint(Buffer.from(String.fromCodePoint(code))[0]!);
   if (c === "'") return "'\\''";
   if (c === '"') return "'\"'";
-  const escaped = JSON.stringify(c).slice(1, -1);
-  return `'${escaped}'`;
+  return `'${goQuote(c).slice(1, -1)}'`;
 }

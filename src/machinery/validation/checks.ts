@@ -137,3 +137,14 @@ export function checkSignerName(value: string, path: string): FieldError[] {
   if (Buffer.byteLength(value) > MAX_SIGNER_NAME) errors.push(tooLong(path, MAX_SIGNER_NAME));
   return errors;
 }
+
+const MAX_DRIVER_NAME = 63;
+
+/** The name of a CSI driver: a domain, which need not be in lower case. */
+export function checkCsiDriverName(name: string, path: string): FieldError[] {
+  if (name === "") return [required(path)];
+  return [
+    ...(Buffer.byteLength(name) > MAX_DRIVER_NAME ? [tooLong(path, MAX_DRIVER_NAME)] : []),
+    ...checkText(name.toLowerCase(), path, isDns1123Subdomain, name),
+  ];
+}

@@ -70,9 +70,36 @@ function make(type: FieldError["type"], field: string, words: string, value: unk
 
 /** As Go's field errors print a value: strings quoted, nil as null, structures as JSON. */
 function render(value: unknown): string {
+  if (typeof value === "string") return goQuote(value);
   const text = JSON.stringify(value) ?? "null";
   // Go's JSON keeps itself safe for HTML.
   return typeof value === "object" ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "\u0007": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  '"': '\\"',
+  "\\": "\\\\",
+};
+const PLAIN = /^[ !#-[\]-~]*$/;
+const UNPRINTABLE = /["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
+
+/** As Go's `%q` shows a text. */
+export function goQuote(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
+  const escaped = text.replace(UNPRINTABLE, (character) => {
+    const code = character.codePointAt(0)!;
+    const hex = code.toString(16);
+    if (code > 0xffff) return ESCAPES[character] ?? `\\U${hex.padStart(8, "0")}`;
+    return ESCAPES[character] ?? (code < 0x80 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`);
+  });
+  return `"${escaped}"`;
 }
 
 /** The 422 that carries these errors, one cause each; `kind` is `Pod`, `group` may be empty. */

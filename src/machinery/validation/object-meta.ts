@@ -10,7 +10,11 @@ import { isDns1123Label, isLabelValue, isQualifiedName, type NameRule } from "./
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 const STANDARD_FINALIZERS: readonly string[] = ["kubernetes", "orphan", "foregroundDeletion"];
 
-/** What a create must satisfy. `path` is `metadata`. */
+/**
+ * What a create must satisfy. `path` is `metadata`.
+ *
+ * Upstream has two of these and two for updates: a generic one, and that of its own kinds, which also knows the finalizers that need no domain.
+ */
 export function validateObjectMeta(
   meta: Partial<ObjectMeta>,
   namespaced: boolean,
@@ -65,20 +69,33 @@ export function validateObjectMetaUpdate(
     errors.push(invalid(`${path}.resourceVersion`, "", "must be specified for an update"));
   if ((meta.generation ?? 0) < (old.generation ?? 0))
     errors.push(invalid(`${path}.generation`, meta.generation ?? 0, "must not be decremented"));
-  for (const field of [
-    "name",
-    "namespace",
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-  ] as const)
+  for (const field of ["name", "namespace", "uid"] as const)
+    errors.push(...immutableField(meta[field] ?? "", old[field] ?? "", `${path}.${field}`));
+  for (const field of ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const)
     errors.push(...immutableField(meta[field], old[field], `${path}.${field}`));
   errors.push(...validateLabels(meta.labels, `${path}.labels`));
   errors.push(...validateAnnotations(meta.annotations, `${path}.annotations`));
   errors.push(...validateOwnerReferences(meta.ownerReferences ?? [], `${path}.ownerReferences`));
   errors.push(...validateManagedFields(meta, `${path}.managedFields`));
   return errors;
+}
+
+/** As `validateObjectMeta`, for upstream's own kinds. */
+export function validateKubeObjectMeta(
+  meta: Partial<ObjectMeta>,
+  namespaced: boolean,
+  nameRule: NameRule,
+): FieldError[] {
+  return [...validateObjectMeta(meta, namespaced, nameRule), ...validateKubeFinalizers(meta)];
+}
+
+/** As `validateObjectMetaUpdate`, for upstream's own kinds. */
+export function validateKubeObjectMetaUpdate(meta: Partial<ObjectMeta>, old: Partial<ObjectMeta>): FieldError[] {
+  return [...validateObjectMetaUpdate(meta, old), ...validateKubeFinalizers(meta)];
+}
+
+function validateKubeFinalizers({ finalizers = [] }: Partial<ObjectMeta>): FieldError[] {
+  return finalizers.flatMap((finalizer, i) => checkStandardFinalizer(finalizer, `metadata.finalizers[${i}]`));
 }
 
 /** A field that may never change once it is there. */
@@ -132,7 +149,8 @@ function validateOwnerReferences(references: readonly OwnerReference[], path: st
 function validateOwnerReference(reference: OwnerReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const apiVersion = reference.apiVersion ?? "";
-  const version = apiVersion.split("/").at(-1)!;
+  // More than one slash leaves nothing that could be the version.
+  const version = apiVersion.split("/").length > 2 ? "" : apiVersion.split("/").at(-1)!;
   if (version === "") errors.push(invalid(`${path}.apiVersion`, apiVersion, "version must not be empty"));
   for (const field of ["kind", "name", "uid"] as const)
     if ((reference[field] ?? "") === "")
@@ -156,10 +174,28 @@ export function validateFinalizerNames(finalizers: readonly string[] | undefined
   const errors: FieldError[] = [];
   for (const [i, finalizer] of (finalizers ?? []).entries()) {
     for (const message of isQualifiedName(finalizer)) errors.push(invalid(`${path}[${i}]`, finalizer, message));
-    if (!finalizer.includes("/") && !STANDARD_FINALIZERS.includes(finalizer))
-      errors.push(
-        invalid(`${path}[${i}]`, finalizer, "name is neither a standard finalizer name nor is it fully qualified"),
-      );
+    errors.push(...checkStandardFinalizer(finalizer, `${path}[${i}]`));
+  }
+  return errors;
+}
+
+function checkStandardFinalizer(finalizer: string, path: string): FieldError[] {
+  if (finalizer.includes("/") || STANDARD_FINALIZERS.includes(finalizer)) return [];
+  return [invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")];
+}
+
+const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+
+/** The name under which a client owns fields. */
+export function validateFieldManager(manager: string, path: string): FieldError[] {
+  const errors = Buffer.byteLength(manager) > 128 ? [tooLong(path, 128)] : [];
+  let at = 0;
+  for (const character of manager) {
+    if (!PRINTABLE.test(character)) {
+      const code = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+      errors.push(invalid(path, manager, `invalid character U+${code} (at position ${at})`));
+    }
+    at += Buffer.byteLength(character);
   }
   return errors;
 }
@@ -172,7 +208,7 @@ function validateManagedFields(meta: Partial<ObjectMeta>, path: string): FieldEr
       errors.push(invalid(`${at}.operation`, entry.operation ?? "", "must be `Apply` or `Update`"));
     if ((entry.fieldsType ?? "") !== "" && entry.fieldsType !== "FieldsV1")
       errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, "must be `FieldsV1`"));
-    if (Buffer.byteLength(entry.manager ?? "") > 128) errors.push(tooLong(`${at}.manager`, 128));
+    errors.push(...validateFieldManager(entry.manager ?? "", `${at}.manager`));
     if (Buffer.byteLength(entry.subresource ?? "") > 256) errors.push(tooLong(`${at}.subresource`, 256));
   }
   return errors;

@@ -1,9 +1,10 @@
 /** Upstream: pkg/apis/core/validation/events.go */
-import { checkRequiredText } from "../../../../machinery/validation/checks.ts";
+import { checkText } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
 import { isDns1123Subdomain, isQualifiedName } from "../../../../machinery/validation/names.ts";
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
 import type { Event } from "../../../generated/core.v1.ts";
+import { internalValue } from "../../../internal-value.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 
 /** The rules of the core group: lenient, for senders that have been around for long. */
@@ -29,6 +30,7 @@ export function validateNewEvent(event: Event): FieldError[] {
   return [...errors, ...validateSeries(event)];
 }
 
+/** Upstream asks for the reason twice. */
 const FIXED = [
   "involvedObject",
   "reason",
@@ -37,20 +39,36 @@ const FIXED = [
   "firstTimestamp",
   "lastTimestamp",
   "count",
+  "reason",
   "type",
+  "eventTime",
+  "action",
+  "related",
 ] as const;
-const FIXED_NEW = ["eventTime", "action", "related"] as const;
+const STRUCTURES: Readonly<Record<string, string>> = {
+  involvedObject: "ObjectReference",
+  related: "ObjectReference",
+  source: "EventSource",
+};
 
 export function validateNewEventUpdate(event: Event, old: Event): FieldError[] {
   const errors = validateLegacy(event, "reportingController");
-  for (const field of [...FIXED, ...FIXED_NEW])
-    if (!semanticEqual(event[field], old[field])) errors.push(...immutableField(event[field], old[field], field));
+  if (!semanticEqual(event.series, old.series)) errors.push(...validateSeries(event));
+  for (const field of FIXED)
+    if (!semanticEqual(event[field], old[field])) {
+      const type = STRUCTURES[field];
+      const shown =
+        type === undefined || event[field] === undefined
+          ? event[field]
+          : internalValue(event[field], `io.k8s.api.core.v1.${type}`);
+      errors.push(invalid(field, shown ?? null, "field is immutable"));
+    }
   // The older of the two forms shows these when they are empty, and the newer does not.
   errors.push(
     ...immutableField(event.reportingComponent ?? "", old.reportingComponent ?? "", "reportingController"),
     ...immutableField(event.reportingInstance ?? "", old.reportingInstance ?? "", "reportingInstance"),
   );
-  return semanticEqual(event.series, old.series) ? errors : [...errors, ...validateSeries(event)];
+  return errors;
 }
 
 function validateSeries({ series }: Event): FieldError[] {
@@ -66,10 +84,12 @@ function validateLegacy(event: Event, controllerField: string): FieldError[] {
   const namespace = event.metadata.namespace ?? "";
   const about = event.involvedObject?.namespace ?? "";
   const homeless = event.eventTime ? ["default", "kube-system"] : ["", "default"];
-  if (about === "" ? !homeless.includes(namespace) : about !== namespace)
+  // Newer senders may say that something elsewhere is concerned.
+  if (about === "" ? !homeless.includes(namespace) : about !== namespace && !event.eventTime)
     errors.push(invalid("involvedObject.namespace", about, "does not match event.namespace"));
   if (event.eventTime) {
-    errors.push(...checkRequiredText(event.reportingComponent, controllerField, isQualifiedName));
+    if (!event.reportingComponent) errors.push(required(controllerField));
+    errors.push(...checkText(event.reportingComponent ?? "", controllerField, isQualifiedName));
     errors.push(...atMost(128, event.reportingInstance, "reportingInstance"));
     errors.push(...atMost(128, event.action, "action"));
     errors.push(...atMost(128, event.reason, "reason"));

@@ -1,5 +1,5 @@
 /** Upstream: pkg/apis/core/validation/validation.go (ValidateLimitRange) */
-import { compareQuantities, parseQuantity, type Quantity } from "../../../../machinery/meta/quantity.ts";
+import { compareQuantities, milliUnits, parseQuantity, type Quantity } from "../../../../machinery/meta/quantity.ts";
 import {
   type FieldError,
   duplicate,
@@ -9,8 +9,9 @@ import {
 } from "../../../../machinery/validation/field-error.ts";
 import { checkText } from "../../../../machinery/validation/checks.ts";
 import { isQualifiedName } from "../../../../machinery/validation/names.ts";
+import { sortedEntries } from "../../../../machinery/validation/object-meta.ts";
 import type { LimitRange, LimitRangeItem } from "../../../generated/core.v1.ts";
-import { validateContainerResourceName, validateResourceName } from "../pod/validation/resources.ts";
+import { isOvercommitable, validateContainerResourceName, validateResourceName } from "../pod/validation/resources.ts";
 
 export function validateLimitRange({ spec }: LimitRange): FieldError[] {
   const seen = new Set<string>();
@@ -30,22 +31,25 @@ function validateType(type: string, path: string): FieldError[] {
   return [invalid(path, type, "must be a standard limit type or fully qualified")];
 }
 
+type List = "max" | "min" | "default" | "defaultRequest" | "maxLimitRequestRatio";
+
 function validateItem(item: LimitRangeItem, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (item.type === "Pod") {
-    const detail = "may not be specified when `type` is 'Pod'";
-    if (Object.keys(item.default ?? {}).length > 0) errors.push(fieldForbidden(`${path}.default`, detail));
-    if (Object.keys(item.defaultRequest ?? {}).length > 0)
-      errors.push(fieldForbidden(`${path}.defaultRequest`, detail));
-  }
-  const nameRule =
-    item.type === "Pod" || item.type === "Container" ? validateContainerResourceName : validateResourceName;
+  const ofPods = item.type === "Pod" || item.type === "Container";
   const names = new Set<string>();
-  for (const list of ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] as const)
-    for (const name of Object.keys(item[list] ?? {}).sort()) {
-      errors.push(...nameRule(name, `${path}.${list}[${name}]`));
+  const namesIn = (list: List): FieldError[] =>
+    sortedEntries(item[list]).flatMap(([name]) => {
       names.add(name);
+      const at = `${path}.${list}[${name}]`;
+      return ofPods ? validateContainerResourceName(name, at) : validateResourceName(name, at);
+    });
+  const errors = [...namesIn("max"), ...namesIn("min")];
+  const shares = ["default", "defaultRequest"] as const;
+  if (item.type === "Pod")
+    for (const list of shares) {
+      if (Object.keys(item[list] ?? {}).length > 0)
+        errors.push(fieldForbidden(`${path}.${list}`, "may not be specified when `type` is 'Pod'"));
     }
+  else errors.push(...shares.flatMap(namesIn));
   if (
     item.type === "PersistentVolumeClaim" &&
     item.min?.["storage"] === undefined &&
@@ -54,13 +58,19 @@ function validateItem(item: LimitRangeItem, path: string): FieldError[] {
     errors.push(
       required(`${path}.limits`, "either minimum or maximum storage value is required, but neither was provided"),
     );
-  for (const name of [...names].sort()) errors.push(...validateAmounts(item, name, path));
+  errors.push(...namesIn("maxLimitRequestRatio"));
+  const counted = item.type === "Pod" ? { ...item, default: undefined, defaultRequest: undefined } : item;
+  for (const name of [...names].sort()) errors.push(...validateAmounts(counted, name, path));
   return errors;
 }
 
-function validateAmounts(item: LimitRangeItem, name: string, path: string): FieldError[] {
+function validateAmounts(
+  item: { readonly [L in List]?: LimitRangeItem[L] | undefined },
+  name: string,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
-  const text = (list: "max" | "min" | "default" | "defaultRequest" | "maxLimitRequestRatio") => item[list]?.[name];
+  const text = (list: List) => item[list]?.[name];
   const [max, min, limit, request, ratio] = [
     text("max"),
     text("min"),
@@ -88,7 +98,19 @@ function validateAmounts(item: LimitRangeItem, name: string, path: string): Fiel
     errors.push(invalid(limitPath, min, `min value ${min} is greater than default value ${limit}`));
   if (above(limit, max))
     errors.push(invalid(limitPath, max, `default value ${limit} is greater than max value ${max}`));
-  if (ratio !== undefined && above("1", ratio))
-    errors.push(invalid(`${path}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`));
+  const ratioPath = `${path}.maxLimitRequestRatio[${name}]`;
+  if (ratio !== undefined && above("1", ratio)) errors.push(invalid(ratioPath, ratio, `ratio ${ratio} is less than 1`));
+  if (ratio !== undefined && min !== undefined && max !== undefined) {
+    const most = number(max) / number(min);
+    if (number(ratio) > most)
+      errors.push(invalid(ratioPath, ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`));
+  }
+  const differ = limit !== undefined && request !== undefined && (above(limit, request) || above(request, limit));
+  if (differ && !isOvercommitable(name))
+    errors.push(
+      invalid(requestPath, request, `default value ${limit} must equal to defaultRequest value ${request} in ${name}`),
+    );
   return errors;
 }
+
+const number = (text: string): number => Number(milliUnits(parseQuantity(text)!)) / 1000;

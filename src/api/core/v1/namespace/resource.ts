@@ -2,7 +2,7 @@
 import type { Mutable } from "../../../../base/mutable.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
 import { validateFinalizerNames } from "../../../../machinery/validation/object-meta.ts";
-import { invalid } from "../../../../machinery/validation/field-error.ts";
+import { type FieldError, invalid } from "../../../../machinery/validation/field-error.ts";
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource, keep } from "../../../define.ts";
@@ -30,7 +30,7 @@ export const namespaces = defineResource<Namespace>({
     prepareForUpdate(namespace, old) {
       keep((namespace.spec ??= {}), (old.spec ?? {}) as Mutable<Namespace["spec"]>, "finalizers");
     },
-    validate: ({ spec }) => validateFinalizerNames(spec?.finalizers, "spec.finalizers"),
+    validate: ({ spec }) => withoutIndex(validateFinalizerNames(spec?.finalizers, "spec.finalizers")),
     canonicalize: labelWithName,
   },
   views: {
@@ -59,6 +59,10 @@ export const namespaces = defineResource<Namespace>({
   selectableFields: { "status.phase": ({ status }) => status?.phase ?? "" },
   columns: [nameColumn, column("Status", "string", ({ status }) => status?.phase ?? ""), ageColumn],
 });
+
+/** Outside of the finalize endpoint the errors are those of the list. */
+const withoutIndex = (errors: readonly FieldError[]): readonly FieldError[] =>
+  errors.map((error) => ({ ...error, field: error.field.replace(/\[\d+\]$/, "") }));
 
 /** So that policies can select namespaces by name. */
 function labelWithName(namespace: Mutable<Namespace>): void {

@@ -5,7 +5,11 @@ import { defineResource } from "../../../define.ts";
 import type { PersistentVolume } from "../../../generated/core.v1.ts";
 import { accessModesText, storageClassOf } from "../persistentvolumeclaim/columns.ts";
 import { defaultVolumeSource } from "../pod/defaults.ts";
-import { validatePersistentVolume, validatePersistentVolumeUpdate } from "./validation.ts";
+import {
+  validatePersistentVolume,
+  validatePersistentVolumeStatus,
+  validatePersistentVolumeUpdate,
+} from "./validation.ts";
 import { volumeWarnings } from "./warnings.ts";
 
 export const persistentVolumes = defineResource<PersistentVolume>({
@@ -33,6 +37,7 @@ export const persistentVolumes = defineResource<PersistentVolume>({
   },
   views: {
     status: {
+      validateUpdate: validatePersistentVolumeStatus,
       prepareForUpdate(volume, old, { now }) {
         const status = (volume.status ??= {});
         const before = old.status?.lastPhaseTransitionTime;

@@ -1,6 +1,13 @@
 /** Upstream: pkg/apis/core/validation/validation.go (ValidatePersistentVolume) */
+import { posix } from "node:path";
+import type { HookContext } from "../../../../machinery/resource.ts";
 import { parseQuantity } from "../../../../machinery/meta/quantity.ts";
-import { checkOptionalWord, checkText } from "../../../../machinery/validation/checks.ts";
+import {
+  checkCsiDriverName,
+  checkOptionalWord,
+  checkRequiredText,
+  checkText,
+} from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   fieldForbidden,
@@ -8,13 +15,39 @@ import {
   notSupported,
   required,
 } from "../../../../machinery/validation/field-error.ts";
-import { isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
-import { immutableField } from "../../../../machinery/validation/object-meta.ts";
-import type { PersistentVolume, PersistentVolumeSpec } from "../../../generated/core.v1.ts";
+import { isDns1123Label, isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
+import { immutableField, sortedEntries } from "../../../../machinery/validation/object-meta.ts";
+import type {
+  PersistentVolume,
+  PersistentVolumeSpec,
+  SecretReference,
+  VolumeNodeAffinity,
+} from "../../../generated/core.v1.ts";
+import { internalDiff, internalValue } from "../../../internal-value.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
-import { validateAccessModes } from "../persistentvolumeclaim/validation.ts";
+import { validateAccessModes, validateBasicQuantity } from "../persistentvolumeclaim/validation.ts";
 import { isPathWithoutBacksteps, validateHostPath, validateNfs } from "../pod/validation/volumes.ts";
-import { validateNodeSelector } from "../pod/validation/scheduling.ts";
+import { type Leniency, validateNodeSelector } from "../pod/validation/scheduling.ts";
+import {
+  validateAwsElasticBlockStore,
+  validateAzureDisk,
+  validateAzureFile,
+  validateCephfs,
+  validateCinder,
+  validateFc,
+  validateFlexVolume,
+  validateFlocker,
+  validateGcePersistentDisk,
+  validateGlusterfs,
+  validateIscsi,
+  validatePhoton,
+  validatePortworx,
+  validateQuobyte,
+  validateRbd,
+  validateScaleIo,
+  validateStorageOs,
+  validateVsphere,
+} from "./sources.ts";
 
 /** In the order in which they are looked at. */
 const SOURCES = [
@@ -42,89 +75,239 @@ const SOURCES = [
   "csi",
 ] as const;
 
-export function validatePersistentVolume({ spec }: PersistentVolume): FieldError[] {
+const RECLAIM_POLICIES = ["Delete", "Recycle", "Retain"];
+const MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options";
+/** Whose mounts take options. */
+const WITH_MOUNT_OPTIONS: readonly (typeof SOURCES)[number][] = [
+  "gcePersistentDisk",
+  "awsElasticBlockStore",
+  "glusterfs",
+  "nfs",
+  "rbd",
+  "quobyte",
+  "iscsi",
+  "cinder",
+  "cephfs",
+  "azureFile",
+  "vsphereVolume",
+  "azureDisk",
+  "photonPersistentDisk",
+];
+
+export function validatePersistentVolume(volume: PersistentVolume): FieldError[] {
+  return [...validateVolumeSpec(volume, { allowInvalidLabelValues: false }), ...validateMountOptions(volume)];
+}
+
+function validateMountOptions({ metadata, spec }: PersistentVolume): FieldError[] {
+  if (metadata.annotations?.[MOUNT_OPTIONS] === undefined) return [];
+  if (WITH_MOUNT_OPTIONS.some((source) => spec?.[source] !== undefined)) return [];
+  return [
+    fieldForbidden(`metadata.annotations.${MOUNT_OPTIONS}`, "may not specify mount options for this volume type"),
+  ];
+}
+
+function validateVolumeSpec({ spec, metadata }: PersistentVolume, leniency: Leniency): FieldError[] {
   const errors = validateAccessModes(spec?.accessModes, "spec.accessModes");
   const capacity = spec?.capacity ?? {};
   if (Object.keys(capacity).length === 0) errors.push(required("spec.capacity"));
   if (capacity["storage"] === undefined || Object.keys(capacity).length > 1)
-    errors.push(notSupported("spec.capacity", capacity, ["storage"]));
-  for (const [name, text] of Object.entries(capacity))
-    if ((parseQuantity(text)?.nano ?? 1n) <= 0n)
-      errors.push(invalid(`spec.capacity[${name}]`, text, "must be greater than zero"));
-  errors.push(
-    ...checkOptionalWord(spec?.persistentVolumeReclaimPolicy, "spec.persistentVolumeReclaimPolicy", [
-      "Delete",
-      "Recycle",
-      "Retain",
-    ]),
-  );
+    errors.push(notSupported("spec.capacity", spec?.capacity ?? null, ["storage"]));
+  for (const [name, text] of sortedEntries(capacity)) {
+    const at = `spec.capacity[${name}]`;
+    errors.push(...validateBasicQuantity(text, at));
+    if ((parseQuantity(text)?.nano ?? 1n) <= 0n) errors.push(invalid(at, text, "must be greater than zero"));
+  }
+  if (spec?.persistentVolumeReclaimPolicy)
+    errors.push(
+      ...checkOptionalWord(spec.persistentVolumeReclaimPolicy, "spec.persistentVolumeReclaimPolicy", RECLAIM_POLICIES),
+    );
   if (spec?.nodeAffinity !== undefined) {
     if (spec.nodeAffinity.required === undefined)
       errors.push(required("spec.nodeAffinity.required", "must specify required node constraints"));
-    else
-      errors.push(
-        ...validateNodeSelector(spec.nodeAffinity.required, "spec.nodeAffinity.required", {
-          allowInvalidLabelValues: false,
-        }),
-      );
+    else errors.push(...validateNodeSelector(spec.nodeAffinity.required, "spec.nodeAffinity.required", leniency));
   }
-  errors.push(...validateSource(spec));
+  errors.push(...validateSource(spec, metadata.name));
+  if (
+    spec?.hostPath !== undefined &&
+    posix.normalize(`${spec.hostPath.path ?? ""}/`) === "/" &&
+    spec.persistentVolumeReclaimPolicy === "Recycle"
+  )
+    errors.push(
+      fieldForbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'"),
+    );
   if (spec?.storageClassName)
     errors.push(...checkText(spec.storageClassName, "spec.storageClassName", isDns1123Subdomain));
   errors.push(...checkOptionalWord(spec?.volumeMode, "spec.volumeMode", ["Block", "Filesystem"]));
-  if (spec?.volumeAttributesClassName === "")
-    errors.push(required("spec.volumeAttributesClassName", "an empty string is disallowed"));
-  else if (spec?.volumeAttributesClassName !== undefined)
-    errors.push(...checkText(spec.volumeAttributesClassName, "spec.volumeAttributesClassName", isDns1123Subdomain));
+  if (spec?.volumeAttributesClassName !== undefined) {
+    if (spec.volumeAttributesClassName === "")
+      errors.push(required("spec.volumeAttributesClassName", "an empty string is disallowed"));
+    else
+      errors.push(...checkText(spec.volumeAttributesClassName, "spec.volumeAttributesClassName", isDns1123Subdomain));
+    if (spec.csi === undefined)
+      errors.push(required("spec.csi", "has to be specified when using volumeAttributesClassName"));
+  }
   return errors;
 }
 
-function validateSource(spec: PersistentVolumeSpec | undefined): FieldError[] {
-  const [first, ...others] = SOURCES.filter((source) => spec?.[source] !== undefined);
-  if (first === undefined) return [required("spec", "must specify a volume type")];
-  const errors: FieldError[] = others.map((source) =>
-    fieldForbidden(`spec.${source}`, "may not specify more than 1 volume type"),
-  );
-  switch (first) {
+function validateSource(spec: PersistentVolumeSpec | undefined, name: string): FieldError[] {
+  const given = SOURCES.filter((source) => spec?.[source] !== undefined);
+  if (given.length === 0) return [required("spec", "must specify a volume type")];
+  return given.flatMap((source, i) => {
+    // The one driver that upstream looks at wherever it stands.
+    if (i === 0 || source === "flexVolume") return validateOne(source, spec!, name);
+    const at = source === "cephfs" ? "cephFS" : source;
+    return [fieldForbidden(`spec.${at}`, "may not specify more than 1 volume type")];
+  });
+}
+
+function validateOne(source: (typeof SOURCES)[number], spec: PersistentVolumeSpec, name: string): FieldError[] {
+  const path = `spec.${source}`;
+  switch (source) {
     case "hostPath":
-      errors.push(...validateHostPath(spec!.hostPath!, "spec.hostPath"));
-      if (spec!.hostPath!.path === "/" && spec!.persistentVolumeReclaimPolicy === "Recycle")
-        errors.push(
-          fieldForbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'"),
-        );
-      return errors;
+      return validateHostPath(spec.hostPath!, path);
+    case "gcePersistentDisk":
+      return validateGcePersistentDisk(spec.gcePersistentDisk!, "spec.persistentDisk");
+    case "awsElasticBlockStore":
+      return validateAwsElasticBlockStore(spec.awsElasticBlockStore!, path);
+    case "glusterfs":
+      return validateGlusterfs(spec.glusterfs!, path);
+    case "flocker":
+      return validateFlocker(spec.flocker!, path);
     case "nfs":
-      return [...errors, ...validateNfs(spec!.nfs!, "spec.nfs")];
+      return validateNfs(spec.nfs!, path);
+    case "rbd":
+      return validateRbd(spec.rbd!, path);
+    case "quobyte":
+      return validateQuobyte(spec.quobyte!, path);
+    case "cephfs":
+      return validateCephfs(spec.cephfs!, path);
+    case "iscsi":
+      return validateIscsi(spec.iscsi!, path, name);
+    case "cinder":
+      return validateCinder(spec.cinder!, path);
+    case "fc":
+      return validateFc(spec.fc!, path);
+    case "flexVolume":
+      return validateFlexVolume(spec.flexVolume!, path);
+    case "azureFile":
+      return validateAzureFile(spec.azureFile!, path);
+    case "vsphereVolume":
+      return validateVsphere(spec.vsphereVolume!, path);
+    case "photonPersistentDisk":
+      return validatePhoton(spec.photonPersistentDisk!, path);
+    case "portworxVolume":
+      return validatePortworx(spec.portworxVolume!, path);
+    case "azureDisk":
+      return validateAzureDisk(spec.azureDisk!, path);
+    case "scaleIO":
+      return validateScaleIo(spec.scaleIO!, path);
+    case "storageos":
+      return validateStorageOs(spec.storageos!, path);
     case "local":
-      if (!spec!.local!.path) errors.push(required("spec.local.path"));
-      else errors.push(...checkText(spec!.local!.path, "spec.local.path", isPathWithoutBacksteps));
-      if (spec!.nodeAffinity === undefined)
-        errors.push(required("spec.nodeAffinity", "Local volume requires node affinity"));
-      return errors;
+      return [
+        ...checkRequiredText(spec.local!.path, `${path}.path`, isPathWithoutBacksteps),
+        ...(spec.nodeAffinity === undefined
+          ? [required("spec.nodeAffinity", "Local volume requires node affinity")]
+          : []),
+      ];
     case "csi":
-      if (!spec!.csi!.driver) errors.push(required("spec.csi.driver"));
-      if (!spec!.csi!.volumeHandle) errors.push(required("spec.csi.volumeHandle"));
-      return errors;
-    default:
-      return errors;
+      return validateCsi(spec.csi!, path);
   }
 }
 
-export function validatePersistentVolumeUpdate(volume: PersistentVolume, old: PersistentVolume): FieldError[] {
-  const errors = validatePersistentVolume(volume);
-  const source = ({ spec }: PersistentVolume) => Object.fromEntries(SOURCES.map((name) => [name, spec[name]]));
-  if (!semanticEqual(withoutExpandSecret(source(volume), old), source(old)))
-    errors.push(
-      fieldForbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"),
-    );
-  if (volume.spec.volumeAttributesClassName === undefined && old.spec.volumeAttributesClassName !== undefined)
-    errors.push(fieldForbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"));
-  return [...errors, ...immutableField(volume.spec.volumeMode, old.spec.volumeMode, "volumeMode")];
+function validateCsi(csi: NonNullable<PersistentVolumeSpec["csi"]>, path: string): FieldError[] {
+  return [
+    ...checkCsiDriverName(csi.driver ?? "", `${path}.driver`),
+    ...(csi.volumeHandle ? [] : [required(`${path}.volumeHandle`)]),
+    ...(
+      [
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeExpandSecretRef",
+      ] as const
+    ).flatMap((field) => (csi[field] === undefined ? [] : validateSecretReference(csi[field], `${path}.${field}`))),
+  ];
 }
 
-/** The one part of a source that may be added later. */
-function withoutExpandSecret(source: Record<string, any>, old: PersistentVolume): Record<string, any> {
-  if (source["csi"] === undefined || old.spec.csi?.controllerExpandSecretRef !== undefined) return source;
-  const { controllerExpandSecretRef: _, ...csi } = source["csi"];
-  return { ...source, csi };
+function validateSecretReference(reference: SecretReference, path: string): FieldError[] {
+  return [
+    ...checkRequiredText(reference.name, `${path}.name`, isDns1123Subdomain),
+    ...checkRequiredText(reference.namespace, `${path}.namespace`, isDns1123Label),
+  ];
+}
+
+export function validatePersistentVolumeUpdate(
+  volume: PersistentVolume,
+  old: PersistentVolume,
+  context: Pick<HookContext, "featureGates">,
+): FieldError[] {
+  const before = old.spec?.nodeAffinity?.required;
+  const strict = { allowInvalidLabelValues: false };
+  const leniency = {
+    allowInvalidLabelValues: before !== undefined && validateNodeSelector(before, "", strict).length > 0,
+  };
+  const errors = validateVolumeSpec(volume, leniency);
+  return [...errors, ...validateMountOptions(volume), ...errors, ...validateChanges(volume, old, context)];
+}
+
+function validateChanges(
+  { spec }: PersistentVolume,
+  { spec: before }: PersistentVolume,
+  context: Pick<HookContext, "featureGates">,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  const [now, then] = [sourceOf(spec), sourceOf(before)];
+  const { controllerExpandSecretRef: added, ...csi } = spec?.csi ?? {};
+  // The one part of a source that may be added later.
+  const compared =
+    added !== undefined && before?.csi !== undefined && before.csi.controllerExpandSecretRef === undefined
+      ? { ...now, csi }
+      : now;
+  if (!semanticEqual(compared, then)) {
+    const names = ["io.k8s.api.core.v1.PersistentVolumeSpec", "io.k8s.api.core.v1.PersistentVolumeSource"] as const;
+    errors.push(
+      fieldForbidden(
+        "spec.persistentvolumesource",
+        `spec.persistentvolumesource is immutable after creation\n${internalDiff(then, compared, ...names)}`,
+      ),
+    );
+  }
+  errors.push(...immutableField(spec?.volumeMode, before?.volumeMode, "volumeMode"));
+  if (before?.nodeAffinity !== undefined && !context.featureGates.get("MutablePVNodeAffinity")) {
+    const affinity = spec?.nodeAffinity;
+    if (!semanticEqual(affinity, before.nodeAffinity) && !semanticEqual(affinity, withoutBeta(before.nodeAffinity))) {
+      const shown = affinity === undefined ? null : internalValue(affinity, "io.k8s.api.core.v1.VolumeNodeAffinity");
+      errors.push(invalid("nodeAffinity", shown, "field is immutable, except for updating from beta label to GA"));
+    }
+  }
+  if (spec?.volumeAttributesClassName === undefined && before?.volumeAttributesClassName !== undefined)
+    errors.push(fieldForbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"));
+  return errors;
+}
+
+const SINCE_STABLE: ReadonlyMap<string, string> = new Map([
+  ["failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"],
+  ["failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"],
+  ["beta.kubernetes.io/os", "kubernetes.io/os"],
+  ["beta.kubernetes.io/arch", "kubernetes.io/arch"],
+  ["beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"],
+]);
+
+/** The same with the labels that nodes have had since those were stable: this much may change. */
+function withoutBeta({ required }: VolumeNodeAffinity): VolumeNodeAffinity {
+  if (required === undefined) return {};
+  const nodeSelectorTerms = required.nodeSelectorTerms.map(({ matchExpressions = [], ...term }) => ({
+    ...term,
+    matchExpressions: matchExpressions.map((one) => ({ ...one, key: SINCE_STABLE.get(one.key) ?? one.key })),
+  }));
+  return { required: { nodeSelectorTerms } };
+}
+
+const sourceOf = (spec: PersistentVolumeSpec | undefined): Record<string, unknown> =>
+  Object.fromEntries(SOURCES.filter((name) => spec?.[name] !== undefined).map((name) => [name, spec![name]]));
+
+/** The resource version is asked for twice. */
+export function validatePersistentVolumeStatus({ metadata }: PersistentVolume): FieldError[] {
+  return metadata.resourceVersion ? [] : [required("resourceVersion")];
 }

@@ -1,5 +1,6 @@
 /** Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/persistentvolumeclaim */
 import type { Mutable } from "../../../../base/mutable.ts";
+import type { HookContext } from "../../../../machinery/resource.ts";
 import { ageColumn, column, nameColumn, wide } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "../../../generated/core.v1.ts";
@@ -14,12 +15,14 @@ export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
   kind: "PersistentVolumeClaim",
   behaviour: {
     defaults: defaultClaim,
-    prepareForCreate(claim) {
+    prepareForCreate(claim, context) {
       claim.status = { phase: "Pending" };
+      dropForeignSource(claim.spec, context);
       dropUnknownDataSource(claim.spec);
       mirrorDataSource(claim.spec);
     },
-    prepareForUpdate(claim, old) {
+    prepareForUpdate(claim, old, context) {
+      if (old.spec.dataSourceRef === undefined) dropForeignSource(claim.spec, context);
       if (old.spec.dataSource === undefined && old.spec.dataSourceRef === undefined) dropUnknownDataSource(claim.spec);
       mirrorDataSource(claim.spec);
     },
@@ -44,6 +47,12 @@ export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
     wide("VolumeMode", "string", ({ spec }) => spec.volumeMode ?? "<unset>"),
   ],
 });
+
+/** A source in another namespace needs a grant there, which is a feature of its own. */
+function dropForeignSource(spec: Mutable<PersistentVolumeClaimSpec>, { featureGates }: HookContext): void {
+  if (spec?.dataSourceRef?.namespace && featureGates.get("CrossNamespaceVolumeDataSource") !== true)
+    delete spec.dataSourceRef;
+}
 
 /** `dataSource` knows two kinds of source; others need `dataSourceRef`. */
 function dropUnknownDataSource(spec: Mutable<PersistentVolumeClaimSpec>): void {

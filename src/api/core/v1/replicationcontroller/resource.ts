@@ -5,7 +5,12 @@ import { defineResource } from "../../../define.ts";
 import type { ReplicationController } from "../../../generated/core.v1.ts";
 import { defaultPodTemplate } from "../pod/defaults.ts";
 import { templateColumns } from "../pod/template.ts";
-import { validateReplicationController } from "./validation.ts";
+import {
+  replicationControllerName,
+  validateReplicationController,
+  validateReplicationControllerStatus,
+  validateReplicationControllerUpdate,
+} from "./validation.ts";
 import { templateWarnings } from "../pod/warnings.ts";
 
 export const replicationControllers = defineResource<ReplicationController>({
@@ -23,11 +28,14 @@ export const replicationControllers = defineResource<ReplicationController>({
       defaultPodTemplate(controller.spec.template);
     },
     validate: validateReplicationController,
+    validateUpdate: validateReplicationControllerUpdate,
     warnings: (object, old) =>
       old?.metadata.generation === object.metadata.generation
         ? []
         : templateWarnings(object.spec.template, "spec.template."),
   },
+  nameRule: replicationControllerName,
+  views: { status: { validateUpdate: validateReplicationControllerStatus } },
   selectableFields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },
   columns: [

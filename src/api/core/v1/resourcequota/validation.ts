@@ -1,7 +1,7 @@
 /** Upstream: pkg/apis/core/validation/validation.go (ValidateResourceQuota) */
 import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
-import { immutableField } from "../../../../machinery/validation/object-meta.ts";
 import type { ResourceQuota } from "../../../generated/core.v1.ts";
+import { internalValue } from "../../../internal-value.ts";
 import { validateQuantityValue, validateResourceName } from "../pod/validation/resources.ts";
 
 const POD_SCOPES = [
@@ -32,12 +32,11 @@ export function validateResourceQuota({ spec }: ResourceQuota): FieldError[] {
 }
 
 export function validateResourceQuotaUpdate(quota: ResourceQuota, old: ResourceQuota): FieldError[] {
-  const sorted = ({ spec }: ResourceQuota) => [...(spec?.scopes ?? [])].sort();
-  const errors = immutableField(sorted(quota), sorted(old), "spec.scopes");
-  return [
-    ...validateResourceQuota(quota),
-    ...errors.map((error) => ({ ...error, ...invalid("spec.scopes", quota.spec?.scopes ?? [], "field is immutable") })),
-  ];
+  const [now, before] = [new Set(quota.spec?.scopes), new Set(old.spec?.scopes)];
+  const errors = validateResourceQuota(quota);
+  if (now.size !== before.size || [...now].some((scope) => !before.has(scope)))
+    errors.push(invalid("spec.scopes", quota.spec?.scopes ?? null, "field is immutable"));
+  return errors;
 }
 
 export function validateResourceQuotaStatus({ metadata, status }: ResourceQuota): FieldError[] {
@@ -70,16 +69,24 @@ function validateScopes(spec: ResourceQuota["spec"] | undefined): FieldError[] {
   const errors: FieldError[] = [];
   for (const scope of scopes) {
     if (!SCOPES.includes(scope)) errors.push(invalid("spec.scopes", scopes, "unsupported scope"));
-    for (const name of Object.keys(spec?.hard ?? {}))
-      if (isStandard(name) && !fitsScope(scope, name))
-        errors.push(invalid("spec.scopes", scopes, "unsupported scope applied to resource"));
+    for (const _ of misfits(spec, scope))
+      errors.push(invalid("spec.scopes", scopes, "unsupported scope applied to resource"));
   }
-  for (const [a, b] of CONFLICTS)
-    if (scopes.includes(a) && scopes.includes(b)) errors.push(invalid("spec.scopes", scopes, "conflicting scopes"));
-  return errors;
+  return [...errors, ...validateConflicts(scopes, scopes, "spec.scopes")];
 }
 
-const isStandard = (name: string) => !name.includes("/") && !name.startsWith("count/");
+function validateConflicts(scopes: readonly string[], shown: unknown, path: string): FieldError[] {
+  return CONFLICTS.filter(([a, b]) => scopes.includes(a) && scopes.includes(b)).map(() =>
+    invalid(path, shown, "conflicting scopes"),
+  );
+}
+
+/** The limited resources that this scope has nothing to do with. */
+function misfits(spec: ResourceQuota["spec"] | undefined, scope: string): readonly string[] {
+  return Object.keys(spec?.hard ?? {}).filter((name) => isStandardForQuota(name) && !fitsScope(scope, name));
+}
+
+const isStandardForQuota = (name: string) => !name.includes("/") && validateQuotaResourceName(name, "").length === 0;
 
 function fitsScope(scope: string, resource: string): boolean {
   if (scope === "BestEffort") return resource === "pods";
@@ -91,13 +98,18 @@ function fitsScope(scope: string, resource: string): boolean {
 function validateSelector(spec: ResourceQuota["spec"] | undefined): FieldError[] {
   const path = "spec.scopeSelector.matchExpressions";
   const errors: FieldError[] = [];
-  for (const { scopeName, operator, values = [] } of spec?.scopeSelector?.matchExpressions ?? []) {
-    if (!SCOPES.includes(scopeName)) errors.push(invalid(`${path}.scopeName`, scopeName, "unsupported scope"));
-    if (scopeName !== "PriorityClass" && scopeName !== "VolumeAttributesClass" && operator !== "Exists")
+  const requirements = spec?.scopeSelector?.matchExpressions ?? [];
+  for (const { scopeName, operator, values = [] } of requirements) {
+    if (!SCOPES.includes(scopeName)) errors.push(invalid(`${path}.scopeName`, scopeName ?? "", "unsupported scope"));
+    for (const _ of misfits(spec, scopeName)) {
+      const shown = internalValue(spec!.scopeSelector, "io.k8s.api.core.v1.ScopeSelector");
+      errors.push(invalid(path, shown, "unsupported scope applied to resource"));
+    }
+    if (POD_SCOPES.includes(scopeName) && scopeName !== "PriorityClass" && operator !== "Exists")
       errors.push(
         invalid(
           `${path}.operator`,
-          operator,
+          operator ?? "",
           "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
         ),
       );
@@ -118,7 +130,8 @@ function validateSelector(spec: ResourceQuota["spec"] | undefined): FieldError[]
             "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
           ),
         );
-    } else errors.push(invalid(`${path}.operator`, operator, "not a valid selector operator"));
+    } else errors.push(invalid(`${path}.operator`, operator ?? "", "not a valid selector operator"));
   }
-  return errors;
+  const names = requirements.map(({ scopeName }) => scopeName);
+  return [...errors, ...validateConflicts(names, spec?.scopes ?? null, path)];
 }

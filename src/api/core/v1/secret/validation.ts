@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/core/validation/validation.go (ValidateSecret) */
+import { syntaxError } from "../../../../machinery/codec/json-text.ts";
 import { checkText } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, required, tooLong } from "../../../../machinery/validation/field-error.ts";
 import { isConfigMapKey } from "../../../../machinery/validation/names.ts";
@@ -49,20 +50,14 @@ function validateJson(data: Readonly<Record<string, string>>, key: string): Fiel
   return problem === undefined ? [] : [invalid(`data[${key}]`, "<secret contents redacted>", problem)];
 }
 
-/** In the words of Go's decoder, as far as they are the same for every text. */
+/** In the words of Go's decoder. */
 function jsonProblem(text: string): string | undefined {
-  if (text.trim() === "") return "unexpected end of JSON input";
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && !Array.isArray(value)
-      ? undefined
-      : "json: cannot unmarshal value into Go value of type map[string]interface {}";
-  } catch {
-    const first = text.trimStart()[0]!;
-    return first === "{"
-      ? "unexpected end of JSON input"
-      : `invalid character '${first}' looking for beginning of value`;
-  }
+  const problem = syntaxError(text);
+  if (problem !== undefined) return problem;
+  const value: unknown = JSON.parse(text);
+  if (value === null || (typeof value === "object" && !Array.isArray(value))) return undefined;
+  const type = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  return `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`;
 }
 
 export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] {

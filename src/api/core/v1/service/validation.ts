@@ -18,7 +18,6 @@ import { isCidr, isEndpointIp, isIp, parseIp } from "../../../../machinery/valid
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from "../../../../machinery/validation/names.ts";
 import { validateLabels } from "../../../../machinery/validation/object-meta.ts";
 import type { Service, ServicePort, ServiceSpec } from "../../../generated/core.v1.ts";
-import { semanticEqual } from "../../../semantic-equal.ts";
 import { hasClusterIPs, isExternallyAccessible, needsHealthCheck } from "./needs.ts";
 
 const MAX_AFFINITY_SECONDS = 86400;
@@ -28,7 +27,10 @@ export function validateService(service: Service): FieldError[] {
   return validateAny(service, undefined);
 }
 
-function validateAny({ spec, metadata }: Service, old: Service | undefined): FieldError[] {
+const SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
+function validateAny(service: Service, old: Service | undefined): FieldError[] {
+  const { spec, metadata } = service;
   const errors: FieldError[] = [];
   const ports = spec.ports ?? [];
   if (ports.length === 0 && !isHeadless(spec) && spec.type !== "ExternalName") errors.push(required("spec.ports"));
@@ -45,7 +47,7 @@ function validateAny({ spec, metadata }: Service, old: Service | undefined): Fie
     if (messages.length === 0) errors.push(...checkText(ip, at, isEndpointIp));
   }
   errors.push(...checkWord(spec.type, "spec.type", ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]));
-  errors.push(...validatePortsTogether(spec), ...validateLoadBalancer(spec, old?.spec));
+  errors.push(...validatePortsTogether(spec), ...validateLoadBalancer(service, old));
   errors.push(...validateTrafficPolicies(spec));
   const modes = ["PreferClose", "PreferSameZone", "PreferSameNode"];
   if (spec.trafficDistribution !== undefined && !modes.includes(spec.trafficDistribution))
@@ -182,7 +184,7 @@ function validateClusterIPs(spec: ServiceSpec, old?: ServiceSpec): FieldError[] 
     errors.push(invalid(path, clusterIPs, "may specify no more than one IP for each IP family"));
   for (const [i, family] of families.entries()) {
     const wanted = ipFamilies[i];
-    if (wanted !== undefined && wanted !== family)
+    if ((wanted === "IPv4" || wanted === "IPv6") && wanted !== family)
       errors.push(
         invalid(`${path}[${i}]`, clusterIPs[i], `expected an ${wanted} value as indicated by \`ipFamilies[${i}]\``),
       );
@@ -190,16 +192,23 @@ function validateClusterIPs(spec: ServiceSpec, old?: ServiceSpec): FieldError[] 
   return errors;
 }
 
-function validateLoadBalancer(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
+function validateLoadBalancer({ spec, metadata }: Service, old: Service | undefined): FieldError[] {
   const errors: FieldError[] = [];
   const balanced = spec.type === "LoadBalancer";
   const detail = "may only be used when `type` is 'LoadBalancer'";
   const ranges = spec.loadBalancerSourceRanges ?? [];
-  if (ranges.length > 0 && !balanced) errors.push(fieldForbidden("spec.LoadBalancerSourceRanges", detail));
-  else
+  const annotation = metadata.annotations?.[SOURCE_RANGES];
+  if (ranges.length > 0) {
+    if (!balanced) errors.push(fieldForbidden("spec.LoadBalancerSourceRanges", detail));
     for (const [i, range] of ranges.entries())
-      if (old?.loadBalancerSourceRanges?.includes(range) !== true)
+      if (old?.spec.loadBalancerSourceRanges?.includes(range.trim()) !== true)
         errors.push(...checkText(range.trim(), `spec.LoadBalancerSourceRanges[${i}]`, isCidr));
+  } else if (annotation !== undefined) {
+    const path = `metadata.annotations[${SOURCE_RANGES}]`;
+    if (!balanced) errors.push(fieldForbidden(path, detail));
+    if (old?.metadata.annotations?.[SOURCE_RANGES] !== annotation && annotation.trim() !== "")
+      for (const range of annotation.trim().split(",")) errors.push(...checkText(range.trim(), path, isCidr));
+  }
   if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced)
     errors.push(fieldForbidden("spec.allocateLoadBalancerNodePorts", detail));
   if (spec.allocateLoadBalancerNodePorts === undefined && balanced)
@@ -268,11 +277,13 @@ function validateAddressesUpdate(spec: ServiceSpec, old: ServiceSpec): FieldErro
   const errors: FieldError[] = [];
   const change = "may not change once set";
   const [now, before] = [spec.clusterIPs ?? [], old.clusterIPs ?? []];
+  const shownNow = spec.clusterIPs ?? null;
   if (!(isHeadless(spec) && isHeadless(old)) && before.length > 0) {
     if (now.length === before.length) {
       for (const [i, ip] of now.entries())
         if (ip !== before[i]) errors.push(invalid(`spec.clusterIPs[${i}]`, now, change));
-    } else if (now.length === 0) errors.push(invalid("spec.clusterIPs[0]", now, "primary clusterIP can not be unset"));
+    } else if (now.length === 0)
+      errors.push(invalid("spec.clusterIPs[0]", shownNow, "primary clusterIP can not be unset"));
     else {
       if (now[0] !== before[0]) errors.push(invalid("spec.clusterIPs[0]", now, change));
       if (now.length < before.length && spec.ipFamilyPolicy !== "SingleStack")
@@ -291,7 +302,8 @@ function validateAddressesUpdate(spec: ServiceSpec, old: ServiceSpec): FieldErro
     for (const [i, family] of families.entries())
       if (family !== oldFamilies[i]) errors.push(invalid("spec.ipFamilies[0]", families, change));
   } else if (families.length === 0) {
-    if (now.length === 0) errors.push(invalid("spec.ipFamilies[0]", families, "primary ipFamily can not be unset"));
+    if (now.length === 0)
+      errors.push(invalid("spec.ipFamilies[0]", spec.ipFamilies ?? null, "primary ipFamily can not be unset"));
   } else {
     if (families[0] !== oldFamilies[0]) errors.push(invalid("spec.ipFamilies[0]", now, change));
     if (families.length < oldFamilies.length && spec.ipFamilyPolicy !== "SingleStack")
@@ -310,16 +322,17 @@ export function validateServiceStatus({ spec, status }: Service, old: Service): 
   const ingress = status?.loadBalancer?.ingress ?? [];
   const path = "status.loadBalancer.ingress";
   if (ingress.length === 0) return [];
+  if (spec.type !== "LoadBalancer")
+    return [fieldForbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")];
   const errors: FieldError[] = [];
-  if (spec.type !== "LoadBalancer" && !semanticEqual(ingress, old.status?.loadBalancer?.ingress))
-    errors.push(fieldForbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"));
+  const before = new Set((old.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip));
   for (const [i, { ip, hostname, ipMode }] of ingress.entries()) {
     const at = `${path}[${i}]`;
-    if (ip) errors.push(...checkText(ip, `${at}.ip`, isIp));
+    if (ip && !before.has(ip)) errors.push(...checkText(ip, `${at}.ip`, isIp));
     if (ip && ipMode === undefined) errors.push(required(`${at}.ipMode`, "must be specified when `ip` is set"));
     if (!ip && ipMode !== undefined)
       errors.push(fieldForbidden(`${at}.ipMode`, "may not be specified when `ip` is not set"));
-    if (ipMode !== undefined && ipMode !== "VIP" && ipMode !== "Proxy")
+    else if (ipMode !== undefined && ipMode !== "VIP" && ipMode !== "Proxy")
       errors.push(notSupported(`${at}.ipMode`, ipMode, ["Proxy", "VIP"]));
     if (hostname) {
       errors.push(...checkText(hostname, `${at}.hostname`, isDns1123Subdomain));

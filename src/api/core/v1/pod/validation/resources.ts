@@ -46,7 +46,7 @@ const isNative = (name: string): boolean => !name.includes("/") || name.includes
 const isExtended = (name: string): boolean =>
   !isNative(name) && !name.startsWith("requests.") && isQualifiedName(`requests.${name}`).length === 0;
 /** More of it can be promised than there is. */
-const isOvercommitable = (name: string): boolean => isNative(name) && !isHugePages(name);
+export const isOvercommitable = (name: string): boolean => isNative(name) && !isHugePages(name);
 
 export function validateResourceName(name: string, path: string): FieldError[] {
   const errors = checkText(name, path, isQualifiedName);

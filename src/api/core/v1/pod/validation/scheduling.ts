@@ -94,7 +94,7 @@ export function validateTaints(taints: readonly Taint[], path: string): FieldErr
   });
 }
 
-interface Leniency {
+export interface Leniency {
   /** The stored object has such values already. */
   readonly allowInvalidLabelValues: boolean;
 }

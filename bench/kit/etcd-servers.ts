@@ -86,7 +86,7 @@ export async function startEtcd(kind: Kind, place: Place, remove = true): Promis
 }
 
 /** What the scheduler has given each thread: ticks of a hundredth of a second would be too coarse for short turns. */
-function cpuOf(pid: number): number {
+export function cpuOf(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`))
     nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);

@@ -11,7 +11,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { askWell, connected, type Connection, drive, type Protocol, type Request } from "./kit/api-load.ts";
+import { askWell, connected, type Connection, drive, type Protocol, type Request } from "../src/testing/load/https.ts";
 import { type ApiKind, PEER, type RunningApi, startApi } from "./kit/api-servers.ts";
 import { median, quantile } from "./kit/report.ts";
 
@@ -263,9 +263,9 @@ async function prepare(server: RunningApi, admin: Connection): Promise<void> {
     body: json({
       apiVersion: `${rbac}/v1`,
       kind: "ClusterRoleBinding",
-      metadata: { name: "benchers" },
+      metadata: { name: "loaders" },
       roleRef: { apiGroup: rbac, kind: "ClusterRole", name: "bencher" },
-      subjects: [{ apiGroup: rbac, kind: "Group", name: "benchers" }],
+      subjects: [{ apiGroup: rbac, kind: "Group", name: "loaders" }],
     }),
   });
   await askWell(admin, { method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body: json(WIDGET_DEFINITION) });
@@ -344,7 +344,7 @@ async function fanOut(server: RunningApi, admin: Connection, watchers: number): 
   const change = async (i: number) => {
     lacking = watchers;
     const told = allHeard();
-    await Promise.all([askWell(admin, patch("application/merge-patch+json", () => ({ data: { key: String(i) } }))(i)), told]);
+    await Promise.all([askWell(admin, patch("application/merge-patch+json", () => ({ data: { key: `changed ${created++}` } }))(i)), told]);
   };
   await new Promise((resolve) => setTimeout(resolve, 500));
   for (let i = 0; i < 20; i++) await change(i);

@@ -1,13 +1,10 @@
 /** API servers to measure, each in a process of its own: ours with etcd within, ours on an etcd apart, and a genuine one on the same etcd. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { signed } from "../../src/cli/certificates.ts";
-import { ensurePki } from "../../src/cli/pki.ts";
-import { machineWorld } from "../../src/cli/world.ts";
-import { ask, connectTo, type Target } from "./api-load.ts";
-import { cpuOf, placeAt, startEtcd } from "./etcd-servers.ts";
+import type { Target } from "../../src/testing/load/https.ts";
+import { cpuOf, makePlace, spawnServer, whenReady } from "../../src/testing/load/server.ts";
+import { placeAt, startEtcd } from "./etcd-servers.ts";
 import { memory } from "./machine.ts";
 
 export type ApiKind = "t8s" | "t8s, etcd apart" | "kube-apiserver";
@@ -33,16 +30,16 @@ export interface RunningApi {
 }
 
 export async function startApi(kind: ApiKind, port: number): Promise<RunningApi> {
-  const folder = mkdtempSync(join(FOLDER, "bench-api-"));
-  const world = machineWorld();
-  const pki = await ensurePki(world, join(folder, "pki"), [], []);
-  const bench = await signed(world, pki.ca, { commonName: "bench", organizations: ["benchers"], usages: ["client"] });
+  const place = await makePlace(port, FOLDER);
   const etcd = kind === "t8s" ? undefined : await startEtcd(etcdKind(), placeAt(port + 1));
-  const target = { port, ca: pki.ca.cert, ...pki.admin };
+  const user = await place.user("bench");
   const begun = performance.now();
-  const child = kind === "t8s" ? oneProcess(folder, port) : apart(kind, folder, port, etcd!.port);
+  const child =
+    kind === "t8s"
+      ? spawnServer(place, { nodeArgs: nodeArgs(), log: Boolean(process.env["BENCH_LOG"]) })
+      : apart(kind, place.folder, port, etcd!.port);
   const ended = once(child, "exit");
-  await answers(child, target);
+  await whenReady(child, place.admin);
   const readyMs = performance.now() - begun;
   const pid = child.pid!;
   let stopped: Promise<void> | undefined;
@@ -53,13 +50,13 @@ export async function startApi(kind: ApiKind, port: number): Promise<RunningApi>
       await ended;
       clearTimeout(late);
       await etcd?.[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true, force: true });
+      place.remove();
     })());
   return {
     kind,
     pid,
-    target,
-    user: { ...target, ...bench },
+    target: place.admin,
+    user,
     readyMs,
     cpu: () => cpuOf(pid),
     rssMb: () => memory(pid).rssMb,
@@ -70,36 +67,13 @@ export async function startApi(kind: ApiKind, port: number): Promise<RunningApi>
 
 const etcdKind = () => (process.env["BENCH_ETCD"] === "etcd" ? "etcd" : "t8s");
 
-async function answers(child: ChildProcess, target: Target): Promise<void> {
-  const begun = performance.now();
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`the server has ended with ${child.exitCode}`);
-    if (performance.now() - begun > 120_000) throw new Error("the server doesn't get ready");
-    const connection = connectTo(target, "HTTP/1.1");
-    try {
-      await connection.ready;
-      if ((await ask(connection, { method: "GET", path: "/readyz" })).status === 200) return;
-    } catch {
-      // Not yet.
-    } finally {
-      connection.close();
-    }
-    await new Promise((resolve) => setTimeout(resolve, 3));
-  }
-}
-
 const stdio = () => ["pipe", "ignore", process.env["BENCH_LOG"] ? "inherit" : "ignore"] as const;
 
 /** `BENCH_PROFILE=FOLDER`: where the server's time goes. It is written when the server ends. */
 function nodeArgs(): readonly string[] {
   const folder = process.env["BENCH_PROFILE"];
   const more = (process.env["BENCH_NODE_OPTIONS"] ?? "").split(" ").filter((word) => word !== "");
-  return [...process.execArgv, ...more, ...(folder ? ["--cpu-prof", "--cpu-prof-dir", folder] : [])];
-}
-
-function oneProcess(folder: string, port: number): ChildProcess {
-  const file = join(import.meta.dirname, "api-process.ts");
-  return spawn(process.execPath, [...nodeArgs(), file, folder, String(port)], { stdio: [...stdio()] });
+  return [...more, ...(folder ? ["--cpu-prof", "--cpu-prof-dir", folder] : [])];
 }
 
 function apart(kind: ApiKind, folder: string, port: number, etcdPort: number): ChildProcess {
@@ -122,7 +96,7 @@ function apart(kind: ApiKind, folder: string, port: number, etcdPort: number): C
   ];
   if (kind === "kube-apiserver") return spawn(PEER!, flags, { stdio: [...stdio()] });
   if (!process.env["BENCH_PROFILE"]) return spawn(join(ROOT, "bin/kube-apiserver"), flags, { stdio: [...stdio()] });
-  return spawn(process.execPath, [...nodeArgs(), join(ROOT, "src/cli/main.ts"), "kube-apiserver", ...flags], {
+  return spawn(process.execPath, [...process.execArgv, ...nodeArgs(), join(ROOT, "src/cli/main.ts"), "kube-apiserver", ...flags], {
     stdio: [...stdio()],
   });
 }

@@ -1,11 +1,12 @@
 /** etcd to measure, ours and Debian's: each member a process of its own, all on the same disk. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { connectEtcd } from "../../src/protocols/etcd/connect.ts";
 import type { EtcdClient } from "../../src/protocols/etcd/client.ts";
 import { machineWorld } from "../../src/cli/world.ts";
+import { cpuOf } from "../../src/testing/load/server.ts";
 import { memory } from "./machine.ts";
 
 export type Kind = "etcd" | "t8s" | "t8s over node:http2";
@@ -83,14 +84,6 @@ export async function startEtcd(kind: Kind, place: Place, remove = true): Promis
       if (remove) rmSync(place.dataDir, { recursive: true, force: true });
     },
   };
-}
-
-/** What the scheduler has given each thread: ticks of a hundredth of a second would be too coarse for short turns. */
-export function cpuOf(pid: number): number {
-  let nanoseconds = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`))
-    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
-  return nanoseconds / 1e9;
 }
 
 function spawned(kind: Kind, { port, dataDir, name, cluster }: Place): ChildProcess {

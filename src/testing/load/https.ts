@@ -3,10 +3,10 @@
  * fraction of any server, so that what is measured is the server.
  */
 import { connect, type TLSSocket } from "node:tls";
-import { FrameWriter } from "../../src/wire/http2/frame-writer.ts";
-import { HeaderDecoder } from "../../src/wire/http2/hpack/decoder.ts";
-import { HeaderEncoder } from "../../src/wire/http2/hpack/encoder.ts";
-import { PREFACE } from "../../src/wire/http2/protocol.ts";
+import { FrameWriter } from "../../wire/http2/frame-writer.ts";
+import { HeaderDecoder } from "../../wire/http2/hpack/decoder.ts";
+import { HeaderEncoder } from "../../wire/http2/hpack/encoder.ts";
+import { PREFACE } from "../../wire/http2/protocol.ts";
 
 export type Protocol = "HTTP/2" | "HTTP/1.1";
 
@@ -40,6 +40,7 @@ export interface Connection {
   /** Nothing is read any more: what a client does that hangs. */
   pause(): void;
   readonly closed: Promise<void>;
+  /** What is under way is not heard of any more. */
   close(): void;
 }
 
@@ -61,6 +62,7 @@ abstract class Base implements Connection {
   protected readonly socket: TLSSocket;
   readonly ready: Promise<void>;
   readonly closed: Promise<void>;
+  #left = false;
 
   constructor({ port, ca, cert, key }: Target, protocol: string) {
     this.socket = connect({ host: "127.0.0.1", port, ca, cert, key, ALPNProtocols: [protocol] });
@@ -71,7 +73,9 @@ abstract class Base implements Connection {
     });
     this.closed = new Promise((resolve) => this.socket.once("close", () => resolve()));
     this.socket.on("error", () => {});
-    this.socket.on("close", () => this.lost());
+    this.socket.on("close", () => {
+      if (!this.#left) this.lost();
+    });
     this.socket.on("data", (chunk: Buffer) => this.read(chunk));
   }
 
@@ -83,6 +87,7 @@ abstract class Base implements Connection {
     this.socket.pause();
   }
   close(): void {
+    this.#left = true;
     this.socket.destroy();
   }
 }

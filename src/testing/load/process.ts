@@ -1,0 +1,87 @@
+/**
+ * An API server and its etcd in a process of their own, and nothing else unless asked for: what benchmarks and loads are run against. It says in a
+ * line of JSON that it is ready, tells what it has cost so far for each line that it reads, and ends with its standard input.
+ *
+ *     sh tools/node.sh src/testing/load/process.ts FOLDER PORT [namespaces] [etcd=URL]
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { createApiServer } from "../../apiserver/server.ts";
+import { machineWorld } from "../../cli/world.ts";
+import { createEtcd } from "../../etcd/server.ts";
+import { silent } from "../../observe/log.ts";
+import { Metrics } from "../../observe/metrics.ts";
+import { connectEtcd } from "../../protocols/etcd/connect.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
+
+const [folder, port, ...more] = process.argv.slice(2) as [string, string, ...string[]];
+const pki = (name: string) => readFileSync(join(folder, "pki", name), "utf8");
+const world = machineWorld();
+const stop = new AbortController();
+const remote = more.find((word) => word.startsWith("etcd="))?.slice(5);
+let etcd: EtcdClient;
+if (remote === undefined) {
+  const member = createEtcd(
+    { name: "default", dataDir: join(folder, "etcd"), quotaBackendBytes: 8 * 1024 ** 3 },
+    { ...world, log: silent, metrics: new Metrics({ stability: false }) },
+  );
+  await started(member);
+  etcd = member.client();
+} else etcd = connectEtcd(world, { endpoints: [remote] });
+const server = createApiServer(
+  {
+    secure: {
+      bindAddress: "127.0.0.1",
+      port: Number(port),
+      cert: pki("apiserver.crt"),
+      key: pki("apiserver.key"),
+      clientCa: pki("ca.crt"),
+    },
+    advertiseAddress: "127.0.0.1",
+    serviceAccount: { issuer: "https://kubernetes.default.svc.cluster.local", signingKey: pki("sa.key") },
+    disableAdmissionPlugins: ["ServiceAccount"],
+  },
+  { ...world, etcd, log: silent, metrics: new Metrics() },
+);
+await started(server);
+if (more.includes("namespaces")) {
+  const { embeddedControllers } = await import("../../cli/processes/embedded-controllers.ts");
+  void embeddedControllers(server, ["namespace-controller"], world, silent).run(stop.signal, () => {});
+}
+const turns = watchTurns();
+const say = (what: object) => console.log(JSON.stringify(what));
+say({ ready: performance.now() });
+createInterface({ input: process.stdin })
+  .on("line", () => say({ ...turns.read(), heapMb: process.memoryUsage().heapUsed / 1e6 }))
+  .on("close", () => process.exit(0));
+process.on("SIGTERM", () => process.exit(0));
+
+async function started(component: { run(signal: AbortSignal, ready: () => void): Promise<void> }): Promise<void> {
+  const ready = Promise.withResolvers<void>();
+  await Promise.race([ready.promise, component.run(stop.signal, ready.resolve)]);
+}
+
+/**
+ * The longest that a turn of the event loop took of this thread's CPU: how long a request waits at worst for whatever is before it, on a machine
+ * that has nothing else to do. A timer of two milliseconds is part of it.
+ */
+function watchTurns(): { read(): object } {
+  let longest = 0;
+  let over = 0;
+  let last = process.threadCpuUsage();
+  setInterval(() => {
+    const now = process.threadCpuUsage();
+    const ms = (now.user + now.system - last.user - last.system) / 1000;
+    last = now;
+    if (ms > 20) over++;
+    longest = Math.max(longest, ms);
+  }, 2).unref();
+  return {
+    read() {
+      const result = { longestTurnMs: longest, turnsOver20Ms: over };
+      longest = over = 0;
+      return result;
+    },
+  };
+}

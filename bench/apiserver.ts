@@ -95,7 +95,15 @@ const widget = (name: string) => ({
   apiVersion: "bench.example.com/v1",
   kind: "Widget",
   metadata: { name },
-  spec: { replicas: 3, name: "widget", parts: [{ name: "a", size: 1 }, { name: "b", size: 2 }, { name: "c", size: 3 }] },
+  spec: {
+    replicas: 3,
+    name: "widget",
+    parts: [
+      { name: "a", size: 1 },
+      { name: "b", size: 2 },
+      { name: "c", size: 3 },
+    ],
+  },
 });
 
 let created = 0;
@@ -106,12 +114,14 @@ const apply = (i: number): Request => ({
   type: "application/apply-patch+yaml",
   body: json(configMap(`applied-${i % KNOWN}`, String(i))),
 });
-const patch = (type: string, body: (i: number) => unknown) => (i: number): Request => ({
-  method: "PATCH",
-  path: `${FOLDER}/configmaps/${known(i)}`,
-  type,
-  body: json(body(i)),
-});
+const patch =
+  (type: string, body: (i: number) => unknown) =>
+  (i: number): Request => ({
+    method: "PATCH",
+    path: `${FOLDER}/configmaps/${known(i)}`,
+    type,
+    body: json(body(i)),
+  });
 
 interface Case {
   readonly name: string;
@@ -135,7 +145,12 @@ const CASES: readonly Case[] = [
     protocols: BOTH,
     aim: 5000,
   },
-  { name: "get of a ConfigMap", next: (i) => ({ method: "GET", path: `${FOLDER}/configmaps/${known(i)}` }), protocols: BOTH, aim: 20_000 },
+  {
+    name: "get of a ConfigMap",
+    next: (i) => ({ method: "GET", path: `${FOLDER}/configmaps/${known(i)}` }),
+    protocols: BOTH,
+    aim: 20_000,
+  },
   {
     name: "get of a ConfigMap by a user with roles",
     next: (i) => ({ method: "GET", path: `${FOLDER}/configmaps/${known(i)}` }),
@@ -158,7 +173,10 @@ const CASES: readonly Case[] = [
     name: "create of a pod",
     next: () => ({ method: "POST", path: "/api/v1/namespaces/kube-public/pods", body: json(pod(`pod-${created++}`)) }),
   },
-  { name: "patch of a ConfigMap, merge", next: patch("application/merge-patch+json", (i) => ({ data: { key: String(i) } })) },
+  {
+    name: "patch of a ConfigMap, merge",
+    next: patch("application/merge-patch+json", (i) => ({ data: { key: String(i) } })),
+  },
   {
     name: "patch of a ConfigMap, strategic",
     next: patch("application/strategic-merge-patch+json", (i) => ({ data: { key: String(i) } })),
@@ -176,9 +194,21 @@ const CASES: readonly Case[] = [
 
 const LISTS: readonly Case[] = [
   { name: "list of pods, JSON", next: () => ({ method: "GET", path: `${FOLDER}/pods` }), bytes: true },
-  { name: "list of pods, JSON, from the cache", next: () => ({ method: "GET", path: `${FOLDER}/pods?resourceVersion=0` }), bytes: true },
-  { name: "list of pods, JSON, gzip", next: () => ({ method: "GET", path: `${FOLDER}/pods`, encoding: "gzip" }), bytes: true },
-  { name: "list of pods, protobuf", next: () => ({ method: "GET", path: `${FOLDER}/pods`, accept: PROTOBUF }), bytes: true },
+  {
+    name: "list of pods, JSON, from the cache",
+    next: () => ({ method: "GET", path: `${FOLDER}/pods?resourceVersion=0` }),
+    bytes: true,
+  },
+  {
+    name: "list of pods, JSON, gzip",
+    next: () => ({ method: "GET", path: `${FOLDER}/pods`, encoding: "gzip" }),
+    bytes: true,
+  },
+  {
+    name: "list of pods, protobuf",
+    next: () => ({ method: "GET", path: `${FOLDER}/pods`, accept: PROTOBUF }),
+    bytes: true,
+  },
   {
     name: "list of pods, 500 a page",
     next: () => ({ method: "GET", path: `${FOLDER}/pods?limit=500` }),
@@ -186,7 +216,11 @@ const LISTS: readonly Case[] = [
   },
   {
     name: "list of pods as a table",
-    next: () => ({ method: "GET", path: `${FOLDER}/pods`, accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" }),
+    next: () => ({
+      method: "GET",
+      path: `${FOLDER}/pods`,
+      accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+    }),
     bytes: true,
   },
 ];
@@ -217,7 +251,9 @@ const costs = new Map<string, Map<ApiKind, { readonly cpu: number; readonly rate
 for (const kind of KINDS) await measureAll(kind);
 compare();
 if (wanted("start")) await starts();
-console.log(`\n${number((performance.now() - begun) / 1000, 0)} s in all. a core/s: requests for each second of the server's CPU. load: cores that the client kept busy.`);
+console.log(
+  `\n${number((performance.now() - begun) / 1000, 0)} s in all. a core/s: requests for each second of the server's CPU. load: cores that the client kept busy.`,
+);
 if (short.length > 0) console.log(`Short of the aim:\n${short.map((line) => `  ${line}`).join("\n")}`);
 process.exit();
 
@@ -240,7 +276,8 @@ async function measureAll(kind: ApiKind): Promise<void> {
   for (const { name, each, protocol } of cases) await row(server, name, each, protocol);
   if (fanOuts) for (const count of WATCHERS) await fanOut(server, admin, count);
   if (lists.length > 0 || memory) await fill(server, memory);
-  for (const each of lists) await row(server, each.name.replace("pods", `${number(PODS)} pods`), { ...each, clients: 4 }, "HTTP/2");
+  for (const each of lists)
+    await row(server, each.name.replace("pods", `${number(PODS)} pods`), { ...each, clients: 4 }, "HTTP/2");
 }
 
 /** What the cases work on, and the roles of the user who isn't privileged. */
@@ -254,7 +291,9 @@ async function prepare(server: RunningApi, admin: Connection): Promise<void> {
       apiVersion: `${rbac}/v1`,
       kind: "ClusterRole",
       metadata: { name: "bencher" },
-      rules: [{ apiGroups: [""], resources: ["configmaps", "pods"], verbs: ["get", "list", "watch", "create", "patch"] }],
+      rules: [
+        { apiGroups: [""], resources: ["configmaps", "pods"], verbs: ["get", "list", "watch", "create", "patch"] },
+      ],
     }),
   });
   await askWell(admin, {
@@ -268,7 +307,11 @@ async function prepare(server: RunningApi, admin: Connection): Promise<void> {
       subjects: [{ apiGroup: rbac, kind: "Group", name: "loaders" }],
     }),
   });
-  await askWell(admin, { method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body: json(WIDGET_DEFINITION) });
+  await askWell(admin, {
+    method: "POST",
+    path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    body: json(WIDGET_DEFINITION),
+  });
   const connections = await connected(server.target, "HTTP/2", 4);
   const { firstError } = await drive(connections, 16, { requests: KNOWN }, (i) => ({
     method: "POST",
@@ -293,7 +336,12 @@ async function established(admin: Connection): Promise<void> {
   }
 }
 
-async function row(server: RunningApi, name: string, { next, clients = CLIENTS, aim, as, bytes }: Case, protocol: Protocol): Promise<void> {
+async function row(
+  server: RunningApi,
+  name: string,
+  { next, clients = CLIENTS, aim, as, bytes }: Case,
+  protocol: Protocol,
+): Promise<void> {
   const target = as === "user" ? server.user : server.target;
   const connections = await connected(target, protocol, protocol === "HTTP/2" ? Math.max(1, clients / 8) : clients);
   await drive(connections, clients, { seconds: Math.min(1, SECONDS) }, next);
@@ -311,7 +359,9 @@ function print(kind: ApiKind, name: string, sum: Sum, aim?: number, note = ""): 
   const verdict = aim === undefined ? "" : `  aim ${number(aim)} ${perCore >= aim ? "met" : "MISSED"}`;
   if (aim !== undefined && perCore < aim && kind === "t8s") short.push(`${name}: ${number(perCore)} of ${number(aim)}`);
   const errors = sum.errors > 0 ? `  ERRORS ${sum.errors}: ${sum.firstError}` : "";
-  const cells = [rate, quantile(sum.latencies, 0.5), quantile(sum.latencies, 0.99), cpu].map((value) => number(value).padStart(9));
+  const cells = [rate, quantile(sum.latencies, 0.5), quantile(sum.latencies, 0.99), cpu].map((value) =>
+    number(value).padStart(9),
+  );
   console.log(
     `${name.padEnd(50)}${kind.padEnd(16)}${cells.join("")}${number(perCore).padStart(10)}${number(sum.loadCores, 2).padStart(6)}${verdict}${note === "" ? "" : `  ${note}`}${errors}`,
   );
@@ -340,11 +390,23 @@ async function fanOut(server: RunningApi, admin: Connection, watchers: number): 
         },
       },
     );
-  const sum: Sum = { requests: 0, seconds: 0, cpu: 0, bytes: 0, errors: 0, firstError: "", loadCores: 0, latencies: [] };
+  const sum: Sum = {
+    requests: 0,
+    seconds: 0,
+    cpu: 0,
+    bytes: 0,
+    errors: 0,
+    firstError: "",
+    loadCores: 0,
+    latencies: [],
+  };
   const change = async (i: number) => {
     lacking = watchers;
     const told = allHeard();
-    await Promise.all([askWell(admin, patch("application/merge-patch+json", () => ({ data: { key: `changed ${created++}` } }))(i)), told]);
+    await Promise.all([
+      askWell(admin, patch("application/merge-patch+json", () => ({ data: { key: `changed ${created++}` } }))(i)),
+      told,
+    ]);
   };
   await new Promise((resolve) => setTimeout(resolve, 500));
   for (let i = 0; i < 20; i++) await change(i);
@@ -389,11 +451,15 @@ async function fill(server: RunningApi, tell: boolean): Promise<void> {
 
 function compare(): void {
   if (!KINDS.includes("kube-apiserver")) return;
-  console.log(`\n${"against kube-apiserver, etcd apart for both".padEnd(50)}${"throughput".padStart(12)}${"CPU".padStart(8)}`);
+  console.log(
+    `\n${"against kube-apiserver, etcd apart for both".padEnd(50)}${"throughput".padStart(12)}${"CPU".padStart(8)}`,
+  );
   for (const [name, kinds] of costs) {
     const [ours, theirs] = [kinds.get("t8s, etcd apart"), kinds.get("kube-apiserver")];
     if (ours === undefined || theirs === undefined) continue;
-    console.log(`${name.padEnd(50)}${number(ours.rate / theirs.rate, 2).padStart(12)}${number(ours.cpu / theirs.cpu, 2).padStart(8)}`);
+    console.log(
+      `${name.padEnd(50)}${number(ours.rate / theirs.rate, 2).padStart(12)}${number(ours.cpu / theirs.cpu, 2).padStart(8)}`,
+    );
   }
 }
 
@@ -417,7 +483,10 @@ async function starts(): Promise<void> {
   }
   const { stdout } = spawnSync(process.execPath, [...process.execArgv, join(import.meta.dirname, "up.ts"), "api"]);
   const [first, ...later] = JSON.parse(String(stdout)) as [number, ...number[]];
-  for (const [name, value] of [["first in the process", first], ["later ones", median(later)]] as const)
+  for (const [name, value] of [
+    ["first in the process", first],
+    ["later ones", median(later)],
+  ] as const)
     console.log(
       `${`start in process, ${name}`.padEnd(50)}${"t8s".padEnd(16)}${number(value).padStart(9)} ms, aim < 150 ${value < 150 ? "met" : "MISSED"}`,
     );

@@ -12,7 +12,10 @@ import { runCase } from "../src/testing/load/run.ts";
 const names = process.argv.slice(2);
 const scale = Number(process.env["LOAD_SCALE"] ?? 1);
 const sizes = Object.fromEntries(
-  Object.entries(FULL).map(([name, value]) => [name, Math.max(1, Math.round(value * (name === "seconds" ? 1 : scale)))]),
+  Object.entries(FULL).map(([name, value]) => [
+    name,
+    Math.max(1, Math.round(value * (name === "seconds" ? 1 : scale))),
+  ]),
 ) as unknown as Sizes;
 const profile = process.env["LOAD_PROFILE"];
 if (names.includes("list")) {

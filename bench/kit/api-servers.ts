@@ -96,7 +96,11 @@ function apart(kind: ApiKind, folder: string, port: number, etcdPort: number): C
   ];
   if (kind === "kube-apiserver") return spawn(PEER!, flags, { stdio: [...stdio()] });
   if (!process.env["BENCH_PROFILE"]) return spawn(join(ROOT, "bin/kube-apiserver"), flags, { stdio: [...stdio()] });
-  return spawn(process.execPath, [...process.execArgv, ...nodeArgs(), join(ROOT, "src/cli/main.ts"), "kube-apiserver", ...flags], {
-    stdio: [...stdio()],
-  });
+  return spawn(
+    process.execPath,
+    [...process.execArgv, ...nodeArgs(), join(ROOT, "src/cli/main.ts"), "kube-apiserver", ...flags],
+    {
+      stdio: [...stdio()],
+    },
+  );
 }

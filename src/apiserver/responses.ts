@@ -174,7 +174,7 @@ function bareList(response: ListResponse): object {
 }
 
 /** Go writes kind before apiVersion. */
-function ordered(object: unknown): unknown {
+export function ordered(object: unknown): unknown {
   if (typeof object !== "object" || object === null || !("kind" in object) || !("apiVersion" in object)) return object;
   const { kind, apiVersion, ...rest } = object;
   return { kind, apiVersion, ...rest };

@@ -3,7 +3,7 @@ import { schemaOf } from "../api/schemas.ts";
 import { encodeCbor, encodeCborEvent } from "../machinery/codec/cbor.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
-import type { Exchange, Headers } from "../world/net.ts";
+import type { Exchange, Headers, ResponseStream } from "../world/net.ts";
 import { acceptWebSocket, isWebSocketRequest, requestedProtocols } from "../wire/websocket/websocket.ts";
 import type { Clock } from "../world/world.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
@@ -12,8 +12,9 @@ import { orderedStatus } from "./http.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";
-import { entryCbor, entryJson, entryProtobuf, metadataSchema } from "./responses.ts";
-import type { WatchItem } from "./storage/watch-cache.ts";
+import { entryCbor, entryProtobuf, metadataSchema, ordered } from "./responses.ts";
+import type { Entry } from "./storage/entry.ts";
+import type { CacheWatcher, EventType, WatchItem } from "./storage/watch-cache.ts";
 import { partialMetadata, tableOf } from "./table.ts";
 
 const CBOR = "application/cbor";
@@ -35,10 +36,8 @@ export async function serveWatch(
   const stream = exchange.stream(200, { ...headers, "content-type": contentType, "transfer-encoding": undefined });
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
-  const encode = encoder(resource, encoding, clock, codec);
   try {
-    for await (const item of watcher) if (!stream.write(encode(item))) await stream.drained;
-    stream.end();
+    await pump(watcher, stream, encoder(resource, encoding, clock, codec), clock);
   } catch (error) {
     if (request.signal.aborted) return;
     const status =
@@ -51,6 +50,95 @@ export async function serveWatch(
     end[Symbol.dispose]();
     bookmarks[Symbol.dispose]();
   }
+}
+
+/** What leaves at once, and how long one watch may keep others waiting. */
+const PIECE_BYTES = 64 * 1024;
+const TURN_MS = 8;
+
+/**
+ * From a watcher to its client, as fast as that one reads, until the watch is over. No promise an event: a thousand watchers are told of each change.
+ * A client who doesn't read is cut off when the watcher has had enough of it.
+ */
+function pump(
+  watcher: CacheWatcher,
+  stream: ResponseStream,
+  encode: (item: WatchItem) => Uint8Array,
+  clock: Clock,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let items: readonly WatchItem[] = [];
+    let at = 0;
+    let blocked = false;
+    const goOn = () => {
+      blocked = false;
+      run();
+    };
+    const take = (taken: readonly WatchItem[]) => {
+      items = taken;
+      at = 0;
+      goOn();
+    };
+    const run = () => {
+      try {
+        const begun = items.length < 16 ? 0 : clock.monotonic();
+        for (;;) {
+          if (at < items.length) {
+            // Most watches hear of one thing at a time.
+            const parts = items.length === 1 ? [encode(items[0]!)] : piece(items, at, encode);
+            at += parts.length;
+            if (!stream.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts))) {
+              blocked = true;
+              stream.drained.then(goOn, reject);
+              return;
+            }
+            if (at < items.length && begun > 0 && clock.monotonic() - begun > TURN_MS) {
+              blocked = true;
+              clock.soon(goOn);
+              return;
+            }
+            continue;
+          }
+          if (watcher.overrun) return cutOff();
+          const taken = watcher.take();
+          if (taken instanceof Promise) {
+            blocked = true;
+            taken.then(take, reject);
+            return;
+          }
+          if (taken.length === 0) {
+            if (!watcher.closed) return watcher.whenMore(run);
+            if (watcher.error !== undefined) throw watcher.error;
+            stream.end();
+            return resolve();
+          }
+          items = taken;
+          at = 0;
+        }
+      } catch (error) {
+        reject(error as Error);
+      }
+    };
+    const cutOff = () => {
+      stream.destroy();
+      resolve();
+    };
+    watcher.onEnd(() => {
+      if (blocked && watcher.overrun) cutOff();
+    });
+    run();
+  });
+}
+
+/** The bytes of some items, to leave together. */
+function piece(items: readonly WatchItem[], from: number, encode: (item: WatchItem) => Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let at = from, size = 0; at < items.length && size < PIECE_BYTES; at++) {
+    const bytes = encode(items[at]!);
+    parts.push(bytes);
+    size += bytes.length;
+  }
+  return parts;
 }
 
 /** Go names the type of a stream only where it is not JSON's; CBOR has a name for it. */
@@ -142,7 +230,7 @@ function encoder(
   if (encoding.mediaType === CBOR) {
     if (encoding.as === "metadata")
       return (item) => encodeCborEvent(item.type, encodeCbor(metadataOf(resource, encoding, item)));
-    const key = `${resource.group}/${resource.version}:cbor`;
+    const keys = keysOf(resource, "cbor");
     return (item) => {
       if (item.type === "BOOKMARK")
         return encodeCborEvent(
@@ -150,31 +238,36 @@ function encoder(
           encodeCbor(bookmarkObject(resource, item.revision, item.initialEventsEnd), resource.schema),
         );
       const { type, entry, source } = item;
+      const known = source?.known(keys[type]);
+      if (known !== undefined) return known;
       const make = () => encodeCborEvent(type, entryCbor(resource, entry));
-      return source === undefined ? make() : source.bytes(`${type}:${key}`, make);
+      return source === undefined ? make() : source.bytes(keys[type], make);
     };
   }
   if (encoding.mediaType === PROTOBUF) {
-    const key = `${resource.group}/${resource.version}:protobuf`;
+    const keys = keysOf(resource, "protobuf");
     return (item) => {
       if (item.type === "BOOKMARK") {
         const bookmark = bookmarkObject(resource, item.revision, item.initialEventsEnd);
         return codec.encodeWatchEvent("BOOKMARK", codec.encode(bookmark, resource.schema));
       }
       const { type, entry, source } = item;
+      const known = source?.known(keys[type]);
+      if (known !== undefined) return known;
       const make = () => codec.encodeWatchEvent(type, entryProtobuf(resource, entry, codec));
-      return source === undefined ? make() : source.bytes(`${type}:${key}`, make);
+      return source === undefined ? make() : source.bytes(keys[type], make);
     };
   }
   if (encoding.as === "object") {
-    const key = `${resource.group}/${resource.version}:json`;
+    const keys = keysOf(resource, "json");
     return (item) => {
       if (item.type === "BOOKMARK")
         return line("BOOKMARK", JSON.stringify(bookmarkObject(resource, item.revision, item.initialEventsEnd)));
       const { type, entry, source } = item;
-      const make = () => frame(type, entryJson(resource, entry));
-      // The type is part of the key: a watcher with a selector may see another one.
-      return source === undefined ? make() : source.bytes(`${type}:${key}`, make);
+      const known = source?.known(keys[type]);
+      if (known !== undefined) return known;
+      const make = () => jsonEvent(type, resource, entry);
+      return source === undefined ? make() : source.bytes(keys[type], make);
     };
   }
   // Headers of a table travel with the first event only.
@@ -210,7 +303,20 @@ function metadataOf(resource: Resource, { asVersion }: Encoding, item: WatchItem
   return partialMetadata(object, `meta.k8s.io/${asVersion}`);
 }
 
-function frame(type: string, json: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), json, Buffer.from("}\n")]);
+/** Under what an event keeps its bytes. The type is part of it: a watcher with a selector may see another one. */
+function keysOf({ group, version }: Resource, encoding: string): Readonly<Record<EventType, string>> {
+  const key = (type: EventType) => `${type}:${group}/${version}:${encoding}`;
+  return { ADDED: key("ADDED"), MODIFIED: key("MODIFIED"), DELETED: key("DELETED") };
 }
+
+/** The object's own bytes are a part of the event's, so that there are not two of them. */
+function jsonEvent(type: EventType, resource: Resource, entry: Entry): Uint8Array {
+  const head = `{"type":"${type}","object":`;
+  const known = entry.knownBytes(resource, "json");
+  if (known !== undefined) return Buffer.concat([Buffer.from(head), known, END]);
+  const event = Buffer.from(`${head}${JSON.stringify(ordered(entry.view(resource)))}}\n`);
+  entry.setBytes(resource, "json", event.subarray(head.length, event.length - END.length));
+  return event;
+}
+const END = Buffer.from("}\n");
 const line = (type: string, json: string): Uint8Array => Buffer.from(`{"type":"${type}","object":${json}}\n`);

@@ -55,6 +55,21 @@ export class Entry {
     (this.#views ??= new Map()).set(apiVersion, view);
   }
 
+  /** For one that is no longer what is stored: hardly anybody asks for its bytes again. */
+  forgetBytes(): void {
+    this.#bytes = undefined;
+  }
+
+  /** The bytes of a view in one encoding, where they are made already. */
+  knownBytes(resource: Resource, encoding: string): Uint8Array | undefined {
+    return this.#bytes?.get(`${resource.group}/${resource.version}:${encoding}`);
+  }
+
+  /** Takes bytes that somebody else made. */
+  setBytes(resource: Resource, encoding: string, bytes: Uint8Array): void {
+    (this.#bytes ??= new Map()).set(`${resource.group}/${resource.version}:${encoding}`, bytes);
+  }
+
   /** The bytes of a view in one encoding, made once. */
   bytes(resource: Resource, encoding: string, encode: (object: KubeObject) => Uint8Array): Uint8Array {
     const key = `${resource.group}/${resource.version}:${encoding}`;

@@ -41,7 +41,10 @@ export class Store {
   readonly #encode: (object: KubeObject) => Uint8Array;
   readonly #transformer: Transformer | undefined;
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
-  readonly #written = new Map<string, { readonly value: Uint8Array; readonly object: KubeObject }>();
+  readonly #written = new Map<
+    string,
+    { readonly value: Uint8Array; readonly object: KubeObject; entry: Entry | undefined }
+  >();
   /** Of the values that were decoded here. */
   #decodedBytes = 0;
   #decoded = 0;
@@ -188,8 +191,12 @@ export class Store {
     this.#decodedBytes += kv.value.length;
     this.#decoded++;
     const written = this.#written.get(key);
-    if (written !== undefined && (written.value === kv.value || Buffer.compare(written.value, kv.value) === 0))
-      return new Entry(key, kv.mod_revision, withRevision(written.object, kv.mod_revision));
+    if (written !== undefined && (written.value === kv.value || Buffer.compare(written.value, kv.value) === 0)) {
+      // Whoever comes second, the writer or the watch, takes the other's: its bytes are made once.
+      if (written.entry?.revision !== kv.mod_revision)
+        written.entry = new Entry(key, kv.mod_revision, withRevision(written.object, kv.mod_revision));
+      return written.entry;
+    }
     return new Entry(key, kv.mod_revision, withRevision(this.#decode(this.#open(kv.value, key)), kv.mod_revision));
   }
 
@@ -230,7 +237,11 @@ export class Store {
     const value = this.#seal(this.#encode(object), key);
     const bytes = Buffer.from(key); // A quarter of what a TextEncoder takes: its memory comes from a pool.
     const lease = ttlSeconds === undefined ? 0n : await this.#lease(ttlSeconds);
-    const written = { value, object };
+    const written: { value: Uint8Array; object: KubeObject; entry: Entry | undefined } = {
+      value,
+      object,
+      entry: undefined,
+    };
     this.#written.set(key, written);
     try {
       const answer = await this.#etcd.kv.Txn({
@@ -240,7 +251,9 @@ export class Store {
       });
       if (answer.succeeded) {
         const revision = answer.header!.revision;
-        return new Entry(key, revision, withRevision(object, revision));
+        if (written.entry?.revision !== revision)
+          written.entry = new Entry(key, revision, withRevision(object, revision));
+        return written.entry;
       }
       const kv = answer.responses[0]?.response_range?.kvs[0];
       if (kv === undefined) return { now: undefined, stale: false };

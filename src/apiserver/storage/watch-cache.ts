@@ -24,6 +24,8 @@ const FRESH_TIMEOUT_MS = 3_000;
 const PROGRESS_EVERY_MS = 100;
 /** Items that a watcher may leave unread. */
 const WATCHER_QUEUE_MAX = 10_000;
+/** Events whose bytes are kept for watchers that are a little late. */
+const EVENTS_WITH_BYTES = 1000;
 const PAGE = 10_000;
 
 export type EventType = "ADDED" | "MODIFIED" | "DELETED";
@@ -50,6 +52,20 @@ class CacheEvent {
   /** The old state with the new revision: what a watcher sees of an object that left its selection. */
   get left(): Entry {
     return (this.#left ??= new Entry(this.entry.key, this.revision, withRevision(this.old!.stored, this.revision)));
+  }
+
+  /** As an item of a watcher that sees the change as it happened. */
+  get source(): CacheEvent {
+    return this;
+  }
+
+  /** Bytes are made again for whoever is that late. */
+  forgetBytes(): void {
+    this.#bytes = undefined;
+  }
+
+  known(key: string): Uint8Array | undefined {
+    return this.#bytes?.get(key);
   }
 
   /** The event's bytes in one encoding, made once for all watchers. */
@@ -101,24 +117,31 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
   readonly #selection: Selection;
   readonly #onClose: (watcher: CacheWatcher) => void;
   #queue: WatchItem[] = [];
+  /** Of the queue, what the watch began with: that is as long as it is. */
+  #initial = 0;
   readonly #prepare: WatchStart["prepare"];
   #wake: (() => void) | undefined;
   #closed = false;
-  #release: (() => void) | undefined;
+  #overrun = false;
+  readonly #onEnd: (() => void)[] = [];
   #error: unknown;
   /** Events up to here are not for this watcher. */
   #after: number;
+  /** Where watchers that have news are put until all the news is there. */
+  readonly #news: CacheWatcher[] | undefined;
 
   constructor(
     selection: Selection,
     after: number,
     onClose: (watcher: CacheWatcher) => void,
     prepare?: WatchStart["prepare"],
+    news?: CacheWatcher[],
   ) {
     this.#selection = selection;
     this.#prepare = prepare;
     this.#after = after;
     this.#onClose = onClose;
+    this.#news = news;
   }
 
   /** The change as this watcher sees it: entering its selection is ADDED, leaving it DELETED. */
@@ -127,25 +150,63 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     const { prefix, matches } = this.#selection;
     if (!event.entry.key.startsWith(prefix)) return;
     if (matches === undefined) {
-      this.push({ type: event.type, entry: event.entry, source: event });
+      this.#add(event);
       return;
     }
     const is = event.type !== "DELETED" && matches(event.entry);
     const was = event.old !== undefined && matches(event.old);
-    if (is) this.push({ type: was ? "MODIFIED" : "ADDED", entry: event.entry, source: event });
-    else if (was)
-      this.push({ type: "DELETED", entry: event.type === "DELETED" ? event.entry : event.left, source: event });
+    if (is) {
+      const type = was ? "MODIFIED" : "ADDED";
+      this.#add(type === event.type ? event : { type, entry: event.entry, source: event });
+    } else if (was) this.#add(event.type === "DELETED" ? event : { type: "DELETED", entry: event.left, source: event });
   }
 
+  /** An item that is no news of the cache's: it is told of at once. */
   push(item: WatchItem): void {
+    this.#add(item, true);
+  }
+
+  /** What the watch begins with. */
+  start(items: readonly WatchItem[]): void {
+    for (const item of items) this.#queue.push(item);
+    this.#initial += items.length;
+  }
+
+  #add(item: WatchItem, atOnce = false): void {
     if (this.#closed) return;
     this.#queue.push(item);
-    if (this.#queue.length > WATCHER_QUEUE_MAX && this.#wake === undefined) this.close();
-    else this.#wake?.();
+    if (this.#wake === undefined) {
+      if (this.#queue.length > WATCHER_QUEUE_MAX + this.#initial) this.#overflow();
+    } else if (atOnce || this.#news === undefined) this.wake();
+    else if (this.#queue.length === 1) this.#news.push(this);
+  }
+
+  /** Tells the reader, if one waits. */
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** What its reader would have to read is thrown away: he isn't reading. */
+  #overflow(): void {
+    this.#overrun = true;
+    this.#queue = [];
+    this.close();
   }
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Closed because nobody read. */
+  get overrun(): boolean {
+    return this.#overrun;
+  }
+
+  /** Why it was closed, where that is for the client to know. */
+  get error(): unknown {
+    return this.#error;
   }
 
   /** Ends with the signal; a signal that outlives the watch keeps nothing of it. */
@@ -156,16 +217,12 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     }
     const stop = () => this.close();
     signal.addEventListener("abort", stop, { once: true });
-    this.#release = () => signal.removeEventListener("abort", stop);
+    this.onEnd(() => signal.removeEventListener("abort", stop));
   }
 
   /** Tells when the watch is over. */
   onEnd(told: () => void): void {
-    const before = this.#release;
-    this.#release = () => {
-      before?.();
-      told();
-    };
+    this.#onEnd.push(told);
   }
 
   /** Ends the watch, with an error for the client or cleanly. */
@@ -174,27 +231,36 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     this.#closed = true;
     this.#error = error;
     this.#onClose(this);
-    this.#release?.();
-    this.#wake?.();
+    for (const told of this.#onEnd.splice(0)) told();
+    this.wake();
+  }
+
+  /** All that waits to be read; empty where nothing does. */
+  take(): readonly WatchItem[] | Promise<readonly WatchItem[]> {
+    const batch = this.#queue;
+    if (batch.length === 0) return batch;
+    this.#queue = [];
+    this.#initial = 0;
+    return this.#prepare === undefined ? batch : this.#prepare(batch);
+  }
+
+  /** Calls once, when there is something to take or the watch is over. For a reader who found nothing. */
+  whenMore(wake: () => void): void {
+    this.#wake = wake;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchItem> {
     try {
       for (;;) {
-        const batch = this.#queue;
-        if (batch.length > 0) {
-          this.#queue = [];
-          yield* this.#prepare === undefined ? batch : await this.#prepare(batch);
+        if (this.#queue.length > 0) {
+          yield* await this.take();
           continue;
         }
         if (this.#closed) {
           if (this.#error !== undefined) throw this.#error;
           return;
         }
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        this.#wake = undefined;
+        await new Promise<void>((resolve) => this.whenMore(resolve));
       }
     } finally {
       this.close();
@@ -234,6 +300,8 @@ export class WatchCache {
   readonly #general = new Set<CacheWatcher>();
   readonly #byTopic = new Map<string, Set<CacheWatcher>>();
   readonly #listeners = new Set<(event: CacheEvent) => void>();
+  /** Watchers that have something to read since the events of one answer are being taken in: they are told when all are. */
+  readonly #news: CacheWatcher[] = [];
   #ready = deferred();
   #isReady = false;
   #waiting: Waiter[] = [];
@@ -316,11 +384,13 @@ export class WatchCache {
         if (others?.size === 0) this.#byTopic.delete(topic);
       },
       prepare,
+      this.#news,
     );
     if (stateFirst) {
-      for (const entry of this.list(selection)) watcher.push({ type: "ADDED", entry, source: undefined });
+      const items: WatchItem[] = this.list(selection).map((entry) => ({ type: "ADDED", entry, source: undefined }));
       if (sendInitialEvents && bookmarks)
-        watcher.push({ type: "BOOKMARK", revision: this.#revision, initialEventsEnd: true });
+        items.push({ type: "BOOKMARK", revision: this.#revision, initialEventsEnd: true });
+      watcher.start(items);
     } else {
       for (let i = this.#firstEventAfter(revision); i < this.#events.length; i++) watcher.offer(this.#events[i]!);
     }
@@ -429,6 +499,7 @@ export class WatchCache {
             );
         if (wait !== undefined) await wait;
         for (const event of response.events) this.#apply(event);
+        for (const watcher of this.#news.splice(0)) watcher.wake();
         // Only a progress answer says that everything up to etcd's revision was sent: others carry a revision that events under way may not have reached.
         if (response.events.length > 0) this.#advance(response.events.at(-1)!.kv!.mod_revision);
         else if (!response.created) this.#advance(response.header!.revision);
@@ -481,6 +552,13 @@ export class WatchCache {
 
   #remember(event: CacheEvent): void {
     this.#events.push(event);
+    event.old?.forgetBytes();
+    const late = this.#events.length - EVENTS_WITH_BYTES;
+    if (late >= 0) {
+      this.#events[late]!.forgetBytes();
+      if (this.#byKey.get(this.#events[late]!.entry.key) !== this.#events[late]!.entry)
+        this.#events[late]!.entry.forgetBytes();
+    }
     const horizon = event.at - WINDOW_MS;
     let count = this.#events.length - this.#head;
     while (count > WINDOW_MIN && (this.#events[this.#head]!.at < horizon || count > WINDOW_MAX)) {

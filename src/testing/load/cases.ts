@@ -125,7 +125,8 @@ class Counted {
     const found = data.indexOf(MARK, start);
     if (found < 0 || found > end) return;
     let number = 0;
-    for (let at = found + MARK.length; data[at]! >= 0x30 && data[at]! <= 0x39; at++) number = number * 10 + data[at]! - 0x30;
+    for (let at = found + MARK.length; data[at]! >= 0x30 && data[at]! <= 0x39; at++)
+      number = number * 10 + data[at]! - 0x30;
     if (number !== this.next) this.failure ??= `event ${number} came where ${this.next} was due`;
     this.next = number + 1;
     if (this.next === this.#count) this.#done(this);
@@ -134,7 +135,12 @@ class Counted {
 const MARK = Buffer.from('"n":"');
 
 /** Changes of pods at an even pace, numbered; to be heard of by watchers. */
-async function numbered(writer: Connection, pods: number, perSecond: number, count: number): Promise<{ readonly late: number; readonly errors: number }> {
+async function numbered(
+  writer: Connection,
+  pods: number,
+  perSecond: number,
+  count: number,
+): Promise<{ readonly late: number; readonly errors: number }> {
   let errors = 0;
   let open = 0;
   // One after the other for each connection's order: the numbers are the order in which they are stored.
@@ -301,7 +307,14 @@ const widget = (i: number, replicas = 3) => ({
   apiVersion: "load.example.com/v1",
   kind: "Widget",
   metadata: { name: `widget-${i}` },
-  spec: { replicas, name: `w${i}`, parts: [{ name: "a", size: 1 }, { name: "b", size: 2 }] },
+  spec: {
+    replicas,
+    name: `w${i}`,
+    parts: [
+      { name: "a", size: 1 },
+      { name: "b", size: 2 },
+    ],
+  },
 });
 
 async function customObjects({ server, sizes, say, begin }: Surroundings): Promise<void> {
@@ -348,7 +361,11 @@ async function deafClients({ server, sizes, say, begin }: Surroundings): Promise
   const [writer, reader] = (await connected(admin, "HTTP/2", 2)) as [Connection, Connection];
   const large = { ...pod("pod-0"), metadata: { ...pod("pod-0").metadata, annotations: { text: "x".repeat(50_000) } } };
   for (let i = 0; i < 10; i++)
-    await askWell(writer, { method: "POST", path: PODS, body: json({ ...large, metadata: { ...large.metadata, name: `pod-${i}` } }) });
+    await askWell(writer, {
+      method: "POST",
+      path: PODS,
+      body: json({ ...large, metadata: { ...large.metadata, name: `pod-${i}` } }),
+    });
   const version = await versionOf(writer, PODS);
   const count = sizes.writesPerSecond * sizes.seconds;
   const path = `${PODS}?watch=true&resourceVersion=${version}`;

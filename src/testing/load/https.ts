@@ -272,7 +272,10 @@ class Http1 extends Base {
 }
 
 /** One answer, with its bytes. */
-export function ask(connection: Connection, request: Request): Promise<{ readonly status: number; readonly body: Buffer }> {
+export function ask(
+  connection: Connection,
+  request: Request,
+): Promise<{ readonly status: number; readonly body: Buffer }> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     connection.call(request, {

@@ -20,7 +20,10 @@ export interface Options {
 }
 
 /** What fell short; empty where all is well. */
-export async function runCase(load: LoadCase, { sizes, under, nodeArgs = [], log = false, say }: Options): Promise<readonly string[]> {
+export async function runCase(
+  load: LoadCase,
+  { sizes, under, nodeArgs = [], log = false, say }: Options,
+): Promise<readonly string[]> {
   await using server = await LoadServer.start(under, {
     words: load.words ?? [],
     nodeArgs: [...(load.nodeArgs ?? []), ...nodeArgs],

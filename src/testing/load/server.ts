@@ -40,7 +40,11 @@ const PROGRAM = join(import.meta.dirname, "process.ts");
 /** An API server with its etcd within. `nodeArgs` go to Node, `words` to the program. */
 export function spawnServer(
   place: Place,
-  { nodeArgs = [], words = [], log = false }: { nodeArgs?: readonly string[]; words?: readonly string[]; log?: boolean },
+  {
+    nodeArgs = [],
+    words = [],
+    log = false,
+  }: { nodeArgs?: readonly string[]; words?: readonly string[]; log?: boolean },
 ): ChildProcess {
   return spawn(
     process.execPath,

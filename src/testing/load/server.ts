@@ -35,7 +35,7 @@ export async function makePlace(port: number, under: string): Promise<Place> {
   };
 }
 
-const PROGRAM = join(import.meta.dirname, "process.ts");
+const PROGRAM = join(import.meta.dirname, "../../../tools/load-server.ts");
 
 /** An API server with its etcd within. `nodeArgs` go to Node, `words` to the program. */
 export function spawnServer(

@@ -2,18 +2,18 @@
  * An API server and its etcd in a process of their own, and nothing else unless asked for: what benchmarks and loads are run against. It says in a
  * line of JSON that it is ready, tells what it has cost so far for each line that it reads, and ends with its standard input.
  *
- *     sh tools/node.sh src/testing/load/process.ts FOLDER PORT [namespaces] [etcd=URL]
+ *     sh tools/node.sh tools/load-server.ts FOLDER PORT [namespaces] [etcd=URL]
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { createApiServer } from "../../apiserver/server.ts";
-import { machineWorld } from "../../cli/world.ts";
-import { createEtcd } from "../../etcd/server.ts";
-import { silent } from "../../observe/log.ts";
-import { Metrics } from "../../observe/metrics.ts";
-import { connectEtcd } from "../../protocols/etcd/connect.ts";
-import type { EtcdClient } from "../../protocols/etcd/client.ts";
+import { createApiServer } from "../src/apiserver/server.ts";
+import { machineWorld } from "../src/cli/world.ts";
+import { createEtcd } from "../src/etcd/server.ts";
+import { silent } from "../src/observe/log.ts";
+import { Metrics } from "../src/observe/metrics.ts";
+import { connectEtcd } from "../src/protocols/etcd/connect.ts";
+import type { EtcdClient } from "../src/protocols/etcd/client.ts";
 
 const [folder, port, ...more] = process.argv.slice(2) as [string, string, ...string[]];
 const pki = (name: string) => readFileSync(join(folder, "pki", name), "utf8");
@@ -46,7 +46,7 @@ const server = createApiServer(
 );
 await started(server);
 if (more.includes("namespaces")) {
-  const { embeddedControllers } = await import("../../cli/processes/embedded-controllers.ts");
+  const { embeddedControllers } = await import("../src/cli/processes/embedded-controllers.ts");
   void embeddedControllers(server, ["namespace-controller"], world, silent).run(stop.signal, () => {});
 }
 const turns = watchTurns();

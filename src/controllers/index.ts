@@ -1,5 +1,8 @@
 /** All controllers, by upstream's names, in upstream's order. Upstream: cmd/kube-controller-manager/app/controllermanager.go (NewControllerDescriptors) */
 import type { ControllerDefinition } from "../client/controller.ts";
+import { certificateApprovingController } from "./certificates/approving.ts";
+import { certificateCleanerController } from "./certificates/cleaner.ts";
+import { certificateSigningController } from "./certificates/signing.ts";
 import { clusterRoleAggregationController } from "./clusterrole-aggregation/controller.ts";
 import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
@@ -50,6 +53,9 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   disruptionController,
   statefulSetController,
   cronJobController,
+  certificateSigningController,
+  certificateApprovingController,
+  certificateCleanerController,
   ttlController,
   nodeIpamController,
   nodeLifecycleController,

@@ -9,6 +9,7 @@ import { type LeaderElectionOptions, leadWhenElected } from "../client/leader-el
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { World } from "../world/world.ts";
+import type { SigningAuthorities } from "./certificates/signing.ts";
 import { CONTROLLERS, OFF_BY_DEFAULT } from "./index.ts";
 
 export interface ControllerManagerOptions {
@@ -27,8 +28,8 @@ export interface ControllerManagerOptions {
   readonly rootCa?: string;
   /** PEM of the key that signs service account tokens. */
   readonly serviceAccountKey?: string;
-  /** PEM of the CA that signs certificate requests. */
-  readonly signingCa?: { readonly cert: string; readonly key: string };
+  /** PEM of the CA that signs certificate requests: one for all signers, or for each by name. */
+  readonly signingCa?: SigningAuthorities;
   readonly leaderElection?: Pick<LeaderElectionOptions, "identity"> & Partial<Omit<LeaderElectionOptions, "client">>;
 }
 

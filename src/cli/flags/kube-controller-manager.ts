@@ -1,5 +1,5 @@
 /** The flags of `kube-controller-manager`, spelled and defaulted as upstream's. Upstream: cmd/kube-controller-manager/app/options */
-import { type Flags, withIgnored } from "../flags.ts";
+import { type Flag, type Flags, withIgnored } from "../flags.ts";
 import { componentFlags, connectionFlags, delegatedFlags, leaderElectionFlags, servingFlags } from "./component.ts";
 
 const workers = (count: number, what: string) =>
@@ -21,6 +21,11 @@ export const controllerFlags = {
     type: "bool",
     default: false,
     help: "Give each node a range of --cluster-cidr for its pods.",
+  },
+  "cluster-signing-duration": {
+    type: "duration",
+    default: 8760 * 3_600_000,
+    help: "How long certificates that are signed are good for, unless less is asked for.",
   },
   "cluster-name": { type: "string", default: "kubernetes", help: "The cluster's name." },
   "node-cidr-mask-size": {
@@ -74,6 +79,22 @@ export const controllerFlags = {
   "concurrent-ttl-after-finished-syncs": workers(5, "finished jobs"),
 } as const satisfies Flags;
 
+/** An authority of one signer's own. */
+function signerFlags<const N extends string>(name: N, signer: string) {
+  return {
+    [`cluster-signing-${name}-cert-file`]: {
+      type: "string",
+      default: "",
+      help: `The authority that the signer ${signer} signs with, in place of --cluster-signing-cert-file.`,
+    },
+    [`cluster-signing-${name}-key-file`]: {
+      type: "string",
+      default: "",
+      help: `The private key of --cluster-signing-${name}-cert-file.`,
+    },
+  } as Readonly<Record<`cluster-signing-${N}-${"cert" | "key"}-file`, Flag & { readonly type: "string" }>>;
+}
+
 export const kubeControllerManagerFlags = withIgnored(
   {
     ...servingFlags(10257, ""),
@@ -110,13 +131,14 @@ export const kubeControllerManagerFlags = withIgnored(
       default: "",
       help: "The private key of --cluster-signing-cert-file.",
     },
+    ...signerFlags("kubelet-serving", "kubernetes.io/kubelet-serving"),
+    ...signerFlags("kubelet-client", "kubernetes.io/kube-apiserver-client-kubelet"),
+    ...signerFlags("kube-apiserver-client", "kubernetes.io/kube-apiserver-client"),
+    ...signerFlags("legacy-unknown", "kubernetes.io/legacy-unknown"),
     ...controllerFlags,
     ...componentFlags,
   },
   `attach-detach-reconcile-sync-period:duration cidr-allocator-type cloud-config cloud-provider
-  cluster-signing-duration:duration cluster-signing-kube-apiserver-client-cert-file cluster-signing-kube-apiserver-client-key-file
-  cluster-signing-kubelet-client-cert-file cluster-signing-kubelet-client-key-file cluster-signing-kubelet-serving-cert-file
-  cluster-signing-kubelet-serving-key-file cluster-signing-legacy-unknown-cert-file cluster-signing-legacy-unknown-key-file
   concurrent-device-taint-eviction-syncs:int concurrent-resourceclaim-syncs:int concurrent-service-syncs:int
   concurrent-validating-admission-policy-status-syncs:int configure-cloud-routes:bool controller-shutdown-timeout:duration
   controller-start-interval:duration disable-attach-detach-reconcile-sync:bool disable-force-detach-on-timeout:bool

@@ -49,6 +49,7 @@ import { expressionCompiler } from "./expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
 import type { Services } from "./registry/context.ts";
 import { Registry } from "./registry/registry.ts";
+import { AllocationMetrics } from "./registry/specials/allocation-metrics.ts";
 import { ClusterIPs } from "./registry/specials/cluster-ips.ts";
 import { NodePorts } from "./registry/specials/node-ports.ts";
 import type { Handler } from "./request.ts";
@@ -126,6 +127,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       findKind: (group, version, kind) => registry.ofKind(group, version, kind),
     },
   );
+  const allocations = new AllocationMetrics(metrics);
   const services: Services = {
     registry,
     clock,
@@ -139,8 +141,14 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     options,
     admission: tracing === undefined ? admission : tracedAdmission(admission, tracing),
     allocators: {
-      clusterIPs: new ClusterIPs(options.serviceClusterIpRange ?? "10.96.0.0/12", { registry, clock, random }),
-      nodePorts: new NodePorts(options.serviceNodePortRange ?? "30000-32767", { random, etcd }),
+      clusterIPs: new ClusterIPs(options.serviceClusterIpRange ?? "10.96.0.0/12", {
+        registry,
+        clock,
+        random,
+        metrics: allocations,
+      }),
+      nodePorts: new NodePorts(options.serviceNodePortRange ?? "30000-32767", { random, etcd, metrics: allocations }),
+      metrics: allocations,
     },
     featureGates: options.featureGates ?? new Map(),
   };

@@ -26,6 +26,7 @@ import { resourceQuotaController } from "./resourcequota/controller.ts";
 import { rootCaPublisher } from "./root-ca-certificate-publisher/controller.ts";
 import { serviceAccountTokenController } from "./serviceaccount-token/controller.ts";
 import { serviceAccountController } from "./serviceaccount/controller.ts";
+import { serviceCidrController } from "./servicecidr/controller.ts";
 import { statefulSetController } from "./statefulset/controller.ts";
 import { taintEvictionController } from "./taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
@@ -67,6 +68,7 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   ttlAfterFinishedController,
   rootCaPublisher,
   ephemeralVolumeController,
+  serviceCidrController,
 ];
 
 /** Known, and run only when `--controllers` names them. */

@@ -21,6 +21,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "pod-garbage-collector-controller": "pod-garbage-collector",
   "replicationcontroller-controller": "replication-controller",
   "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+  "service-cidr-controller": "service-cidrs-controller",
   "serviceaccount-controller": "service-account-controller",
 };
 

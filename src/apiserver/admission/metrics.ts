@@ -1,6 +1,7 @@
 /** How long admission takes, by plugin and by webhook, counted in plain numbers: every write passes here. Upstream: apiserver/pkg/admission/metrics */
 import type { Metrics, Reading } from "../../observe/metrics.ts";
-import { counter, Distribution, histogram } from "../../observe/metrics.ts";
+import { counter, histogram } from "../../observe/metrics.ts";
+import { counts, distributions } from "../../observe/series.ts";
 import type { Operation } from "./framework.ts";
 
 export type Half = "admit" | "validate";
@@ -52,33 +53,6 @@ const podSecurityErrors = counter("pod_security_errors_total", {
 
 /** Bounds the number of series. */
 const CODE_MAX = 600;
-
-type Declared = Reading["metric"];
-
-/** A metric's numbers by the values of its labels. */
-class Series<V> {
-  readonly metric: Declared;
-  readonly #values = new Map<string, { readonly labels: readonly string[]; value: V }>();
-  readonly #first: () => V;
-
-  constructor(metric: Declared, first: () => V) {
-    this.metric = metric;
-    this.#first = first;
-  }
-  at(labels: readonly string[]): { value: V } {
-    const key = labels.join("\u0000");
-    let found = this.#values.get(key);
-    if (found === undefined) this.#values.set(key, (found = { labels, value: this.#first() }));
-    return found;
-  }
-  *readings(): Iterable<{ readonly labels: Readonly<Record<string, string>>; readonly value: V }> {
-    for (const { labels, value } of this.#values.values())
-      yield { labels: Object.fromEntries(this.metric.labels.map((name, i) => [name, labels[i]!])), value };
-  }
-}
-
-const distributions = (metric: Declared) => new Series(metric, () => new Distribution(metric.buckets ?? []));
-const counts = (metric: Declared) => new Series(metric, () => 0);
 
 export class AdmissionMetrics {
   readonly #steps = distributions(stepSeconds);
@@ -140,6 +114,6 @@ export class AdmissionMetrics {
       this.#exemptions,
       this.#errors,
     ])
-      for (const reading of series.readings()) yield { metric: series.metric, ...reading };
+      yield* series.readings();
   }
 }

@@ -12,12 +12,22 @@ const CIDRS = "servicecidrs.networking.k8s.io";
 export async function ensureKubernetesService(services: Services, serving: Serving): Promise<void> {
   const { port, address, leases, reconciler } = serving;
   const { clusterIPs } = services.allocators;
-  await ensure(services, CIDRS, {
-    apiVersion: "networking.k8s.io/v1",
-    kind: "ServiceCIDR",
-    metadata: { name: NAME, finalizers: ["networking.k8s.io/service-cidr-finalizer"] },
-    spec: { cidrs: clusterIPs.ranges.map(({ cidr }) => cidr) },
-  });
+  const cidrs = clusterIPs.ranges.map(({ cidr }) => cidr);
+  await ensure(
+    services,
+    CIDRS,
+    {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "ServiceCIDR",
+      metadata: { name: NAME, finalizers: ["networking.k8s.io/service-cidr-finalizer"] },
+      spec: { cidrs },
+    },
+    // A second family may be added to the first.
+    ({ spec, ...rest }) =>
+      cidrs.length === 2 && spec.cidrs.length === 1 && spec.cidrs[0] === cidrs[0]
+        ? { ...rest, spec: { ...spec, cidrs } }
+        : undefined,
+  );
   await tellReady(services);
   await ensure(services, "services", {
     apiVersion: "v1",
@@ -92,7 +102,12 @@ async function ensureEndpoints(services: Services, port: number, addresses: read
 }
 
 async function tellReady(services: Services): Promise<void> {
-  const isReady = (cidr: any) => cidr?.status?.conditions?.some((one: any) => one.type === "Ready") === true;
+  // Whoever goes, and whatever this server wasn't told of, is the controller manager's to tell of.
+  const own = services.allocators.clusterIPs.ranges.map(({ cidr }) => cidr);
+  const isReady = (cidr: any) =>
+    cidr?.metadata.deletionTimestamp !== undefined ||
+    (cidr !== undefined && !isDeepStrictEqual([...cidr.spec.cidrs], own)) ||
+    cidr?.status?.conditions?.some((one: any) => one.type === "Ready") === true;
   if (isReady(services.cluster.get(CIDRS, "", NAME))) return;
   await services.cluster.update(CIDRS, "", NAME, (current) => {
     if (isReady(current)) return undefined;

@@ -144,7 +144,6 @@ const ELSEWHERE = [
   "persistentvolume-expander-controller",
   "podcertificaterequest-cleaner-controller",
   "resourceclaim-controller",
-  "service-cidr-controller",
   "storage-version-migrator-controller",
   "storageversion-garbage-collector-controller",
   "device-taint-eviction-controller",

@@ -11,6 +11,7 @@ import { ExistsError } from "../../storage/store.ts";
 import { storedOf } from "../../storage/entry.ts";
 import { keyFor, prefixFor } from "../../storage/watch-cache.ts";
 import { AllocationError } from "./allocation-error.ts";
+import type { AllocationMetrics } from "./allocation-metrics.ts";
 import { familyOf, IpRange } from "./ip-range.ts";
 import type { IpFamily } from "./ip-range.ts";
 
@@ -22,9 +23,18 @@ export interface Owner {
 
 const ADDRESSES = "ipaddresses.networking.k8s.io";
 const CIDRS = "servicecidrs.networking.k8s.io";
+/** The object of the server's own ranges. */
+const DEFAULT_CIDR = "kubernetes";
 const MANAGED_BY = "ipallocator.k8s.io";
 export const FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family";
 export const MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by";
+
+interface Deps {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: AllocationMetrics;
+}
 
 export class ClusterIPs {
   /** `--service-cluster-ip-range`: one, or one of each family, the default family first. */
@@ -37,15 +47,15 @@ export class ClusterIPs {
   readonly #remembered = new Set<string>();
   /** Creations under way here: others needn't try the same. */
   readonly #trying = new Set<string>();
+  readonly #metrics: AllocationMetrics;
 
-  constructor(
-    cidrs: string,
-    { registry, clock, random }: { readonly registry: Registry; readonly clock: Clock; readonly random: Random },
-  ) {
+  constructor(cidrs: string, { registry, clock, random, metrics }: Deps) {
     this.ranges = cidrs.split(",").map((cidr) => this.#range(cidr.trim()));
     this.#registry = registry;
     this.#clock = clock;
     this.#random = random;
+    this.#metrics = metrics;
+    metrics.readAddresses(() => this.#countsNow());
   }
 
   /** The range that `kubernetes` is in. */
@@ -70,18 +80,26 @@ export class ClusterIPs {
       );
     }
     if (dryRun) return;
-    if (!(await this.claim(ip, owner))) throw new AllocationError("provided IP is already allocated");
+    const started = this.#clock.monotonic();
+    const { cidr } = this.#rangesNow().find((range) => range.contains(ip))!;
+    const taken = await this.claim(ip, owner);
+    this.#metrics.address(cidr, "static", taken, this.#clock.monotonic() - started);
+    if (!taken) throw new AllocationError("provided IP is already allocated");
   }
 
   /** Takes any free one. */
   async next(family: IpFamily, owner: Owner, dryRun = false): Promise<string> {
     const ranges = this.#rangesNow().filter((range) => range.family === family);
     if (dryRun && ranges.length > 0) return ranges[0]!.network;
-    for (const range of ranges)
+    for (const range of ranges) {
+      const started = this.#clock.monotonic();
       for (const ip of range.candidates(this.#random)) {
-        if (this.#isTaken(ip) || this.#trying.has(ip)) continue;
-        if (await this.claim(ip, owner)) return ip;
+        if (this.#isTaken(ip) || this.#trying.has(ip) || !(await this.claim(ip, owner))) continue;
+        this.#metrics.address(range.cidr, "dynamic", true, this.#clock.monotonic() - started);
+        return ip;
       }
+      this.#metrics.address(range.cidr, "dynamic", false, this.#clock.monotonic() - started);
+    }
     throw new AllocationError("range is full");
   }
 
@@ -138,24 +156,43 @@ export class ClusterIPs {
     });
   }
 
+  /** How many addresses of each range are taken, and how many aren't. */
+  #countsNow(): readonly { readonly cidr: string; readonly taken: number; readonly free: number }[] {
+    const resource = this.#registry.named(ADDRESSES);
+    const taken =
+      resource === undefined
+        ? [...this.#remembered]
+        : this.#registry
+            .storage(resource)
+            .cache.list({ prefix: prefixFor(resource, "") })
+            .map((entry) => (entry.view(resource) as any).metadata.name as string);
+    return this.#rangesNow().map((range) => {
+      const count = taken.filter((ip) => range.contains(ip)).length;
+      return { cidr: range.cidr, taken: count, free: range.size - count };
+    });
+  }
+
   #isTaken(ip: string): boolean {
     const resource = this.#registry.named(ADDRESSES);
     if (resource === undefined) return this.#remembered.has(ip);
     return this.#registry.storage(resource).cache.get(keyFor(resource, "", ip)) !== undefined;
   }
 
-  /** The server's own, and those that were added as ServiceCIDR objects. */
+  /** Of all ServiceCIDR objects that are ready, the default one first; the server's own before it has made that one. */
   #rangesNow(): readonly IpRange[] {
     const resource = this.#registry.named(CIDRS);
     if (resource === undefined) return this.ranges;
-    const added = this.#registry
+    const objects: readonly any[] = this.#registry
       .storage(resource)
       .cache.list({ prefix: prefixFor(resource, "") })
-      .map((entry) => entry.view(resource) as any)
-      .filter(isUsable)
-      .flatMap(({ spec }) => (spec.cidrs as readonly string[]).map((cidr) => this.#range(cidr)))
-      .filter(({ cidr }) => !this.ranges.some((own) => own.cidr === cidr));
-    return added.length === 0 ? this.ranges : [...this.ranges, ...added];
+      .map((entry) => entry.view(resource));
+    const usable = objects.filter(isUsable);
+    const isDefault = ({ metadata }: any) => metadata.name === DEFAULT_CIDR;
+    const cidrs = [...usable.filter(isDefault), ...usable.filter((one) => !isDefault(one))].flatMap(
+      ({ spec }) => spec.cidrs as readonly string[],
+    );
+    const own = objects.some(isDefault) ? [] : this.ranges.map(({ cidr }) => cidr);
+    return [...new Set([...own, ...cidrs])].map((cidr) => this.#range(cidr));
   }
 
   #range(cidr: string): IpRange {

@@ -30,6 +30,10 @@ export class IpRange {
     this.staticBand = band(size, 16n, 256n, 16n);
   }
 
+  /** How many addresses may be had. */
+  get size(): number {
+    return Number(this.#lastUsable - this.#firstUsable + 1n);
+  }
   /** For the service `kubernetes`. */
   get first(): string {
     return this.#text(this.#firstUsable);

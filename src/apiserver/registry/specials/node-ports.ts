@@ -6,6 +6,7 @@ import type { EtcdClient } from "../../../protocols/etcd/client.ts";
 import type { Random } from "../../../world/world.ts";
 import { randomInt } from "../../../world/world.ts";
 import { AllocationError } from "./allocation-error.ts";
+import type { AllocationMetrics } from "./allocation-metrics.ts";
 import { band } from "./ip-range.ts";
 import { decodeRange, encodeRange } from "./range-allocation.ts";
 
@@ -34,7 +35,13 @@ export class NodePorts {
   #busy = false;
   readonly #leaks = new Map<number, number>();
 
-  constructor(range: string, { random, etcd }: { readonly random: Random; readonly etcd: EtcdClient }) {
+  readonly #metrics: AllocationMetrics;
+
+  constructor(
+    range: string,
+    deps: { readonly random: Random; readonly etcd: EtcdClient; readonly metrics: AllocationMetrics },
+  ) {
+    const { random, etcd, metrics } = deps;
     this.range = range;
     const [from, to] = range.split("-").map(Number) as [number, number];
     this.#from = from;
@@ -42,6 +49,8 @@ export class NodePorts {
     this.#band = band(BigInt(to - from + 1), 16n, 128n, 32n);
     this.#random = random;
     this.#etcd = etcd;
+    this.#metrics = metrics;
+    metrics.readPorts(() => ({ taken: this.#taken.size, free: to - from + 1 - this.#taken.size }));
   }
 
   contains(port: number): boolean {
@@ -51,16 +60,17 @@ export class NodePorts {
   async take(port: number, dryRun = false): Promise<void> {
     if (!this.contains(port))
       throw new AllocationError(`provided port is not in the valid range. The range of valid ports is ${this.range}`);
-    await this.#do((taken) => {
+    const done = this.#do((taken) => {
       if (taken.has(port)) throw new AllocationError("provided port is already allocated");
       if (!dryRun) taken.add(port);
       return port;
     });
+    await (dryRun ? done : this.#counted("static", done));
   }
 
   /** Any free one, from the upper part of the range first: the lower is for people who choose. */
   next(dryRun = false): Promise<number> {
-    return this.#do((taken) => {
+    const done = this.#do((taken) => {
       const port =
         this.#free(taken, this.#from + this.#band, this.#to) ??
         this.#free(taken, this.#from, this.#from + this.#band - 1);
@@ -68,6 +78,18 @@ export class NodePorts {
       if (!dryRun) taken.add(port);
       return port;
     });
+    return dryRun ? done : this.#counted("dynamic", done);
+  }
+
+  async #counted(scope: "static" | "dynamic", allocation: Promise<number>): Promise<number> {
+    let succeeded = false;
+    try {
+      const port = await allocation;
+      succeeded = true;
+      return port;
+    } finally {
+      this.#metrics.port(scope, succeeded);
+    }
   }
 
   async release(port: number): Promise<void> {

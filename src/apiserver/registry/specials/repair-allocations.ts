@@ -20,7 +20,18 @@ const ADDRESSES = "ipaddresses.networking.k8s.io";
 const GRACE_MS = 60_000;
 
 export async function repairAllocations(services: Services): Promise<readonly Finding[]> {
-  return [...(await repairAddresses(services)), ...(await repairPorts(services))];
+  const { metrics } = services.allocators;
+  const counted = async (what: "ips" | "ports", repair: typeof repairAddresses) => {
+    try {
+      const found = await repair(services);
+      for (const { reason } of found) metrics.finding(reason);
+      return found;
+    } catch (error) {
+      metrics.repairFailed(what);
+      throw error;
+    }
+  };
+  return [...(await counted("ips", repairAddresses)), ...(await counted("ports", repairPorts))];
 }
 
 async function repairAddresses(services: Services): Promise<readonly Finding[]> {

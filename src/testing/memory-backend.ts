@@ -39,7 +39,8 @@ export class MemoryBackend implements Backend {
     return this.#sizeBytes;
   }
 
-  put(row: KeyValue, sub: number): void {
+  put(given: KeyValue, sub: number): void {
+    const row = { ...given, key: Buffer.from(given.key), value: Buffer.from(given.value) };
     const number = Math.floor(row.mod_revision / (CHUNK_MASK + 1));
     let chunk = this.#chunks.get(number);
     if (chunk === undefined) this.#chunks.set(number, (chunk = { slots: [], rows: 0 }));

@@ -27,6 +27,7 @@ import type {
   TxnResponse,
 } from "../../protocols/etcd/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
+import type { KeyValue } from "../backend/backend.ts";
 import type { Lessor } from "../lease/lessor.ts";
 import { keyBytes } from "../mvcc/key-text.ts";
 import type { Change, Store } from "../mvcc/store.ts";
@@ -144,8 +145,8 @@ export class Applier {
     }
     (response as { header?: ResponseHeader }).header = this.#deps.header();
     if (changes.length === 0) return response;
-    if (this.#keep > 0) for (const { kv } of changes) if (kv.version > 0) this.#store.keepVersions(kv.key, this.#keep);
     this.#deps.onChanges(changes);
+    if (this.#keep > 0) for (const { kv } of changes) if (kv.version > 0) this.#store.keepVersions(kv.key, this.#keep);
     return response;
   }
 
@@ -153,12 +154,13 @@ export class Applier {
     const key = request.key!;
     let value = request.value ?? EMPTY;
     let lease = request.lease ?? 0n;
-    if (request.ignore_value || request.ignore_lease) {
-      const kv = this.#store.get(key)!;
-      if (request.ignore_value) value = kv.value;
-      if (request.ignore_lease) lease = kv.lease;
+    let previous: KeyValue | undefined;
+    if (request.ignore_value || request.ignore_lease || request.prev_kv) {
+      previous = this.#store.get(key);
+      if (request.ignore_value) value = previous!.value;
+      if (request.ignore_lease) lease = previous!.lease;
     }
-    const previous = this.#store.put(key, value, lease);
+    this.#store.put(key, value, lease);
     return { header: undefined, prev_kv: request.prev_kv ? previous : undefined };
   }
 

@@ -46,7 +46,17 @@ export function applyRange(
 
 /** Upstream answers from its index, which knows no leases, where no value is needed for the order. */
 export function withoutValues({ sort_target }: Init<RangeRequest>, kvs: readonly KeyValue[]): KeyValue[] {
-  return kvs.map((kv) => ({ ...kv, value: EMPTY, lease: sort_target === "VALUE" ? kv.lease : 0n }));
+  return kvs.map((kv) => {
+    const { key, create_revision, mod_revision, version } = kv;
+    return {
+      key,
+      create_revision,
+      mod_revision,
+      version,
+      value: EMPTY,
+      lease: sort_target === "VALUE" ? kv.lease : 0n,
+    };
+  });
 }
 
 export function sortKvs({ sort_order, sort_target = "KEY" }: Init<RangeRequest>, kvs: KeyValue[]): void {

@@ -50,10 +50,11 @@ export interface Backend {
   readonly inUseBytes: number;
   /** Some rows aren't in memory: reading them in order of revision is quicker. */
   readonly hasRowsOnDisk: boolean;
-  /** Revisions come in order, and `row.mod_revision` is the main one. */
+  /** Revisions come in order, and `row.mod_revision` is the main one. The bytes are copied. */
   put(row: KeyValue, sub: number): void;
   get(main: number, sub: number): KeyValue | undefined;
-  delete(main: number, sub: number): void;
+  /** What is deleted is a row or a tombstone. */
+  delete(main: number, sub: number, isTombstone: boolean): void;
   /** Visits what is there from main revision `from` up to and including `to`, in order, until `visit` says false. */
   scan(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): void;
 }

@@ -14,8 +14,8 @@ import { BUCKETS, type Backend, type BackendSnapshot, type Bucket, type BucketNa
 import { BoltFile, type DefragPosition, type Pin } from "./bolt/file.ts";
 import type { Page } from "./bolt/format.ts";
 import { find, type BucketChanges, type Change } from "./bolt/tree.ts";
-import { RowCache } from "./row-cache.ts";
-import { decodeRow, encodeRow, fromSlabs, mainOf, revisionKey, subOf } from "./rows.ts";
+import { RowCache, type Block } from "./row-cache.ts";
+import { decodeRow, mainOf, revisionKey, subOf } from "./rows.ts";
 
 export interface BoltBackendOptions {
   readonly batchIntervalMs: number;
@@ -40,14 +40,19 @@ export type RowVisitor = (key: Uint8Array, value: Uint8Array) => void;
 /** What changed since the batch before. */
 interface Batch {
   readonly number: number;
-  readonly rows: KeyValue[];
-  readonly subs: number[];
+  readonly rows: BlockRows[];
   readonly deleted: DeletedRow[];
   readonly buckets: Map<BucketName, Map<string, Uint8Array | undefined>>;
   operations: number;
 }
 
-/** In its two forms, where nobody knows whether it is a tombstone. */
+/** Rows that follow on each other. */
+interface BlockRows {
+  readonly block: Block;
+  readonly from: number;
+  to: number;
+}
+
 interface DeletedRow extends Change {
   readonly main: number;
   readonly sub: number;
@@ -58,8 +63,8 @@ const KEY = Buffer.from("key");
 const KEY_FILL = 0.9;
 /** Of the cache; the rest is for rows that were written of late. */
 const PAGES_SHARE = 0.25;
-/** Rows encoded between two pauses: about a millisecond. */
-const ROWS_A_SLICE = 250;
+/** Rows gathered between two pauses: about a millisecond. */
+const ROWS_A_SLICE = 1000;
 /** Leaves that a defragmentation looks at in one transaction. */
 const DEFRAG_PAGES = 512;
 
@@ -72,8 +77,6 @@ export class BoltBackend implements Backend {
   #batch: Batch;
   /** Rows deleted and not yet gone from the file. */
   readonly #deleted = new Set<RowId>();
-  /** Rows up to this revision are in the file. */
-  #committedMain: number;
   #keyRoot: Page | undefined;
   #keyBucketTxid = -1;
   #timer: Disposable | undefined;
@@ -138,7 +141,6 @@ export class BoltBackend implements Backend {
     this.#deps = deps;
     for (const [name, entries] of buckets) this.#buckets.set(name, entries);
     this.#rows = new RowCache(options.cacheBytes * (1 - PAGES_SHARE), lastMain);
-    this.#committedMain = lastMain;
     this.#batch = newBatch(1);
   }
 
@@ -178,15 +180,16 @@ export class BoltBackend implements Backend {
 
   put(row: KeyValue, sub: number): void {
     const batch = this.#batch;
-    this.#rows.put(row, sub, batch.number);
-    batch.rows.push(row);
-    batch.subs.push(sub);
+    const block = this.#rows.put(row, sub, batch.number);
+    const last = batch.rows.at(-1);
+    if (last?.block === block) last.to++;
+    else batch.rows.push({ block, from: block.count - 1, to: block.count });
     this.#count();
   }
 
   get(main: number, sub: number): KeyValue | undefined {
     const row = this.#rows.get(main, sub);
-    if (row !== undefined || main > this.#committedMain || this.#rows.isComplete(main)) return row;
+    if (row !== undefined || this.#rows.isComplete(main)) return row;
     return this.#getFromFile(main, sub);
   }
 
@@ -209,34 +212,18 @@ export class BoltBackend implements Backend {
     return this.#keyRoot;
   }
 
-  delete(main: number, sub: number): void {
-    const row = this.#rows.delete(main, sub);
-    const { deleted } = this.#batch;
-    // Who is in memory tells whether he is a tombstone.
-    if (row?.version !== 0) deleted.push({ key: revisionKey(main, sub), value: undefined, main, sub });
-    if (row === undefined || row.version === 0)
-      deleted.push({ key: revisionKey(main, sub, true), value: undefined, main, sub });
+  delete(main: number, sub: number, isTombstone: boolean): void {
+    this.#rows.delete(main, sub);
+    this.#batch.deleted.push({ key: revisionKey(main, sub, isTombstone), value: undefined, main, sub });
     this.#deleted.add(rowId(main, sub));
-    // Two deletions, where it isn't known.
-    if (row === undefined) this.#batch.operations++;
     this.#count();
   }
 
   scan(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): void {
-    for (let at = Math.max(0, from); at <= to;) {
-      // What is not on disk yet is in memory in any case.
-      const isInMemory = at > this.#committedMain || this.#rows.isComplete(at);
-      const end = Math.min(
-        to,
-        at > this.#committedMain
-          ? Infinity
-          : isInMemory
-            ? this.#rows.completeUntil(at)
-            : Math.min(this.#committedMain, this.#rows.completeUntil(at)),
-      );
-      if (!(isInMemory ? this.#rows.scan(at, end, visit) : this.#scanFile(at, end, visit))) return;
-      at = end + 1;
-    }
+    // What is not on disk yet is in memory in any case.
+    const inFile = Math.min(to, this.#rows.incompleteUntil);
+    if (from <= inFile && !this.#scanFile(Math.max(0, from), inFile, visit)) return;
+    if (to > inFile) this.#rows.scan(Math.max(from, inFile + 1), to, visit);
   }
 
   #scanFile(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): boolean {
@@ -316,25 +303,19 @@ export class BoltBackend implements Backend {
     await this.#file.commit(changes, () => pause(this.#deps.clock));
     points.afterCommit?.strike();
     points.beforeWritebackBuf?.strike();
-    const lastRow = batch.rows.at(-1);
-    if (lastRow !== undefined) this.#committedMain = Math.max(this.#committedMain, lastRow.mod_revision);
     for (const { main, sub } of batch.deleted) this.#deleted.delete(rowId(main, sub));
     this.#rows.shrink(batch.number);
     points.afterWritebackBuf?.strike();
     this.#deps.onCommit?.(this.#deps.clock.monotonic() - begun);
   }
 
-  async #keyChanges({ rows, subs, deleted }: Batch): Promise<readonly Change[]> {
+  async #keyChanges({ rows, deleted }: Batch): Promise<readonly Change[]> {
     const puts: Change[] = [];
-    const take = fromSlabs();
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!;
-      puts.push({
-        key: revisionKey(row.mod_revision, subs[i]!, row.version === 0, take),
-        value: encodeRow(row, take),
-      });
-      if ((i + 1) % ROWS_A_SLICE === 0) await pause(this.#deps.clock);
-    }
+    for (const { block, from, to } of rows)
+      for (let i = from; i < to; i++) {
+        puts.push(block.bytesOf(i));
+        if (puts.length % ROWS_A_SLICE === 0) await pause(this.#deps.clock);
+      }
     if (deleted.length === 0) return puts;
     deleted.sort((a, b) => a.main - b.main || a.sub - b.sub || a.key.length - b.key.length);
     const all: Change[] = [];
@@ -431,7 +412,7 @@ function rowId(main: number, sub: number): RowId {
 }
 
 function newBatch(number: number): Batch {
-  return { number, rows: [], subs: [], deleted: [], buckets: new Map(), operations: 0 };
+  return { number, rows: [], deleted: [], buckets: new Map(), operations: 0 };
 }
 
 function bucketChanges(entries: ReadonlyMap<string, Uint8Array | undefined>): Change[] {

@@ -2,190 +2,299 @@
  * Rows in memory, by revision: all that is not on disk yet, and of the rest that was written since the start as much as fits, what was asked for of
  * late first.
  *
- * Main revisions are dense until compaction thins them out, so they index arrays of a fixed length directly; what is dropped is dropped by
- * the array.
+ * They are kept as the file will have them, one behind the other in blocks: a row costs its bytes and a few numbers. Rows come in the order
+ * of their revisions, so each block has a stretch of history.
  */
+import { assert } from "../../base/assert.ts";
 import type { KeyValue } from "./backend.ts";
+import { encodeRowInto, putRevisionKey, REVISION_BYTES, rowBytes, StoredRow } from "./rows.ts";
 
-const CHUNK = 1024;
+const BLOCK_BYTES = 128 * 1024;
+/** A row that is larger has a block to itself. */
+const LONELY_BYTES = BLOCK_BYTES / 8;
+/** The numbers beside each row: main and sub revision, place, marks. */
+const ROW_OVERHEAD_BYTES = 17;
+const TOMBSTONE = 1;
+const DELETED = 2;
 
-/** What one transaction wrote: a lone row (nearly always), or rows by sub revision, with holes where compaction took some. */
-type Slot = KeyValue | (KeyValue | undefined)[] | undefined;
-
-interface Chunk {
-  readonly number: number;
-  readonly slots: Slot[];
-  rows: number;
-  bytes: number;
-  /** It has every row of its revisions that there is. */
-  readonly isComplete: boolean;
-  /** The last commit that will write some of it. */
-  batch: number;
-  isTouched: boolean;
+/** A row in its place. */
+export interface RowBytes {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
 }
 
-/** What a row costs beside its bytes: an object, two arrays. */
-const ROW_OVERHEAD_BYTES = 300;
+export class Block {
+  bytes: Buffer;
+  end = 0;
+  count = 0;
+  live = 0;
+  mains: Float64Array;
+  subs: Uint32Array;
+  /** Where each row's key begins; its value ends where the next row begins. */
+  starts: Uint32Array;
+  marks: Uint8Array;
+  /** The last commit that will write some of it. */
+  batch = 0;
+  isTouched = false;
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size);
+    const rows = size > BLOCK_BYTES ? 1 : 64;
+    this.mains = new Float64Array(rows);
+    this.subs = new Uint32Array(rows);
+    this.starts = new Uint32Array(rows);
+    this.marks = new Uint8Array(rows);
+  }
+
+  get firstMain(): number {
+    return this.mains[0]!;
+  }
+  get lastMain(): number {
+    return this.mains[this.count - 1]!;
+  }
+  get weight(): number {
+    return this.bytes.length + this.mains.length * ROW_OVERHEAD_BYTES;
+  }
+
+  add(row: KeyValue, sub: number): void {
+    if (this.count === this.mains.length) this.#resize(this.count * 2);
+    const i = this.count++;
+    const isTombstone = row.version === 0;
+    this.mains[i] = row.mod_revision;
+    this.subs[i] = sub;
+    this.starts[i] = this.end;
+    this.marks[i] = isTombstone ? TOMBSTONE : 0;
+    const at = putRevisionKey(this.bytes, this.end, row.mod_revision, sub, isTombstone);
+    this.end = encodeRowInto(this.bytes, at, row);
+    this.live++;
+  }
+
+  /** Nothing will be added: lets go of room for more. */
+  close(): void {
+    if (this.mains.length > this.count) this.#resize(this.count);
+    if (this.end < this.bytes.length * 0.9) {
+      const bytes = Buffer.allocUnsafeSlow(this.end);
+      this.bytes.copy(bytes, 0, 0, this.end);
+      this.bytes = bytes;
+    }
+  }
+
+  #resize(rows: number): void {
+    const { mains, subs, starts, marks } = this;
+    const count = Math.min(rows, this.count);
+    (this.mains = new Float64Array(rows)).set(mains.subarray(0, count));
+    (this.subs = new Uint32Array(rows)).set(subs.subarray(0, count));
+    (this.starts = new Uint32Array(rows)).set(starts.subarray(0, count));
+    (this.marks = new Uint8Array(rows)).set(marks.subarray(0, count));
+  }
+
+  /** Where a row is, deleted or not; -1 where it isn't. */
+  find(main: number, sub: number): number {
+    const { mains, subs, count } = this;
+    // Revisions that follow on each other with one row each are the rule.
+    const guess = main - mains[0]!;
+    if (guess >= 0 && guess < count && mains[guess] === main && subs[guess] === sub) return guess;
+    const i = this.#lowerBound(main, sub);
+    return i < count && mains[i] === main && subs[i] === sub ? i : -1;
+  }
+
+  #lowerBound(main: number, sub: number): number {
+    const { mains, subs } = this;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const there = mains[middle]!;
+      if (there < main || (there === main && subs[middle]! < sub)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  isDeleted(i: number): boolean {
+    return (this.marks[i]! & DELETED) !== 0;
+  }
+
+  delete(i: number): void {
+    this.marks[i]! |= DELETED;
+    this.live--;
+  }
+
+  row(i: number): KeyValue {
+    const isTombstone = (this.marks[i]! & TOMBSTONE) !== 0;
+    const start = this.starts[i]! + REVISION_BYTES + (isTombstone ? 1 : 0);
+    return StoredRow.of(this.bytes, start, this.#endOf(i), this.mains[i]!, isTombstone);
+  }
+
+  bytesOf(i: number): RowBytes {
+    const start = this.starts[i]!;
+    const value = start + REVISION_BYTES + ((this.marks[i]! & TOMBSTONE) !== 0 ? 1 : 0);
+    return { key: this.bytes.subarray(start, value), value: this.bytes.subarray(value, this.#endOf(i)) };
+  }
+
+  #endOf(i: number): number {
+    return i + 1 < this.count ? this.starts[i + 1]! : this.end;
+  }
+
+  /** Visits rows with a main revision from `from` up to and including `to`; false where `visit` said so. */
+  scan(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): boolean {
+    for (let i = this.#lowerBound(from, 0); i < this.count && this.mains[i]! <= to; i++)
+      if (!this.isDeleted(i) && visit(this.row(i), this.subs[i]!) === false) return false;
+    return true;
+  }
+
+  /** Without what was deleted. */
+  packed(): Block {
+    let size = 0;
+    for (let i = 0; i < this.count; i++) if (!this.isDeleted(i)) size += this.#endOf(i) - this.starts[i]!;
+    const block = new Block(size);
+    block.#resize(this.live);
+    for (let i = 0; i < this.count; i++) {
+      if (this.isDeleted(i)) continue;
+      const to = block.count++;
+      block.mains[to] = this.mains[i]!;
+      block.subs[to] = this.subs[i]!;
+      block.starts[to] = block.end;
+      block.marks[to] = this.marks[i]!;
+      block.end += this.bytes.copy(block.bytes, block.end, this.starts[i]!, this.#endOf(i));
+    }
+    block.live = block.count;
+    block.batch = this.batch;
+    block.isTouched = this.isTouched;
+    return block;
+  }
+}
 
 export class RowCache {
-  /** By `main / CHUNK`. */
-  readonly #chunks = new Map<number, Chunk>();
+  /** In the order of their revisions. */
+  readonly #blocks: Block[] = [];
   readonly #mostBytes: number;
   #bytes = 0;
-  /** Chunks up to this number may have rows on disk alone. */
+  /** Rows up to this revision may be on disk alone. */
   #dropped: number;
-  /** The last one written to: asked for again and again. */
-  #last: Chunk | undefined;
+  /** The last commit that is over. */
+  #committed = 0;
+  /** Blocks of which much was deleted, to be looked at when they are on disk. */
+  readonly #worn = new Set<Block>();
 
   /** Rows up to `revision` are on disk and not in here. */
   constructor(mostBytes: number, revision: number) {
     this.#mostBytes = mostBytes;
-    this.#dropped = revision === 0 ? -1 : Math.floor(revision / CHUNK);
+    this.#dropped = revision;
   }
 
   get hasDropped(): boolean {
-    return this.#dropped >= 0;
+    return this.#dropped > 0;
   }
   get bytes(): number {
     return this.#bytes;
   }
 
-  put(row: KeyValue, sub: number, batch: number): void {
-    const number = Math.floor(row.mod_revision / CHUNK);
-    let chunk = this.#last;
-    if (chunk === undefined || chunk.number !== number || chunk.rows === 0) chunk = this.#last = this.#chunkFor(number);
-    chunk.batch = batch;
-    this.#set(chunk, row, sub);
-  }
-
-  #chunkFor(number: number): Chunk {
-    let chunk = this.#chunks.get(number);
-    if (chunk === undefined) {
-      const isComplete = number > this.#dropped;
-      chunk = { number, slots: [], rows: 0, bytes: 0, isComplete, batch: 0, isTouched: false };
-      this.#chunks.set(number, chunk);
+  /** Gives the block that the row is in now, as its last. */
+  put(row: KeyValue, sub: number, batch: number): Block {
+    const size = rowBytes(row) + REVISION_BYTES + 1;
+    let block = this.#blocks.at(-1);
+    if (block === undefined || block.end + size > block.bytes.length) {
+      if (block !== undefined) {
+        this.#bytes -= block.weight;
+        block.close();
+        this.#bytes += block.weight;
+      }
+      block = new Block(size > LONELY_BYTES ? size : BLOCK_BYTES);
+      this.#blocks.push(block);
+      this.#bytes += block.weight;
     }
-    return chunk;
-  }
-
-  #set(chunk: Chunk, row: KeyValue, sub: number): void {
-    const at = row.mod_revision % CHUNK;
-    const { slots } = chunk;
-    while (slots.length < at) slots.push(undefined); // Holes would make the array slow for good.
-    const slot = slots[at];
-    if (slot === undefined && sub === 0) slots[at] = row;
-    else {
-      const rows = Array.isArray(slot) ? slot : [slot];
-      while (rows.length < sub) rows.push(undefined);
-      rows[sub] = row;
-      slots[at] = rows;
-    }
-    chunk.rows++;
-    const bytes = sizeOf(row);
-    chunk.bytes += bytes;
-    this.#bytes += bytes;
+    block.batch = batch;
+    block.add(row, sub);
+    return block;
   }
 
   get(main: number, sub: number): KeyValue | undefined {
-    const chunk = this.#chunks.get(Math.floor(main / CHUNK));
-    if (chunk === undefined) return undefined;
-    chunk.isTouched = true;
-    const slot = chunk.slots[main % CHUNK];
-    return Array.isArray(slot) ? slot[sub] : sub === 0 ? slot : undefined;
+    const block = this.#blocks[this.#blockIndex(main, sub)];
+    if (block === undefined) return undefined;
+    const i = block.find(main, sub);
+    if (i === -1 || block.isDeleted(i)) return undefined;
+    block.isTouched = true;
+    return block.row(i);
+  }
+
+  /** The last block that begins at or before a revision; -1 where none does. */
+  #blockIndex(main: number, sub: number): number {
+    const blocks = this.#blocks;
+    let low = 0;
+    let high = blocks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const { mains, subs } = blocks[middle]!;
+      if (mains[0]! < main || (mains[0] === main && subs[0]! <= sub)) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
   }
 
   /** Whether what is not in here at `main` is nowhere. */
   isComplete(main: number): boolean {
-    const number = Math.floor(main / CHUNK);
-    return number > this.#dropped || this.#chunks.get(number)?.isComplete === true;
+    return main > this.#dropped;
   }
 
-  /** The last revision of those from `main` on that are alike in this. */
-  completeUntil(main: number): number {
-    const isComplete = this.isComplete(main);
-    let number = Math.floor(main / CHUNK);
-    if (number > this.#dropped) return Infinity;
-    if (!isComplete && this.#dropped - number > this.#chunks.size) {
-      // Revisions may have been raised by a billion at once: look at what is there, not at each that isn't.
-      let next = this.#dropped + 1;
-      for (const chunk of this.#chunks.values())
-        if (chunk.isComplete && chunk.number > number && chunk.number < next) next = chunk.number;
-      return next * CHUNK - 1;
+  /** The last revision of those that may be on disk alone. */
+  get incompleteUntil(): number {
+    return this.#dropped;
+  }
+
+  delete(main: number, sub: number): void {
+    const at = this.#blockIndex(main, sub);
+    const block = this.#blocks[at];
+    const i = block?.find(main, sub) ?? -1;
+    if (block === undefined || i === -1 || block.isDeleted(i)) return;
+    block.delete(i);
+    if (block.live > block.count / 2) return;
+    if (block.batch <= this.#committed) this.#pack(block, at);
+    else this.#worn.add(block);
+  }
+
+  #pack(block: Block, at: number): void {
+    if (block === this.#blocks.at(-1)) return; // It is being written to.
+    this.#bytes -= block.weight;
+    if (block.live === 0) this.#blocks.splice(at, 1);
+    else {
+      const packed = block.packed();
+      this.#blocks[at] = packed;
+      this.#bytes += packed.weight;
     }
-    while (number < this.#dropped && (this.#chunks.get(number + 1)?.isComplete === true) === isComplete) number++;
-    return number * CHUNK + CHUNK - 1;
   }
 
-  /** Gives the row that was in here. */
-  delete(main: number, sub: number): KeyValue | undefined {
-    const number = Math.floor(main / CHUNK);
-    const chunk = this.#chunks.get(number);
-    const at = main % CHUNK;
-    const slot = chunk?.slots[at];
-    const row = Array.isArray(slot) ? slot[sub] : sub === 0 ? slot : undefined;
-    if (chunk === undefined || row === undefined) return undefined;
-    if (Array.isArray(slot)) slot[sub] = undefined;
-    else chunk.slots[at] = undefined;
-    const bytes = sizeOf(row);
-    chunk.bytes -= bytes;
-    this.#bytes -= bytes;
-    if (--chunk.rows === 0) this.#drop(chunk);
-    return row;
-  }
-
-  /** Visits what is in here, in order, until `visit` says false; false then. */
+  /** Visits what is in here of complete revisions, in order, until `visit` says false; false then. */
   scan(from: number, to: number, visit: (row: KeyValue, sub: number) => boolean | void): boolean {
-    const first = Math.floor(from / CHUNK);
-    const last = Math.floor(to / CHUNK);
-    // After much compaction few chunks are left between the ends; before it, stepping through the numbers is the shorter way.
-    const numbers =
-      last - first < this.#chunks.size
-        ? Array.from({ length: last - first + 1 }, (_, i) => first + i)
-        : [...this.#chunks.keys()].filter((number) => number >= first && number <= last).sort((a, b) => a - b);
-    for (const number of numbers) {
-      const slots = this.#chunks.get(number)?.slots;
-      if (slots === undefined) continue;
-      const base = number * CHUNK;
-      const end = Math.min(slots.length - 1, to - base);
-      for (let i = Math.max(0, from - base); i <= end; i++) {
-        const slot = slots[i];
-        if (slot === undefined) continue;
-        if (!Array.isArray(slot)) {
-          if (visit(slot, 0) === false) return false;
-        } else
-          for (let sub = 0; sub < slot.length; sub++) {
-            const row = slot[sub];
-            if (row !== undefined && visit(row, sub) === false) return false;
-          }
-      }
+    assert(from > this.#dropped, "some of these rows may be on disk alone");
+    for (let at = Math.max(0, this.#blockIndex(from, 0)); at < this.#blocks.length; at++) {
+      const block = this.#blocks[at]!;
+      if (block.firstMain > to) break;
+      if (!block.scan(from, to, visit)) return false;
     }
     return true;
   }
 
-  /** Drops what nobody asked for, of what commit `committed` and those before it have written, until the rest fits. */
+  /** Commit `committed` is over. Drops what nobody asked for of what it and those before it have written, until the rest fits. */
   shrink(committed: number): void {
-    if (this.#bytes <= this.#mostBytes) return;
-    for (const chunk of this.#chunks.values()) {
-      if (this.#bytes <= this.#mostBytes) return;
-      if (chunk.batch > committed) continue;
-      if (chunk.isTouched) {
-        chunk.isTouched = false;
-        this.#chunks.delete(chunk.number); // And behind the others.
-        this.#chunks.set(chunk.number, chunk);
-      } else {
-        this.#bytes -= chunk.bytes;
-        this.#drop(chunk);
-      }
+    this.#committed = committed;
+    for (const block of this.#worn) {
+      if (block.batch > committed) continue;
+      this.#worn.delete(block);
+      const at = this.#blockIndex(block.firstMain, block.subs[0]!);
+      if (this.#blocks[at] === block) this.#pack(block, at);
     }
+    if (this.#bytes <= this.#mostBytes) return;
+    const kept: Block[] = [];
+    for (const block of this.#blocks) {
+      if (this.#bytes <= this.#mostBytes || block.batch > committed || block.isTouched) {
+        if (this.#bytes > this.#mostBytes) block.isTouched = false;
+        kept.push(block);
+        continue;
+      }
+      this.#bytes -= block.weight;
+      this.#dropped = Math.max(this.#dropped, block.lastMain);
+    }
+    this.#blocks.splice(0, this.#blocks.length, ...kept);
   }
-
-  #drop(chunk: Chunk): void {
-    this.#chunks.delete(chunk.number);
-    this.#dropped = Math.max(this.#dropped, chunk.number);
-    if (this.#last === chunk) this.#last = undefined;
-  }
-}
-
-function sizeOf(row: KeyValue): number {
-  return row.key.length + row.value.length + ROW_OVERHEAD_BYTES;
 }

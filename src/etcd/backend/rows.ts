@@ -4,43 +4,29 @@
  *
  * Upstream: server/storage/mvcc/revision.go
  */
+import type { BackwardWriter } from "../../wire/rpc/backward-writer.ts";
+import { Encoded } from "../../wire/rpc/codec.ts";
 import { DamagedFile } from "./bolt/format.ts";
 import type { KeyValue } from "./backend.ts";
 
-const REVISION_BYTES = 17;
+export const REVISION_BYTES = 17;
 const SEPARATOR = 0x5f; // "_"
 const TOMBSTONE_MARK = 0x74; // "t"
 const EMPTY = new Uint8Array(0);
 
-/** Where bytes come from. */
-type Take = (size: number) => Uint8Array;
-
-const SLAB_BYTES = 64 * 1024;
-
-const allocate: Take = (size) => new Uint8Array(size);
-
-/** Bytes out of large pieces: for many small ones that go together. */
-export function fromSlabs(): Take {
-  let slab = new Uint8Array(0);
-  let at = 0;
-  return (size) => {
-    if (size > SLAB_BYTES / 8) return new Uint8Array(size);
-    if (at + size > slab.length) {
-      slab = new Uint8Array(SLAB_BYTES);
-      at = 0;
-    }
-    at += size;
-    return slab.subarray(at - size, at);
-  };
+export function revisionKey(main: number, sub: number, isTombstone = false): Uint8Array {
+  const key = new Uint8Array(isTombstone ? REVISION_BYTES + 1 : REVISION_BYTES);
+  putRevisionKey(key, 0, main, sub, isTombstone);
+  return key;
 }
 
-export function revisionKey(main: number, sub: number, isTombstone = false, take: Take = allocate): Uint8Array {
-  const key = take(isTombstone ? REVISION_BYTES + 1 : REVISION_BYTES);
-  putBigEndian(key, 0, main);
-  key[8] = SEPARATOR;
-  putBigEndian(key, 9, sub);
-  if (isTombstone) key[REVISION_BYTES] = TOMBSTONE_MARK;
-  return key;
+/** Gives where it ends. */
+export function putRevisionKey(bytes: Uint8Array, at: number, main: number, sub: number, isTombstone: boolean): number {
+  putBigEndian(bytes, at, main);
+  bytes[at + 8] = SEPARATOR;
+  putBigEndian(bytes, at + 9, sub);
+  if (isTombstone) bytes[at + REVISION_BYTES] = TOMBSTONE_MARK;
+  return at + REVISION_BYTES + (isTombstone ? 1 : 0);
 }
 
 export function mainOf(key: Uint8Array): number {
@@ -73,25 +59,33 @@ export function bigEndian(bytes: Uint8Array, at: number): number {
   return high * 0x1_0000_0000 + low;
 }
 
-/** A row's value. A tombstone's has its key alone. */
-export function encodeRow(row: KeyValue, take: Take = allocate): Uint8Array {
-  const { key, value } = row;
-  const isTombstone = row.version === 0;
+/** How many bytes a row's value takes. */
+export function rowBytes({ key, value, version, create_revision, mod_revision, lease }: KeyValue): number {
   let size = key.length === 0 ? 0 : 1 + varintBytes(key.length) + key.length;
-  if (!isTombstone) {
-    size += 3 + varintBytes(row.create_revision) + varintBytes(row.mod_revision) + varintBytes(row.version);
-    if (value.length > 0) size += 1 + varintBytes(value.length) + value.length;
-    if (row.lease !== 0n) size += 1 + bigVarintBytes(row.lease);
-  }
-  const bytes = take(size);
-  let at = 0;
+  if (version === 0) return size; // A tombstone has its key alone.
+  size += 3 + varintBytes(create_revision) + varintBytes(mod_revision) + varintBytes(version);
+  if (value.length > 0) size += 1 + varintBytes(value.length) + value.length;
+  if (lease !== 0n) size += 1 + bigVarintBytes(lease);
+  return size;
+}
+
+/** A row's value. */
+export function encodeRow(row: KeyValue): Uint8Array {
+  const bytes = new Uint8Array(rowBytes(row));
+  encodeRowInto(bytes, 0, row);
+  return bytes;
+}
+
+/** As `encodeRow`, at a place where there is room; gives where it ends. */
+export function encodeRowInto(bytes: Uint8Array, from: number, row: KeyValue): number {
+  const { key, value } = row;
+  let at = from;
   if (key.length > 0) {
     bytes[at++] = 0x0a;
     at = putVarint(bytes, at, key.length);
-    bytes.set(key, at);
-    at += key.length;
+    at = putBytes(bytes, at, key);
   }
-  if (isTombstone) return bytes;
+  if (row.version === 0) return at;
   bytes[at++] = 0x10;
   at = putVarint(bytes, at, row.create_revision);
   bytes[at++] = 0x18;
@@ -101,8 +95,7 @@ export function encodeRow(row: KeyValue, take: Take = allocate): Uint8Array {
   if (value.length > 0) {
     bytes[at++] = 0x2a;
     at = putVarint(bytes, at, value.length);
-    bytes.set(value, at);
-    at += value.length;
+    at = putBytes(bytes, at, value);
   }
   if (row.lease !== 0n) {
     bytes[at++] = 0x30;
@@ -114,21 +107,84 @@ export function encodeRow(row: KeyValue, take: Take = allocate): Uint8Array {
       bytes[at++] = Number(left & 127n) | 128;
     }
   }
-  return bytes;
+  return at;
 }
 
-/** A row, in views of `value`. */
+/** Below so many bytes a loop beats a call into the engine. */
+const FEW_BYTES = 48;
+
+function putBytes(bytes: Uint8Array, at: number, from: Uint8Array): number {
+  const { length } = from;
+  if (length > FEW_BYTES) bytes.set(from, at);
+  else for (let i = 0; i < length; i++) bytes[at + i] = from[i]!;
+  return at + length;
+}
+
+/**
+ * A row that is read where it lies. To a client it goes as the bytes that it is: nothing is decoded on the way. Whoever keeps its key or value for
+ * long makes copies, they are views of much more.
+ */
+export class StoredRow extends Encoded implements KeyValue {
+  readonly #source: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+  readonly #main: number;
+  #fields: RowFields | undefined;
+
+  /** The row that `source` has from `start` to `end`. */
+  static of(source: Uint8Array, start: number, end: number, main: number, isTombstone: boolean): KeyValue {
+    if (!isTombstone) return new StoredRow(source, start, end, main);
+    // Its bytes don't say all that is known of it.
+    const { keyStart, keyEnd } = decodeFields(source, start, end);
+    const key = source.subarray(keyStart, keyEnd);
+    return { key, create_revision: 0, mod_revision: main, version: 0, value: EMPTY, lease: 0n };
+  }
+
+  private constructor(source: Uint8Array, start: number, end: number, main: number) {
+    super();
+    this.#source = source;
+    this.#start = start;
+    this.#end = end;
+    this.#main = main;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#source.subarray(this.#start, this.#end);
+  }
+
+  writeTo(writer: BackwardWriter): number {
+    writer.piece(this.#source, this.#start, this.#end);
+    return this.#end - this.#start;
+  }
+
+  get #row(): RowFields {
+    return (this.#fields ??= decodeFields(this.#source, this.#start, this.#end));
+  }
+  get key(): Uint8Array {
+    const { keyStart, keyEnd } = this.#row;
+    return this.#source.subarray(keyStart, keyEnd);
+  }
+  get create_revision(): number {
+    return this.#row.created;
+  }
+  get mod_revision(): number {
+    return this.#main;
+  }
+  get version(): number {
+    return this.#row.version;
+  }
+  get value(): Uint8Array {
+    const { valueStart, valueEnd } = this.#row;
+    return this.#source.subarray(valueStart, valueEnd);
+  }
+  get lease(): bigint {
+    return this.#row.lease;
+  }
+}
+
+/** A row under its key. */
 export function decodeRow(key: Uint8Array, value: Uint8Array): KeyValue {
-  const row = decodeFields(value);
-  const { keyStart, keyEnd, valueStart, valueEnd } = row;
-  return {
-    key: keyEnd === keyStart ? EMPTY : value.subarray(keyStart, keyEnd),
-    create_revision: row.created,
-    mod_revision: mainOf(key),
-    version: row.version,
-    value: valueEnd === valueStart ? EMPTY : value.subarray(valueStart, valueEnd),
-    lease: row.lease,
-  };
+  return StoredRow.of(value, 0, value.length, mainOf(key), isTombstoneKey(key));
 }
 
 export interface RowFields {
@@ -143,44 +199,43 @@ export interface RowFields {
 }
 
 /** A row's fields, without its key and value being copied. */
-export function decodeFields(bytes: Uint8Array): RowFields {
+export function decodeFields(bytes: Uint8Array, start = 0, end = bytes.length): RowFields {
   const row: RowFields = { created: 0, version: 0, lease: 0n, keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0 };
-  let at = 0;
-  const number = (): number => {
+  let at = start;
+  while (at < end) {
+    const tag = bytes[at++]!;
+    // Our own fields have tags of one byte, and their numbers are read here: a lease is the only one that may be larger than it is exact.
+    let low = 0;
     let value = 0;
+    const first = at;
     for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++];
-      if (byte === undefined) throw new DamagedFile("a row is cut off");
-      value += (byte & 0x7f) * scale;
-      if (byte < 128) return value;
+      if (at >= end) throw new DamagedFile("a row is cut off");
+      low = bytes[at++]!;
+      value += (low & 0x7f) * scale;
+      if (low < 128) break;
     }
-  };
-  while (at < bytes.length) {
-    const tag = number();
+    if (tag >= 128) throw new DamagedFile("a row has a field of a strange type");
     const wire = tag & 7;
     if (wire === 2) {
-      const length = number();
-      if (at + length > bytes.length) throw new DamagedFile("a row is cut off");
-      if (tag === 0x0a) [row.keyStart, row.keyEnd] = [at, at + length];
-      else if (tag === 0x2a) [row.valueStart, row.valueEnd] = [at, at + length];
-      at += length;
+      if (at + value > end) throw new DamagedFile("a row is cut off");
+      if (tag === 0x0a) [row.keyStart, row.keyEnd] = [at, at + value];
+      else if (tag === 0x2a) [row.valueStart, row.valueEnd] = [at, at + value];
+      at += value;
     } else if (wire !== 0) throw new DamagedFile("a row has a field of a strange type");
-    else if (tag === 0x30) {
-      let lease = 0n;
-      for (let shift = 0n; ; shift += 7n) {
-        const byte = bytes[at++];
-        if (byte === undefined) throw new DamagedFile("a row is cut off");
-        lease |= BigInt(byte & 0x7f) << shift;
-        if (byte < 128) break;
-      }
-      row.lease = BigInt.asIntN(64, lease);
-    } else {
-      const value = number();
-      if (tag === 0x10) row.created = value;
-      else if (tag === 0x20) row.version = value;
-    }
+    else if (tag === 0x10) row.created = value;
+    else if (tag === 0x20) row.version = value;
+    else if (tag === 0x30) row.lease = bigVarint(bytes, first);
   }
   return row;
+}
+
+function bigVarint(bytes: Uint8Array, from: number): bigint {
+  let value = 0n;
+  for (let at = from, shift = 0n; ; at++, shift += 7n) {
+    const byte = bytes[at]!;
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte < 128) return BigInt.asIntN(64, value);
+  }
 }
 
 function putVarint(bytes: Uint8Array, at: number, value: number): number {

@@ -78,6 +78,8 @@ export class Lessor implements LeaseBook {
   readonly #minimumTtl: number;
   readonly #checkpointIntervalMs: number;
   readonly #leases = new Map<bigint, Lease>();
+  /** Which lease a key hangs on. */
+  readonly #byKey = new Map<string, bigint>();
   /** May hold a lease more than once, and with times that renewals have overtaken: the lease itself knows. */
   #queue = dueHeap();
   #checkpoints = dueHeap();
@@ -101,6 +103,7 @@ export class Lessor implements LeaseBook {
     this.#bucket = bucket;
     for (const lease of this.#leases.values()) wake(lease);
     this.#leases.clear();
+    this.#byKey.clear();
     bucket.forEach((_, value) => {
       const { ID, TTL, RemainingTTL } = this.#codec.decode(LeasepbLease, value);
       const ttl = Math.max(TTL, this.#minimumTtl);
@@ -217,11 +220,19 @@ export class Lessor implements LeaseBook {
   }
 
   attach(id: bigint, key: string): void {
-    this.#leases.get(id)?.keys.add(key);
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return;
+    lease.keys.add(key);
+    this.#byKey.set(key, id);
   }
 
   detach(id: bigint, key: string): void {
     this.#leases.get(id)?.keys.delete(key);
+    if (this.#byKey.get(key) === id) this.#byKey.delete(key);
+  }
+
+  leaseOf(key: string): bigint {
+    return this.#byKey.get(key) ?? 0n;
   }
 
   #save({ id, ttl, remainingTtl }: Lease): void {

@@ -1,173 +1,149 @@
 /**
- * The history of one key as revisions: generations, each from a creation to the tombstone that ends it. The last generation is open, and
- * empty while the key is deleted.
+ * The history of one key as revisions: generations, each from a creation to the tombstone that ends it. The last generation is open while the
+ * key lives.
  *
  * ```
  *   generations  {1, 3, 5(t)}  {8, 9}         get(4) = 3    get(6) = none    get(9) = 9
  *   compact(8)                 {8, 9}
  * ```
  *
+ * There are millions of keys, and most have one version: the last write is in the object itself, and those before it, where there are any, are
+ * numbers in one list. A generation needs no object of its own, it ends where a tombstone is.
+ *
  * Upstream: server/storage/mvcc/key_index.go
  */
 import { assert } from "../../base/assert.ts";
-import { isAfter, type Revision } from "./revision.ts";
+import type { Revision } from "./revision.ts";
 
-export interface Generation {
-  /** How many writes it had, tombstone included; compaction doesn't change it. */
-  version: number;
-  readonly created: Revision;
-  revisions: Revision[];
-}
+/** Told of a write that is dropped. */
+export type Dropped = (main: number, sub: number, isTombstone: boolean) => void;
 
-/** What a key was at some revision. */
-export interface Version {
-  readonly modified: Revision;
-  readonly created: Revision;
-  readonly version: number;
-}
-
-const NONE: readonly Generation[] = [];
-
-/** A list that grows by itself takes room for sixteen more at once. Most keys have one or two versions, and there are millions of keys. */
-function appended(revisions: Revision[], revision: Revision): Revision[] {
-  if (revisions.length < 4) return revisions.concat(revision);
-  revisions.push(revision);
-  return revisions;
-}
-
-export class KeyIndex {
+export class KeyIndex implements Revision {
   readonly key: string;
-  #generations: readonly Generation[] = NONE;
-  /** False between a tombstone and the next put. */
-  #open = false;
+  #main = -1;
+  #sub = 0;
+  #created = 0;
+  #version = 0;
+  /** Writes before the last one, oldest first: of each its main revision, and twice its sub revision, one more for a tombstone. */
+  #past: number[] | undefined;
 
   constructor(key: string) {
     this.key = key;
   }
 
+  /** The last write, be it a tombstone. */
+  get main(): number {
+    return this.#main;
+  }
+  get sub(): number {
+    return this.#sub;
+  }
+  /** When the key that lives was created. */
+  get created(): number {
+    return this.#created;
+  }
+  /** How many writes it had since then, of whatever compaction has dropped, too; 0 while the key is deleted. */
+  get version(): number {
+    return this.#version;
+  }
   /** The key exists now. */
   get alive(): boolean {
-    return this.#open;
+    return this.#version > 0;
+  }
+  get #isEmpty(): boolean {
+    return this.#main === -1;
   }
 
-  put(revision: Revision): void {
-    const last = this.#generations.at(-1);
-    assert(
-      last === undefined || isAfter(revision, last.revisions.at(-1)!),
-      `key "${this.key}" was written out of order`,
-    );
-    if (this.#open) {
-      last!.revisions = appended(last!.revisions, revision);
-      last!.version++;
-    } else {
-      this.#begin({ version: 1, created: revision, revisions: [revision] });
-      this.#open = true;
-    }
+  put(main: number, sub: number): void {
+    if (this.#version === 0) this.#created = main;
+    this.#write(main, sub, this.#version + 1);
   }
 
   /** Takes up a key whose older history compaction has dropped. */
-  restore(created: Revision, modified: Revision, version: number): void {
-    assert(this.#generations.length === 0 || !this.#open, `key "${this.key}" is restored over a living generation`);
-    this.#begin({ version, created, revisions: [modified] });
-    this.#open = true;
+  restore(main: number, sub: number, created: number, version: number): void {
+    assert(!this.alive, `key "${this.key}" is restored over a living generation`);
+    this.#created = created;
+    this.#write(main, sub, version);
   }
 
-  #begin(generation: Generation): void {
-    this.#generations = this.#generations.length === 0 ? [generation] : this.#generations.concat(generation);
+  tombstone(main: number, sub: number): void {
+    assert(this.alive, `key "${this.key}" is deleted twice`);
+    this.#write(main, sub, 0);
   }
 
-  tombstone(revision: Revision): void {
-    assert(this.#open, `key "${this.key}" is deleted twice`);
-    const last = this.#generations.at(-1)!;
-    last.revisions = appended(last.revisions, revision);
-    last.version++;
-    this.#open = false;
+  /** Takes up a tombstone; compaction may have dropped all of its generation but that. */
+  restoreTombstone(main: number, sub: number): void {
+    this.#write(main, sub, 0);
   }
 
-  /** Takes up a tombstone whose generation compaction has dropped. */
-  restoreTombstone(revision: Revision): void {
-    if (this.#open) return this.tombstone(revision);
-    this.#begin({ version: 1, created: revision, revisions: [revision] });
-  }
-
-  /** The last write while the key is alive. */
-  latest(): Revision | undefined {
-    return this.#open ? this.#generations.at(-1)!.revisions.at(-1) : undefined;
-  }
-
-  /** What the next put carries on from. */
-  get openGeneration(): Generation | undefined {
-    return this.#open ? this.#generations.at(-1) : undefined;
+  #write(main: number, sub: number, version: number): void {
+    assert(main > this.#main || (main === this.#main && sub > this.#sub), `key "${this.key}" was written out of order`);
+    if (!this.#isEmpty) {
+      const mark = 2 * this.#sub + (this.#version === 0 ? 1 : 0);
+      // A list that grows by itself takes room for sixteen more at once.
+      if (this.#past === undefined) this.#past = [this.#main, mark];
+      else if (this.#past.length < 8) this.#past = this.#past.concat(this.#main, mark);
+      else this.#past.push(this.#main, mark);
+    }
+    this.#main = main;
+    this.#sub = sub;
+    this.#version = version;
   }
 
   /** The last write at or before `at`, or nothing where the key didn't exist then. */
-  get(at: number): Version | undefined {
-    for (let g = this.#generations.length - 1; g >= 0; g--) {
-      const { created, revisions, version } = this.#generations[g]!;
-      const last = revisions.length - 1;
-      const ended = g < this.#generations.length - 1 || !this.#open;
-      if (ended && revisions[last]!.main <= at) return undefined;
-      for (let i = last; i >= 0; i--)
-        if (revisions[i]!.main <= at) return { modified: revisions[i]!, created, version: version - (last - i) };
-    }
-    return undefined;
+  get(at: number): Revision | undefined {
+    if (this.#main <= at) return this.alive ? this : undefined;
+    const past = this.#past;
+    const i = this.#pastAt(at);
+    if (past === undefined || i === -1 || isTombstone(past[i + 1]!)) return undefined;
+    return { main: past[i]!, sub: past[i + 1]! >> 1 };
   }
 
   /** Drops what no reader at `at` or later needs, and tells each dropped revision. True when nothing is left of the key. */
-  compact(at: number, dropped: (revision: Revision) => void): boolean {
-    const first = this.#generationAt(at);
-    for (let g = 0; g < first; g++) this.#generations[g]!.revisions.forEach(dropped);
-    if (first > 0) this.#generations = this.#generations.slice(first);
-    const generation = this.#generations[0];
-    if (generation === undefined) return true;
-    const kept = lastAtOrBefore(generation.revisions, at);
-    if (kept > 0) generation.revisions.splice(0, kept).forEach(dropped);
+  compact(at: number, dropped: Dropped): boolean {
+    if (this.#main <= at) {
+      this.#dropPast(this.#past?.length ?? 0, dropped);
+      // A tombstone at exactly `at` counts: a watch from there still wants it.
+      if (this.alive || this.#isEmpty || this.#main === at) return this.#isEmpty;
+      dropped(this.#main, this.#sub, true);
+      return true;
+    }
+    const i = this.#pastAt(at);
+    if (i === -1) return false;
+    const isOver = isTombstone(this.#past![i + 1]!) && this.#past![i]! < at;
+    this.#dropPast(isOver ? i + 2 : i, dropped);
     return false;
   }
 
   /** Drops all but the newest writes, and tells each dropped revision. True when nothing is left of the key. */
-  keepNewest(count: number, dropped: (revision: Revision) => void): boolean {
-    let left = count;
-    for (let g = this.#generations.length - 1; g >= 0; g--) {
-      const generation = this.#generations[g]!;
-      const over = generation.revisions.length - left;
-      left = Math.max(0, -over);
-      if (over > 0) generation.revisions.splice(0, over).forEach(dropped);
-    }
-    const isEnded = (g: number) => g < this.#generations.length - 1 || !this.#open;
+  keepNewest(count: number, dropped: Dropped): boolean {
+    assert(count > 0, "a key keeps its last version");
+    const past = this.#past ?? [];
+    let over = Math.max(0, past.length - 2 * (count - 1));
     // What has only its end left is nothing that anyone could read; its tombstone goes with it.
-    const kept = this.#generations.filter(({ revisions }, g) => {
-      if (revisions.length > 1 || (revisions.length === 1 && !isEnded(g))) return true;
-      revisions.forEach(dropped);
-      return false;
-    });
-    if (kept.length < this.#generations.length) this.#generations = kept;
-    return kept.length === 0;
+    if (over < past.length && isTombstone(past[over + 1]!)) over += 2;
+    this.#dropPast(over, dropped);
+    if (this.alive || this.#isEmpty || this.#past !== undefined) return this.#isEmpty;
+    dropped(this.#main, this.#sub, true);
+    return true;
   }
 
-  /** The one revision at or before `at` that a reader of the compacted store at `at` can meet. A tombstone is none. */
-  keep(at: number): Revision | undefined {
-    const g = this.#generationAt(at);
-    const generation = this.#generations[g];
-    if (generation === undefined) return undefined;
-    const kept = lastAtOrBefore(generation.revisions, at);
-    const ended = g < this.#generations.length - 1 || !this.#open;
-    return kept === -1 || (ended && kept === generation.revisions.length - 1) ? undefined : generation.revisions[kept];
+  /** Where in the past the last write at or before `at` is; -1 where there is none. */
+  #pastAt(at: number): number {
+    const past = this.#past;
+    let i = past === undefined ? -2 : past.length - 2;
+    while (i >= 0 && past![i]! > at) i -= 2;
+    return Math.max(-1, i);
   }
 
-  /** The first generation that lives at `at` or later. A tombstone at exactly `at` counts: a watch from there still wants it. */
-  #generationAt(at: number): number {
-    let g = 0;
-    for (; g < this.#generations.length; g++) {
-      const ended = g < this.#generations.length - 1 || !this.#open;
-      if (!ended || this.#generations[g]!.revisions.at(-1)!.main >= at) break;
-    }
-    return g;
+  #dropPast(length: number, dropped: Dropped): void {
+    const past = this.#past;
+    if (past === undefined || length === 0) return;
+    for (let i = 0; i < length; i += 2) dropped(past[i]!, past[i + 1]! >> 1, isTombstone(past[i + 1]!));
+    this.#past = length === past.length ? undefined : past.slice(length);
   }
 }
 
-function lastAtOrBefore(revisions: readonly Revision[], at: number): number {
-  let i = revisions.length - 1;
-  while (i >= 0 && revisions[i]!.main > at) i--;
-  return i;
+function isTombstone(mark: number): boolean {
+  return (mark & 1) === 1;
 }

@@ -2,7 +2,6 @@
 import { SortedMap } from "../../base/sorted-map.ts";
 import type { KeyValue } from "../backend/backend.ts";
 import { KeyIndex } from "./key-index.ts";
-import type { Revision } from "./revision.ts";
 
 /** What the index wants to know of a row. */
 export interface RestoredRow {
@@ -35,10 +34,9 @@ export class RestoredIndex {
 }
 
 function take(index: KeyIndex, { main, sub, created, version }: RestoredRow): void {
-  const revision: Revision = { main, sub };
-  if (version === 0) index.restoreTombstone(revision);
-  else if (index.openGeneration !== undefined || version === 1) index.put(revision);
-  else index.restore({ main: created, sub: 0 }, revision, version);
+  if (version === 0) index.restoreTombstone(main, sub);
+  else if (index.alive || version === 1) index.put(main, sub);
+  else index.restore(main, sub, created, version);
 }
 
 /** Weighed by life: the weight of a range is how many keys it has now. */

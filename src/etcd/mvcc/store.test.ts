@@ -67,7 +67,7 @@ test("a store reads at every revision as a store that keeps whole copies, throug
       fc.array(transaction, { minLength: 10, maxLength: 60, size: "max" }),
       fc.integer({ min: 1, max: 3 }),
       (transactions, rowsAStep) => {
-        const store = new Store(new MemoryBackend(), { attach() {}, detach() {} });
+        const store = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
         const naive = new NaiveStore();
         const work: { step(rows: number): boolean }[] = [];
         for (const ops of transactions) {
@@ -96,7 +96,7 @@ test("a store reads at every revision as a store that keeps whole copies, throug
         compareAll(store, naive);
 
         const index = new RestoredIndex();
-        const restored = new Store(new MemoryBackend(), { attach() {}, detach() {} });
+        const restored = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
         store.backend.scan(0, store.revision, (row, sub) => {
           restored.backend.put(row, sub);
           index.add(Buffer.from(row.key).toString("latin1"), restoredRow(row, sub));

@@ -16,10 +16,12 @@ import { emptyIndex, type RestoredIndex } from "./restored-index.ts";
 import { markFinished, markScheduled } from "./compaction-marks.ts";
 import type { Revision } from "./revision.ts";
 
-/** One write of a transaction, with the version that it replaced. */
+/** One write of a transaction. */
 export interface Change {
+  /** In bytes that are lent: whoever keeps them for long makes copies. */
   readonly kv: KeyValue;
-  readonly previous: KeyValue | undefined;
+  /** Where the version is that it replaced (`previous`); undefined where there was none. */
+  readonly before: Revision | undefined;
 }
 
 export interface RangeOptions {
@@ -42,6 +44,8 @@ export interface RangeResult {
 export interface LeaseBook {
   attach(lease: bigint, key: string): void;
   detach(lease: bigint, key: string): void;
+  /** 0 for a key that hangs on none. */
+  leaseOf(key: string): bigint;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -110,7 +114,7 @@ export class Store {
     const kvs: KeyValue[] = [];
     if (rangeEnd === undefined || rangeEnd.length === 0) {
       const index = this.#index.get(from);
-      const at = index === undefined ? undefined : past ? index.get(revision)?.modified : index.latest();
+      const at = index === undefined ? undefined : past ? index.get(revision) : index.alive ? index : undefined;
       if (at === undefined) return { kvs, count: 0 };
       if (!countOnly) kvs.push(this.#row(at));
       return { kvs, count: 1 };
@@ -122,15 +126,14 @@ export class Store {
       const count = this.#index.weightBetween(from, end);
       if (countOnly || count === 0) return { kvs, count };
       this.#index.forEach(from, end, (index) => {
-        const at = index.latest();
-        if (at !== undefined) found.push(at);
+        if (index.alive) found.push(index);
         return limit === 0 || found.length < limit;
       });
       return { kvs: this.#rows(found), count };
     }
     let count = 0;
     this.#index.forEach(from, end, (index) => {
-      const at = index.get(revision)?.modified;
+      const at = index.get(revision);
       if (at === undefined) return;
       count++;
       if (!countOnly && (limit === 0 || found.length < limit)) found.push(at);
@@ -147,14 +150,14 @@ export class Store {
 
   /** The version of one key now. */
   get(key: Uint8Array): KeyValue | undefined {
-    const at = this.#index.get(keyText(key))?.latest();
-    return at === undefined ? undefined : this.#row(at);
+    const index = this.#index.get(keyText(key));
+    return index?.alive ? this.#row(index) : undefined;
   }
 
   /** The version of a key that a reader at `revision` meets, where that can still be told. */
   getAt(key: string, revision: number): KeyValue | undefined {
     if (revision < this.#compactRevision) return undefined;
-    const at = this.#index.get(key)?.get(revision)?.modified;
+    const at = this.#index.get(key)?.get(revision);
     return at === undefined ? undefined : this.#backend.get(at.main, at.sub);
   }
 
@@ -180,46 +183,34 @@ export class Store {
     return this.#changes !== undefined && this.#changes.length > 0 ? this.#revision + 1 : this.#revision;
   }
 
-  put(key: Uint8Array, value: Uint8Array, lease: bigint): KeyValue | undefined {
+  /** The version that a change replaced, as long as nothing else has happened. */
+  previous({ before }: Change): KeyValue | undefined {
+    return before === undefined ? undefined : this.#row(before);
+  }
+
+  put(key: Uint8Array, value: Uint8Array, lease: bigint): void {
     const changes = this.#changes;
     assert(changes !== undefined, "a put outside of a transaction");
     this.#ops++;
     this.counts.puts++;
     this.counts.putBytes += key.length + value.length;
     const text = keyText(key);
-    const revision: Revision = { main: this.#revision + 1, sub: changes.length };
+    const main = this.#revision + 1;
+    const sub = changes.length;
     let index = this.#index.get(text);
-    let previous: KeyValue | undefined;
-    let version = 1;
-    let created = revision.main;
-    const open = index?.openGeneration;
-    if (open !== undefined) {
-      previous = this.#row(open.revisions.at(-1)!);
-      version = open.version + 1;
-      created = open.created.main;
-      index!.put(revision);
-    } else {
-      if (index === undefined) this.#index.set(text, (index = new KeyIndex(text)));
-      index.put(revision);
-      this.#index.reweigh(text, 1);
-    }
-    const kv: KeyValue = {
-      // One copy of the key serves all its versions.
-      key: owned(previous?.key ?? key),
-      create_revision: created,
-      mod_revision: revision.main,
-      version,
-      value: owned(value),
-      lease,
-    };
-    this.#backend.put(kv, revision.sub);
-    changes.push({ kv, previous });
-    const before = previous?.lease ?? 0n;
-    if (before !== lease) {
-      if (before !== 0n) this.#leases.detach(before, text);
-      if (lease !== 0n) this.#leases.attach(lease, text);
-    }
-    return previous;
+    let before: Revision | undefined;
+    if (index === undefined) this.#index.set(text, (index = new KeyIndex(text)));
+    else if (index.alive) before = { main: index.main, sub: index.sub };
+    index.put(main, sub);
+    if (before === undefined) this.#index.reweigh(text, 1);
+    const { created, version } = index;
+    const kv: KeyValue = { key, create_revision: created, mod_revision: main, version, value, lease };
+    this.#backend.put(kv, sub);
+    changes.push({ kv, before });
+    const leaseBefore = before === undefined ? 0n : this.#leases.leaseOf(text);
+    if (leaseBefore === lease) return;
+    if (leaseBefore !== 0n) this.#leases.detach(leaseBefore, text);
+    if (lease !== 0n) this.#leases.attach(lease, text);
   }
 
   /** Deletes a key or a range; gives the versions deleted. */
@@ -231,19 +222,22 @@ export class Store {
     const { kvs } = this.range(key, rangeEnd, { limit: 0, revision: 0, countOnly: false });
     for (const previous of kvs) {
       const text = keyText(previous.key);
-      const revision: Revision = { main: this.#revision + 1, sub: changes.length };
-      this.#index.get(text)!.tombstone(revision);
+      const main = this.#revision + 1;
+      const sub = changes.length;
+      const index = this.#index.get(text)!;
+      const before: Revision = { main: index.main, sub: index.sub };
+      index.tombstone(main, sub);
       this.#index.reweigh(text, -1);
       const kv: KeyValue = {
         key: previous.key,
         create_revision: 0,
-        mod_revision: revision.main,
+        mod_revision: main,
         version: 0,
         value: EMPTY,
         lease: 0n,
       };
-      this.#backend.put(kv, revision.sub);
-      changes.push({ kv, previous });
+      this.#backend.put(kv, sub);
+      changes.push({ kv, before });
       if (previous.lease !== 0n) this.#leases.detach(previous.lease, text);
     }
     return kvs;
@@ -257,7 +251,7 @@ export class Store {
   /** Drops all but the newest `versions` of a key. Readers of the past don't find what was dropped; nobody else notices. */
   keepVersions(key: Uint8Array, versions: number): void {
     const text = keyText(key);
-    const isGone = this.#index.get(text)?.keepNewest(versions, ({ main, sub }) => this.#backend.delete(main, sub));
+    const isGone = this.#index.get(text)?.keepNewest(versions, this.#drop);
     if (isGone) this.#index.delete(text);
   }
 
@@ -301,8 +295,8 @@ export class Store {
         let dropped = 0;
         while (dropped < rows && pending.length > 0) {
           const key = pending.pop()!;
-          const isGone = this.#index.get(key)?.compact(revision, ({ main, sub }) => {
-            this.#backend.delete(main, sub);
+          const isGone = this.#index.get(key)?.compact(revision, (main, sub, isTombstone) => {
+            this.#backend.delete(main, sub, isTombstone);
             dropped++;
           });
           if (isGone) this.#index.delete(key);
@@ -322,7 +316,7 @@ export class Store {
   keepsAny(at: number): boolean {
     let any = false;
     this.#index.forEach("", undefined, (index) => {
-      any = index.keep(at) !== undefined;
+      any = index.get(at) !== undefined;
       return !any;
     });
     return any;
@@ -330,7 +324,7 @@ export class Store {
 
   /** Whether a compaction at `at`, not below the row, would leave it. */
   isKept(row: KeyValue, sub: number, at: number): boolean {
-    const kept = this.#index.get(keyText(row.key))?.keep(at);
+    const kept = this.#index.get(keyText(row.key))?.get(at);
     return kept !== undefined && kept.main === row.mod_revision && kept.sub === sub;
   }
 
@@ -357,14 +351,13 @@ export class Store {
     return kvs;
   }
 
+  readonly #drop = (main: number, sub: number, isTombstone: boolean): void => {
+    this.#backend.delete(main, sub, isTombstone);
+  };
+
   #row(at: Revision): KeyValue {
     const row = this.#backend.get(at.main, at.sub);
     assert(row !== undefined, `revision ${at.main}_${at.sub} is in the index and not in the backend`);
     return row;
   }
-}
-
-/** Bytes that we may keep: a small view would hold on to the whole network buffer or pool page under it. */
-function owned(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer.byteLength <= bytes.length + 512 ? bytes : Uint8Array.prototype.slice.call(bytes);
 }

@@ -10,7 +10,7 @@ import { Watchable, type WatchStream } from "./watchable.ts";
 /** A store and its watchers, with a reader that can be made slow. */
 class Bench {
   readonly clock = new Simulation();
-  readonly store = new Store(new MemoryBackend(), { attach() {}, detach() {} });
+  readonly store = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
   readonly watchable = new Watchable({
     store: this.store,
     clock: this.clock,

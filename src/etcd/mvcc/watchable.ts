@@ -117,7 +117,7 @@ export class Watchable {
     const header = this.#deps.header(revision);
     if (changes.length === 1) {
       const change = changes[0]!;
-      const shared = new SharedEvent(change.kv, () => change.previous);
+      const shared = new SharedEvent(change.kv, () => this.#deps.store.previous(change));
       this.#synced.forEachOf(keyText(change.kv.key), (watcher) => {
         if (watcher.next <= revision && wants(watcher, change.kv))
           this.#deliver(watcher, shared.alone(watcher.prevKv), revision, header);
@@ -125,11 +125,13 @@ export class Watchable {
       return;
     }
     const batches = new Map<Watcher, MvccpbEvent[]>();
-    for (const { kv, previous } of changes) {
+    for (const change of changes) {
+      const { kv, before } = change;
       const text = keyText(kv.key);
       // What was before the transaction, not what it did before.
-      const isOwn = previous?.mod_revision === revision;
-      const shared = new SharedEvent(kv, () => (isOwn ? this.#deps.store.getAt(text, revision - 1) : previous));
+      const isOwn = before?.main === revision;
+      const { store } = this.#deps;
+      const shared = new SharedEvent(kv, () => (isOwn ? store.getAt(text, revision - 1) : store.previous(change)));
       this.#synced.forEachOf(text, (watcher) => {
         if (watcher.next > revision || !wants(watcher, kv)) return;
         const event = shared.event(watcher.prevKv);

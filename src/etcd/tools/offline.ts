@@ -21,7 +21,7 @@ const OPTIONS: BoltBackendOptions = { batchIntervalMs: 100, batchLimit: 10_000, 
 
 export async function offlineHash(deps: Deps, path: string, revision: number): Promise<OfflineHash> {
   const opened = await openBackend(path, { ...OPTIONS, isReadOnly: true }, fatal(deps));
-  const store = new Store(opened.backend, { attach() {}, detach() {} });
+  const store = new Store(opened.backend, { attach() {}, detach() {}, leaseOf: () => 0n });
   store.restore(opened.index, opened.revisions.revision, opened.revisions.compactRevision);
   store.checkReadable(revision);
   const result = {

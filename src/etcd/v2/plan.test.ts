@@ -48,7 +48,7 @@ function told({ action, node, prevNode }: Event): string {
   return `${action} ${one(node)}${prevNode === undefined ? "" : ` <- ${one(prevNode)}`}`;
 }
 
-const emptyStore = () => new Store(new MemoryBackend(), { attach() {}, detach() {} });
+const emptyStore = () => new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
 
 const SESSION: readonly (readonly [request: string, answer: string])[] = [
   ["GET /", "get /@0/0"],

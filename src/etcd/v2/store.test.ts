@@ -17,7 +17,7 @@ import { V2Store, type V2Member } from "./store.ts";
 /** One replicated store, and as many members as are asked for. A write takes 10 ms to get through. */
 class Bench implements Disposable {
   readonly clock = new Simulation();
-  readonly store = new Store(new MemoryBackend(), { attach() {}, detach() {} });
+  readonly store = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
   readonly watchable = new Watchable({
     store: this.store,
     clock: this.clock,

@@ -2,6 +2,7 @@
 import { Halves, HIGH, LOW } from "./reader.ts";
 
 const SLAB_BYTES = 64 * 1024;
+const { copy } = Buffer.prototype;
 const SMALL = 48; // Below this a loop beats a call into the engine.
 
 export class BackwardWriter {
@@ -57,6 +58,15 @@ export class BackwardWriter {
     const at = (this.#position -= length);
     if (length > SMALL) this.#buffer.set(value, at);
     else for (let i = 0; i < length; i++) this.#buffer[at + i] = value[i]!;
+  }
+
+  /** The bytes that `source` has from `start` to `end`. */
+  piece(source: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#reserve(length);
+    const at = (this.#position -= length);
+    if (length > SMALL) copy.call(source, this.#buffer, at, start, end);
+    else for (let i = 0; i < length; i++) this.#buffer[at + i] = source[start + i]!;
   }
 
   /** With its length. */

@@ -37,16 +37,27 @@ export interface Registry {
 export type WriteByHand = (message: any, writer: BackwardWriter) => void;
 
 /** Stands for a message where its bytes are known already: they are copied in place of encoding it. */
-class Encoded {
+export abstract class Encoded {
+  abstract get bytes(): Uint8Array;
+  /** Gives the length. */
+  abstract writeTo(writer: BackwardWriter): number;
+}
+
+class KnownBytes extends Encoded {
   readonly bytes: Uint8Array;
   constructor(bytes: Uint8Array) {
+    super();
     this.bytes = bytes;
+  }
+  writeTo(writer: BackwardWriter): number {
+    writer.bytes(this.bytes);
+    return this.bytes.length;
   }
 }
 
 /** `encoded<KeyValue>(bytes)` may be given wherever `Init<KeyValue>` is asked for. */
 export function encoded<T>(bytes: Uint8Array): Init<T> {
-  return new Encoded(bytes) as unknown as Init<T>;
+  return new KnownBytes(bytes) as unknown as Init<T>;
 }
 
 export function createCodec(registry: Registry): Codec {
@@ -68,7 +79,7 @@ export function createCodec(registry: Registry): Codec {
     return message;
   };
   const write = (type: MessageType<any>, message: object, prefixBytes: number): void => {
-    if (message instanceof Encoded) writer.bytes(message.bytes);
+    if (message instanceof Encoded) message.writeTo(writer);
     else compile(type).write(message as Message, writer);
     writer.skip(prefixBytes);
   };
@@ -202,7 +213,10 @@ class CompiledMessage {
   }
 
   fill(from: Message): Message {
-    if (from instanceof Encoded) return this.read(new Reader(from.bytes, new Halves()), from.bytes.length);
+    if (from instanceof Encoded) {
+      const { bytes } = from;
+      return this.read(new Reader(bytes, new Halves()), bytes.length);
+    }
     const to = { ...this.#template };
     for (const fill of this.#fillers) fill(from, to);
     return to;
@@ -281,8 +295,7 @@ function mergeOf(before: Message, value: Message): Message {
 
 function writeNested(value: Message, writer: BackwardWriter, type: CompiledMessage): void {
   if (value instanceof Encoded) {
-    writer.bytes(value.bytes);
-    writer.varint32(value.bytes.length);
+    writer.varint32(value.writeTo(writer));
     return;
   }
   const before = writer.length;

@@ -367,7 +367,11 @@ export class BoltFile {
       const meta: Meta = { ...before, root, freelist, pages: end, txid };
       await this.#file.write((txid % 2) * before.pageSize, [encodeMeta(meta)]);
       await this.#file.sync();
-      for (const [id, page] of written) this.#cache.set(id, page);
+      // Rows that were written just now are in memory as such, and every way to the next place leads through branches.
+      for (const [id, page] of written) {
+        if (page.isBranch) this.#cache.set(id, page);
+        else this.#cache.delete(id);
+      }
       this.#meta = meta;
       if (end < before.pages) await this.#file.truncate(end * before.pageSize);
     } finally {

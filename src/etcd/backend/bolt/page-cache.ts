@@ -19,6 +19,13 @@ export class PageCache {
     return old;
   }
 
+  delete(id: number): void {
+    const young = this.#young.get(id);
+    if (young !== undefined) this.#youngPages -= 1 + young.overflow;
+    this.#young.delete(id);
+    this.#old.delete(id);
+  }
+
   set(id: number, page: Page): void {
     this.#old.delete(id);
     this.#young.set(id, page);

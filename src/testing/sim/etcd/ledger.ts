@@ -2,7 +2,6 @@
  * What happened, as the members tell it by what they apply: the one history that all of them must share. The first to apply an entry writes it
  * down, everyone after that is held to it, and so are the answers that clients get and the events that watchers see.
  */
-import type { Change } from "../../../etcd/mvcc/store.ts";
 import type { KeyValue } from "../../../etcd/backend/backend.ts";
 
 /** One write of a revision. Version 0 is a deletion. */
@@ -22,6 +21,12 @@ export interface AppliedState {
 }
 
 const NOTHING: readonly Written[] = [];
+
+/** A write with the version that it replaced. */
+export interface Replaced {
+  readonly kv: KeyValue;
+  readonly previous: KeyValue | undefined;
+}
 
 export class Ledger {
   /** By revision; the first writes are at 2. */
@@ -77,7 +82,7 @@ export class Ledger {
   }
 
   /** A member's store has changed. */
-  changed(who: string, changes: readonly Change[]): void {
+  changed(who: string, changes: readonly Replaced[]): void {
     const revision = changes[0]!.kv.mod_revision;
     const known = this.#revisions[revision];
     if (known === undefined) {

@@ -2,7 +2,7 @@
 import type { Member } from "../../../etcd/member.ts";
 import type { Change } from "../../../etcd/mvcc/store.ts";
 import type { ConfState, NodeId } from "../../../raft/types.ts";
-import { describe, keyOf, type Ledger } from "./ledger.ts";
+import { describe, keyOf, type Ledger, type Replaced } from "./ledger.ts";
 
 export class Observed {
   readonly name: string;
@@ -27,7 +27,11 @@ export class Observed {
     const { watchable, consistentIndex } = member;
     const notify = watchable.notify.bind(watchable);
     watchable.notify = (changes: readonly Change[]) => {
-      ledger.changed(name, changes);
+      const { store } = member;
+      ledger.changed(
+        name,
+        changes.map((change) => ({ kv: change.kv, previous: store.previous(change) })),
+      );
       notify(changes);
     };
     const advance = consistentIndex.advance.bind(consistentIndex);
@@ -49,7 +53,7 @@ export class Observed {
   /** What it applied while it was opened, and nobody had applied before: the end of its log, which nobody else may have. */
   #takeUp(): void {
     const { store } = this.member;
-    const unseen = new Map<number, Change[]>();
+    const unseen = new Map<number, Replaced[]>();
     store.history(this.#ledger.revision + 1, store.revision, (kv) => {
       const change = { kv, previous: store.getAt(keyOf(kv), kv.mod_revision - 1) };
       const known = unseen.get(kv.mod_revision);

@@ -6,20 +6,16 @@ import { humanDuration, nameColumn, ageColumn } from "../../api/columns.ts";
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionVersion,
-  JSONSchemaProps,
 } from "../../api/generated/apiextensions.v1.ts";
 import { readTree } from "../../machinery/codec/decode.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
-import { Correlated } from "../../machinery/cel/rules/correlation.ts";
-import { ObjectRules } from "../../machinery/cel/rules/evaluate.ts";
+import { sameJson } from "../../machinery/cel/rules/values.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
-import { type FieldError, invalid } from "../../machinery/validation/field-error.ts";
-import { nameIsSubdomain } from "../../machinery/validation/names.ts";
+import { isQualifiedName, nameIsSubdomain } from "../../machinery/validation/names.ts";
 import { validateObjectMeta, validateObjectMetaUpdate } from "../../machinery/validation/object-meta.ts";
 import { compileJsonPath } from "./json-path.ts";
 import { structureOf } from "./structure.ts";
-import type { Patterns } from "./validation.ts";
-import { validateAgainst, validateListItems } from "./validation.ts";
+import { Checks } from "./checks.ts";
 
 const VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"] as const;
 const VIEW_VERBS = ["get", "patch", "update"];
@@ -36,7 +32,7 @@ export function customResource(
   const hasStatus = version.subresources?.status !== undefined;
   const scale = version.subresources?.scale;
   const subresources: Record<string, Subresource> = {};
-  const checks = new Checks(version);
+  const checks = new Checks(group, names.kind, version);
   const behaviour = behaviourOf(scope, checks, hasStatus);
   if (hasStatus) subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks) };
   if (scale !== undefined)
@@ -120,8 +116,8 @@ function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus:
     },
     prepareForUpdate(draft, old) {
       if (hasStatus) keep(draft, old, "status");
-      draft.metadata.generation =
-        (old.metadata.generation ?? 0) + (wanted(draft, hasStatus) === wanted(old, hasStatus) ? 0 : 1);
+      const before = old.metadata.generation ?? 0;
+      draft.metadata.generation = before + (sameWish(draft, old) ? 0 : 1);
     },
     validate: (object) => [
       ...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain),
@@ -132,13 +128,32 @@ function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus:
       ...validateObjectMetaUpdate(object.metadata, old.metadata),
       ...checks.update(object, old, warn),
     ],
+    warnings: (object, old) => finalizerWarnings(object.metadata.finalizers, old?.metadata.finalizers),
   };
 }
 
-/** All that a generation counts: not the metadata, and not a status that has its own endpoint. */
-function wanted(object: any, hasStatus: boolean): string {
-  const { metadata: _, status, ...rest } = object;
-  return JSON.stringify(hasStatus ? rest : { ...rest, status });
+const STANDARD_FINALIZERS = ["orphan", "foregroundDeletion", "kubernetes"];
+
+/** Finalizers that are new and named badly. */
+function finalizerWarnings(finalizers: readonly string[] = [], before: readonly string[] = []): readonly string[] {
+  const added = [...new Set(finalizers)].filter((name) => !before.includes(name)).sort();
+  return added.flatMap((name) => {
+    const say = (words: string) => `metadata.finalizers: ${JSON.stringify(name)}: ${words}`;
+    const warnings = isQualifiedName(name).map(say);
+    if (name.includes("/") || STANDARD_FINALIZERS.includes(name)) return warnings;
+    const how = name.includes(".") ? "finalizer name including a path (/)" : "finalizer name";
+    return [
+      ...warnings,
+      say(`prefer a domain-qualified ${how} to avoid accidental conflicts with other finalizer writers`),
+    ];
+  });
+}
+
+/** A generation counts all but the metadata; a status that has its own endpoint is the same by now. */
+function sameWish(object: any, old: any): boolean {
+  const { metadata: _, ...now } = object;
+  const { metadata: __, ...before } = old;
+  return sameJson(now, before);
 }
 
 function statusBehaviour(checks: Checks): Behaviour<any> {
@@ -151,62 +166,9 @@ function statusBehaviour(checks: Checks): Behaviour<any> {
     },
     validateUpdate: (object, old, { warn }) => [
       ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...checks.update(object, old, warn),
+      ...checks.status(object, old, warn),
     ],
   };
-}
-
-const BLOCKING: readonly FieldError["type"][] = [
-  "FieldValueNotSupported",
-  "FieldValueRequired",
-  "FieldValueTooLong",
-  "FieldValueTooMany",
-  "FieldValueTypeInvalid",
-];
-const NOT_CHECKED = invalid(
-  "<nil>",
-  null,
-  "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
-);
-
-/** An object against the schema: first the values, then the rules, which only make sense of values that are in order. */
-class Checks {
-  readonly #props: JSONSchemaProps | undefined;
-  readonly #patterns: Patterns = new Map();
-  #rules: ObjectRules | undefined;
-
-  constructor({ schema }: CustomResourceDefinitionVersion) {
-    this.#props = schema?.openAPIV3Schema;
-  }
-
-  create(object: any): FieldError[] {
-    const props = this.#props;
-    if (props === undefined) return [];
-    const errors = [...validateAgainst(props, object, this.#patterns), ...validateListItems(props, object)];
-    return [...errors, ...this.#checkRules(errors, object, undefined, undefined, undefined)];
-  }
-
-  update(object: any, old: any, warn: ((text: string) => void) | undefined): FieldError[] {
-    const props = this.#props;
-    if (props === undefined) return [];
-    const correlated = new Correlated(object, old, props);
-    const errors = [...validateAgainst(props, object, this.#patterns, correlated)];
-    if (validateListItems(props, old).length === 0) errors.push(...validateListItems(props, object));
-    return [...errors, ...this.#checkRules(errors, object, old, correlated, warn)];
-  }
-
-  #checkRules(
-    errors: readonly FieldError[],
-    object: any,
-    old: any,
-    correlated: Correlated | undefined,
-    warn: ((text: string) => void) | undefined,
-  ): readonly FieldError[] {
-    const rules = (this.#rules ??= new ObjectRules(this.#props!));
-    if (rules.isEmpty) return [];
-    if (errors.some(({ type }) => BLOCKING.includes(type))) return [NOT_CHECKED];
-    return rules.validate(object, old, { correlated, warn });
-  }
 }
 
 function keep(draft: any, old: any, field: string): void {

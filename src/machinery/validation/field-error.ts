@@ -1,4 +1,5 @@
 /** What is wrong with an object, and where. Upstream: staging/src/k8s.io/apimachinery/pkg/util/validation/field */
+import { goNumber } from "../meta/numbers.ts";
 import { StatusError } from "../status.ts";
 
 /** One broken rule at one place of an object, as upstream's field.Error: the type decides the words in front of the detail. */
@@ -55,7 +56,7 @@ export const notSupported = (field: string, value: unknown, supported: readonly 
 export const tooLong = (field: string, max: number): FieldError => ({
   type: "FieldValueTooLong",
   field,
-  message: `Too long: may not be more than ${max} bytes`,
+  message: `Too long: may not be more than ${max} ${max === 1 ? "byte" : "bytes"}`,
 });
 export const tooMany = (field: string, actual: number, max: number): FieldError => ({
   type: "FieldValueTooMany",
@@ -71,6 +72,7 @@ function make(type: FieldError["type"], field: string, words: string, value: unk
 /** As Go's field errors print a value: strings quoted, nil as null, structures as JSON. */
 function render(value: unknown): string {
   if (typeof value === "string") return goQuote(value);
+  if (typeof value === "number") return goNumber(value);
   const text = JSON.stringify(value) ?? "null";
   // Go's JSON keeps itself safe for HTML.
   return typeof value === "object" ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text;

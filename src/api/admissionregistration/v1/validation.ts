@@ -159,6 +159,8 @@ function validateUrl(text: string, path: string): FieldError[] {
   const host = authority?.slice(at + 1) ?? "";
   const bad = /[\s"<>\\^`{|}]/.exec(host)?.[0];
   if (bad !== undefined) return broken(`invalid character ${JSON.stringify(bad)} in host name`);
+  const port = /:([^:\]]*)$/.exec(host)?.[1] ?? "";
+  if (!/^\d*$/.test(port)) return broken(`invalid port ${JSON.stringify(`:${port}`)} after host`);
   if (scheme !== "" && authority !== undefined && host !== "" && !URL.canParse(`https://${host}/`))
     return broken("invalid URL");
   const errors: FieldError[] = [];
@@ -176,8 +178,8 @@ function validateUrl(text: string, path: string): FieldError[] {
 function validateService({ name, namespace, path: text, port }: ServiceReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
   // The two paths are swapped upstream.
-  if (!name) errors.push(required(`${path}.namespace`));
   if (!namespace) errors.push(required(`${path}.name`));
+  if (!name) errors.push(required(`${path}.namespace`));
   for (const message of isPortNumber(port ?? 0))
     errors.push(invalid(`${path}.port`, port ?? 0, `port is not valid: ${message}`));
   if (text === undefined || text === "/") return errors;

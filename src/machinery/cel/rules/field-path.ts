@@ -5,7 +5,9 @@
  */
 import { propertyOf, type RuleSchema, valuesOf } from "./schema.ts";
 
-export type FieldPath = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly why: string };
+export type FieldPath =
+  | { readonly ok: true; readonly path: string; readonly schema: RuleSchema }
+  | { readonly ok: false; readonly why: string };
 
 const ESCAPED: Readonly<Record<string, string>> = {
   a: "\u0007",
@@ -19,7 +21,11 @@ const ESCAPED: Readonly<Record<string, string>> = {
   "\\": "\\",
 };
 
-export function fieldPath(text: string, schema: RuleSchema): FieldPath {
+export function fieldPath(
+  text: string,
+  schema: RuleSchema,
+  { brackets = true }: { readonly brackets?: boolean } = {},
+): FieldPath {
   const tokens = text.match(/'(?:\\.|[^'\\])*'|[.[\]]|[^.[\]']+|'.*/gs) ?? [];
   let at: RuleSchema = schema;
   let path = "";
@@ -41,6 +47,7 @@ export function fieldPath(text: string, schema: RuleSchema): FieldPath {
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i]!;
     if (token !== "[" && token !== ".") return failed(`expected [ or . but got: ${token}`);
+    if (token === "[" && !brackets) return failed("array notation is not allowed");
     const next = tokens[++i];
     if (next === undefined) return failed("unexpected end of JSON path");
     if (token === ".") {
@@ -57,5 +64,5 @@ export function fieldPath(text: string, schema: RuleSchema): FieldPath {
     if (closing === undefined) return failed("unexpected end of JSON path");
     if (closing !== "]") return failed(`expected ] but got ${closing}`);
   }
-  return { ok: true, path };
+  return { ok: true, path, schema: at };
 }

@@ -5,8 +5,11 @@
 import type { Mutable } from "../../../../base/mutable.ts";
 import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
+import { knownFormat } from "../../../../machinery/validation/schema/formats.ts";
 import type { CustomResourceDefinition } from "../../../generated/apiextensions.v1.ts";
-import { validateDefinition, validateDefinitionUpdate } from "./validation.ts";
+import { internalForm } from "./internal.ts";
+import { everySchema } from "./walk.ts";
+import { validateDefinition, validateDefinitionUpdate, validateStatusUpdate } from "./validation.ts";
 
 export const customResourceDefinitions = defineResource<CustomResourceDefinition>({
   group: "apiextensions.k8s.io",
@@ -31,7 +34,12 @@ export const customResourceDefinitions = defineResource<CustomResourceDefinition
     },
     validate: validateDefinition,
     validateUpdate: validateDefinitionUpdate,
+    warnings: (definition, old) => {
+      const before = old === undefined ? [] : unknownFormats(old);
+      return unknownFormats(definition).filter((text) => !before.includes(text));
+    },
   },
+  views: { status: { validateUpdate: validateStatusUpdate } },
 });
 
 /** Every version that was ever stored is remembered, so that nobody drops one that objects are still in. */
@@ -41,6 +49,17 @@ function addStoredVersion(definition: Mutable<CustomResourceDefinition>): void {
   const status = (definition.status ??= noStatus());
   const stored = (status.storedVersions ??= []);
   if (!stored.includes(version)) stored.push(version);
+}
+
+function unknownFormats({ spec }: CustomResourceDefinition): readonly string[] {
+  const { top, versions } = internalForm(spec);
+  return [top, ...versions].flatMap(({ schema }) =>
+    schema?.openAPIV3Schema === undefined
+      ? []
+      : [...everySchema(schema.openAPIV3Schema)]
+          .filter(({ type = "", format }) => format !== undefined && format !== "" && !knownFormat(type, format))
+          .map(({ format }) => `unrecognized format ${JSON.stringify(format)}`),
+  );
 }
 
 const noStatus = () => ({ acceptedNames: { kind: "", plural: "" } });

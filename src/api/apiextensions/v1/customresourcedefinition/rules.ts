@@ -4,7 +4,6 @@
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/{validation,cel_validation}.go
  */
 import { type CompiledRule, compileRules, type Ages } from "../../../../machinery/cel/rules/compile.ts";
-import { ObjectRules } from "../../../../machinery/cel/rules/evaluate.ts";
 import { fieldPath } from "../../../../machinery/cel/rules/field-path.ts";
 import {
   type FieldError,
@@ -19,6 +18,8 @@ import type {
   JSONSchemaProps,
   ValidationRule,
 } from "../../../generated/apiextensions.v1.ts";
+import { shownRule } from "./internal.ts";
+import { everySchema } from "./walk.ts";
 
 const RULE_LIMIT = 10_000_000;
 const SCHEMA_LIMIT = 100_000_000;
@@ -40,29 +41,16 @@ export const NEW_RULES: RuleOptions = {
 export function agesOf({ versions }: CustomResourceDefinitionSpec): Ages {
   const rules = new Set<string>();
   const messages = new Set<string>();
-  const visit = (schema: JSONSchemaProps): void => {
-    for (const { rule, messageExpression } of schema["x-kubernetes-validations"] ?? []) {
-      rules.add(rule);
-      if (messageExpression !== undefined) messages.add(messageExpression);
-    }
-    for (const inner of allBelow(schema)) visit(inner);
-  };
-  for (const { schema } of versions ?? []) if (schema?.openAPIV3Schema !== undefined) visit(schema.openAPIV3Schema);
+  for (const { schema } of versions ?? [])
+    for (const inner of schema?.openAPIV3Schema === undefined ? [] : everySchema(schema.openAPIV3Schema))
+      for (const { rule, messageExpression } of inner["x-kubernetes-validations"] ?? []) {
+        rules.add(rule);
+        if (messageExpression !== undefined) messages.add(messageExpression);
+      }
   return {
     rule: (text) => (rules.has(text) ? "stored" : "new"),
     messageExpression: (text) => (messages.has(text) ? "stored" : "new"),
   };
-}
-
-function allBelow(schema: JSONSchemaProps): readonly JSONSchemaProps[] {
-  const { items, additionalProperties, not, properties = {} } = schema;
-  return [
-    ...Object.values(properties),
-    ...(typeof additionalProperties === "object" ? [additionalProperties] : []),
-    ...(items === undefined ? [] : Array.isArray(items) ? items : [items as JSONSchemaProps]),
-    ...(["allOf", "anyOf", "oneOf"] as const).flatMap((junctor) => schema[junctor] ?? []),
-    ...(not === undefined ? [] : [not]),
-  ];
 }
 
 const hasLineBreak = (text: string): boolean => /[\n\r]/.test(text);
@@ -95,131 +83,100 @@ function validateRuleText(schema: JSONSchemaProps, rule: ValidationRule, path: s
   return errors;
 }
 
-/** Of a schema that is structural. Rules aren't looked at around what else is wrong with it: `known`. */
+/** What the rules of a whole schema cost. */
+export class Costs {
+  total = 0;
+  readonly #expensive: { readonly at: string; readonly cost: number }[] = [];
+
+  observe(at: string, cost: number): void {
+    this.total = Math.min(MOST, this.total + cost);
+    if (cost >= SCHEMA_LIMIT / 100) this.#expensive.push({ at, cost });
+  }
+
+  /** Where they are too much together, the four that cost most are told. */
+  validate(path: string): FieldError[] {
+    if (this.total <= SCHEMA_LIMIT) return [];
+    const contributed = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+    const most = this.#expensive.sort((a, b) => b.cost - a.cost).slice(0, 4);
+    const what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
+    return [
+      ...most.map(({ at }) => fieldForbidden(at, contributed)),
+      fieldForbidden(path, exceeds(what, this.total, SCHEMA_LIMIT)),
+    ];
+  }
+}
+
+/** Where rules are, as far as it decides what they may be. */
+export interface RulePlace {
+  /** The value is an object with a kind of its own. */
+  readonly isObject: boolean;
+  /** How often the value may be there; undefined where nothing limits it. */
+  readonly count: number | undefined;
+  readonly costs: Costs;
+}
+
+export function placeInside(schema: JSONSchemaProps, place: RulePlace, inner: JSONSchemaProps): RulePlace {
+  const times = elements(schema);
+  return {
+    isObject: inner["x-kubernetes-embedded-resource"] === true,
+    count: place.count === undefined || times === undefined ? undefined : product(place.count, times),
+    costs: place.costs,
+  };
+}
+
+/** Of a schema that is in order otherwise. `uncorrelated`: from where on there are no old values. */
 export function validateRules(
   schema: JSONSchemaProps,
   path: string,
-  options: RuleOptions,
-  known: readonly FieldError[],
+  { isObject, count, costs }: RulePlace,
+  { ages, costIsKnown }: RuleOptions,
+  uncorrelated: string | undefined,
 ): FieldError[] {
-  const walk = new Walk(options, known);
-  walk.visit(schema, path, true, 1, undefined);
-  const errors = walk.errors;
-  if (walk.total > SCHEMA_LIMIT) {
-    for (const { at } of walk.mostExpensive)
-      errors.push(
-        fieldForbidden(at, "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"),
-      );
-    const what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
-    errors.push(fieldForbidden(path, exceeds(what, walk.total, SCHEMA_LIMIT)));
+  const own = schema["x-kubernetes-validations"] ?? [];
+  if (own.length === 0) return [];
+  const compiled = compileRules(schema, own, isObject, ages);
+  if (compiled === undefined) {
+    const why =
+      "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations";
+    return [internalError(`${path}.x-kubernetes-validations`, why)];
+  }
+  const errors: FieldError[] = [];
+  const observe = (at: string, what: string, cost: number) => {
+    if (!costIsKnown && cost > RULE_LIMIT) errors.push(fieldForbidden(at, exceeds(what, cost, RULE_LIMIT)));
+    costs.observe(at, cost);
+  };
+  for (const [i, one] of compiled.rules.entries()) {
+    const at = `${path}.x-kubernetes-validations[${i}]`;
+    observe(`${at}.rule`, "estimated rule cost", product(one.maxCost, count ?? compiled.maxCardinality));
+    errors.push(...validateCompiled(one, at));
+    if (one.messageError === undefined && one.message !== undefined)
+      observe(`${at}.messageExpression`, "estimated messageExpression cost", one.messageMaxCost);
+    errors.push(...validateOldSelf(one, at, uncorrelated));
   }
   return errors;
 }
 
-class Walk {
-  readonly errors: FieldError[] = [];
-  total = 0;
-  readonly #expensive: { readonly at: string; readonly cost: number }[] = [];
-  readonly #options: RuleOptions;
-  readonly #known: readonly FieldError[];
-
-  constructor(options: RuleOptions, known: readonly FieldError[]) {
-    this.#options = options;
-    this.#known = known;
-  }
-
-  /** The four that cost most, of those that cost anything to speak of. */
-  get mostExpensive(): readonly { readonly at: string; readonly cost: number }[] {
-    return [...this.#expensive].sort((a, b) => b.cost - a.cost).slice(0, 4);
-  }
-
-  /** `count`: how often the value may be there, undefined where nothing limits it. `uncorrelated`: from where on there are no old values. */
-  visit(
-    schema: JSONSchemaProps,
-    path: string,
-    isRoot: boolean,
-    count: number | undefined,
-    uncorrelated: string | undefined,
-  ): void {
-    const { items, additionalProperties } = schema;
-    const times = elements(schema);
-    const inside = count === undefined || times === undefined ? undefined : product(count, times);
-    if (typeof additionalProperties === "object")
-      this.visit(
-        additionalProperties,
-        `${path}.additionalProperties`,
-        isEmbedded(additionalProperties),
-        inside,
-        uncorrelated,
-      );
-    for (const name of Object.keys(schema.properties ?? {}).sort()) {
-      const inner = schema.properties![name]!;
-      this.visit(inner, `${path}.properties[${name}]`, isEmbedded(inner), inside, uncorrelated);
-    }
-    if (items !== undefined && !Array.isArray(items)) {
-      const inner = items as JSONSchemaProps;
-      const isKeyed = schema["x-kubernetes-list-type"] === "map";
-      this.visit(inner, `${path}.items`, isEmbedded(inner), inside, isKeyed ? uncorrelated : (uncorrelated ?? path));
-    }
-    this.#rules(schema, path, isRoot, count, uncorrelated);
-  }
-
-  #rules(
-    schema: JSONSchemaProps,
-    path: string,
-    isRoot: boolean,
-    count: number | undefined,
-    uncorrelated: string | undefined,
-  ): void {
-    const own = schema["x-kubernetes-validations"] ?? [];
-    if (own.length === 0 || this.#known.some(({ field }) => isWithin(field, path))) return;
-    const compiled = compileRules(schema, own, isRoot, this.#options.ages);
-    if (compiled === undefined) {
-      const why =
-        "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations";
-      this.errors.push(internalError(`${path}.x-kubernetes-validations`, why));
-      return;
-    }
-    for (const [i, rule] of compiled.rules.entries())
-      this.#rule(rule, `${path}.x-kubernetes-validations[${i}]`, count ?? compiled.maxCardinality, uncorrelated);
-  }
-
-  #rule(compiled: CompiledRule, path: string, count: number, uncorrelated: string | undefined): void {
-    const { rule } = compiled;
-    const { errors } = this;
-    const at = (name: string) => `${path}.${name}`;
-    this.#observe(at("rule"), "estimated rule cost", product(compiled.maxCost, count));
-    if (compiled.error !== undefined) errors.push(invalid(at("rule"), shown(rule), compiled.error));
-    if (compiled.messageError !== undefined)
-      errors.push(invalid(at("messageExpression"), shown(rule), compiled.messageError));
-    else if (compiled.message !== undefined)
-      this.#observe(at("messageExpression"), "estimated messageExpression cost", compiled.messageMaxCost);
-    if (compiled.usesOldSelf) {
-      if (uncorrelated !== undefined)
-        errors.push(
-          invalid(
-            at("rule"),
-            rule.rule,
-            `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`,
-          ),
-        );
-    } else if (rule.optionalOldSelf !== undefined)
-      errors.push(
-        invalid(at("optionalOldSelf"), rule.optionalOldSelf, "may not be set if oldSelf is not used in rule"),
-      );
-  }
-
-  #observe(at: string, what: string, cost: number): void {
-    if (!this.#options.costIsKnown && cost > RULE_LIMIT)
-      this.errors.push(fieldForbidden(at, exceeds(what, cost, RULE_LIMIT)));
-    this.total = Math.min(MOST, this.total + cost);
-    if (cost >= SCHEMA_LIMIT / 100) this.#expensive.push({ at, cost });
-  }
+function validateCompiled({ rule, error, messageError }: CompiledRule, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (error !== undefined) errors.push(invalid(`${path}.rule`, shownRule(rule), error));
+  if (messageError !== undefined) errors.push(invalid(`${path}.messageExpression`, shownRule(rule), messageError));
+  return errors;
 }
 
-const isWithin = (field: string, path: string): boolean =>
-  field.startsWith(path) && [undefined, ".", "["].includes(field[path.length]);
-const isEmbedded = (schema: JSONSchemaProps): boolean => schema["x-kubernetes-embedded-resource"] === true;
+function validateOldSelf(
+  { rule, usesOldSelf }: CompiledRule,
+  path: string,
+  uncorrelated: string | undefined,
+): FieldError[] {
+  if (usesOldSelf) {
+    if (uncorrelated === undefined) return [];
+    const words = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`;
+    return [invalid(`${path}.rule`, rule.rule, words)];
+  }
+  if (rule.optionalOldSelf === undefined) return [];
+  return [invalid(`${path}.optionalOldSelf`, rule.optionalOldSelf, "may not be set if oldSelf is not used in rule")];
+}
+
 const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : Math.min(MOST, a * b));
 
 /** How many values there may be inside one; undefined where nothing says. */
@@ -233,40 +190,4 @@ function exceeds(what: string, cost: number, limit: number): string {
   const by = cost / limit;
   const factor = by > 100 ? "more than 100x" : by < 1.5 ? `${by.toFixed(6)}x` : `${by.toFixed(1)}x`;
   return `${what} exceeds budget by factor of ${factor} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)`;
-}
-
-/** The rule as upstream shows it: its internal form. */
-function shown({
-  rule,
-  message,
-  messageExpression,
-  reason,
-  fieldPath: field,
-  optionalOldSelf,
-}: ValidationRule): object {
-  return {
-    Rule: rule,
-    Message: message ?? "",
-    MessageExpression: messageExpression ?? "",
-    Reason: reason ?? null,
-    FieldPath: field ?? "",
-    OptionalOldSelf: optionalOldSelf ?? null,
-  };
-}
-
-/** Defaults have to keep the rules, as new values and as old ones. */
-export function validateDefaults(schema: JSONSchemaProps, path: string, isRoot = true): FieldError[] {
-  const errors: FieldError[] = [];
-  if (schema.default !== undefined) {
-    const rules = new ObjectRules(schema, isRoot || isEmbedded(schema));
-    const at = `${path}.default`;
-    errors.push(...rules.validate(schema.default, schema.default, { path: at }));
-    if (errors.length === 0) errors.push(...rules.validate(schema.default, undefined, { path: at }));
-  }
-  const { items } = schema;
-  if (items !== undefined && !Array.isArray(items))
-    errors.push(...validateDefaults(items as JSONSchemaProps, `${path}.items`, false));
-  for (const name of Object.keys(schema.properties ?? {}).sort())
-    errors.push(...validateDefaults(schema.properties![name]!, `${path}.properties[${name}]`, false));
-  return errors;
 }

@@ -1,56 +1,53 @@
 /**
- * Whether a schema is structural: every field has one place where its type is said, and what only restricts values says nothing else. Upstream:
- * staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/validation.go, pkg/apis/apiextensions/validation
+ * Whether a schema is structural: every field has one place where its type is said, and what only restricts values says nothing else.
+ * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/{convert,validation,complete}.go
  */
-import {
-  type FieldError,
-  fieldForbidden,
-  invalid,
-  notSupported,
-  required,
-} from "../../../../machinery/validation/field-error.ts";
-import type { CustomResourceDefinitionVersion, JSONSchemaProps } from "../../../generated/apiextensions.v1.ts";
-import { semanticEqual } from "../../../semantic-equal.ts";
-import { type RuleOptions, validateDefaults, validateRules, validateRuleTexts } from "./rules.ts";
+import { type FieldError, fieldForbidden, invalid, required } from "../../../../machinery/validation/field-error.ts";
+import { compilePattern } from "../../../../machinery/validation/schema/values.ts";
+import type { JSONSchemaProps } from "../../../generated/apiextensions.v1.ts";
+import { isEmbedded, isList, itemsOf, propertiesOf, valuesOf } from "./walk.ts";
 
-export function validateSchemas(versions: readonly CustomResourceDefinitionVersion[]): FieldError[] {
-  return schemasOf(versions).flatMap(({ schema, path }) => validateSchema(schema, path));
-}
-
-/** What the rules and the defaults of schemas are that are in order otherwise. `optionsOf` knows by the version what was there before. */
-export function validateSchemaRules(
-  versions: readonly CustomResourceDefinitionVersion[],
-  optionsOf: (version: string) => RuleOptions,
-): FieldError[] {
-  return schemasOf(versions).flatMap(({ schema, path, version }) => {
-    if (validateStructure(schema, path, "root").length > 0) return [];
-    const errors = validateDefaults(schema, path);
-    if (errors.length > 0) return errors;
-    return validateRules(schema, path, optionsOf(version), validateSupported(schema, path));
-  });
-}
-
-interface Placed {
-  readonly schema: JSONSchemaProps;
-  readonly path: string;
-  readonly version: string;
-}
-
-function schemasOf(versions: readonly CustomResourceDefinitionVersion[]): readonly Placed[] {
-  const schemas = versions.map(({ schema }) => schema?.openAPIV3Schema);
-  const [first] = schemas;
-  // Upstream works with a form that has one schema at the top where all versions have the same.
-  if (first !== undefined && schemas.every((schema) => semanticEqual(schema, first)))
-    return [{ schema: first, path: "spec.validation.openAPIV3Schema", version: versions[0]!.name }];
-  return schemas.flatMap((schema, i) =>
-    schema === undefined
-      ? []
-      : [{ schema, path: `spec.versions[${i}].schema.openAPIV3Schema`, version: versions[i]!.name }],
+/** Why a schema can't be looked at as a structural one, which no other rule may have said. */
+export function notConvertible(schema: JSONSchemaProps): string | undefined {
+  for (const [field, isSet] of UNSUPPORTED)
+    if (isSet(schema)) return `OpenAPIV3Schema '${field}' is not supported`;
+  const restrictions = [schema.not, ...(schema.allOf ?? []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+  return (
+    firstOf(restrictions) ??
+    (schema["x-kubernetes-preserve-unknown-fields"] === false
+      ? "internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined"
+      : undefined) ??
+    (isList(schema.items) && schema.items.length > 0
+      ? "OpenAPIV3Schema 'items' must be a schema, but is an array"
+      : undefined) ??
+    firstOf([itemsOf(schema), ...propertiesOf(schema).map(([, inner]) => inner), valuesOf(schema)])
   );
 }
 
-function validateSchema(schema: JSONSchemaProps, path: string): FieldError[] {
-  return [...validateSupported(schema, path), ...validateStructure(schema, path, "root")];
+function firstOf(schemas: readonly (JSONSchemaProps | undefined)[]): string | undefined {
+  for (const schema of schemas) {
+    const why = schema && notConvertible(schema);
+    if (why !== undefined) return why;
+  }
+  return undefined;
+}
+
+const hasAny = (value: object | undefined): boolean => Object.keys(value ?? {}).length > 0;
+const UNSUPPORTED: readonly (readonly [field: string, isSet: (schema: JSONSchemaProps) => boolean])[] = [
+  ["id", ({ id = "" }) => id !== ""],
+  ["schema", ({ $schema = "" }) => $schema !== ""],
+  ["$ref", ({ $ref = "" }) => $ref !== ""],
+  ["patternProperties", ({ patternProperties }) => hasAny(patternProperties)],
+  ["dependencies", ({ dependencies }) => hasAny(dependencies)],
+  ["additionalItems", ({ additionalItems }) => additionalItems !== undefined],
+  ["definitions", ({ definitions }) => hasAny(definitions)],
+];
+
+/** In the order of their texts, as upstream sorts them. */
+export function validateStructure(schema: JSONSchemaProps, path: string): FieldError[] {
+  const errors = [...validateInvariants(schema, path, "root"), ...validateCompleteness(schema, schema, path, path)];
+  const text = ({ field, message }: FieldError) => `${field}: ${message}`;
+  return errors.sort((a, b) => (text(a) < text(b) ? -1 : text(a) > text(b) ? 1 : 0));
 }
 
 type Level = "root" | "item" | "field";
@@ -61,124 +58,42 @@ const NO_TYPE: Readonly<Record<Level, string>> = {
   field: "must not be empty for specified object fields",
 };
 
-/** Each schema in another, with where it stands. */
-function* below(schema: JSONSchemaProps, path: string): Generator<readonly [JSONSchemaProps, string, Level]> {
-  for (const name of Object.keys(schema.properties ?? {}).sort())
-    yield [schema.properties![name]!, `${path}.properties[${name}]`, "field"];
-  if (typeof schema.additionalProperties === "object")
-    yield [schema.additionalProperties, `${path}.additionalProperties`, "field"];
-  if (schema.items !== undefined && !isList(schema.items)) yield [schema.items, `${path}.items`, "item"];
-}
-
-function* restrictions(schema: JSONSchemaProps, path: string): Generator<readonly [JSONSchemaProps, string]> {
-  for (const junctor of ["allOf", "anyOf", "oneOf"] as const)
-    for (const [i, inner] of (schema[junctor] ?? []).entries()) yield [inner, `${path}.${junctor}[${i}]`];
-  if (schema.not !== undefined) yield [schema.not, `${path}.not`];
-}
-
-const isList = (items: JSONSchemaProps["items"]): items is readonly JSONSchemaProps[] => Array.isArray(items);
-
-const UNSUPPORTED = ["definitions", "dependencies", "id", "patternProperties", "additionalItems", "$ref"] as const;
-
-/** What OpenAPI knows and custom kinds may not use. */
-function validateSupported(schema: JSONSchemaProps, path: string): FieldError[] {
+function validateInvariants(schema: JSONSchemaProps, path: string, level: Level): FieldError[] {
   const errors: FieldError[] = [];
-  if (schema.uniqueItems === true)
-    errors.push(
-      fieldForbidden(
-        `${path}.uniqueItems`,
-        "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-      ),
-    );
-  if (schema.additionalProperties !== undefined) {
-    if (schema.additionalProperties === false)
-      errors.push(fieldForbidden(`${path}.additionalProperties`, "additionalProperties cannot be set to false"));
-    if (Object.keys(schema.properties ?? {}).length > 0)
-      errors.push(
-        fieldForbidden(`${path}.additionalProperties`, "additionalProperties and properties are mutual exclusive"),
-      );
+  const items = itemsOf(schema);
+  const { type = "", additionalProperties } = schema;
+  if (type === "array" && items === undefined) errors.push(required(`${path}.items`, "must be specified"));
+  if (items !== undefined) errors.push(...validateInvariants(items, `${path}.items`, "item"));
+  for (const [name, inner] of propertiesOf(schema))
+    errors.push(...validateInvariants(inner, `${path}.properties[${name}]`, "field"));
+  if (additionalProperties !== undefined) {
+    const at = `${path}.additionalProperties`;
+    if (level === "root") errors.push(fieldForbidden(at, "must not be used at the root"));
+    if (typeof additionalProperties === "object") errors.push(...validateInvariants(additionalProperties, at, "field"));
   }
-  for (const field of UNSUPPORTED)
-    if (schema[field] !== undefined) errors.push(fieldForbidden(`${path}.${field}`, `${field} is not supported`));
-  if (schema.type === "null")
-    errors.push(fieldForbidden(`${path}.type`, "type cannot be set to null, use nullable as an alternative"));
-  if (isList(schema.items))
-    errors.push(fieldForbidden(`${path}.items`, "items must be a schema object and not an array"));
-  if (schema["x-kubernetes-preserve-unknown-fields"] === false)
-    errors.push(invalid(`${path}.x-kubernetes-preserve-unknown-fields`, false, "must be true or undefined"));
-  errors.push(...validateLists(schema, path));
-  for (const [inner, at] of below(schema, path)) errors.push(...validateSupported(inner, at));
-  for (const [inner, at] of restrictions(schema, path)) errors.push(...validateSupported(inner, at));
-  return [...errors, ...validateRuleTexts(schema, path)];
-}
-
-function validateLists(schema: JSONSchemaProps, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  const mapType = schema["x-kubernetes-map-type"];
-  const listType = schema["x-kubernetes-list-type"];
-  const keys = schema["x-kubernetes-list-map-keys"] ?? [];
-  const typed = (type: string, extension: string) => {
-    if (schema.type === type) return;
-    const words = `must be ${type} if ${extension} is specified`;
-    errors.push(schema.type ? invalid(`${path}.type`, schema.type, words) : required(`${path}.type`, words));
-  };
-  if (mapType !== undefined) {
-    typed("object", "x-kubernetes-map-type");
-    if (mapType !== "atomic" && mapType !== "granular")
-      errors.push(notSupported(`${path}.x-kubernetes-map-type`, mapType, ["atomic", "granular"]));
-  }
-  if (listType !== undefined) {
-    typed("array", "x-kubernetes-list-type");
-    if (!["atomic", "set", "map"].includes(listType))
-      errors.push(notSupported(`${path}.x-kubernetes-list-type`, listType, ["atomic", "set", "map"]));
-  }
-  if (keys.length > 0 && listType !== "map") {
-    const words = "must be map if x-kubernetes-list-map-keys is non-empty";
-    const at = `${path}.x-kubernetes-list-type`;
-    errors.push(listType === undefined ? required(at, words) : invalid(at, listType, words));
-  }
-  if (listType !== "map") return errors;
-  if (keys.length === 0)
-    errors.push(required(`${path}.x-kubernetes-list-map-keys`, "must not be empty if x-kubernetes-list-type is map"));
-  const { items } = schema;
-  if (items === undefined || isList(items)) {
-    if (items === undefined)
-      errors.push(required(`${path}.items`, "must have a schema if x-kubernetes-list-type is map"));
-    return errors;
-  }
-  if (items.type !== "object")
-    errors.push(
-      invalid(`${path}.items.type`, items.type ?? "", "must be object if parent array's x-kubernetes-list-type is map"),
-    );
-  if (keys.some((key) => items.properties?.[key] === undefined))
-    errors.push(invalid(`${path}.x-kubernetes-list-map-keys`, keys, "entries must all be names of item properties"));
-  return errors;
-}
-
-function validateStructure(schema: JSONSchemaProps, path: string, level: Level): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const [inner, at, where] of below(schema, path)) errors.push(...validateStructure(inner, at, where));
-  if (schema.type === "array" && schema.items === undefined)
-    errors.push(required(`${path}.items`, "must be specified"));
   const intOrString = schema["x-kubernetes-int-or-string"] === true;
   const preserve = schema["x-kubernetes-preserve-unknown-fields"] === true;
-  const embedded = schema["x-kubernetes-embedded-resource"] === true;
-  if (intOrString && schema.type)
-    errors.push(fieldForbidden(`${path}.type`, "must be empty if x-kubernetes-int-or-string is true"));
-  errors.push(...validateRestrictions(schema, path, intOrString));
-  if (embedded && schema.type !== "object") {
+  const embedded = isEmbedded(schema);
+  for (const [isSet, extension] of [
+    [preserve, "preserve-unknown-fields"],
+    [embedded, "embedded-resource"],
+  ] as const)
+    if (intOrString && isSet)
+      errors.push(
+        invalid(`${path}.x-kubernetes-${extension}`, true, "must be false if x-kubernetes-int-or-string is true"),
+      );
+  errors.push(...validateRestrictions(schema, path, true));
+  if (embedded && type !== "object") {
     const words = "must be object if x-kubernetes-embedded-resource is true";
-    errors.push(schema.type ? invalid(`${path}.type`, schema.type, words) : required(`${path}.type`, words));
-  } else if (!schema.type && !intOrString && !preserve) {
-    errors.push(required(`${path}.type`, NO_TYPE[level]));
-  }
-  if (embedded && schema.additionalProperties !== undefined)
+    errors.push(type === "" ? required(`${path}.type`, words) : invalid(`${path}.type`, type, words));
+  } else if (type === "" && !intOrString && !preserve) errors.push(required(`${path}.type`, NO_TYPE[level]));
+  if (embedded && additionalProperties !== undefined)
     errors.push(
       fieldForbidden(`${path}.additionalProperties`, "must not be used if x-kubernetes-embedded-resource is set"),
     );
-  if (level === "root" && schema.type && schema.type !== "object")
-    errors.push(invalid(`${path}.type`, schema.type, "must be object at the root"));
-  if (level === "root" || embedded) errors.push(...validateIdentity(schema, path));
+  if (level === "root" && type !== "" && type !== "object")
+    errors.push(invalid(`${path}.type`, type, "must be object at the root"));
+  errors.push(...validateIdentity(schema, path, level));
   if (embedded && !preserve && Object.keys(schema.properties ?? {}).length === 0)
     errors.push(
       required(
@@ -190,18 +105,21 @@ function validateStructure(schema: JSONSchemaProps, path: string, level: Level):
 }
 
 /** Of an object's own identity a schema may say little: Kubernetes says the rest. */
-function validateIdentity({ properties = {} }: JSONSchemaProps, path: string): FieldError[] {
+function validateIdentity(schema: JSONSchemaProps, path: string, level: Level): FieldError[] {
   const errors: FieldError[] = [];
+  const isObject = level === "root" || isEmbedded(schema);
+  const { properties = {} } = schema;
   for (const name of ["kind", "apiVersion"] as const) {
     const field = properties[name];
-    if (field !== undefined && field.type !== "string")
+    if (isObject && field !== undefined && field.type !== "string")
       errors.push(invalid(`${path}.properties[${name}].type`, field.type ?? "", "must be string"));
   }
   const { metadata } = properties;
   if (metadata === undefined) return errors;
   const at = `${path}.properties[metadata]`;
-  if (metadata.type !== "object") errors.push(invalid(`${at}.type`, metadata.type ?? "", "must be object"));
-  if (Object.keys(metadata.properties ?? {}).some((name) => name !== "name" && name !== "generateName"))
+  if (isObject && metadata.type !== "object")
+    errors.push(invalid(`${at}.type`, metadata.type ?? "", "must be object"));
+  if (level === "root" && !saysOnlyNames(metadata))
     errors.push(
       fieldForbidden(
         at,
@@ -211,48 +129,105 @@ function validateIdentity({ properties = {} }: JSONSchemaProps, path: string): F
   return errors;
 }
 
-const EMPTY_IN_RESTRICTIONS = ["type", "title", "description"] as const;
-const UNDEFINED_IN_RESTRICTIONS = ["default", "additionalProperties"] as const;
-const FALSE_IN_RESTRICTIONS = [
-  "nullable",
-  "x-kubernetes-preserve-unknown-fields",
-  "x-kubernetes-embedded-resource",
-  "x-kubernetes-int-or-string",
-] as const;
-const NO_EXTENSION_IN_RESTRICTIONS = [
-  "x-kubernetes-list-type",
-  "x-kubernetes-list-map-keys",
-  "x-kubernetes-map-type",
-] as const;
+function saysOnlyNames({ type: _, default: __, properties, ...more }: JSONSchemaProps): boolean {
+  const names = Object.keys(properties ?? {});
+  return (
+    names.every((name) => name === "name" || name === "generateName") &&
+    Object.values(more).every((value) => value === undefined || value === false || value === "")
+  );
+}
+
+const JUNCTORS = ["anyOf", "allOf", "oneOf"] as const;
+
+const isIntOrString = ({ anyOf = [] }: JSONSchemaProps): boolean =>
+  anyOf.length === 2 && isOnlyType(anyOf[0]!, "integer") && isOnlyType(anyOf[1]!, "string");
+const isOnlyType = (schema: JSONSchemaProps, type: string): boolean =>
+  schema.type === type && Object.keys(schema).length === 1;
 
 /** `allOf` and its like restrict values. Only the two ways to write a number or a text may name types there. */
-function validateRestrictions(schema: JSONSchemaProps, path: string, intOrString: boolean): FieldError[] {
+function validateRestrictions(schema: JSONSchemaProps, path: string, mayName: boolean): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [inner, at] of restrictions(schema, path)) {
-    if (intOrString && at === `${path}.allOf[0]` && isIntOrString(inner)) continue;
-    if (intOrString && at.startsWith(`${path}.anyOf[`) && isIntOrString(schema)) continue;
-    errors.push(...validateRestriction(inner, at));
+  for (const junctor of JUNCTORS) {
+    if (mayName && junctor === "anyOf" && isIntOrString(schema)) continue;
+    for (const [i, inner] of (schema[junctor] ?? []).entries())
+      errors.push(...validateRestriction(inner, `${path}.${junctor}[${i}]`, mayName && junctor === "allOf" && i === 0));
+  }
+  if (schema.not !== undefined) errors.push(...validateRestriction(schema.not, `${path}.not`, false));
+  if (schema.pattern) {
+    const why = compilePattern(schema.pattern);
+    if (typeof why === "string")
+      errors.push(
+        invalid(`${path}.pattern`, schema.pattern, `must be a valid regular expression, but isn't: ${why}`),
+      );
   }
   return errors;
 }
 
-const isIntOrString = ({ anyOf }: JSONSchemaProps): boolean =>
-  anyOf?.length === 2 && anyOf[0]!.type === "integer" && anyOf[1]!.type === "string";
+const EMPTY = "must be empty to be structural";
+const UNDEFINED = "must be undefined to be structural";
+const FALSE = "must be false to be structural";
 
-function validateRestriction(schema: JSONSchemaProps, path: string): FieldError[] {
+const FORBIDDEN: readonly (readonly [field: keyof JSONSchemaProps, words: string, isSet: (value: any) => boolean])[] = [
+  ["type", EMPTY, (value) => value !== ""],
+  ["default", UNDEFINED, () => true],
+  ["title", EMPTY, (value) => value !== ""],
+  ["description", EMPTY, (value) => value !== ""],
+  ["nullable", FALSE, (value) => value === true],
+  ["x-kubernetes-preserve-unknown-fields", FALSE, (value) => value === true],
+  ["x-kubernetes-embedded-resource", FALSE, (value) => value === true],
+  ["x-kubernetes-int-or-string", FALSE, (value) => value === true],
+  ["x-kubernetes-list-map-keys", EMPTY, (value) => value.length > 0],
+  ["x-kubernetes-list-type", UNDEFINED, () => true],
+  ["x-kubernetes-map-type", UNDEFINED, () => true],
+  ["x-kubernetes-validations", EMPTY, (value) => value.length > 0],
+];
+
+function validateRestriction(schema: JSONSchemaProps, path: string, mayNameBoth: boolean): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [inner, at] of below(schema, path))
-    if (!at.endsWith(".additionalProperties")) errors.push(...validateRestriction(inner, at));
-  for (const [inner, at] of restrictions(schema, path)) errors.push(...validateRestriction(inner, at));
-  for (const field of EMPTY_IN_RESTRICTIONS)
-    if (schema[field]) errors.push(fieldForbidden(`${path}.${field}`, "must be empty to be structural"));
-  for (const field of UNDEFINED_IN_RESTRICTIONS)
-    if (schema[field] !== undefined)
-      errors.push(fieldForbidden(`${path}.${field}`, "must be undefined to be structural"));
-  for (const field of FALSE_IN_RESTRICTIONS)
-    if (schema[field] === true) errors.push(fieldForbidden(`${path}.${field}`, "must be false to be structural"));
-  for (const field of NO_EXTENSION_IN_RESTRICTIONS)
-    if (schema[field] !== undefined)
-      errors.push(fieldForbidden(`${path}.${field}`, "must be undefined to be structural"));
+  const { anyOf: _, ...others } = schema;
+  errors.push(...validateRestrictions(mayNameBoth && isIntOrString(schema) ? others : schema, path, false));
+  const items = itemsOf(schema);
+  if (items !== undefined) errors.push(...validateRestriction(items, `${path}.items`, false));
+  for (const [name, inner] of propertiesOf(schema))
+    errors.push(...validateRestriction(inner, `${path}.properties[${name}]`, false));
+  if (schema.additionalProperties !== undefined && schema.additionalProperties !== false)
+    errors.push(fieldForbidden(`${path}.additionalProperties`, UNDEFINED));
+  for (const [field, words, isSet] of FORBIDDEN)
+    if (schema[field] !== undefined && isSet(schema[field])) errors.push(fieldForbidden(`${path}.${field}`, words));
+  if (schema.properties?.["metadata"] !== undefined)
+    errors.push(fieldForbidden(`${path}.properties[metadata]`, "must not be specified in a nested context"));
+  return errors;
+}
+
+/** What a restriction speaks of is there outside of it. Upstream asks this of the root's restrictions alone. */
+function validateCompleteness(
+  restricting: JSONSchemaProps,
+  schema: JSONSchemaProps,
+  path: string,
+  at: string,
+): FieldError[] {
+  const { not } = restricting;
+  return [
+    ...(not === undefined ? [] : validateCovered(not, schema, path, `${at}.not`)),
+    ...(["allOf", "anyOf", "oneOf"] as const).flatMap((junctor) =>
+      (restricting[junctor] ?? []).flatMap((inner, i) => validateCovered(inner, schema, path, `${at}.${junctor}[${i}]`)),
+    ),
+  ];
+}
+
+function validateCovered(
+  restriction: JSONSchemaProps,
+  schema: JSONSchemaProps | undefined,
+  path: string,
+  at: string,
+): FieldError[] {
+  if (schema === undefined) return [required(path, `because it is defined in ${at}`)];
+  const errors = validateCompleteness(restriction, schema, path, at);
+  const items = itemsOf(restriction);
+  if (items !== undefined) errors.push(...validateCovered(items, itemsOf(schema), `${path}.items`, `${at}.items`));
+  for (const [name, inner] of propertiesOf(restriction)) {
+    const place = `properties[${name}]`;
+    errors.push(...validateCovered(inner, schema.properties?.[name], `${path}.${place}`, `${at}.${place}`));
+  }
   return errors;
 }

@@ -1,258 +1,338 @@
 /**
- * Names, versions, columns and paths of a custom kind. The schemas inside have rules of their own.
- * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation
+ * A definition as a whole. The names, the versions, their schemas and the conversion have files of their own.
+ * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go
  */
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
-import { checkRequiredText, checkText, checkWord } from "../../../../machinery/validation/checks.ts";
-import {
-  type FieldError,
-  duplicate,
-  fieldForbidden,
-  invalid,
-  required,
-  tooMany,
-} from "../../../../machinery/validation/field-error.ts";
-import { isDns1035Label, isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
-import { immutableField } from "../../../../machinery/validation/object-meta.ts";
-import { agesOf, NEW_RULES } from "./rules.ts";
-import { validateSchemaRules, validateSchemas } from "./structural.ts";
-import { semanticEqual } from "../../../semantic-equal.ts";
-import { validateClientConfig } from "../../../admissionregistration/v1/validation.ts";
+import { checkWord } from "../../../../machinery/validation/checks.ts";
+import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
+import { isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
+import { immutableField, validateObjectMeta, validateObjectMetaUpdate } from "../../../../machinery/validation/object-meta.ts";
 import type {
   CustomResourceDefinition,
-  CustomResourceDefinitionNames,
+  CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
+  JSONSchemaProps,
 } from "../../../generated/apiextensions.v1.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
+import { type ConversionOptions, conversionOptions, NEW_CONVERSION, validateConversion } from "./conversion.ts";
+import { pruned } from "./defaults.ts";
+import { type Internal, internalForm, type Parts, shownVersions } from "./internal.ts";
+import { checkLabel, validateNames, validateNeededNames } from "./names.ts";
+import { agesOf, NEW_RULES } from "./rules.ts";
+import { hasUnknownType, type SchemaOptions, validateAtomicSet, validateKeys, validateSchema } from "./schema.ts";
+import { notConvertible, validateStructure } from "./structural.ts";
+import {
+  MOST_FIELDS,
+  validateColumn,
+  validateDeprecation,
+  validateSelectableFields,
+  validateSubresources,
+} from "./version.ts";
+import { everySchema } from "./walk.ts";
+import { sameJson } from "../../../../machinery/cel/rules/values.ts";
 
-const APPROVED = "api-approved.kubernetes.io";
-const APPROVAL_HELP = "see https://github.com/kubernetes/enhancements/pull/1111";
+/** What is asked of a new definition, and what an old one needn't mend. */
+interface Options {
+  readonly schema: Omit<SchemaOptions, "costIsKnown">;
+  readonly requireSchemas: boolean;
+  readonly conversion: ConversionOptions;
+  /** The version's schema is the one that was there before. */
+  costIsKnown(version: string): boolean;
+  mayHaveManyFields(version: string): boolean;
+}
+
+export const NEW_SCHEMA: Options["schema"] = {
+  ages: NEW_RULES.ages,
+  requireStructure: true,
+  requirePrunedDefaults: true,
+  requireKnownTypes: true,
+  requireAtomicSets: true,
+  requireSoundKeys: true,
+};
+
+const NEW: Options = {
+  schema: NEW_SCHEMA,
+  requireSchemas: true,
+  conversion: NEW_CONVERSION,
+  costIsKnown: () => false,
+  mayHaveManyFields: () => false,
+};
 
 export function validateDefinition(definition: CustomResourceDefinition): FieldError[] {
   const { metadata, spec } = definition;
   const errors: FieldError[] = [];
   if (metadata.name !== `${spec.names.plural}.${spec.group}`)
     errors.push(invalid("metadata.name", metadata.name, 'must be spec.names.plural+"."+spec.group'));
-  const { versions = [] } = spec;
-  errors.push(
-    ...validateSpec(definition),
-    ...validateSchemas(versions),
-    ...validateSchemaRules(versions, () => NEW_RULES),
-  );
-  errors.push(...validateStored(definition));
-  return [...errors, ...validateApproval(definition)];
+  errors.push(...validateSpec(spec, NEW), ...validateStatus(definition), ...validateStored(definition));
+  return [...errors, ...validateApproval(definition, undefined), ...validatePreserving(spec, undefined)];
 }
 
 export function validateDefinitionUpdate(
   definition: CustomResourceDefinition,
   old: CustomResourceDefinition,
 ): FieldError[] {
-  const errors = [...validateSpec(definition), ...validateStored(definition)];
-  // A definition from before the rule stays as it is.
-  if (validateSchemas(old.spec.versions ?? []).length === 0) errors.push(...validateSchemasUpdate(definition, old));
-  const established = isTrue(old.status, "Established");
-  if (established === true) {
-    errors.push(...immutableField(definition.spec.scope, old.spec.scope, "spec.scope"));
-    errors.push(...immutableField(definition.spec.names.kind, old.spec.names.kind, "spec.names.kind"));
+  const { spec, metadata } = definition;
+  // Upstream asks this here as well as of every update.
+  const errors = validateObjectMetaUpdate(metadata, old.metadata);
+  errors.push(...validateSpec(spec, updateOptions(definition, old)));
+  if (isTrue(old.status, "Established") === true) {
+    errors.push(...immutableField(spec.scope, old.spec.scope, "spec.scope"));
+    errors.push(...immutableField(spec.names.kind, old.spec.names.kind, "spec.names.kind"));
   }
-  errors.push(...immutableField(definition.spec.group, old.spec.group, "spec.group"));
-  errors.push(...immutableField(definition.spec.names.plural, old.spec.names.plural, "spec.names.plural"));
-  return errors;
+  errors.push(...immutableField(spec.group, old.spec.group, "spec.group"));
+  errors.push(...immutableField(spec.names.plural, old.spec.names.plural, "spec.names.plural"));
+  errors.push(...validateStatus(definition), ...validateStored(definition));
+  return [...errors, ...validateApproval(definition, old), ...validatePreserving(spec, old.spec)];
 }
 
-function validateSchemasUpdate({ spec }: CustomResourceDefinition, old: CustomResourceDefinition): FieldError[] {
-  const { versions = [] } = spec;
-  const before = old.spec.versions ?? [];
-  const schemaOf = (all: readonly CustomResourceDefinitionVersion[], version: string) =>
-    all.find(({ name }) => name === version)?.schema;
-  const ages = agesOf(old.spec);
+export function validateStatusUpdate(
+  definition: CustomResourceDefinition,
+  old: CustomResourceDefinition,
+): FieldError[] {
+  const { metadata } = definition;
   return [
-    ...validateSchemas(versions),
-    ...validateSchemaRules(versions, (version) => ({
-      ages,
-      costIsKnown: semanticEqual(schemaOf(versions, version), schemaOf(before, version)),
-    })),
+    ...validateObjectMeta(metadata, false, () => []),
+    ...validateObjectMetaUpdate(metadata, old.metadata),
+    ...validateStatus(definition),
   ];
 }
 
-function validateSpec({ spec }: CustomResourceDefinition): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!spec.group) errors.push(required("spec.group"));
-  else {
-    const messages = checkText(spec.group, "spec.group", isDns1123Subdomain);
-    errors.push(...messages);
-    if (messages.length === 0 && !spec.group.includes("."))
-      errors.push(invalid("spec.group", spec.group, "should be a domain with at least one dot"));
+function validateStatus({ status }: CustomResourceDefinition): FieldError[] {
+  return validateNames(status?.acceptedNames, "status.acceptedNames");
+}
+
+function updateOptions({ spec }: CustomResourceDefinition, old: CustomResourceDefinition): Options {
+  const schemas = schemasOf(old.spec);
+  const all = schemas.flatMap((schema) => [...everySchema(schema)]);
+  const had = (is: (schema: JSONSchemaProps) => boolean) => all.some(is);
+  const versionOf = ({ versions = [] }: CustomResourceDefinitionSpec, version: string) =>
+    versions.find(({ name }) => name === version);
+  return {
+    schema: {
+      ages: agesOf(old.spec),
+      requireStructure: schemas.every(
+        (schema) => notConvertible(schema) === undefined && validateStructure(schema, "").length === 0,
+      ),
+      requirePrunedDefaults: !had((schema) => schema.default !== undefined && isUnpruned(schema)),
+      requireKnownTypes: !had(hasUnknownType),
+      requireAtomicSets: !had((schema) => validateAtomicSet(schema, "").length > 0),
+      requireSoundKeys: !had((schema) => validateKeys(schema, "").length > 0),
+    },
+    requireSchemas: old.spec.versions?.every(({ schema }) => schema?.openAPIV3Schema !== undefined) ?? true,
+    conversion: conversionOptions(old),
+    costIsKnown: (version) => semanticEqual(versionOf(spec, version)?.schema, versionOf(old.spec, version)?.schema),
+    mayHaveManyFields(version) {
+      const before = versionOf(old.spec, version)?.selectableFields ?? [];
+      return before.length > MOST_FIELDS && semanticEqual(before, versionOf(spec, version)?.selectableFields);
+    },
+  };
+}
+
+const schemasOf = ({ versions = [] }: CustomResourceDefinitionSpec): readonly JSONSchemaProps[] =>
+  versions.flatMap(({ schema }) => schema?.openAPIV3Schema ?? []);
+const isUnpruned = (schema: JSONSchemaProps): boolean => !sameJson(pruned(schema, schema.default), schema.default);
+
+function validateSpec(spec: CustomResourceDefinitionSpec, given: Options): FieldError[] {
+  const internal = internalForm(spec);
+  const { top, versions } = internal;
+  const all = schemasOf(spec).flatMap((schema) => [...everySchema(schema)]);
+  const preserving = spec.preserveUnknownFields === true;
+  const errors = [
+    ...validateGroup(spec.group),
+    ...checkWord(spec.scope, "spec.scope", ["Cluster", "Namespaced"]),
+    ...validateSchemasAreThere(internal, preserving, given),
+  ];
+  const hasDefaults = all.some((schema) => schema.default !== undefined);
+  if (hasDefaults && preserving)
+    errors.push(invalid("spec.preserveUnknownFields", true, "must be false in order to use defaults in the schema"));
+  const requireStructure = given.schema.requireStructure || !preserving || hasDefaults || all.some(hasExtension);
+  const options = { ...given, schema: { ...given.schema, requireStructure } };
+  for (const [i, version] of versions.entries()) {
+    const path = `spec.versions[${i}]`;
+    errors.push(...checkLabel(version.name ?? "", `${path}.name`));
+    errors.push(...validateDeprecation(version.deprecated === true, version.deprecationWarning, path));
+    const { subresources } = versions.some((one) => one.subresources !== undefined) ? version : top;
+    errors.push(...validateParts(version, path, subresources?.status !== undefined, options, version.name));
   }
-  errors.push(...checkWord(spec.scope, "spec.scope", ["Cluster", "Namespaced"]));
-  if (spec.preserveUnknownFields === true)
+  errors.push(...validateVersionNames(versions));
+  const { name: first } = versions[0] ?? {};
+  if (first) errors.push(...checkLabel(first, "spec.version"));
+  errors.push(...validateNeededNames(spec.names, "spec.names"), ...validateNames(spec.names, "spec.names"));
+  const anyStatus = [top, ...versions].some(({ subresources }) => subresources?.status !== undefined);
+  errors.push(...validateTop(top, anyStatus, options, first ?? ""));
+  const { conversion } = spec;
+  if (conversion === undefined) return errors;
+  if (conversion.strategy !== "None" && preserving)
     errors.push(
       invalid(
-        "spec.preserveUnknownFields",
-        true,
-        "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+        "spec.conversion.strategy",
+        conversion.strategy,
+        "must be None if spec.preserveUnknownFields is true",
       ),
     );
-  const versions = spec.versions ?? [];
-  for (const [i, version] of versions.entries()) errors.push(...validateVersion(version, `spec.versions[${i}]`));
-  if (new Set(versions.map(({ name }) => name)).size !== versions.length)
-    errors.push(invalid("spec.versions", versions, "must contain unique version names"));
-  if (versions.filter(({ storage }) => storage === true).length !== 1)
-    errors.push(invalid("spec.versions", versions, "must have exactly one version marked as storage version"));
-  errors.push(...validateNames(spec.names, "spec.names"));
-  return [...errors, ...validateConversion(spec)];
+  return [...errors, ...validateConversion(conversion, "spec.conversion", given.conversion)];
 }
 
-function validateNames(names: CustomResourceDefinitionNames, path: string): FieldError[] {
-  const mixed = (text: string | undefined, field: string) => {
-    if (!text) return [required(`${path}.${field}`)];
-    return isDns1035Label(text.toLowerCase()).map((message) =>
-      invalid(`${path}.${field}`, text, `may have mixed case, but should otherwise match: ${message}`),
-    );
-  };
-  const errors = [
-    ...checkRequiredText(names.plural, `${path}.plural`, isDns1035Label),
-    ...checkRequiredText(names.singular, `${path}.singular`, isDns1035Label),
-    ...mixed(names.kind, "kind"),
-    ...mixed(names.listKind, "listKind"),
-  ];
-  for (const list of ["shortNames", "categories"] as const)
-    for (const [i, name] of (names[list] ?? []).entries())
-      errors.push(...checkText(name, `${path}.${list}[${i}]`, isDns1035Label));
-  if (names.kind && names.kind === names.listKind)
-    errors.push(invalid(`${path}.listKind`, names.listKind, "kind and listKind may not be the same"));
-  return errors;
+function validateGroup(group: string | undefined): FieldError[] {
+  if (!group) return [required("spec.group")];
+  const wrong = isDns1123Subdomain(group);
+  if (wrong.length > 0) return [invalid("spec.group", group, wrong.join(","))];
+  return group.includes(".") ? [] : [invalid("spec.group", group, "should be a domain with at least one dot")];
 }
 
-function validateVersion(version: CustomResourceDefinitionVersion, path: string): FieldError[] {
-  const errors = checkText(version.name ?? "", `${path}.name`, isDns1035Label);
-  const warning = version.deprecationWarning;
-  if (warning !== undefined) {
-    const at = `${path}.deprecationWarning`;
-    if (version.deprecated !== true) errors.push(invalid(at, warning, "can only be set for deprecated versions"));
-    if (warning.length > 256) errors.push(invalid(at, warning, "must be <= 256 characters long"));
-    if (warning === "") errors.push(invalid(at, warning, "must not be an empty string"));
-  }
-  if (version.schema?.openAPIV3Schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`));
-  const { scale } = version.subresources ?? {};
-  if (scale !== undefined) {
-    const at = `${path}.subresources.scale`;
-    errors.push(...validateScalePath(scale.specReplicasPath, `${at}.specReplicasPath`, [".spec."], ".spec"));
-    errors.push(...validateScalePath(scale.statusReplicasPath, `${at}.statusReplicasPath`, [".status."], ".status"));
-    if (scale.labelSelectorPath)
-      errors.push(
-        ...validateScalePath(
-          scale.labelSelectorPath,
-          `${at}.labelSelectorPath`,
-          [".spec.", ".status."],
-          "either .spec or .status",
-        ),
-      );
-  }
-  for (const [i, column] of (version.additionalPrinterColumns ?? []).entries()) {
-    const at = `${path}.additionalPrinterColumns[${i}]`;
-    if (!column.name) errors.push(required(`${at}.name`));
-    const types = "must be one of boolean,date,integer,number,string";
-    if (!column.type) errors.push(required(`${at}.type`, types));
-    else if (!["boolean", "date", "integer", "number", "string"].includes(column.type))
-      errors.push(invalid(`${at}.type`, column.type, types));
-    if (column.format && !COLUMN_FORMATS.includes(column.format))
-      errors.push(invalid(`${at}.format`, column.format, `must be one of ${COLUMN_FORMATS.join(",")}`));
-    if (!column.jsonPath) errors.push(required(`${at}.JSONPath`));
-    else if (!column.jsonPath.startsWith("."))
-      errors.push(invalid(`${at}.JSONPath`, column.jsonPath, "must be a simple json path starting with ."));
-  }
-  const fields = version.selectableFields ?? [];
-  if (new Set(fields.map(({ jsonPath }) => jsonPath)).size > 8)
-    errors.push(tooMany(`${path}.selectableFields`, fields.length, 8));
-  for (const [i, { jsonPath }] of fields.entries()) {
-    const at = `${path}.selectableFields[${i}].jsonPath`;
-    if (!jsonPath) errors.push(required(at));
-    else if (/^\.metadata(\.|$)/.test(jsonPath))
-      errors.push(invalid(at, jsonPath, "must not point to fields in metadata"));
-    if (fields.slice(0, i).some((before) => before.jsonPath === jsonPath)) errors.push(duplicate(at, jsonPath));
-  }
-  return errors;
-}
-
-const COLUMN_FORMATS: readonly string[] = [
-  "byte",
-  "date",
-  "date-time",
-  "double",
-  "float",
-  "int32",
-  "int64",
-  "password",
-];
-
-function validateScalePath(
-  text: string | undefined,
-  path: string,
-  under: readonly string[],
-  words: string,
+function validateSchemasAreThere(
+  { top, versions }: Internal,
+  preserving: boolean,
+  { requireSchemas }: Options,
 ): FieldError[] {
-  if (!text) return [required(path)];
+  if (top.schema?.openAPIV3Schema !== undefined) return [];
+  return versions.flatMap(({ schema, served }, i) => {
+    const path = `spec.versions[${i}].schema.openAPIV3Schema`;
+    if (schema?.openAPIV3Schema !== undefined) return [];
+    if (requireSchemas) return [required(path)];
+    return !preserving && served ? [required(path, "because otherwise all fields are pruned")] : [];
+  });
+}
+
+const EXTENSIONS = [
+  "x-kubernetes-embedded-resource",
+  "x-kubernetes-preserve-unknown-fields",
+  "x-kubernetes-int-or-string",
+  "x-kubernetes-list-map-keys",
+  "x-kubernetes-list-type",
+  "x-kubernetes-validations",
+] as const;
+const hasExtension = (schema: JSONSchemaProps): boolean => EXTENSIONS.some((name) => schema[name] !== undefined);
+
+function validateVersionNames(versions: readonly CustomResourceDefinitionVersion[]): FieldError[] {
   const errors: FieldError[] = [];
-  if (!text.startsWith(".")) errors.push(invalid(path, text, "must be a simple json path starting with ."));
-  if (!under.some((prefix) => text.startsWith(prefix)))
-    errors.push(invalid(path, text, `should be a json path under ${words}`));
+  const refuse = (words: string) =>
+    // Of none at all Go shows its nothing.
+    errors.push(invalid("spec.versions", versions.length === 0 ? null : shownVersions(versions), words));
+  if (new Set(versions.map(({ name }) => name)).size !== versions.length) refuse("must contain unique version names");
+  if (versions.filter(({ storage }) => storage === true).length !== 1)
+    refuse("must have exactly one version marked as storage version");
   return errors;
 }
 
-function validateConversion({ conversion }: CustomResourceDefinition["spec"]): FieldError[] {
-  if (conversion === undefined) return [];
-  const path = "spec.conversion";
-  const errors = checkWord(conversion.strategy, `${path}.strategy`, ["None", "Webhook"]);
-  const { clientConfig, conversionReviewVersions = [] } = conversion.webhook ?? {};
-  if (conversion.strategy !== "Webhook") {
-    const detail = "should not be set when strategy is not set to Webhook";
-    if (clientConfig !== undefined) errors.push(fieldForbidden(`${path}.webhookClientConfig`, detail));
-    if (conversionReviewVersions.length > 0) errors.push(fieldForbidden(`${path}.conversionReviewVersions`, detail));
-    return errors;
-  }
-  if (clientConfig === undefined)
-    errors.push(required(`${path}.webhookClientConfig`, "required when strategy is set to Webhook"));
-  else
-    errors.push(
-      ...validateClientConfig(
-        clientConfig as Parameters<typeof validateClientConfig>[0],
-        `${path}.webhookClientConfig`,
-      ),
-    );
-  if (conversionReviewVersions.length === 0) errors.push(required(`${path}.conversionReviewVersions`));
-  else if (!conversionReviewVersions.includes("v1") && !conversionReviewVersions.includes("v1beta1"))
-    errors.push(
-      invalid(`${path}.conversionReviewVersions`, conversionReviewVersions, "must include at least one of v1, v1beta1"),
-    );
-  return errors;
+function validateParts(
+  { schema, subresources, additionalPrinterColumns, selectableFields = [] }: Parts,
+  path: string,
+  hasStatus: boolean,
+  options: Options,
+  version: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  const costIsKnown = options.costIsKnown(version);
+  if (schema !== undefined)
+    errors.push(...validateSchema(schema, `${path}.schema`, hasStatus, { ...options.schema, costIsKnown }));
+  if (subresources !== undefined) errors.push(...validateSubresources(subresources, `${path}.subresources`));
+  for (const [i, column] of (additionalPrinterColumns ?? []).entries())
+    errors.push(...validateColumn(column, `${path}.additionalPrinterColumns[${i}]`));
+  if (selectableFields.length === 0) return errors;
+  const at = `${path}.selectableFields`;
+  const structure = schema?.openAPIV3Schema;
+  if (structure === undefined)
+    return [
+      ...errors,
+      invalid(at, "", "may only be set when `version.schema.openAPIV3Schema` is not included"),
+    ];
+  return [
+    ...errors,
+    ...validateFields(selectableFields, structure, path, options.mayHaveManyFields(version)),
+  ];
+}
+
+function validateFields(
+  fields: NonNullable<Parts["selectableFields"]>,
+  schema: JSONSchemaProps,
+  path: string,
+  mayBeMany: boolean,
+): FieldError[] {
+  const odd = notConvertible(schema);
+  // Upstream fails badly where it goes on with no structure.
+  if (odd !== undefined) return [invalid(`${path}.schema.openAPIV3Schema`, "", odd)];
+  return validateSelectableFields(fields, schema, `${path}.selectableFields`, mayBeMany);
+}
+
+/** What all versions have alike. */
+function validateTop(
+  { schema, subresources, additionalPrinterColumns, selectableFields = [] }: Parts,
+  hasStatus: boolean,
+  options: Options,
+  version: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  const costIsKnown = options.costIsKnown(version);
+  if (schema !== undefined)
+    errors.push(...validateSchema(schema, "spec.validation", hasStatus, { ...options.schema, costIsKnown }));
+  if (subresources !== undefined) errors.push(...validateSubresources(subresources, "spec.subresources"));
+  for (const [i, column] of (additionalPrinterColumns ?? []).entries())
+    errors.push(...validateColumn(column, `spec.additionalPrinterColumns[${i}]`));
+  if (selectableFields.length === 0) return errors;
+  if (schema === undefined)
+    return [...errors, invalid("spec.selectableFields", "", "may only be set when validations.schema is included")];
+  return [
+    ...errors,
+    ...validateFields(selectableFields, schema.openAPIV3Schema ?? {}, "spec", options.mayHaveManyFields(version)),
+  ];
 }
 
 function validateStored({ spec, status }: CustomResourceDefinition): FieldError[] {
   const stored = status?.storedVersions ?? [];
   const path = "status.storedVersions";
-  if (stored.length === 0) return [invalid(path, stored, "must have at least one stored version")];
-  const errors: FieldError[] = [];
-  const current = spec.versions?.find(({ storage }) => storage === true)?.name;
-  for (const [i, name] of stored.entries())
-    if (!spec.versions?.some((version) => version.name === name))
-      errors.push(
-        invalid(
-          `${path}[${i}]`,
-          name,
-          `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`,
-        ),
-      );
-  if (current !== undefined && !stored.includes(current))
-    errors.push(invalid(path, stored, `must have the storage version ${current}`));
-  return errors;
+  if (stored.length === 0) return [invalid(path, null, "must have at least one stored version")];
+  const { versions = [] } = spec;
+  return [
+    ...versions
+      .filter(({ name, storage }) => storage === true && !stored.includes(name))
+      .map(({ name }) => invalid(path, stored, `must have the storage version ${name}`)),
+    ...stored.flatMap((name, i) =>
+      versions.some((version) => version.name === name)
+        ? []
+        : [
+            invalid(
+              `${path}[${i}]`,
+              name,
+              `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`,
+            ),
+          ],
+    ),
+  ];
 }
 
-function validateApproval({ metadata, spec }: CustomResourceDefinition): FieldError[] {
-  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(spec.group ?? "")) return [];
+const APPROVED = "api-approved.kubernetes.io";
+const APPROVAL_HELP = "see https://github.com/kubernetes/enhancements/pull/1111";
+
+/** Whether a definition of a group of the community says who approved it. */
+function approvalOf({ metadata }: CustomResourceDefinition): "missing" | "bypassed" | "approved" | "invalid" {
+  const text = metadata.annotations?.[APPROVED] ?? "";
+  if (text === "") return "missing";
+  if (text.startsWith("unapproved")) return "bypassed";
+  return /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/[^/\s?#]+/.test(text) ? "approved" : "invalid";
+}
+
+function validateApproval(
+  definition: CustomResourceDefinition,
+  old: CustomResourceDefinition | undefined,
+): FieldError[] {
+  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(definition.spec.group ?? "")) return [];
+  const approval = approvalOf(definition);
+  if (old !== undefined && approvalOf(old) === approval) return [];
   const path = `metadata.annotations[${APPROVED}]`;
-  const text = metadata.annotations?.[APPROVED];
   const words = `protected groups must have approval annotation "${APPROVED}"`;
-  if (text === undefined || text === "") return [required(path, `${words}, ${APPROVAL_HELP}`)];
-  if (text.startsWith("unapproved") || URL.canParse(text)) return [];
-  return [invalid(path, text, `${words} with either a URL or a reason starting with "unapproved", ${APPROVAL_HELP}`)];
+  if (approval === "missing") return [required(path, `${words}, ${APPROVAL_HELP}`)];
+  if (approval !== "invalid") return [];
+  const detail = `${words} with either a URL or a reason starting with "unapproved", ${APPROVAL_HELP}`;
+  return [invalid(path, definition.metadata.annotations?.[APPROVED], detail)];
+}
+
+function validatePreserving(
+  { preserveUnknownFields }: CustomResourceDefinitionSpec,
+  old: CustomResourceDefinitionSpec | undefined,
+): FieldError[] {
+  if (preserveUnknownFields !== true || old?.preserveUnknownFields === true) return [];
+  const detail =
+    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+  return [invalid("spec.preserveUnknownFields", true, detail)];
 }

@@ -56,7 +56,7 @@ function anything(schema: Schema, random: () => number, depth: number): unknown 
 
 function decoded(tree: unknown, schema: Schema): any {
   try {
-    return readTree(tree, schema, false).object;
+    return readTree(tree, schema).object;
   } catch (error) {
     if (error instanceof DecodeError) return undefined;
     throw error;

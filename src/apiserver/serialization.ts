@@ -1,7 +1,7 @@
 /** Stored values to objects, whichever of upstream's formats they are in. */
 import { isProtobuf } from "../machinery/codec/protobuf.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
-import { readTree } from "../machinery/codec/decode.ts";
+import { readObject } from "../machinery/codec/custom.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import { isCustom } from "./registry/decode.ts";
@@ -19,9 +19,9 @@ export function decodeStored(
     const tree = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString());
     if (tree.apiVersion !== apiVersionOf(resource)) {
       const other = versions?.(tree.apiVersion);
-      return other === undefined ? tree : readTree(tree, other.schema, true).object;
+      return other === undefined ? tree : readObject(tree, other.schema, true);
     }
-    object = readTree(tree, resource.schema, isCustom(resource)).object;
+    object = readObject(tree, resource.schema, isCustom(resource));
   }
   resource.behaviour.defaults?.(object);
   return object;

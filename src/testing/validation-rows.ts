@@ -168,7 +168,7 @@ function keepIdentity(metadata: any, old: any): void {
 }
 
 function decoded(resource: Resource, tree: unknown): any {
-  const { object } = readTree(structuredClone(tree), resource.schema, false) as { object: any };
+  const { object } = readTree(structuredClone(tree), resource.schema) as { object: any };
   resource.behaviour.defaults?.(object);
   return object;
 }

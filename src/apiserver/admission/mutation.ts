@@ -1,5 +1,5 @@
 /** What others made of an object becomes the request's: read by the kind's schema, with its defaults. */
-import { readTree } from "../../machinery/codec/decode.ts";
+import { readObject } from "../../machinery/codec/custom.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "./framework.ts";
 
@@ -13,7 +13,7 @@ export function takeObject(request: AdmissionRequest, object: unknown, context: 
     request.object = structuredClone(object);
     return;
   }
-  const draft: AnyObject = readTree(object, resource.schema, resource.schema.name === undefined).object;
+  const draft: AnyObject = readObject(object, resource.schema, resource.schema.name === undefined);
   resource.behaviour.defaults?.(draft);
   request.object = draft;
 }

@@ -10,7 +10,7 @@ import type {
 } from "../../api/generated/apiextensions.v1.ts";
 import { Correlated } from "../../machinery/cel/rules/correlation.ts";
 import { ObjectRules } from "../../machinery/cel/rules/evaluate.ts";
-import { goNumber } from "../../machinery/meta/numbers.ts";
+import { goNumber, isWhole } from "../../machinery/meta/numbers.ts";
 import { type FieldError, invalid } from "../../machinery/validation/field-error.ts";
 import { hasEmbedded, validateEmbedded } from "../../machinery/validation/schema/embedded.ts";
 import { validateLists } from "../../machinery/validation/schema/lists.ts";
@@ -155,7 +155,7 @@ function nested(
   for (const [i, name] of names.entries()) {
     if (value === null || value === undefined) return {};
     if (typeof value !== "object" || Array.isArray(value))
-      return { wrong: accessorError(names.slice(0, i), value, "map[string]interface{}") };
+      return { wrong: accessorError(names.slice(0, i + 1), value, "map[string]interface{}") };
     value = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
   }
   if (value === undefined) return {};
@@ -169,7 +169,7 @@ const accessorError = (names: readonly string[], value: unknown, wanted: string)
 function goType(value: unknown): string {
   if (value === null) return "<nil>";
   if (Array.isArray(value)) return "[]interface {}";
-  if (typeof value === "number") return Number.isInteger(value) ? "int64" : "float64";
+  if (typeof value === "number") return isWhole(value) ? "int64" : "float64";
   return { string: "string", boolean: "bool" }[typeof value as "string"] ?? "map[string]interface {}";
 }
 

@@ -4,7 +4,7 @@
  * Upstream: apiextensions-apiserver/pkg/apiserver/conversion/webhook_converter.go.
  */
 import type { CustomResourceDefinition } from "../../api/generated/apiextensions.v1.ts";
-import { readTree } from "../../machinery/codec/decode.ts";
+import { readObject } from "../../machinery/codec/custom.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { StatusError } from "../../machinery/status.ts";
 import { validateAnnotations, validateLabels } from "../../machinery/validation/object-meta.ts";
@@ -48,7 +48,7 @@ export function conversionOf(services: Services, definition: CustomResourceDefin
     const known = versions.find((version) => `${definition.spec.group}/${version.name}` === apiVersion);
     const structure = structureOf(known?.schema?.openAPIV3Schema, { defaults: false });
     const made = answered.map(
-      (object, i) => readTree(accepted(asked[i], object, apiVersion, name), structure, true).object,
+      (object, i) => readObject(accepted(asked[i], object, apiVersion, name), structure, true),
     );
     let next = 0;
     return objects.map((object) => (object.apiVersion === apiVersion ? object : made[next++]));

@@ -7,7 +7,7 @@ import type {
   CustomResourceDefinition,
   CustomResourceDefinitionVersion,
 } from "../../api/generated/apiextensions.v1.ts";
-import { readTree } from "../../machinery/codec/decode.ts";
+import { readObject } from "../../machinery/codec/custom.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
 import { sameJson } from "../../machinery/cel/rules/values.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
@@ -101,7 +101,7 @@ function rewriting(
     return (object: any) => {
       if (object.apiVersion === apiVersion) return object;
       structure ??= structureOf(schema?.openAPIV3Schema, { defaults: false });
-      return readTree({ ...object, apiVersion }, structure, true).object;
+      return readObject({ ...object, apiVersion }, structure, true);
     };
   };
   return { toStored: to(stored), fromStored: to(served) };

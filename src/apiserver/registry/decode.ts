@@ -1,6 +1,7 @@
 /** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
 import { builtinResources } from "../../api/index.ts";
-import { DecodeError, readTree, strictError } from "../../machinery/codec/decode.ts";
+import { readObject } from "../../machinery/codec/custom.ts";
+import { DecodeError, strictError } from "../../machinery/codec/decode.ts";
 import { decodeCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import type { Format } from "../../machinery/codec/content.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
@@ -49,7 +50,7 @@ export function decodeBody(
   if (body.kind === "none") throw unrecognised(expected, "EOF", Buffer.alloc(0));
   if (body.kind === "object") {
     checkKind(body.value, expected, () => Buffer.from(JSON.stringify(body.value)));
-    const { object } = readTree(body.value, expected.schema, expected.custom === true);
+    const object = readObject(body.value, expected.schema, expected.custom === true);
     expected.defaults?.(object);
     return fillKind(object, expected);
   }
@@ -146,7 +147,8 @@ const goVersion = (apiVersion: unknown): string => String(apiVersion).split("/")
 
 /** The type is known, its content is wrong. */
 function undecodable(expected: Expected, why: string, bytes: Uint8Array, isJson: boolean): StatusError {
-  if (why.startsWith("strict decoding error") || why.startsWith("json: cannot unmarshal"))
+  const ofEmbedded = expected.custom === true && /^\S+: Invalid value: /.test(why);
+  if (ofEmbedded || why.startsWith("strict decoding error") || why.startsWith("json: cannot unmarshal"))
     return badRequest(
       `${expected.kind} in version ${JSON.stringify(expected.version)} cannot be handled as a ${expected.kind}: ${why}`,
     );

@@ -6,6 +6,7 @@
  */
 import type { Schema } from "../schema/schema.ts";
 import { CborReader } from "./cbor-reader.ts";
+import { readCustom } from "./custom.ts";
 import { type Decoded, DecodeError, type DecodeOptions, readTree, strictError, withinDepth } from "./decode.ts";
 import { strictErrors } from "./json-text.ts";
 
@@ -42,11 +43,17 @@ export function parseCbor(bytes: Uint8Array): unknown {
 /** Unlike JSON's, the words for an unknown field know its place in its map only; what has a field twice is no CBOR at all. */
 export function decodeCbor<T = any>(bytes: Uint8Array, schema: Schema, options: DecodeOptions = {}): Decoded<T> {
   const tree = parseCbor(bytes);
-  const { object, unknown } = withinDepth(() => readTree(tree, schema, options.custom === true));
   const validation = options.fieldValidation ?? "Ignore";
+  if (options.custom === true) {
+    const { object, unknown } = withinDepth(() => readCustom(tree, schema));
+    const warnings = validation === "Ignore" ? [] : unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+    if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
+    return { object, warnings };
+  }
+  const { object, unknown } = withinDepth(() => readTree(tree, schema));
   if (validation === "Ignore" || unknown === 0) return { object, warnings: [] };
-  const fields = strictErrors(JSON.stringify(tree), schema, options.custom === true);
-  const warnings = options.custom === true ? fields : fields.slice(0, 1).map((text) => placeOf(tree, text));
+  const fields = strictErrors(JSON.stringify(tree), schema);
+  const warnings = fields.slice(0, 1).map((text) => placeOf(tree, text));
   if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
   return { object, warnings };
 }

@@ -46,26 +46,21 @@ export function withinDepth<T>(decode: () => T): T {
 export function readTree(
   value: unknown,
   schema: Schema,
-  custom: boolean,
 ): { readonly object: any; readonly fields: number; readonly unknown: number } {
-  const reader = new Reader(schema, custom);
+  const reader = new Reader(schema);
   const object = reader.read(value, schema);
   return { object, fields: reader.fields, unknown: reader.unknown };
 }
-
-const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 class Reader {
   fields = 0;
   unknown = 0;
   readonly #root: Schema;
-  #custom: boolean;
   /** Names of fields and keys, and indexes, down to the value at hand. */
   readonly #path: (string | number)[] = [];
 
-  constructor(root: Schema, custom: boolean) {
+  constructor(root: Schema) {
     this.#root = root;
-    this.#custom = custom;
   }
 
   read(value: any, schema: Schema): any {
@@ -81,7 +76,6 @@ class Reader {
       case "array":
         return this.#array(value, schema);
       case "object":
-        if (this.#custom && schema.name === OBJECT_META) return this.#typed(value, schema);
         if (schema.properties !== undefined) return this.#struct(value, schema, schema.properties);
         if (schema.values !== undefined) return this.#map(value, schema, schema.values);
         if (schema.format === undefined && !isObject(value)) return this.#mismatch(value, schema);
@@ -96,20 +90,11 @@ class Reader {
     }
   }
 
-  /** Metadata is Go's own type also in a custom resource. */
-  #typed(value: unknown, schema: Schema): unknown {
-    this.#custom = false;
-    const object = this.#struct(value, schema, schema.properties!);
-    this.#custom = true;
-    return object;
-  }
-
   #string(value: unknown, schema: Schema): unknown {
     return typeof value === "string" ? value : this.#mismatch(value, schema);
   }
 
   #formatted(value: unknown, schema: Schema): unknown {
-    if (this.#custom) return this.#string(value, schema);
     try {
       switch (schema.format) {
         case "quantity":
@@ -194,7 +179,6 @@ class Reader {
   #field(out: Record<string, unknown>, { name, schema }: Place, given: unknown): void {
     if (given === null || given === undefined) {
       if (schema.default !== undefined && schema.nullable !== true) out[name] = this.#default(schema);
-      else if (this.#custom && given === null) out[name] = null;
       return;
     }
     this.#path.push(name);
@@ -222,7 +206,7 @@ class Reader {
   #any(value: unknown, schema: Schema): unknown {
     switch (schema.format) {
       case "int-or-string":
-        if (typeof value === "string" || this.#custom) return value;
+        if (typeof value === "string") return value;
         if (typeof value !== "number") return wrongValue(value, "int32");
         if (!Number.isInteger(value) || value >= 2 ** 31 || value < -(2 ** 31))
           return wrongValue(value, "int32", `number ${value}`);
@@ -243,7 +227,7 @@ class Reader {
 
   /** An element or map value that is null is its type's zero value. */
   #null(schema: Schema): unknown {
-    if (this.#custom || schema.pointer === true || schema.type === "any" || schema.format === "raw") return null;
+    if (schema.pointer === true || schema.type === "any" || schema.format === "raw") return null;
     if (schema.default !== undefined) return this.#default(schema);
     if (schema.properties !== undefined) return this.#struct({}, schema, schema.properties);
     switch (schema.type) {
@@ -288,7 +272,6 @@ class Reader {
   }
 
   #mismatch(value: unknown, schema: Schema, words?: string): unknown {
-    if (this.#custom) return this.#count(value);
     const type = goType(schema);
     // Go names the innermost struct and all fields on the way; indexes and map keys are no fields.
     let at: Schema | undefined = this.#root;

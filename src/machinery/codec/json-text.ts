@@ -28,8 +28,11 @@ function endOfString(text: string, open: number): number {
 /** Upstream stops collecting here. */
 const MOST = 100;
 
-/** `unknown field "a.b"` and `duplicate field "c[0].d"` of a valid document, in its order, each once. */
-export function strictErrors(text: string, schema: Schema, custom: boolean): readonly string[] {
+/**
+ * `unknown field "a.b"` and `duplicate field "c[0].d"` of a valid document, in its order, each once. Without a schema only what comes twice is
+ * told.
+ */
+export function strictErrors(text: string, schema: Schema | undefined): readonly string[] {
   const errors = new Set<string>();
   const space = /[ \t\r\n]*/y;
   let i = 0;
@@ -51,7 +54,7 @@ export function strictErrors(text: string, schema: Schema, custom: boolean): rea
       i++;
       skip();
       for (let n = 0; text[i] !== "]"; n++) {
-        value(`${path}[${n}]`, inner, quiet || (inner === undefined && !custom));
+        value(`${path}[${n}]`, inner, quiet || (inner === undefined && schema !== undefined));
         skip();
         if (text[i] === ",") i++;
         skip();
@@ -65,7 +68,7 @@ export function strictErrors(text: string, schema: Schema, custom: boolean): rea
     const opaque = at === undefined || (at.properties === undefined && at.values === undefined);
     const silent =
       quiet ||
-      (opaque && !custom && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
+      (opaque && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
     const seen = new Set<string>();
     i++;
     skip();

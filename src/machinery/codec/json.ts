@@ -4,7 +4,16 @@
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/json
  */
 import type { Schema } from "../schema/schema.ts";
-import { type Decoded, DecodeError, type DecodeOptions, readTree, strictError, withinDepth } from "./decode.ts";
+import { countTree, readCustom } from "./custom.ts";
+import {
+  type Decoded,
+  DecodeError,
+  type DecodeOptions,
+  type FieldValidation,
+  readTree,
+  strictError,
+  withinDepth,
+} from "./decode.ts";
 import { countFields, strictErrors, syntaxError } from "./json-text.ts";
 
 export function decodeJson<T = any>(
@@ -16,10 +25,21 @@ export function decodeJson<T = any>(
 }
 
 function decode<T>(text: string, schema: Schema, options: DecodeOptions): Decoded<T> {
-  const { object, fields, unknown } = readTree(parseJson(text), schema, options.custom === true);
   const validation = options.fieldValidation ?? "Ignore";
+  if (options.custom === true) return decodeCustom(text, schema, validation);
+  const { object, fields, unknown } = readTree(parseJson(text), schema);
   if (validation === "Ignore" || (unknown === 0 && countFields(text) === fields)) return { object, warnings: [] };
-  const warnings = strictErrors(text, schema, options.custom === true);
+  const warnings = strictErrors(text, schema);
+  if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
+  return { object, warnings };
+}
+
+function decodeCustom<T>(text: string, schema: Schema, validation: FieldValidation): Decoded<T> {
+  const tree = parseJson(text);
+  const { object, unknown } = readCustom(tree, schema);
+  if (validation === "Ignore") return { object, warnings: [] };
+  const repeated = countFields(text) === countTree(tree) ? [] : strictErrors(text, undefined);
+  const warnings = [...repeated, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)];
   if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
   return { object, warnings };
 }

@@ -96,12 +96,12 @@ export class ProtobufCodec {
       const tree = this.#readTree(raw, schema);
       if (apiVersion !== "") tree["apiVersion"] = apiVersion;
       if (kind !== "") tree["kind"] = kind;
-      return { object: readTree(tree, schema, false).object, warnings: [] };
+      return { object: readTree(tree, schema).object, warnings: [] };
     });
   }
 
   decodeMessage<T = any>(bytes: Uint8Array, schema: Schema): T {
-    return withinDepth(() => readTree(this.#readTree(bytes, schema), schema, false).object);
+    return withinDepth(() => readTree(this.#readTree(bytes, schema), schema).object);
   }
 
   /** One frame of a watch: length, then a WatchEvent around the object in its envelope. */

@@ -1,8 +1,10 @@
 /** Numbers as Go prints them with `%v`. Upstream: Go's strconv and fmt. */
 
-/** A whole number as an int64, any other as a float64. */
+/** What Go reads as an int64; any other number is a float64 to it. */
+export const isWhole = (value: number): boolean => Number.isInteger(value) && Math.abs(value) < 2 ** 63;
+
 export function goNumber(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? String(BigInt(value)) : goFloat(value);
+  return isWhole(value) ? String(BigInt(value)) : goFloat(value);
 }
 
 /** The shortest text that reads back the same, with an exponent below a ten-thousandth and from a million on. */

@@ -61,7 +61,7 @@ export const tooLong = (field: string, max: number): FieldError => ({
 export const tooMany = (field: string, actual: number, max: number): FieldError => ({
   type: "FieldValueTooMany",
   field,
-  message: `Too many: ${actual}: must have at most ${max} items`,
+  message: `Too many: ${actual}: must have at most ${max} ${max === 1 ? "item" : "items"}`,
 });
 
 function make(type: FieldError["type"], field: string, words: string, value: unknown, detail: string): FieldError {

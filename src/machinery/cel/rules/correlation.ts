@@ -25,9 +25,29 @@ export class Correlated {
     this.#schema = schema;
   }
 
-  /** Nothing about it has changed. */
+  /** Nothing about it has changed. Of fields that the schema doesn't know upstream can't say so. */
   get isSame(): boolean {
-    return (this.#isSame ??= this.value === this.old || sameJson(this.value ?? null, this.old ?? null));
+    return (this.#isSame ??= this.#compare());
+  }
+
+  #compare(): boolean {
+    const { value, old } = this;
+    if (Array.isArray(value) && Array.isArray(old))
+      return (
+        value.length === old.length &&
+        (this.#isKeyed()
+          ? value.every((_, i) => this.index(i)?.isSame === true)
+          : sameJson(value, old))
+      );
+    if (isObject(value) && isObject(old)) {
+      const names = Object.keys(value);
+      return names.length === Object.keys(old).length && names.every((name) => this.key(name)?.isSame === true);
+    }
+    return sameJson(value ?? null, old ?? null);
+  }
+
+  #isKeyed(): boolean {
+    return this.#schema.type === "array" && this.#schema["x-kubernetes-list-type"] === "map";
   }
 
   key(name: string): Correlated | undefined {

@@ -6,7 +6,7 @@
 import { RE2JS } from "re2js";
 import type { Correlated } from "../../cel/rules/correlation.ts";
 import { sameJson } from "../../cel/rules/values.ts";
-import { goFloat, goNumber } from "../../meta/numbers.ts";
+import { goFloat, goNumber, isWhole } from "../../meta/numbers.ts";
 import {
   type FieldError,
   invalid,
@@ -329,7 +329,7 @@ function goTypeOf(value: unknown): readonly [type: string, format: string] {
   if (Array.isArray(value)) return ["array", ""];
   switch (typeof value) {
     case "number":
-      return Number.isInteger(value) ? ["integer", "int64"] : ["number", "float64"];
+      return isWhole(value) ? ["integer", "int64"] : ["number", "float64"];
     case "string":
       return ["string", ""];
     case "boolean":
@@ -346,7 +346,7 @@ function checkFormat(format: string, value: string, path: string, result: Result
 
 function checkEnum({ enum: values = [] }: ValueSchema, value: unknown, path: string, result: Result): void {
   if (value !== null) result.matches++;
-  if (values.length === 0 || (value !== null && values.some((one) => one !== null && sameJson(one, value)))) return;
+  if (values.length === 0 || (value !== null && values.some((one) => isOneOf(one, value)))) return;
   const shown = values.map((one) => (typeof one === "string" ? one : JSON.stringify(one)));
   result.add({
     text: `${path} in body should be one of [${shown.join(" ")}]`,
@@ -355,49 +355,66 @@ function checkEnum({ enum: values = [] }: ValueSchema, value: unknown, path: str
   });
 }
 
+/** Go cuts a fraction off to compare it with a whole number. */
+function isOneOf(one: unknown, value: unknown): boolean {
+  if (one === null) return false;
+  if (typeof one === "number" && typeof value === "number" && isWhole(one)) return one === Math.trunc(value);
+  return sameJson(one, value);
+}
+
 function checkNumber(schema: ValueSchema, value: number, path: string, result: Result): void {
   const { type = "", maximum, minimum, multipleOf } = schema;
   const format = type === "integer" || type === "number" ? knownFormat(type, schema.format) : undefined;
-  const isWhole = Number.isInteger(value);
-  const shown = (limit: number) => (isWhole ? goNumber(Math.trunc(limit)) : goFloat(limit));
-  /** Whether a number can be one of the type at all. */
-  const fits = (number: number, what: string): boolean => {
+  const check = (number: number, what: string): boolean => {
     if (isOfType(number, type, format)) return true;
     const named = format === undefined ? `${type} (default format)` : `${type} with format ${format}`;
     const text = `${what} value must be of type ${named} in ${path}`;
     result.add({ text, name: undefined, error: (at) => invalid(at, "", text) });
     return false;
   };
-  fits(value, "Checked");
+  /** A whole number has limits without fractions, if they are of its type at all. What is compared as a fraction is shown as one. */
+  const against = (limit: number, what: string): Limit => {
+    const isNative = check(limit, what) && isWhole(value);
+    const show = isNative ? goNumber : goFloat;
+    const amount = isNative ? Math.trunc(limit) : limit;
+    return {
+      amount,
+      shown: show(amount),
+      tell(words, shownValue = show(value)) {
+        result.add({
+          text: words,
+          name: path,
+          error: (field) => ({ type: "FieldValueInvalid", field, message: `Invalid value: ${shownValue}: ${words}` }),
+        });
+      },
+    };
+  };
+  check(value, "Checked");
   if (multipleOf !== undefined) {
-    const factor = fits(multipleOf, "MultipleOf") && isWhole ? Math.trunc(multipleOf) : multipleOf;
-    if (factor <= 0) {
-      const text = `factor MultipleOf declared for ${path} must be positive: ${shown(factor)}`;
-      result.add({ text, name: path, error: (at) => invalid(at, factor, text) });
-    } else if (!Number.isInteger(factor < 1 ? (1 / factor) * value : value / factor))
-      wrong(result, path, `should be a multiple of ${shown(factor)}`, value);
+    const { amount, shown, tell } = against(multipleOf, "MultipleOf");
+    if (amount <= 0) tell(`factor MultipleOf declared for ${path} must be positive: ${shown}`, shown);
+    else if (!Number.isInteger(amount < 1 ? (1 / amount) * value : value / amount) || Math.abs(value / amount) > 2 ** 53)
+      tell(`${path} in body should be a multiple of ${shown}`);
   }
   if (minimum !== undefined) {
-    const limit = fits(minimum, "Minimum boundary") && isWhole ? Math.trunc(minimum) : minimum;
-    if (schema.exclusiveMinimum === true ? value <= limit : value < limit)
-      wrong(
-        result,
-        path,
-        `should be greater than ${schema.exclusiveMinimum === true ? "" : "or equal to "}${shown(limit)}`,
-        value,
-      );
+    const isExclusive = schema.exclusiveMinimum === true;
+    const { amount, shown, tell } = against(minimum, "Minimum boundary");
+    if (isExclusive ? value <= amount : value < amount)
+      tell(`${path} in body should be greater than ${isExclusive ? "" : "or equal to "}${shown}`);
   }
   if (maximum !== undefined) {
-    const limit = fits(maximum, "Maximum boundary") && isWhole ? Math.trunc(maximum) : maximum;
-    if (schema.exclusiveMaximum === true ? value >= limit : value > limit)
-      wrong(
-        result,
-        path,
-        `should be less than ${schema.exclusiveMaximum === true ? "" : "or equal to "}${shown(limit)}`,
-        value,
-      );
+    const isExclusive = schema.exclusiveMaximum === true;
+    const { amount, shown, tell } = against(maximum, "Maximum boundary");
+    if (isExclusive ? value >= amount : value > amount)
+      tell(`${path} in body should be less than ${isExclusive ? "" : "or equal to "}${shown}`);
   }
   result.matches += 2;
+}
+
+interface Limit {
+  readonly amount: number;
+  readonly shown: string;
+  readonly tell: (words: string, shownValue?: string) => void;
 }
 
 function isOfType(value: number, type: string, format: string | undefined): boolean {

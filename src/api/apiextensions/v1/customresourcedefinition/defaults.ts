@@ -142,7 +142,7 @@ function readEmbedded(schema: JSONSchemaProps, value: unknown, path: string): Fi
         return invalid(below(name), inner, "must be a string");
       if (name === "metadata")
         try {
-          readTree(inner, META, false);
+          readTree(inner, META);
         } catch (error) {
           if (!(error instanceof DecodeError)) throw error;
           return invalid(below(name), inner, error.message);

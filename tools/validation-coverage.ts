@@ -90,10 +90,26 @@ function applies(rule: Rule, op: string): boolean {
 /** Rows of objects of custom kinds. */
 function customRows(): readonly PlacedRow[] {
   const lines = readFileSync(new URL("../src/apiserver/crd/objects.rows.jsonl", import.meta.url), "utf8");
-  return lines.trimEnd().split("\n").flatMap((text, i) => {
-    const { of, op, errors } = JSON.parse(text);
-    return errors === undefined ? [] : [{ of, op, errors, set: {}, group: "customresource", line: i + 1, object: undefined }];
-  });
+  return lines
+    .trimEnd()
+    .split("\n")
+    .flatMap((text, i) => {
+      const { of, op, errors } = JSON.parse(text);
+      return errors === undefined
+        ? []
+        : [
+            {
+              of,
+              op,
+              errors,
+              set: {},
+              group: "customresource",
+              file: "objects.rows.jsonl",
+              line: i + 1,
+              object: undefined,
+            },
+          ];
+    });
 }
 
 function kindOf({ object, group: from }: PlacedRow): string {

@@ -139,8 +139,7 @@ function validateReplicas(path: string, object: object): FieldError[] {
   const replicas = found.value as number | undefined;
   if (replicas === undefined) return [];
   if (replicas < 0) return [invalid(path, replicas, "should be a non-negative integer")];
-  if (replicas > MOST_REPLICAS)
-    return [invalid(path, replicas, `should be less than or equal to ${MOST_REPLICAS}`)];
+  if (replicas > MOST_REPLICAS) return [invalid(path, replicas, `should be less than or equal to ${MOST_REPLICAS}`)];
   return [];
 }
 

@@ -47,9 +47,7 @@ export function conversionOf(services: Services, definition: CustomResourceDefin
       throw failed(`${name} returned ${answered.length} objects, expected ${asked.length}`);
     const known = versions.find((version) => `${definition.spec.group}/${version.name}` === apiVersion);
     const structure = structureOf(known?.schema?.openAPIV3Schema, { defaults: false });
-    const made = answered.map(
-      (object, i) => readObject(accepted(asked[i], object, apiVersion, name), structure, true),
-    );
+    const made = answered.map((object, i) => readObject(accepted(asked[i], object, apiVersion, name), structure, true));
     let next = 0;
     return objects.map((object) => (object.apiVersion === apiVersion ? object : made[next++]));
   };

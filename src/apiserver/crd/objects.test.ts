@@ -22,7 +22,9 @@ interface Row {
   readonly made?: object;
 }
 
-const lines = readFileSync(new URL("objects.rows.jsonl", import.meta.url), "utf8").trimEnd().split("\n");
+const lines = readFileSync(new URL("objects.rows.jsonl", import.meta.url), "utf8")
+  .trimEnd()
+  .split("\n");
 const parsed = lines.map((line) => JSON.parse(line));
 const definitions = new Map(parsed.filter(({ base }) => base).map(({ base, definition }) => [base, definition]));
 const rows = parsed.filter(({ base }) => base === undefined) as readonly Row[];

@@ -11,7 +11,8 @@ import { readObject } from "../../machinery/codec/custom.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
 import { sameJson } from "../../machinery/cel/rules/values.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
-import { isQualifiedName, nameIsSubdomain } from "../../machinery/validation/names.ts";
+import type { FieldError } from "../../machinery/validation/field-error.ts";
+import { isQualifiedName, nameIsPathSegment, nameIsSubdomain } from "../../machinery/validation/names.ts";
 import { validateObjectMeta, validateObjectMetaUpdate } from "../../machinery/validation/object-meta.ts";
 import { compileJsonPath } from "./json-path.ts";
 import { structureOf } from "./structure.ts";
@@ -34,7 +35,8 @@ export function customResource(
   const subresources: Record<string, Subresource> = {};
   const checks = new Checks(group, names.kind, version);
   const behaviour = behaviourOf(scope, checks, hasStatus);
-  if (hasStatus) subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks) };
+  if (hasStatus)
+    subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks, scope === "Namespaced") };
   if (scale !== undefined)
     subresources["scale"] = { verbs: VIEW_VERBS, kind: { group: "autoscaling", version: "v1", kind: "Scale" } };
   return {
@@ -124,12 +126,17 @@ function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus:
       ...checks.create(object),
     ],
     validateUpdate: (object, old, { warn }) => [
-      ...validateObjectMeta(object.metadata, namespaced, () => []),
-      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...updatedMetadata(object, old, namespaced),
       ...checks.update(object, old, warn),
     ],
     warnings: (object, old) => finalizerWarnings(object.metadata.finalizers, old?.metadata.finalizers),
   };
+}
+
+/** What every update is asked is asked of custom objects twice. */
+function updatedMetadata(object: any, old: any, namespaced: boolean): FieldError[] {
+  const changes = validateObjectMetaUpdate(object.metadata, old.metadata);
+  return [...validateObjectMeta(object.metadata, namespaced, nameIsPathSegment), ...changes, ...changes];
 }
 
 const STANDARD_FINALIZERS = ["orphan", "foregroundDeletion", "kubernetes"];
@@ -156,7 +163,7 @@ function sameWish(object: any, old: any): boolean {
   return sameJson(now, before);
 }
 
-function statusBehaviour(checks: Checks): Behaviour<any> {
+function statusBehaviour(checks: Checks, namespaced: boolean): Behaviour<any> {
   return {
     prepareForUpdate(draft, old) {
       for (const field of Object.keys({ ...draft, ...old }))
@@ -165,7 +172,7 @@ function statusBehaviour(checks: Checks): Behaviour<any> {
       draft.metadata = { ...old.metadata, ...(managedFields !== undefined && { managedFields }) };
     },
     validateUpdate: (object, old, { warn }) => [
-      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...updatedMetadata(object, old, namespaced),
       ...checks.status(object, old, warn),
     ],
   };

@@ -67,8 +67,7 @@ export function strictErrors(text: string, schema: Schema | undefined): readonly
     const at = given?.format?.startsWith("schema-or-") ? given.items : given;
     const opaque = at === undefined || (at.properties === undefined && at.values === undefined);
     const silent =
-      quiet ||
-      (opaque && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
+      quiet || (opaque && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
     const seen = new Set<string>();
     i++;
     skip();

@@ -113,7 +113,7 @@ test("type errors have Go's words", () => {
     [
       pod,
       '{"metadata":{"labels":{"a":1}}}',
-      "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string",
+      "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
     ],
     [pod, "[]", "json: cannot unmarshal array into Go value of type v1.Pod"],
     [pod, '{"metadata":{"creationTimestamp":1}}', "json: cannot unmarshal number into Go value of type string"],

@@ -28,6 +28,12 @@ export const invalid = (field: string, value: unknown, detail = ""): FieldError 
 /** Of a value that is too much to show. */
 export const invalidOmitted = (field: string, detail: string): FieldError =>
   make("FieldValueInvalid", field, "Invalid value", undefined, detail);
+/** Of a value that is shown in its own way. */
+export const invalidShown = (field: string, shown: string, detail: string): FieldError => ({
+  type: "FieldValueInvalid",
+  field,
+  message: `Invalid value: ${shown}: ${detail}`,
+});
 export const typeInvalid = (field: string, value: unknown, detail = ""): FieldError =>
   make("FieldValueTypeInvalid", field, "Invalid value", value, detail);
 export const duplicate = (field: string, value: unknown): FieldError =>

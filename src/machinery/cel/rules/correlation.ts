@@ -35,9 +35,7 @@ export class Correlated {
     if (Array.isArray(value) && Array.isArray(old))
       return (
         value.length === old.length &&
-        (this.#isKeyed()
-          ? value.every((_, i) => this.index(i)?.isSame === true)
-          : sameJson(value, old))
+        (this.#isKeyed() ? value.every((_, i) => this.index(i)?.isSame === true) : sameJson(value, old))
       );
     if (isObject(value) && isObject(old)) {
       const names = Object.keys(value);

@@ -59,9 +59,7 @@ function validateOne(object: Readonly<Record<string, unknown>>, path: string): F
     else {
       const wrong = isDns1035Label(kind.toLowerCase());
       if (wrong.length > 0)
-        errors.push(
-          invalid(at("kind"), kind, `may have mixed case, but should otherwise match: ${wrong.join(",")}`),
-        );
+        errors.push(invalid(at("kind"), kind, `may have mixed case, but should otherwise match: ${wrong.join(",")}`));
     }
   }
   if (typeof metadata === "object" && metadata !== null) {

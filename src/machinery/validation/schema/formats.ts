@@ -16,7 +16,10 @@ const pattern =
 const FORMATS: ReadonlyMap<string, Format> = new Map<string, Format>([
   ["bsonobjectid", pattern(/^[0-9a-fA-F]{24}$/)],
   ["uri", isRequestUri],
-  ["email", pattern(/^\s*(?:"[^"]*"\s*|[^<>@",;:]*)?(?:<[^<>\s@]+@[^<>\s@]+>|[^<>\s@"(),:;[\]\\]+@[^<>\s@"(),:;\\]+)\s*$/)],
+  [
+    "email",
+    pattern(/^\s*(?:"[^"]*"\s*|[^<>@",;:]*)?(?:<[^<>\s@]+@[^<>\s@]+>|[^<>\s@"(),:;[\]\\]+@[^<>\s@"(),:;\\]+)\s*$/),
+  ],
   ["hostname", isHostname],
   ["ipv4", (text) => text.includes(".") && parseIp(text) !== undefined],
   ["ipv6", (text) => text.includes(":") && parseIp(text) !== undefined],

@@ -24,7 +24,12 @@ function check(schema: ValueSchema, value: unknown, path: string, errors: FieldE
         check(values, (value as Record<string, unknown>)[name], `${path}[${name}]`, errors);
     for (const name in properties)
       if (Object.hasOwn(value, name))
-        check(properties[name]!, (value as Record<string, unknown>)[name], path === "" ? name : `${path}.${name}`, errors);
+        check(
+          properties[name]!,
+          (value as Record<string, unknown>)[name],
+          path === "" ? name : `${path}.${name}`,
+          errors,
+        );
   }
 }
 
@@ -36,12 +41,20 @@ function checkItems(schema: ValueSchema, value: readonly unknown[], path: string
       const odd = value.findIndex((item) => item !== null && (typeof item !== "object" || Array.isArray(item)));
       if (odd >= 0)
         errors.push(invalid(`${path}[${odd}]`, value[odd], "must be an object for an array of list-type map"));
-      else checkDuplicates(value.map((item) => keysOf(schema, item as Record<string, unknown> | null)), path, errors);
+      else
+        checkDuplicates(
+          value.map((item) => keysOf(schema, item as Record<string, unknown> | null)),
+          path,
+          errors,
+        );
     }
   }
 }
 
-function keysOf(schema: ValueSchema, item: Readonly<Record<string, unknown>> | null): Readonly<Record<string, unknown>> {
+function keysOf(
+  schema: ValueSchema,
+  item: Readonly<Record<string, unknown>> | null,
+): Readonly<Record<string, unknown>> {
   const keys: Record<string, unknown> = {};
   for (const key of [...(schema["x-kubernetes-list-map-keys"] ?? [])].sort())
     if (item !== null && Object.hasOwn(item, key)) keys[key] = item[key];

@@ -10,6 +10,7 @@ import { goFloat, goNumber, isWhole } from "../../meta/numbers.ts";
 import {
   type FieldError,
   invalid,
+  invalidShown,
   notSupported,
   required,
   tooLong,
@@ -147,7 +148,8 @@ class Check {
   #string({ maxLength, minLength, pattern }: ValueSchema, value: string, path: string, result: Result): void {
     result.matches++;
     if (maxLength !== undefined || minLength !== undefined) {
-      const length = value.length <= (minLength ?? 0) || value.length > (maxLength ?? 0) ? [...value].length : value.length;
+      const length =
+        value.length <= (minLength ?? 0) || value.length > (maxLength ?? 0) ? [...value].length : value.length;
       if (maxLength !== undefined && length > maxLength) {
         result.add({
           text: `${path} in body should be at most ${maxLength} chars long`,
@@ -229,7 +231,11 @@ class Check {
       }
     for (const name of schema.required ?? [])
       if (!Object.hasOwn(value, name) || value[name] === undefined)
-        result.add({ text: `${path}.${name} in body is required`, name: `${path}.${name}`, error: (at) => required(at) });
+        result.add({
+          text: `${path}.${name} in body is required`,
+          name: `${path}.${name}`,
+          error: (at) => required(at),
+        });
     result.matches++;
   }
 
@@ -240,8 +246,7 @@ class Check {
     result: Result,
     correlated: Correlated | undefined,
   ): void {
-    const whole = (text: string) =>
-      result.add({ text, name: undefined, error: (at) => invalid(at, "", text) });
+    const whole = (text: string) => result.add({ text, name: undefined, error: (at) => invalid(at, "", text) });
     const quoted = JSON.stringify(path);
     const try_ = (schema: ValueSchema) => this.#value(schema, value, path, correlated);
     if (anyOf.length > 0) {
@@ -384,7 +389,7 @@ function checkNumber(schema: ValueSchema, value: number, path: string, result: R
         result.add({
           text: words,
           name: path,
-          error: (field) => ({ type: "FieldValueInvalid", field, message: `Invalid value: ${shownValue}: ${words}` }),
+          error: (field) => invalidShown(field, shownValue, words),
         });
       },
     };
@@ -393,7 +398,10 @@ function checkNumber(schema: ValueSchema, value: number, path: string, result: R
   if (multipleOf !== undefined) {
     const { amount, shown, tell } = against(multipleOf, "MultipleOf");
     if (amount <= 0) tell(`factor MultipleOf declared for ${path} must be positive: ${shown}`, shown);
-    else if (!Number.isInteger(amount < 1 ? (1 / amount) * value : value / amount) || Math.abs(value / amount) > 2 ** 53)
+    else if (
+      !Number.isInteger(amount < 1 ? (1 / amount) * value : value / amount) ||
+      Math.abs(value / amount) > 2 ** 53
+    )
       tell(`${path} in body should be a multiple of ${shown}`);
   }
   if (minimum !== undefined) {

@@ -43,8 +43,7 @@ function visit(schema: JSONSchemaProps, path: string, place: Place, errors: Fiel
     else errors.push(...found);
   }
   const items = itemsOf(schema);
-  if (items !== undefined)
-    visit(items, `${path}.items`, { ...here, around: (value) => here.around([value]) }, errors);
+  if (items !== undefined) visit(items, `${path}.items`, { ...here, around: (value) => here.around([value]) }, errors);
   for (const [name, inner] of propertiesOf(schema))
     visit(
       inner,
@@ -66,7 +65,9 @@ function validateDefault(schema: JSONSchemaProps, path: string, place: Place): r
     const object = { apiVersion: "validation/v1", kind: "Validation", ...place.around(value) };
     const misread = readEmbedded(place.root, object, "");
     if (misread !== undefined) return `must result in valid metadata: ${misread.field}: ${misread.message}`;
-    const wrong = [...new Set(validateEmbedded(place.root, object).map(({ field, message }) => `${field}: ${message}`))];
+    const wrong = [
+      ...new Set(validateEmbedded(place.root, object).map(({ field, message }) => `${field}: ${message}`)),
+    ];
     if (wrong.length > 0)
       return `must result in valid metadata: ${wrong.length === 1 ? wrong[0] : `[${wrong.join(", ")}]`}`;
   } else {

@@ -91,12 +91,14 @@ type Shown = (value: any) => unknown;
 const list = (values: readonly JSONSchemaProps[]) => values.map(shownSchema);
 const orBool = (value: JSONSchemaProps | boolean) =>
   typeof value === "boolean" ? { Allows: value, Schema: null } : { Allows: true, Schema: shownSchema(value) };
-const byName = (shown: Shown): Shown => (values: Readonly<Record<string, unknown>>) =>
-  Object.fromEntries(
-    Object.keys(values)
-      .sort()
-      .map((name) => [name, shown(values[name])]),
-  );
+const byName =
+  (shown: Shown): Shown =>
+  (values: Readonly<Record<string, unknown>>) =>
+    Object.fromEntries(
+      Object.keys(values)
+        .sort()
+        .map((name) => [name, shown(values[name])]),
+    );
 
 /** Go's fields in their order: its name, ours, and how a value is shown; or what stands there without one. */
 const FIELDS: readonly (readonly [name: string, field: keyof JSONSchemaProps, absent: unknown, shown?: Shown])[] = [

@@ -9,7 +9,7 @@ import { knownFormat } from "../../../../machinery/validation/schema/formats.ts"
 import type { CustomResourceDefinition } from "../../../generated/apiextensions.v1.ts";
 import { internalForm } from "./internal.ts";
 import { everySchema } from "./walk.ts";
-import { validateDefinition, validateDefinitionUpdate, validateStatusUpdate } from "./validation.ts";
+import { validateDefinition, validateDefinitionUpdate, validateStatus } from "./validation.ts";
 
 export const customResourceDefinitions = defineResource<CustomResourceDefinition>({
   group: "apiextensions.k8s.io",
@@ -39,7 +39,7 @@ export const customResourceDefinitions = defineResource<CustomResourceDefinition
       return unknownFormats(definition).filter((text) => !before.includes(text));
     },
   },
-  views: { status: { validateUpdate: validateStatusUpdate } },
+  views: { status: { validateUpdate: validateStatus } },
 });
 
 /** Every version that was ever stored is remembered, so that nobody drops one that objects are still in. */

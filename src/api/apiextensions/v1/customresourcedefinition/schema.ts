@@ -166,8 +166,7 @@ function validateSupported(
 ): FieldError[] {
   const errors: FieldError[] = [];
   const { type = "" } = schema;
-  if (requireKnownTypes && type !== "" && !TYPES.includes(type))
-    errors.push(notSupported(`${path}.type`, type, TYPES));
+  if (requireKnownTypes && type !== "" && !TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, TYPES));
   if (schema.default !== undefined && place.noDefault !== undefined)
     errors.push(fieldForbidden(`${path}.default`, `must not be set ${place.noDefault}`));
   const { id = "", additionalItems, patternProperties = {}, definitions = {}, dependencies, $ref } = schema;
@@ -185,9 +184,7 @@ function validateSupported(
   if (isList(schema.items) && schema.items.length > 0)
     errors.push(fieldForbidden(`${path}.items`, "items must be a schema object and not an array"));
   if (place.insideIdentity && isEmbedded(schema))
-    errors.push(
-      fieldForbidden(`${path}.x-kubernetes-embedded-resource`, "must not be used inside of resource meta"),
-    );
+    errors.push(fieldForbidden(`${path}.x-kubernetes-embedded-resource`, "must not be used inside of resource meta"));
   return errors;
 }
 
@@ -258,9 +255,7 @@ function validateKeyed(schema: JSONSchemaProps, path: string): FieldError[] {
   for (const [i, key] of keys.entries()) {
     const property = items.properties?.[key];
     if (property === undefined)
-      errors.push(
-        invalid(`${path}.x-kubernetes-list-map-keys`, keys, "entries must all be names of item properties"),
-      );
+      errors.push(invalid(`${path}.x-kubernetes-list-map-keys`, keys, "entries must all be names of item properties"));
     else if (property.type === "array" || property.type === "object")
       errors.push(
         invalid(

@@ -9,8 +9,7 @@ import { isEmbedded, isList, itemsOf, propertiesOf, valuesOf } from "./walk.ts";
 
 /** Why a schema can't be looked at as a structural one, which no other rule may have said. */
 export function notConvertible(schema: JSONSchemaProps): string | undefined {
-  for (const [field, isSet] of UNSUPPORTED)
-    if (isSet(schema)) return `OpenAPIV3Schema '${field}' is not supported`;
+  for (const [field, isSet] of UNSUPPORTED) if (isSet(schema)) return `OpenAPIV3Schema '${field}' is not supported`;
   const restrictions = [schema.not, ...(schema.allOf ?? []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
   return (
     firstOf(restrictions) ??
@@ -117,8 +116,7 @@ function validateIdentity(schema: JSONSchemaProps, path: string, level: Level): 
   const { metadata } = properties;
   if (metadata === undefined) return errors;
   const at = `${path}.properties[metadata]`;
-  if (isObject && metadata.type !== "object")
-    errors.push(invalid(`${at}.type`, metadata.type ?? "", "must be object"));
+  if (isObject && metadata.type !== "object") errors.push(invalid(`${at}.type`, metadata.type ?? "", "must be object"));
   if (level === "root" && !saysOnlyNames(metadata))
     errors.push(
       fieldForbidden(
@@ -156,9 +154,7 @@ function validateRestrictions(schema: JSONSchemaProps, path: string, mayName: bo
   if (schema.pattern) {
     const why = compilePattern(schema.pattern);
     if (typeof why === "string")
-      errors.push(
-        invalid(`${path}.pattern`, schema.pattern, `must be a valid regular expression, but isn't: ${why}`),
-      );
+      errors.push(invalid(`${path}.pattern`, schema.pattern, `must be a valid regular expression, but isn't: ${why}`));
   }
   return errors;
 }
@@ -210,7 +206,9 @@ function validateCompleteness(
   return [
     ...(not === undefined ? [] : validateCovered(not, schema, path, `${at}.not`)),
     ...(["allOf", "anyOf", "oneOf"] as const).flatMap((junctor) =>
-      (restricting[junctor] ?? []).flatMap((inner, i) => validateCovered(inner, schema, path, `${at}.${junctor}[${i}]`)),
+      (restricting[junctor] ?? []).flatMap((inner, i) =>
+        validateCovered(inner, schema, path, `${at}.${junctor}[${i}]`),
+      ),
     ),
   ];
 }

@@ -6,7 +6,7 @@ import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import { checkWord } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
 import { isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
-import { immutableField, validateObjectMeta, validateObjectMetaUpdate } from "../../../../machinery/validation/object-meta.ts";
+import { immutableField } from "../../../../machinery/validation/object-meta.ts";
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionSpec,
@@ -71,10 +71,8 @@ export function validateDefinitionUpdate(
   definition: CustomResourceDefinition,
   old: CustomResourceDefinition,
 ): FieldError[] {
-  const { spec, metadata } = definition;
-  // Upstream asks this here as well as of every update.
-  const errors = validateObjectMetaUpdate(metadata, old.metadata);
-  errors.push(...validateSpec(spec, updateOptions(definition, old)));
+  const { spec } = definition;
+  const errors = validateSpec(spec, updateOptions(definition, old));
   if (isTrue(old.status, "Established") === true) {
     errors.push(...immutableField(spec.scope, old.spec.scope, "spec.scope"));
     errors.push(...immutableField(spec.names.kind, old.spec.names.kind, "spec.names.kind"));
@@ -85,19 +83,7 @@ export function validateDefinitionUpdate(
   return [...errors, ...validateApproval(definition, old), ...validatePreserving(spec, old.spec)];
 }
 
-export function validateStatusUpdate(
-  definition: CustomResourceDefinition,
-  old: CustomResourceDefinition,
-): FieldError[] {
-  const { metadata } = definition;
-  return [
-    ...validateObjectMeta(metadata, false, () => []),
-    ...validateObjectMetaUpdate(metadata, old.metadata),
-    ...validateStatus(definition),
-  ];
-}
-
-function validateStatus({ status }: CustomResourceDefinition): FieldError[] {
+export function validateStatus({ status }: CustomResourceDefinition): FieldError[] {
   return validateNames(status?.acceptedNames, "status.acceptedNames");
 }
 
@@ -164,11 +150,7 @@ function validateSpec(spec: CustomResourceDefinitionSpec, given: Options): Field
   if (conversion === undefined) return errors;
   if (conversion.strategy !== "None" && preserving)
     errors.push(
-      invalid(
-        "spec.conversion.strategy",
-        conversion.strategy,
-        "must be None if spec.preserveUnknownFields is true",
-      ),
+      invalid("spec.conversion.strategy", conversion.strategy, "must be None if spec.preserveUnknownFields is true"),
     );
   return [...errors, ...validateConversion(conversion, "spec.conversion", given.conversion)];
 }
@@ -233,14 +215,8 @@ function validateParts(
   const at = `${path}.selectableFields`;
   const structure = schema?.openAPIV3Schema;
   if (structure === undefined)
-    return [
-      ...errors,
-      invalid(at, "", "may only be set when `version.schema.openAPIV3Schema` is not included"),
-    ];
-  return [
-    ...errors,
-    ...validateFields(selectableFields, structure, path, options.mayHaveManyFields(version)),
-  ];
+    return [...errors, invalid(at, "", "may only be set when `version.schema.openAPIV3Schema` is not included")];
+  return [...errors, ...validateFields(selectableFields, structure, path, options.mayHaveManyFields(version))];
 }
 
 function validateFields(

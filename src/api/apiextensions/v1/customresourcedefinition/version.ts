@@ -7,6 +7,7 @@ import {
   duplicate,
   type FieldError,
   invalid,
+  invalidShown,
   required,
   tooMany,
 } from "../../../../machinery/validation/field-error.ts";
@@ -20,15 +21,17 @@ import type {
 export function validateDeprecation(isDeprecated: boolean, warning: string | undefined, path: string): FieldError[] {
   if (warning === undefined) return [];
   const at = `${path}.deprecationWarning`;
-  if (!isDeprecated) return [invalid(at, warning, "can only be set for deprecated versions")];
+  // A pointer to a text is shown as JSON.
+  const wrong = (words: string) => invalidShown(at, JSON.stringify(warning), words);
+  if (!isDeprecated) return [wrong("can only be set for deprecated versions")];
   const errors: FieldError[] = [];
-  if (Buffer.byteLength(warning) > 256) errors.push(invalid(at, warning, "must be <= 256 characters long"));
-  if (warning === "") errors.push(invalid(at, warning, "must not be an empty string"));
+  if (Buffer.byteLength(warning) > 256) errors.push(wrong("must be <= 256 characters long"));
+  if (warning === "") errors.push(wrong("must not be an empty string"));
   const odd = /[^ \p{L}\p{M}\p{N}\p{P}\p{S}]/u.exec(warning);
   if (odd !== null) {
     const index = Buffer.byteLength(warning.slice(0, odd.index));
     const words = `must only contain printable UTF-8 characters; non-printable character found at index ${index}`;
-    errors.push(invalid(at, warning, words));
+    errors.push(wrong(words));
   }
   return errors;
 }
@@ -102,7 +105,8 @@ export function validateSelectableFields(
       errors.push(invalid(at, jsonPath, `is an invalid path: ${found.why}`));
       continue;
     }
-    if (/^metadata(\.|\[|$)/.test(found.path)) errors.push(invalid(at, jsonPath, "must not point to fields in metadata"));
+    if (/^metadata(\.|\[|$)/.test(found.path))
+      errors.push(invalid(at, jsonPath, "must not point to fields in metadata"));
     if (!["string", "boolean", "integer"].includes(found.schema.type ?? ""))
       errors.push(
         invalid(

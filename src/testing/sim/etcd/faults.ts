@@ -89,30 +89,32 @@ async function asked(
 }
 
 /**
- * Leaders come and go, each for a moment: one gets nothing of his own term through, the next tells nobody what he has committed. What is then in the
- * logs is what figure 8 of raft's paper is about, and what a new leader must not answer reads from.
+ * Leaders come and go, each for a moment, and each comes back when the next goes. Either nobody gets anything of his own term through: the logs become
+ * those of figure 8 of raft's paper. Or every other one tells nobody what he has committed, and the next is asked for it before he can know.
  */
-async function relay({ cluster, random, pause, tell }: FaultScene): Promise<void> {
+async function relay(scene: FaultScene): Promise<void> {
+  const { cluster, random, pause, tell } = scene;
   const { messages } = cluster;
+  const itsOwn = ofItsOwnTerm(cluster);
   if (messages.drops !== undefined) return;
+  const isFigure8 = random.next() < 0.5;
   let down: EtcdHost | undefined;
-  for (let round = 3 + randomInt(random, 4); round > 0; round--) {
+  for (let round = 0; round < 4; round++) {
     let leader = leading(cluster);
-    for (let i = 0; i < 60 && leader === undefined; i++) {
+    for (let i = 0; i < 160 && leader === undefined; i++) {
       await pause(50);
       leader = leading(cluster);
     }
     if (leader === undefined) break;
-    const isOwn = random.next() < 0.6;
-    const { term } = leader.member!.raft;
-    tell(
-      `${leader.name} leads in term ${term}, and ${isOwn ? "what it writes itself" : "what it commits"} is heard by nobody`,
-    );
-    messages.drops = isOwn ? ofItsOwnTerm : withoutEntries;
-    await pause(span(random, 100, random.next() < 0.5 ? 500 : 1500));
+    const isCommitLost = !isFigure8 && round % 2 === 0;
+    tell(`${leader.name} leads, and ${isCommitLost ? "what it commits" : "what it writes itself"} is heard by nobody`);
+    messages.drops = isCommitLost ? withoutEntries : itsOwn;
+    await pause(span(random, 200, isFigure8 ? 700 : 1500));
     const next = down;
     down = leader;
     leader.kill(random.next() < 0.5);
+    // Whoever is elected next is silenced from the first moment on.
+    messages.drops = isFigure8 || isCommitLost ? itsOwn : withoutEntries;
     if (next !== undefined) await cluster.start(next);
   }
   messages.drops = undefined;
@@ -126,7 +128,13 @@ function leading({ hosts }: EtcdCluster): EtcdHost | undefined {
   return leaders.toSorted((one, other) => other.member!.raft.term - one.member!.raft.term)[0];
 }
 
-const ofItsOwnTerm = ({ type, entries, term }: Message) => type === "MsgApp" && entries.at(-1)?.term === term;
+/** What the receiver would keep: that it lacks what comes before, the leader does learn. */
+const ofItsOwnTerm =
+  ({ hosts }: EtcdCluster) =>
+  ({ type, entries, term, index, logTerm, to }: Message): boolean =>
+    type === "MsgApp" &&
+    entries.at(-1)?.term === term &&
+    hosts.find(({ member }) => member?.id === to)?.member?.raft.log.matchTerm(index, logTerm) !== false;
 const withoutEntries = ({ type, entries }: Message) =>
   type === "MsgHeartbeat" || (type === "MsgApp" && entries.length === 0);
 

@@ -60,7 +60,7 @@ export function planOf(random: Random, forMs: number): Plan {
       watchProgressNotifyIntervalMs: between(300, 3000),
       leaseCheckpointIntervalMs: between(1000, 2500),
       walSegmentBytes: chance(0.5) ? between(4, 32) * 1024 : 1024 * 1024,
-      ...(chance(0.3) && { raftMessageBytes: between(1, 400) }),
+      ...(chance(0.4) && { raftMessageBytes: between(1, 150) }),
       preVote: chance(0.7),
       initialElectionTickAdvance: chance(0.7),
       strictReconfigCheck: chance(0.5),

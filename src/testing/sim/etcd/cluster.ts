@@ -6,7 +6,7 @@ import type { NodeId } from "../../../raft/types.ts";
 import { randomInt } from "../../../world/world.ts";
 import type { Links } from "../links.ts";
 import type { SimulatedWorld } from "../world.ts";
-import type { FaultScene } from "./faults.ts";
+import { disableAuth, type FaultScene } from "./faults.ts";
 import { EtcdHost } from "./host.ts";
 import { Ledger } from "./ledger.ts";
 import type { MessageFaults } from "./raft-chaos.ts";
@@ -240,6 +240,11 @@ export class EtcdCluster {
     const leader = this.leader?.member;
     if (leader === undefined) {
       for (const host of this.hosts) if (host.isWanted) await this.start(host);
+      return false;
+    }
+    // Clients are to see the end.
+    if (leader.auth.enabled) {
+      void disableAuth(leader).catch(() => {});
       return false;
     }
     let isSettled = true;

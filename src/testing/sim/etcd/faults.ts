@@ -1,4 +1,6 @@
 /** What may happen to a cluster. Each undoes itself after a while; what is not undone when the run ends is undone then. */
+import { assert } from "../../../base/assert.ts";
+import { authService } from "../../../etcd/api/auth.ts";
 import type { Member } from "../../../etcd/member.ts";
 import type { Message } from "../../../raft/types.ts";
 import { randomInt, type Random } from "../../../world/world.ts";
@@ -137,6 +139,26 @@ const ofItsOwnTerm =
     hosts.find(({ member }) => member?.id === to)?.member?.raft.log.matchTerm(index, logTerm) !== false;
 const withoutEntries = ({ type, entries }: Message) =>
   type === "MsgHeartbeat" || (type === "MsgApp" && entries.length === 0);
+
+const ROOT = { name: "root", password: "secret" } as const;
+
+async function enableAuth(member: Member): Promise<void> {
+  const { name, password } = ROOT;
+  const auth = authService(member);
+  // It may be there from the last time.
+  const isThere = (error: unknown) => assert(/already exist|is already/.test(String(error)), String(error));
+  await auth.UserAdd({ name, password }).catch(isThere);
+  await auth.RoleAdd({ name }).catch(isThere);
+  await auth.UserGrantRole({ user: name, role: name }).catch(isThere);
+  await auth.AuthEnable({});
+}
+
+export async function disableAuth(member: Member): Promise<void> {
+  if (!member.auth.enabled) return;
+  const auth = authService(member);
+  const { token } = await auth.Authenticate(ROOT);
+  await auth.AuthDisable({}, { metadata: { token }, signal: new AbortController().signal, peer: "in-process" });
+}
 
 export const FAULTS = {
   messages: async ({ cluster, random, pause, tell }) => {
@@ -327,6 +349,20 @@ export const FAULTS = {
   defragment: (scene) => asked(scene, "defragment", (member) => member.defragment()),
   snapshot: (scene) => asked(scene, "snapshot", (member) => member.snapshot()),
   hash: async (scene) => scene.cluster.compareHashes(),
+  /** Nobody may do anything but root, and the members themselves. */
+  auth: async (scene) => {
+    await asked(scene, "authentication on", enableAuth);
+    await scene.pause(span(scene.random, 100, 3000));
+    await asked(scene, "authentication off", disableAuth);
+  },
+  noSpace: async (scene) => {
+    let memberID = 0n;
+    const ask = (action: "ACTIVATE" | "DEACTIVATE") => (member: Member) =>
+      member.propose({ alarm: { action, memberID: (memberID ||= member.id), alarm: "NOSPACE" } });
+    await asked(scene, "an alarm: no space", ask("ACTIVATE"));
+    await scene.pause(span(scene.random, 100, 2500));
+    await asked(scene, "the alarm is over", ask("DEACTIVATE"));
+  },
   addMember: (scene) => scene.cluster.addMember(scene),
   removeMember: (scene) => scene.cluster.removeMember(scene),
   replaceMember: (scene) => scene.cluster.replaceMember(scene),

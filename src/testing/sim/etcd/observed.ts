@@ -32,6 +32,7 @@ export class Observed {
         name,
         changes.map((change) => ({ kv: change.kv, previous: store.previous(change) })),
       );
+      this.#checkAllowed(changes);
       notify(changes);
     };
     const advance = consistentIndex.advance.bind(consistentIndex);
@@ -63,13 +64,23 @@ export class Observed {
     for (const changes of unseen.values()) this.#ledger.changed(this.name, changes);
   }
 
+  /** No client says who he is: under authentication only leases that end change anything, and without space nothing is put. */
+  #checkAllowed(changes: readonly Change[]): void {
+    const { alarms, auth } = this.member;
+    const isExpiry = changes.every(({ kv }) => kv.version === 0 && keyOf(kv).startsWith("l"));
+    const revision = changes[0]!.kv.mod_revision;
+    if (auth.enabled && !isExpiry) this.#ledger.fail(`revision ${revision} was written by nobody, on ${this.name}`);
+    if (alarms.has("NOSPACE") && changes.some(({ kv }) => kv.version > 0))
+      this.#ledger.fail(`revision ${revision} was written without space, on ${this.name}`);
+  }
+
   /** Of what is replicated beside the keys. */
   #digest(): string {
     const { store, lessor, alarms, auth, confState } = this.member;
     const leases: string[] = [];
     for (const { id, ttl, remainingTtl, keys } of lessor.all)
       leases.push(`${id}:${ttl}/${remainingTtl}[${keys.size > 1 ? [...keys].sort().join() : [...keys].join()}]`);
-    return `compact ${Math.max(store.compactRevision, 0)} leases ${leases.sort().join()} alarms ${alarms.raised.length} auth ${auth.enabled} members ${this.#describe(confState)}`;
+    return `compact ${Math.max(store.compactRevision, 0)} leases ${leases.sort().join()} alarms ${alarms.raised.length} auth ${auth.enabled}/${auth.revision} members ${this.#describe(confState)}`;
   }
 
   /** Rarely another than the last time. */

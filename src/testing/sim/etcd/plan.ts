@@ -61,6 +61,8 @@ export function planOf(random: Random, forMs: number): Plan {
       leaseCheckpointIntervalMs: between(1000, 2500),
       walSegmentBytes: chance(0.5) ? between(4, 32) * 1024 : 1024 * 1024,
       ...(chance(0.4) && { raftMessageBytes: between(1, 150) }),
+      ...(chance(0.1) && { quotaBackendBytes: between(40, 160) * 1024 }),
+      bcryptCost: 4,
       preVote: chance(0.7),
       initialElectionTickAdvance: chance(0.7),
       strictReconfigCheck: chance(0.5),

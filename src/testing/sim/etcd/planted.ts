@@ -2,7 +2,9 @@
  * Bugs that etcd or raft have had, or that someone could make, each as a change that a test puts into the code while a run lasts: the proof that the
  * simulation finds what it looks for. Production code knows nothing of them.
  */
+import { Alarms } from "../../../etcd/apply/alarms.ts";
 import { StoredIndex } from "../../../etcd/apply/consistent-index.ts";
+import { AuthStore } from "../../../etcd/auth/store.ts";
 import { Lessor } from "../../../etcd/lease/lessor.ts";
 import { Member } from "../../../etcd/member.ts";
 import { Store } from "../../../etcd/mvcc/store.ts";
@@ -144,7 +146,7 @@ export const PLANTED: readonly PlantedBug[] = [
   ),
   bug(
     "watch-skips-compacted",
-    "15271",
+    "17529",
     "a watch from a compacted revision goes on from what is left, and says nothing of it",
     WatchStream.prototype,
     "cancelCompacted",
@@ -197,7 +199,7 @@ export const PLANTED: readonly PlantedBug[] = [
   },
   bug(
     "lease-forgets-keys",
-    "14247",
+    "6102",
     "after a restart keys no longer hang on their leases",
     Store.prototype,
     "restore",
@@ -333,12 +335,30 @@ export const PLANTED: readonly PlantedBug[] = [
   ),
   bug(
     "reads-before-first-commit",
-    undefined,
+    "7331",
     "a new leader answers reads before it has committed an entry of its term",
     Raft.prototype,
     "committedInCurrentTerm",
     () => () => true,
     ["relay"],
+  ),
+  bug(
+    "alarm-forgotten",
+    undefined,
+    "a member that starts knows of no alarm that was raised before",
+    Alarms.prototype,
+    "load",
+    () => () => {},
+    ["noSpace", "kill"],
+  ),
+  bug(
+    "authentication-forgotten",
+    undefined,
+    "a member that starts, or gets a snapshot, takes authentication to be off",
+    AuthStore.prototype,
+    "load",
+    () => () => {},
+    ["auth", "kill"],
   ),
   bug(
     "removed-member-counts",
@@ -354,7 +374,7 @@ export const PLANTED: readonly PlantedBug[] = [
   ),
   bug(
     "change-of-members-too-early",
-    "12359",
+    "2397",
     "a change of members is in force at the leader before it is committed",
     Raft.prototype,
     "appendAsLeader",

@@ -111,6 +111,8 @@ export class Watcher {
     const { ledger, tell } = this.#deps;
     const who = `${this.#name} at ${host.name}`;
     if (response.canceled) {
+      // Under authentication nobody watches who doesn't say who he is.
+      if (/permission denied|user name is empty/.test(response.cancel_reason)) return false;
       const compacted = response.compact_revision;
       if (compacted <= this.next || compacted > ledger.compacted)
         ledger.fail(`${who} was told that ${this.next} is compacted, by ${compacted} (${response.cancel_reason})`);

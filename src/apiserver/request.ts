@@ -83,7 +83,7 @@ export interface ListResponse {
   readonly resource: Resource;
   readonly entries: readonly Entry[];
   readonly metadata: {
-    readonly resourceVersion: string;
+    readonly resourceVersion?: string;
     readonly continue?: string;
     readonly remainingItemCount?: number;
   };

@@ -6,6 +6,7 @@ import { encodeYaml } from "../machinery/codec/yaml.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import { StatusError } from "../machinery/status.ts";
+import { escaped, goJson, inGoOrder } from "../machinery/codec/go-json.ts";
 import type { Encoding } from "./negotiation.ts";
 import type { ListResponse, ObjectResponse } from "./request.ts";
 import type { Entry } from "./storage/entry.ts";
@@ -33,7 +34,7 @@ export function encodeResponse(
       if (encoding.mediaType === PROTOBUF) return entryProtobuf(resource, entry, codec);
       if (encoding.mediaType === CBOR) return entryCbor(resource, entry);
     }
-    const schema = response.schema ?? (resource === undefined ? schemaOf(`${META}Status`) : resource.schema);
+    const schema: Schema = response.schema ?? (resource === undefined ? schemaOf(`${META}Status`) : resource.schema);
     if (encoding.mediaType === PROTOBUF) return codec.encode(object, schema);
     return encode(object, encoding, schema);
   }
@@ -122,7 +123,7 @@ const COMMA = Buffer.from(",");
 const isCompactJson = (encoding: Encoding) => encoding.mediaType === "application/json" && !encoding.pretty;
 
 export function entryJson(resource: Resource, entry: Entry): Uint8Array {
-  return entry.bytes(resource, "json", (object) => Buffer.from(JSON.stringify(ordered(object))));
+  return entry.bytes(resource, "json", (object) => Buffer.from(goJson(object, resource.schema)));
 }
 
 export function entryProtobuf(resource: Resource, entry: Entry, codec: ProtobufCodec): Uint8Array {
@@ -174,7 +175,7 @@ function bareList(response: ListResponse): object {
 }
 
 /** Go writes kind before apiVersion. */
-export function ordered(object: unknown): unknown {
+function ordered(object: unknown): unknown {
   if (typeof object !== "object" || object === null || !("kind" in object) || !("apiVersion" in object)) return object;
   const { kind, apiVersion, ...rest } = object;
   return { kind, apiVersion, ...rest };
@@ -182,7 +183,13 @@ export function ordered(object: unknown): unknown {
 
 function encode(object: unknown, { mediaType, pretty }: Encoding, schema?: Schema): Uint8Array {
   if (mediaType === CBOR) return encodeCbor(object, schema);
-  if (mediaType === "application/yaml") return Buffer.from(encodeYaml(object));
+  if (mediaType === "application/yaml") return Buffer.from(encodeYaml(shown(object, schema)));
   // Go ends the line only where it doesn't indent.
-  return Buffer.from(pretty ? JSON.stringify(ordered(object), undefined, 2) : `${JSON.stringify(ordered(object))}\n`);
+  const json = escaped(JSON.stringify(shown(object, schema), undefined, pretty ? 2 : 0));
+  return Buffer.from(pretty ? json : `${json}\n`);
+}
+
+/** As Go has it: a table and bare metadata are made of what has a place already. */
+function shown(object: unknown, schema: Schema | undefined): unknown {
+  return schema === undefined ? ordered(object) : inGoOrder(object, schema);
 }

@@ -1,7 +1,11 @@
 /** What `kubectl get` prints: columns of the kind, one row an object. Upstream: pkg/printers/storage, pkg/endpoints/handlers/response.go. */
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type { Column, Resource } from "../machinery/resource.ts";
+import { inGoOrder } from "../machinery/codec/go-json.ts";
+import { schemaOf } from "../api/schemas.ts";
 import type { ListResponse } from "./request.ts";
+
+const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 export interface TableOptions {
   readonly apiVersion: string;
@@ -33,7 +37,7 @@ export function tableOf(
   return {
     kind: "Table",
     apiVersion: options.apiVersion,
-    metadata: list ?? { resourceVersion: objects[0]?.metadata.resourceVersion ?? "" },
+    metadata: list ?? versionOf(objects[0]),
     columnDefinitions: columns.map(({ name, type, format, description, priority }) => ({
       name,
       type,
@@ -43,6 +47,11 @@ export function tableOf(
     })),
     rows: objects.map((object) => rowOf(columns, object, options)),
   };
+}
+
+function versionOf(object: KubeObject | undefined): object {
+  const version = object?.metadata.resourceVersion ?? "";
+  return version === "" ? {} : { resourceVersion: version };
 }
 
 function rowOf(columns: readonly Column<any>[], object: KubeObject, options: TableOptions): object {
@@ -58,5 +67,5 @@ export function partialMetadata(
   object: KubeObject,
   apiVersion: string,
 ): { readonly kind: string; readonly [field: string]: unknown } {
-  return { kind: "PartialObjectMetadata", apiVersion, metadata: object.metadata };
+  return { kind: "PartialObjectMetadata", apiVersion, metadata: inGoOrder(object.metadata, schemaOf(OBJECT_META)) };
 }

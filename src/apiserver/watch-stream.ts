@@ -1,5 +1,6 @@
 /** A watch as bytes: chunked JSON lines, or a message each over a WebSocket. Events are encoded once for all watchers of the same encoding. */
 import { schemaOf } from "../api/schemas.ts";
+import { escaped, goJson } from "../machinery/codec/go-json.ts";
 import { encodeCbor, encodeCborEvent } from "../machinery/codec/cbor.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
@@ -8,11 +9,12 @@ import { acceptWebSocket, isWebSocketRequest, requestedProtocols } from "../wire
 import type { Clock } from "../world/world.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { Resource } from "../machinery/resource.ts";
+import { zeroOf } from "../machinery/schema/zero.ts";
 import { orderedStatus } from "./http.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";
-import { entryCbor, entryProtobuf, metadataSchema, ordered } from "./responses.ts";
+import { entryCbor, entryProtobuf, metadataSchema } from "./responses.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { CacheWatcher, EventType, WatchItem } from "./storage/watch-cache.ts";
 import { partialMetadata, tableOf } from "./table.ts";
@@ -150,7 +152,7 @@ function contentTypeOf({ mediaType }: Encoding): string {
 function errorEvent(status: object, { mediaType }: Encoding, codec: ProtobufCodec): Uint8Array {
   if (mediaType === PROTOBUF) return codec.encodeWatchEvent("ERROR", codec.encode(status, schemaOf(`${META}Status`)));
   if (mediaType === CBOR) return encodeCborEvent("ERROR", encodeCbor(status));
-  return Buffer.from(`${JSON.stringify({ type: "ERROR", object: status })}\n`);
+  return Buffer.from(`${escaped(JSON.stringify({ type: "ERROR", object: status }))}\n`);
 }
 
 const BEARER = "base64url.bearer.authorization.k8s.io.";
@@ -207,11 +209,11 @@ export function startBookmarks({ watcher, bookmarks, revision }: WatchResponse, 
 
 export function bookmarkObject(resource: Resource, revision: number, initialEventsEnd: boolean): any {
   return {
+    ...(resource.schema.name !== undefined && zeroOf(resource.schema)),
     kind: resource.kind,
     apiVersion: apiVersionOf(resource),
     metadata: {
       resourceVersion: String(revision),
-      creationTimestamp: null,
       ...(initialEventsEnd && { annotations: { "k8s.io/initial-events-end": "true" } }),
     },
   };
@@ -262,7 +264,10 @@ function encoder(
     const keys = keysOf(resource, "json");
     return (item) => {
       if (item.type === "BOOKMARK")
-        return line("BOOKMARK", JSON.stringify(bookmarkObject(resource, item.revision, item.initialEventsEnd)));
+        return line(
+          "BOOKMARK",
+          goJson(bookmarkObject(resource, item.revision, item.initialEventsEnd), resource.schema),
+        );
       const { type, entry, source } = item;
       const known = source?.known(keys[type]);
       if (known !== undefined) return known;
@@ -314,9 +319,9 @@ function jsonEvent(type: EventType, resource: Resource, entry: Entry): Uint8Arra
   const head = `{"type":"${type}","object":`;
   const known = entry.knownBytes(resource, "json");
   if (known !== undefined) return Buffer.concat([Buffer.from(head), known, END]);
-  const event = Buffer.from(`${head}${JSON.stringify(ordered(entry.view(resource)))}}\n`);
+  const event = Buffer.from(`${head}${goJson(entry.view(resource), resource.schema)}}\n`);
   entry.setBytes(resource, "json", event.subarray(head.length, event.length - END.length));
   return event;
 }
 const END = Buffer.from("}\n");
-const line = (type: string, json: string): Uint8Array => Buffer.from(`{"type":"${type}","object":${json}}\n`);
+const line = (type: string, json: string): Uint8Array => Buffer.from(`{"type":"${type}","object":${escaped(json)}}\n`);

@@ -107,7 +107,7 @@ export async function remove(
 /** What becomes of the object: it goes, it stays as it is, or it stays with these marks on it. Pure. */
 function planDeletion(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
   const { metadata } = object;
-  const finalizers = finalizersAfter(metadata.finalizers ?? [], options);
+  const finalizers = finalizersAfter(metadata.finalizers ?? [], options, orphansByDefault(resource));
   const sameFinalizers = JSON.stringify(finalizers) === JSON.stringify(metadata.finalizers ?? []);
   const withFinalizers = { ...metadata, ...(finalizers.length > 0 ? { finalizers } : { finalizers: undefined }) };
   const held = finalizers.length > 0 || hooksOf(resource)?.keepsOnDelete?.(object) === true;
@@ -168,7 +168,18 @@ function graceOf(resource: Resource, object: any, { gracePeriodSeconds }: Delete
   return grace < 0 ? 1 : grace;
 }
 
-function finalizersAfter(finalizers: readonly string[], options: DeleteOptions): readonly string[] {
+/** Kinds that came before garbage collection: who says nothing keeps what they own. */
+function orphansByDefault({ group, version, kind }: Resource): boolean {
+  return (
+    version === "v1" && ((group === "" && kind === "ReplicationController") || (group === "batch" && kind === "Job"))
+  );
+}
+
+function finalizersAfter(
+  finalizers: readonly string[],
+  options: DeleteOptions,
+  orphanByDefault: boolean,
+): readonly string[] {
   const { propagationPolicy, orphanDependents } = options;
   let orphan = finalizers.includes(ORPHAN);
   let foreground = finalizers.includes(FOREGROUND);
@@ -178,7 +189,7 @@ function finalizersAfter(finalizers: readonly string[], options: DeleteOptions):
   } else if (propagationPolicy !== undefined) {
     orphan = propagationPolicy === "Orphan";
     foreground = propagationPolicy === "Foreground";
-  }
+  } else if (!orphan && !foreground) orphan = orphanByDefault;
   const rest = finalizers.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
   if (orphan === finalizers.includes(ORPHAN) && foreground === finalizers.includes(FOREGROUND)) return finalizers;
   return [...rest, ...(orphan ? [ORPHAN] : []), ...(foreground ? [FOREGROUND] : [])];

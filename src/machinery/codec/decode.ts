@@ -185,7 +185,7 @@ class Reader {
     const read = this.read(given, schema);
     this.#path.pop();
     if (schema.omitEmpty === true && schema.pointer !== true && isEmpty(read, schema)) {
-      if (schema.default !== undefined) out[name] = this.#default(schema);
+      if (schema.default !== undefined && !isEmpty(schema.default, schema)) out[name] = this.#default(schema);
     } else out[name] = read;
   }
 

@@ -23,6 +23,11 @@ export class Fields extends Map<string, Schema> {
   }
 }
 
+/** A default that is Go's zero value shows only where that is written out. */
+function isLeftOut({ omitEmpty, pointer, default: value }: Schema): boolean {
+  return omitEmpty === true && pointer !== true && (value === 0 || value === "" || value === false);
+}
+
 /** Any other map of fields is looked through each time. */
 export function layoutOf(fields: ReadonlyMap<string, Schema>): Layout {
   const places = new Map<string, Place>();
@@ -30,7 +35,7 @@ export function layoutOf(fields: ReadonlyMap<string, Schema>): Layout {
   for (const [name, schema] of fields) {
     const place = { name, schema, index: places.size };
     places.set(name, place);
-    if (schema.default !== undefined) defaulted.push(place);
+    if (schema.default !== undefined && !isLeftOut(schema)) defaulted.push(place);
   }
   return { places, defaulted };
 }

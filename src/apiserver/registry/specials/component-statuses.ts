@@ -26,7 +26,7 @@ export const componentStatuses: VirtualResource = async (_services, request, res
       kind: "list",
       resource,
       entries: matches === undefined ? entries : entries.filter(matches),
-      metadata: { resourceVersion: "" },
+      metadata: {},
     };
   }
   const found = items.find(({ metadata }) => metadata.name === name);

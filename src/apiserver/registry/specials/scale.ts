@@ -164,7 +164,8 @@ function scaleOf(resource: Resource, parent: any): any {
 function selectorText(resource: Resource, parent: any): string {
   if (resource.scale?.selector !== undefined) {
     const value = getPath(parent, resource.scale.selector);
-    return typeof value === "string" ? value : value === undefined ? "" : selectorOf(value).toString();
+    if (typeof value === "string" || value === undefined) return value ?? "";
+    return selectorOf(resource.kind === "ReplicationController" ? { matchLabels: value } : value).toString();
   }
   const selector = parent.spec?.selector;
   if (selector === undefined) return "";

@@ -187,7 +187,7 @@ function startingTable(live: KubeObject, bare: JsonObject, options: ApplyOptions
   }
   if (table.size > 0 || live.metadata.uid === undefined || live.metadata.uid === "") return table;
   const zero = { apiVersion: live.apiVersion, kind: live.kind, metadata: {} };
-  const everything = withoutMeta(compare(zero, bare, options.schema).changed);
+  const everything = withoutMeta(withoutReset(compare(zero, bare, options.schema).changed, options.resetFields));
   if (isEmptySet(everything)) return table;
   const identity = { manager: "before-first-apply", operation: "Update", apiVersion: options.apiVersion } as const;
   return new Map([[identityOf(identity), { ...identity, fields: everything, time: options.time }]]);

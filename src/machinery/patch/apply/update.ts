@@ -5,6 +5,7 @@
  */
 import type { KubeObject } from "../../meta/object.ts";
 import type { Schema } from "../../schema/schema.ts";
+import { zeroOf } from "../../schema/zero.ts";
 import { jsonEqual, type JsonObject } from "../json-value.ts";
 import { difference, intersection, isEmptySet, union, type FieldSet } from "./field-set.ts";
 import {
@@ -67,7 +68,7 @@ function update<T extends KubeObject>(live: T | undefined, object: T, options: U
   // Not tracked so far, or just reset: stays so until the next apply.
   if (live !== undefined && stored.length === 0) return withManagedFields(object, undefined);
   const before = decodeManagedFields(stored);
-  const old = withManagedFields(live ?? zeroObject(object), undefined);
+  const old = withManagedFields(live ?? zeroObject(object, options.schema), undefined);
   const fresh = withManagedFields(object, undefined);
   const work = reconcile(before, options);
   const changes = compare(old as unknown as JsonObject, fresh as unknown as JsonObject, options.schema);
@@ -116,8 +117,10 @@ function startingList(live: KubeObject | undefined, object: KubeObject, options:
   return fallback;
 }
 
-function zeroObject<T extends KubeObject>({ apiVersion, kind }: T): T {
-  return { apiVersion, kind, metadata: {} } as unknown as T;
+/** What is there before a create: of a built-in kind Go's zero value, in which much is set to nothing already. */
+function zeroObject<T extends KubeObject>({ apiVersion, kind }: T, schema: Schema): T {
+  const zero = schema.name === undefined ? {} : zeroOf(schema);
+  return { ...zero, apiVersion, kind, metadata: {} } as unknown as T;
 }
 
 /** The change as each version sees it, worked out once a version. */

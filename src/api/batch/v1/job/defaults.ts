@@ -14,7 +14,8 @@ export function defaultJob(job: Mutable<Job>): void {
   // With a limit for each index there is none for the whole.
   ifAbsent(spec, "backoffLimit", spec.backoffLimitPerIndex === undefined ? 6 : 2147483647);
   const labels = spec.template?.metadata?.labels;
-  if (labels !== undefined && Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = { ...labels };
+  // The template's own map, so that what is added to that later is added here, as upstream has it.
+  if (labels !== undefined && Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = labels;
   ifAbsent(spec, "completionMode", "NonIndexed");
   ifAbsent(spec, "suspend", false);
   ifAbsent(spec, "podReplacementPolicy", spec.podFailurePolicy === undefined ? "TerminatingOrFailed" : "Failed");

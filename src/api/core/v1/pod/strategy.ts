@@ -147,6 +147,13 @@ export const resizeView: Behaviour<Pod> = {
 };
 
 function keepAllBut(pod: Mutable<Pod>, old: Pod): void {
+  const { resourceVersion, managedFields } = pod.metadata;
+  const { resourceVersion: _, managedFields: __, ...kept } = structuredClone(old.metadata) as Mutable<Pod["metadata"]>;
+  pod.metadata = {
+    ...kept,
+    ...(resourceVersion !== undefined && { resourceVersion }),
+    ...(managedFields !== undefined && { managedFields }),
+  } as Mutable<Pod["metadata"]>;
   pod.spec = structuredClone(old.spec) as Mutable<Pod["spec"]>;
   keep(pod, old as Mutable<Pod>, "status");
 }

@@ -3,10 +3,18 @@ import type { AnyObject, ClusterView } from "./admission/framework.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keyFor, prefixFor } from "./storage/watch-cache.ts";
 import { prepareViews, viewOf, storedOf } from "./storage/entry.ts";
+import { PodsByNode } from "./pods-by-node.ts";
 import { deepFreeze } from "../base/mutable.ts";
 
 export function clusterView(registry: Registry): ClusterView {
+  let podsByNode: PodsByNode | undefined;
   return {
+    podsOn(node) {
+      const resource = registry.named("pods");
+      if (resource === undefined) return [];
+      podsByNode ??= new PodsByNode(registry.storage(resource).cache);
+      return [...podsByNode.on(node)].map((entry) => entry.view(resource));
+    },
     get(name, namespace, object) {
       const resource = registry.named(name);
       if (resource === undefined) return undefined;

@@ -13,6 +13,9 @@ import type { ShutdownOptions } from "./lifecycle.ts";
 import type { TracingConfiguration } from "./tracing/tracing.ts";
 import type { ReviewTarget } from "./review-client.ts";
 
+export const RECONCILER_TYPES = ["master-count", "lease", "none"] as const;
+export type ReconcilerType = (typeof RECONCILER_TYPES)[number];
+
 export type AuthorizationMode = "AlwaysAllow" | "AlwaysDeny" | "RBAC" | "Node";
 
 /** `--authorization-config`, or what the older flags amount to. */
@@ -81,7 +84,9 @@ export interface ApiServerOptions {
   /** `--enable-bootstrap-token-auth`, default true here. */
   readonly bootstrapTokens?: boolean;
   /** `--endpoint-reconciler-type`, default lease: the endpoints of `kubernetes` are all servers that are there. */
-  readonly endpointReconciler?: "lease" | "none";
+  readonly endpointReconciler?: ReconcilerType;
+  /** `--apiserver-count`: with `master-count`, how many servers the endpoints are. */
+  readonly apiserverCount?: number;
   /** `--service-cluster-ip-range` */
   readonly serviceClusterIpRange?: string;
   /** `--service-node-port-range` */

@@ -322,6 +322,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
             address: options.advertiseAddress,
             leases: new MasterLeases(etcd),
             reconciler: options.endpointReconciler ?? "lease",
+            count: options.apiserverCount ?? 1,
           },
           hooks.signal,
         );

@@ -44,6 +44,8 @@ export interface AdmissionRequest {
 export interface ClusterView {
   get(resource: string, namespace: string, name: string): AnyObject | undefined;
   list(resource: string, namespace?: string): readonly AnyObject[];
+  /** From an index. */
+  podsOn(node: string): readonly AnyObject[];
   live(resource: string, namespace: string, name: string): Promise<AnyObject | undefined>;
   /** A write of the server's own, through no filter: `change` gets the object there is. */
   update(

@@ -50,6 +50,7 @@ const cluster = {
     OBJECTS[resource]?.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
   list: (resource: string, namespace = "") =>
     (OBJECTS[resource] ?? []).filter(({ metadata }) => namespace === "" || metadata.namespace === namespace),
+  podsOn: (node: string) => OBJECTS["pods"]!.filter(({ spec }) => spec.nodeName === node),
 } as unknown as ClusterView;
 const authorizer = nodeAuthorizer(cluster);
 

@@ -227,8 +227,11 @@ const MIRROR = "kubernetes.io/config.mirror";
 /** The pods that give a node rights. Mirror pods don't: a node makes them itself, and would name what it likes. */
 function podsOn(cluster: ClusterView, node: string, namespace = ""): readonly AnyObject[] {
   return cluster
-    .list("pods", namespace)
-    .filter((pod) => pod.spec.nodeName === node && pod.metadata.annotations?.[MIRROR] === undefined);
+    .podsOn(node)
+    .filter(
+      ({ metadata }) =>
+        (namespace === "" || metadata.namespace === namespace) && metadata.annotations?.[MIRROR] === undefined,
+    );
 }
 
 function volumesOf(cluster: ClusterView, node: string): readonly string[] {

@@ -55,6 +55,7 @@ function clusterOf(objects: Readonly<Record<string, readonly any[]>>): ClusterVi
     (objects[name.split(".")[0]!] ?? []).filter(({ metadata }) => namespace === "" || metadata.namespace === namespace);
   return {
     list,
+    podsOn: () => [],
     get: (name, namespace, object) => list(name, namespace).find(({ metadata }) => metadata.name === object),
     live: async () => undefined,
     update: async () => undefined,

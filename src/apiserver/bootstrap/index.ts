@@ -1,4 +1,5 @@
 /** What the server makes at its start and keeps from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
+import type { ReconcilerType } from "../options.ts";
 import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
@@ -20,7 +21,9 @@ export interface Serving {
   readonly address: string | undefined;
   readonly leases: MasterLeases;
   /** `--endpoint-reconciler-type`: whether this server keeps the endpoints of `kubernetes`. */
-  readonly reconciler: "lease" | "none";
+  readonly reconciler: ReconcilerType;
+  /** `--apiserver-count` */
+  readonly count: number;
 }
 
 /** In upstream's order of creation. */

@@ -48,14 +48,42 @@ export async function ensureKubernetesService(services: Services, serving: Servi
     },
   });
   if (address === undefined || reconciler === "none") return;
+  if (reconciler === "master-count") {
+    await ensureEndpoints(services, port, addressOfSome(addressesNow(services), address, serving.count));
+    return;
+  }
   await leases.renew(address);
   await ensureEndpoints(services, port, await leases.list());
+}
+
+/** As many addresses as there are to be servers, this one's among them: those that come after it go first. */
+export function addressOfSome(current: readonly string[], own: string, count: number): readonly string[] {
+  if (current.includes(own) && current.length <= count) return current;
+  const all = [...new Set([...current, own])].sort();
+  while (all.length > count) {
+    const after = (all.indexOf(own) + 1) % all.length;
+    all.splice(after, 1);
+  }
+  return all;
+}
+
+function addressesNow({ cluster }: Services): readonly string[] {
+  const subsets: readonly any[] = cluster.get("endpoints", NAMESPACE, NAME)?.subsets ?? [];
+  return subsets.length === 1 ? (subsets[0].addresses ?? []).map(({ ip }: any) => ip) : [];
 }
 
 /** A server that ends isn't led to any more. */
 export async function leaveKubernetesService(services: Services, serving: Serving): Promise<void> {
   const { port, address, leases, reconciler } = serving;
   if (address === undefined || reconciler === "none") return;
+  if (reconciler === "master-count") {
+    await ensureEndpoints(
+      services,
+      port,
+      addressesNow(services).filter((one) => one !== address),
+    );
+    return;
+  }
   await leases.remove(address);
   await ensureEndpoints(services, port, await leases.list());
 }

@@ -243,7 +243,12 @@ export const kubeApiserverFlags = withRefused(
       "endpoint-reconciler-type": {
         type: "string",
         default: "lease",
-        help: "Who stands in the endpoints of the service kubernetes: lease (all API servers that are there) or none (this server writes none).",
+        help: "Who stands in the endpoints of the service kubernetes: lease (all API servers that are there), master-count (as many as --apiserver-count says) or none (this server writes none).",
+      },
+      "apiserver-count": {
+        type: "int",
+        default: 1,
+        help: "How many API servers there are, for --endpoint-reconciler-type=master-count.",
       },
       "service-node-port-range": {
         type: "string",
@@ -332,7 +337,7 @@ export const kubeApiserverFlags = withRefused(
         help: "Seconds that a watch without a timeout lives, or up to twice as many.",
       },
     },
-    `aggregator-reject-forwarding-redirect:bool allow-privileged:bool apiserver-count:int cloud-provider cloud-config cors-allowed-origins:list
+    `aggregator-reject-forwarding-redirect:bool allow-privileged:bool cloud-provider cloud-config cors-allowed-origins:list
     default-watch-cache-size:int delete-collection-workers:int
     enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration

@@ -3,7 +3,12 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { IpRange } from "../../apiserver/registry/specials/ip-range.ts";
 import { builtinResources } from "../../api/index.ts";
-import { type ApiServerOptions, parseStaticTokens } from "../../apiserver/options.ts";
+import {
+  type ApiServerOptions,
+  parseStaticTokens,
+  RECONCILER_TYPES,
+  type ReconcilerType,
+} from "../../apiserver/options.ts";
 import { type ApiServer, createApiServer } from "../../apiserver/server.ts";
 import type { TracingConfiguration } from "../../apiserver/tracing/tracing.ts";
 import { parseTracing } from "../../apiserver/tracing/tracing.ts";
@@ -91,7 +96,8 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     }),
     bootstrapTokens: values["enable-bootstrap-token-auth"],
     serviceClusterIpRange: values["service-cluster-ip-range"],
-    endpointReconciler: values["endpoint-reconciler-type"] === "none" ? "none" : "lease",
+    endpointReconciler: (values["endpoint-reconciler-type"] || "lease") as ReconcilerType,
+    apiserverCount: values["apiserver-count"],
     serviceNodePortRange: values["service-node-port-range"],
     ...(await admissionOptions(fs, values, set)),
     storageMediaType: values["storage-media-type"] as NonNullable<ApiServerOptions["storageMediaType"]>,
@@ -231,6 +237,10 @@ function check(values: Options, set: ReadonlySet<string>): void {
   if (values["service-account-signing-key-file"] === "")
     errors.push("--service-account-signing-key-file and --service-account-issuer are required flags");
   errors.push(...checkAdmission(values, set));
+  if (values["apiserver-count"] <= 0)
+    errors.push(`--apiserver-count should be a positive number, but value '${values["apiserver-count"]}' provided`);
+  if (!["", ...RECONCILER_TYPES].includes(values["endpoint-reconciler-type"]))
+    errors.push(`Reconciler not implemented: ${values["endpoint-reconciler-type"]}`);
   if (values["secure-port"] < 0 || values["secure-port"] > 65_535)
     errors.push(
       `--secure-port ${values["secure-port"]} must be between 1 and 65535, inclusive. It cannot be turned off with 0`,

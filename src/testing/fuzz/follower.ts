@@ -29,14 +29,14 @@ import { anything } from "./member.ts";
 
 const MEMBERS = ["m1", "m2", "m3"].map(infoOf);
 const [SELF, LEADER, OTHER] = MEMBERS.map(({ ID }) => ID) as [NodeId, NodeId, NodeId];
-const STEPS = 25;
+const STEPS = 14;
 const DB = "/db";
 const SNAP = "/data/member/snap";
 
 export const peerMessages: Fuzzer = {
   name: "peer-messages",
   about: "raft messages of the present term, damaged, to a follower",
-  briefly: 60,
+  briefly: 40,
   run: (random) =>
     scene(random, async (follower) => {
       for (let i = 0; i < STEPS && !follower.hasFailed; i++) {
@@ -50,7 +50,7 @@ export const peerMessages: Fuzzer = {
 export const peerSnapshots: Fuzzer = {
   name: "peer-snapshots",
   about: "damaged db files of a leader's snapshots to a follower",
-  briefly: 60,
+  briefly: 40,
   run: (random) =>
     scene(random, async (follower) => {
       for (let appends = randomInt(random, 4); appends > 0; appends--) await follower.take(append(random, follower, 1));
@@ -148,8 +148,8 @@ class Follower {
         dataDir: "/data",
         initialAdvertisePeerUrls: [...MEMBERS[0]!.peerURLs],
         bcryptCost: 4,
-        walSegmentBytes: 64 * 1024,
-        snapshotCount: 20,
+        walSegmentBytes: 8 * 1024,
+        snapshotCount: 12,
         snapshotCatchupEntries: 5,
       },
       {

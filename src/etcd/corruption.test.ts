@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silent } from "../observe/log.ts";
+import { EtcdMembers } from "../testing/etcd-members.ts";
 import { Simulation } from "../testing/sim/simulation.ts";
+import { simulatedWorld } from "../testing/sim/world.ts";
 import { CorruptionCheck, minorityOf, suspectOf, type CorruptionDeps, type PeerHash } from "./corruption.ts";
+import { featuresOf } from "./features.ts";
+import { hashRevDuration } from "./metrics.ts";
 
 const own = { hash: 1, revision: 10, compactRevision: 5 };
 const peer = (id: bigint, partial: Partial<PeerHash> = {}): PeerHash => ({ id, ...own, ...partial });
@@ -31,7 +35,7 @@ test("a majority tells who is wrong, and without one it is everybody", () => {
   assert.deepEqual(minorityOf(1n, 7, hashes(8, 9), 3), [0n]);
 });
 
-function check(peers: Awaited<ReturnType<CorruptionDeps["peerHashes"]>>) {
+function check(peers: Awaited<ReturnType<CorruptionDeps["peerHashes"]>>, compacted: readonly number[] = []) {
   const alarms: bigint[] = [];
   const asked: number[] = [];
   const corruption = new CorruptionCheck({
@@ -40,6 +44,7 @@ function check(peers: Awaited<ReturnType<CorruptionDeps["peerHashes"]>>) {
     localId: 1n,
     isLeader: () => true,
     hash: async () => own,
+    compactions: () => compacted.map((hashRevision) => ({ hash: 1, hashRevision, compactRevision: hashRevision - 1 })),
     peerHashes: async (revision) => {
       asked.push(revision);
       return peers;
@@ -63,13 +68,70 @@ test("the leader raises the alarm for who differs", async () => {
 });
 
 test("compactions are compared newest first, each once, as soon as all have done them", async () => {
-  const { corruption, alarms, asked } = check([peer(2n), peer(3n)]);
-  for (const revision of [3, 4, 5]) await corruption.compacted(revision);
+  const { corruption, alarms, asked } = check([peer(2n, { compactRevision: 4 }), peer(3n, { compactRevision: 4 })], [3, 4, 5]);
   await corruption.atCompactions();
   await corruption.atCompactions();
   assert.deepEqual(asked, [5]);
-  const behind = check([peer(2n), peer(3n, { compactRevision: 4 })]);
-  for (const revision of [4, 5]) await behind.corruption.compacted(revision);
+  const behind = check([peer(2n, { compactRevision: 4 }), peer(3n, { compactRevision: 3 })], [4, 5]);
   await behind.corruption.atCompactions();
   assert.deepEqual([behind.asked, behind.alarms, alarms], [[5, 4], [], []]);
+});
+
+const text = (value: string) => Buffer.from(value);
+
+test("members that compact remember the same hashes, and the leader finds the one whose keys are others", async () => {
+  const world = simulatedWorld("corruption");
+  const features = featuresOf({ CompactHashCheck: "true" });
+  const members = new EtcdMembers(world, { features, compactionBatchLimit: 2, compactionSleepIntervalMs: 1 });
+  let done = false;
+  const play = async () => {
+    await members.start(["a", "b", "c"]);
+    const leader = await members.untilLeader();
+    const put = (key: string, value: string) => leader.propose({ put: { key: text(key), value: text(value) } });
+    const compact = async (revision: number) => {
+      await leader.propose({ compaction: { revision } });
+      await members.until(() => members.all.every(({ compactionHashes }) => compactionHashes.at(revision) !== undefined));
+    };
+    for (let i = 0; i < 9; i++) await put(`k${i % 3}`, `${i}`);
+    await leader.propose({ delete_range: { key: text("k1") } });
+    await compact(6);
+    await compact(11);
+    const [first, ...others] = members.all.map(({ compactionHashes }) => compactionHashes.all);
+    assert.deepEqual(first!.map(({ hashRevision, compactRevision }) => [hashRevision, compactRevision]), [[6, -1], [11, 6]]);
+    for (const other of others) assert.deepEqual(other, first);
+
+    const alarms: bigint[] = [];
+    const check = new CorruptionCheck({
+      clock: world.clock,
+      log: silent,
+      localId: leader.id,
+      isLeader: () => true,
+      hash: () => assert.fail("not at the present"),
+      compactions: () => leader.compactionHashes.all,
+      peerHashes: (revision) =>
+        Promise.all(
+          members.all
+            .filter((member) => member !== leader)
+            .map(async (member) => ({ ...(await member.hash(hashRevDuration, revision)), id: member.id, revision: member.store.revision })),
+        ),
+      linearizable: () => undefined,
+      raiseAlarm: async (id) => void alarms.push(id),
+    });
+    await check.atCompactions();
+    assert.deepEqual(alarms, []);
+
+    // One bit of an old value.
+    const victim = members.all.find((member) => member !== leader)!;
+    const { key, create_revision, mod_revision, version, lease } = victim.store.get(text("k2"))!;
+    victim.store.backend.put({ key, create_revision, mod_revision, version, lease, value: text("9") }, 0);
+    for (let i = 0; i < 3; i++) await put("k0", `later ${i}`);
+    await compact(13);
+    await check.atCompactions();
+    assert.deepEqual(alarms, [victim.id]);
+    await members.stop();
+  };
+  const playing = play().finally(() => (done = true));
+  playing.catch(() => {});
+  await world.clock.until(() => done, 120_000);
+  await playing;
 });

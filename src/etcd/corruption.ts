@@ -6,9 +6,9 @@
  */
 import { hexId } from "./cluster/identity.ts";
 import type { Logger } from "../observe/log.ts";
-import { isEtcdError } from "../protocols/etcd/errors.ts";
 import { pause } from "../world/time.ts";
 import type { Clock } from "../world/world.ts";
+import type { KeysHash as CompactionHash } from "./mvcc/hash.ts";
 
 /** What one member says of its keys. */
 export interface KeysHash {
@@ -34,17 +34,14 @@ export interface CorruptionDeps {
   readonly peerHashes: (
     revision: number,
   ) => Promise<readonly (PeerHash | { readonly id: bigint; readonly hash: undefined })[]>;
+  /** What the last compactions found here, oldest first. */
+  readonly compactions: () => readonly CompactionHash[];
   readonly linearizable: () => Promise<void> | undefined;
   readonly raiseAlarm: (memberId: bigint) => Promise<unknown>;
 }
 
-/** Compactions whose hash is remembered. */
-const REMEMBERED = 10;
-
 export class CorruptionCheck {
   readonly #deps: CorruptionDeps;
-  /** At the last compactions, oldest first. */
-  readonly #compactions: { readonly revision: number; readonly hash: KeysHash }[] = [];
   #checkedUpTo = 0;
 
   constructor(deps: CorruptionDeps) {
@@ -82,33 +79,20 @@ export class CorruptionCheck {
     log.info("finished peer corruption check", { "number-of-peers-checked": answered.length });
   }
 
-  /** Remembers what the keys are at a revision that has just been compacted. */
-  async compacted(revision: number): Promise<void> {
-    let hash: KeysHash;
-    try {
-      hash = await this.#deps.hash(revision);
-    } catch (error) {
-      if (isEtcdError(error, "compacted")) return; // The next compaction has come already.
-      throw error;
-    }
-    this.#compactions.push({ revision, hash });
-    if (this.#compactions.length > REMEMBERED) this.#compactions.shift();
-  }
-
   /** As the leader, at the newest compaction that all have done. */
   async atCompactions(): Promise<void> {
-    const { log, localId, peerHashes, raiseAlarm } = this.#deps;
+    const { compactions, log, localId, peerHashes, raiseAlarm } = this.#deps;
     log.info("starting compact hash check", { "local-member-id": hexId(localId) });
     let checked = 0;
-    for (const { revision, hash } of this.#compactions.toReversed()) {
+    for (const { hashRevision: revision, hash, compactRevision } of compactions().toReversed()) {
       if (revision <= this.#checkedUpTo) break;
       const peers = await peerHashes(revision);
       checked++;
       if (peers.length === 0) continue;
       const comparable = peers.filter(
-        (peer): peer is PeerHash => peer.hash !== undefined && peer.compactRevision === hash.compactRevision,
+        (peer): peer is PeerHash => peer.hash !== undefined && peer.compactRevision === compactRevision,
       );
-      const verdict = minorityOf(localId, hash.hash, comparable, peers.length + 1);
+      const verdict = minorityOf(localId, hash, comparable, peers.length + 1);
       for (const id of verdict) {
         log.error("Detected compaction hash mismatch", new Error("found data inconsistency with peers"), {
           "member-id": hexId(id),
@@ -117,7 +101,7 @@ export class CorruptionCheck {
         await raiseAlarm(id);
       }
       if (verdict.length === 0 && comparable.length < peers.length) continue; // Some haven't come so far.
-      this.#checkedUpTo = revision;
+      if (verdict.length === 0) this.#checkedUpTo = revision;
       break;
     }
     log.info("finished compaction hash check", { "number-of-hashes-checked": checked });

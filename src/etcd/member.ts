@@ -55,6 +55,7 @@ import { Lessor } from "./lease/lessor.ts";
 import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import { Leadership } from "./leadership.ts";
 import { LinearizableReads } from "./linearizable.ts";
+import { CompactionHashes } from "./mvcc/compaction-hashes.ts";
 import { CompactionQueue } from "./mvcc/compaction-queue.ts";
 import type { PeerHash } from "./corruption.ts";
 import * as counted from "./metrics.ts";
@@ -107,6 +108,7 @@ export class Member {
   readonly lessor: Lessor;
   readonly leases: LeaseKeeper;
   readonly store: Store;
+  readonly compactionHashes: CompactionHashes;
   readonly alarms: Alarms;
   readonly auth: AuthStore;
   readonly authenticator: Authenticator;
@@ -181,12 +183,12 @@ export class Member {
     });
     this.store = new Store(backend, this.lessor, failpoints);
     storage.restore(this.store);
+    this.compactionHashes = new CompactionHashes(log);
     this.#compactions = new CompactionQueue(clock, options, {
       onStep: (ms) => metrics.observe(counted.compactionPause, {}, ms),
       onFinished: (ms) => {
         metrics.observe(counted.compactionTotal, {}, ms);
         metrics.set(counted.compactionLast, {}, Math.trunc(clock.now() / 1000));
-        this.onCompacted?.(this.store.compactRevision);
         log.info("finished scheduled compaction", {
           "compact-revision": this.store.compactRevision,
           took: duration(ms),
@@ -230,8 +232,11 @@ export class Member {
       alarms: this.alarms,
       header: () => this.header(),
       onChanges: (changes) => this.watchable.notify(changes),
-      onCompaction: (work) => {
-        this.#compacting = this.#compactions.add(work);
+      onCompaction: (work, revision, before) => {
+        // What a compaction that isn't done leaves behind, others need not find.
+        const isHashed = options.features.CompactHashCheck && this.#compactions.isEmpty;
+        const whole = isHashed ? this.compactionHashes.around(work, this.store, revision, before) : work;
+        this.#compacting = this.#compactions.add(whole);
       },
     });
     this.applyTimes = new ApplyTimes({ ...deps, warningMs: options.warningApplyDurationMs });
@@ -625,6 +630,8 @@ export class Member {
   async hash(metric: typeof counted.hashDuration, revision: number): Promise<KeysHash> {
     const { clock, metrics } = this.#deps;
     const begun = clock.monotonic();
+    const known = this.compactionHashes.at(revision);
+    if (known !== undefined) return known;
     const hash = await hashKeys(this.store, revision, () => new Promise((resolve) => clock.soon(resolve)));
     metrics.observe(metric, {}, (clock.monotonic() - begun) / 1000);
     return hash;
@@ -653,8 +660,6 @@ export class Member {
     );
   }
 
-  /** Told of each compaction that is done. */
-  onCompacted: ((revision: number) => void) | undefined;
   /** Told when a defragmentation begins and ends. */
   onDefragment: ((isActive: boolean) => void) | undefined;
 
@@ -754,6 +759,7 @@ export class Member {
     this.lessor.demote();
     await this.#storage.install(snapshot, this);
     this.#compactions.clear();
+    this.compactionHashes.clear();
     this.#resumeCompaction();
     const { backend } = this.store;
     this.alarms.load(backend.bucket("alarm"));

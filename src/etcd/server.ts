@@ -114,7 +114,6 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
           member.onDefragment = (isActive) => health.set(isActive ? "NOT_SERVING" : "SERVING");
         const corruption = corruptionCheck(member, deps);
         if (whole.features.InitialCorruptCheck && !isNew) await corruption.initial();
-        if (whole.features.CompactHashCheck) member.onCompacted = (revision) => void corruption.compacted(revision);
         checking = corruption.run(
           {
             periodicMs: whole.corruptCheckTimeMs,
@@ -206,6 +205,7 @@ function corruptionCheck(member: Member, { clock, log }: EtcdDeps): CorruptionCh
       const { hash, compactRevision } = await member.hash(hashRevDuration, revision);
       return { hash, compactRevision, revision: member.store.revision };
     },
+    compactions: () => member.compactionHashes.all,
     peerHashes: (revision) => member.peerHashes(revision),
     linearizable: () => member.linearizable(),
     raiseAlarm: (memberID) => member.propose({ alarm: { action: "ACTIVATE", memberID, alarm: "CORRUPT" } }),

@@ -59,8 +59,8 @@ export interface ApplierDeps {
   readonly header: () => ResponseHeader;
   /** Told what each transaction changed. */
   readonly onChanges: (changes: readonly Change[]) => void;
-  /** Told the work that a compaction leaves to do. */
-  readonly onCompaction: (work: { step(rows: number): boolean }) => void;
+  /** Told the work that a compaction leaves to do, where it goes to and where the one before went. */
+  readonly onCompaction: (work: { step(rows: number): boolean }, revision: number, before: number) => void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -94,8 +94,9 @@ export class Applier {
     if (request.put !== undefined) return this.#put(request.put);
     if (request.delete_range !== undefined) return this.#deleteRange(request.delete_range);
     if (request.compaction !== undefined) {
-      const work = this.#store.compact(request.compaction.revision ?? 0);
-      this.#deps.onCompaction(work);
+      const { revision = 0 } = request.compaction;
+      const before = this.#store.compactRevision;
+      this.#deps.onCompaction(this.#store.compact(revision), revision, before);
       return { header: this.#deps.header() };
     }
     if (request.lease_grant !== undefined) {

@@ -16,7 +16,7 @@ export interface KeysHash {
 }
 
 /** Rows between two pauses: about a millisecond. */
-const ROWS_A_SLICE = 300;
+export const ROWS_A_SLICE = 300;
 /** Compactions may come in between, and make it begin anew. */
 const ATTEMPTS = 5;
 
@@ -24,7 +24,7 @@ const ATTEMPTS = 5;
 export async function hashKeys(store: Store, revision: number, pause: () => Promise<void>): Promise<KeysHash> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     store.checkReadable(revision);
-    const steps = hashSteps(store, revision);
+    const steps = hashNow(store, revision);
     for (let step = steps.next(); ; step = steps.next()) {
       if (step.done !== true) await pause();
       else if (step.value !== undefined) return step.value;
@@ -35,22 +35,47 @@ export async function hashKeys(store: Store, revision: number, pause: () => Prom
 }
 
 export function hashKV(store: Store, revision: number): number {
-  const steps = hashSteps(store, revision);
+  const steps = hashNow(store, revision);
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value!.hash;
   }
 }
 
-/**
- * Over every row up to `revision` (0 for now) that compaction doesn't drop, in upstream's form: key bucket, revision, value. Gives nothing where a
- * compaction or another state came in between.
- */
-function* hashSteps(store: Store, revision: number): Generator<void, KeysHash | undefined> {
-  const hashRevision = revision > 0 ? revision : store.revision;
+/** Up to `revision`, 0 for now. Gives nothing where a compaction or another state came in between. */
+function hashNow(store: Store, revision: number): Generator<void, KeysHash | undefined> {
   const { backend, compactRevision } = store;
+  const hashRevision = revision > 0 ? revision : store.revision;
+  const isAsItWas = () => store.compactRevision === compactRevision && store.backend === backend;
+  return hashSteps(store, hashRevision, compactRevision, store.keepsAny(hashRevision), isAsItWas);
+}
+
+/**
+ * What a compaction finds, before it drops any of it: all that the compaction before has left, and all since. Each member finds the same, whenever it
+ * comes to it. Gives nothing where another state came in between.
+ */
+export function hashOfCompaction(
+  store: Store,
+  revision: number,
+  compactRevision: number,
+): Generator<void, KeysHash | undefined> {
+  const { backend } = store;
+  let keepsAny = store.keepsAny(revision);
+  // A tombstone of that very revision is left, too.
+  backend.scan(revision, revision, ({ version }) => (keepsAny ||= version === 0));
+  return hashSteps(store, revision, compactRevision, keepsAny, () => store.backend === backend);
+}
+
+/** Over every row up to a revision that compaction doesn't drop, in upstream's form: key bucket, revision, value. */
+function* hashSteps(
+  store: Store,
+  hashRevision: number,
+  compactRevision: number,
+  keepsAny: boolean,
+  isAsItWas: () => boolean,
+): Generator<void, KeysHash | undefined> {
+  const { backend } = store;
   // Of rows that a compaction has passed, dropped yet or not, only those count that are a key's present at the hashed revision.
-  const keepsAny = store.keepsAny(hashRevision);
   let hash = crc32c(Buffer.from("key"));
   for (let from = 0; from <= hashRevision;) {
     let next = hashRevision + 1;
@@ -73,7 +98,7 @@ function* hashSteps(store: Store, revision: number): Generator<void, KeysHash | 
     from = next;
     if (from > hashRevision) break;
     yield;
-    if (store.compactRevision !== compactRevision || store.backend !== backend) return undefined;
+    if (!isAsItWas()) return undefined;
   }
   return { hash, hashRevision, compactRevision };
 }

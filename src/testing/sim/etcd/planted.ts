@@ -245,7 +245,7 @@ export const PLANTED: readonly PlantedBug[] = [
       function (restored: { keys: any }, _revision: number, compactRevision: number) {
         let last = 1;
         restored.keys.forEach("", undefined, (index: any) => {
-          last = Math.max(last, index.latest()?.main ?? 1);
+          last = Math.max(last, index.get(Infinity)?.main ?? 1);
         });
         restore.call(this, restored, last, compactRevision);
       },

@@ -68,7 +68,10 @@ test("the leader raises the alarm for who differs", async () => {
 });
 
 test("compactions are compared newest first, each once, as soon as all have done them", async () => {
-  const { corruption, alarms, asked } = check([peer(2n, { compactRevision: 4 }), peer(3n, { compactRevision: 4 })], [3, 4, 5]);
+  const { corruption, alarms, asked } = check(
+    [peer(2n, { compactRevision: 4 }), peer(3n, { compactRevision: 4 })],
+    [3, 4, 5],
+  );
   await corruption.atCompactions();
   await corruption.atCompactions();
   assert.deepEqual(asked, [5]);
@@ -90,14 +93,22 @@ test("members that compact remember the same hashes, and the leader finds the on
     const put = (key: string, value: string) => leader.propose({ put: { key: text(key), value: text(value) } });
     const compact = async (revision: number) => {
       await leader.propose({ compaction: { revision } });
-      await members.until(() => members.all.every(({ compactionHashes }) => compactionHashes.at(revision) !== undefined));
+      await members.until(() =>
+        members.all.every(({ compactionHashes }) => compactionHashes.at(revision) !== undefined),
+      );
     };
     for (let i = 0; i < 9; i++) await put(`k${i % 3}`, `${i}`);
     await leader.propose({ delete_range: { key: text("k1") } });
     await compact(6);
     await compact(11);
     const [first, ...others] = members.all.map(({ compactionHashes }) => compactionHashes.all);
-    assert.deepEqual(first!.map(({ hashRevision, compactRevision }) => [hashRevision, compactRevision]), [[6, -1], [11, 6]]);
+    assert.deepEqual(
+      first!.map(({ hashRevision, compactRevision }) => [hashRevision, compactRevision]),
+      [
+        [6, -1],
+        [11, 6],
+      ],
+    );
     for (const other of others) assert.deepEqual(other, first);
 
     const alarms: bigint[] = [];
@@ -112,7 +123,11 @@ test("members that compact remember the same hashes, and the leader finds the on
         Promise.all(
           members.all
             .filter((member) => member !== leader)
-            .map(async (member) => ({ ...(await member.hash(hashRevDuration, revision)), id: member.id, revision: member.store.revision })),
+            .map(async (member) => ({
+              ...(await member.hash(hashRevDuration, revision)),
+              id: member.id,
+              revision: member.store.revision,
+            })),
         ),
       linearizable: () => undefined,
       raiseAlarm: async (id) => void alarms.push(id),
@@ -128,6 +143,46 @@ test("members that compact remember the same hashes, and the leader finds the on
     await compact(13);
     await check.atCompactions();
     assert.deepEqual(alarms, [victim.id]);
+    await members.stop();
+  };
+  const playing = play().finally(() => (done = true));
+  playing.catch(() => {});
+  await world.clock.until(() => done, 120_000);
+  await playing;
+});
+
+test("a compaction's hash is upstream's", async () => {
+  const world = simulatedWorld("hashes");
+  const members = new EtcdMembers(world, {
+    features: featuresOf({ CompactHashCheck: "true" }),
+    compactionSleepIntervalMs: 1,
+  });
+  let done = false;
+  const play = async () => {
+    await members.start(["a"]);
+    const member = await members.untilLeader();
+    const put = (key: string, value: string) => member.propose({ put: { key: text(key), value: text(value) } });
+    const drop = (key: string) => member.propose({ delete_range: { key: text(key) } });
+    const compact = async (revision: number) => {
+      await member.propose({ compaction: { revision } });
+      await members.until(() => member.compactionHashes.at(revision) !== undefined);
+    };
+    for (let i = 1; i <= 9; i++) await put(`k${i % 3}`, `v${i}`);
+    await drop("k1");
+    await compact(6);
+    await compact(11);
+    await put("k0", "z");
+    await drop("k2");
+    await compact(13);
+    await drop("k0");
+    await compact(14);
+    // From etcd 3.6.16, asked at /members/hashkv.
+    assert.deepEqual(member.compactionHashes.all, [
+      { hash: 770320016, hashRevision: 6, compactRevision: -1 },
+      { hash: 1515208924, hashRevision: 11, compactRevision: 6 },
+      { hash: 507823686, hashRevision: 13, compactRevision: 11 },
+      { hash: 7913497, hashRevision: 14, compactRevision: 13 },
+    ]);
     await members.stop();
   };
   const playing = play().finally(() => (done = true));

@@ -1,5 +1,7 @@
 /** All controllers, by upstream's names, in upstream's order. Upstream: cmd/kube-controller-manager/app/controllermanager.go (NewControllerDescriptors) */
 import type { ControllerDefinition } from "../client/controller.ts";
+import { tokenCleanerController } from "./bootstrap/cleaner.ts";
+import { bootstrapSignerController } from "./bootstrap/signer.ts";
 import { certificateApprovingController } from "./certificates/approving.ts";
 import { certificateCleanerController } from "./certificates/cleaner.ts";
 import { certificateSigningController } from "./certificates/signing.ts";
@@ -58,6 +60,8 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   certificateApprovingController,
   certificateCleanerController,
   ttlController,
+  bootstrapSignerController,
+  tokenCleanerController,
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,

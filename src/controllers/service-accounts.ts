@@ -3,6 +3,7 @@
  * Upstream: cmd/kube-controller-manager/app (ClientOrDie), plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go
  */
 const NAMES: Readonly<Record<string, string>> = {
+  "bootstrap-signer-controller": "bootstrap-signer",
   "certificatesigningrequest-approving-controller": "certificate-controller",
   "certificatesigningrequest-cleaner-controller": "certificate-controller",
   "certificatesigningrequest-signing-controller": "certificate-controller",
@@ -14,6 +15,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
   "node-ipam-controller": "node-controller",
   "node-lifecycle-controller": "node-controller",
+  "token-cleaner-controller": "token-cleaner",
   "taint-eviction-controller": "node-controller",
   "persistentvolume-binder-controller": "persistent-volume-binder",
   "persistentvolume-protection-controller": "pv-protection-controller",

@@ -120,8 +120,6 @@ function checkControllers(words: readonly string[]): void {
 
 /** Upstream's controllers that aren't here: to name them is no mistake. */
 const ELSEWHERE = [
-  "bootstrapsigner",
-  "tokencleaner",
   "endpointslicemirroring",
   "horizontalpodautoscaling",
   "attachdetach",

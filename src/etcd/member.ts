@@ -186,11 +186,11 @@ export class Member {
     this.compactionHashes = new CompactionHashes(log);
     this.#compactions = new CompactionQueue(clock, options, {
       onStep: (ms) => metrics.observe(counted.compactionPause, {}, ms),
-      onFinished: (ms) => {
+      onFinished: (revision, ms) => {
         metrics.observe(counted.compactionTotal, {}, ms);
         metrics.set(counted.compactionLast, {}, Math.trunc(clock.now() / 1000));
         log.info("finished scheduled compaction", {
-          "compact-revision": this.store.compactRevision,
+          "compact-revision": revision,
           took: duration(ms),
           "current-db-size-bytes": this.sizeBytes,
           "current-db-size-in-use-bytes": this.store.backend.inUseBytes,
@@ -232,10 +232,10 @@ export class Member {
       alarms: this.alarms,
       header: () => this.header(),
       onChanges: (changes) => this.watchable.notify(changes),
-      onCompaction: (work, revision, before) => {
+      onCompaction: (work, before) => {
         // What a compaction that isn't done leaves behind, others need not find.
         const isHashed = options.features.CompactHashCheck && this.#compactions.isEmpty;
-        const whole = isHashed ? this.compactionHashes.around(work, this.store, revision, before) : work;
+        const whole = isHashed ? this.compactionHashes.around(work, this.store, before) : work;
         this.#compacting = this.#compactions.add(whole);
       },
     });

@@ -29,6 +29,7 @@ import type {
 import type { Init } from "../../wire/rpc/service.ts";
 import type { KeyValue } from "../backend/backend.ts";
 import type { Lessor } from "../lease/lessor.ts";
+import type { CompactionWork } from "../mvcc/compaction-queue.ts";
 import { keyBytes } from "../mvcc/key-text.ts";
 import type { Change, Store } from "../mvcc/store.ts";
 import type { Alarms } from "./alarms.ts";
@@ -59,8 +60,8 @@ export interface ApplierDeps {
   readonly header: () => ResponseHeader;
   /** Told what each transaction changed. */
   readonly onChanges: (changes: readonly Change[]) => void;
-  /** Told the work that a compaction leaves to do, where it goes to and where the one before went. */
-  readonly onCompaction: (work: { step(rows: number): boolean }, revision: number, before: number) => void;
+  /** Told the work that a compaction leaves to do, and where the one before went. */
+  readonly onCompaction: (work: CompactionWork, before: number) => void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -96,7 +97,7 @@ export class Applier {
     if (request.compaction !== undefined) {
       const { revision = 0 } = request.compaction;
       const before = this.#store.compactRevision;
-      this.#deps.onCompaction(this.#store.compact(revision), revision, before);
+      this.#deps.onCompaction(this.#store.compact(revision), before);
       return { header: this.#deps.header() };
     }
     if (request.lease_grant !== undefined) {

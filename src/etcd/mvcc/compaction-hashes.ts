@@ -34,20 +34,24 @@ export class CompactionHashes {
   }
 
   /** The same work, which hashes what is there before it begins, and is remembered for it when it is done. */
-  around(work: CompactionWork, store: Store, revision: number, before: number): CompactionWork {
+  around(work: CompactionWork, store: Store, before: number): CompactionWork {
+    const { revision } = work;
     let hashing: ReturnType<typeof hashOfCompaction> | undefined;
     let found: KeysHash | undefined;
     let isHashed = false;
     return {
-      step: (rows) => {
+      revision,
+      step: (rows, isTime = () => false) => {
         hashing ??= hashOfCompaction(store, revision, before);
         for (let done = 0; !isHashed && done < rows; done += ROWS_A_SLICE) {
           const next = hashing.next();
-          if (next.done !== true) continue;
-          isHashed = true;
-          found = next.value;
+          if (next.done === true) {
+            isHashed = true;
+            found = next.value;
+          }
+          if (isTime()) return false;
         }
-        if (!isHashed || !work.step(rows)) return false;
+        if (!isHashed || !work.step(rows, isTime)) return false;
         if (found !== undefined) this.#remember(found);
         return true;
       },

@@ -6,9 +6,13 @@
 import type { World } from "../../world/world.ts";
 
 export interface CompactionWork {
-  /** Does about so many rows; true at the end. */
-  step(rows: number): boolean;
+  readonly revision: number;
+  /** Drops about so many rows, fewer when `isTime` says so; true at the end. */
+  step(rows: number, isTime?: () => boolean): boolean;
 }
+
+/** A batch ends after this, however little it has done: requests wait for it. */
+const BATCH_MS = 3;
 
 /** So many rows at a time, and so long a rest behind them. */
 export interface CompactionPace {
@@ -25,7 +29,7 @@ interface Queued {
 /** Told how long a batch held others up, and how long all of a compaction took, pauses and all. */
 export interface CompactionListener {
   onStep(ms: number): void;
-  onFinished(ms: number): void;
+  onFinished(revision: number, ms: number): void;
 }
 
 export class CompactionQueue {
@@ -79,12 +83,12 @@ export class CompactionQueue {
     const first = this.#queue[0]!;
     const begun = this.#clock.monotonic();
     first.startedAt ??= begun;
-    const isOver = first.work.step(rows);
+    const isOver = first.work.step(rows, () => this.#clock.monotonic() - begun >= BATCH_MS);
     const now = this.#clock.monotonic();
     this.#listener.onStep(now - begun);
     if (!isOver) return;
     this.#queue.shift();
-    this.#listener.onFinished(now - first.startedAt);
+    this.#listener.onFinished(first.work.revision, now - first.startedAt);
     first.done();
   }
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { RpcError } from "../../wire/rpc/service.ts";
 import type { KeyValue } from "../backend/backend.ts";
 import { MemoryBackend } from "../../testing/memory-backend.ts";
+import type { CompactionWork } from "./compaction-queue.ts";
 import { keyText } from "./key-text.ts";
 import { RestoredIndex, restoredRow } from "./restored-index.ts";
 import { Store } from "./store.ts";
@@ -69,7 +70,7 @@ test("a store reads at every revision as a store that keeps whole copies, throug
       (transactions, rowsAStep) => {
         const store = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
         const naive = new NaiveStore();
-        const work: { step(rows: number): boolean }[] = [];
+        const work: CompactionWork[] = [];
         for (const ops of transactions) {
           const first = ops[0]!;
           if ("compact" in first) {

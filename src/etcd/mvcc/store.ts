@@ -13,6 +13,7 @@ import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
 import { KeyIndex } from "./key-index.ts";
 import { endText, keyText } from "./key-text.ts";
 import { emptyIndex, type RestoredIndex } from "./restored-index.ts";
+import type { CompactionWork } from "./compaction-queue.ts";
 import { markFinished, markScheduled } from "./compaction-marks.ts";
 import type { Revision } from "./revision.ts";
 
@@ -51,6 +52,10 @@ export interface LeaseBook {
 const EMPTY = new Uint8Array(0);
 /** From so many rows on, it pays to read them in their order on disk. */
 const IN_ORDER = 100;
+/** Rows that a compaction reads at once, and keys that it looks at before it asks for the time. */
+const ROWS_A_LOOK = 100;
+const KEYS_A_LOOK = 20;
+const never = () => false;
 const NO_CHANGES: readonly Change[] = [];
 
 export class Store {
@@ -256,11 +261,10 @@ export class Store {
   }
 
   /**
-   * Makes everything below `revision` unreadable at once; dropping it is the returned work, cut into small steps: `step` does about so many
-   * rows and says whether it is done. Only keys written since the last compaction can have anything to drop, so the work is as long as
-   * that history and not as the store.
+   * Makes everything below `revision` unreadable at once; dropping it is the returned work, cut into small steps. Only keys written since the last
+   * compaction can have anything to drop, so the work is as long as that history and not as the store.
    */
-  compact(revision: number): { step(rows: number): boolean } {
+  compact(revision: number): CompactionWork {
     if (revision <= this.#compactRevision) throw etcdError("compacted");
     if (revision > this.#revision) throw etcdError("futureRevision");
     // The last compaction's own revision again: it may have left a tombstone there.
@@ -270,46 +274,55 @@ export class Store {
     points.compactBeforeCommitScheduledCompact?.strike();
     markScheduled(this.#backend, revision);
     points.compactAfterCommitScheduledCompact?.strike();
-    let scanned = false;
-    let pending: string[] = [];
+    let keys: readonly string[] = [];
+    let at = 0;
+    let dropped = 0;
+    const drop = (main: number, sub: number, isTombstone: boolean) => {
+      this.#backend.delete(main, sub, isTombstone);
+      dropped++;
+    };
     return {
-      step: (rows) => {
-        if (pending.length === 0) {
-          const keys = new Set<string>();
-          let seen = 0;
-          let reached = revision;
-          this.#backend.scan(next, revision, (row) => {
-            if (seen >= rows && row.mod_revision > reached) return false;
-            keys.add(keyText(row.key));
-            reached = row.mod_revision;
-            seen++;
-            return true;
-          });
-          next = reached + 1;
-          scanned = seen < rows || next > revision;
-          pending = [...keys];
-        }
-        // A key that changed often has much to drop, so it is the rows dropped that count here.
+      revision,
+      step: (rows, isTime = never) => {
         points.compactAfterAcquiredBatchTxLock?.strike();
         points.compactBeforeCommitBatch?.strike();
-        let dropped = 0;
-        while (dropped < rows && pending.length > 0) {
-          const key = pending.pop()!;
-          const isGone = this.#index.get(key)?.compact(revision, (main, sub, isTombstone) => {
-            this.#backend.delete(main, sub, isTombstone);
-            dropped++;
-          });
-          if (isGone) this.#index.delete(key);
+        dropped = 0;
+        let looked = 0;
+        // A key that changed often has much to drop, so it is the rows dropped that count here, and others that were looked at count less.
+        while (dropped + looked / 4 < rows && (at < keys.length || next <= revision)) {
+          if (at === keys.length) {
+            [keys, next] = this.#keysWritten(next, revision);
+            at = 0;
+            continue;
+          }
+          const key = keys[at++]!;
+          if (this.#index.get(key)?.compact(revision, drop)) this.#index.delete(key);
+          if (++looked % KEYS_A_LOOK === 0 && isTime()) break;
         }
         this.counts.compacted += dropped;
         points.compactAfterCommitBatch?.strike();
-        if (!scanned || pending.length > 0) return false;
+        if (at < keys.length || next <= revision) return false;
         points.compactBeforeSetFinishedCompact?.strike();
         markFinished(this.#backend, revision);
         points.compactAfterSetFinishedCompact?.strike();
         return true;
       },
     };
+  }
+
+  /** The keys of some revisions from `from` on, and the first revision behind those. */
+  #keysWritten(from: number, to: number): [keys: readonly string[], next: number] {
+    const keys = new Set<string>();
+    let seen = 0;
+    let reached = to;
+    this.#backend.scan(from, to, (row) => {
+      if (seen >= ROWS_A_LOOK && row.mod_revision > reached) return false;
+      keys.add(keyText(row.key));
+      reached = row.mod_revision;
+      seen++;
+      return true;
+    });
+    return [[...keys], (seen < ROWS_A_LOOK ? to : reached) + 1];
   }
 
   /** Whether a compaction at `at` would leave anything at or below it. */

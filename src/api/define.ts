@@ -282,7 +282,7 @@ export function keep<O extends object, K extends keyof O>(
 }
 
 /** All of metadata that a status write may not touch; managed fields are the field manager's. */
-function keepMetadata(draft: Mutable<KubeObject>, old: KubeObject): void {
+export function keepMetadata(draft: Mutable<KubeObject>, old: KubeObject): void {
   for (const field of [
     "deletionTimestamp",
     "generation",

@@ -32,6 +32,8 @@ export interface HookContext {
     readonly extra?: Readonly<Record<string, readonly string[]>>;
   };
   readonly featureGates: ReadonlyMap<string, boolean>;
+  /** False where pods may have no privileged containers. */
+  readonly allowPrivileged?: boolean;
   uuid(): string;
   /** Tells the client something beside the answer. */
   warn?(text: string): void;

@@ -9,7 +9,7 @@ import { builtinResources } from "../api/index.ts";
 import { assert } from "../base/assert.ts";
 import { deepFreeze } from "../base/mutable.ts";
 import { readTree } from "../machinery/codec/decode.ts";
-import type { HookContext, Resource } from "../machinery/resource.ts";
+import type { Behaviour, HookContext, Resource } from "../machinery/resource.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { FieldError } from "../machinery/validation/field-error.ts";
 
@@ -19,6 +19,8 @@ export interface Base {
   readonly object: any;
   /** Feature gates that are off by default and on for this object's rows. */
   readonly gates?: readonly string[];
+  /** False where the server allows no privileged containers. */
+  readonly allowPrivileged?: boolean;
 }
 
 /** New values by path (`spec.ports[0].name`, keys with dots as `["a.b/c"]`); null takes the field away. */
@@ -33,6 +35,8 @@ export interface Row {
   readonly old?: Changes;
   readonly set: Changes;
   readonly errors: readonly string[];
+  /** What the client is warned of, where nothing is wrong. */
+  readonly warnings?: readonly string[];
 }
 
 /** A row of some group's file, with its base's object. */
@@ -43,6 +47,7 @@ export interface PlacedRow extends Row {
   readonly line: number;
   readonly object: any;
   readonly gates?: readonly string[];
+  readonly allowPrivileged?: boolean;
 }
 
 const ROWS_FILE = /^validation.*\.rows\.jsonl$/;
@@ -72,8 +77,8 @@ export function parseRows(group: string, file: string, text: string): readonly P
     else {
       const base = bases.get(parsed.of);
       assert(base !== undefined, `${group}/${file}:${i + 1}: no base "${parsed.of}"`);
-      const { object, gates } = base;
-      rows.push({ ...parsed, group, file, line: i + 1, object, ...(gates !== undefined && { gates }) });
+      const { base: _, ...rest } = base;
+      rows.push({ ...parsed, ...rest, group, file, line: i + 1 });
     }
   }
   return rows;
@@ -102,7 +107,7 @@ function setAt(object: any, steps: readonly (string | number)[], value: unknown)
   else delete at[last];
 }
 
-type Asked = Pick<PlacedRow, "object" | "op" | "old" | "set" | "gates">;
+type Asked = Pick<PlacedRow, "object" | "op" | "old" | "set" | "gates" | "allowPrivileged">;
 
 /** What the two objects of a row are on the wire; a create has no old one. */
 export function objectsOf(row: Asked): {
@@ -137,7 +142,31 @@ export function errorsOf(row: Asked): readonly string[] {
 }
 
 function fieldErrorsOf(row: Asked): readonly FieldError[] {
-  const context = { ...CONTEXT, featureGates: new Map((row.gates ?? []).map((gate) => [gate, true])) };
+  const { view, context, draft, old } = prepared(row);
+  return old === undefined ? view.validate!(draft, context) : (view.validateUpdate?.(draft, old, context) ?? []);
+}
+
+/** What our hooks warn a client of who writes a row's object. */
+export function warningsOf(row: Asked): readonly string[] {
+  const { view, draft, old, warned } = prepared(row);
+  return [...warned, ...(view.warnings?.(draft, old) ?? [])];
+}
+
+/** The object as it is when validation sees it. */
+function prepared(row: Asked): {
+  readonly view: Behaviour<any>;
+  readonly context: HookContext;
+  readonly draft: any;
+  readonly old: any;
+  readonly warned: readonly string[];
+} {
+  const warned: string[] = [];
+  const context = {
+    ...CONTEXT,
+    featureGates: new Map((row.gates ?? []).map((gate) => [gate, true])),
+    ...(row.allowPrivileged !== undefined && { allowPrivileged: row.allowPrivileged }),
+    warn: (text: string) => void warned.push(text),
+  };
   const resource = resourceOf(row.object);
   const wire = objectsOf(row);
   const draft = decoded(resource, wire.object);
@@ -146,7 +175,7 @@ function fieldErrorsOf(row: Asked): readonly FieldError[] {
     draft.metadata.uid ??= CONTEXT.uuid();
     draft.metadata.creationTimestamp ??= NOW;
     behaviour.prepareForCreate?.(draft, context);
-    return behaviour.validate!(draft, context);
+    return { view: behaviour, context, draft, old: undefined, warned };
   }
   const old = deepFreeze(decoded(resource, wire.old));
   const view = row.op === "update" ? behaviour : resource.subresources[row.op]?.behaviour;
@@ -155,7 +184,7 @@ function fieldErrorsOf(row: Asked): readonly FieldError[] {
   else draft.metadata.generation = old.metadata.generation;
   view.prepareForUpdate?.(draft, old, context);
   keepIdentity(draft.metadata, old.metadata);
-  return view.validateUpdate?.(draft, old, context) ?? [];
+  return { view, context, draft, old, warned };
 }
 
 /** What the server puts back before anybody is asked: a client can't change when an object came to be or when it goes. */

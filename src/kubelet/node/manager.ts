@@ -13,6 +13,7 @@ import type { World } from "../../world/world.ts";
 import type { Settings } from "../options.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { same } from "../status/patch.ts";
+import { hostIpsOf } from "./host-ips.ts";
 import { newNode, nodeStatus, readMachine, withoutHeartbeats } from "./status.ts";
 import type { Health, Machine } from "./status.ts";
 
@@ -60,11 +61,7 @@ export class NodeManager {
     return informed ?? this.#node;
   }
   get hostIPs(): readonly string[] {
-    const addresses = this.node?.status?.addresses ?? [];
-    const internal = addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
-    return internal.length > 0
-      ? internal
-      : addresses.filter(({ type }) => type === "ExternalIP").map(({ address }) => address);
+    return hostIpsOf(this.node?.status?.addresses ?? []);
   }
   /** Messages of the runtime's network, while it isn't ready. */
   get networkProblem(): string | undefined {

@@ -84,6 +84,9 @@ function render(value: unknown): string {
   return typeof value === "object" ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text;
 }
 
+/** A text that Go holds by a pointer, and so shows as JSON. */
+export const byPointer = (text: string): object => ({ toJSON: () => text });
+
 const ESCAPES: Readonly<Record<string, string>> = {
   "\u0007": "\\a",
   "\b": "\\b",

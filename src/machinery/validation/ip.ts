@@ -131,3 +131,16 @@ export function isCanonicalCidr(text: string): readonly string[] {
   const canonical = `${formatIp({ family, value: address })}/${bits}`;
   return text === canonical ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`];
 }
+
+/** What is said of an address that is good enough, and not as everyone writes it. */
+export function ipWarnings(text: string, path: string): readonly string[] {
+  const ip = parseIp(text);
+  if (ip === undefined) return [];
+  const canonical = formatIp(ip);
+  if (isMapped(text) || hasLeadingZeros(text))
+    return [`${path}: non-standard IP address ${JSON.stringify(text)} is invalid: use ${JSON.stringify(canonical)}`];
+  if (ip.family === 4 || text === canonical) return [];
+  return [
+    `${path}: IPv6 address ${JSON.stringify(text)} should be in RFC 5952 canonical format (${JSON.stringify(canonical)})`,
+  ];
+}

@@ -17,6 +17,7 @@ export function defaultPod(pod: Mutable<Pod>): void {
     for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
       for (const port of container.ports ?? []) ifEmpty(port, "hostPort", port.containerPort);
   defaultPodSpec(spec);
+  if (spec.terminationGracePeriodSeconds! < 0) spec.terminationGracePeriodSeconds = 1;
   mirrorStatusAddresses(pod);
 }
 
@@ -29,7 +30,6 @@ function defaultPodSpec(spec: Mutable<PodSpec>): void {
   ifEmpty(spec, "restartPolicy", "Always");
   ifAbsent(spec, "securityContext", {});
   ifAbsent(spec, "terminationGracePeriodSeconds", 30);
-  if (spec.terminationGracePeriodSeconds! < 0) spec.terminationGracePeriodSeconds = 1;
   ifEmpty(spec, "schedulerName", "default-scheduler");
   mirrorServiceAccount(spec);
   for (const volume of spec.volumes ?? []) defaultVolume(volume);

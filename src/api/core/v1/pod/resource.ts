@@ -7,17 +7,16 @@ import {
   canonicalizePod,
   ephemeralContainersView,
   preparePodForCreate,
+  preparePodForUpdate,
   preparePodStatus,
   resizeView,
 } from "./strategy.ts";
-import {
-  validateEphemeralContainersUpdate,
-  validatePod,
-  validatePodStatusUpdate,
-  validatePodUpdate,
-  validateResize,
-} from "./validation/pod.ts";
-import { podWarnings } from "./warnings.ts";
+import { validateEphemeralContainersUpdate } from "./validation/ephemeral-containers.ts";
+import { validatePod } from "./validation/pod.ts";
+import { validateResize } from "./validation/resize.ts";
+import { validatePodStatusUpdate } from "./validation/status.ts";
+import { validatePodUpdate } from "./validation/update.ts";
+import { podStatusWarnings, podWarnings } from "./warnings.ts";
 
 export const pods = defineResource<Pod>({
   group: "",
@@ -26,13 +25,18 @@ export const pods = defineResource<Pod>({
   behaviour: {
     defaults: defaultPod,
     prepareForCreate: preparePodForCreate,
+    prepareForUpdate: preparePodForUpdate,
     validate: validatePod,
     validateUpdate: validatePodUpdate,
     canonicalize: canonicalizePod,
     warnings: (pod, old) => (old === undefined ? podWarnings(pod) : []),
   },
   views: {
-    status: { prepareForUpdate: preparePodStatus, validateUpdate: validatePodStatusUpdate },
+    status: {
+      prepareForUpdate: preparePodStatus,
+      validateUpdate: validatePodStatusUpdate,
+      warnings: podStatusWarnings,
+    },
     ephemeralcontainers: { ...ephemeralContainersView, validateUpdate: validateEphemeralContainersUpdate },
     resize: { ...resizeView, validateUpdate: validateResize },
   },

@@ -3,15 +3,17 @@
  * Upstream: pkg/registry/core/pod/strategy.go
  */
 import type { Mutable } from "../../../../base/mutable.ts";
-import type { Behaviour } from "../../../../machinery/resource.ts";
+import type { Behaviour, HookContext } from "../../../../machinery/resource.ts";
 import type { LabelSelector } from "../../../../machinery/meta/types.ts";
-import { keep, nextGeneration } from "../../../define.ts";
+import { keep, keepMetadata, nextGeneration } from "../../../define.ts";
 import type { AppArmorProfile, Container, Pod, PodAffinityTerm, PodCondition } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
+import { dropDisabledFields, dropDisabledStatus } from "./disabled-fields.ts";
+import { validateAppArmor } from "./validation/security.ts";
 import { mirrorServiceAccount } from "./defaults.ts";
 import { qosClassOf } from "./resources.ts";
 
-export function preparePodForCreate(pod: Mutable<Pod>): void {
+export function preparePodForCreate(pod: Mutable<Pod>, { featureGates, warn }: HookContext): void {
   pod.metadata.generation = 1;
   const status: Mutable<Pod["status"]> = { phase: "Pending", qosClass: qosClassOf(pod.spec) };
   if ((pod.spec.schedulingGates ?? []).length > 0)
@@ -24,8 +26,13 @@ export function preparePodForCreate(pod: Mutable<Pod>): void {
       },
     ];
   pod.status = status;
+  dropDisabledFields(pod.spec, undefined, featureGates);
   mergeLabelKeys(pod);
-  copyAppArmorAnnotations(pod);
+  copyAppArmorAnnotations(pod, warn);
+}
+
+export function preparePodForUpdate(pod: Mutable<Pod>, old: Pod, { featureGates }: HookContext): void {
+  dropDisabledFields(pod.spec, old.spec, featureGates);
 }
 
 /** `canonicalize`: admission may have set the account by now. */
@@ -66,7 +73,7 @@ function addRequirements(
 
 const APPARMOR_PREFIX = "container.apparmor.security.beta.kubernetes.io/";
 
-function copyAppArmorAnnotations(pod: Mutable<Pod>): void {
+function copyAppArmorAnnotations(pod: Mutable<Pod>, warn: HookContext["warn"]): void {
   if (pod.spec.os?.name === "windows") return;
   const containers: readonly Mutable<Container>[] = [
     ...(pod.spec.initContainers ?? []),
@@ -74,24 +81,28 @@ function copyAppArmorAnnotations(pod: Mutable<Pod>): void {
     ...(pod.spec.ephemeralContainers ?? []),
   ];
   for (const container of containers) {
-    const text = pod.metadata.annotations?.[APPARMOR_PREFIX + container.name];
+    const key = APPARMOR_PREFIX + container.name;
+    const text = pod.metadata.annotations?.[key];
     if (text === undefined || container.securityContext?.appArmorProfile !== undefined) continue;
     const profile = appArmorProfileOf(text);
-    if (profile === undefined || semanticEqual(profile, pod.spec.securityContext?.appArmorProfile)) continue;
-    (container.securityContext ??= {}).appArmorProfile = profile;
+    const valid = profile !== undefined && validateAppArmor(profile, "").length === 0;
+    // A container has its pod's profile without saying so.
+    if (valid && semanticEqual(profile, pod.spec.securityContext?.appArmorProfile)) continue;
+    if (valid) (container.securityContext ??= {}).appArmorProfile = profile;
+    warn?.(`metadata.annotations[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`);
   }
 }
 
-function appArmorProfileOf(text: string): Mutable<AppArmorProfile> | undefined {
+export function appArmorProfileOf(text: string): Mutable<AppArmorProfile> | undefined {
   if (text === "unconfined") return { type: "Unconfined" };
-  if (text === "runtime/default" || text === "") return { type: "RuntimeDefault" };
+  if (text === "runtime/default") return { type: "RuntimeDefault" };
   if (text.startsWith("localhost/") && text.length > 10)
     return { type: "Localhost", localhostProfile: text.slice("localhost/".length) };
   return undefined;
 }
 
 /** Kubelets and controllers write status; labels, annotations and finalizers may change with it, owners may not. */
-export function preparePodStatus(pod: Mutable<Pod>, old: Pod): void {
+export function preparePodStatus(pod: Mutable<Pod>, old: Pod, { featureGates }: HookContext): void {
   keep(pod.metadata, old.metadata as Mutable<Pod["metadata"]>, "deletionTimestamp");
   keep(pod.metadata, old.metadata as Mutable<Pod["metadata"]>, "ownerReferences");
   const status = (pod.status ??= {});
@@ -104,6 +115,7 @@ export function preparePodStatus(pod: Mutable<Pod>, old: Pod): void {
     if (!condition.observedGeneration && previous?.observedGeneration !== undefined)
       condition.observedGeneration = previous.observedGeneration;
   }
+  dropDisabledStatus(status, before, featureGates);
   const { podIP, podIPs } = status;
   if (podIP && podIPs?.[0]?.ip !== podIP) status.podIPs = [{ ip: podIP }];
   else if (!podIP && podIPs?.[0] !== undefined) status.podIP = podIPs[0].ip;
@@ -147,13 +159,7 @@ export const resizeView: Behaviour<Pod> = {
 };
 
 function keepAllBut(pod: Mutable<Pod>, old: Pod): void {
-  const { resourceVersion, managedFields } = pod.metadata;
-  const { resourceVersion: _, managedFields: __, ...kept } = structuredClone(old.metadata) as Mutable<Pod["metadata"]>;
-  pod.metadata = {
-    ...kept,
-    ...(resourceVersion !== undefined && { resourceVersion }),
-    ...(managedFields !== undefined && { managedFields }),
-  } as Mutable<Pod["metadata"]>;
+  keepMetadata(pod, old);
   pod.spec = structuredClone(old.spec) as Mutable<Pod["spec"]>;
   keep(pod, old as Mutable<Pod>, "status");
 }

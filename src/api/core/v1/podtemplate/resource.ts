@@ -3,6 +3,8 @@ import { column, labelsText, nameColumn } from "../../../columns.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
 import type { PodTemplate } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
+import { dropDisabledFields } from "../pod/disabled-fields.ts";
+import { templateWarnings } from "../pod/warnings.ts";
 import { defaultPodTemplate } from "../pod/defaults.ts";
 import { containerImages, containerNames } from "../pod/template.ts";
 import { validatePodTemplate } from "../pod/validation/spec.ts";
@@ -13,10 +15,18 @@ export const podTemplates = defineResource<PodTemplate>({
   kind: "PodTemplate",
   behaviour: {
     defaults: ({ template }) => defaultPodTemplate(template),
-    prepareForUpdate(podTemplate, old) {
+    prepareForCreate({ template }, { featureGates }) {
+      dropDisabledFields(template?.spec, undefined, featureGates);
+    },
+    prepareForUpdate(podTemplate, old, { featureGates }) {
+      dropDisabledFields(podTemplate.template?.spec, old.template?.spec, featureGates);
       if (!semanticEqual(podTemplate.template, old.template)) nextGeneration(podTemplate, old);
     },
-    validate: ({ template }) => validatePodTemplate(template, "template"),
+    validate: ({ template }, { featureGates: gates }) => validatePodTemplate(template, "template", { gates }),
+    validateUpdate: ({ template }, old, { featureGates: gates }) =>
+      validatePodTemplate(template, "template", { old: old.template, gates }),
+    warnings: ({ template }, old) =>
+      old !== undefined && semanticEqual(template, old.template) ? [] : templateWarnings(template, "template."),
   },
   columns: [
     nameColumn,

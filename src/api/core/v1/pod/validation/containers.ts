@@ -3,9 +3,7 @@
  * Upstream: pkg/apis/core/validation/validation.go (validateContainers, validateInitContainers, validateEphemeralContainers)
  */
 import {
-  checkNonNegative,
   checkPortNumber,
-  checkPortOrName,
   checkRequiredText,
   checkText,
   checkWord,
@@ -25,7 +23,6 @@ import {
   isDns1123Label,
   isDns1123Subdomain,
   isEnvVarName,
-  isHttpHeaderName,
   isPortName,
   maskTrailingDash,
 } from "../../../../../machinery/validation/names.ts";
@@ -34,9 +31,7 @@ import type {
   ContainerPort,
   EnvFromSource,
   EnvVar,
-  LifecycleHandler,
   PodSpec,
-  Probe,
   VolumeDevice,
   VolumeMount,
 } from "../../../../generated/core.v1.ts";
@@ -44,13 +39,17 @@ import { isSidecar } from "../resources.ts";
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from "./downward-api.ts";
 import { validateResourceRequirements } from "./resources.ts";
 import { validateSecurityContext } from "./security.ts";
-import { isDescendingPath, isPathWithoutBacksteps, type KnownVolumes } from "./volumes.ts";
+import type { PodRules } from "./rules.ts";
+import { validateLifecycle } from "./lifecycle.ts";
+import { validateLivenessProbe, validateReadinessProbe } from "./probes.ts";
+import { isDescendingPath, isPathWithoutBacksteps } from "./volume-sources.ts";
+import type { KnownVolumes } from "./volumes.ts";
 
 /** What containers are judged against. */
 export interface PodContext {
   readonly spec: PodSpec;
   readonly volumes: KnownVolumes;
-  readonly allowOddHugePages: boolean;
+  readonly rules: PodRules;
 }
 
 export function validateContainers(context: PodContext, path: string): FieldError[] {
@@ -73,7 +72,7 @@ export function validateInitContainers(context: PodContext, path: string): Field
   const names = new Set((context.spec.containers ?? []).map(({ name }) => name));
   for (const [i, container] of (context.spec.initContainers ?? []).entries()) {
     const at = `${path}[${i}]`;
-    errors.push(...validateContainer(container, at, context));
+    errors.push(...validateContainer(container, at, context), ...validateInitRestartPolicy(container, at));
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     if (container.name) names.add(container.name);
     errors.push(...validateHostPorts([container], path));
@@ -84,8 +83,9 @@ export function validateInitContainers(context: PodContext, path: string): Field
           errors.push(
             fieldForbidden(`${at}.${field}`, "may not be set for init containers without restartPolicy=Always"),
           );
+    if (isSidecar(container) || context.rules.allowRestartOfInitContainers) continue;
     for (const [j, { restartPolicy }] of (container.resizePolicy ?? []).entries())
-      if (restartPolicy === "RestartContainer" && !isSidecar(container))
+      if (restartPolicy === "RestartContainer")
         errors.push(
           invalid(
             `${at}.resizePolicy[${j}].restartPolicy`,
@@ -93,21 +93,28 @@ export function validateInitContainers(context: PodContext, path: string): Field
             "must not be set to 'RestartContainer' for non-sidecar initContainers",
           ),
         );
-    if (!isSidecar(container)) errors.push(...validateRestartPolicy(container, at));
   }
   return errors;
 }
 
+/** Rules without a policy are told at once, and not looked at. */
+function validateInitRestartPolicy(container: Container, path: string): FieldError[] {
+  if (container.restartPolicy !== undefined) return validateRestartPolicy(container, path);
+  return (container.restartPolicyRules ?? []).length > 0
+    ? [required(`${path}.restartPolicy`, "must specify restartPolicy when restart rules are used")]
+    : [];
+}
+
 const NOT_FOR_EPHEMERAL = [
   "ports",
-  "livenessProbe",
-  "readinessProbe",
-  "startupProbe",
-  "lifecycle",
   "resources",
   "resizePolicy",
   "restartPolicy",
   "restartPolicyRules",
+  "livenessProbe",
+  "readinessProbe",
+  "startupProbe",
+  "lifecycle",
 ] as const;
 
 export function validateEphemeralContainers(context: PodContext, path: string): FieldError[] {
@@ -117,15 +124,17 @@ export function validateEphemeralContainers(context: PodContext, path: string): 
   const names = new Set(others);
   for (const [i, container] of (spec.ephemeralContainers ?? []).entries()) {
     const at = `${path}[${i}]`;
-    errors.push(...validateContainer({ ...container, resources: {} }, at, context));
+    errors.push(...validateContainer(container, at, context), ...checkImage(container.image, at));
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     names.add(container.name);
     const target = container.targetContainerName;
     if (target && !others.has(target)) errors.push(fieldNotFound(`${at}.targetContainerName`, target));
     for (const field of NOT_FOR_EPHEMERAL) {
       const value: unknown = container[field];
-      const empty = value === undefined || Object.keys(value as object).length === 0;
-      if (!empty) errors.push(fieldForbidden(`${at}.${field}`, "cannot be set for an Ephemeral Container"));
+      // Resources that say nothing are as good as none.
+      const none = field === "resources" && Object.keys(value ?? {}).length === 0;
+      if (value !== undefined && !none)
+        errors.push(fieldForbidden(`${at}.${field}`, "cannot be set for an Ephemeral Container"));
     }
     for (const [j, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
       const mount = `${at}.volumeMounts[${j}]`;
@@ -154,14 +163,20 @@ function validateContainer(container: Container, path: string, context: PodConte
     ...validateResourceRequirements(container.resources, `${path}.resources`, {
       level: "container",
       claimNames: (spec.resourceClaims ?? []).map(({ name }) => name),
-      allowOddHugePages: context.allowOddHugePages,
+      allowOddHugePages: context.rules.allowOddHugePages,
     }),
     ...validateResizePolicy(container, `${path}.resizePolicy`, spec.restartPolicy),
     ...validateSecurityContext(container.securityContext, `${path}.securityContext`, {
       hostUsers: spec.hostUsers !== false,
+      allowPrivileged: context.rules.allowPrivileged,
     }),
   );
   return errors;
+}
+
+export function checkImage(image: string | undefined, path: string): FieldError[] {
+  if (image === undefined || image === image.trim()) return [];
+  return [invalid(`${path}.image`, image, "must not have leading or trailing whitespace")];
 }
 
 function validatePorts(ports: readonly ContainerPort[], path: string): FieldError[] {
@@ -328,12 +343,12 @@ function validateDevices(container: Container, path: string, { volumes }: PodCon
     if (paths.has(devicePath)) errors.push(invalid(`${at}.devicePath`, devicePath, "must be unique"));
     if (devicePath && isPathWithoutBacksteps(devicePath).length > 0)
       errors.push(invalid(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')"));
+    else paths.add(devicePath);
     if (mounts.some((mount) => mount.name === name))
       errors.push(invalid(`${at}.name`, name, "must not already exist in volumeMounts"));
     if (mounts.some(({ mountPath }) => mountPath === devicePath))
       errors.push(invalid(`${at}.devicePath`, devicePath, "must not already exist as a path in volumeMounts"));
-    names.add(name);
-    paths.add(devicePath);
+    if (name) names.add(name);
     return errors;
   });
 }
@@ -379,85 +394,11 @@ function validateRestartPolicy(container: Container, path: string): FieldError[]
 
 function validateLifecycleAndProbes(container: Container, path: string, { spec }: PodContext): FieldError[] {
   const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container;
-  const errors: FieldError[] = [];
-  if (lifecycle?.postStart !== undefined)
-    errors.push(...validateHandler(lifecycle.postStart, `${path}.lifecycle.postStart`, spec));
-  if (lifecycle?.preStop !== undefined)
-    errors.push(...validateHandler(lifecycle.preStop, `${path}.lifecycle.preStop`, spec));
-  errors.push(...validateProbe(livenessProbe, `${path}.livenessProbe`, spec));
-  errors.push(...mustSucceedOnce(livenessProbe, `${path}.livenessProbe`));
-  errors.push(...validateProbe(readinessProbe, `${path}.readinessProbe`, spec));
-  if (readinessProbe?.terminationGracePeriodSeconds !== undefined)
-    errors.push(
-      invalid(
-        `${path}.readinessProbe.terminationGracePeriodSeconds`,
-        readinessProbe.terminationGracePeriodSeconds,
-        "must not be set for readinessProbes",
-      ),
-    );
-  errors.push(...validateProbe(startupProbe, `${path}.startupProbe`, spec));
-  return [...errors, ...mustSucceedOnce(startupProbe, `${path}.startupProbe`)];
-}
-
-function mustSucceedOnce(probe: Probe | undefined, path: string): FieldError[] {
-  if (probe === undefined || probe.successThreshold === 1) return [];
-  return [invalid(`${path}.successThreshold`, probe.successThreshold ?? 0, "must be 1")];
-}
-
-function validateProbe(probe: Probe | undefined, path: string, spec: PodSpec): FieldError[] {
-  if (probe === undefined) return [];
-  const errors = validateHandler(probe, path, spec);
-  for (const field of [
-    "initialDelaySeconds",
-    "timeoutSeconds",
-    "periodSeconds",
-    "successThreshold",
-    "failureThreshold",
-  ] as const)
-    errors.push(...checkNonNegative(probe[field], `${path}.${field}`));
-  const grace = probe.terminationGracePeriodSeconds;
-  if (grace !== undefined && grace <= 0)
-    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, "must be greater than 0"));
-  return errors;
-}
-
-function validateHandler(handler: LifecycleHandler & Pick<Probe, "grpc">, path: string, spec: PodSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  const { exec, httpGet, tcpSocket, grpc, sleep } = handler;
-  const given = Object.entries({ exec, httpGet, tcpSocket, grpc, sleep }).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return [required(path, "must specify a handler type")];
-  for (const [name] of given.slice(1))
-    errors.push(fieldForbidden(`${path}.${name}`, "may not specify more than 1 handler type"));
-  switch (given[0]![0]) {
-    case "exec":
-      if ((exec!.command ?? []).length === 0) errors.push(required(`${path}.exec.command`));
-      break;
-    case "httpGet":
-      if (!httpGet!.path) errors.push(required(`${path}.httpGet.path`));
-      errors.push(...checkPortOrName(httpGet!.port, `${path}.httpGet.port`));
-      if (httpGet!.scheme !== "HTTP" && httpGet!.scheme !== "HTTPS")
-        errors.push(notSupported(`${path}.httpGet.scheme`, httpGet!.scheme ?? "", ["HTTP", "HTTPS"]));
-      for (const { name } of httpGet!.httpHeaders ?? [])
-        errors.push(...checkText(name, `${path}.httpGet.httpHeaders`, isHttpHeaderName));
-      break;
-    case "tcpSocket":
-      errors.push(...checkPortOrName(tcpSocket!.port, `${path}.tcpSocket.port`));
-      break;
-    case "grpc":
-      errors.push(...checkPortNumber(grpc!.port, `${path}.grpc.port`));
-      break;
-    default: {
-      const grace = spec.terminationGracePeriodSeconds;
-      const seconds = sleep!.seconds ?? 0;
-      if (grace !== undefined && (seconds < 0 || seconds > grace))
-        errors.push(
-          invalid(
-            `${path}.sleep`,
-            seconds,
-            `must be non-negative and less than terminationGracePeriodSeconds (${grace})`,
-          ),
-        );
-    }
-  }
-  return errors;
+  const grace = spec.terminationGracePeriodSeconds;
+  return [
+    ...validateLifecycle(lifecycle, `${path}.lifecycle`, grace, spec.os?.name),
+    ...validateLivenessProbe(livenessProbe, `${path}.livenessProbe`),
+    ...validateReadinessProbe(readinessProbe, `${path}.readinessProbe`),
+    ...validateLivenessProbe(startupProbe, `${path}.startupProbe`),
+  ];
 }

@@ -53,16 +53,17 @@ export function validateFieldRef(
   const at = `${path}.fieldPath`;
   const wrong = (why: string) => [invalid(at, fieldPath, `error converting fieldPath: ${why}`)];
   if (apiVersion !== "v1") return wrong(`unsupported pod version: ${apiVersion}`);
-  const subscript = /^(.*)\['(.*)'\]$/.exec(fieldPath);
+  const subscript = /^(.+?)\['(.*)'\]$/s.exec(fieldPath);
   if (subscript !== null) {
     const [, base, key = ""] = subscript;
     if (base !== "metadata.annotations" && base !== "metadata.labels")
       return wrong(`field label does not support subscript: ${fieldPath}`);
     const checked = base === "metadata.annotations" ? key.toLowerCase() : key;
-    return isQualifiedName(checked).map((message) => invalid(path, key, message));
+    return isQualifiedName(checked).map((message) => invalid(path, checked, message));
   }
   if (!CONVERTIBLE.includes(fieldPath)) return wrong(`field label not supported: ${fieldPath}`);
-  return allowed.includes(fieldPath) ? [] : [notSupported(at, fieldPath, allowed)];
+  const field = fieldPath === "spec.host" ? "spec.nodeName" : fieldPath;
+  return allowed.includes(field) ? [] : [notSupported(at, field, allowed)];
 }
 
 const RESOURCES: readonly string[] = [

@@ -42,11 +42,11 @@ const STANDARD: readonly string[] = [
 ];
 
 export const isHugePages = (name: string): boolean => name.startsWith("hugepages-");
-const isNative = (name: string): boolean => !name.includes("/") || name.includes("kubernetes.io/");
+export const isNativeResource = (name: string): boolean => !name.includes("/") || name.includes("kubernetes.io/");
 const isExtended = (name: string): boolean =>
-  !isNative(name) && !name.startsWith("requests.") && isQualifiedName(`requests.${name}`).length === 0;
+  !isNativeResource(name) && !name.startsWith("requests.") && isQualifiedName(`requests.${name}`).length === 0;
 /** More of it can be promised than there is. */
-export const isOvercommitable = (name: string): boolean => isNative(name) && !isHugePages(name);
+export const isOvercommitable = (name: string): boolean => isNativeResource(name) && !isHugePages(name);
 
 export function validateResourceName(name: string, path: string): FieldError[] {
   const errors = checkText(name, path, isQualifiedName);
@@ -61,7 +61,7 @@ export function validateContainerResourceName(name: string, path: string): Field
   if (!name.includes("/")) {
     if (!CONTAINER.includes(name) && !isHugePages(name))
       errors.push(invalid(path, name, "must be a standard resource for containers"));
-  } else if (!isNative(name) && !isExtended(name))
+  } else if (!isNativeResource(name) && !isExtended(name))
     errors.push(invalid(path, name, "doesn't follow extended resource name standard"));
   return errors;
 }
@@ -83,12 +83,17 @@ export function validateQuantityValue(name: string, text: string, path: string):
   return errors;
 }
 
-function validateHugePageMultiple(name: string, text: string, path: string): FieldError[] {
+/** Huge pages come whole; of a page whose size makes no sense none can be had. */
+export function isIndivisible(name: string, text: string): boolean {
+  if (!isHugePages(name)) return false;
   const page = parseQuantity(name.slice("hugepages-".length));
   const amount = parseQuantity(text);
-  if (!isHugePages(name) || page === undefined || amount === undefined || page.nano <= 0n) return [];
-  if (amount.nano % page.nano === 0n) return [];
-  return [invalid(path, text, `${text} is not positive integer multiple of ${name}`)];
+  if (amount === undefined) return false;
+  return page === undefined || page.nano <= 0n || amount.nano % page.nano !== 0n;
+}
+
+function validateHugePageMultiple(name: string, text: string, path: string): FieldError[] {
+  return isIndivisible(name, text) ? [invalid(path, text, `${text} is not positive integer multiple of ${name}`)] : [];
 }
 
 export interface ResourceRules {
@@ -115,8 +120,8 @@ export function validateResourceRequirements(
       const at = `${path}.${list}[${name}]`;
       const text = amounts[name]!;
       errors.push(...nameRule(name, at), ...validateQuantityValue(name, text, at));
-      if (!allowOddHugePages) errors.push(...validateHugePageMultiple(name, text, at));
       if (list === "requests") errors.push(...validateAgainstLimit(name, text, limits[name], path));
+      if (!allowOddHugePages) errors.push(...validateHugePageMultiple(name, text, at));
     }
   }
   const named = [...sorted(limits), ...sorted(requests)];
@@ -159,8 +164,8 @@ function validateClaims(
       if ([...parts].some((part) => part.startsWith(`${name}/`))) errors.push(duplicate(at, name));
       whole.add(name);
     } else {
-      if (parts.has(`${name}/${request}`)) errors.push(duplicate(at, `${name}/${request}`));
       errors.push(...checkText(request, `${at}.request`, isDns1123Label));
+      if (parts.has(`${name}/${request}`)) errors.push(duplicate(at, `${name}/${request}`));
       parts.add(`${name}/${request}`);
     }
     if (!known.includes(name)) {

@@ -27,13 +27,19 @@ import type {
   TopologySpreadConstraint,
 } from "../../../../generated/core.v1.ts";
 
+import type { PodRules } from "./rules.ts";
+
 const EFFECTS: readonly string[] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-export function validateTolerations(tolerations: readonly Toleration[], path: string): FieldError[] {
-  return tolerations.flatMap((toleration, i) => validateToleration(toleration, `${path}[${i}]`));
+export function validateTolerations(
+  tolerations: readonly Toleration[],
+  path: string,
+  { allowComparison = false }: { readonly allowComparison?: boolean } = {},
+): FieldError[] {
+  return tolerations.flatMap((toleration, i) => validateToleration(toleration, `${path}[${i}]`, allowComparison));
 }
 
-function validateToleration(toleration: Toleration, path: string): FieldError[] {
+function validateToleration(toleration: Toleration, path: string, allowComparison: boolean): FieldError[] {
   const { key = "", operator = "", value = "", effect = "", tolerationSeconds } = toleration;
   const errors: FieldError[] = [];
   if (key !== "") errors.push(...checkText(key, `${path}.key`, isQualifiedName));
@@ -60,12 +66,26 @@ function validateToleration(toleration: Toleration, path: string): FieldError[] 
       break;
     case "Lt":
     case "Gt":
-      errors.push(notSupported(`${path}.operator`, operator, ["Equal", "Exists", "Lt", "Gt"]));
+      if (allowComparison) errors.push(...checkInteger(value, `${path}.value`));
+      else errors.push(notSupported(`${path}.operator`, operator, ["Equal", "Exists", "Lt", "Gt"]));
       break;
     default:
       errors.push(notSupported(`${path}.operator`, operator, ["Equal", "Exists"]));
   }
   if (effect !== "" && !EFFECTS.includes(effect)) errors.push(notSupported(`${path}.effect`, effect, EFFECTS));
+  return errors;
+}
+
+/** A number that fits 64 bits, written the one right way. */
+function checkInteger(value: string, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (value === "") errors.push(invalid(path, value, "must be non-empty"));
+  else if (!/^(0|-?[1-9][0-9]*)$/.test(value))
+    errors.push(invalid(path, value, "must be a valid decimal integer in canonical form"));
+  const parsing = `strconv.ParseInt: parsing ${JSON.stringify(value)}`;
+  if (!/^[+-]?[0-9]+$/.test(value)) errors.push(invalid(path, value, `${parsing}: invalid syntax`));
+  else if (BigInt.asIntN(64, BigInt(value)) !== BigInt(value))
+    errors.push(invalid(path, value, `${parsing}: value out of range`));
   return errors;
 }
 
@@ -154,7 +174,8 @@ function validateNodeSelectorTerm(
   return errors;
 }
 
-export function validateAffinity(affinity: Affinity | undefined, path: string, leniency: Leniency): FieldError[] {
+export function validateAffinity(affinity: Affinity | undefined, path: string, rules: PodRules): FieldError[] {
+  const leniency = { allowInvalidLabelValues: rules.allowInvalidSelectorValues };
   const errors: FieldError[] = [];
   const { nodeAffinity, podAffinity, podAntiAffinity } = affinity ?? {};
   const requiredTerms = "requiredDuringSchedulingIgnoredDuringExecution";
@@ -162,7 +183,11 @@ export function validateAffinity(affinity: Affinity | undefined, path: string, l
   if (nodeAffinity !== undefined) {
     const at = `${path}.nodeAffinity`;
     if (nodeAffinity[requiredTerms] !== undefined)
-      errors.push(...validateNodeSelector(nodeAffinity[requiredTerms], `${at}.${requiredTerms}`, leniency));
+      errors.push(
+        ...validateNodeSelector(nodeAffinity[requiredTerms], `${at}.${requiredTerms}`, {
+          allowInvalidLabelValues: rules.allowInvalidNodeSelectorValues,
+        }),
+      );
     for (const [i, { weight, preference }] of (nodeAffinity[preferredTerms] ?? []).entries()) {
       const term = `${at}.${preferredTerms}[${i}]`;
       if (weight <= 0 || weight > 100) errors.push(invalid(`${term}.weight`, weight, "must be in the range 1-100"));
@@ -194,15 +219,7 @@ function validatePodAffinityTerm(term: PodAffinityTerm, path: string, leniency: 
     ...validateLabelSelector(term.namespaceSelector, `${path}.namespaceSelector`, { allowInvalidValues }),
     ...(term.namespaces ?? []).flatMap((name) => checkText(name, `${path}.namespace`, isDns1123Label)),
   ];
-  for (const field of ["matchLabelKeys", "mismatchLabelKeys"] as const) {
-    const keys = term[field] ?? [];
-    if (keys.length > 0 && term.labelSelector === undefined)
-      errors.push(fieldForbidden(`${path}.${field}`, "must not be specified when labelSelector is not set"));
-    for (const [i, key] of keys.entries()) errors.push(...checkText(key, `${path}.${field}[${i}]`, isQualifiedName));
-  }
-  for (const [i, key] of (term.matchLabelKeys ?? []).entries())
-    if (term.mismatchLabelKeys?.includes(key) === true)
-      errors.push(invalid(`${path}.matchLabelKeys[${i}]`, key, "exists in both matchLabelKeys and mismatchLabelKeys"));
+  errors.push(...validateLabelKeys(term, path));
   if (!term.topologyKey) errors.push(required(`${path}.topologyKey`, "can not be empty"));
   return [...errors, ...checkText(term.topologyKey ?? "", `${path}.topologyKey`, isQualifiedName)];
 }
@@ -212,12 +229,12 @@ const UNSATISFIABLE: readonly string[] = ["DoNotSchedule", "ScheduleAnyway"];
 export function validateTopologySpread(
   constraints: readonly TopologySpreadConstraint[],
   path: string,
-  { allowInvalidLabelValues: allowInvalidValues }: Leniency,
+  rules: PodRules,
 ): FieldError[] {
   return constraints.flatMap((constraint, i) => {
     const at = `${path}[${i}]`;
     const errors: FieldError[] = [];
-    const { maxSkew, minDomains, topologyKey, whenUnsatisfiable, labelSelector, matchLabelKeys = [] } = constraint;
+    const { maxSkew, minDomains, topologyKey, whenUnsatisfiable, labelSelector } = constraint;
     if ((maxSkew ?? 0) <= 0) errors.push(invalid(`${at}.maxSkew`, maxSkew ?? 0, "must be greater than zero"));
     if (!topologyKey) errors.push(required(`${at}.topologyKey`, "can not be empty"));
     if (!UNSATISFIABLE.includes(whenUnsatisfiable))
@@ -226,7 +243,9 @@ export function validateTopologySpread(
       .slice(i + 1)
       .some((other) => other.topologyKey === topologyKey && other.whenUnsatisfiable === whenUnsatisfiable);
     if (again)
-      errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey}, ${whenUnsatisfiable}}`));
+      errors.push(
+        duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey ?? ""}, ${whenUnsatisfiable ?? ""}}`),
+      );
     if (minDomains !== undefined) {
       if (minDomains <= 0) errors.push(invalid(`${at}.minDomains`, minDomains, "must be greater than zero"));
       if (whenUnsatisfiable !== "DoNotSchedule")
@@ -234,16 +253,62 @@ export function validateTopologySpread(
           invalid(
             `${at}.minDomains`,
             minDomains,
-            `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`,
+            `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable ?? ""}`,
           ),
         );
     }
     errors.push(...checkOptionalWord(constraint.nodeAffinityPolicy, `${at}.nodeAffinityPolicy`, ["Honor", "Ignore"]));
     errors.push(...checkOptionalWord(constraint.nodeTaintsPolicy, `${at}.nodeTaintsPolicy`, ["Honor", "Ignore"]));
-    if (matchLabelKeys.length > 0 && labelSelector === undefined)
-      errors.push(fieldForbidden(`${at}.matchLabelKeys`, "must not be specified when labelSelector is not set"));
-    for (const [j, key] of matchLabelKeys.entries())
-      errors.push(...checkText(key, `${at}.matchLabelKeys[${j}]`, isQualifiedName));
-    return [...errors, ...validateLabelSelector(labelSelector, `${at}.labelSelector`, { allowInvalidValues })];
+    errors.push(...(rules.legacySpreadKeys ? validateLegacySpreadKeys : validateLabelKeys)(constraint, at));
+    if (!rules.allowInvalidSpreadSelector) errors.push(...validateLabelSelector(labelSelector, `${at}.labelSelector`));
+    return errors;
   });
+}
+
+type LabelKeys = Pick<PodAffinityTerm, "labelSelector" | "matchLabelKeys" | "mismatchLabelKeys">;
+
+/** The keys are merged into the selector when a pod is made: there each key may then occur once. */
+function validateLabelKeys(
+  { labelSelector, matchLabelKeys = [], mismatchLabelKeys = [] }: LabelKeys,
+  path: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [field, keys] of Object.entries({ matchLabelKeys, mismatchLabelKeys })) {
+    if (keys.length === 0) continue;
+    if (labelSelector === undefined)
+      errors.push(fieldForbidden(`${path}.${field}`, "must not be specified when labelSelector is not set"));
+    else
+      for (const [i, key] of keys.entries()) errors.push(...checkText(key, `${path}.${field}[${i}]`, isQualifiedName));
+  }
+  const selected = new Set(Object.keys(labelSelector?.matchLabels ?? {}));
+  for (const { key } of labelSelector?.matchExpressions ?? []) {
+    const index = matchLabelKeys.lastIndexOf(key);
+    if (index >= 0 && selected.has(key))
+      errors.push(invalid(`${path}[${index}]`, key, "exists in both matchLabelKeys and labelSelector"));
+    selected.add(key);
+  }
+  for (const [i, key] of matchLabelKeys.entries())
+    if (mismatchLabelKeys.includes(key))
+      errors.push(invalid(`${path}.matchLabelKeys[${i}]`, key, "exists in both matchLabelKeys and mismatchLabelKeys"));
+  return errors;
+}
+
+export const hasRepeatedKeys = (constraint: TopologySpreadConstraint): boolean =>
+  validateLabelKeys(constraint, "").length > 0;
+
+/** Before keys were merged into the selector, it had to be without any of them. */
+function validateLegacySpreadKeys({ labelSelector, matchLabelKeys = [] }: LabelKeys, path: string): FieldError[] {
+  const at = `${path}.matchLabelKeys`;
+  if (matchLabelKeys.length === 0) return [];
+  const selected = new Set([
+    ...Object.keys(labelSelector?.matchLabels ?? {}),
+    ...(labelSelector?.matchExpressions ?? []).map(({ key }) => key),
+  ]);
+  return [
+    ...(labelSelector === undefined ? [fieldForbidden(at, "must not be specified when labelSelector is not set")] : []),
+    ...matchLabelKeys.flatMap((key, i) => [
+      ...checkText(key, `${at}[${i}]`, isQualifiedName),
+      ...(selected.has(key) ? [invalid(`${at}[${i}]`, key, "exists in both matchLabelKeys and labelSelector")] : []),
+    ]),
+  ];
 }

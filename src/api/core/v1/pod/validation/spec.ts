@@ -32,26 +32,47 @@ import {
 } from "./containers.ts";
 import { isHugePages, validateResourceRequirements } from "./resources.ts";
 import { validateAffinity, validateTolerations, validateTopologySpread } from "./scheduling.ts";
-import { validateOperatingSystem, validatePodSecurityContext } from "./security.ts";
+import {
+  isDeletionCost,
+  NOWHERE,
+  validateAppArmorAgreement,
+  validatePodAnnotations,
+  validateSeccompAgreement,
+} from "./annotations.ts";
+import { containersOf } from "./containers-of.ts";
+import { internalValue } from "../../../../internal-value.ts";
+import { validateOperatingSystem } from "./operating-system.ts";
+import { podRules, type PodRules } from "./rules.ts";
+import { validatePodSecurityContext } from "./security.ts";
+import { validateHostProcesses } from "./windows.ts";
 import { validateVolumes } from "./volumes.ts";
 
-export interface PodRules {
-  /** The name of the pod; unknown in a template. */
-  readonly podName?: string;
-  readonly isPod: boolean;
-  /** What the stored object has already may stay. */
-  readonly allowInvalidLabelValues: boolean;
-  readonly allowOddHugePages: boolean;
+/** What a write of a template is judged by, beside the template. */
+export interface TemplateOrigin {
+  readonly old?: PodTemplateSpec | undefined;
+  readonly gates?: ReadonlyMap<string, boolean> | undefined;
 }
-const TEMPLATE_RULES: PodRules = { isPod: false, allowInvalidLabelValues: false, allowOddHugePages: false };
 
-export function validatePodTemplate(template: PodTemplateSpec | undefined, path: string): FieldError[] {
+export function validatePodTemplate(
+  template: PodTemplateSpec | undefined,
+  path: string,
+  { old, gates }: TemplateOrigin = {},
+): FieldError[] {
   if (template === undefined) return [required(path)];
+  const annotations = template.metadata?.annotations ?? {};
+  const spec = template.spec ?? ({} as PodSpec);
+  const rules = podRules({ isPod: false, old: old?.spec, gates });
   return [
     ...validateLabels(template.metadata?.labels, `${path}.labels`),
-    ...validateAnnotations(template.metadata?.annotations, `${path}.annotations`),
-    ...validatePodSpec(template.spec ?? ({} as PodSpec), `${path}.spec`, TEMPLATE_RULES),
-    ...((template.spec?.ephemeralContainers ?? []).length > 0
+    ...validateAnnotations(annotations, `${path}.annotations`),
+    ...validatePodAnnotations(annotations, spec, `${path}.annotations`, {
+      allowComparison: rules.allowComparison,
+      allowInvalidCost: old !== undefined && !isDeletionCost(old.metadata?.annotations),
+    }),
+    ...validatePodSpec(spec, `${path}.spec`, rules),
+    ...validateSeccompAgreement(annotations, spec, `${path}.spec`),
+    ...validateAppArmorAgreement(annotations, spec, `${path}.spec`),
+    ...((spec.ephemeralContainers ?? []).length > 0
       ? [fieldForbidden(`${path}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template")]
       : []),
   ];
@@ -63,9 +84,9 @@ export function validatePodSpec(spec: PodSpec, path: string, rules: PodRules): F
     if (value) errors.push(...checkText(value, `${path}.${field}`, rule));
   };
   if (spec.terminationGracePeriodSeconds === undefined) errors.push(required(`${path}.terminationGracePeriodSeconds`));
-  const volumes = validateVolumes(spec.volumes ?? [], `${path}.volumes`, rules.podName);
-  errors.push(...volumes.errors, ...validateResourceClaims(spec, `${path}.resourceClaims`));
-  const context: PodContext = { spec, volumes: volumes.known, allowOddHugePages: rules.allowOddHugePages };
+  const volumes = validateVolumes(spec.volumes ?? [], `${path}.volumes`, rules);
+  errors.push(...volumes.errors, ...validateResourceClaims(spec, `${path}.resourceClaims`, rules));
+  const context: PodContext = { spec, volumes: volumes.known, rules };
   errors.push(
     ...validateContainers(context, `${path}.containers`),
     ...validateInitContainers(context, `${path}.initContainers`),
@@ -75,7 +96,7 @@ export function validatePodSpec(spec: PodSpec, path: string, rules: PodRules): F
     ...checkWord(spec.restartPolicy, `${path}.restartPolicy`, ["Always", "OnFailure", "Never"]),
     ...checkWord(spec.dnsPolicy, `${path}.dnsPolicy`, ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]),
     ...validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
-    ...validatePodSecurityContext(spec, `${path}.securityContext`),
+    ...validatePodSecurityContext(spec, `${path}.securityContext`, rules),
     ...validateAffinity(spec.affinity, `${path}.affinity`, rules),
     ...validateDnsConfig(spec, `${path}.dnsConfig`),
   );
@@ -90,7 +111,8 @@ export function validatePodSpec(spec: PodSpec, path: string, rules: PodRules): F
   }
   errors.push(
     ...validateTopologySpread(spec.topologySpreadConstraints ?? [], `${path}.topologySpreadConstraints`, rules),
-    ...validateHostUsers(spec, path),
+    ...validateHostProcesses(spec, path, rules),
+    ...validateHostUsers(spec, path, rules),
     ...validateHostnameOverride(spec, path),
   );
   check(spec.serviceAccountName, "serviceAccountName", isDns1123Subdomain);
@@ -100,7 +122,7 @@ export function validatePodSpec(spec: PodSpec, path: string, rules: PodRules): F
     errors.push(invalid(`${path}.activeDeadlineSeconds`, deadline, "must be between 1 and 2147483647, inclusive"));
   check(spec.hostname, "hostname", isDns1123Label);
   check(spec.subdomain, "subdomain", isDns1123Label);
-  errors.push(...validateTolerations(spec.tolerations ?? [], `${path}.tolerations`));
+  errors.push(...validateTolerations(spec.tolerations ?? [], `${path}.tolerations`, rules));
   for (const [i, { ip, hostnames }] of (spec.hostAliases ?? []).entries()) {
     errors.push(...checkText(ip ?? "", `${path}.hostAliases[${i}].ip`, isIp));
     for (const [j, name] of (hostnames ?? []).entries())
@@ -119,13 +141,26 @@ export function validatePodSpec(spec: PodSpec, path: string, rules: PodRules): F
         allowOddHugePages: rules.allowOddHugePages,
       }),
     );
-  errors.push(...validateOperatingSystem(spec, path), ...validateFileKeys(spec, path));
+  errors.push(
+    ...validateOperatingSystem(spec, path),
+    ...validateSchedulingGroup(spec, `${path}.schedulingGroup`),
+    ...validateFileKeys(spec, path),
+  );
   return errors;
 }
 
-function validateResourceClaims(spec: PodSpec, path: string): FieldError[] {
+function validateSchedulingGroup({ schedulingGroup }: PodSpec, path: string): FieldError[] {
+  if (schedulingGroup === undefined) return [];
+  const { podGroupName } = schedulingGroup;
+  if (podGroupName === undefined) return [invalid(`${path}.podGroupName`, null, "must specify one of: `podGroupName`")];
+  return checkText(podGroupName, `${path}.podGroupName`, isDns1123Subdomain);
+}
+
+function validateResourceClaims(spec: PodSpec, path: string, { isMirror }: PodRules): FieldError[] {
   const names = new Set<string>();
-  return (spec.resourceClaims ?? []).flatMap(({ name, resourceClaimName, resourceClaimTemplateName }, i) => {
+  return (spec.resourceClaims ?? []).flatMap((claim, i) => {
+    if (isMirror) return [fieldForbidden(NOWHERE, "static pods do not support resource claims")];
+    const { name, resourceClaimName, resourceClaimTemplateName } = claim;
     const at = `${path}[${i}]`;
     const errors: FieldError[] = [];
     if (!name) errors.push(required(`${at}.name`));
@@ -134,11 +169,7 @@ function validateResourceClaims(spec: PodSpec, path: string): FieldError[] {
       errors.push(...checkText(name, `${at}.name`, isDns1123Label));
       names.add(name);
     }
-    const shown = {
-      Name: name,
-      ResourceClaimName: resourceClaimName ?? null,
-      ResourceClaimTemplateName: resourceClaimTemplateName ?? null,
-    };
+    const shown = internalValue(claim, "io.k8s.api.core.v1.PodResourceClaim");
     if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined)
       errors.push(
         invalid(at, shown, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"),
@@ -254,16 +285,17 @@ function validateDnsConfig(spec: PodSpec, path: string): FieldError[] {
 }
 
 /** A user namespace of its own excludes sharing other namespaces of the host. */
-function validateHostUsers(spec: PodSpec, path: string): FieldError[] {
+function validateHostUsers(spec: PodSpec, path: string, rules: PodRules): FieldError[] {
   if (spec.hostUsers !== false) return [];
   const detail = "when `hostUsers` is false";
   const errors: FieldError[] = [];
-  if (spec.hostNetwork === true) errors.push(fieldForbidden(`${path}.hostNetwork`, detail));
+  if (spec.hostNetwork === true && !rules.allowHostNetworkOfUsers)
+    errors.push(fieldForbidden(`${path}.hostNetwork`, detail));
   if (spec.hostPID === true) errors.push(fieldForbidden(`${path}.HostPID`, detail));
   if (spec.hostIPC === true) errors.push(fieldForbidden(`${path}.HostIPC`, detail));
-  for (const list of ["containers", "initContainers", "ephemeralContainers"] as const)
-    for (const [i, { volumeDevices }] of (spec[list] ?? []).entries())
-      if ((volumeDevices ?? []).length > 0) errors.push(fieldForbidden(`${path}.${list}[${i}].volumeDevices`, detail));
+  if (rules.allowDevicesOfUsers) return errors;
+  for (const { container, path: at } of containersOf(spec, path))
+    if ((container.volumeDevices ?? []).length > 0) errors.push(fieldForbidden(`${at}.volumeDevices`, detail));
   return errors;
 }
 
@@ -282,17 +314,16 @@ function validateHostnameOverride(spec: PodSpec, path: string): FieldError[] {
 /** Files with variables are written by init containers into a volume that lives with the pod. */
 function validateFileKeys(spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  for (const list of ["containers", "initContainers", "ephemeralContainers"] as const)
-    for (const [i, { env }] of (spec[list] ?? []).entries())
-      for (const [j, { valueFrom }] of (env ?? []).entries()) {
-        const name = valueFrom?.fileKeyRef?.volumeName;
-        if (!name) continue;
-        const at = `${path}.${list}[${i}].env[${j}].valueFrom.fileKeyRef.volumeName`;
-        const volume = spec.volumes?.find((candidate) => candidate.name === name);
-        if (volume === undefined) errors.push(fieldNotFound(at, name));
-        else if (volume.emptyDir === undefined)
-          errors.push(invalid(at, name, "referenced volume must be of type emptyDir"));
-      }
+  for (const { container, path: place } of containersOf(spec, path))
+    for (const [j, { valueFrom }] of (container.env ?? []).entries()) {
+      if (valueFrom?.fileKeyRef === undefined) continue;
+      const { volumeName: name = "" } = valueFrom.fileKeyRef;
+      const at = `${place}.env[${j}].valueFrom.fileKeyRef.volumeName`;
+      const volume = spec.volumes?.findLast((candidate) => candidate.name === name);
+      if (volume === undefined) errors.push(fieldNotFound(at, name));
+      else if (volume.emptyDir === undefined)
+        errors.push(invalid(at, name, "referenced volume must be of type emptyDir"));
+    }
   return errors;
 }
 

@@ -100,3 +100,25 @@ export function stampTaint(rule: Mutable<TaintRule>, old: TaintRule | undefined,
     old !== undefined && old.spec.taint.effect !== taint.effect && old.spec.taint.timeAdded === taint.timeAdded;
   if (taint.timeAdded === undefined || changed) taint.timeAdded = now;
 }
+
+interface Device {
+  taints?: { timeAdded?: string }[];
+  nodeAllocatableResourceMappings?: Record<string, { allocationMultiplier?: string }>;
+}
+interface DeviceList {
+  spec?: { devices?: (Device & { basic?: Device })[] };
+}
+
+/** A device's own facts, which v1beta1 has one level further down. */
+const devicesOf = ({ spec }: DeviceList): readonly Device[] =>
+  (spec?.devices ?? []).flatMap((device) => [device, ...(device.basic === undefined ? [] : [device.basic])]);
+
+export function defaultSlice(slice: KubeObject): void {
+  for (const { nodeAllocatableResourceMappings: mappings } of devicesOf(slice as DeviceList))
+    for (const mapping of Object.values(mappings ?? {})) ifEmpty(mapping, "allocationMultiplier", "1");
+}
+
+/** The clock of a taint that nobody has started starts now. */
+export function stampSliceTaints(slice: KubeObject, now: string): void {
+  for (const { taints } of devicesOf(slice as DeviceList)) for (const taint of taints ?? []) taint.timeAdded ??= now;
+}

@@ -18,7 +18,7 @@ export const customResourceDefinitions = defineResource<CustomResourceDefinition
   behaviour: {
     defaults(definition) {
       const { spec } = definition;
-      ifEmpty(spec.names, "singular", (spec.names.kind ?? "").toLowerCase());
+      if (spec.names.kind) ifEmpty(spec.names, "singular", spec.names.kind.toLowerCase());
       if (spec.names.kind) ifEmpty(spec.names, "listKind", `${spec.names.kind}List`);
       ifAbsent(spec, "conversion", { strategy: "None" });
       const service = spec.conversion!.webhook?.clientConfig?.service;

@@ -18,7 +18,9 @@ export const daemonSets = defineResource<DaemonSet>({
   version: "v1",
   kind: "DaemonSet",
   behaviour: {
-    defaults({ spec }) {
+    defaults(daemonSet) {
+      const { spec } = daemonSet;
+      if (daemonSet.metadata.annotations?.[TEMPLATE_GENERATION] === undefined) setTemplateGeneration(daemonSet, 0);
       ifAbsent(spec, "updateStrategy", {});
       const strategy = spec.updateStrategy!;
       ifEmpty(strategy, "type", "RollingUpdate");

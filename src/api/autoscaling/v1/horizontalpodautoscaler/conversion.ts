@@ -9,7 +9,8 @@ import type {
 } from "../../../generated/autoscaling.v2.ts";
 
 const PREFIX = "autoscaling.alpha.kubernetes.io/";
-const METRICS = `${PREFIX}metrics`;
+/** Metrics other than the CPU. */
+export const METRICS = `${PREFIX}metrics`;
 const CURRENT = `${PREFIX}current-metrics`;
 const CONDITIONS = `${PREFIX}conditions`;
 const BEHAVIOR = `${PREFIX}behavior`;

@@ -4,14 +4,18 @@ import { defineResource } from "../../../define.ts";
 import type { HorizontalPodAutoscaler } from "../../../generated/autoscaling.v1.ts";
 import { horizontalPodAutoscalers as v2, validateFor } from "../../v2/horizontalpodautoscaler/resource.ts";
 import { validateAutoscalerStatus } from "../../v2/horizontalpodautoscaler/validation.ts";
-import { fromV2, toV2 } from "./conversion.ts";
+import { fromV2, METRICS, toV2 } from "./conversion.ts";
 
 export const horizontalPodAutoscalers = defineResource<HorizontalPodAutoscaler>({
   group: "autoscaling",
   version: "v1",
   kind: "HorizontalPodAutoscaler",
   behaviour: {
-    defaults: ({ spec }) => ifAbsent(spec, "minReplicas", 1),
+    defaults({ spec, metadata }) {
+      ifAbsent(spec, "minReplicas", 1);
+      // Whoever asks for nothing is scaled by CPU.
+      if (metadata.annotations?.[METRICS] === undefined) ifAbsent(spec, "targetCPUUtilizationPercentage", 80);
+    },
     validate: (object, context) => validateFor(toV2(object), context),
     validateUpdate: (object, old, context) => validateFor(toV2(object), context, toV2(old)),
   },

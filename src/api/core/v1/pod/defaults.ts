@@ -19,6 +19,20 @@ export function defaultPod(pod: Mutable<Pod>): void {
   defaultPodSpec(spec);
   if (spec.terminationGracePeriodSeconds! < 0) spec.terminationGracePeriodSeconds = 1;
   mirrorStatusAddresses(pod);
+  const { status } = pod;
+  roundAmounts(status);
+  for (const list of ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] as const)
+    for (const container of status?.[list] ?? []) roundAmounts(container);
+}
+
+type Amounts = Mutable<Readonly<Record<string, string>>>;
+
+function roundAmounts(
+  status: { allocatedResources?: Amounts; resources?: { limits?: Amounts; requests?: Amounts } } | undefined,
+): void {
+  roundResourceList(status?.allocatedResources);
+  roundResourceList(status?.resources?.limits);
+  roundResourceList(status?.resources?.requests);
 }
 
 export function defaultPodTemplate(template: Mutable<PodTemplateSpec> | undefined): void {

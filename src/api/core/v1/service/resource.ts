@@ -19,7 +19,12 @@ export const services = defineResource<Service>({
   kind: "Service",
   behaviour: {
     defaults: defaultService,
-    prepareForUpdate: ({ spec }, old) => dropWhatTheTypeNoLongerNeeds(spec, old.spec),
+    prepareForUpdate(service, old) {
+      dropWhatTheTypeNoLongerNeeds(service.spec, old.spec);
+      // Taking a load balancer down takes time, of which a user need not know.
+      if (service.spec.type !== "LoadBalancer" && service.status?.loadBalancer !== undefined)
+        service.status = { ...service.status, loadBalancer: {} };
+    },
     validate: validateService,
     validateUpdate: validateServiceUpdate,
     warnings: serviceWarnings,

@@ -2,7 +2,7 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta1.ts";
 import { sliceFromV1, sliceToV1 } from "../conversion.ts";
-import { sliceColumns, sliceFields } from "../../device.ts";
+import { defaultSlice, sliceColumns, sliceFields, stampSliceTaints } from "../../device.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -11,6 +11,9 @@ export const resourceSlices = defineResource<ResourceSlice>({
   kind: "ResourceSlice",
   selectableFields: sliceFields,
   behaviour: {
+    defaults: defaultSlice,
+    prepareForCreate: (slice, { now }) => stampSliceTaints(slice, now),
+    prepareForUpdate: (slice, _, { now }) => stampSliceTaints(slice, now),
     validate: (slice) => validateSlice(sliceToV1(slice) as never),
     validateUpdate: (slice, old) => validateSlice(sliceToV1(slice) as never, sliceToV1(old) as never),
   },

@@ -1,7 +1,7 @@
 /** Upstream: pkg/apis/resource/v1beta2/defaults.go, pkg/registry/resource/resourceslice */
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta2.ts";
-import { sliceColumns, sliceFields } from "../../device.ts";
+import { defaultSlice, sliceColumns, sliceFields, stampSliceTaints } from "../../device.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -10,6 +10,9 @@ export const resourceSlices = defineResource<ResourceSlice>({
   kind: "ResourceSlice",
   selectableFields: sliceFields,
   behaviour: {
+    defaults: defaultSlice,
+    prepareForCreate: (slice, { now }) => stampSliceTaints(slice, now),
+    prepareForUpdate: (slice, _, { now }) => stampSliceTaints(slice, now),
     validate: (slice) => validateSlice(slice as ResourceSlice),
     validateUpdate: (slice, old) => validateSlice(slice as ResourceSlice, old as ResourceSlice),
   },

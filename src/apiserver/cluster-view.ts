@@ -40,6 +40,14 @@ export function clusterView(registry: Registry): ClusterView {
       if (entry !== undefined) await prepareViews(resource, [entry]);
       return entry?.view(resource);
     },
+    async inVersion(resource, namespace, name) {
+      const { cache } = registry.storage(resource);
+      const one = name === undefined ? undefined : cache.get(keyFor(resource, namespace, name));
+      const entries =
+        name === undefined ? cache.list({ prefix: prefixFor(resource, namespace) }) : one === undefined ? [] : [one];
+      await prepareViews(resource, entries);
+      return entries.map((entry) => entry.view(resource));
+    },
     async update(name, namespace, object, change) {
       const resource = registry.named(name);
       if (resource === undefined) return undefined;

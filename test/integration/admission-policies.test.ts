@@ -81,7 +81,7 @@ const ROWS: readonly (readonly [name: string, spec: object, expected: string])[]
   ],
   [
     "a computed message that fails gives way to the plain one",
-    { validations: [{ expression: "false", message: "no", messageExpression: "object.data.missing" }] },
+    { validations: [{ expression: "false", message: "no", messageExpression: "string(object.data.missing)" }] },
     denies("no"),
   ],
   [
@@ -223,4 +223,61 @@ test("a mutation that misnames a type or replaces a whole list is refused", asyn
       `403 Forbidden policy 'policy.example.com' with binding 'binding' denied request: type mismatch: unexpected type name "Object.spec", expected "Object.metadata", which matches field name path from root Object type`,
     );
   });
+});
+
+test("who can't read parameters makes no policy take them and binds none to them", async () => {
+  const user = { name: "alice", uid: "u", groups: ["system:authenticated"], extra: {} };
+  const rules = [
+    { apiGroups: ["admissionregistration.k8s.io"], resources: ["*"], verbs: ["*"] },
+    { apiGroups: [""], resources: ["configmaps"], resourceNames: ["mine"], verbs: ["get"] },
+  ];
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  await send("POST", `${rbac}/clusterroles`, { metadata: { name: "alice" }, rules });
+  await send("POST", `${rbac}/clusterrolebindings`, {
+    metadata: { name: "alice" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "alice" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "alice" }],
+  });
+  const alice = harness.client(user).transport;
+  const refused = (path: string, body: object) =>
+    outcome(alice.send({ method: "POST", path: `${GROUP}/${path}`, body }) as Promise<unknown>);
+  const spec = {
+    paramKind: { apiVersion: "v1", kind: "ConfigMap" },
+    matchConstraints: { resourceRules: RULES },
+    validations: [{ expression: "true" }],
+  };
+  const shown = "&{alice u [system:authenticated] map[]}";
+  assert.equal(
+    await refused("validatingadmissionpolicies", { metadata: { name: "a" }, spec }),
+    `422 Invalid ValidatingAdmissionPolicy.admissionregistration.k8s.io "a" is invalid: spec.paramKind: Forbidden: user ${shown} must have "get" permission on all objects of the referenced paramKind (kind=ConfigMap, apiVersion=v1)`,
+  );
+  assert.match(
+    await refused("validatingadmissionpolicies", { metadata: { name: "a" }, spec: { ...spec, validations: [] } }),
+    /spec.validations: Required value/,
+  );
+  const { paramKind: _, ...free } = spec;
+  assert.equal(await refused("validatingadmissionpolicies", { metadata: { name: "free" }, spec: free }), "passed");
+  await send("POST", `${GROUP}/validatingadmissionpolicies`, { metadata: { name: "guarded" }, spec });
+  const binding = (name: string, policyName: string, param: string) =>
+    refused("validatingadmissionpolicybindings", {
+      metadata: { name },
+      spec: {
+        policyName,
+        validationActions: ["Deny"],
+        paramRef: { name: param, namespace: "default", parameterNotFoundAction: "Deny" },
+      },
+    });
+  const why =
+    'ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io "b" is invalid: spec.paramRef: Forbidden: ';
+  assert.equal(await binding("mine", "guarded", "mine"), "passed");
+  assert.equal(
+    await binding("b", "guarded", "other"),
+    `422 Invalid ${why}user ${shown} does not have "get" permission on the object referenced by paramRef`,
+  );
+  assert.equal(
+    await binding("b", "missing", "mine"),
+    `422 Invalid ${why}unable to get policy missing to determine minimum required permissions and user ${shown} does not have "get" permission for all groups, versions and resources`,
+  );
+  for (const path of ["policybindings/mine", "policies/guarded", "policies/free"])
+    await send("DELETE", `${GROUP}/validatingadmission${path}`);
 });

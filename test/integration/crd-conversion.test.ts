@@ -64,14 +64,14 @@ const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 let groups = 0;
 /** A definition with a group of its own: v1 is stored, v2 is served beside it. */
-async function define(conversion: object | undefined, { storage = "v1", more = {} as object } = {}) {
+async function define(conversion: object | undefined, { storage = "v1", more = (_: string): object => ({}) } = {}) {
   const group = `g${groups++}.example.com`;
   const version = (name: string, properties: object) => ({
     name,
     served: true,
     storage: name === storage,
     schema: { openAPIV3Schema: { type: "object", properties } },
-    ...more,
+    ...more(name),
   });
   const v1 = { host: text, shared: text };
   const v2 = { hostname: text, port: text, shared: text };
@@ -331,7 +331,12 @@ test("the storage version can change: old objects stay readable, new writes are 
 });
 
 test("a selector of fields looks into the converted object, also in a watch", async () => {
-  const { v1, v2 } = await define(webhook(), { more: { selectableFields: [{ jsonPath: ".shared" }] } });
+  const { v1, v2 } = await define(webhook(), {
+    // Where all versions have the same, upstream wants them to have the same schema.
+    more: (name) => ({
+      selectableFields: [{ jsonPath: ".shared" }, ...(name === "v2" ? [{ jsonPath: ".port" }] : [])],
+    }),
+  });
   await send("POST", v1, host("a", { host: "a:1", shared: "x" }));
   await send("POST", v1, host("b", { host: "b:1", shared: "y" }));
   const query = { fieldSelector: "shared=x" };
@@ -428,4 +433,76 @@ test("who applies in one version owns the fields in the others, as far as these 
     ["one", `${group}/v1`, "f:host"],
     ["two", `${group}/v2`, "f:shared"],
   ]);
+});
+
+test("who owns what is worked out in the version that each wrote in", async () => {
+  const { group, v1, v2 } = await define(webhook());
+  const apply = (path: string, fieldManager: string, body: object) =>
+    send(
+      "PATCH",
+      `${path}/owned`,
+      { kind: "Host", metadata: { name: "owned" }, ...body },
+      {
+        patchType: "application/apply-patch+yaml",
+        query: { fieldManager },
+      },
+    );
+  await apply(v1, "one", { apiVersion: `${group}/v1`, host: "a:1" });
+  // The same values in other fields: nothing changes hands.
+  await apply(v2, "two", { apiVersion: `${group}/v2`, hostname: "a", shared: "x" });
+  assert.match(
+    await refusal(apply(v2, "three", { apiVersion: `${group}/v2`, hostname: "b", port: "1" })),
+    /^409 Conflict: Apply failed with 2 conflicts: conflicts with "one":\n- \.host\nconflicts with "two":\n- \.hostname$/,
+  );
+  const before = await send("GET", `${v2}/owned`);
+  assert.deepEqual(
+    before.metadata.managedFields.map(({ manager, apiVersion, fieldsV1 }: any) => [manager, apiVersion, fieldsV1]),
+    [
+      ["one", `${group}/v1`, { "f:host": {} }],
+      ["two", `${group}/v2`, { "f:hostname": {}, "f:shared": {} }],
+    ],
+  );
+  // A PUT in one version takes from those who wrote in the other.
+  const { metadata } = before;
+  await send("PUT", `${v2}/owned`, { ...before, metadata, hostname: "c" }, { query: { fieldManager: "four" } });
+  const after = await send("GET", `${v1}/owned`);
+  assert.equal(after.host, "c:1");
+  assert.deepEqual(
+    after.metadata.managedFields.map(({ manager, fieldsV1 }: any) => [manager, fieldsV1]),
+    [
+      ["two", { "f:shared": {} }],
+      ["four", { "f:hostname": {} }],
+    ],
+  );
+});
+
+test("a policy gets its parameters in the version that it asks for", async () => {
+  const { group, v1 } = await define(webhook());
+  await send("POST", v1, host("limits", { host: "allowed:1" }));
+  const policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+  const name = `params.${group}`;
+  await send("POST", policies, {
+    metadata: { name },
+    spec: {
+      paramKind: { apiVersion: `${group}/v2`, kind: "Host" },
+      matchConstraints: {
+        resourceRules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"] }],
+      },
+      validations: [
+        { expression: "object.metadata.name == params.hostname", messageExpression: "string(params.hostname)" },
+      ],
+    },
+  });
+  await send("POST", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings", {
+    metadata: { name },
+    spec: {
+      policyName: name,
+      validationActions: ["Deny"],
+      paramRef: { name: "limits", parameterNotFoundAction: "Deny" },
+    },
+  });
+  const create = (one: string) => send("POST", "/api/v1/namespaces/default/configmaps", { metadata: { name: one } });
+  assert.match(await refusal(create("other")), /denied request: allowed$/);
+  await create("allowed");
+  await send("DELETE", `${policies}/${name}`);
 });

@@ -480,12 +480,6 @@ const OBJECTS: readonly (readonly [
     ],
   ],
   [
-    "rules in allOf count where others are there too",
-    { ...ruled("true"), allOf: [{ "x-kubernetes-validations": [{ rule: "self.a > 1" }] }] },
-    [{ a: 1 }],
-    [["spec: Invalid value: failed rule: self.a > 1"]],
-  ],
-  [
     "what embeds an object sees its identity",
     ruled(
       "self.kind == 'Pod' && self.metadata.name == 'p'",

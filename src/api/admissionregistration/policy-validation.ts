@@ -1,7 +1,9 @@
 /**
- * What admission policies and their bindings must obey, in all versions. Expressions are judged where they can be compiled; here they only have to
- * be there. Upstream: pkg/apis/admissionregistration/validation/validation.go
+ * What admission policies and their bindings must obey, in all versions.
+ * Upstream: pkg/apis/admissionregistration/validation/validation.go
  */
+import { JSON_PATCH, OBJECT } from "../../machinery/cel/libraries/objects.ts";
+import { BOOL, list, NULL, STRING } from "../../machinery/cel/types.ts";
 import type { ObjectMeta } from "../../machinery/meta/types.ts";
 import {
   checkOptionalWord,
@@ -39,6 +41,7 @@ import type {
 import { internalValue } from "../internal-value.ts";
 import { semanticEqual } from "../semantic-equal.ts";
 import { validateMatchConditions } from "./match-conditions.ts";
+import { type Expressions, policyExpressions } from "./policy-expressions.ts";
 import { validateRule } from "./v1/validation.ts";
 
 const MAX_ANNOTATIONS = 20;
@@ -64,14 +67,37 @@ export function validateValidatingPolicy(
   { metadata, spec, status }: ValidatingAdmissionPolicy,
   old?: ValidatingAdmissionPolicy,
 ): FieldError[] {
-  const errors = validateCommon(spec, old?.spec, false);
-  const { validations = [], auditAnnotations = [] } = spec ?? {};
+  const { validations = [], auditAnnotations = [], variables = [], paramKind } = spec ?? {};
+  const expressions = policyExpressions({
+    params: paramKind !== undefined,
+    composed: variables.length > 0,
+    mutating: false,
+  });
+  const before = storedExpressions(old?.spec);
+  const errors = validateCommon(spec, old?.spec, false, expressions, before.validations);
   if (validations.length === 0 && auditAnnotations.length === 0)
     for (const field of ["validations", "auditAnnotations"])
       errors.push(required(`spec.${field}`, "validations or auditAnnotations must contain at least one item"));
-  for (const [i, one] of validations.entries()) errors.push(...validateValidation(one, `spec.validations[${i}]`));
-  errors.push(...validateAuditAnnotations(auditAnnotations, metadata));
+  for (const [i, one] of validations.entries())
+    errors.push(...validateValidation(one, `spec.validations[${i}]`, expressions, before));
+  errors.push(...validateAuditAnnotations(auditAnnotations, metadata, expressions, before));
   return [...errors, ...validatePolicyStatus(status)];
+}
+
+/** What a policy had before, by the places where upstream looks for it. */
+interface Stored {
+  readonly validations: ReadonlySet<string>;
+  readonly messages: ReadonlySet<string>;
+  readonly values: ReadonlySet<string>;
+}
+
+function storedExpressions(spec: ValidatingSpec | undefined): Stored {
+  const { validations = [], auditAnnotations = [] } = spec ?? {};
+  return {
+    validations: new Set(validations.map(({ expression }) => expression)),
+    messages: new Set(validations.flatMap(({ messageExpression }) => messageExpression ?? [])),
+    values: new Set(auditAnnotations.map(({ valueExpression }) => valueExpression)),
+  };
 }
 
 export function validatePolicyStatus(status: ValidatingAdmissionPolicy["status"]): FieldError[] {
@@ -89,8 +115,13 @@ export function validateMutatingPolicy(
   { spec }: Pick<MutatingAdmissionPolicy, "spec">,
   old?: Pick<MutatingAdmissionPolicy, "spec">,
 ): FieldError[] {
-  const errors = validateCommon(spec, old?.spec, true);
-  const { mutations = [], reinvocationPolicy } = spec ?? {};
+  const { mutations = [], reinvocationPolicy, paramKind } = spec ?? {};
+  const expressions = policyExpressions({ params: paramKind !== undefined, composed: true, mutating: true });
+  const errors = validateCommon(spec, old?.spec, true, expressions, new Set());
+  // Upstream looks for patches among the configurations, too.
+  const stored = new Set(
+    (old?.spec?.mutations ?? []).flatMap(({ applyConfiguration }) => applyConfiguration?.expression ?? []),
+  );
   if (mutations.length === 0) errors.push(required("spec.mutations", "mutations must contain at least one item"));
   for (const [i, mutation] of mutations.entries()) {
     const path = `spec.mutations[${i}]`;
@@ -107,13 +138,24 @@ export function validateMutatingPolicy(
     if (patch === undefined)
       errors.push(required(`${path}.${wanted}`, `must be specified when patchType is ${patchType}`));
     else if (isBlank(patch.expression)) errors.push(required(`${path}.${wanted}.expression`));
+    else {
+      const types = [patchType === "JSONPatch" ? list(JSON_PATCH) : OBJECT];
+      const text = patch.expression!.trim();
+      errors.push(...expressions.validate(text, `${path}.${wanted}.expression`, { types, stored }));
+    }
     if (mutation[other] !== undefined)
       errors.push(invalid(`${path}.${other}`, `{${other}}`, `must not be specified when patchType is ${patchType}`));
   }
   return [...errors, ...checkWord(reinvocationPolicy, "spec.reinvocationPolicy", ["IfNeeded", "Never"])];
 }
 
-function validateCommon(spec: CommonSpec | undefined, old: CommonSpec | undefined, mutating: boolean): FieldError[] {
+function validateCommon(
+  spec: CommonSpec | undefined,
+  old: CommonSpec | undefined,
+  mutating: boolean,
+  expressions: Expressions,
+  storedVariables: ReadonlySet<string>,
+): FieldError[] {
   const { failurePolicy, paramKind, matchConstraints: match, matchConditions = [], variables = [] } = spec ?? {};
   const errors =
     failurePolicy === undefined
@@ -141,27 +183,47 @@ function validateCommon(spec: CommonSpec | undefined, old: CommonSpec | undefine
     const declared = { authorizer: true, params: paramKind !== undefined };
     errors.push(...validateMatchConditions(matchConditions, "spec.matchConditions", declared, stored));
   }
-  for (const [i, variable] of variables.entries()) errors.push(...validateVariable(variable, `spec.variables[${i}]`));
+  for (const [i, variable] of variables.entries())
+    errors.push(...validateVariable(variable, `spec.variables[${i}]`, expressions, storedVariables));
   return errors;
 }
 
-function validateVariable({ name, expression }: Variable, path: string): FieldError[] {
+function validateVariable(
+  { name, expression }: Variable,
+  path: string,
+  expressions: Expressions,
+  stored: ReadonlySet<string>,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (isBlank(name)) errors.push(required(`${path}.name`, "name is not specified"));
   else if (!CEL_IDENTIFIER.test(name) || CEL_RESERVED.has(name))
     errors.push(invalid(`${path}.name`, name, "must be a valid CEL identifier"));
   if (isBlank(expression)) errors.push(required(`${path}.expression`, "expression is not specified"));
+  else errors.push(...expressions.addVariable(name, expression, `${path}.expression`, stored));
   return errors;
 }
 
-function validateValidation(validation: Validation, path: string): FieldError[] {
+function validateValidation(
+  validation: Validation,
+  path: string,
+  expressions: Expressions,
+  stored: Stored,
+): FieldError[] {
   const { expression, message = "", messageExpression = "", reason } = validation;
   const errors: FieldError[] = isBlank(expression)
     ? [required(`${path}.expression`, "expression is not specified")]
-    : [];
+    : expressions.validate(expression, `${path}.expression`, { types: [BOOL], stored: stored.validations });
   const empty = "must be non-empty if specified";
   if (messageExpression !== "" && isBlank(messageExpression))
     errors.push(invalid(`${path}.messageExpression`, messageExpression, empty));
+  else if (messageExpression !== "")
+    errors.push(
+      ...expressions.validate(messageExpression, `${path}.messageExpression`, {
+        types: [STRING],
+        stored: stored.messages,
+        authorizer: false,
+      }),
+    );
   if (message !== "" && isBlank(message)) errors.push(invalid(`${path}.message`, message, empty));
   else if (/[\r\n]/.test(message.trim()))
     errors.push(invalid(`${path}.message`, message, "must not contain line breaks"));
@@ -171,6 +233,8 @@ function validateValidation(validation: Validation, path: string): FieldError[] 
 function validateAuditAnnotations(
   annotations: NonNullable<NonNullable<ValidatingSpec>["auditAnnotations"]>,
   { name }: ObjectMeta,
+  expressions: Expressions,
+  stored: Stored,
 ): FieldError[] {
   const errors: FieldError[] = [];
   if (annotations.length > MAX_ANNOTATIONS) {
@@ -186,6 +250,14 @@ function validateAuditAnnotations(
     if (bytes === 0) errors.push(required(`${path}.valueExpression`, "valueExpression is not specified"));
     else if (bytes > MAX_VALUE_BYTES)
       errors.push(required(`${path}.valueExpression`, `must not exceed ${MAX_VALUE_BYTES} bytes in length`));
+    else
+      errors.push(
+        ...expressions.validate(valueExpression.trim(), `${path}.valueExpression`, {
+          types: [STRING, NULL],
+          stored: stored.values,
+          shown: valueExpression,
+        }),
+      );
     if (keys.has(key)) errors.push(duplicate(`${path}.key`, key));
     keys.add(key);
   }

@@ -47,6 +47,8 @@ export interface ClusterView {
   /** From an index. */
   podsOn(node: string): readonly AnyObject[];
   live(resource: string, namespace: string, name: string): Promise<AnyObject | undefined>;
+  /** As the resource's version has them: all of a namespace, or the one with a name. */
+  inVersion(resource: Resource, namespace: string, name?: string): Promise<readonly AnyObject[]>;
   /** A write of the server's own, through no filter: `change` gets the object there is. */
   update(
     resource: string,

@@ -58,6 +58,7 @@ function clusterOf(objects: Readonly<Record<string, readonly any[]>>): ClusterVi
     podsOn: () => [],
     get: (name, namespace, object) => list(name, namespace).find(({ metadata }) => metadata.name === object),
     live: async () => undefined,
+    inVersion: async () => [],
     update: async () => undefined,
   };
 }

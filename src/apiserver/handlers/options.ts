@@ -9,6 +9,7 @@ import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, invalidObject, notSupported, tooLong } from "../../machinery/validation/field-error.ts";
 import type { ApiRequest } from "../request.ts";
 import { isTrue } from "../request-info.ts";
+import { Conversions } from "../registry/conversions.ts";
 import type { FieldValidation, Services, WriteContext } from "../registry/context.ts";
 import { bodyFormats } from "../registry/decode.ts";
 import type { DeleteOptions } from "../registry/delete.ts";
@@ -42,6 +43,7 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
     dryRun: dryRun.length > 0,
     fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
     fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,
+    conversions: new Conversions(),
     annotate: (key, value, level) => request.audit?.annotate(key, value, level),
     warn: (text) => {
       if (!request.warnings.includes(text)) request.warnings.push(text);

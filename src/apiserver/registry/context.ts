@@ -11,6 +11,7 @@ import type { ServiceAccountTokens } from "../authn/service-account.ts";
 import type { ApiServerOptions } from "../options.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
+import type { Conversions } from "./conversions.ts";
 import type { Registry } from "./registry.ts";
 import type { Allocators } from "./specials/allocators.ts";
 
@@ -44,6 +45,8 @@ export interface WriteContext {
   warn(text: string): void;
   /** Notes something in the audit event, where there is one. */
   annotate?(key: string, value: string, level?: "Request"): void;
+  /** What the request has had converted to other versions; without it ownership is worked out in the version at hand alone. */
+  readonly conversions?: Conversions;
   /** The server's own writes: neither admitted nor validated. */
   readonly internal?: boolean;
 }

@@ -3,6 +3,7 @@
  * Upstream: pkg/endpoints/handlers/create.go, pkg/registry/generic/registry/store.go.
  */
 import { deepFreeze } from "../../base/mutable.ts";
+import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { alreadyExists, badRequest, forbidden, qualified, StatusError } from "../../machinery/status.ts";
 import { invalidObject } from "../../machinery/validation/field-error.ts";
@@ -25,7 +26,8 @@ const EVENT_TTL_MS = 3_600_000;
 export async function create(context: WriteContext, resource: Resource, namespace: string, draft: any): Promise<Entry> {
   resetSystemMetadata(draft);
   placeIn(resource, namespace, draft);
-  return createDraft(context, resource, namespace, recordUpdate(context, resource, "", undefined, draft));
+  const recorded = await finished(() => recordUpdate(context, resource, "", undefined, draft));
+  return createDraft(context, resource, namespace, recorded);
 }
 
 /** From a draft whose managed fields are settled (a create, or an apply or update that found nothing). */

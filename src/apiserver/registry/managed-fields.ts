@@ -42,27 +42,48 @@ export function applyConfiguration(
   });
 }
 
-function endpoint({ services }: WriteContext, resource: Resource, subresource: string): Endpoint {
-  const { fromStored } = resource.storage;
+function endpoint(context: WriteContext, resource: Resource, subresource: string): Endpoint {
+  const version = otherVersions(context, resource, subresource);
   return {
-    // Versions of a custom kind may differ in what they know, where those of a built-in one don't.
-    ...(fromStored !== undefined &&
-      resource.schema.name === undefined && {
-        version(apiVersion: string): VersionView | undefined {
-          const other = services.registry.find(resource.group, apiVersion.split("/")[1] ?? "", resource.plural);
-          if (other?.storage.fromStored === undefined) return undefined;
-          return {
-            schema: other.schema,
-            convert: other.storage.fromStored,
-            revert: fromStored,
-            resetFields: resetFields(other, subresource),
-          };
-        },
-      }),
+    ...(version !== undefined && { version }),
     apiVersion: apiVersionOf(resource),
     schema: resource.schema,
     subresource,
     resetFields: resetFields(resource, subresource),
+  };
+}
+
+/** Versions of a custom kind may differ in what they know, where those of a built-in one don't. */
+function otherVersions(
+  { services, conversions }: WriteContext,
+  resource: Resource,
+  subresource: string,
+): Endpoint["version"] {
+  const { fromStored, convert } = resource.storage;
+  if (resource.schema.name !== undefined) return undefined;
+  const find = (apiVersion: string) =>
+    services.registry.find(resource.group, apiVersion.split("/")[1] ?? "", resource.plural);
+  if (convert !== undefined && conversions !== undefined)
+    return (apiVersion) => {
+      const other = find(apiVersion);
+      if (other === undefined) return undefined;
+      return {
+        schema: other.schema,
+        convert: (object) => conversions.of(object, apiVersion, convert),
+        revert: (object) => conversions.of(object, apiVersionOf(resource), convert),
+        resetFields: resetFields(other, subresource),
+      };
+    };
+  if (fromStored === undefined) return undefined;
+  return (apiVersion): VersionView | undefined => {
+    const other = find(apiVersion);
+    if (other?.storage.fromStored === undefined) return undefined;
+    return {
+      schema: other.schema,
+      convert: other.storage.fromStored,
+      revert: fromStored,
+      resetFields: resetFields(other, subresource),
+    };
   };
 }
 

@@ -2,6 +2,7 @@
  * The life of an update, a patch and an apply: what is there now is read, the wanted object is made from it, and the Txn goes through only if nothing
  * came between. Upstream: pkg/registry/generic/registry/store.go (Update), pkg/endpoints/handlers/update.go.
  */
+import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Behaviour, Resource } from "../../machinery/resource.ts";
 import { badRequest, conflict, notFound } from "../../machinery/status.ts";
@@ -107,7 +108,7 @@ class Missing extends Error {}
 async function createMissing(context: WriteContext, request: UpdateRequest): Promise<Updated> {
   const { resource, namespace, name } = request;
   await mayCreate(context, context.user, request);
-  const draft = request.make(undefined);
+  const draft = await finished(() => request.make(undefined));
   if ((draft.metadata.uid ?? "") !== "")
     throw conflict(
       resource,
@@ -154,7 +155,7 @@ async function prepare(
 ): Promise<{ readonly draft: any; readonly gone: boolean; readonly finish: Finish | undefined }> {
   const { resource, subresource, namespace, name } = request;
   const { services } = context;
-  let draft = request.make(old);
+  let draft = await finished(() => request.make(old));
   checkPlace(request, draft);
   draft.metadata.name = name;
   checkVersion(resource, name, current, old, draft);

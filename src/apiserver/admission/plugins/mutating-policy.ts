@@ -25,7 +25,7 @@ import { activationOf, Budget, OutOfBudget, Questions } from "../expressions.ts"
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
-import { compileVariables, type Variables, VariableValues } from "../policies/composition.ts";
+import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
 /** Of one expression. */
 const BUDGET = 10_000_000;
@@ -50,7 +50,7 @@ export const mutatingAdmissionPolicy = defineAdmission({
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE"] },
   async admit(request, context) {
-    const { invocations, misconfigured } = invocationsFor(request, context, "mutating");
+    const { invocations, misconfigured } = await invocationsFor(request, context, "mutating");
     const failures: Failure[] = [...misconfigured];
     const after = new Map<Invocation, string>();
     for (const invocation of invocations) {
@@ -199,16 +199,16 @@ function patched(object: AnyObject, value: Value): AnyObject {
 }
 
 function compilePolicy({ spec }: AnyObject): Compiled {
-  const base = admissionEnvironment("stored", { params: spec.paramKind !== undefined, authorizer: true })
-    .with(jsonPatchFunctions)
-    .withStructs(objectStructs);
+  const base = admissionEnvironment("stored", { params: spec.paramKind !== undefined, authorizer: true });
   const variables = compileVariables(base, spec.variables ?? []);
+  // Only a mutation makes patches: its variables don't.
+  const env = variables.env.with(jsonPatchFunctions).withStructs(objectStructs);
   return {
     variables,
     mutations: ((spec.mutations ?? []) as readonly AnyObject[]).map(({ patchType, applyConfiguration, jsonPatch }) => {
       const isPatch = patchType === "JSONPatch";
       const text: string = (isPatch ? jsonPatch?.expression : applyConfiguration?.expression) ?? "";
-      return { text, isPatch, compiled: compileExpression(variables.env, text, [isPatch ? list(JSON_PATCH) : OBJECT]) };
+      return { text, isPatch, compiled: compileExpression(env, text, [isPatch ? list(JSON_PATCH) : OBJECT]) };
     }),
   };
 }

@@ -9,7 +9,7 @@ import { type Reason, StatusError } from "../../../machinery/status.ts";
 import { activationOf, Budget, type Evaluated, OutOfBudget, Questions } from "../expressions.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
-import { compileVariables, type Variables, VariableValues } from "../policies/composition.ts";
+import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
 /** All validations and their messages together, of one binding with one parameter; audit annotations get as much again. */
 const BUDGET = 10_000_000;
@@ -35,7 +35,7 @@ export const validatingAdmissionPolicy = defineAdmission({
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
   async validate(request, context) {
-    const { invocations, misconfigured } = invocationsFor(request, context, "validating");
+    const { invocations, misconfigured } = await invocationsFor(request, context, "validating");
     const denials: Denial[] = [];
     for (const { policy, binding, message } of misconfigured)
       if (policy.spec.failurePolicy !== "Ignore")

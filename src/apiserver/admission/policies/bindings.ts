@@ -4,6 +4,7 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/generic, pkg/admission/plugin/policy/matching
  */
 import { selectorOf } from "../../../machinery/selector/labels.ts";
+import type { Resource } from "../../../machinery/resource.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { labelsMatch, ruleMatches } from "../selection.ts";
 
@@ -31,11 +32,11 @@ export interface Misconfigured {
 }
 
 /** In the order of the policies' names, then of the bindings'. */
-export function invocationsFor(
+export async function invocationsFor(
   request: AdmissionRequest,
   context: AdmissionContext,
   kind: "validating" | "mutating",
-): { readonly invocations: readonly Invocation[]; readonly misconfigured: readonly Misconfigured[] } {
+): Promise<{ readonly invocations: readonly Invocation[]; readonly misconfigured: readonly Misconfigured[] }> {
   const invocations: Invocation[] = [];
   const misconfigured: Misconfigured[] = [];
   if (request.resource.group === GROUP && EXEMPT.has(request.resource.plural)) return { invocations, misconfigured };
@@ -56,7 +57,7 @@ export function invocationsFor(
     for (const binding of own) {
       const { matchResources } = binding.spec;
       if (matchResources !== undefined && !matchesResources(matchResources, request, context, true)) continue;
-      const params = paramsOf(paramKind, resource, binding.spec.paramRef, request.namespace, context);
+      const params = await paramsOf(paramKind, resource, binding.spec.paramRef, request.namespace, context);
       if (typeof params === "string")
         misconfigured.push({ policy, binding, message: `failed to configure binding: ${params}` });
       else for (const one of params) invocations.push({ policy, binding, params: one });
@@ -82,17 +83,9 @@ function matchesResources(
   return labelsMatch(match, request, cluster);
 }
 
-interface ParamResource {
-  readonly name: string;
-  readonly isNamespaced: boolean;
-}
-
-function resourceOf({ apiVersion = "", kind = "" }: AnyObject, context: AdmissionContext): ParamResource | undefined {
+function resourceOf({ apiVersion = "", kind = "" }: AnyObject, context: AdmissionContext): Resource | undefined {
   const [group, version] = apiVersion.includes("/") ? apiVersion.split("/") : ["", apiVersion];
-  const resource = context.findKind(group, version, kind);
-  if (resource === undefined) return undefined;
-  const name = resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
-  return { name, isNamespaced: resource.scope === "Namespaced" };
+  return context.findKind(group, version, kind);
 }
 
 function gvkText({ apiVersion = "", kind = "" }: AnyObject): string {
@@ -101,16 +94,16 @@ function gvkText({ apiVersion = "", kind = "" }: AnyObject): string {
 }
 
 /** The objects to evaluate with, one after the other; or why it can't be told which. */
-function paramsOf(
+async function paramsOf(
   paramKind: AnyObject,
-  resource: ParamResource | undefined,
+  resource: Resource | undefined,
   reference: AnyObject,
   requestNamespace: string,
   { cluster }: AdmissionContext,
-): readonly (AnyObject | null)[] | string {
+): Promise<readonly (AnyObject | null)[] | string> {
   if (paramKind === undefined || resource === undefined || reference === undefined) return [null];
   let namespace = "";
-  if (resource.isNamespaced) {
+  if (resource.scope === "Namespaced") {
     namespace = reference.namespace || requestNamespace;
     if (namespace === "")
       return "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources";
@@ -118,11 +111,11 @@ function paramsOf(
   let found: readonly AnyObject[];
   if (reference.name) {
     if (reference.selector !== undefined) return "paramRef.name and paramRef.selector are mutually exclusive";
-    const param = cluster.get(resource.name, namespace, reference.name);
-    found = param === undefined ? [] : [param];
+    found = await cluster.inVersion(resource, namespace, reference.name);
   } else if (reference.selector !== undefined) {
     const selector = selectorOf(reference.selector);
-    found = cluster.list(resource.name, namespace).filter(({ metadata }) => selector.matches(metadata.labels));
+    const all = await cluster.inVersion(resource, namespace);
+    found = all.filter(({ metadata }) => selector.matches(metadata.labels));
   } else return "one of name or selector must be provided";
   if (found.length === 0 && reference.parameterNotFoundAction === "Deny")
     return "no params found for policy binding with `Deny` parameterNotFoundAction";

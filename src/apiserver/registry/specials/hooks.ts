@@ -2,6 +2,7 @@
 import type { Resource } from "../../../machinery/resource.ts";
 import { qualified } from "../../../machinery/status.ts";
 import { checkEscalation } from "../../authz/escalation.ts";
+import { checkParamAccess } from "../../authz/param-access.ts";
 import type { Services, WriteContext } from "../context.ts";
 import { serviceHooks } from "./service.ts";
 
@@ -19,11 +20,10 @@ export interface StorageHooks {
   keepsOnDelete?(object: any): boolean;
 }
 
-/** Policy is checked against what its writer may himself. */
-function guarded(plural: string): StorageHooks {
+/** What is written is checked against what its writer may himself. */
+function guarded(name: string, guard: typeof checkEscalation): StorageHooks {
   const check = async (services: Services, draft: any, old: any, context: WriteContext): Promise<Finish> => {
-    const resource = services.registry.named(`${plural}.rbac.authorization.k8s.io`)!;
-    await checkEscalation(services, context, resource, draft, old);
+    await guard(services, context, services.registry.named(name)!, draft, old);
     return () => {};
   };
   return {
@@ -32,12 +32,27 @@ function guarded(plural: string): StorageHooks {
   };
 }
 
+const GUARDED: readonly (readonly [group: string, guard: typeof checkEscalation, plurals: readonly string[]])[] = [
+  ["rbac.authorization.k8s.io", checkEscalation, ["clusterroles", "clusterrolebindings", "roles", "rolebindings"]],
+  [
+    "admissionregistration.k8s.io",
+    checkParamAccess,
+    [
+      "validatingadmissionpolicies",
+      "validatingadmissionpolicybindings",
+      "mutatingadmissionpolicies",
+      "mutatingadmissionpolicybindings",
+    ],
+  ],
+];
+
 const HOOKS: Readonly<Record<string, StorageHooks>> = {
   services: serviceHooks,
-  "clusterroles.rbac.authorization.k8s.io": guarded("clusterroles"),
-  "clusterrolebindings.rbac.authorization.k8s.io": guarded("clusterrolebindings"),
-  "roles.rbac.authorization.k8s.io": guarded("roles"),
-  "rolebindings.rbac.authorization.k8s.io": guarded("rolebindings"),
+  ...Object.fromEntries(
+    GUARDED.flatMap(([group, guard, plurals]) =>
+      plurals.map((plural) => [`${plural}.${group}`, guarded(`${plural}.${group}`, guard)]),
+    ),
+  ),
   "customresourcedefinitions.apiextensions.k8s.io": { markDeleted: markDefinition },
   namespaces: {
     markDeleted(namespace) {

@@ -38,12 +38,15 @@ export class ObjectValue extends Opaque {
 
 const PATCH_FIELDS: Readonly<Record<string, Type>> = { op: STRING, path: STRING, from: STRING, value: DYN };
 
+/** Of a field that there isn't, upstream knows a type without a name. */
+const NAMELESS = struct("");
+
 /** Any name that begins with `Object`, and `JSONPatch`. */
 export function objectStructs(name: string): StructType | undefined {
   const type = struct(name);
   const make = (fields: ReadonlyMap<string, Value>) => new ObjectValue(type, fields);
   if (name === JSON_PATCH.name)
-    return { type, make, field: (field) => (Object.hasOwn(PATCH_FIELDS, field) ? PATCH_FIELDS[field] : undefined) };
+    return { type, make, field: (field) => (Object.hasOwn(PATCH_FIELDS, field) ? PATCH_FIELDS[field] : NAMELESS) };
   if (name !== "Object" && !name.startsWith("Object.")) return undefined;
   return { type, make, field: () => DYN };
 }

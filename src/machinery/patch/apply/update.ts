@@ -22,6 +22,7 @@ import {
 } from "./managed-fields.ts";
 import { compare, type Changes } from "./typed.ts";
 import { shapeOf, memberSchema, itemsOf } from "./shape.ts";
+import { Unfinished } from "./unfinished.ts";
 
 /** An API version that an entry may be in, other than the endpoint's. */
 export interface VersionView {
@@ -58,7 +59,8 @@ export interface UpdateOptions extends Endpoint {
 export function updateManagedFields<T extends KubeObject>(live: T | undefined, object: T, options: UpdateOptions): T {
   try {
     return update(live, object, options);
-  } catch {
+  } catch (error) {
+    if (error instanceof Unfinished) throw error;
     return withManagedFields(object, undefined);
   }
 }

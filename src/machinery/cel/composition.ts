@@ -3,12 +3,11 @@
  *
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/cel/composition.go
  */
-import { type CompiledExpression, compileExpression } from "../../../machinery/cel/admission.ts";
-import type { Environment } from "../../../machinery/cel/environment.ts";
-import { type Activation, EvaluationError } from "../../../machinery/cel/program.ts";
-import { DYN, struct, type Type } from "../../../machinery/cel/types.ts";
-import { CelError, Opaque, type Value } from "../../../machinery/cel/values.ts";
-import type { AnyObject } from "../framework.ts";
+import { type CompiledExpression, compileExpression } from "./admission.ts";
+import type { Environment } from "./environment.ts";
+import { type Activation, EvaluationError } from "./program.ts";
+import { DYN, struct, type Type } from "./types.ts";
+import { CelError, Opaque, type Value } from "./values.ts";
 
 const VARIABLES = struct("kubernetes.variables");
 
@@ -18,13 +17,21 @@ export interface Variables {
   readonly compiled: ReadonlyMap<string, CompiledExpression>;
 }
 
-export function compileVariables(base: Environment, variables: readonly AnyObject[]): Variables {
-  const types = new Map<string, Type>();
-  const env = base
+/** An environment with `variables`, which has what `types` says by then. */
+export function withVariables(base: Environment, types: ReadonlyMap<string, Type>): Environment {
+  return base
     .withStructs((name) =>
       name === VARIABLES.name ? { type: VARIABLES, field: (field) => types.get(field) } : undefined,
     )
     .withVariables({ variables: VARIABLES });
+}
+
+export function compileVariables(
+  base: Environment,
+  variables: readonly { readonly name: string; readonly expression?: string }[],
+): Variables {
+  const types = new Map<string, Type>();
+  const env = withVariables(base, types);
   const compiled = new Map<string, CompiledExpression>();
   for (const { name, expression = "" } of variables) {
     const one = compileExpression(env, expression, []);

@@ -121,14 +121,17 @@ test("a map loses what its manager no longer applies, unless a controller has wr
   assert.deepEqual(store.live!["data"], { a: "1", b: "3" });
 });
 
-test("what nobody owns survives, and an emptied map is left out", () => {
+test("a map whose last owner gives it up goes, with what nobody owns in it; with another owner in it that survives", () => {
   const store = configMaps();
   store.apply("A", { metadata: { labels: { a: "1" } } });
   const { metadata } = store.live!;
   store.live = deepFreeze({ ...store.live!, metadata: { ...metadata, labels: { a: "1", b: "2" } } });
   store.apply("A", { data: { k: "1" } });
-  assert.deepEqual(store.live!.metadata.labels, { b: "2" });
+  assert.equal(store.live!.metadata.labels, undefined);
+  store.apply("B", { data: { l: "1" } });
   store.apply("A", {});
+  assert.deepEqual(store.live!["data"], { l: "1" });
+  store.apply("B", {});
   assert.equal("data" in store.live!, false);
 });
 
@@ -451,3 +454,17 @@ test("a field that moved between versions is followed: owned, fought over and ta
   const shared = apply2("B", live, { replicas: 1 });
   assert.deepEqual(apply2("A", shared, { other: "a" })["spec"], { replicas: 1, other: "a" });
 });
+
+test("an empty list is a value: who applies it over another's items is in conflict, and by force it is left out", () => {
+  const store = configMaps();
+  store.apply("A", { metadata: { finalizers: ["x"] } });
+  const deployment = deployments();
+  deployment.apply("A", { spec: { ...WEB.spec, template: withArgs(["1"]) } });
+  assert.throws(() => deployment.apply("B", { spec: { template: withArgs([]) } }), {
+    message: 'Apply failed with 1 conflict: conflict with "A": .spec.template.spec.containers[name="web"].args',
+  });
+});
+
+function withArgs(args: readonly string[]) {
+  return { spec: { containers: [{ name: "web", args }] } };
+}

@@ -147,7 +147,8 @@ function merge<T extends KubeObject>(live: T, config: JsonObject, options: Apply
   const claimed = new Map(table).set(who, mine);
 
   const laid = mergeTyped(bare, config, schema);
-  const pruned = settled(prune(laid, last, claimed, options), schema);
+  // What is compared is what the configuration says, down to a list that is empty; what is kept is what Go's types make of it.
+  const pruned = prune(laid, last, claimed, options);
   const changes = compare(bare, pruned, schema);
   const views = new Views(bare, pruned, changes, options);
   if (!options.force) {
@@ -171,7 +172,7 @@ function merge<T extends KubeObject>(live: T, config: JsonObject, options: Apply
     const { time: _, ...rest } = mine;
     after.set(who, { ...rest, fields, ...(time !== undefined && { time }) });
   }
-  const result = (unchanged ? bare : pruned) as unknown as T;
+  const result = (unchanged ? bare : settled(pruned, schema)) as unknown as T;
   const entries = encodeManagedFields(after, stored);
   if (unchanged && entries === live.metadata.managedFields) return live;
   return withManagedFields(result, entries);
@@ -253,7 +254,8 @@ function prune(merged: JsonObject, last: Managed | undefined, table: ManagedTabl
     );
   }
   const dangling = difference(all, withNamedFields(mentioned(pruned, view.schema), view.schema));
-  return view.revert(removeFields(whole, view.schema, intersection(dangling, last.fields)));
+  const mine = withNamedFields(last.fields, view.schema);
+  return view.revert(removeFields(whole, view.schema, intersection(dangling, mine)));
 }
 
 /** The merged object without what is neither left in the pruned one nor claimed. */

@@ -6,7 +6,17 @@
  */
 import type { Schema } from "../../schema/schema.ts";
 import { isEmpty, isObject, jsonEqual, member, setMember, type JsonObject } from "../json-value.ts";
-import { EMPTY, LEAF, below, elementText, fieldElement, isEmptySet, isOwned, type FieldSet } from "./field-set.ts";
+import {
+  EMPTY,
+  LEAF,
+  below,
+  elementText,
+  fieldElement,
+  isEmptySet,
+  isOwned,
+  union,
+  type FieldSet,
+} from "./field-set.ts";
 import { DEDUCED, ItemError, isDeclared, itemElement, itemsOf, memberSchema, shapeOf, zeroOf } from "./shape.ts";
 
 type Items = ReadonlyMap<string, readonly unknown[]>;
@@ -82,12 +92,29 @@ function compareValues(old: unknown, value: unknown, schema: Schema): Draft | un
   if (old === undefined) return { changed: contents(value, schema), removed: undefined };
   if (value === undefined) return { changed: undefined, removed: contents(old, schema) };
   const shape = shapeOf(schema, value);
-  if (shape === "leaf" || shape !== shapeOf(schema, old) || (isEmpty(old) && isEmpty(value))) {
-    return jsonEqual(old, value) ? undefined : CHANGED;
-  }
-  return shape === "map"
-    ? compareMaps((old ?? {}) as JsonObject, (value ?? {}) as JsonObject, schema)
-    : compareLists(old, value, schema, shape);
+  const before = shapeOf(schema, old);
+  if (shape === before) return compareAs(shape, old, value, schema);
+  // Of two kinds: looked at as the one and as the other. What is null may be a map as well.
+  const drafts = [
+    compareAs(old === null ? "map" : before, old, value, schema),
+    compareAs(value === null ? "map" : shape, old, value, schema),
+  ];
+  const all = (side: keyof Draft) =>
+    drafts.reduce<FieldSet | undefined>((set, draft) => {
+      const more = draft?.[side];
+      if (set === undefined || more === undefined) return set ?? more;
+      return isEmptySet(set) || isEmptySet(more) ? owning(union(set, more)) : union(set, more);
+    }, undefined);
+  return { changed: all("changed"), removed: all("removed") };
+}
+
+function compareAs(shape: ReturnType<typeof shapeOf>, old: unknown, value: unknown, schema: Schema): Draft | undefined {
+  const isOf = shape === "map" ? isObject : Array.isArray;
+  const empty = (one: unknown) => !isOf(one) || isEmpty(one);
+  if (shape === "leaf" || (empty(old) && empty(value))) return jsonEqual(old, value) ? undefined : CHANGED;
+  if (shape === "map")
+    return compareMaps((isObject(old) ? old : {}) as JsonObject, (isObject(value) ? value : {}) as JsonObject, schema);
+  return compareLists(Array.isArray(old) ? old : [], Array.isArray(value) ? value : [], schema, shape);
 }
 
 function compareMaps(old: JsonObject, object: JsonObject, schema: Schema): Draft | undefined {
@@ -181,6 +208,8 @@ function mergeValues(live: unknown, applied: unknown, schema: Schema): unknown {
   if (applied === undefined || live === applied) return live;
   if (live === undefined || live === null) return applied;
   const shape = shapeOf(schema, applied);
+  // What is null may be a map that says nothing.
+  if (applied === null && isObject(live) && schema === DEDUCED && !isEmpty(live)) return live;
   if (shape === "leaf") return jsonEqual(live, applied) ? live : applied;
   if (isEmpty(live)) return isEmpty(applied) && jsonEqual(live, applied) ? live : applied;
   if (isEmpty(applied)) return live;
@@ -194,7 +223,8 @@ function mergeMaps(live: JsonObject, applied: JsonObject, schema: Schema): JsonO
   let merged: Record<string, unknown> | undefined;
   for (const name of Object.keys(applied)) {
     const old = member(live, name);
-    const next = mergeValues(old, applied[name], memberSchema(schema, name) ?? DEDUCED);
+    const field = memberSchema(schema, name) ?? DEDUCED;
+    const next = mergeValues(old, applied[name], field);
     if (next !== old) setMember((merged ??= { ...live }), name, next);
   }
   return merged ?? live;

@@ -202,6 +202,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   ];
 
   const aggregator = new Aggregator(services);
+  documents.remote = aggregator.openApi;
   const dispatch: Handler = async (request) => {
     const [root, group, version] = request.path.split("/").filter((part) => part !== "");
     if (root === "apis" && group !== undefined && version !== undefined) {

@@ -17,6 +17,7 @@ import { text } from "../request.ts";
 import { readyEndpoints, slicesOf } from "../service-endpoints.ts";
 import type { Target } from "../streaming/relay.ts";
 import { relay } from "../streaming/relay.ts";
+import { RemoteOpenApi } from "./openapi.ts";
 
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
 const PROBE_EVERY_MS = 30_000;
@@ -43,6 +44,7 @@ export class Aggregator {
   readonly #services: Services;
   /** What each remote group version last said it serves. */
   readonly #served = new Map<string, readonly Resource[]>();
+  readonly openApi = new RemoteOpenApi();
   #changed = false;
   #wake: (() => void) | undefined;
 
@@ -109,7 +111,7 @@ export class Aggregator {
       this.#changed = false;
       const remotes = this.#remotes();
       for (const name of this.#served.keys())
-        if (!remotes.some(({ metadata }) => metadata.name === name)) this.#served.delete(name);
+        if (!remotes.some(({ metadata }) => metadata.name === name)) this.#forget(name);
       await Promise.all(remotes.map((one) => this.#probe(one, signal)));
       // Without remote groups there is nothing to ask, only to wait for.
       const woken = new AbortController();
@@ -128,17 +130,17 @@ export class Aggregator {
     const target = this.#target(apiService);
     let verdict: Verdict;
     if ("reason" in target) {
-      this.#served.delete(name);
+      this.#forget(name);
       verdict = target;
     } else {
       const { group, version } = apiService.spec;
       try {
-        const list = await this.#fetch(target, `/apis/${group}/${version}`, signal);
-        this.#served.set(name, resourcesOf(group, version, list));
+        const { body } = await this.#fetch(target, `/apis/${group}/${version}`, signal);
+        this.#served.set(name, resourcesOf(group, version, parseJson(body) as APIResourceList));
         verdict = { status: "True", reason: "Passed", message: "all checks passed" };
       } catch (error) {
         if (signal.aborted) return;
-        this.#served.delete(name);
+        this.#forget(name);
         const words = error instanceof Error ? error.message : String(error);
         verdict = {
           status: "False",
@@ -148,6 +150,17 @@ export class Aggregator {
       }
     }
     await this.#tell(name, verdict);
+    if (verdict.status === "False" || "reason" in target) return;
+    const { group, version } = apiService.spec;
+    await this.openApi.refresh(name, group, version, async (path, etag) => {
+      const answer = await this.#fetch(target, path, signal, etag);
+      return answer.status === 304 ? undefined : { body: answer.body.toString(), etag: answer.etag };
+    });
+  }
+
+  #forget(name: string): void {
+    this.#served.delete(name);
+    this.openApi.forget(name);
   }
 
   async #tell(name: string, { status, reason, message }: Verdict): Promise<void> {
@@ -198,7 +211,12 @@ export class Aggregator {
     return { base: `https://${hostPort(chosen.ip, chosen.port)}`, tls };
   }
 
-  async #fetch({ base, tls }: Target, path: string, signal: AbortSignal): Promise<APIResourceList> {
+  async #fetch(
+    { base, tls }: Target,
+    path: string,
+    signal: AbortSignal,
+    etag?: string,
+  ): Promise<{ readonly status: number; readonly body: Buffer; readonly etag: string | undefined }> {
     const { net, clock } = this.#services;
     const client = net.httpClient({ base, ...(tls !== undefined && { tls }), version: "1.1" });
     using limit = deadline(clock, PROBE_TIMEOUT_MS, signal);
@@ -208,15 +226,18 @@ export class Aggregator {
         path,
         headers: {
           accept: "application/json",
+          ...(etag !== undefined && { "if-none-match": etag }),
           ...remoteHeaders({ name: "system:kube-aggregator", groups: ["system:masters"] }),
         },
         signal: limit.signal,
       });
       const chunks: Uint8Array[] = [];
       for await (const chunk of response.body) chunks.push(chunk);
-      if (response.status < 200 || response.status > 299)
-        throw new Error(`bad status from ${base}${path}: ${response.status}`);
-      return parseJson(Buffer.concat(chunks)) as APIResourceList;
+      const { status, headers } = response;
+      if ((status < 200 || status > 299) && (status !== 304 || etag === undefined))
+        throw new Error(`bad status from ${base}${path}: ${status}`);
+      const tag = headers["etag"];
+      return { status, body: Buffer.concat(chunks), etag: typeof tag === "string" ? tag : undefined };
     } finally {
       await client.close();
     }

@@ -2,9 +2,11 @@
 import { allSchemas, kindsOf } from "../../api/schemas.ts";
 import { groupsOf } from "../../machinery/discovery/groups.ts";
 import { documentHash, openApiV2, openApiV3, openApiV3Index, v3Path } from "../../machinery/openapi/document.ts";
+import { mergeOpenApiV2 } from "../../machinery/openapi/merge.ts";
 import type { Json } from "../../machinery/openapi/schemas.ts";
 import { encodeOpenApiV2, V2_PROTOBUF } from "../../machinery/openapi/v2-protobuf.ts";
 import { parseAccept } from "../../machinery/codec/content.ts";
+import type { RemoteOpenApi } from "../aggregation/openapi.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { VERSION } from "../version.ts";
@@ -21,7 +23,9 @@ const YEAR_SECONDS = 365 * 24 * 60 * 60;
 export class Documents {
   readonly #registry: Registry;
   readonly #describe: Describe | undefined;
-  #version = -1;
+  /** Of other servers; set once there is somebody who asks them. */
+  remote: RemoteOpenApi | undefined;
+  #version = "";
   #v2: Document | undefined;
   #v2Protobuf: Uint8Array | undefined;
   #v3 = new Map<string, Document>();
@@ -32,8 +36,9 @@ export class Documents {
   }
 
   answer(request: ApiRequest): ApiResponse | undefined {
-    if (this.#version !== this.#registry.version) {
-      this.#version = this.#registry.version;
+    const version = `${this.#registry.version} ${this.remote?.version ?? 0}`;
+    if (this.#version !== version) {
+      this.#version = version;
       this.#v2 = undefined;
       this.#v2Protobuf = undefined;
       this.#v3 = new Map();
@@ -61,9 +66,10 @@ export class Documents {
   }
 
   #v3Paths(): readonly string[] {
-    return groupsOf(this.#registry.resources).flatMap(({ name, versions }) =>
+    const own = groupsOf(this.#registry.resources).flatMap(({ name, versions }) =>
       versions.map(({ version }) => v3Path(name, version)),
     );
+    return [...new Set([...own, ...(this.remote?.v3.keys() ?? [])])];
   }
 
   #document(path: string): Document | undefined {
@@ -76,11 +82,11 @@ export class Documents {
           this.#v3.set(path, made);
           return made;
         }
-    return undefined;
+    return this.remote?.v3.get(path);
   }
 
   #writeV2(): object {
-    return openApiV2(this.#registry.resources, this.#source());
+    return mergeOpenApiV2(openApiV2(this.#registry.resources, this.#source()) as Json, this.remote?.v2 ?? []) as object;
   }
 
   #source() {

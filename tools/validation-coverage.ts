@@ -2,6 +2,8 @@
  * Which validation rules have a row of ours: `node tools/validation-coverage.ts TABLE.tsv...` prints counts by kind and every rule without one;
  * `--summary FILE.md` writes the page for docs/reference. A table has a line for each rule of upstream: kind, operation, field path, condition,
  * error type, detail; `{shared:name}` stands for the rules of `shared/name`, and other braces for what varies.
+ * The core group's table has a notation of its own: kinds without a group, `[*]` for any index, `{a,b}` for one of several fields,
+ * `see shared:name`, and paths of shared rules that start where they are used.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { type PlacedRow, readValidationRows } from "../src/testing/validation-rows.ts";
@@ -22,6 +24,8 @@ interface Leaf {
   readonly chain: readonly number[];
   readonly path: RegExp;
   readonly words: RegExp;
+  /** Whether the words tell nothing but the type. */
+  readonly blank: boolean;
 }
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -41,19 +45,63 @@ function readTable(file: string, from: number): Rule[] {
   const [, ...lines] = readFileSync(file, "utf8").trimEnd().split("\n");
   return lines.map((line, i) => {
     const [kind = "", operation = "", path = "", condition = "", type = "", detail = "", note = ""] = line.split("\t");
-    return { id: from + i, kind, operation, path, condition, type, detail, note };
+    const rule = { id: from + i, kind, operation, path, condition, type, detail, note };
+    return kind.includes("/") ? rule : fromCore(rule);
   });
+}
+
+/** A rule of the core group's table in the others' notation. */
+function fromCore(rule: Rule): Rule {
+  const { detail } = rule;
+  // The rules for names have their kind for a place.
+  const [kind, path] = rule.kind === "ObjectMeta names" ? [rule.path, "metadata.name"] : [rule.kind, rule.path];
+  const shared = /^shared:(.+)$/.exec(kind)?.[1];
+  const words = detail.replace(/(^|\s)\|\s*$/, "").trim();
+  const reference = /^(?:see|same text as) shared:([\w-]+)/.exec(words)?.[1];
+  return {
+    ...rule,
+    kind: shared === undefined ? (KINDS[kind] ?? `core/${kind}`) : `${CORE_SHARED}${shared}`,
+    path: shared === undefined ? place(path) : relative(place(path)),
+    detail: reference === undefined ? words : `{shared:core:${reference}}`,
+  };
+}
+
+const CORE_SHARED = "shared/core:";
+/** Rules of all kinds, and of kinds that hold another's rules. */
+const ANY_KIND = "any";
+const KINDS: Readonly<Record<string, string>> = {
+  ObjectMeta: ANY_KIND,
+  "Event (events.k8s.io/v1 only)": "core/Event",
+  "PersistentVolume (inline, VolumeAttachment.spec.source.inlineVolumeSpec)": "storage.k8s.io/VolumeAttachment",
+};
+
+/** Places that the table tells apart from those of the rules it refers to. */
+const PLACES: Readonly<Record<string, string>> = {
+  "spec.overhead.limits[{resource}]": "spec.overhead",
+  "reportingComponent (v1) / reportingController (events.k8s.io)": "{reportingComponent,reportingController}",
+};
+
+const place = (path: string): string =>
+  (PLACES[path] ?? path)
+    .replace(/^\((path|value|any)\)$/, "{path}")
+    .replace(/^\(empty path\)$/, "[]")
+    .replaceAll("[*]", "[i]");
+
+function relative(path: string): string {
+  if (path.startsWith("{path}") || path === "[]") return path;
+  return path.startsWith("[") ? `{path}${path}` : `{path}.${path}`;
 }
 
 const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
-/** `spec.a[i].{field}`: letters in brackets are numbers, braces anything. */
+/** `spec.a[i].{field}`: letters in brackets are numbers, braces anything, or one of several words. */
 function pathPattern(path: string): string {
-  // Of an object as a whole.
-  if (path === "") return "(<nil>)?";
   return escape(path)
     .replace(/\\\[[a-z]\\\]/g, "\\[\\d+\\]")
-    .replace(/\\\{[^}]*\\\}/g, ".*?");
+    .replace(/\\\{([^}]*)\\\}/g, (_, inner: string) => {
+      if (/^\w+(,\w+)+$/.test(inner)) return `(?:${inner.replaceAll(",", "|")})`;
+      return inner.includes(", ") ? `\\{${inner}\\}` : ".*?";
+    });
 }
 
 function detailPattern(detail: string): string {
@@ -61,19 +109,24 @@ function detailPattern(detail: string): string {
 }
 
 function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at = rule.path, depth = 0): Leaf[] {
+  if (isReference(rule))
+    return [{ chain: [rule.id], path: new RegExp(`^${pathPattern(at)}`), words: /^/, blank: true }];
   const words = WORDS[rule.type];
   if (words === undefined) return [];
   const own: Leaf = {
     chain: [rule.id],
     path: new RegExp(`^${pathPattern(at)}$`),
     words: new RegExp(`^${words}[^]*${rule.detail === "" ? "" : `${detailPattern(rule.detail)}`}`),
+    blank: rule.detail === "",
   };
   const name = /^\{shared:([^}]+)\}$/.exec(rule.detail)?.[1];
   const inner = name === undefined ? undefined : shared.get(name);
   if (inner === undefined || depth > 4) return name === undefined || depth <= 4 ? [own] : [];
   return inner.flatMap((one) => {
-    const path = one.path.includes("{path}")
-      ? one.path.replace("{path}", at)
+    // A preference is one term of a selector.
+    const place = at.endsWith(".preference") ? one.path.replace(".nodeSelectorTerms[i]", "") : one.path;
+    const path = place.includes("{path}")
+      ? place.replace("{path}", at)
       : name === "objectMeta" || name === "objectMetaUpdate"
         ? one.path
         : at;
@@ -81,7 +134,13 @@ function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at =
   });
 }
 
+/** `see ObjectMeta update rows`: the rules of other lines, at this place and below. */
+const isReference = ({ detail }: Rule): boolean => /^see .*rows/.test(detail);
+
+const SUBRESOURCES: readonly string[] = ["resize", "ephemeralcontainers", "finalize"];
+
 function applies(rule: Rule, op: string): boolean {
+  if (SUBRESOURCES.includes(rule.operation)) return op === rule.operation;
   if (rule.operation === "update") return op === "update";
   if (rule.operation === "status") return op !== "create" && op !== "update";
   return true;
@@ -128,13 +187,11 @@ function coveredRules(rules: readonly Rule[], rows: readonly PlacedRow[]): Reado
   const byKind = Map.groupBy(rows, kindOf);
   const covered = new Set<number>();
   for (const rule of rules) {
-    // The rules of a definition's schema have tables of their own.
-    const kind = rule.kind.replace(/ .*$/, "");
-    const asked = (byKind.get(kind) ?? byKind.get(`core/${rule.kind.replace(/^.*\//, "")}`) ?? []).filter((row) =>
-      applies(rule, row.op),
-    );
+    const asked = rowsFor(rule, rows, byKind);
     if (asked.length === 0) continue;
-    for (const leaf of leavesOf(rule, shared))
+    const isShared = rule.kind.startsWith(CORE_SHARED);
+    // A shared rule of the core group is seen wherever its words are; without words of its own, only where it is used.
+    for (const leaf of leavesOf(rule, shared).filter(({ blank }) => !isShared || !blank))
       for (const row of asked)
         for (const error of row.errors) {
           const end = error.indexOf(": ");
@@ -145,13 +202,46 @@ function coveredRules(rules: readonly Rule[], rows: readonly PlacedRow[]): Reado
   return covered;
 }
 
+function rowsFor(
+  rule: Rule,
+  rows: readonly PlacedRow[],
+  byKind: ReadonlyMap<string, readonly PlacedRow[]>,
+): readonly PlacedRow[] {
+  if (rule.kind === ANY_KIND || rule.kind.startsWith(CORE_SHARED)) return rows.filter((row) => applies(rule, row.op));
+  // The rules of a definition's schema have tables of their own.
+  const kind = rule.kind.replace(/ .*$/, "");
+  const asked =
+    kind === "core/Event"
+      ? [...(byKind.get(kind) ?? []), ...(byKind.get("events.k8s.io/Event") ?? [])]
+      : (byKind.get(kind) ?? byKind.get(`core/${rule.kind.replace(/^.*\//, "")}`) ?? []);
+  return asked.filter((row) => applies(rule, row.op));
+}
+
+const EXCUSES: readonly (readonly [kind: string, path: string, why: string])[] = [
+  [`${CORE_SHARED}ip-strict`, "", "used by no kind"],
+  [`${CORE_SHARED}condition`, "", "the rows of the groups that use it"],
+  [`${CORE_SHARED}topology-selector-term`, "", "the rows of the groups that use it"],
+  [`${CORE_SHARED}downward-field-ref`, ".apiVersion", "defaulted before it is looked at"],
+  ["core/ClusterTrustBundle (projected volume)", "", "the rows of pods with such a volume"],
+];
+
+/** What isn't an object that is stored. */
+const HANDLED = /^core\/(Pod(Exec|Log)Options|Binding|Options|ServiceAccount token|Service \(allocation\))/;
+
 /** Why a rule can have no row, where its own words say so. */
 function excuseOf(rule: Rule): string | undefined {
   const text = `${rule.condition} ${rule.note}`;
+  if (HANDLED.test(rule.kind) || /^(4\d\d|one 400)\b/.test(rule.note) || /\b400 BadRequest/.test(rule.note))
+    return "told by the handler, tested over HTTP";
   if (rule.type === "-" || rule.type === "") return "no error of its own";
-  if (/gate [A-Za-z]+ (is )?(on|off)|off by default|gate off/.test(text)) return "a feature gate decides";
-  if (/not reachable|unreachable|shadowed/.test(text)) return "unreachable";
-  if (rule.note.startsWith("defaulted")) return "defaulted before it is looked at";
+  if (/gate [A-Za-z]+ (is )?(on|off)|off by default|gate off|\b[A-Z]\w+ off\b/.test(text))
+    return "a feature gate decides";
+  if (/not reachable|unreachable|shadowed|cannot (come|fire|occur)|not normally seen/.test(text)) return "unreachable";
+  const known = EXCUSES.find(([kind, path]) => rule.kind === kind && rule.path.endsWith(path));
+  if (known !== undefined) return known[2];
+  if (/not used by core kinds/.test(text)) return "used by no kind";
+  if (rule.note.startsWith("defaulted") || /defaulting sets/.test(rule.note) || rule.condition.includes("(defaulted"))
+    return "defaulted before it is looked at";
   if (rule.kind.startsWith("customresource/") && /webhook|unknown field|terminating/.test(text))
     return "tested over HTTP";
   if (rule.kind.startsWith("authentication") || rule.kind.startsWith("authorization"))

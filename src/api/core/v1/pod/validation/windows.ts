@@ -15,7 +15,8 @@ import { containersOf } from "./containers-of.ts";
 const MAX_CREDENTIAL = 64 * 1024;
 const MAX_DOMAIN = 256;
 const MAX_USER = 104;
-const CONTROL = /\p{Cc}/u;
+/** Those of ASCII. */
+const CONTROL = /[^\P{Cc}\x80-\x9f]/u;
 const NET_BIOS = /^[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}$/;
 const DNS = /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
 const ONLY_DOTS = /^[. ]+$/;

@@ -1,6 +1,6 @@
 /**
- * `npm run fuzz -- [NAME…] [--cases N] [--seed S]`: each fuzzer, or those that are named, with 100,000 cases unless told. A failure prints the command
- * that repeats it. `--list` says what there is.
+ * `npm run fuzz -- [NAME…] [--cases N] [--seed S] [--from R]`: each fuzzer, or those that are named, with 100,000 cases unless told, from run R on. A
+ * failure prints the command that repeats it. `--list` says what there is.
  */
 import { parseArgs } from "node:util";
 import { fuzz, FuzzFailure } from "../src/testing/fuzz/fuzzer.ts";
@@ -36,12 +36,15 @@ process.on("exit", () => {
 });
 for (const fuzzer of fuzzers) {
   if (positionals.length > 0 && !positionals.includes(fuzzer.name)) continue;
-  const begun = performance.now();
+  const [begun, cpu] = [performance.now(), process.cpuUsage()];
   running = fuzzer.name;
   try {
-    await fuzz(fuzzer, seed, Number(values.cases), Number(values.from));
-    const seconds = (performance.now() - begun) / 1000;
-    console.log(`${fuzzer.name}: ${values.cases} cases of seed ${seed}, ${seconds.toFixed(1)} s`);
+    const runs = await fuzz(fuzzer, seed, Number(values.cases), Number(values.from));
+    const [seconds, busy] = [(performance.now() - begun) / 1000, process.cpuUsage(cpu)];
+    const cpuSeconds = ((busy.user + busy.system) / 1e6).toFixed(0);
+    console.log(
+      `${fuzzer.name}: ${values.cases} cases in ${runs} runs of seed ${seed}, ${seconds.toFixed(1)} s, ${cpuSeconds} s of CPU`,
+    );
   } catch (error) {
     if (!(error instanceof FuzzFailure)) throw error;
     failures++;

@@ -78,13 +78,13 @@ export const dbSnapshots: Fuzzer = {
 };
 
 /** Ends in virtual time. */
-export async function within(clock: Simulation, work: () => Promise<void>): Promise<void> {
+export async function within<T>(clock: Simulation, work: () => Promise<T>): Promise<T> {
   let done = false;
   const run = work().finally(() => (done = true));
   run.catch(() => {});
   await clock.until(() => done, 60_000);
   assert.ok(done, "it never ends");
-  await run;
+  return run;
 }
 
 /** No error, or one that was meant. */

@@ -30,54 +30,75 @@ import { anything } from "./member.ts";
 const MEMBERS = ["m1", "m2", "m3"].map(infoOf);
 const [SELF, LEADER, OTHER] = MEMBERS.map(({ ID }) => ID) as [NodeId, NodeId, NodeId];
 const STEPS = 14;
+const SNAPSHOTS = 5;
 const DB = "/db";
 const SNAP = "/data/member/snap";
 
 export const peerMessages: Fuzzer = {
   name: "peer-messages",
   about: "raft messages of the present term, damaged, to a follower",
-  briefly: 40,
+  briefly: 400,
   run: (random) =>
     scene(random, async (follower) => {
-      for (let i = 0; i < STEPS && !follower.hasFailed; i++) {
+      let given = 0;
+      for (; given < STEPS && !follower.hasFailed; given++) {
         await follower.take(someMessage(random, follower));
         if (random.next() < 0.3) await follower.pass(randomInt(random, 400));
       }
       await goesOn(random, follower);
+      return given;
     }),
 };
 
 export const peerSnapshots: Fuzzer = {
   name: "peer-snapshots",
   about: "damaged db files of a leader's snapshots to a follower",
-  briefly: 40,
+  briefly: 60,
   run: (random) =>
     scene(random, async (follower) => {
-      for (let appends = randomInt(random, 4); appends > 0; appends--) await follower.take(append(random, follower, 1));
-      if (follower.hasFailed || follower.member.membership.isIdRemoved(LEADER)) return;
-      const { revision } = follower.member.store;
-      const index = follower.member.raft.log.lastIndex() + 1 + randomInt(random, 20);
-      const { db, revision: expected } = await dbAt(random, follower, index);
-      const isWhole = random.next() < 0.1;
-      const body = isWhole ? db : damaged(random, db, 4096);
-      const term = Math.max(1, follower.member.raft.term);
-      const { confState } = follower.member;
-      const snapshot = { data: new Uint8Array(0), metadata: { index, term, confState } };
-      await follower.takeSnapshot({ ...NO_MESSAGE, type: "MsgSnap", to: SELF, from: LEADER, term, snapshot }, body);
-      await follower.pass(1000);
-      if (isWhole) {
-        assert.ok(!follower.hasFailed, `a whole snapshot is refused: ${String(follower.failures[0])}`);
-        assert.equal(follower.member.appliedIndex, index, "a whole snapshot is installed");
-        assert.equal(follower.member.store.revision, expected, "with all that is in it");
+      let given = 0;
+      let isWell = true;
+      while (given < SNAPSHOTS && isWell) {
+        for (let appends = randomInt(random, 3); appends > 0; appends--)
+          await follower.take(append(random, follower, 1));
+        if (follower.hasFailed) break;
+        given++;
+        isWell = await survives(random, follower);
       }
-      const isInstalled = follower.member.appliedIndex >= index;
-      if (!follower.hasFailed) return goesOn(random, follower);
-      // What it had before is there still, unless it had put the damaged file in its place.
-      const restarted = await follower.restart(random);
-      if (restarted && !isInstalled && follower.member.appliedIndex < index)
-        assert.equal(follower.member.store.revision, revision, "the state before a damaged snapshot");
+      if (isWell) await goesOn(random, follower);
+      return Math.max(1, given);
     }),
 };
+
+/** One snapshot, damaged or whole. False where the member can't go on, and has said why, or goes on with what is damaged. */
+async function survives(random: Random, follower: Follower): Promise<boolean> {
+  const { raft, membership, store, confState } = follower.member;
+  if (membership.isIdRemoved(LEADER) || membership.isIdRemoved(SELF)) return false;
+  const { revision } = store;
+  const index = raft.log.lastIndex() + 1 + randomInt(random, 20);
+  const { db, revision: expected } = await dbAt(random, follower, index);
+  const isWhole = random.next() < 0.1;
+  const body = isWhole ? db : damaged(random, db, 4096);
+  const term = Math.max(1, raft.term);
+  const snapshot = { data: new Uint8Array(0), metadata: { index, term, confState } };
+  await follower.takeSnapshot({ ...NO_MESSAGE, type: "MsgSnap", to: SELF, from: LEADER, term, snapshot }, body);
+  await follower.pass(1000);
+  if (isWhole) {
+    assert.ok(!follower.hasFailed, `a whole snapshot is refused: ${String(follower.failures[0])}`);
+    assert.equal(follower.member.appliedIndex, index, "a whole snapshot is installed");
+    assert.equal(follower.member.store.revision, expected, "with all that is in it");
+  }
+  const isInstalled = follower.member.appliedIndex >= index;
+  if (!follower.hasFailed) {
+    if (isInstalled && !isWhole) await goesOn(random, follower);
+    return isWhole || !isInstalled;
+  }
+  // What it had before is there still, unless it had put the damaged file in its place.
+  if (!(await follower.restart(random))) return false;
+  if (!isInstalled && follower.member.appliedIndex < index)
+    assert.equal(follower.member.store.revision, revision, "the state before a damaged snapshot");
+  return true;
+}
 
 /** With a leader who does as he should it takes what he sends, before and after its machine lost its power. */
 async function goesOn(random: Random, follower: Follower): Promise<void> {
@@ -281,13 +302,13 @@ function told(error: unknown): void {
   }
 }
 
-async function scene(random: Random, play: (follower: Follower) => Promise<void>): Promise<void> {
+async function scene(random: Random, play: (follower: Follower) => Promise<number>): Promise<number> {
   const world = simulatedWorld(String(random.next()));
   const follower = new Follower(world, random);
-  await within(world.clock, async () => {
+  return within(world.clock, async () => {
     await follower.open(true);
     try {
-      await play(follower);
+      return await play(follower);
     } finally {
       await follower.close();
     }

@@ -1,4 +1,4 @@
-/** What a fuzzer is: one case after the other, each from a random stream of its own, so that a failure is repeated by its number. */
+/** What a fuzzer is: one run after the other, each from a random stream of its own, so that a failure is repeated by its number. */
 import { type Random, randomInt } from "../../world/world.ts";
 import { SeededRandom } from "../sim/random.ts";
 
@@ -6,29 +6,33 @@ export interface Fuzzer {
   readonly name: string;
   /** What it feeds to what, in a few words. */
   readonly about: string;
-  /** How many cases the unit tests run, where they are slow. */
+  /** How many cases are enough for the unit tests, where they are slow. */
   readonly briefly?: number;
-  /** Throws when something is wrong. */
-  run(random: Random): void | Promise<void>;
+  /** Throws when something is wrong. Gives the cases that it was, where it was more than one: damaged inputs, one after the other to the same member. */
+  run(random: Random): Cases | Promise<Cases>;
 }
+
+type Cases = number | void;
 
 export class FuzzFailure extends Error {
   readonly number: number;
   constructor(fuzzer: Fuzzer, number: number, cause: unknown) {
-    super(`${fuzzer.name}, case ${number}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`${fuzzer.name}, run ${number}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.number = number;
   }
 }
 
-/** Cases from `first` on. */
-export async function fuzz(fuzzer: Fuzzer, seed: string, cases: number, first = 0): Promise<void> {
-  for (let number = first; number < first + cases; number++) {
+/** Runs from `first` on, until they were so many cases. Gives how many runs it took. */
+export async function fuzz(fuzzer: Fuzzer, seed: string, cases: number, first = 0): Promise<number> {
+  let number = first;
+  for (let done = 0; done < cases; number++) {
     try {
-      await fuzzer.run(new SeededRandom(`${seed}/${number}`));
+      done += (await fuzzer.run(new SeededRandom(`${seed}/${number}`))) ?? 1;
     } catch (cause) {
       throw new FuzzFailure(fuzzer, number, cause);
     }
   }
+  return number - first;
 }
 
 export function pick<T>(random: Random, choices: readonly T[]): T {

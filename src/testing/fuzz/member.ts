@@ -46,7 +46,7 @@ function fuzzer(
   return {
     name,
     about,
-    briefly: 40,
+    briefly: 400,
     async run(random) {
       const world = simulatedWorld(String(random.next()));
       const bugs: string[] = [];
@@ -88,6 +88,7 @@ function fuzzer(
       await world.clock.until(() => done, 3_600_000);
       assert.ok(done, "it never ends");
       await work;
+      return REQUESTS;
     },
   };
 }

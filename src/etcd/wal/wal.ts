@@ -21,6 +21,7 @@ import { FrameWriter, RECORD, varintBytes } from "./record.ts";
 const SEGMENT_BYTES = 64_000_000;
 /** Zeros are put ahead in pieces of this size, the next as soon as less than half of one is left. */
 const PREPARE_BYTES = 1024 * 1024;
+const aheadIn = (segmentBytes: number) => Math.min(PREPARE_BYTES, segmentBytes);
 /** Writes up to this size are done on the calling thread: a trip through the thread pool costs more than they do. */
 const SYNCHRONOUS_BYTES = 256 * 1024;
 /** … as long as the disk answers within this. On a slower one, other work goes on meanwhile. */
@@ -51,6 +52,7 @@ export class Wal {
   readonly #failpoints: Failpoints;
   readonly #metadata: Uint8Array;
   readonly #segmentBytes: number;
+  readonly #ahead: number;
   #segments: Segment[];
   #file: File;
   #position: number;
@@ -84,6 +86,7 @@ export class Wal {
     this.#options = options;
     this.#failpoints = options.failpoints ?? NO_FAILPOINTS;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.#ahead = aheadIn(this.#segmentBytes);
     this.#metadata = from.metadata;
     this.#segments = from.segments;
     this.#file = from.file;
@@ -113,7 +116,8 @@ export class Wal {
     frames.record(RECORD.snapshot, snapshotData({ index: 0, term: 0 }));
     const head = frames.take();
     const length = options.segmentBytes ?? SEGMENT_BYTES;
-    await prepareSegment(fs, `${temporary}/${segment.name}`, { position: 0, head, zeros: PREPARE_BYTES, length });
+    const zeros = aheadIn(length);
+    await prepareSegment(fs, `${temporary}/${segment.name}`, { position: 0, head, zeros, length });
     await fs.syncDir(temporary);
     await fs.rename(temporary, folder);
     await fs.syncDir(parentOf(folder));
@@ -123,7 +127,7 @@ export class Wal {
       segments: [segment],
       file,
       position: head.length,
-      prepared: PREPARE_BYTES,
+      prepared: zeros,
       crc: frames.crc,
       state: undefined,
       lastIndex: 0,
@@ -182,7 +186,7 @@ export class Wal {
     await prepareSegment(fs, path, {
       position: content.endOffset,
       head: new Uint8Array(0),
-      zeros: PREPARE_BYTES,
+      zeros: aheadIn(segmentBytes),
       length: segmentBytes,
     });
     const wal = new Wal(options, {
@@ -190,7 +194,7 @@ export class Wal {
       segments: all,
       file: await fs.open(path, { write: true, durable: true }),
       position: content.endOffset,
-      prepared: content.endOffset + PREPARE_BYTES,
+      prepared: content.endOffset + aheadIn(segmentBytes),
       crc: content.crc,
       state: content.state,
       lastIndex: content.lastIndex,
@@ -290,8 +294,8 @@ export class Wal {
 
   /** What fails here, the write that needs it meets again. */
   #lookAhead(): void {
-    if (this.#prepared - this.#position < PREPARE_BYTES / 2 && this.#prepared < this.#segmentBytes)
-      void this.#prepare(PREPARE_BYTES).catch(() => {});
+    if (this.#prepared - this.#position < this.#ahead / 2 && this.#prepared < this.#segmentBytes)
+      void this.#prepare(this.#ahead).catch(() => {});
     if (this.#position > this.#segmentBytes / 2 && this.#next === undefined) {
       this.#next = this.#prepareNext();
       this.#next.catch(() => {});
@@ -301,7 +305,7 @@ export class Wal {
   async #writeSlowly(bytes: Uint8Array): Promise<void> {
     await this.#preparing?.catch(() => {});
     const missing = this.#position + bytes.length - this.#prepared;
-    if (missing > 0) await this.#prepare(missing + PREPARE_BYTES);
+    if (missing > 0) await this.#prepare(missing + this.#ahead);
     await this.#writeElsewhere(bytes);
     if (this.#position > this.#segmentBytes) await this.#cut();
   }
@@ -342,7 +346,7 @@ export class Wal {
     const path = `${folder}/${(this.#segments.at(-1)!.sequence + 1) % 2}.tmp`;
     const head = new Uint8Array(0);
     await fs.remove(path);
-    await prepareSegment(fs, path, { position: 0, head, zeros: PREPARE_BYTES, length: this.#segmentBytes });
+    await prepareSegment(fs, path, { position: 0, head, zeros: this.#ahead, length: this.#segmentBytes });
     return path;
   }
 
@@ -374,7 +378,7 @@ export class Wal {
     this.#segments.push(segment);
     this.#file = file;
     this.#position = head.length;
-    this.#prepared = PREPARE_BYTES;
+    this.#prepared = this.#ahead;
     this.#options.log.info("created a new WAL segment", { name: segment.name });
   }
 }

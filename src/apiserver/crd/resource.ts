@@ -9,12 +9,14 @@ import type {
 } from "../../api/generated/apiextensions.v1.ts";
 import { readObject } from "../../machinery/codec/custom.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
+import { parseTimestamp } from "../../machinery/cel/libraries/time.ts";
+import { compareVersions } from "../../machinery/discovery/groups.ts";
 import { sameJson } from "../../machinery/cel/rules/values.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { isQualifiedName, nameIsPathSegment, nameIsSubdomain } from "../../machinery/validation/names.ts";
 import { validateObjectMeta, validateObjectMetaUpdate } from "../../machinery/validation/object-meta.ts";
-import { compileJsonPath } from "./json-path.ts";
+import { compileJsonPath, printed } from "./json-path.ts";
 import { structureOf } from "./structure.ts";
 import { Checks } from "./checks.ts";
 
@@ -56,7 +58,7 @@ export function customResource(
     selectableFields: Object.fromEntries(
       (version.selectableFields ?? []).map(({ jsonPath }) => {
         const path = compileJsonPath(jsonPath);
-        return [jsonPath.replace(/^\./, ""), (object: unknown) => String(path(object)[0] ?? "")];
+        return [jsonPath.replace(/^\./, ""), (object: unknown) => String(path?.(object)?.[0] ?? "")];
       }),
     ),
     subresources,
@@ -85,10 +87,20 @@ export function customResource(
     },
     validateName: nameIsSubdomain,
     ...(version.deprecated === true && {
-      deprecated: { warning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated` },
+      deprecated: { warning: version.deprecationWarning ?? deprecation(spec, version.name) },
     }),
     servedByDefault: true,
   };
+}
+
+/** Names the newest version that isn't deprecated, if there is a newer one. */
+function deprecation({ group, names, versions }: CustomResourceDefinition["spec"], version: string): string {
+  const newer = versions
+    .filter(({ name, served, deprecated }) => served && deprecated !== true && compareVersions(version, name) > 0)
+    .map(({ name }) => name)
+    .sort(compareVersions);
+  const words = `${group}/${version} ${names.kind} is deprecated`;
+  return newer.length === 0 ? words : `${words}; use ${group}/${newer[0]} ${names.kind}`;
 }
 
 /** Without conversion an object is the same in every version, but for what the other version doesn't know. */
@@ -183,28 +195,29 @@ function keep(draft: any, old: any, field: string): void {
   else draft[field] = old[field];
 }
 
-function columnsOf({ additionalPrinterColumns }: CustomResourceDefinitionVersion): readonly Column<any>[] {
-  if (additionalPrinterColumns === undefined || additionalPrinterColumns.length === 0)
-    return [nameColumn, { ...ageColumn, type: "date" }];
-  return [
-    nameColumn,
-    ...additionalPrinterColumns.map((column): Column<any> => {
-      const path = compileJsonPath(column.jsonPath);
-      return {
-        name: column.name,
-        type: column.type as Column<any>["type"],
-        ...(column.format !== undefined && { format: column.format }),
-        description: column.description ?? `Custom resource definition column (in JSONPath format): ${column.jsonPath}`,
-        priority: column.priority ?? 0,
-        cell: (object, now) => cell(column.type, path(object), now),
-      };
-    }),
-  ];
+/** A column whose path is none ends the table: those before it stay. */
+function columnsOf({ additionalPrinterColumns = [] }: CustomResourceDefinitionVersion): readonly Column<any>[] {
+  if (additionalPrinterColumns.length === 0) return [nameColumn, ageColumn];
+  const columns: Column<any>[] = [nameColumn];
+  for (const column of additionalPrinterColumns) {
+    const path = compileJsonPath(column.jsonPath);
+    if (path === undefined) break;
+    columns.push({
+      name: column.name,
+      type: column.type as Column<any>["type"],
+      ...(column.format !== undefined && { format: column.format }),
+      description: column.description || `Custom resource definition column (in JSONPath format): ${column.jsonPath}`,
+      priority: column.priority ?? 0,
+      cell: (object, now) => cell(column.type, path(object) ?? [], now),
+    });
+  }
+  return columns;
 }
 
+/** Of several values the first counts. */
 function cell(type: string, values: readonly unknown[], now: number): string | number | boolean | null {
+  if (values.length === 0) return null;
   const [value] = values;
-  if (value === undefined || value === null) return null;
   switch (type) {
     case "integer":
       return typeof value === "number" ? Math.trunc(value) : null;
@@ -212,11 +225,15 @@ function cell(type: string, values: readonly unknown[], now: number): string | n
       return typeof value === "number" ? value : null;
     case "boolean":
       return typeof value === "boolean" ? value : null;
-    case "date": {
-      const time = Date.parse(String(value));
-      return Number.isNaN(time) ? "<invalid>" : humanDuration(now - time);
-    }
+    case "date":
+      return typeof value === "string" ? age(value, now) : null;
     default:
-      return values.map((one) => (typeof one === "object" ? JSON.stringify(one) : String(one))).join(",");
+      return printed(value);
   }
+}
+
+function age(value: string, now: number): string {
+  if (value === "" || value === "null") return "<unknown>";
+  const time = parseTimestamp(value);
+  return time === undefined ? "<invalid>" : humanDuration(now - Number(time / 1_000_000n));
 }

@@ -153,7 +153,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     featureGates: options.featureGates ?? new Map(),
   };
 
-  const documents = new Documents(registry, options.describe);
+  const documents = new Documents(registry, options.describe, clock);
   const { requestTimeoutMs = 60_000, livezGraceMs = 0 } = options;
   const lifecycle = new Lifecycle(
     { delayMs: 0, sendRetryAfter: false, watchGraceMs: 0, ...options.shutdown, requestTimeoutMs },

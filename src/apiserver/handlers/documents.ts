@@ -7,6 +7,7 @@ import type { Json } from "../../machinery/openapi/schemas.ts";
 import { encodeOpenApiV2, V2_PROTOBUF } from "../../machinery/openapi/v2-protobuf.ts";
 import { parseAccept } from "../../machinery/codec/content.ts";
 import type { RemoteOpenApi } from "../aggregation/openapi.ts";
+import type { Clock } from "../../world/world.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { VERSION } from "../version.ts";
@@ -17,52 +18,77 @@ interface Document {
   readonly body: string;
   readonly hash: string;
 }
+type Body = Document | { readonly body: Uint8Array; readonly hash: string };
 
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
 
 export class Documents {
   readonly #registry: Registry;
   readonly #describe: Describe | undefined;
+  readonly #clock: Pick<Clock, "now">;
   /** Of other servers; set once there is somebody who asks them. */
   remote: RemoteOpenApi | undefined;
   #version = "";
+  #modified = "";
   #v2: Document | undefined;
   #v2Protobuf: Uint8Array | undefined;
   #v3 = new Map<string, Document>();
 
-  constructor(registry: Registry, describe: Describe | undefined) {
+  constructor(registry: Registry, describe: Describe | undefined, clock: Pick<Clock, "now">) {
     this.#registry = registry;
     this.#describe = describe;
+    this.#clock = clock;
   }
 
   answer(request: ApiRequest): ApiResponse | undefined {
     const version = `${this.#registry.version} ${this.remote?.version ?? 0}`;
     if (this.#version !== version) {
       this.#version = version;
+      this.#modified = new Date(this.#clock.now()).toUTCString();
       this.#v2 = undefined;
       this.#v2Protobuf = undefined;
       this.#v3 = new Map();
     }
-    const path = request.path.replace(/^\/openapi\//, "").replace(/\/$/, "");
+    const path = request.path.replace(/^\/openapi\//, "");
     if (path === "v2") {
-      if (wantsProtobuf(request)) return respondProtobuf(request, (this.#v2Protobuf ??= encodeV2(this.#writeV2())));
-      return respond(request, (this.#v2 ??= document(this.#writeV2())));
+      const vary = "Accept-Encoding, Accept";
+      const type = wanted(request, [V2_PROTOBUF]);
+      if (type === undefined) return { kind: "raw", status: 406, headers: { vary }, body: "" };
+      if (type === V2_PROTOBUF)
+        return this.#respond(request, bytes((this.#v2Protobuf ??= encodeV2(this.#writeV2()))), type, vary);
+      return this.#respond(request, (this.#v2 ??= document(this.#writeV2())), type, vary);
     }
     if (path === "v3") {
       const hashes = new Map(this.#v3Paths().map((at) => [at, this.#document(at)!.hash]));
-      return respond(request, document(openApiV3Index(hashes)));
+      // Upstream lets the type be guessed, and no file's name helps.
+      const headers = { "content-type": "text/plain; charset=utf-8", "last-modified": this.#modified };
+      return { kind: "raw", status: 200, headers, body: document(openApiV3Index(hashes)).body };
     }
     if (!path.startsWith("v3/")) return undefined;
     const at = path.slice("v3/".length);
     const found = this.#document(at);
-    if (found === undefined) return undefined;
+    if (found === undefined) return { kind: "raw", status: 404, headers: {}, body: "" };
+    const type = wanted(request, []);
+    if (type === undefined) return { kind: "raw", status: 406, headers: { vary: "Accept" }, body: "" };
     const asked = request.query.get("hash");
-    if (asked === null) return respond(request, found);
-    if (asked !== found.hash)
-      return { kind: "raw", status: 301, headers: { location: `/openapi/v3/${at}?hash=${found.hash}` }, body: "" };
-    const answer = respond(request, found);
+    if (asked === null) return this.#respond(request, found, type, "Accept");
+    if (asked !== found.hash) {
+      const location = `/openapi/v3/${at}?hash=${found.hash}`;
+      const headers = { "content-type": type, etag: `"${found.hash}"`, vary: "Accept", location };
+      return { kind: "raw", status: 301, headers, body: "" };
+    }
+    const answer = this.#respond(request, found, type, "Accept");
     request.responseHeaders.set("cache-control", `public, immutable, max-age=${YEAR_SECONDS}`);
     return answer;
+  }
+
+  #respond(request: ApiRequest, { body, hash }: Body, type: string, vary: string): ApiResponse {
+    const etag = `"${hash}"`;
+    const known = request.header("if-none-match") ?? "";
+    if (known === "*" || known.split(",").some((one) => one.trim().replace(/^W\//, "") === etag))
+      return { kind: "raw", status: 304, headers: { etag, vary }, body: "" };
+    const headers = { "content-type": type, etag, vary, "last-modified": this.#modified };
+    return { kind: "raw", status: 200, headers, body };
   }
 
   #v3Paths(): readonly string[] {
@@ -105,28 +131,21 @@ function document(value: object): Document {
   return { body, hash: documentHash(body) };
 }
 
-/** client-go spells the type with an `@`; both spellings are answered with the newer. */
-function wantsProtobuf(request: ApiRequest): boolean {
-  const [first] = parseAccept(request.header("accept") ?? "");
-  return (
-    first !== undefined && /^application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf$/.test(first.type)
-  );
+/** The best type that both know: JSON, or one of the others. client-go spells those with an `@`; both spellings are answered with the newer. */
+function wanted(request: ApiRequest, others: readonly string[]): string | undefined {
+  const header = request.header("accept") ?? "";
+  if (header === "") return JSON_TYPE;
+  for (const { type } of parseAccept(header)) {
+    if (type === JSON_TYPE || type === "application/*" || type === "*/*") return JSON_TYPE;
+    const found = others.find((other) => type.replace("@", ".") === other);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
+const JSON_TYPE = "application/json";
 
 function encodeV2(value: object): Uint8Array {
   return encodeOpenApiV2(value as Json);
 }
 
-function respondProtobuf(request: ApiRequest, body: Uint8Array): ApiResponse {
-  const etag = `"${documentHash(body)}"`;
-  const headers = { "content-type": V2_PROTOBUF, etag, vary: "Accept" };
-  if (request.header("if-none-match") === etag) return { kind: "raw", status: 304, headers, body: "" };
-  return { kind: "raw", status: 200, headers, body };
-}
-
-function respond(request: ApiRequest, { body, hash }: Document): ApiResponse {
-  const etag = `"${hash}"`;
-  const headers = { "content-type": "application/json", etag, vary: "Accept" };
-  if (request.header("if-none-match") === etag) return { kind: "raw", status: 304, headers, body: "" };
-  return { kind: "raw", status: 200, headers, body };
-}
+const bytes = (body: Uint8Array): Body => ({ body, hash: documentHash(body) });

@@ -10,6 +10,11 @@ export interface HealthCheck {
   check(endpoint: "healthz" | "livez" | "readyz"): Promise<string | undefined> | string | undefined;
 }
 
+/** One check alone is answered in other words than all of them. */
+function ok(): ApiResponse {
+  return { kind: "raw", status: 200, headers: { "content-type": "text/plain; charset=utf-8" }, body: "ok" };
+}
+
 export async function health(
   request: ApiRequest,
   endpoint: "healthz" | "livez" | "readyz",
@@ -17,11 +22,11 @@ export async function health(
 ): Promise<ApiResponse> {
   const mine = checks.filter(({ on }) => on.includes(endpoint));
   const single = request.path.slice(endpoint.length + 2);
-  if (single !== "") {
+  if (request.path.length > endpoint.length + 1) {
     const check = mine.find(({ name }) => name === single);
     if (check === undefined) return text(404, "404 page not found\n");
     const error = await check.check(endpoint);
-    return error === undefined ? text(200, "ok") : text(500, `internal server error: ${error}\n`);
+    return error === undefined ? ok() : text(500, `internal server error: ${error}\n`);
   }
   const excluded = new Set(request.query.getAll("exclude"));
   const unknown = [...excluded].filter((name) => !mine.some((check) => check.name === name));

@@ -15,6 +15,7 @@ import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
 import type { HealthCheck } from "./health.ts";
 import { health } from "./health.ts";
+import { RouteError } from "../routing.ts";
 import { notAllowed, pageNotFound } from "./resources.ts";
 
 export interface NonResourceOptions {
@@ -28,11 +29,15 @@ export interface NonResourceOptions {
   address(): Address | undefined;
 }
 
+const ANY_METHOD =
+  /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug)(?:\/|$)|apis(?:\/[^/]*)?\/?$|(?:index\.html)?$)/;
+
 export async function handleNonResource(options: NonResourceOptions, request: ApiRequest): Promise<ApiResponse> {
   const { services, checks } = options;
   const { path, method } = request;
-  if (method !== "GET" && method !== "HEAD") throw notAllowed();
   const first = path.split("/")[1] ?? "";
+  // What no router stands before takes any method.
+  if (method !== "GET" && !ANY_METHOD.test(path)) throw notAllowed();
   switch (first) {
     case "healthz":
     case "livez":
@@ -42,7 +47,9 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
       return path === "/version" || path === "/version/" ? json(VERSION, 2) : pageNotFound();
     case "metrics":
       return path === "/metrics"
-        ? text(200, await options.metrics.render(), { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+        ? text(200, await options.metrics.render(), {
+            "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+          })
         : pageNotFound();
     case "api":
     case "apis": {
@@ -52,7 +59,7 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
           request,
           hostOf(options),
           options.codec,
-        ) ?? pageNotFound()
+        ) ?? notServed(services, path)
       );
     }
     case "openapi":
@@ -77,6 +84,14 @@ export async function handleNonResource(options: NonResourceOptions, request: Ap
     default:
       return pageNotFound();
   }
+}
+
+/** A version that a group doesn't have is asked of the group, which has words of its own. */
+function notServed({ registry }: Services, path: string): ApiResponse {
+  const [root, group, version] = path.split("/").filter((part) => part !== "");
+  const known = root === "api" || (version !== undefined && registry.resources.some((one) => one.group === group));
+  if (!known) return pageNotFound();
+  throw new RouteError("NotFound", "the server could not find the requested resource");
 }
 
 /** Where this server is reached; empty where it has no port. */

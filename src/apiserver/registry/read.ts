@@ -121,14 +121,14 @@ async function listStored(
   if (resourceVersion === "") await cache.waitUntil(await store.currentRevision(prefix));
   else await cache.waitUntil(parseRevision(resourceVersion));
   const revision = cache.revision;
-  let entries = cache.list({ prefix });
-  if (single) entries = entries.filter(({ key }) => key === prefix);
-  if (predicate.fields !== undefined) await prepareViews(resource, entries);
-  const total = entries.length;
   // With resourceVersion 0 any state will do, and upstream's cache gives it all at once.
   const page = limit > 0 && resourceVersion !== "0" ? limit : 0;
-  const picked: Entry[] = [];
-  for (let i = 0; i < entries.length; i++) {
+  // Where nothing is left out, no more is looked at than goes along.
+  let entries = cache.list({ prefix }, matches === undefined && page > 0 ? page + 1 : undefined);
+  if (single) entries = entries.filter(({ key }) => key === prefix);
+  if (predicate.fields !== undefined) await prepareViews(resource, entries);
+  const picked: Entry[] = matches === undefined && page === 0 ? entries : [];
+  for (let i = 0; i < entries.length && picked !== entries; i++) {
     if (matches !== undefined && !matches(entries[i]!)) continue;
     picked.push(entries[i]!);
     if (page > 0 && picked.length === page && i + 1 < entries.length) {
@@ -139,7 +139,7 @@ async function listStored(
         metadata: {
           resourceVersion: String(revision),
           continue: encodeContinue(revision, entries[i]!.key, prefix),
-          ...(matches === undefined && { remainingItemCount: total - i - 1 }),
+          ...(matches === undefined && { remainingItemCount: cache.count(prefix) - i - 1 }),
         },
       };
     }

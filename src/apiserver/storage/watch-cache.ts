@@ -12,6 +12,7 @@ import type { MvccpbEvent } from "../../protocols/etcd/generated.ts";
 import { pause } from "../../world/time.ts";
 import type { Clock } from "../../world/world.ts";
 import { Entry } from "./entry.ts";
+import { SortedEntries } from "./sorted-entries.ts";
 import type { Store } from "./store.ts";
 import { prefixEnd, withRevision } from "./store.ts";
 
@@ -288,7 +289,7 @@ export class WatchCache {
   readonly #options: WatchCacheOptions;
   readonly #byKey = new Map<string, Entry>();
   /** The same entries in key order. */
-  #sorted: Entry[] = [];
+  #sorted = new SortedEntries();
   /** The events of the window; those before `#head` are forgotten. */
   #events: CacheEvent[] = [];
   #head = 0;
@@ -334,14 +335,15 @@ export class WatchCache {
     return this.#byKey.get(key);
   }
 
-  /** Entries in key order. */
-  list({ prefix, matches }: Selection): Entry[] {
-    const from = this.#lowerBound(prefix);
-    let to = from;
-    if (prefix === this.prefix) to = this.#sorted.length;
-    else while (to < this.#sorted.length && this.#sorted[to]!.key.startsWith(prefix)) to++;
-    const entries = this.#sorted.slice(from, to);
+  /** Entries in key order, `limit` of them at most. */
+  list({ prefix, matches }: Selection, limit?: number): Entry[] {
+    const entries = this.#sorted.withPrefix(prefix, limit);
     return matches === undefined ? entries : entries.filter(matches);
+  }
+
+  /** How many entries' keys begin so. */
+  count(prefix: string): number {
+    return this.#sorted.count(prefix);
   }
 
   /** Tells of every change from now on, in order and at once. For views inside the server (RBAC, namespaces). */
@@ -443,7 +445,7 @@ export class WatchCache {
     const before = new Map(this.#byKey);
     this.#byKey.clear();
     for (const entry of entries) this.#byKey.set(entry.key, entry);
-    this.#sorted = entries;
+    this.#sorted = SortedEntries.of(entries);
     this.#events = [];
     this.#head = 0;
     this.#complete = revision;
@@ -523,7 +525,7 @@ export class WatchCache {
       event = new CacheEvent("DELETED", revision, entry, old, clock.monotonic());
       if (old !== undefined) {
         this.#byKey.delete(key);
-        this.#sorted.splice(this.#lowerBound(key), 1);
+        this.#sorted.delete(key);
       }
     } else {
       let entry: Entry;
@@ -535,10 +537,7 @@ export class WatchCache {
       }
       event = new CacheEvent(old === undefined ? "ADDED" : "MODIFIED", revision, entry, old, clock.monotonic());
       this.#byKey.set(key, entry);
-      const at = this.#lowerBound(key);
-      if (old !== undefined) this.#sorted[at] = entry;
-      else if (at === this.#sorted.length) this.#sorted.push(entry);
-      else this.#sorted.splice(at, 0, entry);
+      this.#sorted.set(entry);
     }
     this.#remember(event);
     for (const listener of this.#listeners) listener(event);
@@ -599,17 +598,6 @@ export class WatchCache {
       this.#ready = deferred();
     }
     for (const watcher of this.#watchers) watcher.close();
-  }
-
-  #lowerBound(key: string): number {
-    let low = 0;
-    let high = this.#sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#sorted[middle]!.key < key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   #firstEventAfter(revision: number): number {

@@ -190,13 +190,15 @@ for (const resource of stored) {
 }
 
 /** The server itself writes the status of what it serves for others. */
-const isLive = ({ kind }: Resource): boolean => kind === "APIService" || kind === "CustomResourceDefinition";
+const isLive = ({ kind }: Resource): boolean => ["APIService", "CustomResourceDefinition", "FlowSchema"].includes(kind);
 
 async function settled(resource: Resource, one: string, created: any): Promise<any> {
   if (!isLive(resource)) return created;
   for (;;) {
     const now = await expect(200, "GET", one);
     if (now.status?.conditions?.length > 0) return now;
+    // Whoever writes it may wait for a turn of his own.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

@@ -7,18 +7,25 @@ import { InvariantError } from "../base/assert.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
-import type { Exchange, HttpHandler } from "../world/net.ts";
+import type { Exchange, HttpHandler, ResponseStream } from "../world/net.ts";
 import type { Clock } from "../world/world.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate, statusEncoding } from "./negotiation.ts";
+import { GzipWriter } from "./gzip.ts";
+import { listParts } from "./list-parts.ts";
 import { encodeResponse } from "./responses.ts";
 import type { ApiRequest, ApiResponse, Handler, RequestBody } from "./request.ts";
 import { requestInfo } from "./request-info.ts";
 import { RouteError } from "./routing.ts";
+import { Turns } from "./turns.ts";
 import { serveWatch } from "./watch-stream.ts";
 
 const BODY_MAX = 3 * 1024 * 1024;
 const GZIP_FROM = 128 * 1024;
+/** Of a long answer, what is put together; no more than what is never compressed. */
+const PIECE_BYTES = GZIP_FROM;
+/** Parts of an answer between two looks at the clock. */
+const LOOK_EVERY = 8;
 const WARNINGS_MAX = 4096;
 const WARNING_MAX = 256;
 
@@ -32,7 +39,10 @@ export interface HttpOptions {
   observe(request: ApiRequest, code: number, ms: number): void;
 }
 
-export function httpHandler(handle: Handler, options: HttpOptions): HttpHandler {
+type Options = HttpOptions & { readonly turns: Turns };
+
+export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
+  const options: Options = { ...given, turns: new Turns(given.clock) };
   return async (exchange) => {
     const started = options.clock.monotonic();
     const request = requestOf(exchange, options);
@@ -98,7 +108,7 @@ async function answer(
   request: ApiRequest,
   exchange: Exchange,
   response: ApiResponse,
-  options: HttpOptions,
+  options: Options,
 ): Promise<number> {
   switch (response.kind) {
     case "taken":
@@ -128,12 +138,61 @@ async function answer(
       return 200;
     default: {
       const encoding = negotiate(request, endpointOf(request, response));
+      const parts =
+        response.kind === "list" ? listParts(response, encoding, options.clock.now(), options.codec) : undefined;
+      if (parts !== undefined) {
+        const headers = { ...commonHeaders(request), "content-type": encoding.mediaType };
+        await sendParts(request, exchange, headers, parts, options.turns);
+        return 200;
+      }
       const body = encodeResponse(response, encoding, options.clock.now(), options.codec);
       const status = response.kind === "list" ? 200 : response.status;
       send(request, exchange, status, { ...commonHeaders(request), "content-type": encoding.mediaType }, body);
       return status;
     }
   }
+}
+
+/** A short answer in one piece; a long one as it is made and read, in turns with others. */
+async function sendParts(
+  request: ApiRequest,
+  exchange: Exchange,
+  headers: Record<string, string | readonly string[]>,
+  parts: Iterable<Uint8Array>,
+  turns: Turns,
+): Promise<void> {
+  const { signal } = request;
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  let stream: ResponseStream | undefined;
+  let gzip: GzipWriter | undefined;
+  const write = (isLast: boolean): boolean => {
+    if (stream === undefined) {
+      if (takesGzip(request.header("accept-encoding") ?? "")) gzip = new GzipWriter();
+      const more = gzip === undefined ? {} : { "content-encoding": "gzip", vary: "Accept-Encoding" };
+      stream = exchange.stream(200, { ...headers, ...more });
+    }
+    const piece = Buffer.concat(waiting, bytes);
+    waiting = [];
+    bytes = 0;
+    return stream.write(gzip === undefined ? piece : gzip.write(piece, isLast));
+  };
+  await turns.next();
+  let sinceLooked = 0;
+  for (const part of parts) {
+    if (part.length > 0) waiting.push(part);
+    bytes += part.length;
+    if (bytes > PIECE_BYTES && request.method !== "HEAD") {
+      if (!write(false)) await stream!.drained;
+      else if (!turns.isOver) continue;
+    } else if (++sinceLooked < LOOK_EVERY || !turns.isOver) continue;
+    sinceLooked = 0;
+    await turns.next();
+    if (signal.aborted) return;
+  }
+  if (stream === undefined) return send(request, exchange, 200, headers, Buffer.concat(waiting, bytes));
+  write(true);
+  stream.end();
 }
 
 function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, codec }: HttpOptions): number {

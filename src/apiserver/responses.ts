@@ -38,14 +38,12 @@ export function encodeResponse(
     if (encoding.mediaType === PROTOBUF) return codec.encode(object, schema);
     return encode(object, encoding, schema);
   }
+  // Most lists are made part by part instead.
   const { resource, entries, metadata } = response;
   if (encoding.as !== "object") {
     const objects = entries.map((entry) => entry.view(resource));
     return encodeTransformed(transform(resource, objects, metadata, encoding, nowMs), encoding, codec);
   }
-  if (isCompactJson(encoding)) return listJson(response);
-  if (encoding.mediaType === PROTOBUF)
-    return codec.encode(listObject(response), schemaOf(`${resource.schema.name}List`));
   return encode(bareList(response), encoding, listSchema(resource));
 }
 
@@ -118,8 +116,6 @@ const CBOR = "application/cbor";
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
 const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const NEWLINE = Buffer.from("\n");
-const OPEN = Buffer.from("{");
-const COMMA = Buffer.from(",");
 const isCompactJson = (encoding: Encoding) => encoding.mediaType === "application/json" && !encoding.pretty;
 
 export function entryJson(resource: Resource, entry: Entry): Uint8Array {
@@ -134,34 +130,19 @@ export function entryCbor(resource: Resource, entry: Entry): Uint8Array {
   return entry.bytes(resource, "cbor", (object) => encodeCbor(object, resource.schema));
 }
 
-/** The items' own bytes, put together: a list costs a copy and no encoding. */
-function listJson({ resource, entries, metadata }: ListResponse): Uint8Array {
-  const parts: Uint8Array[] = [Buffer.from(listHead(resource, metadata))];
-  // A built-in kind's items don't say their kind, which every entry's bytes begin with.
-  const kindLength = isCustom(resource) ? 0 : kindHead(resource).length;
-  entries.forEach((entry, i) => {
-    if (i > 0) parts.push(COMMA);
-    const item = entryJson(resource, entry);
-    if (kindLength > 0) parts.push(OPEN, item.subarray(kindLength));
-    else parts.push(item);
-  });
-  parts.push(Buffer.from(`]${isCustom(resource) ? `,${listTail(resource, metadata)}` : ""}}\n`));
-  return Buffer.concat(parts);
-}
-
 /** A list of custom resources has its keys in the order of the alphabet, and always says where it goes on. */
-function listHead(resource: Resource, metadata: ListResponse["metadata"]): string {
+export function listHead(resource: Resource, metadata: ListResponse["metadata"]): string {
   if (isCustom(resource)) return `{"apiVersion":${JSON.stringify(apiVersionOf(resource))},"items":[`;
   const head = JSON.stringify({ kind: resource.listKind, apiVersion: apiVersionOf(resource), metadata });
   return `${head.slice(0, -1)},"items":[`;
 }
-function listTail({ listKind }: Resource, metadata: ListResponse["metadata"]): string {
+export function listTail({ listKind }: Resource, metadata: ListResponse["metadata"]): string {
   const { resourceVersion, continue: next = "", remainingItemCount } = metadata;
   const shown = { continue: next, ...(remainingItemCount !== undefined && { remainingItemCount }), resourceVersion };
   return JSON.stringify({ kind: listKind, metadata: shown }).slice(1, -1);
 }
 
-const kindHead = ({ kind, ...resource }: Resource): string =>
+export const kindHead = ({ kind, ...resource }: Resource): string =>
   `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersionOf(resource))},`;
 
 /** As it travels: Go's items of a built-in kind have no kind of their own. */

@@ -33,7 +33,7 @@ export function tableOf(
   list: ListResponse["metadata"] | undefined,
   options: TableOptions,
 ): { readonly kind: string; readonly [field: string]: unknown } {
-  const columns = resource.columns.length > 0 ? resource.columns : [NAME, CREATED];
+  const columns = columnsOf(resource);
   return {
     kind: "Table",
     apiVersion: options.apiVersion,
@@ -45,7 +45,7 @@ export function tableOf(
       description: description ?? "",
       priority,
     })),
-    rows: objects.map((object) => rowOf(columns, object, options)),
+    rows: rowsOf(resource, objects, options),
   };
 }
 
@@ -53,6 +53,13 @@ function versionOf(object: KubeObject | undefined): object {
   const version = object?.metadata.resourceVersion ?? "";
   return version === "" ? {} : { resourceVersion: version };
 }
+
+export function rowsOf(resource: Resource, objects: readonly KubeObject[], options: TableOptions): readonly object[] {
+  const columns = columnsOf(resource);
+  return objects.map((object) => rowOf(columns, object, options));
+}
+
+const columnsOf = (resource: Resource) => (resource.columns.length > 0 ? resource.columns : [NAME, CREATED]);
 
 function rowOf(columns: readonly Column<any>[], object: KubeObject, options: TableOptions): object {
   return {

@@ -18,6 +18,7 @@ import { entryCbor, entryProtobuf, metadataSchema } from "./responses.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { CacheWatcher, EventType, WatchItem } from "./storage/watch-cache.ts";
 import { partialMetadata, tableOf } from "./table.ts";
+import type { Turns } from "./turns.ts";
 
 const CBOR = "application/cbor";
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
@@ -29,7 +30,7 @@ export async function serveWatch(
   exchange: Exchange,
   response: WatchResponse,
   headers: Headers,
-  { clock, codec }: { readonly clock: Clock; readonly codec: ProtobufCodec },
+  { clock, codec, turns }: { readonly clock: Clock; readonly codec: ProtobufCodec; readonly turns: Turns },
 ): Promise<void> {
   const encoding = negotiate(request, endpointOf(request, response));
   const { watcher, resource } = response;
@@ -39,7 +40,7 @@ export async function serveWatch(
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
   try {
-    await pump(watcher, stream, encoder(resource, encoding, clock, codec), clock);
+    await pump(watcher, stream, encoder(resource, encoding, clock, codec), turns);
   } catch (error) {
     if (request.signal.aborted) return;
     const status =
@@ -54,9 +55,8 @@ export async function serveWatch(
   }
 }
 
-/** What leaves at once, and how long one watch may keep others waiting. */
+/** What leaves at once. */
 const PIECE_BYTES = 64 * 1024;
-const TURN_MS = 8;
 
 /**
  * From a watcher to its client, as fast as that one reads, until the watch is over. No promise an event: a thousand watchers are told of each change.
@@ -66,7 +66,7 @@ function pump(
   watcher: CacheWatcher,
   stream: ResponseStream,
   encode: (item: WatchItem) => Uint8Array,
-  clock: Clock,
+  turns: Turns,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let items: readonly WatchItem[] = [];
@@ -76,6 +76,10 @@ function pump(
       blocked = false;
       run();
     };
+    const inTurn = () => {
+      blocked = true;
+      void turns.next().then(goOn);
+    };
     const take = (taken: readonly WatchItem[]) => {
       items = taken;
       at = 0;
@@ -83,7 +87,6 @@ function pump(
     };
     const run = () => {
       try {
-        const begun = items.length < 16 ? 0 : clock.monotonic();
         for (;;) {
           if (at < items.length) {
             // Most watches hear of one thing at a time.
@@ -91,14 +94,11 @@ function pump(
             at += parts.length;
             if (!stream.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts))) {
               blocked = true;
-              stream.drained.then(goOn, reject);
+              stream.drained.then(at < items.length ? inTurn : goOn, reject);
               return;
             }
-            if (at < items.length && begun > 0 && clock.monotonic() - begun > TURN_MS) {
-              blocked = true;
-              clock.soon(goOn);
-              return;
-            }
+            // A watch that begins with very much leaves others room.
+            if (at < items.length) return inTurn();
             continue;
           }
           if (watcher.overrun) return cutOff();

@@ -12,6 +12,7 @@ import { messageOf } from "../shared/pod-control.ts";
 import { type Remaining, estimateOf, estimateOfPods, nextLookMs, statusOf } from "./plan.ts";
 
 const FINALIZER = "kubernetes";
+const CHUNK = 1000;
 
 export const namespaceController = defineController({
   name: "namespace-controller",
@@ -101,9 +102,11 @@ class Emptying {
   async #empty(resource: DiscoveredResource): Promise<number> {
     const { name } = this.#namespace.metadata;
     try {
+      const isPods = resource.group === "" && resource.plural === "pods";
+      if (!isPods && supports(resource, "list") && supports(resource, "deletecollection"))
+        await this.#deleteInChunks(resource);
       const before = supports(resource, "list") ? await this.#list(resource) : [];
       if (supports(resource, "list") && before.length === 0) return 0;
-      const isPods = resource.group === "" && resource.plural === "pods";
       const estimate = isPods ? estimateOfPods(before as unknown as readonly Pod[], this.#now) : 0;
       await this.#deleteAll(resource, before);
       const left = supports(resource, "list") ? await this.#list(resource) : [];
@@ -124,6 +127,20 @@ class Emptying {
       if (this.#signal.aborted) throw error;
       this.#errors.push(messageOf(error));
       return 0;
+    }
+  }
+
+  /** Where there are very many they go bunch by bunch, so that nobody ever holds all of them; the last, and those that something holds, go as always. */
+  async #deleteInChunks(resource: DiscoveredResource): Promise<void> {
+    const chunk = { namespace: this.#namespace.metadata.name, limit: CHUNK, signal: this.#signal };
+    try {
+      for (;;) {
+        const { items } = await this.#client.list(resource, chunk);
+        if (items.length < CHUNK || items.some(({ metadata }) => metadata.deletionTimestamp !== undefined)) return;
+        await this.#client.deleteCollection(resource, { ...chunk, propagationPolicy: "Background" });
+      }
+    } catch (error) {
+      if (!hasReason(error, "NotFound", "MethodNotAllowed")) throw error;
     }
   }
 

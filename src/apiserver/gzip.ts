@@ -1,0 +1,28 @@
+/** gzip, a piece at a time: each is compressed at once and alone, so that no thread is needed and nothing is kept. */
+import { constants, crc32, deflateRawSync } from "node:zlib";
+
+/** As Go's: no name, no time, an unknown system. */
+const HEAD = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255]);
+
+export class GzipWriter {
+  #crc = 0;
+  #bytes = 0;
+  #hasBegun = false;
+
+  write(piece: Uint8Array, isLast: boolean): Uint8Array {
+    this.#crc = crc32(piece, this.#crc);
+    this.#bytes += piece.length;
+    // A flush ends on a whole byte, and what follows may be another stream's blocks.
+    const finishFlush = isLast ? constants.Z_FINISH : constants.Z_FULL_FLUSH;
+    const parts: Uint8Array[] = [deflateRawSync(piece, { level: 1, finishFlush })];
+    if (!this.#hasBegun) parts.unshift(HEAD);
+    this.#hasBegun = true;
+    if (isLast) {
+      const end = Buffer.alloc(8);
+      end.writeUInt32LE(this.#crc);
+      end.writeUInt32LE(this.#bytes % 2 ** 32, 4);
+      parts.push(end);
+    }
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+}

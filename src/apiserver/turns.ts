@@ -1,0 +1,42 @@
+/**
+ * Long work in slices: whoever has much to do takes a turn, and no two of them run between one look at the sockets and the next. However many lists
+ * are written at once, a small request waits for one slice.
+ */
+import type { Clock } from "../world/world.ts";
+
+/** How long a slice may take. */
+const SLICE_MS = 5;
+
+export class Turns {
+  readonly #clock: Clock;
+  readonly #waiting: (() => void)[] = [];
+  #isDue = false;
+  #began = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Whether the turn has been long enough. */
+  get isOver(): boolean {
+    return this.#clock.monotonic() - this.#began > SLICE_MS;
+  }
+
+  /** When it is one's turn again, after all who wait already. */
+  next(): Promise<void> {
+    const turn = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#runSoon();
+    return turn;
+  }
+
+  #runSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#clock.soon(() => {
+      this.#isDue = false;
+      this.#began = this.#clock.monotonic();
+      this.#waiting.shift()?.();
+      if (this.#waiting.length > 0) this.#runSoon();
+    });
+  }
+}

@@ -1,4 +1,5 @@
 /** Logs, exec, attach and port-forward: the kubelet of the pod's node does the work. Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go. */
+import { containersOf } from "../../api/core/v1/pod/validation/containers-of.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { badRequest, forbidden, StatusError } from "../../machinery/status.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
@@ -8,6 +9,7 @@ import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest } from "../request.ts";
 import { refusal } from "../authz/authorizer.ts";
 import { kubeletOf } from "./kubelet.ts";
+import { logQuery } from "./log-options.ts";
 import { relay } from "./relay.ts";
 import { isTrue } from "../request-info.ts";
 import { writeContext } from "../handlers/options.ts";
@@ -15,18 +17,13 @@ import { writeContext } from "../handlers/options.ts";
 export const podLog: SpecialSubresource = {
   verbs: ["get"],
   async handle(services, request, pods, namespace) {
+    const streams = services.featureGates.get("PodLogsQuerySplitStreams") === true;
+    const query = logQuery(request.query, request.info.name, { streams });
     const pod = (await get(services, pods, namespace, request.info.name, "")).view(pods) as Pod;
-    const container = containerOf(pod, request.query.get("container") ?? "", false);
+    const container = containerOf(pod, request.query.get("container") ?? "");
     // Nobody has run it yet: there is nothing to tell.
     if (!pod.spec.nodeName) return { kind: "raw", status: 204, headers: {}, body: "" };
     const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
-    const query = new URLSearchParams();
-    for (const option of ["follow", "previous", "timestamps"])
-      if (isTrue(request.query.get(option))) query.set(option, "true");
-    for (const option of ["sinceSeconds", "sinceTime", "tailLines", "limitBytes", "stream"]) {
-      const value = request.query.get(option);
-      if (value !== null && value !== "") query.set(option, value);
-    }
     const target = await kubeletOf(services, nodeOf(pod));
     const answer = await relay(services, request, target, withQuery(path, query));
     if (answer.kind === "raw" && (answer.status < 200 || answer.status > 206))
@@ -82,7 +79,7 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
         path = `/portForward/${encode(namespace)}/${encode(name)}`;
         for (const ports of request.query.getAll("ports")) query.append("ports", ports);
       } else {
-        const container = containerOf(pod, request.query.get("container") ?? "", true);
+        const container = containerOf(pod, request.query.get("container") ?? "");
         path = `/${kind}/${encode(namespace)}/${encode(name)}/${encode(container)}`;
         // The kubelet's own names: input, output, error.
         for (const [ours, theirs] of [
@@ -130,26 +127,17 @@ function nodeOf(pod: Pod): string {
   return node;
 }
 
-const DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container";
-
-function containerOf(pod: Pod, asked: string, byAnnotation: boolean): string {
-  const { name, annotations } = pod.metadata;
-  const namesOf = (containers: readonly { readonly name: string }[] | undefined) =>
-    (containers ?? []).map((container) => container.name);
-  const main = namesOf(pod.spec.containers);
-  const initial = namesOf(pod.spec.initContainers);
-  const ephemeral = namesOf(pod.spec.ephemeralContainers);
+/** The one that is asked for, or the only one there is. */
+export function containerOf({ metadata: { name }, spec }: Pick<Pod, "metadata" | "spec">, asked: string): string {
+  const main = spec.containers ?? [];
+  const all = containersOf(spec, "").map(({ container }) => container.name);
   if (asked !== "") {
-    if (![...main, ...initial, ...ephemeral].includes(asked))
-      throw badRequest(`container ${asked} is not valid for pod ${name}`);
+    if (!all.includes(asked)) throw badRequest(`container ${asked} is not valid for pod ${name}`);
     return asked;
   }
-  const wanted = annotations?.[DEFAULT_CONTAINER];
-  if (byAnnotation && wanted !== undefined && main.includes(wanted)) return wanted;
-  if (main.length === 1) return main[0]!;
+  if (main.length === 1) return main[0]!.name;
   if (main.length === 0) throw badRequest(`a container name must be specified for pod ${name}`);
-  const others = initial.length > 0 ? ` or one of the init containers: [${initial.join(" ")}]` : "";
-  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${main.join(" ")}]${others}`);
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${all.join(" ")}]`);
 }
 
 const encode = encodeURIComponent;

@@ -98,6 +98,8 @@ export interface ApiServerOptions {
   /** `--storage-media-type`, default JSON: how values are written; both forms are always read. */
   readonly storageMediaType?: "application/json" | "application/vnd.kubernetes.protobuf";
   readonly featureGates?: ReadonlyMap<string, boolean>;
+  /** `--allow-privileged`: whether containers may be privileged, or processes of a Windows host. */
+  readonly allowPrivileged?: boolean;
   /** How the kubelets are spoken to: the client certificate and their CA. */
   readonly kubelet?: { readonly tls: ClientTls };
   /** `--etcd-compaction-interval`, default five minutes. */

@@ -56,6 +56,7 @@ export function hookContext({ services, user, warn }: WriteContext): HookContext
     now: formatTime(services.clock.now()),
     user,
     featureGates: services.featureGates,
+    allowPrivileged: services.options.allowPrivileged ?? true,
     uuid: () => uuid(services.random),
     warn,
   };

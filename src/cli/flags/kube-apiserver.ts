@@ -293,6 +293,7 @@ export const kubeApiserverFlags = withRefused(
         default: "",
         help: "File that says where spans are sent, and of how many requests.",
       },
+      "allow-privileged": { type: "bool", default: false, help: "Take pods with privileged containers." },
       "event-ttl": { type: "duration", default: 3_600_000, help: "How long events are kept." },
       "goaway-chance": {
         type: "float",
@@ -337,7 +338,7 @@ export const kubeApiserverFlags = withRefused(
         help: "Seconds that a watch without a timeout lives, or up to twice as many.",
       },
     },
-    `aggregator-reject-forwarding-redirect:bool allow-privileged:bool cloud-provider cloud-config cors-allowed-origins:list
+    `aggregator-reject-forwarding-redirect:bool cloud-provider cloud-config cors-allowed-origins:list
     default-watch-cache-size:int delete-collection-workers:int
     enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration

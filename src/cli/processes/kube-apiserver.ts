@@ -102,6 +102,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     ...(await admissionOptions(fs, values, set)),
     storageMediaType: values["storage-media-type"] as NonNullable<ApiServerOptions["storageMediaType"]>,
     featureGates: featureGates(values["feature-gates"]),
+    allowPrivileged: values["allow-privileged"],
     kubelet: {
       tls: {
         ...(kubeletCa === undefined ? { insecureSkipVerify: true } : { ca: kubeletCa }),

@@ -27,6 +27,12 @@ const QUESTIONS: readonly Question[] = [
     aim: "> 1,500 creates/s",
   },
   {
+    name: "apiserver",
+    question:
+      "What does each kind of request cost the API server over HTTPS, against a genuine one where there is one?",
+    aim: "5,000 creates/s and 20,000 gets/s a core over either HTTP version, ready within 150 ms in process",
+  },
+  {
     name: "http2",
     question: "What does a request cost the wire, over HTTP/2 of our own and over Node's?",
     aim: "> 5x the requests of node:http2 for unary gRPC",

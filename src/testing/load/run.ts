@@ -6,9 +6,9 @@ import { Prober } from "./prober.ts";
 import { LoadServer } from "./server.ts";
 
 /** A get waits no longer, at the 99th percentile, on a machine with two cores to itself. */
-export const P99_MAX_MS = 50;
+const P99_MAX_MS = 50;
 /** Nothing that the server does at once takes longer. */
-export const TURN_MAX_MS = 20;
+const TURN_MAX_MS = 20;
 
 export interface Options {
   readonly sizes: Sizes;
@@ -16,13 +16,15 @@ export interface Options {
   readonly under: string;
   readonly nodeArgs?: readonly string[];
   readonly log?: boolean;
+  /** Default 50; more where the machine isn't the load's alone. */
+  readonly p99MaxMs?: number;
   say(text: string): void;
 }
 
 /** What fell short; empty where all is well. */
 export async function runCase(
   load: LoadCase,
-  { sizes, under, nodeArgs = [], log = false, say }: Options,
+  { sizes, under, nodeArgs = [], log = false, p99MaxMs = P99_MAX_MS, say }: Options,
 ): Promise<readonly string[]> {
   await using server = await LoadServer.start(under, {
     words: load.words ?? [],
@@ -44,7 +46,7 @@ export async function runCase(
   );
   return [
     ...(probed.failed > 0 ? [`${probed.failed} gets failed`] : []),
-    ...(probed.p99 > P99_MAX_MS ? [`the p99 of a get is ${figure(probed.p99)} ms, over ${P99_MAX_MS}`] : []),
+    ...(probed.p99 > p99MaxMs ? [`the p99 of a get is ${figure(probed.p99)} ms, over ${p99MaxMs}`] : []),
     ...(rss > max ? [`${figure(rss)} MB, over ${figure(max)}`] : []),
   ];
 }

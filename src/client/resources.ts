@@ -17,6 +17,7 @@ import type {
   Service,
   ServiceAccount,
 } from "../api/generated/core.v1.ts";
+import type { ValidatingAdmissionPolicy } from "../api/generated/admissionregistration.v1.ts";
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from "../api/generated/apps.v1.ts";
 import type { CronJob, Job } from "../api/generated/batch.v1.ts";
 import type { EndpointSlice } from "../api/generated/discovery.v1.ts";
@@ -218,6 +219,13 @@ export const leases: ResourceOf<Lease> = {
   plural: "leases",
   scope: "Namespaced",
 };
+export const validatingAdmissionPolicies: ResourceOf<ValidatingAdmissionPolicy> = {
+  group: "admissionregistration.k8s.io",
+  version: "v1",
+  kind: "ValidatingAdmissionPolicy",
+  plural: "validatingadmissionpolicies",
+  scope: "Cluster",
+};
 export const clusterRoles: ResourceOf<ClusterRole> = {
   group: "rbac.authorization.k8s.io",
   version: "v1",
@@ -416,6 +424,7 @@ export const BUILT_IN: readonly ResourceName[] = [
   podDisruptionBudgets,
   horizontalPodAutoscalers,
   leases,
+  validatingAdmissionPolicies,
   clusterRoles,
   clusterRoleBindings,
   roles,

@@ -33,6 +33,7 @@ import { statefulSetController } from "./statefulset/controller.ts";
 import { taintEvictionController } from "./taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
 import { ttlController } from "./ttl/controller.ts";
+import { validatingAdmissionPolicyStatusController } from "./validatingadmissionpolicy-status/controller.ts";
 import { claimProtectionController } from "./volume-protection/claims.ts";
 import { volumeProtectionController } from "./volume-protection/volumes.ts";
 
@@ -73,6 +74,7 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   rootCaPublisher,
   ephemeralVolumeController,
   serviceCidrController,
+  validatingAdmissionPolicyStatusController,
 ];
 
 /** Known, and run only when `--controllers` names them. */

@@ -477,3 +477,31 @@ test("an autoscaler keeps the size within its bounds, and says what it misses", 
   assert.equal((await get("AbleToScale"))?.status, "True");
   assert.deepEqual(log.seen, []);
 });
+
+test("a policy's status tells of expressions that can't be meant for the kinds they are about", async () => {
+  await using running = await start({ controllers: ["validatingadmissionpolicy-status-controller"] });
+  const { client } = running;
+  const path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+  const get = () => client.transport.send({ method: "GET", path: `${path}/p` }) as Promise<any>;
+  const spec = (expression: string) => ({
+    matchConstraints: {
+      resourceRules: [{ apiGroups: ["apps"], apiVersions: ["v1"], operations: ["*"], resources: ["deployments"] }],
+    },
+    validations: [{ expression }],
+  });
+  await client.transport.send({
+    method: "POST",
+    path,
+    body: { metadata: { name: "p" }, spec: spec("object.spec.zz == 1") },
+  });
+  await running.until(async () => (await get()).status?.observedGeneration === 1, "the policy isn't looked at");
+  const { expressionWarnings } = (await get()).status.typeChecking;
+  assert.deepEqual(
+    expressionWarnings.map(({ fieldRef }: any) => fieldRef),
+    ["spec.validations[0].expression"],
+  );
+  assert.match(expressionWarnings[0].warning, /^apps\/v1, Kind=Deployment: ERROR: .*undefined field 'zz'/);
+  await client.transport.send({ method: "PUT", path: `${path}/p`, body: { ...(await get()), spec: spec("true") } });
+  await running.until(async () => (await get()).status?.observedGeneration === 2, "the change isn't looked at");
+  assert.equal((await get()).status.typeChecking?.expressionWarnings, undefined);
+});

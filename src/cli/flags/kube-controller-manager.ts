@@ -77,6 +77,7 @@ export const controllerFlags = {
   "concurrent-serviceaccount-token-syncs": workers(5, "token secrets"),
   "concurrent-statefulset-syncs": workers(5, "stateful sets"),
   "concurrent-ttl-after-finished-syncs": workers(5, "finished jobs"),
+  "concurrent-validating-admission-policy-status-syncs": workers(5, "policies"),
 } as const satisfies Flags;
 
 /** An authority of one signer's own. */
@@ -140,7 +141,7 @@ export const kubeControllerManagerFlags = withIgnored(
   },
   `attach-detach-reconcile-sync-period:duration cidr-allocator-type cloud-config cloud-provider
   concurrent-device-taint-eviction-syncs:int concurrent-resourceclaim-syncs:int concurrent-service-syncs:int
-  concurrent-validating-admission-policy-status-syncs:int configure-cloud-routes:bool controller-shutdown-timeout:duration
+  configure-cloud-routes:bool controller-shutdown-timeout:duration
   controller-start-interval:duration disable-attach-detach-reconcile-sync:bool disable-force-detach-on-timeout:bool
   enable-dynamic-provisioning:bool enable-garbage-collector:bool enable-hostpath-provisioner:bool enable-leader-migration:bool
   endpoint-updates-batch-period:duration endpointslice-updates-batch-period:duration flex-volume-plugin-dir

@@ -224,6 +224,7 @@ export class Member {
       clock,
       header: (revision) => this.header(revision),
       progressIntervalMs: options.watchProgressNotifyIntervalMs,
+      jitter: () => deps.random.next(),
       fragmentBytes: options.maxRequestBytes + 512 * 1024,
     });
     this.applier = new Applier({

@@ -14,4 +14,10 @@ export const etcdDumpLogsFlags = {
     default: "Normal,ConfigChange",
     help: "If set, filters output by entry type. Must be one or more than one of: ConfigChange, Normal, Request, InternalRaftRequest, IRRRange, IRRPut, IRRDeleteRange, IRRTxn, IRRCompaction, IRRLeaseGrant, IRRLeaseRevoke, IRRLeaseCheckpoint",
   },
+  "stream-decoder": {
+    type: "string",
+    default: "",
+    help: "The name of an executable decoding tool, the executable must process hex encoded lines of binary input (from etcd-dump-logs) and output a hex encoded line of binary for each input line",
+  },
+  raw: { type: "bool", default: false, help: "Read the logs in the low-level form" },
 } as const satisfies Flags;

@@ -11,19 +11,21 @@ import { Watchable, type WatchStream } from "./watchable.ts";
 class Bench {
   readonly clock = new Simulation();
   readonly store = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
-  readonly watchable = new Watchable({
-    store: this.store,
-    clock: this.clock,
-    header: (revision) => ({ cluster_id: 1n, member_id: 1n, revision, raft_term: 1 }),
-    progressIntervalMs: 1000,
-    fragmentBytes: 500,
-    verify: true,
-  });
+  readonly watchable: Watchable;
   readonly responses: WatchResponse[] = [];
   #slow: Deferred<void> | undefined;
   readonly stream: WatchStream;
 
-  constructor() {
+  constructor(jitter: () => number = () => 0) {
+    this.watchable = new Watchable({
+      store: this.store,
+      clock: this.clock,
+      header: (revision) => ({ cluster_id: 1n, member_id: 1n, revision, raft_term: 1 }),
+      progressIntervalMs: 1000,
+      jitter,
+      fragmentBytes: 500,
+      verify: true,
+    });
     const drained = () => this.#slow?.promise ?? Promise.resolve();
     this.stream = this.watchable.open({
       send: (response) => {
@@ -131,6 +133,25 @@ test("a watcher that asked for it hears of progress after an interval without ev
     [[0n, 2, 0]],
   );
   bench.stream.close();
+});
+
+test("streams that were opened together hear of progress one after another", async () => {
+  const bench = new Bench(() => jitters.shift() ?? 0);
+  const jitters = [0.9, 0.1];
+  const heard: string[] = [];
+  const streams = ["late", "early"].map((name) => {
+    const send = ({ created }: WatchResponse) => created || heard.push(name) > 0;
+    const stream = bench.watchable.open({ send, drained: Promise.resolve() });
+    stream.create({ key: Buffer.from("a"), progress_notify: true });
+    return stream;
+  });
+  // The first interval ends with nothing told: it began with their creation.
+  await bench.clock.advance(1095);
+  await bench.clock.advance(960);
+  assert.deepEqual(heard, ["early"]);
+  await bench.clock.advance(100);
+  assert.deepEqual(heard, ["early", "late"]);
+  for (const stream of streams) stream.close();
 });
 
 test("a watcher in the future hears nothing before its revision", () => {

@@ -48,6 +48,8 @@ export interface WatchableDeps {
   /** A header for the given revision. */
   readonly header: (revision: number) => ResponseHeader;
   readonly progressIntervalMs: number;
+  /** Of 0 to 1: how much of a tenth each interval is longer, so that streams that were opened together don't speak together. */
+  readonly jitter?: () => number;
   /** A fragmented answer's parts stay below this. */
   readonly fragmentBytes: number;
 }
@@ -76,7 +78,6 @@ export class Watchable {
   /** Since the start. */
   eventsSent = 0;
   #passIsDue = false;
-  #ticker: Disposable | undefined;
 
   constructor(deps: WatchableDeps) {
     this.#deps = deps;
@@ -98,7 +99,6 @@ export class Watchable {
   open(sink: WatchSink): WatchStream {
     const stream = new WatchStream(this, this.#deps, sink);
     this.#streams.add(stream);
-    this.#tick();
     return stream;
   }
 
@@ -173,10 +173,6 @@ export class Watchable {
   /** @internal */
   close(stream: WatchStream): void {
     this.#streams.delete(stream);
-    if (this.#streams.size === 0) {
-      this.#ticker?.[Symbol.dispose]();
-      this.#ticker = undefined;
-    }
   }
 
   /** @internal Has been sent all there is, and has begun. */
@@ -255,15 +251,6 @@ export class Watchable {
       if (own !== undefined) watcher.stream.sendEvents(watcher, own, header);
     }
   }
-
-  #tick(): void {
-    if (this.#ticker !== undefined) return;
-    this.#ticker = this.#deps.clock.after(this.#deps.progressIntervalMs, () => {
-      this.#ticker = undefined;
-      for (const stream of this.#streams) stream.tick();
-      if (this.#streams.size > 0) this.#tick();
-    });
-  }
 }
 
 /** One client's stream of watchers. */
@@ -280,6 +267,8 @@ export class WatchStream {
   readonly #verify: WatchVerifier | undefined;
   #nextId = 0n;
   #closed = false;
+  /** Once a watcher wants to hear of progress. */
+  #ticker: Disposable | undefined;
 
   constructor(watchable: Watchable, deps: WatchableDeps, sink: WatchSink) {
     this.#watchable = watchable;
@@ -325,6 +314,7 @@ export class WatchStream {
       sentOfLate: true,
     };
     this.watchers.set(id, watcher);
+    if (watcher.progressNotify && this.#ticker === undefined) this.#tickLater();
     // First of all for this id: events can only follow, because passes over history are never run from here.
     this.#send({ ...answer(header, id), created: true });
     this.#watchable.add(watcher);
@@ -348,6 +338,7 @@ export class WatchStream {
 
   close(): void {
     this.#closed = true;
+    this.#ticker?.[Symbol.dispose]();
     for (const watcher of this.watchers.values()) this.#watchable.remove(watcher);
     this.watchers.clear();
     this.#watchable.close(this);
@@ -374,8 +365,15 @@ export class WatchStream {
     this.#send({ ...answer(this.#deps.header(0), watcher.id), canceled: true, compact_revision: compactRevision });
   }
 
-  /** @internal */
-  tick(): void {
+  #tickLater(): void {
+    const { clock, jitter, progressIntervalMs } = this.#deps;
+    this.#ticker = clock.after(progressIntervalMs * (1 + (jitter?.() ?? 0) / 10), () => {
+      this.#tick();
+      this.#tickLater();
+    });
+  }
+
+  #tick(): void {
     const { store } = this.#deps;
     for (const watcher of this.watchers.values()) {
       if (!watcher.progressNotify) continue;

@@ -12,6 +12,7 @@ import { writeSnapFile } from "../snap/snap-file.ts";
 import { varintBytes } from "../wal/record.ts";
 import { Wal } from "../wal/wal.ts";
 import { dumpLogs, type DumpOptions } from "./dump-logs.ts";
+import { dumpRaw } from "./dump-raw.ts";
 
 const codec = etcdCodec();
 const CONF_STATE = { voters: [0xabcn, 3n], learners: [4n], votersOutgoing: [], learnersNext: [], autoLeave: false };
@@ -159,6 +160,42 @@ test("a log in a folder of its own is found there", async () => {
   await world.fs.rename("/data/member/wal", "/elsewhere");
   assert.equal(indexes(await dump({ walDir: "/elsewhere" })).length, DATA.length);
   await assert.rejects(dump(), /ENOENT/);
+});
+
+test("every record is shown as it is, and a checksum that doesn't hold is told once", async () => {
+  const raw = async (startIndex?: number) => {
+    const warnings: string[] = [];
+    let text = "";
+    const options = { walDir: "/data/member/wal", startIndex, warn: (line: string) => void warnings.push(line) };
+    for await (const piece of dumpRaw(world.fs, codec, options)) text += piece;
+    return { text, warnings };
+  };
+  const whole = await raw();
+  goldenFile("src/etcd/tools/testdata/dump-raw.txt", whole.text);
+  assert.deepEqual(whole.warnings, []);
+  const behind = await raw(20);
+  assert.deepEqual(
+    [...behind.text.matchAll(/Index:(\d+)/g)].map(([, index]) => Number(index)),
+    [20, 21, 22, 23, 24],
+  );
+  const [name] = await world.fs.list("/data/member/wal");
+  const path = `/data/member/wal/${name}`;
+  const bytes = Buffer.from(await world.fs.readFile(path));
+  bytes[bytes.indexOf("registry")]! ^= 1;
+  await world.fs.writeFile(path, bytes);
+  const damaged = await raw();
+  assert.equal(damaged.warnings.length, 1);
+  assert.match(damaged.warnings[0]!, /crc mismatch in .*wal at offset \d+/);
+  assert.equal(damaged.text.split("\n").length, whole.text.split("\n").length);
+});
+
+test("what a decoder says of an entry stands behind it", async () => {
+  const said = ["OK|fine", "no bar", "WRONG|a|b"];
+  const text = await dump({ entryType: "IRRPut,IRRTxn,IRRCompaction", decoder: async (hex) => `${said.shift()}${hex.length > 0 ? "" : "!"}` });
+  assert.match(text, /\ttype\tdata\tdecoder_status\tdecoded_data\n/);
+  assert.match(text, /put:.*\tOK\tfine\n/);
+  assert.match(text, /txn:.*\tdecoder output format is not right, print output anyway\tno bar\n/);
+  assert.match(text, /compaction:.*\tWRONG\(\*WARNING: data might contain deliminator used by etcd-dump-logs\)\tab\n/);
 });
 
 test("a dump changes nothing, not even a torn tail", async () => {

@@ -28,6 +28,8 @@ export interface DumpOptions {
   readonly startSnap: string;
   /** Names from `ENTRY_TYPES`, with commas between. */
   readonly entryType: string;
+  /** Takes an entry's data in hexadecimal, and gives a line of words about it. */
+  readonly decoder?: (hex: string) => Promise<string>;
 }
 
 /** What an entry is: a request of today, one of the v2 API's days, neither, or a change of members. */
@@ -84,7 +86,8 @@ export async function* dumpLogs(fs: Fs, codec: Codec, options: DumpOptions): Asy
   yield `WAL metadata:\nnodeID=${hexId(NodeID)} clusterID=${hexId(ClusterID)} term=${term} commitIndex=${commit} vote=${hexId(vote)}\n`;
   yield `WAL entries: ${entries.length}\n`;
   if (entries.length > 0) yield `lastIndex=${entries.at(-1)!.index}\n`;
-  yield "term\t     index\ttype\tdata\n";
+  const { decoder } = options;
+  yield `term\t     index\ttype\tdata${decoder === undefined ? "" : "\tdecoder_status\tdecoded_data"}\n`;
 
   const filters = options.entryType.split(",").flatMap((name) => ENTRY_TYPES[name] ?? []);
   let count = 0;
@@ -92,9 +95,19 @@ export async function* dumpLogs(fs: Fs, codec: Codec, options: DumpOptions): Asy
     const decoded = decode(codec, entry);
     if (!filters.some((filter) => filter(decoded))) continue;
     count++;
-    yield `${String(entry.term).padStart(4)}\t${String(entry.index).padStart(10)}\t${describe(codec, entry, decoded)}\n`;
+    const line = `${String(entry.term).padStart(4)}\t${String(entry.index).padStart(10)}\t${describe(codec, entry, decoded)}`;
+    if (decoder === undefined) yield `${line}\n`;
+    else yield `${line}\t${decoderColumns(await decoder(Buffer.from(entry.data).toString("hex")))}\n`;
   }
   yield `\nEntry types (${options.entryType}) count is : ${count}\n`;
+}
+
+/** Status and data of what a decoder has said, which should have one bar between them. */
+function decoderColumns(said: string): string {
+  const [status, ...data] = said.split("|");
+  if (data.length === 0) return `decoder output format is not right, print output anyway\t${said}`;
+  if (data.length === 1) return `${status}\t${data[0]}`;
+  return `${status}(*WARNING: data might contain deliminator used by etcd-dump-logs)\t${data.join("")}`;
 }
 
 function decode(codec: Codec, { type, data }: Entry): Decoded {

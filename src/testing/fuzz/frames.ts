@@ -94,9 +94,9 @@ function read(kind: StreamKind, bytes: Buffer, random: Random): Message[] {
   return messages;
 }
 
-/** As text, whichever kind of array the bytes are in. */
+/** As text, whichever kind of array the bytes are in, and none the same as no bytes. */
 function shown(value: unknown): string {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (value instanceof Uint8Array) return value.length === 0 ? "undefined" : Buffer.from(value).toString("hex");
   if (Array.isArray(value)) return `[${value.map(shown).join()}]`;
   if (typeof value !== "object" || value === null) return String(value);
   return Object.entries(value)

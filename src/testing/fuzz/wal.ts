@@ -107,7 +107,7 @@ async function damage(fs: SimulatedFs, { entries, files }: Written, random: Rand
   const file = random.next() < 0.6 ? files.at(-1)! : pick(random, files);
   const isLast = file === files.at(-1);
   const bytes = Buffer.from(await fs.readFile(file.path));
-  const at = randomInt(random, file.end + 8);
+  const at = Math.min(bytes.length, randomInt(random, file.end + 8));
   const save = (changed: Uint8Array) => fs.writeFile(file.path, changed);
   // What a crash may leave, which nobody can tell from it.
   const asCrash = () => (isLast ? Math.max(entriesBefore(bytes, at), file.firstIndex - 1) : entries.length);

@@ -149,3 +149,17 @@ test("after a power cut everything acknowledged is there, with its revisions, le
     });
   }
 });
+
+for (const enableV2 of [true, false])
+  test(`the v2 API is ${enableV2 ? "served" : "not there where it is switched off, and the v3 API is"}`, () => {
+    const world = simulatedWorld(1);
+    const ask = async () => {
+      await using http = world.net.httpClient({ base: "http://127.0.0.1:2379" });
+      const statuses: number[] = [];
+      for (const path of ["/v2/keys", "/v2/members", "/v2/stats/self", "/version", "/health"])
+        statuses.push((await http.request({ method: "GET", path })).status);
+      const v2 = enableV2 ? 200 : 404;
+      assert.deepEqual(statuses, [v2, v2, v2, 200, 200]);
+    };
+    return withEtcd(world, ask, { enableV2, listenClientUrls: ["http://127.0.0.1:2379"] });
+  });

@@ -191,7 +191,10 @@ test("every record is shown as it is, and a checksum that doesn't hold is told o
 
 test("what a decoder says of an entry stands behind it", async () => {
   const said = ["OK|fine", "no bar", "WRONG|a|b"];
-  const text = await dump({ entryType: "IRRPut,IRRTxn,IRRCompaction", decoder: async (hex) => `${said.shift()}${hex.length > 0 ? "" : "!"}` });
+  const text = await dump({
+    entryType: "IRRPut,IRRTxn,IRRCompaction",
+    decoder: async (hex) => `${said.shift()}${hex.length > 0 ? "" : "!"}`,
+  });
   assert.match(text, /\ttype\tdata\tdecoder_status\tdecoded_data\n/);
   assert.match(text, /put:.*\tOK\tfine\n/);
   assert.match(text, /txn:.*\tdecoder output format is not right, print output anyway\tno bar\n/);

@@ -5,6 +5,7 @@
 import { gzipSync } from "node:zlib";
 import { InvariantError } from "../base/assert.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import type { Resource } from "../machinery/resource.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Exchange, HttpHandler, ResponseStream } from "../world/net.ts";
@@ -35,8 +36,11 @@ export interface HttpOptions {
   readonly log: Logger;
   /** `CBORServingAndStorage` */
   readonly cbor: boolean;
-  /** Told of each answer: method, verb, code, milliseconds. */
+  /** Told of each request as it comes, and of its answer: code and milliseconds. */
+  begun?(request: ApiRequest): void;
   observe(request: ApiRequest, code: number, ms: number): void;
+  /** A function that is told of the bytes of each event of a watch. */
+  watched?(resource: Resource): (bytes: number) => void;
 }
 
 type Options = HttpOptions & { readonly turns: Turns };
@@ -46,6 +50,7 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
   return async (exchange) => {
     const started = options.clock.monotonic();
     const request = requestOf(exchange, options);
+    options.begun?.(request);
     let code = 200;
     let failure: unknown;
     try {
@@ -276,6 +281,7 @@ function send(
   body: Uint8Array | string,
 ): void {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  request.answeredBytes = bytes.length;
   if (request.method === "HEAD") {
     exchange.respond(status, { ...headers, "content-length": String(bytes.length) });
     return;

@@ -1,15 +1,230 @@
-/** The server's own numbers. Upstream: pkg/endpoints/metrics. */
-import { counter, histogram } from "../observe/metrics.ts";
+/** The server's own numbers: requests, answers, watches, what is stored, and what etcd took. Upstream: pkg/endpoints/metrics, pkg/storage/etcd3/metrics. */
+import type { Resource } from "../machinery/resource.ts";
+import { qualified } from "../machinery/status.ts";
+import { counter, gauge, histogram, type Metrics, type Reading } from "../observe/metrics.ts";
+import { counts, distributions } from "../observe/series.ts";
+import type { ApiRequest } from "./request.ts";
+import { isLongRunning } from "./request-info.ts";
+import type { EtcdOperation } from "./storage/store.ts";
+import type { WatchCache } from "./storage/watch-cache.ts";
+import { VERSION } from "./version.ts";
+
+const ABOUT = ["group", "version", "resource", "subresource", "scope", "component"] as const;
+const SECONDS = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
 export const requestTotal = counter("apiserver_request_total", {
-  help: "Counter of apiserver requests broken out for each verb, resource and HTTP response code.",
-  labels: ["verb", "group", "version", "resource", "code"],
+  help: "Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.",
+  labels: ["verb", "dry_run", ...ABOUT, "code"],
   stability: "STABLE",
+});
+export const requestDuration = histogram("apiserver_request_duration_seconds", {
+  help: "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.",
+  labels: ["verb", "dry_run", ...ABOUT],
+  stability: "STABLE",
+  buckets: [0.005, 0.025, ...SECONDS],
+});
+export const requestSliDuration = histogram("apiserver_request_sli_duration_seconds", {
+  help: "Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.",
+  labels: ["verb", ...ABOUT],
+  buckets: SECONDS,
+});
+export const responseSizes = histogram("apiserver_response_sizes", {
+  help: "Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.",
+  labels: ["verb", ...ABOUT],
+  stability: "STABLE",
+  buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
+});
+export const longRunning = gauge("apiserver_longrunning_requests", {
+  help: "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.",
+  labels: ["verb", ...ABOUT],
+  stability: "STABLE",
+});
+export const deprecatedApis = gauge("apiserver_requested_deprecated_apis", {
+  help: "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.",
+  labels: ["group", "version", "resource", "subresource", "removed_release"],
+  stability: "STABLE",
+});
+export const watchEvents = counter("apiserver_watch_events_total", {
+  help: "Number of events sent in watch clients",
+  labels: ["group", "version", "resource"],
+});
+export const watchEventSizes = histogram("apiserver_watch_events_sizes", {
+  help: "Watch event size distribution in bytes",
+  labels: ["group", "version", "resource"],
+  buckets: [1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072],
+});
+export const storageObjects = gauge("apiserver_storage_objects", {
+  help: "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.",
+  labels: ["resource"],
+  stability: "STABLE",
+});
+export const resourceObjects = gauge("apiserver_resource_objects", {
+  help: "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.",
+  labels: ["group", "resource"],
+});
+export const cacheRevision = gauge("apiserver_watch_cache_resource_version", {
+  help: "Current resource version of watch cache broken by resource type.",
+  labels: ["group", "resource"],
+});
+export const etcdSeconds = histogram("etcd_request_duration_seconds", {
+  help: "Etcd request latency in seconds for each operation and object type.",
+  labels: ["operation", "group", "resource"],
+  buckets: [0.005, 0.025, ...SECONDS],
+});
+export const etcdRequests = counter("etcd_requests_total", {
+  help: "Etcd request counts for each operation and object type.",
+  labels: ["operation", "group", "resource"],
+});
+export const etcdErrors = counter("etcd_request_errors_total", {
+  help: "Etcd failed request counts for each operation and object type.",
+  labels: ["operation", "group", "resource"],
+});
+export const buildInfo = gauge("kubernetes_build_info", {
+  help: "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
+  labels: [
+    "major",
+    "minor",
+    "git_version",
+    "git_commit",
+    "git_tree_state",
+    "build_date",
+    "go_version",
+    "compiler",
+    "platform",
+  ],
+  stability: "BETA",
 });
 
-export const requestDuration = histogram("apiserver_request_duration_seconds", {
-  help: "Response latency distribution in seconds for each verb and resource.",
-  labels: ["verb", "resource"],
-  stability: "STABLE",
-  buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
-});
+/** What isn't a resource is told by the beginning of its path, of which there are few. */
+const PATHS = ["/openapi/v2", "/openapi/v3", "/healthz", "/livez", "/readyz", "/metrics", "/version", "/apis", "/api"];
+const READS = new Set(["GET", "LIST"]);
+
+export interface StoredOf {
+  readonly resource: Resource;
+  readonly cache: Pick<WatchCache, "size" | "revision" | "isReady">;
+}
+
+export class ServerMetrics {
+  readonly #total = counts(requestTotal);
+  readonly #duration = distributions(requestDuration);
+  readonly #sli = distributions(requestSliDuration);
+  readonly #sizes = distributions(responseSizes);
+  readonly #running = counts(longRunning);
+  readonly #deprecated = counts(deprecatedApis);
+  readonly #events = counts(watchEvents);
+  readonly #eventSizes = distributions(watchEventSizes);
+  readonly #etcdSeconds = distributions(etcdSeconds);
+  readonly #etcdRequests = counts(etcdRequests);
+  readonly #etcdErrors = counts(etcdErrors);
+  readonly #stored: () => Iterable<StoredOf>;
+
+  constructor(metrics: Metrics, stored: () => Iterable<StoredOf>) {
+    this.#stored = stored;
+    metrics.from(() => this.#read());
+  }
+
+  begun(request: ApiRequest): void {
+    if (isLongRunning(request.info)) this.#running.at([verbOf(request), ...aboutOf(request)]).value++;
+  }
+
+  ended(request: ApiRequest, code: number, ms: number): void {
+    const verb = verbOf(request);
+    const about = aboutOf(request);
+    const dryRun = request.query.has("dryRun") ? request.query.getAll("dryRun").sort().join(",") : "";
+    this.#total.at([verb, dryRun, ...about, String(code)]).value++;
+    if (isLongRunning(request.info)) {
+      this.#running.at([verb, ...about]).value--;
+      return;
+    }
+    this.#duration.at([verb, dryRun, ...about]).value.observe(ms / 1000);
+    this.#sli.at([verb, ...about]).value.observe(ms / 1000);
+    if (READS.has(verb) && request.answeredBytes !== undefined)
+      this.#sizes.at([verb, ...about]).value.observe(request.answeredBytes);
+  }
+
+  deprecated({ group, version, plural }: Resource, subresource: string): void {
+    this.#deprecated.at([group, version, plural, subresource, ""]).value = 1;
+  }
+
+  /** A function to call with the bytes of each event of a watch. */
+  watched({ group, version, plural }: Resource): (bytes: number) => void {
+    const labels = [group, version, plural];
+    const events = this.#events.at(labels);
+    const sizes = this.#eventSizes.at(labels);
+    return (bytes) => {
+      events.value++;
+      sizes.value.observe(bytes);
+    };
+  }
+
+  /** A function to call with each request to etcd about a kind. */
+  asked({ group, plural }: Resource): (operation: EtcdOperation, ms: number, failed: boolean) => void {
+    return (operation, ms, failed) => {
+      const labels = [operation, group, plural];
+      this.#etcdRequests.at(labels).value++;
+      this.#etcdSeconds.at(labels).value.observe(ms / 1000);
+      if (failed) this.#etcdErrors.at(labels).value++;
+    };
+  }
+
+  *#read(): Iterable<Reading> {
+    for (const series of [
+      this.#total,
+      this.#duration,
+      this.#sli,
+      this.#sizes,
+      this.#running,
+      this.#deprecated,
+      this.#events,
+      this.#eventSizes,
+      this.#etcdSeconds,
+      this.#etcdRequests,
+      this.#etcdErrors,
+    ])
+      yield* series.readings();
+    for (const { resource, cache } of this.#stored()) {
+      const { group, plural } = resource;
+      const objects = cache.isReady ? cache.size : -1;
+      yield { metric: storageObjects, labels: { resource: qualified(resource) }, value: objects };
+      yield { metric: resourceObjects, labels: { group, resource: plural }, value: objects };
+      yield { metric: cacheRevision, labels: { group, resource: plural }, value: cache.revision };
+    }
+    const { major, minor, gitVersion, gitCommit, gitTreeState, buildDate, goVersion, compiler, platform } = VERSION;
+    const labels = {
+      major,
+      minor,
+      git_version: gitVersion,
+      git_commit: gitCommit,
+      git_tree_state: gitTreeState,
+      build_date: buildDate,
+      go_version: goVersion,
+      compiler,
+      platform,
+    };
+    yield { metric: buildInfo, labels, value: 1 };
+  }
+}
+
+function verbOf({ info, method, header }: ApiRequest): string {
+  if (!info.isResourceRequest) return method;
+  switch (info.verb) {
+    case "create":
+      return "POST";
+    case "update":
+      return "PUT";
+    case "patch":
+      return (header("content-type") ?? "").startsWith("application/apply-patch+") ? "APPLY" : "PATCH";
+    default:
+      return info.verb.toUpperCase();
+  }
+}
+
+function aboutOf({ info, path }: ApiRequest): readonly string[] {
+  if (!info.isResourceRequest) {
+    const known = PATHS.find((one) => path === one || path.startsWith(`${one}/`)) ?? "";
+    return ["", "", "", known, "", ""];
+  }
+  const { apiGroup, apiVersion, resource, subresource, name, namespace, verb } = info;
+  const scope = name !== "" || verb === "create" ? "resource" : namespace !== "" ? "namespace" : "cluster";
+  return [apiGroup, apiVersion, resource, subresource, scope, "apiserver"];
+}

@@ -34,6 +34,8 @@ export interface ApiRequest {
   readonly atEnd: ((outcome: Outcome) => void)[];
   /** Whether CBOR is spoken here. */
   readonly cbor?: boolean;
+  /** How long the answer is, before it is packed. */
+  answeredBytes?: number;
   /** There for requests over HTTP: streaming endpoints take it over. */
   readonly exchange: Exchange | undefined;
 }

@@ -44,7 +44,8 @@ import { Lifecycle } from "./lifecycle.ts";
 import { tracedAdmission, tracedEtcd } from "./tracing/traced.ts";
 import { Tracing } from "./tracing/tracing.ts";
 import { inProcessTransport } from "./in-process.ts";
-import { requestDuration, requestTotal } from "./metrics.ts";
+import type { Resource } from "../machinery/resource.ts";
+import { ServerMetrics } from "./metrics.ts";
 import { expressionCompiler } from "./expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
 import type { Services } from "./registry/context.ts";
@@ -91,7 +92,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const encryption =
     options.encryption && new EncryptionAtRest(options.encryption, { ...deps, random: random.fork("encryption") });
   const protobuf = options.storageMediaType === "application/vnd.kubernetes.protobuf";
-  const registry = new Registry({ etcd, clock, log, codec, protobuf, ...(encryption && { encryption }) });
+  const counted = new ServerMetrics(metrics, () => registry.stored());
+  const asked = (resource: Resource) => counted.asked(resource);
+  const registry = new Registry({ etcd, clock, log, codec, protobuf, asked, ...(encryption && { encryption }) });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
@@ -129,6 +132,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   );
   const allocations = new AllocationMetrics(metrics);
   const services: Services = {
+    deprecated: (resource, subresource) => counted.deprecated(resource, subresource),
     registry,
     clock,
     random,
@@ -260,11 +264,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     cbor: options.featureGates?.get("CBORServingAndStorage") === true,
     clock,
     log,
-    observe({ info, method }, code, ms) {
-      const labels = { verb: info.isResourceRequest ? info.verb.toUpperCase() : method, resource: info.resource };
-      metrics.add(requestTotal, { ...labels, group: info.apiGroup, version: info.apiVersion, code: String(code) });
-      metrics.observe(requestDuration, labels, ms / 1000);
-    },
+    begun: (request) => counted.begun(request),
+    observe: (request, code, ms) => counted.ended(request, code, ms),
+    watched: (resource) => counted.watched(resource),
   });
 
   /** Clients are told first that this server goes; one whose etcd is gone ends all the same. */

@@ -25,12 +25,20 @@ const PROTOBUF = "application/vnd.kubernetes.protobuf";
 const META = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const BOOKMARK_EVERY_MS = 60_000;
 
+export interface WatchOptions {
+  readonly clock: Clock;
+  readonly codec: ProtobufCodec;
+  readonly turns: Turns;
+  /** A function that is told of the bytes of each event. */
+  watched?(resource: Resource): (bytes: number) => void;
+}
+
 export async function serveWatch(
   request: ApiRequest,
   exchange: Exchange,
   response: WatchResponse,
   headers: Headers,
-  { clock, codec, turns }: { readonly clock: Clock; readonly codec: ProtobufCodec; readonly turns: Turns },
+  { clock, codec, turns, watched }: WatchOptions,
 ): Promise<void> {
   const encoding = negotiate(request, endpointOf(request, response));
   const { watcher, resource } = response;
@@ -40,7 +48,7 @@ export async function serveWatch(
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
   try {
-    await pump(watcher, stream, encoder(resource, encoding, clock, codec), turns);
+    await pump(watcher, stream, told(encoder(resource, encoding, clock, codec), watched?.(resource)), turns);
   } catch (error) {
     if (request.signal.aborted) return;
     const status =
@@ -53,6 +61,15 @@ export async function serveWatch(
     end[Symbol.dispose]();
     bookmarks[Symbol.dispose]();
   }
+}
+
+function told<T>(encode: (item: T) => Uint8Array, tell: ((bytes: number) => void) | undefined) {
+  if (tell === undefined) return encode;
+  return (item: T) => {
+    const event = encode(item);
+    tell(event.length);
+    return event;
+  };
 }
 
 /** What leaves at once. */

@@ -33,7 +33,10 @@ export async function handleResource(services: Services, request: ApiRequest): P
   if (resource.scope === "Cluster" && info.namespace !== "" && info.resource !== "namespaces")
     throw new RouteError("NotFound", "the server could not find the requested resource");
   route(request, resource);
-  if (resource.deprecated !== undefined) warn(request, resource.deprecated.warning);
+  if (resource.deprecated !== undefined) {
+    warn(request, resource.deprecated.warning);
+    services.deprecated?.(resource, info.subresource);
+  }
   if (info.subresource !== "") return handleSubresource(services, request, resource);
   const { verb, name } = info;
   // Upstream knows before it does anything whether it could answer.

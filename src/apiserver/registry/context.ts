@@ -15,8 +15,12 @@ import type { Conversions } from "./conversions.ts";
 import type { Registry } from "./registry.ts";
 import type { Allocators } from "./specials/allocators.ts";
 
+import type { Resource } from "../../machinery/resource.ts";
+
 /** The server's parts that verbs need. */
 export interface Services {
+  /** Told of each use of an API that goes. */
+  readonly deprecated?: (resource: Resource, subresource: string) => void;
   readonly registry: Registry;
   readonly clock: Clock;
   readonly random: Random;

@@ -11,6 +11,7 @@ import { isCustom } from "./decode.ts";
 import { decodeStored } from "../serialization.ts";
 import type { Transformer } from "../encryption/transformer.ts";
 import type { Entry } from "../storage/entry.ts";
+import type { StoreOptions } from "../storage/store.ts";
 import { Store } from "../storage/store.ts";
 import type { Storage } from "../storage/watch-cache.ts";
 import { keyFor, prefixFor, WatchCache } from "../storage/watch-cache.ts";
@@ -22,11 +23,14 @@ export interface RegistryOptions {
   readonly codec: ProtobufCodec;
   /** Whether built-in kinds are written in protobuf. */
   readonly protobuf?: boolean;
+  /** A function that is told of each request to etcd about a resource. */
+  readonly asked?: (resource: Resource) => NonNullable<StoreOptions["asked"]>;
   /** What a resource's values go through on their way to etcd. */
   readonly encryption?: { transformerFor(group: string, resource: string): Transformer };
 }
 
 interface Running {
+  readonly resource: Resource;
   readonly storage: Storage;
   readonly abort: AbortController;
   readonly done: Promise<void>;
@@ -119,6 +123,7 @@ export class Registry {
       etcd,
       clock,
       ...(transformer && { transformer }),
+      ...(this.#options.asked && { asked: this.#options.asked(resource) }),
       decode: (value) => this.#decode(resource, value),
       ...(this.#options.protobuf === true &&
         schema.name !== undefined &&
@@ -127,8 +132,13 @@ export class Registry {
     const cache = new WatchCache({ etcd, store, clock, log, prefix });
     const abort = new AbortController();
     const storage = { store, cache };
-    this.#storages.set(prefix, { storage, abort, done: cache.run(abort.signal) });
+    this.#storages.set(prefix, { resource, storage, abort, done: cache.run(abort.signal) });
     return storage;
+  }
+
+  /** What is stored, each kind once. */
+  *stored(): Iterable<{ readonly resource: Resource; readonly cache: WatchCache }> {
+    for (const { resource, storage } of this.#storages.values()) yield { resource, cache: storage.cache };
   }
 
   async closeStorage(resource: Resource): Promise<void> {

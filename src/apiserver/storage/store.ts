@@ -11,6 +11,8 @@ import type { Clock } from "../../world/world.ts";
 import type { Transformer } from "../encryption/transformer.ts";
 import { Entry } from "./entry.ts";
 
+export type EtcdOperation = "get" | "list" | "create" | "update" | "delete";
+
 export interface StoreOptions {
   readonly etcd: EtcdClient;
   readonly clock: Clock;
@@ -18,6 +20,8 @@ export interface StoreOptions {
   readonly transformer?: Transformer;
   /** From a stored value to a defaulted object in the stored version. */
   decode(value: Uint8Array): KubeObject;
+  /** Told of each request to etcd. */
+  asked?(operation: EtcdOperation, ms: number, failed: boolean): void;
   /** From an object without a resourceVersion to the value that is stored; default JSON. */
   encode?(object: KubeObject): Uint8Array;
 }
@@ -40,6 +44,7 @@ export class Store {
   readonly #decode: StoreOptions["decode"];
   readonly #encode: (object: KubeObject) => Uint8Array;
   readonly #transformer: Transformer | undefined;
+  readonly #asked: StoreOptions["asked"];
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
   readonly #written = new Map<
     string,
@@ -50,8 +55,9 @@ export class Store {
   #decoded = 0;
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
-  constructor({ etcd, clock, transformer, decode, encode }: StoreOptions) {
+  constructor({ etcd, clock, transformer, asked, decode, encode }: StoreOptions) {
     this.#transformer = transformer;
+    this.#asked = asked;
     this.#etcd = etcd;
     this.#clock = clock;
     this.#decode = decode;
@@ -68,7 +74,7 @@ export class Store {
     key: string,
     cached?: Entry,
   ): Promise<{ readonly entry: Entry | undefined; readonly revision: number; readonly stale: boolean }> {
-    const answer = await this.#etcd.kv.Range({ key: utf8.encode(key), limit: 1 });
+    const answer = await this.#timed("get", this.#etcd.kv.Range({ key: utf8.encode(key), limit: 1 }));
     const kv = answer.kvs[0];
     const revision = answer.header!.revision;
     if (kv === undefined) return { entry: undefined, revision, stale: false };
@@ -86,18 +92,31 @@ export class Store {
     { start = prefix, limit = 0, revision = 0 }: { start?: string; limit?: number; revision?: number } = {},
     cached?: (key: string) => Entry | undefined,
   ): Promise<{ entries: Entry[]; revision: number; more: boolean; count: number }> {
-    const answer = await this.#etcd.kv.Range({
-      key: utf8.encode(start),
-      range_end: prefixEnd(prefix),
-      limit,
-      revision,
-    });
+    const answer = await this.#timed(
+      "list",
+      this.#etcd.kv.Range({ key: utf8.encode(start), range_end: prefixEnd(prefix), limit, revision }),
+    );
     if (this.#transformer !== undefined) await this.prepare(answer.kvs.map(({ value }) => value));
     const entries = answer.kvs.map((kv) => {
       const key = Buffer.from(kv.key.buffer, kv.key.byteOffset, kv.key.byteLength).toString();
       return this.entryOf(kv, cached?.(key), key);
     });
     return { entries, revision: answer.header!.revision, more: answer.more, count: answer.count };
+  }
+
+  #timed<T>(operation: EtcdOperation, answer: Promise<T>): Promise<T> {
+    if (this.#asked === undefined) return answer;
+    const from = this.#clock.monotonic();
+    return answer.then(
+      (value) => {
+        this.#asked!(operation, this.#clock.monotonic() - from, false);
+        return value;
+      },
+      (error: unknown) => {
+        this.#asked!(operation, this.#clock.monotonic() - from, true);
+        throw error;
+      },
+    );
   }
 
   /** etcd's revision now. */
@@ -244,11 +263,14 @@ export class Store {
     };
     this.#written.set(key, written);
     try {
-      const answer = await this.#etcd.kv.Txn({
-        compare: [{ key: bytes, target: "MOD", result: "EQUAL", mod_revision: expected }],
-        success: [{ request_put: { key: bytes, value, lease } }],
-        failure: [{ request_range: { key: bytes, limit: 1 } }],
-      });
+      const answer = await this.#timed(
+        expected === 0 ? "create" : "update",
+        this.#etcd.kv.Txn({
+          compare: [{ key: bytes, target: "MOD", result: "EQUAL", mod_revision: expected }],
+          success: [{ request_put: { key: bytes, value, lease } }],
+          failure: [{ request_range: { key: bytes, limit: 1 } }],
+        }),
+      );
       if (answer.succeeded) {
         const revision = answer.header!.revision;
         if (written.entry?.revision !== revision)
@@ -272,11 +294,14 @@ export class Store {
     current: Entry,
   ): Promise<{ readonly deleted: boolean; readonly entry: Entry | undefined }> {
     const bytes = Buffer.from(key); // A quarter of what a TextEncoder takes: its memory comes from a pool.
-    const answer = await this.#etcd.kv.Txn({
-      compare: [{ key: bytes, target: "MOD", result: "EQUAL", mod_revision: current.revision }],
-      success: [{ request_delete_range: { key: bytes } }],
-      failure: [{ request_range: { key: bytes, limit: 1 } }],
-    });
+    const answer = await this.#timed(
+      "delete",
+      this.#etcd.kv.Txn({
+        compare: [{ key: bytes, target: "MOD", result: "EQUAL", mod_revision: current.revision }],
+        success: [{ request_delete_range: { key: bytes } }],
+        failure: [{ request_range: { key: bytes, limit: 1 } }],
+      }),
+    );
     if (answer.succeeded) {
       const revision = answer.header!.revision;
       return { deleted: true, entry: new Entry(key, revision, withRevision(current.stored, revision)) };

@@ -3,6 +3,7 @@
  * is in `filters/index.ts` and then in `handlers/`.
  * Upstream: cmd/kube-apiserver, pkg/controlplane, staging/src/k8s.io/apiserver.
  */
+import type { ResourceName } from "../machinery/resource.ts";
 import { builtinResources } from "../api/index.ts";
 import type { Component } from "../base/component-group.ts";
 import type { Transport } from "../client/transport.ts";
@@ -26,6 +27,7 @@ import { compactRegularly } from "./bootstrap/compaction.ts";
 import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
 import { MasterLeases } from "./bootstrap/master-leases.ts";
 import { ensure } from "./bootstrap/write.ts";
+import { carryOver, equivalentsOf } from "./storage/versions.ts";
 import { pause } from "../world/time.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
@@ -110,6 +112,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     expressions: expressionCompiler(),
   });
   const { authorizer, tokens } = access;
+  const served = ({ group, version, plural }: ResourceName) => registry.find(group, version, plural);
   const admission = createAdmission(
     enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? [], options.admission),
     {
@@ -126,7 +129,12 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       async createNamespace(name) {
         await ensure(services, "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
       },
-      findResource: (name) => registry.named(name),
+      served,
+      equivalents(name) {
+        const resource = served(name);
+        return resource === undefined ? [] : equivalentsOf(resource, registry.resources);
+      },
+      carryOver: (object, from, to) => carryOver(object, served(from)!, served(to)!),
       findKind: (group, version, kind) => registry.ofKind(group, version, kind),
     },
   );

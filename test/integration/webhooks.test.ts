@@ -316,3 +316,55 @@ test("what webhooks did, and what they say of it, is in the audit", async () => 
   });
   assert.equal(annotations["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"], "hook1.example.com");
 });
+
+const HPAS = "/namespaces/default/horizontalpodautoscalers";
+const autoscaler = (name: string) => ({
+  metadata: { name },
+  spec: {
+    scaleTargetRef: { kind: "Deployment", name: "d", apiVersion: "apps/v1" },
+    minReplicas: 1,
+    maxReplicas: 5,
+    metrics: [{ type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 70 } } }],
+  },
+});
+const rules = [
+  { operations: ["CREATE"], apiGroups: ["autoscaling"], apiVersions: ["v1"], resources: ["horizontalpodautoscalers"] },
+];
+
+test("a webhook sees an object in the version that it names, and what it changes is kept in the one that was written", async () => {
+  await using _ = await configured("mutating", { rules });
+  answer = () =>
+    patchOf([
+      { op: "replace", path: "/spec/maxReplicas", value: 7 },
+      { op: "replace", path: "/spec/targetCPUUtilizationPercentage", value: 50 },
+    ]);
+  const written = await send("POST", `/apis/autoscaling/v2${HPAS}`, autoscaler("a"));
+  const { request } = asked[0]!.review;
+  const group = "autoscaling";
+  assert.deepEqual(request.kind, { group, version: "v1", kind: "HorizontalPodAutoscaler" });
+  assert.deepEqual(request.requestKind, { group, version: "v2", kind: "HorizontalPodAutoscaler" });
+  assert.equal(request.resource.version, "v1");
+  assert.equal(request.requestResource.version, "v2");
+  assert.equal(request.object.apiVersion, "autoscaling/v1");
+  assert.equal(request.object.spec.targetCPUUtilizationPercentage, 70);
+  assert.equal(written.apiVersion, "autoscaling/v2");
+  assert.equal(written.spec.maxReplicas, 7);
+  assert.equal(written.spec.metrics[0].resource.target.averageUtilization, 50);
+});
+
+test("a webhook that is exact about versions is asked for no other, and one that names both is asked for the very one", async () => {
+  {
+    await using _ = await configured("validating", { rules, matchPolicy: "Exact" });
+    await send("POST", `/apis/autoscaling/v2${HPAS}`, autoscaler("b"));
+    assert.equal(asked.length, 0);
+    await send("POST", `/apis/autoscaling/v1${HPAS}`, {
+      ...autoscaler("c"),
+      spec: { scaleTargetRef: { kind: "Deployment", name: "d", apiVersion: "apps/v1" }, maxReplicas: 5 },
+    });
+    assert.equal(asked.length, 1);
+  }
+  const both = [{ ...rules[0], apiVersions: ["v1", "v2"] }];
+  await using _ = await configured("validating", { rules: both });
+  await send("POST", `/apis/autoscaling/v2${HPAS}`, autoscaler("e"));
+  assert.equal(asked[0]!.review.request.kind.version, "v2");
+});

@@ -72,8 +72,11 @@ export interface AdmissionContext {
   createNamespace(name: string): Promise<void>;
   /** Whether a feature is on; `otherwise` is what it is when nobody says. */
   gate(name: string, otherwise: boolean): boolean;
-  /** The resource that serves a kind, for webhooks. */
-  findResource(name: string): Resource | undefined;
+  /** As it is declared, in the very version. */
+  served(resource: ResourceName): Resource | undefined;
+  /** Under which other groups and versions the same objects are served. */
+  equivalents(resource: ResourceName): readonly Resource[];
+  carryOver(object: AnyObject, from: ResourceName, to: ResourceName): Promise<AnyObject>;
   findKind(group: string, version: string, kind: string): Resource | undefined;
 }
 

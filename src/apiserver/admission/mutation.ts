@@ -4,7 +4,7 @@ import type { Resource } from "../../machinery/resource.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "./framework.ts";
 
 export function resourceOfRequest({ resource }: AdmissionRequest, context: AdmissionContext): Resource | undefined {
-  return context.findResource(resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`);
+  return context.served(resource);
 }
 
 export function takeObject(request: AdmissionRequest, object: unknown, context: AdmissionContext): void {

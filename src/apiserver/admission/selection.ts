@@ -4,16 +4,29 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/predicates, pkg/admission/plugin/policy/matching
  */
 import { selectorOf } from "../../machinery/selector/labels.ts";
-import type { AdmissionRequest, AnyObject, ClusterView } from "./framework.ts";
+import type { ResourceName } from "../../machinery/resource.ts";
+import type { AdmissionContext, AdmissionRequest, AnyObject, ClusterView } from "./framework.ts";
 
-/** `match` has the selectors and the `matchPolicy`. */
-export function isSelected(
+/**
+ * As whose request one is asked of a webhook: its own resource, or an equivalent one that a rule names, unless the webhook's owner is exact about it.
+ * Undefined where it isn't asked. `match` has the selectors and the `matchPolicy`.
+ */
+export function askedAs(
   match: AnyObject,
   rules: readonly AnyObject[],
   request: AdmissionRequest,
-  cluster: ClusterView,
-): boolean {
-  return rules.some((rule) => ruleMatches(rule, request, match.matchPolicy)) && labelsMatch(match, request, cluster);
+  { cluster, equivalents }: Pick<AdmissionContext, "cluster" | "equivalents">,
+): ResourceName | undefined {
+  if (!labelsMatch(match, request, cluster)) return undefined;
+  if (rules.some((rule) => ruleMatches(rule, request, "Exact"))) return request.resource;
+  if (match.matchPolicy === "Exact") return undefined;
+  const others = equivalents(request.resource);
+  if (others.length === 0) return undefined;
+  for (const rule of rules) {
+    const found = others.find((resource) => ruleMatches(rule, { ...request, resource }, "Exact"));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 export function labelsMatch(match: AnyObject, request: AdmissionRequest, cluster: ClusterView): boolean {

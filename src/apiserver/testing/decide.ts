@@ -83,7 +83,9 @@ export async function decide(row: Decision, world: Pick<World, "clock" | "random
     metrics: new AdmissionMetrics(),
     gate: (gate, otherwise) => row.gates?.[gate] ?? otherwise,
     createNamespace: async (made) => void makes.push(made),
-    findResource: () => undefined,
+    served: () => undefined,
+    equivalents: () => [],
+    carryOver: async (object) => object,
     findKind: (_, __, kind) => ({ plural: `${kind.toLowerCase()}s`, scope: "Namespaced" }) as never,
   };
   const request = (): AdmissionRequest => ({

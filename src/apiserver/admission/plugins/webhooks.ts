@@ -10,7 +10,8 @@ import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration
 import type { Half } from "../metrics.ts";
 import { requestOf } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
-import { isSelected } from "../selection.ts";
+import { askedAs } from "../selection.ts";
+import type { ResourceName } from "../../../machinery/resource.ts";
 import { defineAdmission } from "../framework.ts";
 import { destinationOf } from "../../webhook-destination.ts";
 
@@ -44,16 +45,17 @@ interface Calling extends AdmissionContext {
 async function mutateAll(hooks: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
   const touched = new Map<AnyObject, string>();
   for (const [index, webhook] of hooks.entries()) {
-    if (!(await isAsked(webhook.hook, request, context))) continue;
-    await mutate(webhook, request, context, `round_0_index_${index}`);
+    const seen = await seenBy(webhook.hook, request, context);
+    if (seen === undefined) continue;
+    await mutate(webhook, request, seen, context, `round_0_index_${index}`);
     touched.set(webhook.hook, JSON.stringify(request.object));
   }
   // Those who ask for it see once more what others changed after them.
   for (const [index, webhook] of hooks.entries()) {
     if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
     if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
-    if (await isAsked(webhook.hook, request, context))
-      await mutate(webhook, request, context, `round_1_index_${index}`);
+    const seen = await seenBy(webhook.hook, request, context);
+    if (seen !== undefined) await mutate(webhook, request, seen, context, `round_1_index_${index}`);
   }
 }
 
@@ -70,12 +72,15 @@ export const validatingWebhook = defineAdmission({
 });
 
 async function validateAll(all: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
-  const hooks: Webhook[] = [];
-  for (const webhook of all) if (await isAsked(webhook.hook, request, context)) hooks.push(webhook);
+  const hooks: { readonly hook: AnyObject; readonly seen: AdmissionRequest }[] = [];
+  for (const { hook } of all) {
+    const seen = await seenBy(hook, request, context);
+    if (seen !== undefined) hooks.push({ hook, seen });
+  }
   await Promise.all(
-    hooks.map(async ({ hook }, index) => {
+    hooks.map(async ({ hook, seen }, index) => {
       const place = `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`;
-      const response = await call(hook, request, context, place);
+      const response = await call(hook, request, seen, context, place);
       if (response === undefined) return;
       if (response.patch !== undefined || response.patchType !== undefined)
         throw internal(
@@ -95,18 +100,41 @@ function hooksFor(request: AdmissionRequest, { cluster }: AdmissionContext, plur
     );
 }
 
-async function isAsked(hook: AnyObject, request: AdmissionRequest, context: AdmissionContext): Promise<boolean> {
-  if (!isSelected(hook, hook.rules ?? [], request, context.cluster)) return false;
-  if ((hook.matchConditions ?? []).length === 0) return true;
-  const result = await context.matchConditions.match(hook, request, context.authorizer);
+/** The request as a webhook sees it, in the version that its rules name; undefined where it isn't asked. */
+async function seenBy(
+  hook: AnyObject,
+  request: AdmissionRequest,
+  context: AdmissionContext,
+): Promise<AdmissionRequest | undefined> {
+  const resource = askedAs(hook, hook.rules ?? [], request, context);
+  if (resource === undefined) return undefined;
+  const seen = resource === request.resource ? request : await inVersion(resource, request, context);
+  if ((hook.matchConditions ?? []).length === 0) return seen;
+  const result = await context.matchConditions.match(hook, seen, context.authorizer);
   if ("error" in result) throw forbidden(request.resource, request.name, result.error);
-  return result.matches;
+  return result.matches ? seen : undefined;
+}
+
+async function inVersion(
+  resource: ResourceName,
+  request: AdmissionRequest,
+  { carryOver }: AdmissionContext,
+): Promise<AdmissionRequest> {
+  const { kind } = request.resource;
+  // A scale, say, is the same in all versions of what is scaled.
+  const convert = async (object: AnyObject) =>
+    object === undefined || (object.kind ?? kind) !== kind
+      ? object
+      : structuredClone(await carryOver(object, request.resource, resource));
+  const [object, oldObject] = [await convert(request.object), await convert(request.oldObject)];
+  return { ...request, resource, object, oldObject };
 }
 
 /** `place` says in the audit which call it was. */
 async function mutate(
   { configuration, hook }: Webhook,
   request: AdmissionRequest,
+  seen: AdmissionRequest,
   context: Calling,
   place: string,
 ): Promise<void> {
@@ -115,7 +143,7 @@ async function mutate(
       `mutation.webhook.admission.k8s.io/${place}`,
       JSON.stringify({ configuration, webhook: hook.name, mutated }),
     );
-  const response = await call(hook, request, context, `failed-open.mutation.webhook.admission.k8s.io/${place}`);
+  const response = await call(hook, request, seen, context, `failed-open.mutation.webhook.admission.k8s.io/${place}`);
   if (response?.patch === undefined) {
     note(false);
     return;
@@ -140,7 +168,12 @@ async function mutate(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
   const before = JSON.stringify(request.object);
-  takeObject(request, applyJsonPatch(request.object, patch), context);
+  takeObject(seen, applyJsonPatch(seen.object, patch), context);
+  if (seen !== request)
+    request.object =
+      (seen.object.kind ?? seen.resource.kind) === seen.resource.kind
+        ? structuredClone(await context.carryOver(seen.object, seen.resource, request.resource))
+        : seen.object;
   note(before !== JSON.stringify(request.object));
   request.annotate?.(
     `patch.webhook.admission.k8s.io/${place}`,
@@ -157,6 +190,7 @@ function internal(why: string): StatusError {
 async function call(
   hook: AnyObject,
   request: AdmissionRequest,
+  seen: AdmissionRequest,
   context: Calling,
   /** What the audit says where it goes on without. */
   failedOpen: string,
@@ -171,7 +205,7 @@ async function call(
     metrics.webhook(hook.name, half, operation, rejected, code, clock.monotonic() - started);
   let response: AnyObject;
   try {
-    response = await exchange(hook, review(hook, request, context), seconds, request.signal, context);
+    response = await exchange(hook, review(hook, request, seen, context), seconds, request.signal, context);
   } catch (error) {
     const ignored = hook.failurePolicy === "Ignore";
     observe(!ignored, error instanceof Answered ? error.code : 0);
@@ -228,18 +262,26 @@ function denial(hook: AnyObject, status: AnyObject): StatusError {
 const VERSIONS = ["v1", "v1beta1"];
 
 /** In the first version that the webhook names of those there are. */
-function review(hook: AnyObject, request: AdmissionRequest, { random }: AdmissionContext): AnyObject {
+function review(
+  hook: AnyObject,
+  request: AdmissionRequest,
+  seen: AdmissionRequest,
+  { random }: AdmissionContext,
+): AnyObject {
   const asked: readonly string[] = hook.admissionReviewVersions ?? ["v1"];
   const version = asked.find((one) => VERSIONS.includes(one));
   if (version === undefined) throw new Error("webhook does not accept known AdmissionReview versions (v1, v1beta1)");
-  const { object, oldObject } = request;
-  const { dryRun, options, ...what } = requestOf(request);
+  const { object, oldObject } = seen;
+  const { requestKind, requestResource } = requestOf(request);
+  const { dryRun, options, ...what } = requestOf(seen);
   return {
     kind: "AdmissionReview",
     apiVersion: `admission.k8s.io/${version}`,
     request: {
       uid: uuid(random),
       ...what,
+      requestKind,
+      requestResource,
       object: object ?? null,
       oldObject: oldObject ?? null,
       dryRun,

@@ -26,6 +26,8 @@ import {
   validateObjectMetaUpdate,
 } from "../machinery/validation/object-meta.ts";
 import { defaultColumns } from "./columns.ts";
+import { dropDisabledFields } from "./core/v1/pod/disabled-fields.ts";
+import type { PodTemplateSpec } from "./generated/core.v1.ts";
 import rows from "./generated/resources.json" with { type: "json" };
 import { checksOf } from "./metadata-checks.ts";
 import { schemaOf } from "./schemas.ts";
@@ -66,6 +68,8 @@ export interface Definition<T extends KubeObject> {
   readonly behaviour?: Behaviour<T>;
   /** The behaviour of views on the parent: `status` and the like. Their common part keeps everything but what the view is for. */
   readonly views?: Readonly<Record<string, Behaviour<T>>>;
+  /** The template that a kind makes pods of. */
+  readonly podTemplate?: (object: T) => PodTemplateSpec | undefined;
   readonly columns?: readonly Column<T>[];
   readonly selectableFields?: Readonly<Record<string, (object: T) => string>>;
   readonly scale?: ScalePaths;
@@ -135,11 +139,15 @@ interface Loose extends KubeObject {
 
 function mainBehaviour<T extends KubeObject>(
   fact: Facts,
-  { behaviour = {} }: Definition<T>,
+  { behaviour = {}, podTemplate }: Definition<T>,
   nameRule: NameRule,
 ): Behaviour<T> {
   const has = (rule: Rule) => fact.strategy.includes(rule);
   const namespaced = fact.scope === "Namespaced";
+  const dropDisabled = (draft: Mutable<T>, old: T | undefined, { featureGates }: HookContext) => {
+    const template = podTemplate?.(draft as T) as Mutable<PodTemplateSpec> | undefined;
+    dropDisabledFields(template?.spec, old === undefined ? undefined : podTemplate?.(old)?.spec, featureGates);
+  };
   return {
     ...behaviour,
     prepareForCreate(draft: Mutable<T>, context: HookContext) {
@@ -147,6 +155,7 @@ function mainBehaviour<T extends KubeObject>(
       if (has("clearStatusOnCreate")) object.status = emptyStatus(fact.schema);
       if (object.status === undefined) delete object.status;
       if (has("generationFromOne")) object.metadata.generation = 1;
+      dropDisabled(draft, undefined, context);
       behaviour.prepareForCreate?.(draft, context);
     },
     prepareForUpdate(draft: Mutable<T>, old: T, context: HookContext) {
@@ -154,6 +163,7 @@ function mainBehaviour<T extends KubeObject>(
       const before = old as unknown as Loose;
       keep(object.metadata, before.metadata, "generation");
       if (has("keepStatusOnUpdate")) keep(object, before, "status");
+      dropDisabled(draft, old, context);
       behaviour.prepareForUpdate?.(draft, old, context);
       if (has("generationCountsSpec") && !semanticEqual(object.spec, before.spec)) nextGeneration(draft, old);
     },

@@ -17,11 +17,16 @@ import {
   required,
 } from "../../../machinery/validation/field-error.ts";
 import { isDns1123Label } from "../../../machinery/validation/names.ts";
-import { immutableField, validateAnnotations, validateLabels } from "../../../machinery/validation/object-meta.ts";
+import { immutableField } from "../../../machinery/validation/object-meta.ts";
 import type { LabelSelector } from "../../../machinery/meta/types.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { validateClaimSpec } from "../../core/v1/persistentvolumeclaim/validation.ts";
-import { validateAlwaysRunning, validatePodTemplate } from "../../core/v1/pod/validation/spec.ts";
+import {
+  type TemplateOrigin,
+  validateTemplateMetadata,
+  validateAlwaysRunning,
+  validatePodTemplate,
+} from "../../core/v1/pod/validation/spec.ts";
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from "../../generated/apps.v1.ts";
 import type { PodTemplateSpec } from "../../generated/core.v1.ts";
 import { internalValue, selectorValue, sorted } from "../../internal-value.ts";
@@ -44,6 +49,8 @@ interface SelectorRules {
   readonly kind: string;
   /** What is said when no selector can be made of it; undefined where that is not looked at. */
   readonly unusable: string | undefined;
+  /** Whether the template isn't looked at: the stored one was no better. */
+  readonly skipTemplate?: boolean;
 }
 
 /** A workload that doesn't select its own pods would make them without end. A template is looked at only beside a selector that can be used. */
@@ -51,7 +58,8 @@ function validateSelectorAndTemplate(
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
   owner: string,
-  { kind, unusable }: SelectorRules,
+  { kind, unusable, skipTemplate = false }: SelectorRules,
+  origin: TemplateOrigin,
 ): FieldError[] {
   const path = "spec.selector";
   const errors: FieldError[] = [];
@@ -66,13 +74,10 @@ function validateSelectorAndTemplate(
     errors.push(mismatch(template));
   return [
     ...errors,
-    ...validatePodTemplate(template, "spec.template"),
+    ...(skipTemplate ? [] : validatePodTemplate(template, "spec.template", origin)),
     // Upstream's StatefulSets look at these twice.
-    ...(owner === "StatefulSet"
-      ? [
-          ...validateLabels(template?.metadata?.labels, "spec.template.labels"),
-          ...validateAnnotations(template?.metadata?.annotations, "spec.template.annotations"),
-        ]
+    ...(owner === "StatefulSet" && template !== undefined
+      ? validateTemplateMetadata(template, "spec.template", origin)
       : []),
     ...validateAlwaysRunning(template, "spec.template", owner),
   ];
@@ -112,13 +117,11 @@ function notDecremented(now: number | undefined, before: number | undefined): Fi
   return [invalid("status.collisionCount", now ?? 0, "cannot be decremented")];
 }
 
-export function validateDeployment({ spec }: Deployment): FieldError[] {
+export function validateDeployment({ spec }: Deployment, origin: TemplateOrigin = {}): FieldError[] {
+  const rules = { kind: "deployment", unusable: "invalid label selector" };
   const errors = [
     ...counts(spec, ["replicas"], "spec"),
-    ...validateSelectorAndTemplate(spec.selector, spec.template, "ReplicaSet", {
-      kind: "deployment",
-      unusable: "invalid label selector",
-    }),
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "ReplicaSet", rules, origin),
   ];
   const strategy = spec.strategy;
   if (strategy?.type === "Recreate") {
@@ -156,9 +159,13 @@ export function validateDeployment({ spec }: Deployment): FieldError[] {
 const isZero = (value: number | string | undefined): boolean =>
   value === undefined || (typeof value === "number" ? value === 0 : !/^[0-9]*[1-9][0-9]*%$/.test(value));
 
-export function validateDeploymentUpdate(deployment: Deployment, old: Deployment): FieldError[] {
+export function validateDeploymentUpdate(
+  deployment: Deployment,
+  old: Deployment,
+  origin: TemplateOrigin = {},
+): FieldError[] {
   return [
-    ...validateDeployment(deployment),
+    ...validateDeployment(deployment, { ...origin, oldTemplate: old.spec.template }),
     ...(semanticEqual(deployment.spec.selector, old.spec.selector)
       ? []
       : immutableField(deployment.spec.selector, old.spec.selector, "spec.selector")),
@@ -195,19 +202,17 @@ export function validateDeploymentStatus({ status }: Deployment, old: Deployment
   ];
 }
 
-export function validateReplicaSet({ spec }: ReplicaSet): FieldError[] {
+export function validateReplicaSet({ spec }: ReplicaSet, origin: TemplateOrigin = {}): FieldError[] {
+  const rules = { kind: "deployment", unusable: "invalid label selector" };
   return [
     ...counts(spec, ["replicas", "minReadySeconds"], "spec"),
-    ...validateSelectorAndTemplate(spec.selector, spec.template, "ReplicaSet", {
-      kind: "deployment",
-      unusable: "invalid label selector",
-    }),
+    ...validateSelectorAndTemplate(spec.selector, spec.template, "ReplicaSet", rules, origin),
   ];
 }
 
-export function validateReplicaSetUpdate(set: ReplicaSet, old: ReplicaSet): FieldError[] {
+export function validateReplicaSetUpdate(set: ReplicaSet, old: ReplicaSet, origin: TemplateOrigin = {}): FieldError[] {
   return [
-    ...validateReplicaSet(set),
+    ...validateReplicaSet(set, { ...origin, oldTemplate: old.spec.template }),
     ...(semanticEqual(set.spec.selector, old.spec.selector)
       ? []
       : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
@@ -236,7 +241,7 @@ export function validateReplicaSetStatus({ status }: ReplicaSet): FieldError[] {
   ];
 }
 
-export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
+export function validateDaemonSet({ spec }: DaemonSet, origin: TemplateOrigin = {}): FieldError[] {
   const { selector, template } = spec;
   const errors = validateLabelSelector(selector, "spec.selector");
   if (errors.length === 0 && !matchesLabels(selector, template?.metadata?.labels ?? {}))
@@ -244,7 +249,7 @@ export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
   if (selector !== undefined && isEmpty(selector))
     errors.push(invalid("spec.selector", selector, "empty selector is invalid for daemonset"));
   errors.push(
-    ...validatePodTemplate(template, "spec.template"),
+    ...validatePodTemplate(template, "spec.template", origin),
     ...validateAlwaysRunning(template, "spec.template", "DaemonSet"),
     ...counts(spec, ["minReadySeconds"], "spec"),
   );
@@ -274,12 +279,12 @@ export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
   return [...errors, ...counts(spec, ["revisionHistoryLimit"], "spec")];
 }
 
-export function validateDaemonSetUpdate(set: DaemonSet, old: DaemonSet): FieldError[] {
+export function validateDaemonSetUpdate(set: DaemonSet, old: DaemonSet, origin: TemplateOrigin = {}): FieldError[] {
   return [
     ...(semanticEqual(set.spec.selector, old.spec.selector)
       ? []
       : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
-    ...validateDaemonSet(set),
+    ...validateDaemonSet(set, { ...origin, oldTemplate: old.spec.template }),
   ];
 }
 
@@ -304,11 +309,20 @@ export function validateDaemonSetStatus({ status }: DaemonSet, old: DaemonSet): 
   ];
 }
 
-export function validateStatefulSet(set: StatefulSet): FieldError[] {
-  return validateStatefulSetSpec(set, true);
+export function validateStatefulSet(set: StatefulSet, origin: TemplateOrigin = {}): FieldError[] {
+  return validateStatefulSetSpec(set, { created: true, skipTemplate: false }, origin);
 }
 
-function validateStatefulSetSpec({ spec }: StatefulSet, created: boolean): FieldError[] {
+interface StatefulSetRules {
+  readonly created: boolean;
+  readonly skipTemplate: boolean;
+}
+
+function validateStatefulSetSpec(
+  { spec }: StatefulSet,
+  { created, skipTemplate }: StatefulSetRules,
+  origin: TemplateOrigin,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.podManagementPolicy) errors.push(required("spec.podManagementPolicy"));
   else if (spec.podManagementPolicy !== "OrderedReady" && spec.podManagementPolicy !== "Parallel")
@@ -354,23 +368,28 @@ function validateStatefulSetSpec({ spec }: StatefulSet, created: boolean): Field
     ...counts(spec, ["replicas", "minReadySeconds"], "spec"),
     ...checkNonNegative(spec.ordinals?.start, "spec.ordinals.start"),
     ...(created && spec.serviceName ? checkText(spec.serviceName, "spec.serviceName", isDns1123Label) : []),
-    ...validateSelectorAndTemplate(spec.selector, withClaims(spec), "StatefulSet", {
-      kind: "statefulset",
-      unusable: "",
-    }),
+    ...validateSelectorAndTemplate(
+      spec.selector,
+      asPodOf(spec),
+      "StatefulSet",
+      { kind: "statefulset", unusable: "", skipTemplate },
+      origin,
+    ),
   );
   return errors;
 }
 
-/** The template as the controller will make pods of it: with a volume for each claim, in front of those of the same name. */
-function withClaims({ template, volumeClaimTemplates = [] }: StatefulSet["spec"]): PodTemplateSpec | undefined {
-  if (template?.spec === undefined || volumeClaimTemplates.length === 0) return template;
+/** The template as the controller will make pods of it: named by itself, and with a volume for each claim in front of those of the same name. */
+function asPodOf({ template, volumeClaimTemplates = [] }: StatefulSet["spec"]): PodTemplateSpec | undefined {
+  if (template?.spec === undefined) return template;
+  const { hostname: _, subdomain: __, ...spec } = template.spec;
+  if (volumeClaimTemplates.length === 0) return { ...template, spec };
   const claims = volumeClaimTemplates.map(({ metadata }) => ({
     name: metadata?.name ?? "",
     persistentVolumeClaim: { claimName: metadata?.name ?? "" },
   }));
-  const own = (template.spec.volumes ?? []).filter(({ name }) => !claims.some((claim) => claim.name === name));
-  return { ...template, spec: { ...template.spec, volumes: [...claims, ...own] } };
+  const own = (spec.volumes ?? []).filter(({ name }) => !claims.some((claim) => claim.name === name));
+  return { ...template, spec: { ...spec, volumes: [...claims, ...own] } };
 }
 
 const MUTABLE = [
@@ -383,8 +402,15 @@ const MUTABLE = [
   "minReadySeconds",
 ] as const;
 
-export function validateStatefulSetUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
-  const errors = validateStatefulSetSpec(set, false);
+export function validateStatefulSetUpdate(
+  set: StatefulSet,
+  old: StatefulSet,
+  context: TemplateOrigin = {},
+): FieldError[] {
+  const origin = { ...context, oldTemplate: old.spec.template };
+  const check = (one: StatefulSet, skipTemplate: boolean) =>
+    validateStatefulSetSpec(one, { created: false, skipTemplate }, origin);
+  const errors = check(set, check(old, false).length > 0);
   const taken = Object.fromEntries(MUTABLE.map((field) => [field, old.spec[field]]));
   if (!semanticEqual({ ...set.spec, ...taken }, old.spec))
     errors.push(

@@ -48,10 +48,11 @@ export const daemonSets = defineResource<DaemonSet>({
     validate: validateDaemonSet,
     validateUpdate: validateDaemonSetUpdate,
     warnings: (object, old) =>
-      old?.metadata.generation === object.metadata.generation
+      old !== undefined && semanticEqual(object.spec.template, old.spec.template)
         ? []
         : templateWarnings(object.spec.template, "spec.template."),
   },
+  podTemplate: ({ spec }) => spec.template,
   views: { status: { validateUpdate: validateDaemonSetStatus } },
   columns: [
     nameColumn,

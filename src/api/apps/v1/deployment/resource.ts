@@ -7,7 +7,7 @@ import { defineResource, keep, nextGeneration } from "../../../define.ts";
 import type { Deployment } from "../../../generated/apps.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateDeployment, validateDeploymentStatus, validateDeploymentUpdate } from "../validation.ts";
-import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
+import { ownerNameWarnings, templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
 export const deployments = defineResource<Deployment>({
   group: "apps",
@@ -38,11 +38,14 @@ export const deployments = defineResource<Deployment>({
     },
     validate: validateDeployment,
     validateUpdate: validateDeploymentUpdate,
-    warnings: (object, old) =>
-      old?.metadata.generation === object.metadata.generation
+    warnings: (object, old) => [
+      ...(old === undefined ? ownerNameWarnings(object.metadata.name) : []),
+      ...(old?.metadata.generation === object.metadata.generation
         ? []
-        : templateWarnings(object.spec.template, "spec.template."),
+        : templateWarnings(object.spec.template, "spec.template.")),
+    ],
   },
+  podTemplate: ({ spec }) => spec.template,
   views: {
     status: {
       validateUpdate: validateDeploymentStatus,

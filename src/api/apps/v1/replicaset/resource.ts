@@ -6,7 +6,7 @@ import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { ReplicaSet } from "../../../generated/apps.v1.ts";
 import { validateReplicaSet, validateReplicaSetStatus, validateReplicaSetUpdate } from "../validation.ts";
-import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
+import { ownerNameWarnings, templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
 export const replicaSets = defineResource<ReplicaSet>({
   group: "apps",
@@ -19,11 +19,14 @@ export const replicaSets = defineResource<ReplicaSet>({
     },
     validate: validateReplicaSet,
     validateUpdate: validateReplicaSetUpdate,
-    warnings: (object, old) =>
-      old?.metadata.generation === object.metadata.generation
+    warnings: (object, old) => [
+      ...(old === undefined ? ownerNameWarnings(object.metadata.name) : []),
+      ...(old?.metadata.generation === object.metadata.generation
         ? []
-        : templateWarnings(object.spec.template, "spec.template."),
+        : templateWarnings(object.spec.template, "spec.template.")),
+    ],
   },
+  podTemplate: ({ spec }) => spec.template,
   views: { status: { validateUpdate: validateReplicaSetStatus } },
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },
   columns: [

@@ -9,7 +9,7 @@ import type { StatefulSet } from "../../../generated/apps.v1.ts";
 import type { Mutable } from "../../../../base/mutable.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
 import { validateStatefulSet, validateStatefulSetStatus, validateStatefulSetUpdate } from "../validation.ts";
-import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
+import { fractionWarnings, templateWarnings } from "../../../core/v1/pod/warnings.ts";
 
 export const statefulSets = defineResource<StatefulSet>({
   group: "apps",
@@ -50,11 +50,23 @@ export const statefulSets = defineResource<StatefulSet>({
     },
     validate: validateStatefulSet,
     validateUpdate: validateStatefulSetUpdate,
-    warnings: (object, old) =>
-      old?.metadata.generation === object.metadata.generation
+    warnings: (object, old) => [
+      ...(old?.metadata.generation === object.metadata.generation
         ? []
-        : templateWarnings(object.spec.template, "spec.template."),
+        : templateWarnings(object.spec.template, "spec.template.")),
+      ...(object.spec.volumeClaimTemplates ?? []).flatMap(({ spec }, i) => {
+        const path = `spec.volumeClaimTemplates[${i}]${old === undefined ? "" : ".Spec"}.resources`;
+        return [
+          ...fractionWarnings(spec?.resources?.requests, `${path}.requests`, ["storage"]),
+          ...fractionWarnings(spec?.resources?.limits, `${path}.limits`, ["storage"]),
+        ];
+      }),
+      ...((object.spec.revisionHistoryLimit ?? 0) < 0
+        ? ["spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"]
+        : []),
+    ],
   },
+  podTemplate: ({ spec }) => spec.template,
   views: { status: { validateUpdate: validateStatefulSetStatus } },
   nameRule: nameIsLabel,
   scale: { specReplicas: "spec.replicas", statusReplicas: "status.replicas", selector: "spec.selector" },

@@ -5,7 +5,12 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { CronJob } from "../../../generated/batch.v1.ts";
 import { defaultJobParts } from "../job/defaults.ts";
+import { ownerNameWarnings } from "../../../core/v1/pod/warnings.ts";
+import { jobWarnings } from "../job/warnings.ts";
 import { validateCronJob, validateCronJobUpdate } from "./validation.ts";
+
+const ZONE_IN_SCHEDULE =
+  "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details";
 
 export const cronJobs = defineResource<CronJob>({
   group: "batch",
@@ -21,7 +26,15 @@ export const cronJobs = defineResource<CronJob>({
     },
     validate: validateCronJob,
     validateUpdate: validateCronJobUpdate,
+    warnings: (object, old) => [
+      ...(old === undefined ? ownerNameWarnings(object.metadata.name) : []),
+      ...(old?.metadata.generation === object.metadata.generation
+        ? []
+        : jobWarnings(object.spec.jobTemplate?.spec, "spec.jobTemplate.spec")),
+      ...(old !== undefined && object.spec.schedule.includes("TZ") ? [ZONE_IN_SCHEDULE] : []),
+    ],
   },
+  podTemplate: ({ spec }) => spec.jobTemplate?.spec?.template,
   columns: [
     nameColumn,
     column("Schedule", "string", ({ spec }) => spec.schedule ?? ""),

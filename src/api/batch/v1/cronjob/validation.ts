@@ -2,35 +2,43 @@
 import { checkNonNegative, checkWord } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
 import type { CronJob } from "../../../generated/batch.v1.ts";
+import type { TemplateOrigin } from "../../../core/v1/pod/validation/spec.ts";
 import { validateJobSpec } from "../job/validation.ts";
 
 const MAX_NAME = 52;
 
-export function validateCronJob(cronJob: CronJob): FieldError[] {
-  const errors = validateSpec(cronJob);
+export function validateCronJob(cronJob: CronJob, origin: TemplateOrigin = {}): FieldError[] {
+  const errors = validateSpec(cronJob, undefined, origin);
   // The job's name adds eleven characters for the time.
   if (cronJob.metadata.name.length > MAX_NAME)
     errors.push(invalid("metadata.name", cronJob.metadata.name, `must be no more than ${MAX_NAME} characters`));
   return errors;
 }
 
-export function validateCronJobUpdate(cronJob: CronJob): FieldError[] {
-  return validateSpec(cronJob);
+export function validateCronJobUpdate(cronJob: CronJob, old: CronJob, origin: TemplateOrigin = {}): FieldError[] {
+  return validateSpec(cronJob, old, { ...origin, oldTemplate: old.spec.jobTemplate?.spec?.template });
 }
 
-function validateSpec({ spec }: CronJob): FieldError[] {
+function validateSpec({ spec }: CronJob, old: CronJob | undefined, origin: TemplateOrigin): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.schedule) errors.push(required("spec.schedule"));
   else {
     const problem = scheduleProblem(spec.schedule);
     if (problem !== undefined) errors.push(invalid("spec.schedule", spec.schedule, problem));
-    if (/TZ/.test(spec.schedule))
+    // A schedule that has had its zone from the start may go on with it.
+    const zoned = spec.schedule.includes("TZ");
+    if (zoned && old?.spec.schedule?.includes("TZ") === true) {
+      if (spec.timeZone !== undefined)
+        errors.push(
+          invalid("spec.schedule", spec.schedule, "cannot use both timeZone field and TZ or CRON_TZ in schedule"),
+        );
+    } else if (zoned)
       errors.push(
         invalid("spec.schedule", spec.schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"),
       );
   }
-  errors.push(...validateTimeZone(spec.timeZone));
   errors.push(...checkNonNegative(spec.startingDeadlineSeconds, "spec.startingDeadlineSeconds"));
+  if (old === undefined || old.spec.timeZone !== spec.timeZone) errors.push(...validateTimeZone(spec.timeZone));
   errors.push(...checkWord(spec.concurrencyPolicy, "spec.concurrencyPolicy", ["Allow", "Forbid", "Replace"]));
   errors.push(...checkNonNegative(spec.successfulJobsHistoryLimit, "spec.successfulJobsHistoryLimit"));
   errors.push(...checkNonNegative(spec.failedJobsHistoryLimit, "spec.failedJobsHistoryLimit"));
@@ -40,7 +48,7 @@ function validateSpec({ spec }: CronJob): FieldError[] {
     errors.push(notSupported("spec.jobTemplate.spec.manualSelector", true, ["nil", "false"]));
   if (template.selector !== undefined)
     errors.push(invalid("spec.jobTemplate.spec.selector", template.selector, "`selector` will be auto-generated"));
-  return [...errors, ...validateJobSpec(template, "spec.jobTemplate.spec")];
+  return [...errors, ...validateJobSpec(template, "spec.jobTemplate.spec", origin)];
 }
 
 function validateTimeZone(zone: string | undefined): FieldError[] {

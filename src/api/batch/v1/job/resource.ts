@@ -7,7 +7,8 @@ import { defineResource } from "../../../define.ts";
 import type { Job } from "../../../generated/batch.v1.ts";
 import { defaultJob } from "./defaults.ts";
 import { validateJob, validateJobStatus, validateJobUpdate } from "./validation.ts";
-import { templateWarnings } from "../../../core/v1/pod/warnings.ts";
+import { ownerNameWarnings } from "../../../core/v1/pod/warnings.ts";
+import { jobWarnings } from "./warnings.ts";
 
 export const jobs = defineResource<Job>({
   group: "batch",
@@ -18,13 +19,14 @@ export const jobs = defineResource<Job>({
     prepareForCreate(job) {
       if (job.spec.manualSelector !== true) generateSelector(job);
     },
-    validate: (job) => validateJob(job),
+    validate: (job, context) => validateJob(job, context),
     validateUpdate: validateJobUpdate,
-    warnings: (object, old) =>
-      old?.metadata.generation === object.metadata.generation
-        ? []
-        : templateWarnings(object.spec.template, "spec.template."),
+    warnings: (object, old) => [
+      ...(old === undefined ? ownerNameWarnings(object.metadata.name) : []),
+      ...(old?.metadata.generation === object.metadata.generation ? [] : jobWarnings(object.spec, "spec")),
+    ],
   },
+  podTemplate: ({ spec }) => spec.template,
   views: { status: { validateUpdate: validateJobStatus } },
   selectableFields: { "status.successful": ({ status }) => String(status?.succeeded ?? 0) },
   columns: [

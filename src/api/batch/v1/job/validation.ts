@@ -17,7 +17,7 @@ import {
 } from "../../../../machinery/validation/field-error.ts";
 import { isDns1123Label, isQualifiedName } from "../../../../machinery/validation/names.ts";
 import { matchesLabels, mismatch } from "../../../apps/v1/validation.ts";
-import { validatePodTemplate } from "../../../core/v1/pod/validation/spec.ts";
+import { type TemplateOrigin, validatePodTemplate } from "../../../core/v1/pod/validation/spec.ts";
 import type { Job, JobSpec, PodFailurePolicyRule } from "../../../generated/batch.v1.ts";
 import type { Container } from "../../../generated/core.v1.ts";
 import { internalValue, selectorValue, sorted } from "../../../internal-value.ts";
@@ -31,9 +31,9 @@ const MAX_MANAGER = 63;
 const MAX_INDEXES_BYTES = 64 * 1024;
 const NEEDS_INDEXES = "requires indexed completion mode";
 
-export function validateJob(job: Job, old?: Job): FieldError[] {
+export function validateJob(job: Job, origin: TemplateOrigin = {}, old?: Job): FieldError[] {
   const { spec } = job;
-  const errors = [...validateGeneratedSelector(job, old), ...validateAny(job)];
+  const errors = [...validateGeneratedSelector(job, old), ...validateAny(job, origin)];
   if (spec.completionMode === "Indexed" && spec.completions !== undefined && spec.completions > 0) {
     const last = `${job.metadata.name}-${spec.completions - 1}`;
     if (isDns1123Label(last).length > 0)
@@ -44,8 +44,8 @@ export function validateJob(job: Job, old?: Job): FieldError[] {
   return errors;
 }
 
-function validateAny({ spec }: Job): FieldError[] {
-  const errors = validateJobSpec(spec, "spec");
+function validateAny({ spec }: Job, origin: TemplateOrigin): FieldError[] {
+  const errors = validateJobSpec(spec, "spec", origin);
   const { selector, template } = spec;
   const broken = validateLabelSelector(selector, "spec.selector");
   if (selector === undefined) errors.push(required("spec.selector"));
@@ -79,7 +79,7 @@ function validateGeneratedSelector({ metadata, spec }: Job, old: Job | undefined
 const UID_LABEL = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL = "batch.kubernetes.io/job-name";
 
-export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
+export function validateJobSpec(spec: JobSpec, path: string, origin: TemplateOrigin): FieldError[] {
   const errors: FieldError[] = [];
   for (const field of [
     "parallelism",
@@ -128,7 +128,7 @@ export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
     const allowed = spec.podFailurePolicy === undefined ? ["Failed", "TerminatingOrFailed"] : ["Failed"];
     if (!allowed.includes(policy)) errors.push(notSupported(`${path}.podReplacementPolicy`, policy, allowed));
   }
-  errors.push(...validatePodTemplate(spec.template, `${path}.template`));
+  errors.push(...validatePodTemplate(spec.template, `${path}.template`, origin));
   const restart = spec.template?.spec?.restartPolicy ?? "";
   const at = `${path}.template.spec.restartPolicy`;
   if (restart === "" || restart === "Always") errors.push(required(at, 'valid values: "OnFailure", "Never"'));
@@ -266,9 +266,10 @@ function validateFailureRule(
 
 const FIXED = ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] as const;
 
-export function validateJobUpdate(job: Job, old: Job): FieldError[] {
+export function validateJobUpdate(job: Job, old: Job, context: TemplateOrigin = {}): FieldError[] {
+  const origin = { ...context, oldTemplate: old.spec.template };
   // Upstream looks at the specification once as if it were new and once as a change.
-  const errors = [...validateJob(job, old), ...validateAny(job)];
+  const errors = [...validateJob(job, origin, old), ...validateAny(job, origin)];
   const [spec, before] = [job.spec, old.spec];
   const fixed = (field: (typeof FIXED)[number] | "completions" | "selector", shown: unknown = spec[field]) =>
     semanticEqual(spec[field], before[field]) ? [] : [invalid(`spec.${field}`, shown ?? null, "field is immutable")];
@@ -323,8 +324,20 @@ function validateTemplateUpdate({ spec }: Job, old: Job): FieldError[] {
   return semanticEqual(template, before.template)
     ? []
     : waiting
-      ? [invalid("spec.template.spec", spec.template?.spec ?? null, "field is immutable")]
-      : [invalid("spec.template", spec.template ?? null, "field is immutable")];
+      ? [
+          invalid(
+            "spec.template.spec",
+            internalValue(spec.template?.spec, "io.k8s.api.core.v1.PodSpec"),
+            "field is immutable",
+          ),
+        ]
+      : [
+          invalid(
+            "spec.template",
+            internalValue(spec.template, "io.k8s.api.core.v1.PodTemplateSpec"),
+            "field is immutable",
+          ),
+        ];
 }
 
 /** What a container needs may change while it isn't there. */

@@ -66,6 +66,15 @@ export function podWarnings(pod: Pod): readonly string[] {
   ];
 }
 
+/** Of a name that pods will have theirs from. */
+export function ownerNameWarnings(name: string): readonly string[] {
+  const messages = isDns1123Label(name);
+  if (messages.length === 0) return [];
+  return [
+    `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${messages.join(" ")}]`,
+  ];
+}
+
 /** `path` ends in a dot: `spec.template.`. */
 export function templateWarnings(template: PodTemplateSpec | undefined, path: string): readonly string[] {
   return template?.spec === undefined ? [] : specWarnings(template.spec, template.metadata?.annotations ?? {}, path);

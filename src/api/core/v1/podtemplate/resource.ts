@@ -3,7 +3,6 @@ import { column, labelsText, nameColumn } from "../../../columns.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
 import type { PodTemplate } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
-import { dropDisabledFields } from "../pod/disabled-fields.ts";
 import { templateWarnings } from "../pod/warnings.ts";
 import { defaultPodTemplate } from "../pod/defaults.ts";
 import { containerImages, containerNames } from "../pod/template.ts";
@@ -15,19 +14,16 @@ export const podTemplates = defineResource<PodTemplate>({
   kind: "PodTemplate",
   behaviour: {
     defaults: ({ template }) => defaultPodTemplate(template),
-    prepareForCreate({ template }, { featureGates }) {
-      dropDisabledFields(template?.spec, undefined, featureGates);
-    },
-    prepareForUpdate(podTemplate, old, { featureGates }) {
-      dropDisabledFields(podTemplate.template?.spec, old.template?.spec, featureGates);
+    prepareForUpdate(podTemplate, old) {
       if (!semanticEqual(podTemplate.template, old.template)) nextGeneration(podTemplate, old);
     },
-    validate: ({ template }, { featureGates: gates }) => validatePodTemplate(template, "template", { gates }),
-    validateUpdate: ({ template }, old, { featureGates: gates }) =>
-      validatePodTemplate(template, "template", { old: old.template, gates }),
+    validate: ({ template }, context) => validatePodTemplate(template, "template", context),
+    validateUpdate: ({ template }, old, context) =>
+      validatePodTemplate(template, "template", { ...context, oldTemplate: old.template }),
     warnings: ({ template }, old) =>
       old !== undefined && semanticEqual(template, old.template) ? [] : templateWarnings(template, "template."),
   },
+  podTemplate: ({ template }) => template,
   columns: [
     nameColumn,
     column("Containers", "string", ({ template }) => containerNames(template)),

@@ -11,7 +11,7 @@ import {
   validateReplicationControllerStatus,
   validateReplicationControllerUpdate,
 } from "./validation.ts";
-import { templateWarnings } from "../pod/warnings.ts";
+import { ownerNameWarnings, templateWarnings } from "../pod/warnings.ts";
 
 export const replicationControllers = defineResource<ReplicationController>({
   group: "",
@@ -29,11 +29,15 @@ export const replicationControllers = defineResource<ReplicationController>({
     },
     validate: validateReplicationController,
     validateUpdate: validateReplicationControllerUpdate,
-    warnings: (object, old) =>
-      old?.metadata.generation === object.metadata.generation
-        ? []
-        : templateWarnings(object.spec.template, "spec.template."),
+    warnings(object, old) {
+      const path = "spec.template.";
+      if (old === undefined)
+        return [...ownerNameWarnings(object.metadata.name), ...templateWarnings(object.spec.template, path)];
+      // Upstream looks at the template that was.
+      return old.metadata.generation === object.metadata.generation ? [] : templateWarnings(old.spec.template, path);
+    },
   },
+  podTemplate: ({ spec }) => spec.template,
   nameRule: replicationControllerName,
   views: { status: { validateUpdate: validateReplicationControllerStatus } },
   selectableFields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },

@@ -5,7 +5,7 @@ import { isDns1123Subdomain, type NameRule } from "../../../../machinery/validat
 import { sortedEntries } from "../../../../machinery/validation/object-meta.ts";
 import type { ReplicationController } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
-import { validateAlwaysRunning, validatePodTemplate } from "../pod/validation/spec.ts";
+import { type TemplateOrigin, validateAlwaysRunning, validatePodTemplate } from "../pod/validation/spec.ts";
 
 /** As every name, in the words of the younger checks; what a name is generated from is judged by the name that comes of it. */
 export const replicationControllerName: NameRule = (name, prefix) =>
@@ -13,7 +13,10 @@ export const replicationControllerName: NameRule = (name, prefix) =>
     ? []
     : isDns1123Subdomain(name).map((message) => message.replace(/^(must be no more than \d+) characters$/, "$1 bytes"));
 
-export function validateReplicationController({ spec }: ReplicationController): FieldError[] {
+export function validateReplicationController(
+  { spec }: ReplicationController,
+  origin: TemplateOrigin = {},
+): FieldError[] {
   const errors = checkNonNegative(spec?.minReadySeconds, "spec.minReadySeconds");
   const selector = Object.entries(spec?.selector ?? {});
   if (selector.length === 0) errors.push(required("spec.selector"));
@@ -28,7 +31,7 @@ export function validateReplicationController({ spec }: ReplicationController): 
     );
   return [
     ...errors,
-    ...validatePodTemplate(spec.template, "spec.template"),
+    ...validatePodTemplate(spec.template, "spec.template", origin),
     ...validateAlwaysRunning(spec.template, "spec.template", "ReplicationController"),
   ];
 }
@@ -39,8 +42,9 @@ const NON_CONVERTIBLE = "non-convertible.kubernetes.io";
 export function validateReplicationControllerUpdate(
   controller: ReplicationController,
   old: ReplicationController,
+  origin: TemplateOrigin = {},
 ): FieldError[] {
-  const errors = validateReplicationController(controller);
+  const errors = validateReplicationController(controller, { ...origin, oldTemplate: old.spec.template });
   for (const [key, value] of sortedEntries(old.metadata.annotations)) {
     const [, field, ...more] = key.split("/");
     if (!key.startsWith(NON_CONVERTIBLE) || field === undefined || more.length > 0) continue;

@@ -40,6 +40,7 @@ import {
   validateSeccompAgreement,
 } from "./annotations.ts";
 import { containersOf } from "./containers-of.ts";
+import type { HookContext } from "../../../../../machinery/resource.ts";
 import { internalValue } from "../../../../internal-value.ts";
 import { validateOperatingSystem } from "./operating-system.ts";
 import { podRules, type PodRules } from "./rules.ts";
@@ -48,33 +49,47 @@ import { validateHostProcesses } from "./windows.ts";
 import { validateVolumes } from "./volumes.ts";
 
 /** What a write of a template is judged by, beside the template. */
-export interface TemplateOrigin {
-  readonly old?: PodTemplateSpec | undefined;
-  readonly gates?: ReadonlyMap<string, boolean> | undefined;
+export interface TemplateOrigin extends Partial<Pick<HookContext, "featureGates" | "allowPrivileged">> {
+  readonly oldTemplate?: PodTemplateSpec | undefined;
 }
 
 export function validatePodTemplate(
   template: PodTemplateSpec | undefined,
   path: string,
-  { old, gates }: TemplateOrigin = {},
+  origin: TemplateOrigin = {},
 ): FieldError[] {
   if (template === undefined) return [required(path)];
   const annotations = template.metadata?.annotations ?? {};
   const spec = template.spec ?? ({} as PodSpec);
-  const rules = podRules({ isPod: false, old: old?.spec, gates });
   return [
-    ...validateLabels(template.metadata?.labels, `${path}.labels`),
-    ...validateAnnotations(annotations, `${path}.annotations`),
-    ...validatePodAnnotations(annotations, spec, `${path}.annotations`, {
-      allowComparison: rules.allowComparison,
-      allowInvalidCost: old !== undefined && !isDeletionCost(old.metadata?.annotations),
-    }),
-    ...validatePodSpec(spec, `${path}.spec`, rules),
+    ...validateTemplateMetadata(template, path, origin),
+    ...validatePodSpec(spec, `${path}.spec`, templateRules(origin)),
     ...validateSeccompAgreement(annotations, spec, `${path}.spec`),
     ...validateAppArmorAgreement(annotations, spec, `${path}.spec`),
     ...((spec.ephemeralContainers ?? []).length > 0
       ? [fieldForbidden(`${path}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template")]
       : []),
+  ];
+}
+
+const templateRules = ({ oldTemplate, featureGates, allowPrivileged }: TemplateOrigin): PodRules =>
+  podRules({ isPod: false, old: oldTemplate?.spec, gates: featureGates, allowPrivileged });
+
+/** Labels and annotations, those that speak of the pod included. */
+export function validateTemplateMetadata(
+  template: PodTemplateSpec,
+  path: string,
+  origin: TemplateOrigin,
+): FieldError[] {
+  const annotations = template.metadata?.annotations;
+  const { oldTemplate } = origin;
+  return [
+    ...validateLabels(template.metadata?.labels, `${path}.labels`),
+    ...validateAnnotations(annotations, `${path}.annotations`),
+    ...validatePodAnnotations(annotations ?? {}, template.spec ?? ({} as PodSpec), `${path}.annotations`, {
+      allowComparison: templateRules(origin).allowComparison,
+      allowInvalidCost: oldTemplate !== undefined && !isDeletionCost(oldTemplate.metadata?.annotations),
+    }),
   ];
 }
 

@@ -93,9 +93,14 @@ export class SortedMap<V> {
   /** The sum of weights from `from` up to, not including, `end`. */
   weightBetween(from: string, end: string | undefined): number {
     let sum = 0;
-    for (let at = this.#leafIndex(from); at < this.#leaves.length; at++) {
+    const start = this.#leafIndex(from);
+    for (let at = start; at < this.#leaves.length; at++) {
       const { keys, values, weight } = this.#leaves[at]!;
       if (end !== undefined && this.#floors[at]! >= end) break;
+      if (at > start && (end === undefined || (at + 1 < this.#floors.length && this.#floors[at + 1]! <= end))) {
+        sum += weight; // All of it lies between.
+        continue;
+      }
       const first = lowerBound(keys, from);
       const last = end === undefined ? keys.length : lowerBound(keys, end);
       if (first === 0 && last === keys.length) sum += weight;

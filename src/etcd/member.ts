@@ -279,6 +279,7 @@ export class Member {
         settled: () => this.#maySnapshot(),
       },
       send: (messages) => this.transport?.send(messages),
+      flush: () => this.transport?.flush(),
       activeSince: (peer) => this.transport?.activeSince(peer),
       isIdRemoved: (peer) => this.membership.isIdRemoved(peer),
       onFailure,
@@ -692,6 +693,11 @@ export class Member {
     });
   }
 
+  /** Lets others have their turn. */
+  pause(): Promise<void> {
+    return new Promise((resolve) => this.#deps.clock.soon(resolve));
+  }
+
   /** Unique in the cluster: some bits of the member's id, then a count that began with the time of day. */
   #nextRequestId(): bigint {
     return this.#requestPrefix | BigInt(this.#requestNumber++);
@@ -758,6 +764,7 @@ export class Member {
   /** Replaces all of the state. Watchers go on, from where they were. */
   async #install(snapshot: Snapshot): Promise<void> {
     this.lessor.demote();
+    const { revision } = this.store;
     await this.#storage.install(snapshot, this);
     this.#compactions.clear();
     this.compactionHashes.clear();
@@ -770,7 +777,7 @@ export class Member {
     if (version !== undefined && this.membership.version === undefined) this.membership.setVersion(version);
     for (const { ID, peerURLs } of this.membership.members) if (ID !== this.id) this.transport?.addPeer(ID, peerURLs);
     for (const id of this.membership.removedIds) this.transport?.removePeer(id);
-    this.watchable.restored();
+    this.watchable.restored(revision);
   }
 
   #maySnapshot(): void {

@@ -52,6 +52,8 @@ import { whyTimedOut } from "./why-timed-out.ts";
 const PENDING_MAX = 5000;
 const MAX_BYTES_A_MESSAGE = 1024 * 1024;
 const MAX_MESSAGES_IN_FLIGHT = 512;
+/** For up to so many a trip through the thread pool would cost more than what goes on meanwhile. */
+const FEW_ENTRIES = 4;
 
 export interface StateMachine extends EntryMachine {
   /** Replaces the state by a received snapshot's, durably. */
@@ -82,6 +84,8 @@ export interface RaftDriverOptions {
   readonly leadership: Leadership;
   readonly machine: StateMachine;
   readonly send: (messages: readonly Message[]) => void;
+  /** What was sent leaves now, and not when this turn ends. */
+  readonly flush: () => void;
   /** Since when a member is reached without a break. */
   readonly activeSince: (id: NodeId) => number | undefined;
   readonly isIdRemoved: (id: NodeId) => boolean;
@@ -392,8 +396,10 @@ export class RaftDriver {
     if (snapshot !== undefined) return this.#elsewhere(this.#install(snapshot, ready), rest, later);
     if (entries.length === 0 && !ready.mustSync) return this.#finish(entries, rest, later);
     if (this.#failpoints.raftBeforeSave !== undefined) this.#failpoints.raftBeforeSave.strike();
-    // What was sent leaves when this turn ends: the others are to write while we do, and not after us.
-    const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined, !isSending);
+    // The others are to write while we do, and not after us. With little to do, all that is sent leaves before this thread waits for its disk.
+    const mayBlock = !isSending || entries.length <= FEW_ENTRIES;
+    if (isSending && mayBlock) this.#options.flush();
+    const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined, mayBlock);
     this.#stateIsUnwritten = false;
     if (writing === undefined) return this.#finish(entries, rest, later);
     this.#elsewhere(

@@ -9,6 +9,7 @@ import { bind, type Binding } from "../wire/rpc/grpc-server.ts";
 import { defineService } from "../wire/rpc/service.ts";
 import type { Listener, ListenOptions, ServerTls } from "../world/net.ts";
 import { electionService } from "./api/election.ts";
+import { kvService } from "./api/kv.ts";
 import { Guard } from "./api/guard.ts";
 import { healthService, type HealthState } from "./api/health.ts";
 import { lockService } from "./api/lock.ts";
@@ -78,7 +79,7 @@ const ServerReflectionAlpha = defineService("grpc.reflection.v1alpha.ServerRefle
 export function bindings(member: Member, services: EtcdServices, health: HealthState): readonly Binding[] {
   const sharedEvents = new SharedEvents(member.codec);
   const list: Binding[] = [
-    bind(KV, services.kv),
+    bind(KV, kvService(member, member.codec)),
     bind(
       Watch,
       watchService(member, (response) => sharedEvents.prepare(response)),

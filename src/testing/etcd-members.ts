@@ -56,6 +56,7 @@ export class MemoryPeers {
       },
       addPeer: (peer) => void peers.add(peer),
       addRemote: (peer) => void peers.add(peer),
+      flush() {},
       updatePeer() {},
       removePeer: (peer) => void peers.delete(peer),
       activeSince: (peer) =>

@@ -187,6 +187,8 @@ export interface ResponseStream {
   /** Queues bytes. False says that the client is slow: wait for `drained` or drop it. The bytes are shared, never copied or changed. */
   write(data: Uint8Array | string): boolean;
   readonly drained: Promise<void>;
+  /** What was written leaves now, where it would else leave with all that this turn writes. */
+  flush?(): void;
   /** Bytes queued and not yet taken by the client. */
   readonly queuedBytes: number;
   end(trailers?: Headers): void;

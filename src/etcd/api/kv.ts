@@ -13,6 +13,7 @@ import type {
   TxnRequest,
   TxnResponse,
 } from "../../protocols/etcd/generated.ts";
+import type { Codec } from "../../wire/rpc/codec.ts";
 import { RpcError, type Call, type Init, type ServerStream } from "../../wire/rpc/service.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly, isSerializable } from "../apply/check.ts";
 import { applyRange, sortKvs, withoutValues } from "../apply/range.ts";
@@ -21,18 +22,31 @@ import type { Request } from "../apply/chain.ts";
 import { KEEP_VERSIONS } from "../../protocols/etcd/client.ts";
 import type { KeyValue } from "../backend/backend.ts";
 import type { Member } from "../member.ts";
+import { isLarge, largeRange } from "./large-range.ts";
 
 const MAX_VERSIONS = 2 ** 31 - 1;
 /** Keys in the first piece of a streamed range; later ones double while they stay below a request's size. */
 const FIRST_PIECE = 10;
 const NUL = new Uint8Array(1);
 
-export function kvService(member: Member) {
+/** For a wire, `codec` makes bytes of what is very large. */
+export function kvService(member: Member, codec?: Codec) {
   const { auth, authenticator, options } = member;
   return {
     Range(request: Init<RangeRequest>, call?: Call): Promise<RangeResponse> | RangeResponse {
       checkRange(request);
-      const answer = () => applyRange(member.store, request, member.header());
+      const answer = () =>
+        isLarge(member.store, request)
+          ? largeRange(
+              {
+                store: member.store,
+                header: (revision) => member.header(revision),
+                pause: () => member.pause(),
+                codec,
+              },
+              request,
+            )
+          : applyRange(member.store, request, member.header());
       const read = () =>
         auth.enabled ? authenticator.read(call, (info) => checkRangeAllowed(member, info, request), answer) : answer();
       const current = request.serializable ? undefined : member.linearizable();

@@ -128,13 +128,13 @@ export class Store {
     if (end !== undefined && from >= end) return { kvs, count: 0 };
     const found: Revision[] = [];
     if (!past) {
-      const count = this.#index.weightBetween(from, end);
-      if (countOnly || count === 0) return { kvs, count };
+      const count = options.pageOnly ? 0 : this.#index.weightBetween(from, end);
+      if (!options.pageOnly && (countOnly || count === 0)) return { kvs, count };
       this.#index.forEach(from, end, (index) => {
         if (index.alive) found.push(index);
         return limit === 0 || found.length < limit;
       });
-      return { kvs: this.#rows(found), count };
+      return { kvs: this.#rows(found), count: options.pageOnly ? found.length : count };
     }
     let count = 0;
     this.#index.forEach(from, end, (index) => {
@@ -145,6 +145,11 @@ export class Store {
       return !options.pageOnly || count < limit;
     });
     return { kvs: this.#rows(found), count };
+  }
+
+  /** How many keys a range has now. */
+  countNow(key: Uint8Array, rangeEnd: Uint8Array): number {
+    return this.#index.weightBetween(keyText(key), endText(rangeEnd));
   }
 
   /** Counts a client's read. */

@@ -245,3 +245,22 @@ test("the id of a watcher that a compaction cancelled is taken until its client 
     ],
   );
 });
+
+test("a watcher that was sent all there is loses nothing to a compaction, when the store jumps to a newer state", async () => {
+  const bench = new Bench();
+  bench.stream.create({ key: Buffer.from("a") });
+  for (let i = 0; i < 3; i++) bench.write("b");
+  const { revision } = bench.store;
+  bench.store.compact(revision);
+  bench.watchable.restored(revision);
+  await bench.settle();
+  bench.write("a");
+  await bench.settle();
+  assert.deepEqual(
+    bench.responses.map(({ created, canceled, events }) => [created, canceled, events.length]),
+    [
+      [true, false, 0],
+      [false, false, 1],
+    ],
+  );
+});

@@ -102,10 +102,12 @@ export class Watchable {
     return stream;
   }
 
-  /** The store holds another history: everyone reads what he missed of it. */
-  restored(): void {
+  /** The store was at revision `before` and has jumped: everyone reads what he missed. */
+  restored(before: number): void {
     for (const watcher of Array.from(this.#synced)) {
       this.#synced.delete(watcher);
+      // Up to there he has been sent everything, and may have been told so: no compaction since then takes anything from him.
+      watcher.next = Math.max(watcher.next, before + 1);
       this.add(watcher);
     }
   }

@@ -72,6 +72,10 @@ class HttpTransport implements PeerTransport {
     }
   }
 
+  flush(): void {
+    for (const peer of this.#peers.values()) peer.flush();
+  }
+
   addPeer(id: NodeId, urls: readonly string[]): void {
     if (this.#closed || this.#peers.has(id) || id === this.#self.id) return;
     this.#deps.log.info("starting remote peer", { "remote-peer-id": hexId(id) });

@@ -87,6 +87,11 @@ export class Peer {
     });
   }
 
+  flush(): void {
+    this.#appends.flush();
+    this.#messages.flush();
+  }
+
   update(urls: readonly string[]): void {
     this.#picker.update(urls);
   }

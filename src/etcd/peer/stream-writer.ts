@@ -71,6 +71,10 @@ export class StreamWriter {
     return bytes.length;
   }
 
+  flush(): void {
+    this.#stream?.flush?.();
+  }
+
   heartbeat(): number {
     const bytes = this.#encoder!.heartbeat();
     this.#handedBytes += bytes.length;

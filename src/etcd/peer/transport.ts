@@ -15,6 +15,8 @@ export interface PeerTransport {
    * into a transfer of the whole state (`SnapshotExchange.open`).
    */
   send(messages: readonly Message[]): void;
+  /** What was sent leaves before this returns, as far as the connections take it. */
+  flush(): void;
   /** Begins to talk to a member. No effect on one that is known already. */
   addPeer(id: NodeId, urls: readonly string[]): void;
   /** A member that may know more of the cluster than we do yet: it can be sent to until it is added as a peer. */

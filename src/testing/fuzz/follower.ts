@@ -184,6 +184,7 @@ class Follower {
           this.#peers = options;
           return {
             send() {},
+            flush() {},
             addPeer() {},
             addRemote() {},
             updatePeer() {},

@@ -55,6 +55,24 @@ class KnownBytes extends Encoded {
   }
 }
 
+/** A message in pieces, of which each has some of its fields: whoever sends it need not have all of it in one place. */
+export class EncodedPieces extends Encoded {
+  readonly pieces: readonly Uint8Array[];
+  readonly length: number;
+  constructor(pieces: readonly Uint8Array[]) {
+    super();
+    this.pieces = pieces;
+    this.length = pieces.reduce((sum, { length }) => sum + length, 0);
+  }
+  get bytes(): Uint8Array {
+    return Buffer.concat(this.pieces, this.length);
+  }
+  writeTo(writer: BackwardWriter): number {
+    for (let i = this.pieces.length - 1; i >= 0; i--) writer.bytes(this.pieces[i]!);
+    return this.length;
+  }
+}
+
 /** `encoded<KeyValue>(bytes)` may be given wherever `Init<KeyValue>` is asked for. */
 export function encoded<T>(bytes: Uint8Array): Init<T> {
   return new KnownBytes(bytes) as unknown as Init<T>;

@@ -14,6 +14,13 @@ export function framed(message: Uint8Array): Uint8Array {
   return message;
 }
 
+/** The prefix of a message that follows by itself. */
+export function framePrefix(length: number): Uint8Array {
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32BE(length, 1);
+  return prefix;
+}
+
 /** The message of a chunk that is one frame, neither more nor less, and not compressed; it has memory of its own. */
 export function wholeMessage(chunk: Uint8Array, maxBytes: number): Uint8Array | undefined {
   const length = chunk.length - PREFIX_BYTES;

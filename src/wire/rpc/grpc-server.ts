@@ -4,9 +4,17 @@ import { deferred } from "../../base/deferred.ts";
 import type { BodySink, Exchange, Headers, HttpHandler, ResponseStream } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
 import { receive } from "../receive.ts";
-import type { Codec } from "./codec.ts";
+import { EncodedPieces, type Codec } from "./codec.ts";
 import { type Deadline, Deadlines, type Expiring } from "./deadlines.ts";
-import { encodeGrpcMessage, FrameReader, framed, parseGrpcTimeout, PREFIX_BYTES, wholeMessage } from "./frames.ts";
+import {
+  encodeGrpcMessage,
+  FrameReader,
+  framed,
+  framePrefix,
+  parseGrpcTimeout,
+  PREFIX_BYTES,
+  wholeMessage,
+} from "./frames.ts";
 import { DecodeError } from "./reader.ts";
 import {
   CODES,
@@ -211,9 +219,8 @@ abstract class ServerCall implements Call, Expiring {
     this.#requestBytes += message.length;
   }
 
-  protected sent(frame: Uint8Array): void {
+  protected sent(bytes: number): void {
     const { tally } = this.route;
-    const bytes = frame.length - PREFIX_BYTES;
     tally.sent++;
     tally.sentBytes += bytes;
     this.#responseBytes += bytes;
@@ -301,6 +308,7 @@ class UnaryCall extends ServerCall implements BodySink {
 
   #answer(answer: unknown): void {
     if (this.#finished) return;
+    if (answer instanceof EncodedPieces) return this.#answerInPieces(answer);
     const { output } = this.route.method;
     let message: Uint8Array;
     try {
@@ -309,8 +317,18 @@ class UnaryCall extends ServerCall implements BodySink {
       return this.#fail(error);
     }
     this.#finished = true;
-    this.sent(message);
+    this.sent(message.length - PREFIX_BYTES);
     this.exchange.respond(200, ANSWER_HEADERS, message, OK);
+    this.ended(undefined, { request: this.#request, response: answer });
+  }
+
+  #answerInPieces(answer: EncodedPieces): void {
+    this.#finished = true;
+    this.sent(answer.length);
+    const response = this.exchange.stream(200, ANSWER_HEADERS);
+    response.write(framePrefix(answer.length));
+    for (const piece of answer.pieces) response.write(piece);
+    response.end(OK);
     this.ended(undefined, { request: this.#request, response: answer });
   }
 
@@ -383,7 +401,7 @@ class StreamCall extends ServerCall {
 
   write(frame: Uint8Array): boolean {
     if (this.#finished) return true;
-    this.sent(frame);
+    this.sent(frame.length - PREFIX_BYTES);
     this.#response ??= this.exchange.stream(200, ANSWER_HEADERS);
     return this.#response.write(frame);
   }

@@ -448,7 +448,12 @@ class NodeResponseStream implements ResponseStream {
     return target.write(data);
   }
 
+  flush(): void {
+    this.#uncork();
+  }
+
   readonly #uncork = (): void => {
+    if (!this.#corked) return;
     this.#corked = false;
     if (!this.#ended) this.#release();
   };

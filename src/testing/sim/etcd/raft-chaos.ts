@@ -37,6 +37,7 @@ export function withFaults(inner: PeerTransport, faults: MessageFaults, clock: C
         if (random.next() < faults.repeat) deliver(copy);
       }
     },
+    flush: () => inner.flush(),
     addPeer: (id, urls) => inner.addPeer(id, urls),
     addRemote: (id, urls) => inner.addRemote(id, urls),
     updatePeer: (id, urls) => inner.updatePeer(id, urls),

@@ -31,6 +31,7 @@ import type { Codec } from "../wire/rpc/codec.ts";
 import type { ServerStream } from "../wire/rpc/service.ts";
 import { pause, sleep } from "../world/time.ts";
 import type { World } from "../world/world.ts";
+import { AppendCounts } from "./append-counts.ts";
 import { Alarms } from "./apply/alarms.ts";
 import { Applier, type Applied } from "./apply/applier.ts";
 import { checkAuth } from "./apply/auth.ts";
@@ -109,6 +110,7 @@ export class Member {
   readonly leases: LeaseKeeper;
   readonly store: Store;
   readonly compactionHashes: CompactionHashes;
+  readonly appendCounts = new AppendCounts();
   readonly alarms: Alarms;
   readonly auth: AuthStore;
   readonly authenticator: Authenticator;
@@ -278,7 +280,10 @@ export class Member {
         install: (snapshot) => this.#install(snapshot),
         settled: () => this.#maySnapshot(),
       },
-      send: (messages) => this.transport?.send(messages),
+      send: (messages) => {
+        this.appendCounts.send(messages);
+        this.transport?.send(messages);
+      },
       flush: () => this.transport?.flush(),
       activeSince: (peer) => this.transport?.activeSince(peer),
       isIdRemoved: (peer) => this.membership.isIdRemoved(peer),
@@ -795,7 +800,10 @@ export class Member {
     return {
       process: (message) => this.#process(message),
       isIdRemoved: (id) => this.membership.isIdRemoved(id),
-      reportUnreachable: (id) => this.#driver.reportUnreachable(id),
+      reportUnreachable: (id) => {
+        this.appendCounts.unreachable(id);
+        this.#driver.reportUnreachable(id);
+      },
       reportSnapshot: (id, ok) => this.#driver.reportSnapshot(id, ok),
       removed: (reason) => {
         this.#deps.log.error("server error", new Error(reason));
@@ -808,6 +816,7 @@ export class Member {
     assert(message.to === this.id, "a message for another member");
     const flaw = flawOf(message);
     if (flaw !== undefined) throw new MessageError(flaw);
+    this.appendCounts.take(message);
     const { raftDropHeartbeat } = this.failpoints;
     if (raftDropHeartbeat !== undefined && message.type === "MsgHeartbeat" && raftDropHeartbeat.strike() !== undefined)
       return;

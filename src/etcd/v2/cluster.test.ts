@@ -67,6 +67,24 @@ test("what one member was told is seen, swapped and waited for through the other
     );
   }));
 
+test("appends are counted where they come in and where they go out, by whom they are for", () =>
+  withTrees(3, async ({ members, stores, ask }) => {
+    const leader = members.leader!;
+    const followers = members.all.filter((member) => member !== leader);
+    const before = followers.map(({ appendCounts }) => appendCounts.received);
+    await stores.get(leader)!.write(ask("/k", { value: "1" }));
+    await members.pass(50);
+    followers.forEach(({ appendCounts }, i) =>
+      assert.ok(appendCounts.received > before[i]! && appendCounts.sent === 0),
+    );
+    const { sent, followers: counted } = leader.appendCounts;
+    assert.deepEqual([...counted.keys()].sort(), followers.map(({ id }) => id).sort());
+    assert.equal(
+      sent,
+      [...counted.values()].reduce((sum, { success }) => sum + success, 0),
+    );
+  }));
+
 test("of those who swap at once through all members one succeeds, and every success has an index of its own", () =>
   withTrees(2, async ({ members, stores, ask }) => {
     const all = [...stores.values()];

@@ -9,6 +9,7 @@ import type { Logger } from "../../observe/log.ts";
 import { formatDuration } from "../../machinery/meta/time.ts";
 import type { Exchange, Headers, HttpHandler } from "../../world/net.ts";
 import type { World } from "../../world/world.ts";
+import type { AppendCounts } from "../append-counts.ts";
 import type { Member } from "../member.ts";
 import { Access } from "./access.ts";
 import { allowMethod, answerError, answerJson, answerText, mediaType, readBody } from "./answer.ts";
@@ -168,13 +169,13 @@ export class V2Api implements Disposable {
 
   #stats(exchange: Exchange, kind: string): void {
     if (!allowMethod(exchange, "GET")) return;
-    const { id, leader, options, leadership } = this.#member;
+    const { appendCounts, id, leader, options, leadership } = this.#member;
     const now = this.#deps.clock.now();
     const answers: Readonly<Record<string, () => object>> = {
       store: () => this.store.stats.tell(this.store.hub.watchers),
       leader: () => {
         if (!leadership.isLeader) throw new HttpError(403, "not current leader");
-        return { leader: id.toString(16), followers: {} };
+        return { leader: id.toString(16), followers: followersOf(appendCounts) };
       },
       self: () => ({
         name: options.name,
@@ -186,12 +187,22 @@ export class V2Api implements Disposable {
           uptime: formatDuration((now - this.#leaderSince) * 1e6),
           startTime: goTime(this.#leaderSince),
         },
-        recvAppendRequestCnt: 0,
-        sendAppendRequestCnt: 0,
+        recvAppendRequestCnt: appendCounts.received,
+        sendAppendRequestCnt: appendCounts.sent,
       }),
     };
     exchange.respond(200, { "content-type": "application/json" }, goJson(answers[kind]!()));
   }
+}
+
+/** Upstream's latency is the time it takes to encode an append, which nobody measures here. */
+function followersOf({ followers }: AppendCounts): object {
+  const latency = { current: 0, average: 0, standardDeviation: 0, minimum: 0, maximum: 0 };
+  const told = [...followers].map(([id, { fail, success }]) => [
+    id.toString(16),
+    { latency, counts: { fail, success } },
+  ]);
+  return Object.fromEntries(told);
 }
 
 /** The path without escapes, or undefined where they are malformed; and the query as it is. */

@@ -6,6 +6,7 @@ import { certificateApprovingController } from "./certificates/approving.ts";
 import { certificateCleanerController } from "./certificates/cleaner.ts";
 import { certificateSigningController } from "./certificates/signing.ts";
 import { clusterRoleAggregationController } from "./clusterrole-aggregation/controller.ts";
+import { clusterTrustBundlePublisher } from "./clustertrustbundle-publisher/controller.ts";
 import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
@@ -72,10 +73,14 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   volumeProtectionController,
   ttlAfterFinishedController,
   rootCaPublisher,
+  clusterTrustBundlePublisher,
   ephemeralVolumeController,
   serviceCidrController,
   validatingAdmissionPolicyStatusController,
 ];
+
+/** Those that run where a feature gate is on. */
+export const GATED: ReadonlyMap<string, string> = new Map([[clusterTrustBundlePublisher.name, "ClusterTrustBundle"]]);
 
 /** Known, and run only when `--controllers` names them. */
 export const OFF_BY_DEFAULT: ReadonlySet<string> = new Set([

@@ -6,7 +6,7 @@ import { deployments, leases, namespaces, pods, serviceAccounts } from "../clien
 import { silent } from "../observe/log.ts";
 import { fakeTransport } from "../testing/fake-transport.ts";
 import { simulatedWorld } from "../testing/sim/world.ts";
-import { CONTROLLERS, OFF_BY_DEFAULT } from "./index.ts";
+import { CONTROLLERS, GATED, OFF_BY_DEFAULT } from "./index.ts";
 import { createControllerManager, enabled } from "./manager.ts";
 
 const web = {
@@ -74,8 +74,10 @@ test("--controllers takes names, old names, a star and minus signs", () => {
   const names = (...selection: string[]) => enabled(selection).map(({ name }) => name);
   assert.deepEqual(
     names("*"),
-    CONTROLLERS.map(({ name }) => name).filter((name) => !OFF_BY_DEFAULT.has(name)),
+    CONTROLLERS.map(({ name }) => name).filter((name) => !OFF_BY_DEFAULT.has(name) && !GATED.has(name)),
   );
+  const gated = enabled(["*"], new Map([["ClusterTrustBundle", true]]));
+  assert.equal(gated.length, names("*").length + 1);
   assert.ok(names("*", "tokencleaner").includes("token-cleaner-controller"));
   assert.deepEqual(names("deployment", "cronjob-controller"), ["deployment-controller", "cronjob-controller"]);
   assert.ok(!names("*", "-garbagecollector").includes("garbage-collector-controller"));

@@ -10,7 +10,7 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { World } from "../world/world.ts";
 import type { SigningAuthorities } from "./certificates/signing.ts";
-import { CONTROLLERS, OFF_BY_DEFAULT } from "./index.ts";
+import { CONTROLLERS, GATED, OFF_BY_DEFAULT } from "./index.ts";
 
 export interface ControllerManagerOptions {
   readonly world: Pick<World, "clock" | "random">;
@@ -24,6 +24,8 @@ export interface ControllerManagerOptions {
   readonly options?: Readonly<Record<string, unknown>>;
   /** As in `--controllers`: `*`, names, and names with a minus sign. */
   readonly controllers?: readonly string[];
+  /** `--feature-gates` */
+  readonly featureGates?: ReadonlyMap<string, boolean>;
   /** PEM of the CA that pods verify the API server with. */
   readonly rootCa?: string;
   /** PEM of the key that signs service account tokens. */
@@ -67,7 +69,7 @@ async function lead(options: ControllerManagerOptions, signal: AbortSignal, read
     ...(options.serviceAccountKey !== undefined && { "service-account-key": options.serviceAccountKey }),
     ...(options.signingCa !== undefined && { "signing-ca": options.signingCa }),
   };
-  const runners = enabled(options.controllers ?? ["*"]).map((definition) =>
+  const runners = enabled(options.controllers ?? ["*"], options.featureGates).map((definition) =>
     createControllerRunner(definition, {
       context: {
         client: clientFor?.(definition.name) ?? client,
@@ -100,8 +102,13 @@ async function lead(options: ControllerManagerOptions, signal: AbortSignal, read
 }
 
 /** The controllers that `--controllers` selects: a name decides before `*`. */
-export function enabled(selection: readonly string[]): readonly ControllerDefinition[] {
+export function enabled(
+  selection: readonly string[],
+  gates: ReadonlyMap<string, boolean> = new Map(),
+): readonly ControllerDefinition[] {
   return CONTROLLERS.filter(({ name, aliases = [] }) => {
+    const gate = GATED.get(name);
+    if (gate !== undefined && gates.get(gate) !== true) return false;
     const names = [name, ...aliases];
     if (selection.some((entry) => names.includes(entry))) return true;
     if (selection.some((entry) => entry.startsWith("-") && names.includes(entry.slice(1)))) return false;

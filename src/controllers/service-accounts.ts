@@ -12,6 +12,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "endpointslice-mirroring-controller": "endpointslicemirroring-controller",
   "garbage-collector-controller": "generic-garbage-collector",
   "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
+  "kube-apiserver-serving-clustertrustbundle-publisher-controller":
+    "kube-apiserver-serving-clustertrustbundle-publisher",
   "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
   "node-ipam-controller": "node-controller",
   "node-lifecycle-controller": "node-controller",

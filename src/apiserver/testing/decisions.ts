@@ -1108,9 +1108,8 @@ const TABLE: Readonly<Record<string, Rows>> = {
   }),
   ClusterTrustBundleAttest: [
     {
-      when: "who may not attest for a signer does, and ClusterTrustBundle is on",
+      when: "who may not attest for a signer does",
       resource: "clustertrustbundles.certificates.k8s.io",
-      gates: { ClusterTrustBundle: true },
       rights: [],
       object: { ...named("b"), spec: { signerName: "example.com/a" } },
       says: 'user not permitted to attest for signerName "example.com/a"',
@@ -1118,7 +1117,6 @@ const TABLE: Readonly<Record<string, Rows>> = {
     {
       when: "who may attest for all of a domain's signers does",
       resource: "clustertrustbundles.certificates.k8s.io",
-      gates: { ClusterTrustBundle: true },
       rights: ["attest signers example.com/*"],
       object: { ...named("b"), spec: { signerName: "example.com/a" } },
     },
@@ -1126,7 +1124,6 @@ const TABLE: Readonly<Record<string, Rows>> = {
       when: "only its owners change",
       operation: "UPDATE",
       resource: "clustertrustbundles.certificates.k8s.io",
-      gates: { ClusterTrustBundle: true },
       rights: [],
       object: { ...named("b", { ownerReferences: [OWNER] }), spec: { signerName: "example.com/a" } },
       old: { ...named("b"), spec: { signerName: "example.com/a" } },

@@ -18,6 +18,7 @@ import type { Values } from "../flags.ts";
 import { controllerFlags, type kubeControllerManagerFlags } from "../flags/kube-controller-manager.ts";
 import { connection } from "./connection.ts";
 import { controllerClients } from "./controller-clients.ts";
+import { featureGates } from "./feature-gates.ts";
 import { readOptional, readPair } from "./files.ts";
 import { electionEvents, electionOf, leaderElectionCheck } from "./leadership.ts";
 import { closing, type Make } from "./process.ts";
@@ -49,6 +50,7 @@ export const kubeControllerManager: Make<typeof kubeControllerManagerFlags> = as
     metrics,
     options: settings(values),
     controllers: values.controllers,
+    featureGates: featureGates(values["feature-gates"]),
     ...(rootCa !== undefined && { rootCa }),
     ...(signingCa && { signingCa }),
     ...(serviceAccountKey !== undefined && { serviceAccountKey }),
@@ -137,7 +139,6 @@ const ELSEWHERE = [
   "endpointslice-mirroring-controller",
   "horizontal-pod-autoscaler-controller",
   "legacy-serviceaccount-token-cleaner-controller",
-  "kube-apiserver-serving-clustertrustbundle-publisher-controller",
   "persistentvolume-attach-detach-controller",
   "persistentvolume-expander-controller",
   "podcertificaterequest-cleaner-controller",

@@ -84,7 +84,8 @@ export const clusterTrustBundleAttest = defineAdmission({
   onByDefault: true,
   handles: { operations: ["CREATE", "UPDATE"], resources: ["clustertrustbundles.certificates.k8s.io"] },
   async validate(request, context) {
-    if (!context.gate("ClusterTrustBundle", false)) return;
+    // Off by default upstream, where the objects aren't served then; who serves them wants them guarded.
+    if (!context.gate("ClusterTrustBundle", true)) return;
     const signer: string = request.object.spec.signerName ?? "";
     // Owners and finalizers are the collector's business.
     if (request.operation === "UPDATE" && onlyCollects(request)) return;

@@ -14,6 +14,7 @@ import {
   required,
   tooLong,
   tooMany,
+  internalError,
 } from "../../machinery/validation/field-error.ts";
 import { isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from "../../machinery/validation/names.ts";
 import { internalValue } from "../internal-value.ts";
@@ -24,6 +25,7 @@ import type {
   ResourceClaimSpec,
   ResourceClaimTemplate,
 } from "../generated/resource.v1.ts";
+import { selectorProblem } from "../../machinery/cel/devices.ts";
 import { semanticEqual } from "../semantic-equal.ts";
 
 const MAX_REQUESTS = 32;
@@ -192,16 +194,34 @@ interface Selector {
   readonly cel?: { readonly expression?: string };
 }
 
-/** Whether an expression compiles is found where there is a compiler. */
-function validateSelectors(selectors: readonly Selector[] | undefined, path: string): FieldError[] {
+/** `isStored`: they were there before as they are. */
+function validateSelectors(
+  selectors: readonly Selector[] | undefined,
+  path: string,
+  { isStored = false }: { readonly isStored?: boolean } = {},
+): FieldError[] {
   const list = selectors ?? [];
   if (list.length > MAX_SELECTORS) return [tooMany(path, list.length, MAX_SELECTORS)];
-  return list.flatMap(({ cel }, i) => {
-    if (cel === undefined) return [required(`${path}[${i}].cel`)];
-    return Buffer.byteLength(cel.expression ?? "") > MAX_EXPRESSION
-      ? [tooLong(`${path}[${i}].cel.expression`, MAX_EXPRESSION)]
-      : [];
-  });
+  return list.flatMap(({ cel }, i) =>
+    cel === undefined
+      ? [required(`${path}[${i}].cel`)]
+      : validateExpression(cel.expression ?? "", `${path}[${i}].cel.expression`, isStored),
+  );
+}
+
+function validateExpression(expression: string, path: string, isStored: boolean): FieldError[] {
+  if (Buffer.byteLength(expression) > MAX_EXPRESSION) return [tooLong(path, MAX_EXPRESSION)];
+  const problem = selectorProblem(expression, isStored ? "stored" : "new");
+  switch (problem?.kind) {
+    case undefined:
+      return [];
+    case "invalid":
+      return [invalid(path, expression, problem!.message)];
+    case "internal":
+      return [internalError(path, problem!.message)];
+    default:
+      return [fieldForbidden(path, problem!.message)];
+  }
 }
 
 interface Toleration {
@@ -275,9 +295,11 @@ interface Class {
   };
 }
 
-export function validateDeviceClass({ spec }: Class): FieldError[] {
+export function validateDeviceClass({ spec }: Class, old?: Class): FieldError[] {
   const config = spec?.config ?? [];
-  const errors = validateSelectors(spec?.selectors, "spec.selectors");
+  const errors = validateSelectors(spec?.selectors, "spec.selectors", {
+    isStored: old !== undefined && semanticEqual(spec?.selectors, old.spec?.selectors),
+  });
   if (config.length > MAX_REQUESTS) errors.push(tooMany("spec.config", config.length, MAX_REQUESTS));
   else for (const [i, one] of config.entries()) errors.push(...validateConfiguration(one, `spec.config[${i}]`));
   return errors;

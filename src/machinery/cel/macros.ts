@@ -162,6 +162,18 @@ function bind(b: Builder, variable: string, value: Expr, body: Expr): Expr {
   });
 }
 
+/** `cel.bind(name, value, body)`; of another target it is no macro. */
+export const BIND: Macro = {
+  name: "bind",
+  args: 3,
+  isMember: true,
+  expand: (b, target, [name, value, body], fail) => {
+    if (target?.kind !== "ident" || target.name !== "cel") return undefined;
+    if (name!.kind !== "ident") return fail(name!, "cel.bind() variable names must be simple identifiers");
+    return bind(b, name!.name, value!, body!);
+  },
+};
+
 const optionalMap = (macro: string, wrap: (b: Builder, body: Expr) => Expr): Macro => ({
   name: macro,
   args: 2,

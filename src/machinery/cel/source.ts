@@ -47,6 +47,8 @@ export class Source {
       .map((char) => (Buffer.byteLength(char) > 1 ? "．" : "."))
       .join("");
     const isWide = Buffer.byteLength([...text][rest] ?? "") > 1;
+    // A text of nothing has no first column, and no line to show.
+    if (this.text === "") return `ERROR: <input>:1:0: ${message}`;
     return `ERROR: <input>:${line + 1}:${rest + 1}: ${message}\n | ${text}\n | ${dots}${isWide ? "＾" : "^"}`;
   }
 }

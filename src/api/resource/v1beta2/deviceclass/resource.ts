@@ -8,6 +8,9 @@ export const deviceClasses = defineResource<DeviceClass>({
   group: "resource.k8s.io",
   version: "v1beta2",
   kind: "DeviceClass",
-  behaviour: { validate: validateDeviceClass },
+  behaviour: {
+    validate: (deviceClass) => validateDeviceClass(deviceClass),
+    validateUpdate: (deviceClass, old) => validateDeviceClass(deviceClass, old),
+  },
   columns: plainColumns,
 });

@@ -17,7 +17,7 @@ import type { FieldError } from "../machinery/validation/field-error.ts";
 export interface Base {
   readonly base: string;
   readonly object: any;
-  /** Feature gates that are off by default and on for this object's rows. */
+  /** Feature gates that are on for this object's rows, or off: `Name=false`. */
   readonly gates?: readonly string[];
   /** False where the server allows no privileged containers. */
   readonly allowPrivileged?: boolean;
@@ -163,7 +163,7 @@ function prepared(row: Asked): {
   const warned: string[] = [];
   const context = {
     ...CONTEXT,
-    featureGates: new Map((row.gates ?? []).map((gate) => [gate, true])),
+    featureGates: new Map((row.gates ?? []).map((gate) => [gate.replace("=false", ""), !gate.endsWith("=false")])),
     ...(row.allowPrivileged !== undefined && { allowPrivileged: row.allowPrivileged }),
     warn: (text: string) => void warned.push(text),
   };

@@ -10,6 +10,8 @@ type Gates = ReadonlyMap<string, boolean>;
 export function dropDisabledFields(spec: Mutable<PodSpec> | undefined, old: PodSpec | undefined, gates: Gates): void {
   if (spec === undefined) return;
   const off = (gate: string) => gates.get(gate) !== true;
+  if (gates.get("EnvFiles") === false) dropFileKeys(spec, old);
+  if (gates.get("ContainerRestartRules") === false) dropRestartRules(spec, old);
   if (off("ClusterTrustBundleProjection")) dropProjection(spec, old, "clusterTrustBundle");
   if (off("PodCertificateRequest")) dropProjection(spec, old, "podCertificate");
   if (off("GenericWorkload") && old?.schedulingGroup === undefined) delete spec.schedulingGroup;
@@ -18,6 +20,31 @@ export function dropDisabledFields(spec: Mutable<PodSpec> | undefined, old: PodS
       if (container.lifecycle?.stopSignal === undefined) continue;
       delete container.lifecycle.stopSignal;
       if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
+    }
+}
+
+const LISTS = ["initContainers", "containers", "ephemeralContainers"] as const;
+
+function dropFileKeys(spec: Mutable<PodSpec>, old: PodSpec | undefined): void {
+  const inUse = LISTS.some((list) =>
+    old?.[list]?.some(({ env }) => env?.some(({ valueFrom }) => valueFrom?.fileKeyRef !== undefined)),
+  );
+  if (inUse) return;
+  for (const list of LISTS)
+    for (const { env } of spec[list] ?? []) for (const { valueFrom } of env ?? []) delete valueFrom?.fileKeyRef;
+}
+
+function dropRestartRules(spec: Mutable<PodSpec>, old: PodSpec | undefined): void {
+  const inUse =
+    old?.initContainers?.some(
+      ({ restartPolicy, restartPolicyRules = [] }) =>
+        (restartPolicy !== undefined && restartPolicy !== "Always") || restartPolicyRules.length > 0,
+    ) === true || old?.containers?.some(({ restartPolicy }) => restartPolicy !== undefined) === true;
+  if (inUse) return;
+  for (const list of LISTS)
+    for (const container of spec[list] ?? []) {
+      delete container.restartPolicyRules;
+      if (list !== "initContainers" || container.restartPolicy !== "Always") delete container.restartPolicy;
     }
 }
 

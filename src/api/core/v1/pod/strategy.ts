@@ -134,7 +134,7 @@ export const ephemeralContainersView: Behaviour<Pod> = {
 
 /** Only resources and resize policies come from the request; when the containers don't line up validation says so. */
 export const resizeView: Behaviour<Pod> = {
-  prepareForUpdate(pod, old) {
+  prepareForUpdate(pod, old, { featureGates }) {
     const wanted = pod.spec;
     const sameContainers = (["containers", "initContainers"] as const).every((list) =>
       semanticEqual(
@@ -152,7 +152,8 @@ export const resizeView: Behaviour<Pod> = {
         else container.resizePolicy = from.resizePolicy;
       }
     }
-    if (wanted.resources === undefined) delete pod.spec.resources;
+    if (featureGates.get("InPlacePodLevelResourcesVerticalScaling") === false) keep(pod.spec, old.spec, "resources");
+    else if (wanted.resources === undefined) delete pod.spec.resources;
     else pod.spec.resources = wanted.resources;
     if (!semanticEqual(pod.spec, old.spec)) nextGeneration(pod, old);
   },

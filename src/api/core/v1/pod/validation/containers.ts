@@ -62,7 +62,10 @@ export function validateContainers(context: PodContext, path: string): FieldErro
     errors.push(...validateContainer(container, at, context));
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     names.add(container.name);
-    errors.push(...validateLifecycleAndProbes(container, at, context), ...validateRestartPolicy(container, at));
+    errors.push(
+      ...validateLifecycleAndProbes(container, at, context),
+      ...validateRestartPolicy(container, at, context.rules),
+    );
   }
   return [...errors, ...validateHostPorts(containers, path)];
 }
@@ -72,7 +75,10 @@ export function validateInitContainers(context: PodContext, path: string): Field
   const names = new Set((context.spec.containers ?? []).map(({ name }) => name));
   for (const [i, container] of (context.spec.initContainers ?? []).entries()) {
     const at = `${path}[${i}]`;
-    errors.push(...validateContainer(container, at, context), ...validateInitRestartPolicy(container, at));
+    errors.push(
+      ...validateContainer(container, at, context),
+      ...validateInitRestartPolicy(container, at, context.rules),
+    );
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     if (container.name) names.add(container.name);
     errors.push(...validateHostPorts([container], path));
@@ -98,11 +104,19 @@ export function validateInitContainers(context: PodContext, path: string): Field
 }
 
 /** Rules without a policy are told at once, and not looked at. */
-function validateInitRestartPolicy(container: Container, path: string): FieldError[] {
-  if (container.restartPolicy !== undefined) return validateRestartPolicy(container, path);
-  return (container.restartPolicyRules ?? []).length > 0
-    ? [required(`${path}.restartPolicy`, "must specify restartPolicy when restart rules are used")]
-    : [];
+function validateInitRestartPolicy(container: Container, path: string, rules: PodRules): FieldError[] {
+  const hasRules = (container.restartPolicyRules ?? []).length > 0;
+  if (isSidecar(container) && !rules.allowRestartOfAll)
+    return hasRules
+      ? [
+          fieldForbidden(
+            `${path}.restartPolicyRules`,
+            "restartPolicyRules are not allowed for init containers with restart policy Always",
+          ),
+        ]
+      : [];
+  if (container.restartPolicy !== undefined) return validateRestartPolicy(container, path, rules);
+  return hasRules ? [required(`${path}.restartPolicy`, "must specify restartPolicy when restart rules are used")] : [];
 }
 
 const NOT_FOR_EPHEMERAL = [
@@ -155,7 +169,7 @@ function validateContainer(container: Container, path: string, context: PodConte
       "FallbackToLogsOnError",
     ]),
     ...validatePorts(container.ports ?? [], `${path}.ports`),
-    ...(container.env ?? []).flatMap((variable, i) => validateEnv(variable, `${path}.env[${i}]`)),
+    ...(container.env ?? []).flatMap((variable, i) => validateEnv(variable, `${path}.env[${i}]`, context.rules)),
     ...(container.envFrom ?? []).flatMap((source, i) => validateEnvFrom(source, `${path}.envFrom`, i)),
     ...validateMounts(container, path, context),
     ...validateDevices(container, path, context),
@@ -211,7 +225,7 @@ function validateHostPorts(containers: readonly Container[], path: string): Fiel
   );
 }
 
-function validateEnv({ name, value, valueFrom }: EnvVar, path: string): FieldError[] {
+function validateEnv({ name, value, valueFrom }: EnvVar, path: string, { allowEnvFiles }: PodRules): FieldError[] {
   const errors = checkRequiredText(name, `${path}.name`, isEnvVarName);
   if (valueFrom === undefined) return errors;
   const at = `${path}.valueFrom`;
@@ -240,7 +254,9 @@ function validateEnv({ name, value, valueFrom }: EnvVar, path: string): FieldErr
       invalid(
         at,
         "",
-        "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+        allowEnvFiles
+          ? "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+          : "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`",
       ),
     );
   else if (value) errors.push(invalid(at, "", "may not be specified when `value` is not empty"));
@@ -367,7 +383,7 @@ function validateResizePolicy(container: Container, path: string, podPolicy: str
   });
 }
 
-function validateRestartPolicy(container: Container, path: string): FieldError[] {
+function validateRestartPolicy(container: Container, path: string, { allowRestartOfAll }: PodRules): FieldError[] {
   const { restartPolicy, restartPolicyRules = [] } = container;
   const errors: FieldError[] = [];
   if (restartPolicy === undefined) {
@@ -378,7 +394,7 @@ function validateRestartPolicy(container: Container, path: string): FieldError[]
   const at = `${path}.restartPolicyRules`;
   if (restartPolicyRules.length > 20) errors.push(tooMany(at, restartPolicyRules.length, 20));
   for (const [i, { action, exitCodes }] of restartPolicyRules.entries()) {
-    const actions = ["Restart", "RestartAllContainers"];
+    const actions = allowRestartOfAll ? ["Restart", "RestartAllContainers"] : ["Restart"];
     if (!actions.includes(action)) errors.push(notSupported(`${at}[${i}].action`, action ?? "", actions));
     if (exitCodes === undefined) {
       errors.push(required(`${at}[${i}].exitCodes`, "must be specified"));

@@ -17,21 +17,28 @@ export function validateResize(pod: Pod, old: Pod, context: PodContext): FieldEr
     errors.push(invalid("spec", pod.status?.qosClass ?? "", "Pod QOS Class may not change as a result of resizing"));
   if (!nodeCanResize(old)) errors.push(fieldForbidden("spec", "Pod running on node without support for resize"));
   const atPodLevel = hasAmounts(old.spec.resources) || hasAmounts(pod.spec.resources);
+  const on = (gate: string) => context.featureGates.get(gate) !== false;
+  if (atPodLevel && !on("InPlacePodLevelResourcesVerticalScaling"))
+    return [...errors, fieldForbidden(NOWHERE, GATE_OFF)];
   if (atPodLevel) errors.push(...validatePodLevel(pod.spec.resources, old.spec.resources));
   if ((old.status?.nodeAllocatableResourceClaimStatuses ?? []).length > 0)
     errors.push(fieldForbidden("spec", "pods with node allocatable resource claims cannot be resized"));
+  const resizeInit = on("InPlacePodVerticalScalingInitContainers");
   const moved = validateOrder(pod.spec, old.spec);
   if (moved.length > 0) return [...errors, ...moved];
   errors.push(
-    ...validateNothingRemoved(pod.spec, old.spec, "initContainers"),
-    ...validateNothingRemoved(pod.spec, old.spec, "containers"),
+    ...validateNothingRemoved(pod.spec, old.spec, "initContainers", (one) => resizeInit || isSidecar(one)),
+    ...validateNothingRemoved(pod.spec, old.spec, "containers", () => true),
     ...validateContainers(pod.spec, old.spec),
-    ...validateInitContainers(pod.spec, old.spec),
+    ...validateInitContainers(pod.spec, old.spec, resizeInit),
   );
   if (errors.length === 0 && !semanticEqual(othersOf(pod.spec, atPodLevel), othersOf(old.spec, atPodLevel)))
     errors.push(fieldForbidden("spec", "only cpu and memory resources are mutable"));
   return errors;
 }
+
+const GATE_OFF =
+  "resize of pods with pod-level resources is forbidden when InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled";
 
 /** A kubelet that can resize says what the running containers have. */
 function nodeCanResize({ status }: Pod): boolean {
@@ -73,10 +80,15 @@ function validateOrder(spec: PodSpec, old: PodSpec): FieldError[] {
   });
 }
 
-function validateNothingRemoved(spec: PodSpec, old: PodSpec, list: "containers" | "initContainers"): FieldError[] {
-  return (old[list] ?? []).flatMap(({ resources: before }, i) =>
-    (["requests", "limits"] as const)
-      .filter((kind) => isRemoved(spec[list]![i]!.resources?.[kind], before?.[kind]))
+function validateNothingRemoved(
+  spec: PodSpec,
+  old: PodSpec,
+  list: "containers" | "initContainers",
+  counts: (container: Container) => boolean,
+): FieldError[] {
+  return (old[list] ?? []).flatMap((container, i) =>
+    (counts(container) ? (["requests", "limits"] as const) : [])
+      .filter((kind) => isRemoved(spec[list]![i]!.resources?.[kind], container.resources?.[kind]))
       .map((kind) => fieldForbidden(`spec.${list}[${i}].resources.${kind}`, `resource ${kind} cannot be removed`)),
   );
 }
@@ -91,14 +103,17 @@ function validateContainers(spec: PodSpec, old: PodSpec): FieldError[] {
     .map(() => fieldForbidden("spec", "only cpu and memory resources are mutable"));
 }
 
-function validateInitContainers(spec: PodSpec, old: PodSpec): FieldError[] {
+function validateInitContainers(spec: PodSpec, old: PodSpec, resizeInit: boolean): FieldError[] {
   return (spec.initContainers ?? []).flatMap((container, i) => {
     const before = old.initContainers![i]!;
     const path = `spec.initContainers[${i}]`;
+    const modified = !semanticEqual(withAmounts(container), withAmounts(before));
+    if (!resizeInit && !isSidecar(container))
+      return modified ? [fieldForbidden("spec", "resources for non-sidecar init containers are immutable")] : [];
     const errors: FieldError[] = [];
     if (!isSameBesideCompute(container, before))
       errors.push(fieldForbidden(path, "only cpu and memory resources for init or sidecar containers are mutable"));
-    if (isSidecar(container) || semanticEqual(withAmounts(container), withAmounts(before))) return errors;
+    if (isSidecar(container) || !modified) return errors;
     for (const { restartPolicy } of container.resizePolicy ?? [])
       if (restartPolicy === "RestartContainer")
         errors.push(

@@ -2,7 +2,7 @@
  * What validation of a pod or template goes by: whose spec it is, and what is let pass because the stored object has it already or a gate is on.
  * Upstream: pkg/api/pod/util.go (GetValidationOptionsFromPodSpecAndMeta)
  */
-import type { PodAffinityTerm, PodSpec } from "../../../../generated/core.v1.ts";
+import type { Container, PodAffinityTerm, PodSpec } from "../../../../generated/core.v1.ts";
 import { validateLabelSelector } from "../../../../../machinery/validation/checks.ts";
 import { isLabelValue } from "../../../../../machinery/validation/names.ts";
 import { isSidecar } from "../resources.ts";
@@ -31,6 +31,8 @@ export interface PodRules {
   readonly allowHostNetworkOfUsers: boolean;
   readonly allowComparison: boolean;
   readonly onlyRecursiveSelinux: boolean;
+  readonly allowRestartOfAll: boolean;
+  readonly allowEnvFiles: boolean;
 }
 
 export interface Origin {
@@ -44,6 +46,7 @@ export interface Origin {
 
 export function podRules({ isPod, podName, isMirror = false, old, gates, allowPrivileged = true }: Origin): PodRules {
   const on = (gate: string) => gates?.get(gate) === true;
+  const off = (gate: string) => gates?.get(gate) === false;
   return {
     isPod,
     ...(podName !== undefined && { podName }),
@@ -73,8 +76,25 @@ export function podRules({ isPod, podName, isMirror = false, old, gates, allowPr
     allowComparison:
       on("TaintTolerationComparisonOperators") ||
       old?.tolerations?.some(({ operator }) => operator === "Lt" || operator === "Gt") === true,
+    allowRestartOfAll: !off("RestartAllContainersOnContainerExits") || (old !== undefined && restartsAll(old)),
+    allowEnvFiles: !off("EnvFiles") || (old !== undefined && hasFileKeys(old)),
     onlyRecursiveSelinux: !on("SELinuxMount") && old?.securityContext?.seLinuxChangePolicy === undefined,
   };
+}
+
+function restartsAll({ initContainers = [], containers = [] }: PodSpec): boolean {
+  const rulesOf = ({ restartPolicyRules = [] }: Container) => restartPolicyRules;
+  return (
+    [...initContainers, ...containers].some((one) =>
+      rulesOf(one).some(({ action }) => action === "RestartAllContainers"),
+    ) || initContainers.some((one) => isSidecar(one) && rulesOf(one).length > 0)
+  );
+}
+
+export function hasFileKeys(spec: PodSpec): boolean {
+  return containersOf(spec, "").some(({ container }) =>
+    container.env?.some(({ valueFrom }) => valueFrom?.fileKeyRef !== undefined),
+  );
 }
 
 function podAffinityTerms({ affinity }: PodSpec): readonly PodAffinityTerm[] {

@@ -106,6 +106,7 @@ export function sorted(object: Tree, schema?: Schema): unknown {
 function zero(schema: Schema | undefined): unknown {
   if (schema === undefined || schema.pointer === true) return null;
   if (schema.format === "quantity") return "0";
+  if (schema.format === "byte") return null;
   if (schema.type === "string") return "";
   if (schema.type === "integer" || schema.type === "number") return 0;
   if (schema.type === "boolean") return false;

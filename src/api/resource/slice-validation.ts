@@ -2,6 +2,7 @@
 import { formatQuantity, parseQuantity } from "../../machinery/meta/quantity.ts";
 import { checkText } from "../../machinery/validation/checks.ts";
 import {
+  duplicate,
   type FieldError,
   fieldForbidden,
   invalid,
@@ -189,29 +190,31 @@ function validatePlace({ nodeName, nodeSelector, allNodes }: Device, path: strin
   return errors;
 }
 
-function validateBinding(
-  { bindingConditions = [], bindingFailureConditions = [] }: Device,
+export function validateBinding(
+  {
+    bindingConditions = [],
+    bindingFailureConditions = [],
+  }: Pick<Device, "bindingConditions" | "bindingFailureConditions">,
   path: string,
 ): FieldError[] {
-  const check = (field: string, list: readonly string[]) =>
-    validateSet(
-      list,
-      MAX_CONDITIONS,
-      `${path}.${field}`,
-      (condition) => condition,
-      (condition, at) => checkText(condition, at, isQualifiedName),
-    );
-  const errors = check("bindingConditions", bindingConditions);
-  errors.push(...check("bindingFailureConditions", bindingFailureConditions));
-  for (const [i, condition] of bindingFailureConditions.entries())
-    if (bindingConditions.includes(condition))
-      errors.push(
-        invalid(
-          `${path}.bindingFailureConditions[${i}]`,
-          condition,
-          "bindingFailureConditions must not overlap with bindingConditions",
-        ),
-      );
+  const fields = { bindingConditions, bindingFailureConditions };
+  const errors = Object.entries(fields).flatMap(([field, list]) =>
+    list.length > MAX_CONDITIONS
+      ? [tooMany(`${path}.${field}`, list.length, MAX_CONDITIONS)]
+      : list.flatMap((condition, i) => checkText(condition, `${path}.${field}[${i}]`, isQualifiedName)),
+  );
+  for (const [field, list] of Object.entries(fields))
+    for (const [i, condition] of list.entries()) {
+      if (list.indexOf(condition) < i) errors.push(duplicate(`${path}.${field}[${i}]`, condition));
+      if (field === "bindingFailureConditions" && bindingConditions.includes(condition))
+        errors.push(
+          invalid(
+            `${path}.${field}[${i}]`,
+            condition,
+            "bindingFailureConditions must not overlap with bindingConditions",
+          ),
+        );
+    }
   const needs = (field: string, other: string) =>
     errors.push(invalid(`${path}.${field}`, null, `${field} are required to use ${other}`));
   if (bindingConditions.length > 0 && bindingFailureConditions.length === 0)

@@ -17,8 +17,8 @@ import {
   internalError,
 } from "../../machinery/validation/field-error.ts";
 import { isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from "../../machinery/validation/names.ts";
+import { isExtended } from "../core/v1/pod/validation/resources.ts";
 import { internalValue } from "../internal-value.ts";
-import { immutableField } from "../../machinery/validation/object-meta.ts";
 import type {
   DeviceRequest,
   ResourceClaim,
@@ -28,9 +28,8 @@ import type {
 import { selectorProblem } from "../../machinery/cel/devices.ts";
 import { semanticEqual } from "../semantic-equal.ts";
 
-const MAX_REQUESTS = 32;
+export const MAX_REQUESTS = 32;
 const MAX_ALTERNATIVES = 8;
-const MAX_RESERVED = 256;
 
 export function validateClaim({ spec }: ResourceClaim): FieldError[] {
   return validateClaimSpec(spec, "spec");
@@ -47,9 +46,11 @@ export function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] 
 }
 
 export function validateTemplateUpdate(template: ResourceClaimTemplate, old: ResourceClaimTemplate): FieldError[] {
+  const errors = validateTemplate(template);
   return semanticEqual(template.spec, old.spec)
-    ? []
+    ? errors
     : [
+        ...errors,
         invalid(
           "spec",
           internalValue(template.spec, "io.k8s.api.resource.v1.ResourceClaimTemplateSpec"),
@@ -117,13 +118,13 @@ function validateClaimSpec(spec: ResourceClaimSpec | undefined, path: string): F
 }
 
 /** How requests may be spoken of: by name, and those with alternatives by `name/alternative` too. */
-function namesOf(requests: readonly DeviceRequest[]): ReadonlySet<string> {
+export function namesOf(requests: readonly DeviceRequest[]): ReadonlySet<string> {
   return new Set(
     requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((sub) => `${name}/${sub.name}`)]),
   );
 }
 
-function validateReference(name: string, path: string, names: ReadonlySet<string>): FieldError[] {
+export function validateReference(name: string, path: string, names: ReadonlySet<string>): FieldError[] {
   const wrong = invalid(
     path,
     name,
@@ -139,7 +140,7 @@ interface Configuration {
   readonly opaque?: { readonly driver?: string; readonly parameters?: unknown };
 }
 
-function validateConfiguration({ opaque }: Configuration, path: string): FieldError[] {
+export function validateConfiguration({ opaque }: Configuration, path: string): FieldError[] {
   if (opaque === undefined) return [required(`${path}.opaque`)];
   return [
     ...validateDriverName(opaque.driver ?? "", `${path}.opaque.driver`),
@@ -148,7 +149,7 @@ function validateConfiguration({ opaque }: Configuration, path: string): FieldEr
 }
 
 /** What only a driver understands: an object, and not a large one. */
-function validateRaw(value: unknown, path: string): FieldError[] {
+export function validateRaw(value: unknown, path: string): FieldError[] {
   if (value === undefined || value === null) return [required(path)];
   if (Buffer.byteLength(JSON.stringify(value)) > MAX_RAW) return [tooLong(path, MAX_RAW)];
   return typeof value !== "object" || Array.isArray(value)
@@ -300,35 +301,15 @@ export function validateDeviceClass({ spec }: Class, old?: Class): FieldError[] 
   const errors = validateSelectors(spec?.selectors, "spec.selectors", {
     isStored: old !== undefined && semanticEqual(spec?.selectors, old.spec?.selectors),
   });
+  const name = spec?.extendedResourceName;
+  const badName = name !== undefined && !isExtended(name);
+  const done = () =>
+    badName
+      ? [...errors, invalid("spec.extendedResourceName", name, "must be a valid extended resource name")]
+      : errors;
   if (config.length > MAX_REQUESTS) errors.push(tooMany("spec.config", config.length, MAX_REQUESTS));
   else for (const [i, one] of config.entries()) errors.push(...validateConfiguration(one, `spec.config[${i}]`));
-  return errors;
-}
-
-export function validateClaimStatus({ metadata, status }: ResourceClaim, old: ResourceClaim): FieldError[] {
-  const errors: FieldError[] = [];
-  const reserved = status?.reservedFor ?? [];
-  const path = "status.reservedFor";
-  if (reserved.length > MAX_RESERVED) errors.push(tooMany(path, reserved.length, MAX_RESERVED));
-  const uids = new Set<string>();
-  for (const [i, { resource, name, uid }] of reserved.entries()) {
-    if (!resource) errors.push(required(`${path}[${i}].resource`));
-    if (!name) errors.push(required(`${path}[${i}].name`));
-    if (!uid) errors.push(required(`${path}[${i}].uid`));
-    if (uids.has(uid)) errors.push(duplicate(`${path}[${i}]`, uid));
-    uids.add(uid);
-  }
-  if (reserved.length > 0 && status?.allocation === undefined)
-    errors.push(fieldForbidden(path, "may not be specified when `allocated` is not set"));
-  const known = new Set((old.status?.reservedFor ?? []).map(({ uid }) => uid));
-  if (metadata.deletionTimestamp !== undefined && reserved.some(({ uid }) => !known.has(uid)))
-    errors.push(
-      fieldForbidden(path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"),
-    );
-  const before = old.status?.allocation;
-  if (before !== undefined && status?.allocation !== undefined && !semanticEqual(status.allocation, before))
-    errors.push(...immutableField(status.allocation, before, "status.allocation"));
-  return errors;
+  return done();
 }
 
 const EFFECTS: readonly string[] = ["NoExecute", "NoSchedule", "None"];

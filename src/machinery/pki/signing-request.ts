@@ -29,6 +29,11 @@ export const SUBJECT_ALTERNATIVE_NAME = "2.5.29.17";
 export function parseSigningRequest(pem: string): SigningRequest {
   const der = decodePem(pem, ["CERTIFICATE REQUEST"]);
   if (der === undefined) throw new Error("PEM block type must be CERTIFICATE REQUEST");
+  return readSigningRequest(der);
+}
+
+/** As `parseSigningRequest`, without the wrapping. */
+export function readSigningRequest(der: Uint8Array): SigningRequest {
   const [request] = elements(der) ?? [];
   const [info, algorithm, signature] = partsOf(request);
   const [, subject, publicKey, attributes] = partsOf(info);

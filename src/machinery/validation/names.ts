@@ -53,6 +53,21 @@ export function isDns1123Subdomain(value: string): readonly string[] {
   return errors;
 }
 
+/** As the declarative rules have it, where capital letters are let in. */
+export function isDns1123SubdomainCaseless(value: string): readonly string[] {
+  const errors: string[] = [];
+  if (bytes(value) > 253) errors.push("must be no more than 253 bytes");
+  if (!SUBDOMAIN_REGEXP.test(value.toLowerCase()))
+    errors.push(
+      regexpMessage(
+        "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+        SUBDOMAIN,
+        "Example.com",
+      ),
+    );
+  return errors;
+}
+
 export function isDns1123Label(value: string): readonly string[] {
   const errors: string[] = [];
   if (bytes(value) > 63) errors.push("must be no more than 63 characters");

@@ -1,7 +1,7 @@
 /** Fields that a feature gate lets in; what is there already stays. Upstream: pkg/registry/scheduling/podgroup, workload */
 import type { HookContext } from "../../../machinery/resource.ts";
 
-const GATES = {
+export const GATES = {
   schedulingConstraints: "TopologyAwareWorkloadScheduling",
   resourceClaims: "DRAWorkloadResourceClaims",
   disruptionMode: "WorkloadAwarePreemption",

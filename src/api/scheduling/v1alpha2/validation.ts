@@ -1,17 +1,31 @@
 /** Groups of pods that are scheduled together. Upstream: pkg/apis/scheduling/validation, declarative rules of scheduling/v1alpha2 */
-import { checkText } from "../../../machinery/validation/checks.ts";
+import type { HookContext } from "../../../machinery/resource.ts";
+import { checkRequiredText, checkText } from "../../../machinery/validation/checks.ts";
 import { validateConditions } from "../../../machinery/validation/conditions.ts";
 import {
   duplicate,
   type FieldError,
   fieldForbidden,
   invalid,
+  notSupported,
   required,
   tooMany,
 } from "../../../machinery/validation/field-error.ts";
-import { isDns1123Label, isDns1123Subdomain, isPathSegmentName } from "../../../machinery/validation/names.ts";
-import type { PodGroup, PodGroupSchedulingPolicy, Workload } from "../../generated/scheduling.v1alpha2.ts";
+import {
+  isDns1123Label,
+  isDns1123Subdomain,
+  isPathSegmentName,
+  isQualifiedName,
+} from "../../../machinery/validation/names.ts";
+import type {
+  PodGroup,
+  PodGroupResourceClaim,
+  PodGroupSchedulingPolicy,
+  PodGroupTemplate,
+  Workload,
+} from "../../generated/scheduling.v1alpha2.ts";
 import { semanticEqual } from "../../semantic-equal.ts";
+import { GATES } from "./features.ts";
 
 const MAX_TEMPLATES = 8;
 
@@ -38,6 +52,57 @@ function validatePolicy(policy: PodGroupSchedulingPolicy | undefined, path: stri
   return errors;
 }
 
+const MAX_CLAIMS = 4;
+const MAX_PRIORITY = 1_000_000_000;
+const LABEL_BYTES = 63;
+const SUBDOMAIN_BYTES = 253;
+
+const checkLabel = (value: string, path: string) => checkShortText(value, path, LABEL_BYTES, isDns1123Label);
+const checkSubdomain = (value: string, path: string) =>
+  checkShortText(value, path, SUBDOMAIN_BYTES, isDns1123Subdomain);
+
+/** What groups and their templates may say besides the policy; the fields that a feature gate has to let in are gone where it doesn't. */
+function validateRest(group: PodGroupTemplate, path: string): FieldError[] {
+  const { schedulingConstraints, resourceClaims = [], disruptionMode, priorityClassName, priority } = group;
+  const errors: FieldError[] = [];
+  const topology = schedulingConstraints?.topology ?? [];
+  const at = `${path}.schedulingConstraints.topology`;
+  if (topology.length > 1) errors.push(tooMany(at, topology.length, 1));
+  else
+    for (const [i, { key }] of topology.entries())
+      errors.push(...checkRequiredText(key, `${at}[${i}].key`, isQualifiedName));
+  errors.push(...validateClaims(resourceClaims, `${path}.resourceClaims`));
+  if (disruptionMode !== undefined && disruptionMode !== "Pod" && disruptionMode !== "PodGroup")
+    errors.push(notSupported(`${path}.disruptionMode`, disruptionMode, ["Pod", "PodGroup"]));
+  if (priorityClassName) errors.push(...checkSubdomain(priorityClassName, `${path}.priorityClassName`));
+  if (priority !== undefined && priority > MAX_PRIORITY)
+    errors.push(invalid(`${path}.priority`, priority, `must be less than or equal to ${MAX_PRIORITY}`));
+  return errors;
+}
+
+function validateClaims(claims: readonly PodGroupResourceClaim[], path: string): FieldError[] {
+  if (claims.length > MAX_CLAIMS) {
+    const error = tooMany(path, claims.length, MAX_CLAIMS);
+    return [error];
+  }
+  const errors: FieldError[] = [];
+  for (const [i, claim] of claims.entries())
+    if (claims.slice(0, i).some(({ name }) => name === claim.name)) errors.push(duplicate(`${path}[${i}]`, claim));
+  for (const [i, { name, resourceClaimName, resourceClaimTemplateName }] of claims.entries()) {
+    const at = `${path}[${i}]`;
+    const one = "`resourceClaimName`, `resourceClaimTemplateName`";
+    if (resourceClaimName === undefined && resourceClaimTemplateName === undefined)
+      errors.push(invalid(at, "", `must specify one of: ${one}`));
+    else if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined)
+      errors.push(invalid(at, "{resourceClaimName, resourceClaimTemplateName}", `must specify exactly one of: ${one}`));
+    errors.push(...(name ? checkLabel(name, `${at}.name`) : [required(`${at}.name`)]));
+    if (resourceClaimName !== undefined) errors.push(...checkSubdomain(resourceClaimName, `${at}.resourceClaimName`));
+    if (resourceClaimTemplateName !== undefined)
+      errors.push(...checkSubdomain(resourceClaimTemplateName, `${at}.resourceClaimTemplateName`));
+  }
+  return errors;
+}
+
 export function validateWorkload({ spec }: Workload): FieldError[] {
   const errors: FieldError[] = [];
   const { controllerRef, podGroupTemplates: templates = [] } = spec ?? {};
@@ -57,16 +122,18 @@ export function validateWorkload({ spec }: Workload): FieldError[] {
     if (templates.slice(0, i).some(({ name }) => name === template.name))
       errors.push(
         duplicate(`${path}[${i}]`, {
+          ...template,
           name: template.name,
           schedulingPolicy: template.schedulingPolicy,
           schedulingConstraints: template.schedulingConstraints ?? null,
         }),
       );
-  for (const [i, { name = "", schedulingPolicy }] of templates.entries()) {
+  for (const [i, template] of templates.entries()) {
+    const { name = "", schedulingPolicy } = template;
     const at = `${path}[${i}]`;
     if (name === "") errors.push(required(`${at}.name`));
     else errors.push(...checkShortText(name, `${at}.name`, 63, isDns1123Label));
-    errors.push(...validatePolicy(schedulingPolicy, `${at}.schedulingPolicy`));
+    errors.push(...validatePolicy(schedulingPolicy, `${at}.schedulingPolicy`), ...validateRest(template, at));
   }
   return errors;
 }
@@ -79,22 +146,62 @@ export function validateWorkloadUpdate(object: Workload, old: Workload): FieldEr
 
 export function validatePodGroup({ spec }: PodGroup): FieldError[] {
   const reference = spec?.podGroupTemplateRef;
+  const errors: FieldError[] = [];
+  if (reference !== undefined) {
+    const path = "spec.podGroupTemplateRef";
+    const { workloadName, podGroupTemplateName } = reference.workload ?? {};
+    if (reference.workload === undefined) errors.push(invalid(path, "", "must specify one of: `workload`"));
+    else
+      errors.push(
+        ...(workloadName
+          ? checkSubdomain(workloadName, `${path}.workload.workloadName`)
+          : [required(`${path}.workload.workloadName`)]),
+        ...(podGroupTemplateName
+          ? checkLabel(podGroupTemplateName, `${path}.workload.podGroupTemplateName`)
+          : [required(`${path}.workload.podGroupTemplateName`)]),
+      );
+  }
   return [
-    ...(reference !== undefined && reference.workload === undefined
-      ? [invalid("spec.podGroupTemplateRef", "", "must specify one of: `workload`")]
-      : []),
+    ...errors,
     ...validatePolicy(spec?.schedulingPolicy, "spec.schedulingPolicy"),
+    ...(spec === undefined ? [] : validateRest(spec as unknown as PodGroupTemplate, "spec")),
   ];
 }
 
-export function validatePodGroupUpdate(object: PodGroup, old: PodGroup): FieldError[] {
-  const errors = (["schedulingPolicy", "podGroupTemplateRef"] as const)
-    .filter((field) => !semanticEqual(object.spec?.[field], old.spec?.[field]))
-    .map((field) => invalid(`spec.${field}`, null, "field is immutable"));
-  if (object.spec?.disruptionMode !== old.spec?.disruptionMode) errors.push(fieldForbidden("spec.disruptionMode"));
-  return errors;
+const FIXED = [
+  "podGroupTemplateRef",
+  "schedulingPolicy",
+  "schedulingConstraints",
+  "resourceClaims",
+  "disruptionMode",
+  "priorityClassName",
+  "priority",
+] as const;
+
+export function validatePodGroupUpdate(
+  object: PodGroup,
+  old: PodGroup,
+  { featureGates }: Pick<HookContext, "featureGates">,
+): FieldError[] {
+  return FIXED.filter((field) => !semanticEqual(object.spec?.[field], old.spec?.[field])).map((field) => {
+    const gate = GATES[field as keyof typeof GATES];
+    const off = gate !== undefined && field !== "resourceClaims" && featureGates.get(gate) !== true;
+    return off ? fieldForbidden(`spec.${field}`) : invalid(`spec.${field}`, null, "field is immutable");
+  });
 }
 
-export function validatePodGroupStatus({ status }: PodGroup): FieldError[] {
-  return validateConditions(status?.conditions, "status.conditions");
+export function validatePodGroupStatus({ spec, status }: PodGroup, old: PodGroup): FieldError[] {
+  const errors = validateConditions(status?.conditions, "status.conditions");
+  const claims = status?.resourceClaimStatuses ?? [];
+  const path = "status.resourceClaimStatuses";
+  if (semanticEqual(claims, old.status?.resourceClaimStatuses)) return errors;
+  for (const [i, { name = "" }] of claims.entries())
+    if (spec?.resourceClaims?.some((claim) => claim.name === name) !== true)
+      errors.push(invalid(`${path}[${i}].name`, name, "must match the name of an entry in `spec.resourceClaims`"));
+  for (const [i, claim] of claims.entries())
+    if (claims.slice(0, i).some(({ name }) => name === claim.name)) errors.push(duplicate(`${path}[${i}]`, claim));
+  for (const [i, { resourceClaimName }] of claims.entries())
+    if (resourceClaimName !== undefined)
+      errors.push(...checkSubdomain(resourceClaimName, `${path}[${i}].resourceClaimName`));
+  return errors;
 }

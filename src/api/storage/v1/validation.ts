@@ -25,6 +25,7 @@ import type {
   VolumeAttachment,
   VolumeAttributesClass,
 } from "../../generated/storage.v1.ts";
+import { validateInlineVolume } from "../../core/v1/persistentvolume/validation.ts";
 import { internalValue } from "../../internal-value.ts";
 import { semanticEqual } from "../../semantic-equal.ts";
 
@@ -128,6 +129,8 @@ export function validateVolumeAttachment({ spec, status }: VolumeAttachment): Fi
     errors.push(fieldForbidden("spec.source", words));
   else if (persistentVolumeName === "")
     errors.push(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"));
+  else if (inlineVolumeSpec !== undefined)
+    errors.push(...validateInlineVolume(inlineVolumeSpec, "spec.source.inlineVolumeSpec"));
   errors.push(...checkText(spec?.nodeName ?? "", "spec.nodeName", isDns1123Subdomain));
   errors.push(...validateAttachmentStatus(status));
   if (persistentVolumeName !== undefined)

@@ -2,10 +2,7 @@
 import type { Mutable } from "../../../../base/mutable.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone } from "../../../columns.ts";
 import { defineResource, keep } from "../../../define.ts";
-import type {
-  CertificateSigningRequest,
-  CertificateSigningRequestCondition,
-} from "../../../generated/certificates.v1.ts";
+import type { CertificateSigningRequest } from "../../../generated/certificates.v1.ts";
 import {
   validateApproval,
   validateSigningRequest,
@@ -69,15 +66,15 @@ export const certificateSigningRequests = defineResource<Request>({
   ],
 });
 
-const isDecision = ({ type }: CertificateSigningRequestCondition) => type === "Approved" || type === "Denied";
-
 /** The status endpoint belongs to signers: approvals go through `approval`. */
 function keepDecisions(request: Mutable<Request>, old: Request): void {
-  const before = (old.status?.conditions ?? []).filter(isDecision);
   const conditions = request.status?.conditions ?? [];
-  if (conditions.filter(isDecision).length !== before.length) return;
-  let next = 0;
-  for (const [i, condition] of conditions.entries()) if (isDecision(condition)) conditions[i] = { ...before[next++]! };
+  for (const decision of ["Approved", "Denied"]) {
+    const before = (old.status?.conditions ?? []).filter(({ type }) => type === decision);
+    if (conditions.filter(({ type }) => type === decision).length !== before.length) continue;
+    let next = 0;
+    for (const [i, { type }] of conditions.entries()) if (type === decision) conditions[i] = { ...before[next++]! };
+  }
 }
 
 function stampConditions(request: Mutable<Request>, old: Request, now: string): void {

@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/certificates/validation/validation.go */
+import { X509Certificate } from "node:crypto";
 import { checkSignerName } from "../../../../machinery/validation/checks.ts";
 import {
   type FieldError,
@@ -93,11 +94,14 @@ function validateDecisions({ status }: Request, old: Request, approving: boolean
   const path = "status.conditions";
   const [now, before] = [status?.conditions ?? [], old.status?.conditions ?? []];
   const errors: FieldError[] = [];
+  const of = (type: string) => [now, before].map((list) => list.filter((condition) => condition.type === type));
   for (const type of DECISIONS) {
-    const [is, was] = [now, before].map((list) => list.filter((condition) => condition.type === type));
+    const [is, was] = of(type);
     if (is!.length < was!.length)
       errors.push(fieldForbidden(path, `updates may not remove a condition of type "${type}"`));
-    if (approving || type === "Failed") continue;
+  }
+  for (const type of approving ? [] : ["Approved", "Denied"]) {
+    const [is, was] = of(type);
     if (is!.length > was!.length)
       errors.push(fieldForbidden(path, `updates may not add a condition of type "${type}"`));
     else if (is!.length === was!.length && !semanticEqual(is, was))
@@ -111,8 +115,14 @@ export function validateSigningRequestUpdate(request: Request, old: Request): Fi
 }
 
 export function validateSigningRequestStatus(request: Request, old: Request): FieldError[] {
-  const errors = validateSigningRequestUpdate(request, old);
   const before = old.status?.certificate;
+  const wellFormed = certificateProblem(before) === undefined;
+  const problem = wellFormed ? certificateProblem(request.status?.certificate) : undefined;
+  const errors = [
+    ...validateConditions(request.status?.conditions ?? []),
+    ...(problem === undefined ? [] : [invalid("status.certificate", "<certificate data>", problem)]),
+    ...validateDecisions(request, old, false),
+  ];
   if (before && request.status?.certificate !== before)
     errors.push(fieldForbidden("status.certificate", "updates may not modify existing certificate content"));
   return errors;
@@ -120,4 +130,24 @@ export function validateSigningRequestStatus(request: Request, old: Request): Fi
 
 export function validateApproval(request: Request, old: Request): FieldError[] {
   return [...validateConditions(request.status?.conditions ?? []), ...validateDecisions(request, old, true)];
+}
+
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([\s\S]*?)-----END \1-----/g;
+
+/** Why what a signer gave isn't a chain of certificates, in Go's words. */
+function certificateProblem(base64: string | undefined): string | undefined {
+  if (!base64) return undefined;
+  const blocks = [...Buffer.from(base64, "base64").toString().matchAll(BLOCK)];
+  for (const [, type, text = ""] of blocks) {
+    if (type !== "CERTIFICATE") return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`;
+    if (text.includes(":")) return "no PEM block headers are permitted";
+    const der = Buffer.from(text, "base64");
+    if (der.length === 0) return "found CERTIFICATE PEM block containing 0 certificates";
+    try {
+      new X509Certificate(der);
+    } catch {
+      return "x509: malformed certificate";
+    }
+  }
+  return blocks.length === 0 ? "must contain at least one CERTIFICATE PEM block" : undefined;
 }

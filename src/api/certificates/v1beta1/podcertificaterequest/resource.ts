@@ -3,6 +3,11 @@ import { column, labelsText, nameColumn } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { PodCertificateRequest } from "../../../generated/certificates.v1beta1.ts";
+import {
+  validatePodCertificateRequest,
+  validatePodCertificateRequestStatus,
+  validatePodCertificateRequestUpdate,
+} from "./validation.ts";
 
 export const podCertificateRequests = defineResource<PodCertificateRequest>({
   group: "certificates.k8s.io",
@@ -12,7 +17,10 @@ export const podCertificateRequests = defineResource<PodCertificateRequest>({
     defaults({ spec }) {
       if (spec !== undefined) ifAbsent(spec, "maxExpirationSeconds", 86400);
     },
+    validate: validatePodCertificateRequest,
+    validateUpdate: validatePodCertificateRequestUpdate,
   },
+  views: { status: { validateUpdate: validatePodCertificateRequestStatus } },
   selectableFields: {
     "spec.signerName": ({ spec }) => spec?.signerName ?? "",
     "spec.podName": ({ spec }) => spec?.podName ?? "",

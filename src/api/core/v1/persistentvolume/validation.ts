@@ -106,6 +106,35 @@ function validateMountOptions({ metadata, spec }: PersistentVolume): FieldError[
   ];
 }
 
+/** A volume that an attachment describes itself, for a driver that needs no more of it. */
+export function validateInlineVolume(spec: PersistentVolumeSpec, path: string): FieldError[] {
+  const words = "in the context of inline volumes";
+  const forbidden = (field: keyof PersistentVolumeSpec): FieldError[] =>
+    spec[field] ? [fieldForbidden(`${path}.${field}`, `may not be specified ${words}`)] : [];
+  const errors = forbidden("claimRef");
+  if (Object.keys(spec.capacity ?? {}).length > 0) errors.push(...forbidden("capacity"));
+  if (spec.csi === undefined) errors.push(required(`${path}.csi`, `has to be specified ${words}`));
+  errors.push(...validateAccessModes(spec.accessModes, `${path}.accessModes`));
+  if (spec.persistentVolumeReclaimPolicy && spec.persistentVolumeReclaimPolicy !== "Retain")
+    errors.push(fieldForbidden(`${path}.persistentVolumeReclaimPolicy`, `may only be Retain ${words}`));
+  errors.push(...forbidden("nodeAffinity"), ...validateSource(spec, "", path), ...forbidden("storageClassName"));
+  if (spec.volumeMode !== undefined && spec.volumeMode !== "Filesystem")
+    errors.push(fieldForbidden(`${path}.volumeMode`, `may not specify volumeMode other than Filesystem ${words}`));
+  return errors;
+}
+
+function validateAttributesClassName(spec: PersistentVolumeSpec, path: string): FieldError[] {
+  const name = spec.volumeAttributesClassName;
+  const at = `${path}.volumeAttributesClassName`;
+  if (name === undefined) return [];
+  return [
+    ...(name === "" ? [required(at, "an empty string is disallowed")] : checkText(name, at, isDns1123Subdomain)),
+    ...(spec.csi === undefined
+      ? [required(`${path}.csi`, "has to be specified when using volumeAttributesClassName")]
+      : []),
+  ];
+}
+
 function validateVolumeSpec({ spec, metadata }: PersistentVolume, leniency: Leniency): FieldError[] {
   const errors = validateAccessModes(spec?.accessModes, "spec.accessModes");
   const capacity = spec?.capacity ?? {};
@@ -138,35 +167,33 @@ function validateVolumeSpec({ spec, metadata }: PersistentVolume, leniency: Leni
   if (spec?.storageClassName)
     errors.push(...checkText(spec.storageClassName, "spec.storageClassName", isDns1123Subdomain));
   errors.push(...checkOptionalWord(spec?.volumeMode, "spec.volumeMode", ["Block", "Filesystem"]));
-  if (spec?.volumeAttributesClassName !== undefined) {
-    if (spec.volumeAttributesClassName === "")
-      errors.push(required("spec.volumeAttributesClassName", "an empty string is disallowed"));
-    else
-      errors.push(...checkText(spec.volumeAttributesClassName, "spec.volumeAttributesClassName", isDns1123Subdomain));
-    if (spec.csi === undefined)
-      errors.push(required("spec.csi", "has to be specified when using volumeAttributesClassName"));
-  }
+  if (spec !== undefined) errors.push(...validateAttributesClassName(spec, "spec"));
   return errors;
 }
 
-function validateSource(spec: PersistentVolumeSpec | undefined, name: string): FieldError[] {
+function validateSource(spec: PersistentVolumeSpec | undefined, name: string, path = "spec"): FieldError[] {
   const given = SOURCES.filter((source) => spec?.[source] !== undefined);
-  if (given.length === 0) return [required("spec", "must specify a volume type")];
+  if (given.length === 0) return [required(path, "must specify a volume type")];
   return given.flatMap((source, i) => {
     // The one driver that upstream looks at wherever it stands.
-    if (i === 0 || source === "flexVolume") return validateOne(source, spec!, name);
+    if (i === 0 || source === "flexVolume") return validateOne(source, spec!, name, path);
     const at = source === "cephfs" ? "cephFS" : source;
-    return [fieldForbidden(`spec.${at}`, "may not specify more than 1 volume type")];
+    return [fieldForbidden(`${path}.${at}`, "may not specify more than 1 volume type")];
   });
 }
 
-function validateOne(source: (typeof SOURCES)[number], spec: PersistentVolumeSpec, name: string): FieldError[] {
-  const path = `spec.${source}`;
+function validateOne(
+  source: (typeof SOURCES)[number],
+  spec: PersistentVolumeSpec,
+  name: string,
+  parent: string,
+): FieldError[] {
+  const path = `${parent}.${source}`;
   switch (source) {
     case "hostPath":
       return validateHostPath(spec.hostPath!, path);
     case "gcePersistentDisk":
-      return validateGcePersistentDisk(spec.gcePersistentDisk!, "spec.persistentDisk");
+      return validateGcePersistentDisk(spec.gcePersistentDisk!, `${parent}.persistentDisk`);
     case "awsElasticBlockStore":
       return validateAwsElasticBlockStore(spec.awsElasticBlockStore!, path);
     case "glusterfs":
@@ -207,7 +234,7 @@ function validateOne(source: (typeof SOURCES)[number], spec: PersistentVolumeSpe
       return [
         ...checkRequiredText(spec.local!.path, `${path}.path`, isPathWithoutBacksteps),
         ...(spec.nodeAffinity === undefined
-          ? [required("spec.nodeAffinity", "Local volume requires node affinity")]
+          ? [required(`${parent}.nodeAffinity`, "Local volume requires node affinity")]
           : []),
       ];
     case "csi":

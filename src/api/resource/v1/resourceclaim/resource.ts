@@ -2,7 +2,8 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceClaim } from "../../../generated/resource.v1.ts";
 import { claimColumns, defaultClaimSpec, defaultClaimStatus } from "../../device.ts";
-import { validateClaim, validateClaimStatus, validateClaimUpdate } from "../../validation.ts";
+import { dropDeallocatedDevices, validateClaimStatus } from "../../claim-status-validation.ts";
+import { validateClaim, validateClaimUpdate } from "../../validation.ts";
 
 export const resourceClaims = defineResource<ResourceClaim>({
   group: "resource.k8s.io",
@@ -16,6 +17,6 @@ export const resourceClaims = defineResource<ResourceClaim>({
     validate: validateClaim,
     validateUpdate: validateClaimUpdate,
   },
-  views: { status: { validateUpdate: validateClaimStatus } },
+  views: { status: { prepareForUpdate: dropDeallocatedDevices, validateUpdate: validateClaimStatus } },
   columns: claimColumns,
 });

@@ -3,6 +3,11 @@ import { age, column, nameColumn } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { PoolStatus, ResourcePoolStatusRequest } from "../../../generated/resource.v1alpha3.ts";
+import {
+  validatePoolStatusRequest,
+  validatePoolStatusRequestStatus,
+  validatePoolStatusRequestUpdate,
+} from "./validation.ts";
 
 type Request = ResourcePoolStatusRequest;
 
@@ -14,7 +19,10 @@ export const resourcePoolStatusRequests = defineResource<Request>({
     defaults({ spec }) {
       if (spec !== undefined) ifAbsent(spec, "limit", 100);
     },
+    validate: validatePoolStatusRequest,
+    validateUpdate: validatePoolStatusRequestUpdate,
   },
+  views: { status: { validateUpdate: validatePoolStatusRequestStatus } },
   columns: [
     nameColumn,
     column("Driver", "string", ({ spec }) => spec?.driver ?? ""),

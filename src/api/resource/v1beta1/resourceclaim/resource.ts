@@ -4,7 +4,8 @@ import type { ResourceClaim } from "../../../generated/resource.v1beta1.ts";
 import { claimFromV1, claimToV1 } from "../conversion.ts";
 import type { ResourceClaim as V1 } from "../../../generated/resource.v1.ts";
 import { claimColumns, defaultClaimSpec, defaultClaimStatus } from "../../device.ts";
-import { validateClaim, validateClaimStatus, validateClaimUpdate } from "../../validation.ts";
+import { dropDeallocatedDevices, validateClaimStatus } from "../../claim-status-validation.ts";
+import { validateClaim, validateClaimUpdate } from "../../validation.ts";
 
 export const resourceClaims = defineResource<ResourceClaim>({
   group: "resource.k8s.io",
@@ -19,7 +20,10 @@ export const resourceClaims = defineResource<ResourceClaim>({
     validateUpdate: (claim, old) => validateClaimUpdate(claimToV1(claim) as V1, claimToV1(old) as V1),
   },
   views: {
-    status: { validateUpdate: (claim, old) => validateClaimStatus(claimToV1(claim) as V1, claimToV1(old) as V1) },
+    status: {
+      prepareForUpdate: dropDeallocatedDevices,
+      validateUpdate: (claim, old) => validateClaimStatus(claimToV1(claim) as V1, claimToV1(old) as V1),
+    },
   },
   columns: claimColumns,
   toStored: claimToV1,

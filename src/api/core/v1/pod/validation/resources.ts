@@ -43,7 +43,7 @@ const STANDARD: readonly string[] = [
 
 export const isHugePages = (name: string): boolean => name.startsWith("hugepages-");
 export const isNativeResource = (name: string): boolean => !name.includes("/") || name.includes("kubernetes.io/");
-const isExtended = (name: string): boolean =>
+export const isExtended = (name: string): boolean =>
   !isNativeResource(name) && !name.startsWith("requests.") && isQualifiedName(`requests.${name}`).length === 0;
 /** More of it can be promised than there is. */
 export const isOvercommitable = (name: string): boolean => isNativeResource(name) && !isHugePages(name);

@@ -6,6 +6,7 @@ import type { Resource, ResourceName } from "../../machinery/resource.ts";
 import type { StatusDetails } from "../../machinery/status.ts";
 import { forbidden, qualified, StatusError } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
+import type { Distribution } from "../../observe/metrics.ts";
 import type { ClientTls, Net } from "../../world/net.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
@@ -149,28 +150,34 @@ export interface Admission {
 }
 
 export function createAdmission(plugins: readonly AdmissionPlugin[], context: AdmissionContext): Admission {
+  const { clock, metrics } = context;
+  /** Where each plugin's time is counted, found once: every write passes here. */
+  const times = plugins.map(() => ({ admit: new Map<Operation, Distribution>(), validate: new Map() }));
   const step = async (half: "admit" | "validate", request: AdmissionRequest): Promise<void> => {
-    const { clock, metrics } = context;
+    const { operation } = request;
     const started = clock.monotonic();
     let at = started;
     let running = "";
     let rejected = true;
     try {
-      for (const plugin of plugins) {
+      for (const [i, plugin] of plugins.entries()) {
         if (plugin[half] === undefined || !handles(plugin, request)) continue;
         running = plugin.name;
         // Awaited only where there is something to wait for: most plugins have nothing to do with most requests.
         const waiting = plugin[half](request, context);
         if (waiting !== undefined) await waiting;
         const now = clock.monotonic();
-        metrics.controller(running, half, request.operation, false, now - at);
+        let time: Distribution | undefined = times[i]![half].get(operation);
+        if (time === undefined)
+          times[i]![half].set(operation, (time = metrics.controller(running, half, operation, false)));
+        time.observe((now - at) / 1000);
         at = now;
       }
       rejected = false;
     } finally {
       const now = clock.monotonic();
-      if (rejected) metrics.controller(running, half, request.operation, true, now - at);
-      metrics.step(half, request.operation, rejected, now - started);
+      if (rejected) metrics.controller(running, half, operation, true).observe((now - at) / 1000);
+      metrics.step(half, operation, rejected, now - started);
     }
   };
   return { admit: (request) => step("admit", request), validate: (request) => step("validate", request) };

@@ -1,5 +1,5 @@
 /** How long admission takes, by plugin and by webhook, counted in plain numbers: every write passes here. Upstream: apiserver/pkg/admission/metrics */
-import type { Metrics, Reading } from "../../observe/metrics.ts";
+import type { Distribution, Metrics, Reading } from "../../observe/metrics.ts";
 import { counter, histogram } from "../../observe/metrics.ts";
 import { counts, distributions } from "../../observe/series.ts";
 import type { Operation } from "./framework.ts";
@@ -72,8 +72,9 @@ export class AdmissionMetrics {
   step(half: Half, operation: Operation, rejected: boolean, ms: number): void {
     this.#steps.at([half, operation, String(rejected)]).value.observe(ms / 1000);
   }
-  controller(name: string, half: Half, operation: Operation, rejected: boolean, ms: number): void {
-    this.#controllers.at([name, half, operation, String(rejected)]).value.observe(ms / 1000);
+  /** In seconds, to be kept by who counts often. */
+  controller(name: string, half: Half, operation: Operation, rejected: boolean): Distribution {
+    return this.#controllers.at([name, half, operation, String(rejected)]).value;
   }
   /** `code` 0 is an answer that never came. */
   webhook(name: string, half: Half, operation: Operation, rejected: boolean, code: number, ms: number): void {

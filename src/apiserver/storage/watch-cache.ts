@@ -442,6 +442,8 @@ export class WatchCache {
       if (!page.more) break;
       page = await store.list(this.prefix, { start: `${entries.at(-1)!.key}\0`, limit: PAGE, revision }, known);
     }
+    // Who came while nothing was followed began at what was known then, and what has happened since was not seen.
+    for (const watcher of this.#watchers) watcher.close();
     const before = new Map(this.#byKey);
     this.#byKey.clear();
     for (const entry of entries) this.#byKey.set(entry.key, entry);

@@ -14,6 +14,7 @@ interface Watcher {
   readonly from: string;
   readonly to: string;
   push(response: WatchResponse): void;
+  cut(): void;
 }
 
 const latin1 = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("latin1");
@@ -25,6 +26,11 @@ export class FakeEtcd implements EtcdClient {
   readonly #data = new Map<string, MvccpbKeyValue>();
   readonly #watchers = new Set<Watcher>();
   #lease = 1n;
+
+  /** Ends every watch in the middle. */
+  disconnect(): void {
+    for (const watcher of this.#watchers) watcher.cut();
+  }
 
   get keys(): string[] {
     return [...this.#data.keys()].sort();
@@ -139,6 +145,7 @@ export class FakeEtcd implements EtcdClient {
       const queue: WatchResponse[] = [];
       let wake: (() => void) | undefined;
       let ended = false;
+      let broken = false;
       let watcher: Watcher | undefined;
       const push = (response: WatchResponse) => {
         queue.push(response);
@@ -149,6 +156,10 @@ export class FakeEtcd implements EtcdClient {
         if (watcher !== undefined) this.#watchers.delete(watcher);
         wake?.();
       };
+      const cut = () => {
+        broken = true;
+        end();
+      };
       options?.signal?.addEventListener("abort", end, { once: true });
       return {
         send: (request) => {
@@ -156,7 +167,7 @@ export class FakeEtcd implements EtcdClient {
           const create = request.create_request;
           if (create === undefined) return;
           const start = create.start_revision ?? 0;
-          watcher = { from: latin1(create.key), to: latin1(create.range_end), push };
+          watcher = { from: latin1(create.key), to: latin1(create.range_end), push, cut };
           push(this.#response({ created: true }));
           if (start !== 0 && start <= this.compacted) {
             push(this.#response({ canceled: true, compact_revision: this.compacted }));
@@ -175,6 +186,7 @@ export class FakeEtcd implements EtcdClient {
               yield next;
               continue;
             }
+            if (broken) throw new RpcError("Unavailable", "the connection is gone");
             if (ended) return;
             await new Promise<void>((resolve) => {
               wake = resolve;

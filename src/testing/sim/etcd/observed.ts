@@ -96,6 +96,8 @@ export class Observed {
   #checkMembers(): void {
     const { membership, raft } = this.member;
     const counted = raft.tracker.confState();
+    // One that joins knows the members from those whom it asked, and raft learns of them one entry after another, until that of this one.
+    if (!counted.voters.includes(raft.id) && !counted.learners.includes(raft.id)) return;
     const voters = membership.votingMembers.map(({ ID }) => ID);
     const isOdd = counted.voters.length !== voters.length || !voters.every((id) => counted.voters.includes(id));
     if (isOdd || membership.members.length !== counted.voters.length + counted.learners.length)

@@ -259,8 +259,8 @@ export class EtcdCluster {
       }
       isSettled = false;
       if (host.isRunning) continue;
-      if (name === "" && !host.isWanted) {
-        // It was added, and whoever asked for it never heard so.
+      if (name === "" && (!host.isWanted || host.isRemoved)) {
+        // It was added, and whoever asked for it never heard so; or it was told who belongs by one who took it for the member before it.
         host.wipe();
         await this.join(host, leader);
       } else {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { acceptNames, approval, established, takenNames, withConditions } from "./conditions.ts";
+import { acceptNames, approval, established, nonStructural, takenNames, withConditions } from "./conditions.ts";
 
 const definition = (name: string, names: object, more: object = {}): any => ({
   metadata: { name },
@@ -66,4 +66,25 @@ test("a condition's time is that of its last change of status", () => {
   const third = withConditions(second, [{ type: "A", status: "True", reason: "S", message: "m" }], "t3");
   assert.equal(third[0]!.lastTransitionTime, "t3");
   assert.equal(withConditions(third, [{ type: "A", status: "True", reason: "S", message: "m" }], "t4"), third);
+});
+
+test("a definition from before schemas had to be structural says what isn't", () => {
+  const of = (schema: object, more: object = {}) =>
+    nonStructural({
+      metadata: { name: "x" },
+      spec: { group: "example.com", versions: [{ name: "v1", schema: { openAPIV3Schema: schema } }], ...more },
+    } as any);
+  assert.equal(of({ type: "object" }), undefined);
+  const path = "spec.versions[0].schema.openAPIV3Schema";
+  assert.deepEqual(of({ type: "object", properties: { a: {} } }), {
+    type: "NonStructuralSchema",
+    status: "True",
+    reason: "Violations",
+    message: `${path}.properties[a].type: Required value: must not be empty for specified object fields`,
+  });
+  assert.match(
+    of({}, { preserveUnknownFields: true })!.message!,
+    /^\[spec\.preserveUnknownFields: .*, spec\.versions.*\]$/,
+  );
+  assert.deepEqual(of({ type: "object", $ref: "x" })!.reason, "StructuralError");
 });

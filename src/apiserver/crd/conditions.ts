@@ -2,11 +2,15 @@
  * What a definition's status says: which of its names it got, whether it is served, and whether its group may be used. Pure.
  * Upstream: apiextensions-apiserver/pkg/controller/{status,establish,apiapproval}.
  */
+import { notConvertible, validateStructure } from "../../api/apiextensions/v1/customresourcedefinition/structural.ts";
+import { type FieldError, invalid } from "../../machinery/validation/field-error.ts";
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionCondition,
   CustomResourceDefinitionNames,
 } from "../../api/generated/apiextensions.v1.ts";
+
+export const NON_STRUCTURAL = "NonStructuralSchema";
 
 type Condition = Pick<CustomResourceDefinitionCondition, "type" | "status" | "reason" | "message">;
 
@@ -110,6 +114,27 @@ export function approval({ metadata, spec: { group } }: CustomResourceDefinition
     reason: "InvalidAnnotation",
     message: `${head} with either a URL or a reason starting with "unapproved", ${SEE}`,
   };
+}
+
+/** What isn't structural, of a definition from before that was asked; undefined where all is. */
+export function nonStructural({ spec }: CustomResourceDefinition): Condition | undefined {
+  const type = NON_STRUCTURAL;
+  const status = "True" as const;
+  const errors: FieldError[] = [];
+  if (spec.preserveUnknownFields === true) errors.push(invalid("spec.preserveUnknownFields", true, "must be false"));
+  for (const [i, { name, schema }] of spec.versions.entries()) {
+    if (schema?.openAPIV3Schema === undefined) continue;
+    const odd = notConvertible(schema.openAPIV3Schema);
+    if (odd !== undefined) {
+      const message = `failed to check validation schema for version ${name}: ${odd}`;
+      return { type, status, reason: "StructuralError", message };
+    }
+    errors.push(...validateStructure(schema.openAPIV3Schema, `spec.versions[${i}].schema.openAPIV3Schema`));
+  }
+  const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
+  if (texts.length === 0) return undefined;
+  const message = texts.length === 1 ? texts[0]! : `[${texts.join(", ")}]`;
+  return { type, status, reason: "Violations", message };
 }
 
 /** Conditions with new ones set: the time is that of the last change of status. The very same where nothing is new. */

@@ -8,7 +8,15 @@ import type { Services } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
 import { update } from "../registry/update.ts";
-import { acceptNames, approval, established, takenNames, withConditions } from "./conditions.ts";
+import {
+  acceptNames,
+  approval,
+  established,
+  NON_STRUCTURAL,
+  nonStructural,
+  takenNames,
+  withConditions,
+} from "./conditions.ts";
 import { conversionOf } from "./conversion.ts";
 import { customResource } from "./resource.ts";
 
@@ -122,8 +130,13 @@ async function settle(services: Services, { metadata }: CustomResourceDefinition
     if (current.metadata.deletionTimestamp !== undefined) return undefined;
     const { names, condition } = acceptNames(current, takenNames(current, definitions(services)));
     const before = current.status?.conditions ?? [];
-    const wanted = [condition, established(current, condition), approval(current)];
-    const conditions = withConditions(before, wanted, formatTime(services.clock.now()));
+    const odd = nonStructural(current);
+    const wanted = [condition, established(current, condition), approval(current), odd];
+    const now = withConditions(before, wanted, formatTime(services.clock.now()));
+    const conditions =
+      odd === undefined && now.some(({ type }) => type === NON_STRUCTURAL)
+        ? now.filter(({ type }) => type !== NON_STRUCTURAL)
+        : now;
     const sameNames = JSON.stringify(names) === JSON.stringify(current.status?.acceptedNames);
     if (conditions === before && sameNames) return undefined;
     return { ...current, status: { ...current.status, conditions, acceptedNames: names } };

@@ -47,7 +47,14 @@ export const scale: SpecialSubresource = {
       const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "").catch(
         missing,
       );
-      return answer(resource, entry.view(resource));
+      const parent: any = entry.view(resource);
+      if (lacksReplicas(resource, parent))
+        throw new StatusError(
+          "InternalError",
+          `Internal error occurred: the spec replicas field ${shownPath(resource)} does not exist`,
+          { causes: [{ message: `the spec replicas field ${shownPath(resource)} does not exist` }] },
+        );
+      return answer(resource, parent);
     }
     const context = writeContext(services, request, verb === "update" ? "UpdateOptions" : "PatchOptions");
     const wanted = verb === "update" ? await bodyOf(request, context, SCALE) : undefined;
@@ -68,6 +75,8 @@ export const scale: SpecialSubresource = {
             name,
             `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
           );
+        if (wanted === undefined && next.spec?.replicas === undefined && lacksReplicas(resource, current))
+          throw badRequest(`the spec replicas field ${shownPath(resource)} cannot be empty`);
         const replicas: number = next.spec?.replicas ?? 0;
         checked(replicas, name);
         const draft = setPath(structuredClone(current), (resource.scale ?? BUILT_IN).specReplicas, replicas);
@@ -78,6 +87,11 @@ export const scale: SpecialSubresource = {
     return answer(resource, updated.entry.view(resource));
   },
 };
+
+/** A custom kind whose objects needn't say how many there should be. */
+const lacksReplicas = ({ scale }: Resource, parent: object): boolean =>
+  scale !== undefined && getPath(parent, scale.specReplicas) === undefined;
+const shownPath = ({ scale }: Resource): string => JSON.stringify(`.${scale!.specReplicas}`);
 
 const COLUMNS: readonly Column<any>[] = [
   { ...nameColumn, format: "" },

@@ -136,17 +136,20 @@ export const ephemeralContainersView: Behaviour<Pod> = {
 export const resizeView: Behaviour<Pod> = {
   prepareForUpdate(pod, old, { featureGates }) {
     const wanted = pod.spec;
-    const sameContainers = (["containers", "initContainers"] as const).every((list) =>
-      semanticEqual(
-        wanted[list]?.map(({ name }) => name),
-        old.spec[list]?.map(({ name }) => name),
-      ),
-    );
-    if (!sameContainers) return;
+    const lists = ["containers", "initContainers"] as const;
+    if (lists.some((list) => (wanted[list] ?? []).length !== (old.spec[list] ?? []).length)) {
+      nextGeneration(pod, old);
+      return;
+    }
     keepAllBut(pod, old);
-    for (const list of ["containers", "initContainers"] as const) {
-      for (const [i, container] of (pod.spec[list] ?? []).entries()) {
-        const from = wanted[list]![i]!;
+    for (const list of lists) {
+      const [is, was] = [wanted[list] ?? [], pod.spec[list] ?? []];
+      if (is.some(({ name }, i) => name !== was[i]!.name)) {
+        pod.spec[list] = is;
+        continue;
+      }
+      for (const [i, container] of was.entries()) {
+        const from = is[i]!;
         container.resources = from.resources;
         if (from.resizePolicy === undefined) delete container.resizePolicy;
         else container.resizePolicy = from.resizePolicy;

@@ -8,14 +8,17 @@ import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
-import type { Exchange, HttpHandler, ResponseStream } from "../world/net.ts";
+import type { Exchange, Headers, HttpHandler, Peer, ResponseStream } from "../world/net.ts";
 import type { Clock } from "../world/world.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate, statusEncoding } from "./negotiation.ts";
 import { GzipWriter } from "./gzip.ts";
 import { listParts } from "./list-parts.ts";
 import { encodeResponse } from "./responses.ts";
-import type { ApiRequest, ApiResponse, Handler, RequestBody } from "./request.ts";
+import type { AuditTrail } from "./audit/trail.ts";
+import type { UserInfo } from "./authn/user.ts";
+import type { ApiRequest, ApiResponse, Handler, Outcome, RequestBody } from "./request.ts";
+import type { RequestInfo } from "./request-info.ts";
 import { requestInfo } from "./request-info.ts";
 import { RouteError } from "./routing.ts";
 import { Turns } from "./turns.ts";
@@ -49,7 +52,7 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
   const options: Options = { ...given, turns: new Turns(given.clock) };
   return async (exchange) => {
     const started = options.clock.monotonic();
-    const request = requestOf(exchange, options);
+    const request = new ServedRequest(exchange, options);
     options.begun?.(request);
     let code = 200;
     let failure: unknown;
@@ -64,34 +67,70 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
   };
 }
 
-function requestOf(exchange: Exchange, options: HttpOptions): ApiRequest {
-  const { method, url, headers, peer, signal } = exchange.request;
-  const mark = url.indexOf("?");
-  const path = mark < 0 ? url : url.slice(0, mark);
-  const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
-  const all = (name: string): readonly string[] => {
-    const value = headers[name];
+/** A class, since there is one for each request: no closures, and the same shape for all. */
+class ServedRequest implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly info: RequestInfo;
+  readonly peer: Peer;
+  user: UserInfo | undefined = undefined;
+  readonly warnings: string[] = [];
+  readonly responseHeaders = new Map<string, string | readonly string[]>();
+  readonly atEnd: ((outcome: Outcome) => void)[] = [];
+  audit: AuditTrail | undefined = undefined;
+  readonly cbor: boolean;
+  readonly exchange: Exchange;
+  readonly #options: HttpOptions;
+  readonly #headers: Headers;
+  #body: Promise<RequestBody> | undefined = undefined;
+  #limit: AbortController | undefined = undefined;
+  #expired: unknown = undefined;
+
+  constructor(exchange: Exchange, options: HttpOptions) {
+    const { method, url, headers, peer } = exchange.request;
+    const mark = url.indexOf("?");
+    this.method = method;
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+    this.info = requestInfo(method, this.path, this.query);
+    this.peer = peer;
+    this.cbor = options.cbor;
+    this.exchange = exchange;
+    this.#options = options;
+    this.#headers = headers;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#headers[name];
+    return typeof value === "string" ? value : value?.[0];
+  }
+
+  headers(name: string): readonly string[] {
+    const value = this.#headers[name];
     return value === undefined ? [] : typeof value === "string" ? [value] : value;
-  };
-  let body: Promise<RequestBody> | undefined;
-  return {
-    method,
-    path,
-    query,
-    header: (name) => all(name)[0],
-    headers: all,
-    info: requestInfo(method, path, query),
-    peer,
-    user: undefined,
-    signal,
-    body: () => (body ??= readBody(exchange, options)),
-    warnings: [],
-    responseHeaders: new Map(),
-    atEnd: [],
-    audit: undefined,
-    cbor: options.cbor,
-    exchange,
-  };
+  }
+
+  body(): Promise<RequestBody> {
+    return (this.#body ??= readBody(this.exchange, this.#options));
+  }
+
+  /** Few look at it, and so it is made when somebody does: it ends with the client or with the request's time. */
+  get signal(): AbortSignal {
+    if (this.#limit === undefined) {
+      const limit = (this.#limit = new AbortController());
+      const client = this.exchange.request.signal;
+      if (this.#expired !== undefined) limit.abort(this.#expired);
+      else if (client.aborted) limit.abort(client.reason);
+      else client.addEventListener("abort", () => limit.abort(client.reason), { once: true });
+    }
+    return this.#limit.signal;
+  }
+
+  expire(error: StatusError): void {
+    this.#expired = error;
+    this.#limit?.abort(error);
+  }
 }
 
 async function readBody({ request }: Exchange, { codec, cbor }: HttpOptions): Promise<RequestBody> {
@@ -166,7 +205,8 @@ async function sendParts(
   parts: Iterable<Uint8Array>,
   turns: Turns,
 ): Promise<void> {
-  const { signal } = request;
+  // The time of a request is over when its list is there; its client's isn't.
+  const { signal } = exchange.request;
   let waiting: Uint8Array[] = [];
   let bytes = 0;
   let stream: ResponseStream | undefined;

@@ -8,6 +8,7 @@ import type { Entry } from "./storage/entry.ts";
 import type { CacheWatcher } from "./storage/watch-cache.ts";
 import type { Resource } from "../machinery/resource.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
+import type { StatusError } from "../machinery/status.ts";
 
 export interface ApiRequest {
   readonly method: string;
@@ -20,8 +21,9 @@ export interface ApiRequest {
   readonly peer: Peer | undefined;
   /** Set by the transport in this process, else by authentication. */
   user: UserInfo | undefined;
-  /** Audiences that a token was checked for. */
   readonly signal: AbortSignal;
+  /** Its time is over: whoever looks at `signal` stops. Where it is missing, whoever limits the time has to bring a signal of his own. */
+  expire?(error: StatusError): void;
   /** The body: bytes with their content type, or an object of this process. */
   body(): Promise<RequestBody>;
   /** Shown to the client in a `Warning` header. */

@@ -39,7 +39,9 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
   return {
     services,
     user: request.user!,
-    signal: request.signal,
+    get signal() {
+      return request.signal;
+    },
     dryRun: dryRun.length > 0,
     fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
     fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,

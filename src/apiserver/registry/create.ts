@@ -188,7 +188,9 @@ export function admissionRequest(
       ...(context.dryRun && { dryRun: ["All"] }),
       ...(operation !== "DELETE" && { fieldManager: context.fieldManager }),
     },
-    signal: context.signal,
+    get signal() {
+      return context.signal;
+    },
     warn: (text) => context.warn(text),
     annotate: (key, value, level) => context.annotate?.(key, value, level),
   };

@@ -6,7 +6,7 @@
  */
 import type { ConfState } from "../../raft/types.ts";
 import type { Backend } from "../backend/backend.ts";
-import { bigEndian, putBigEndian } from "../backend/rows.ts";
+import { putBigEndian, storedNumber } from "../backend/rows.ts";
 import { confStateJson, parseConfState } from "../snap/conf-state.ts";
 
 export interface ConsistentIndex {
@@ -33,7 +33,7 @@ export function readIndex(backend: Buckets): {
   const meta = backend.bucket("meta");
   const number = (key: string) => {
     const value = meta.get(key);
-    return value === undefined ? 0 : bigEndian(value, 0);
+    return value === undefined ? 0 : storedNumber(value, key);
   };
   const confState = meta.get(CONF_STATE);
   return {

@@ -19,6 +19,7 @@ import type { Codec } from "../../wire/rpc/codec.ts";
 import { RpcError, type Init } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
 import type { Bucket, BucketName } from "../backend/backend.ts";
+import { storedNumber } from "../backend/rows.ts";
 import { keyText } from "../mvcc/key-text.ts";
 import { Bcrypt, DEFAULT_COST, MAX_COST, MIN_COST } from "./bcrypt.ts";
 import { intervalOf, isValidPermissionRange, RangePermissions, type Interval } from "./range-permissions.ts";
@@ -94,7 +95,7 @@ export class AuthStore {
     const bucket = this.#bucket("auth");
     this.#enabled = bucket.get("authEnabled")?.[0] === 1;
     const revision = bucket.get("authRevision");
-    this.#revision = revision === undefined ? 0 : Number(Buffer.from(revision).readBigUInt64BE());
+    this.#revision = revision === undefined ? 0 : storedNumber(revision, "authRevision");
     this.#refresh();
     if (this.#enabled) this.tokens.enable();
   }

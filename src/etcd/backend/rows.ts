@@ -53,10 +53,16 @@ export function putBigEndian(bytes: Uint8Array, at: number, value: number): void
   bytes[at + 7] = low;
 }
 
-export function bigEndian(bytes: Uint8Array, at: number): number {
+function bigEndian(bytes: Uint8Array, at: number): number {
   const high = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
   const low = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0;
   return high * 0x1_0000_0000 + low;
+}
+
+/** A number in one of the small buckets, `what` by name: 8 bytes, or longer where it is the beginning of a revision. */
+export function storedNumber(bytes: Uint8Array, what: string): number {
+  if (bytes.length < 8) throw new DamagedFile(`the db file's ${what} is cut off, after ${bytes.length} bytes`);
+  return bigEndian(bytes, 0);
 }
 
 /** How many bytes a row's value takes. */

@@ -4,7 +4,7 @@
  * Upstream: server/storage/mvcc/util.go, store.go
  */
 import type { Backend } from "../backend/backend.ts";
-import { mainOf, revisionKey } from "../backend/rows.ts";
+import { revisionKey, storedNumber } from "../backend/rows.ts";
 
 const SCHEDULED = "scheduledCompactRev";
 const FINISHED = "finishedCompactRev";
@@ -23,7 +23,7 @@ export function readMarks(backend: Backend): {
 } {
   const read = (key: string) => {
     const value = backend.bucket("meta").get(key);
-    return value === undefined ? undefined : mainOf(value);
+    return value === undefined ? undefined : storedNumber(value, key);
   };
   return { scheduled: read(SCHEDULED), finished: read(FINISHED) };
 }

@@ -240,7 +240,10 @@ function samples(index: number): Readonly<Record<string, Sample>> {
           nodeName: "node-0",
           nodeUID: "8c3f6f0e-8f5c-4c92-9b52-4c8a7a5c0003",
           maxExpirationSeconds: 86400,
-          stubPKCS10Request: CERTIFICATE_REQUEST,
+          // The request itself, without the armour around it.
+          stubPKCS10Request: Buffer.from(CERTIFICATE_REQUEST, "base64")
+            .toString()
+            .replaceAll(/-----[A-Z ]+-----|\s/g, ""),
         },
       },
       status: { conditions: [{ ...condition, type: "Denied" }] },

@@ -3,6 +3,7 @@
  * nothing, and `<`, `>` and `&` escaped. Custom resources are maps all the way down.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, encoding/json.
  */
+import { Fields, layoutOf } from "../schema/fields.ts";
 import type { Schema } from "../schema/schema.ts";
 
 const ESCAPED = /[<>&\u2028\u2029]/g;
@@ -24,12 +25,10 @@ export function inGoOrder(object: unknown, schema: Schema): unknown {
   return shaped(object, schema);
 }
 
+/** The value itself where it is in order already, as most are. */
 function shaped(value: unknown, schema: Schema): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) {
-    const { items } = schema;
-    return items === undefined || isPlain(items) ? value : value.map((item) => shaped(item, items));
-  }
+  if (Array.isArray(value)) return list(value, schema.items);
   if (schema.properties !== undefined) return struct(value as Tree, schema, schema.properties);
   if (schema.values !== undefined) return map(value as Tree, schema.values);
   return value;
@@ -37,32 +36,65 @@ function shaped(value: unknown, schema: Schema): unknown {
 
 type Tree = Readonly<Record<string, unknown>>;
 
+function list(value: readonly unknown[], items: Schema | undefined): readonly unknown[] {
+  if (items === undefined || isPlain(items)) return value;
+  let out: unknown[] | undefined;
+  for (let i = 0; i < value.length; i++) {
+    const item = shaped(value[i], items);
+    if (item !== value[i]) (out ??= value.slice())[i] = item;
+  }
+  return out ?? value;
+}
+
 function struct(value: Tree, schema: Schema, properties: ReadonlyMap<string, Schema>): Tree {
-  const out: Record<string, unknown> = {};
+  const { places, nullable } = properties instanceof Fields ? properties.layout : layoutOf(properties);
+  let changed = false;
+  let last = -1;
+  /** What lies below in another form than it is in now. */
+  let made: Record<string, unknown> | undefined;
+  for (const name in value) {
+    const place = places.get(name);
+    if (place === undefined) continue;
+    const given = value[name];
+    if (place.index < last || given === null || given === undefined) changed = true;
+    if (typeof given === "object" && given !== null) {
+      const inner = shaped(given, place.schema);
+      if (inner !== given) (made ??= {})[name] = inner;
+    }
+    last = place.index;
+  }
   // What is an object of its own says of what kind first, and in this order.
-  if (value["kind"] !== undefined && value["apiVersion"] !== undefined && properties.has("metadata")) {
+  const isObject = value["kind"] !== undefined && value["apiVersion"] !== undefined && places.has("metadata");
+  if (
+    !changed &&
+    made === undefined &&
+    !isObject &&
+    nullable.every(({ name, schema: field }) => isThere(value[name], field))
+  )
+    return value;
+  const out: Record<string, unknown> = {};
+  if (isObject) {
     out["kind"] = value["kind"];
     out["apiVersion"] = value["apiVersion"];
   }
-  for (const [name, field] of properties) {
-    const given = value[name];
-    if (given === undefined || given === null || (isEmptyList(given) && field.omitEmpty !== true)) {
-      // A list that is empty is made so before it is written.
-      if (name === "items" && schema.name?.endsWith("List") === true) out[name] = [];
-      else if (isNull(name, field, schema)) out[name] = null;
-    } else out[name] = shaped(given, field);
+  // In order, and nothing to be told of what isn't there: only what is has to be copied.
+  if (!changed && nullable.length === 0) {
+    for (const name in value) if (!(name in out)) out[name] = made?.[name] ?? value[name];
+    return out;
   }
-  for (const name in value) if (!properties.has(name) && !(name in out)) out[name] = value[name];
+  for (const { name, schema: field } of places.values()) {
+    const given = value[name];
+    if (isThere(given, field)) out[name] = made?.[name] ?? given;
+    // A list is made empty before it is written.
+    else if (name === "items" && schema.name?.endsWith("List") === true) out[name] = [];
+    else if (nullable.some((place) => place.name === name)) out[name] = null;
+  }
+  for (const name in value) if (!places.has(name)) out[name] = value[name];
   return out;
 }
 
-/** Go's nil. Times are structs: the only one that is left out when it is zero says so. */
-function isNull(name: string, field: Schema, { name: type }: Schema): boolean {
-  if (field.pointer === true || field.type === "array" || field.values !== undefined) return field.omitEmpty !== true;
-  if (field.format !== "date-time" && field.format !== "micro-time") return false;
-  return !(name === "creationTimestamp" && type === "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
-}
-
+const isThere = (given: unknown, field: Schema): boolean =>
+  given !== undefined && given !== null && (field.omitEmpty === true || !isEmptyList(given));
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 const isPlain = ({ properties, values, items }: Schema): boolean =>
   properties === undefined && values === undefined && items === undefined;

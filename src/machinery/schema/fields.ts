@@ -12,6 +12,8 @@ export interface Layout {
   readonly places: ReadonlyMap<string, Place>;
   /** The fields with a default, in order. */
   readonly defaulted: readonly Place[];
+  /** The fields that Go writes as null where there is nothing. */
+  readonly nullable: readonly Place[];
 }
 
 /** A map of fields that remembers its layout. Fill it before it is read. */
@@ -23,6 +25,12 @@ export class Fields extends Map<string, Schema> {
   }
 }
 
+/** Times are structs, which `omitempty` doesn't leave out: only an object's own time of creation says that it is. */
+function isNil({ type, format, pointer, values, omitEmpty }: Schema): boolean {
+  if (pointer === true || type === "array" || values !== undefined || format === "byte") return omitEmpty !== true;
+  return format === "date-time" || format === "micro-time";
+}
+
 /** A default that is Go's zero value shows only where that is written out. */
 function isLeftOut({ omitEmpty, pointer, default: value }: Schema): boolean {
   return omitEmpty === true && pointer !== true && (value === 0 || value === "" || value === false);
@@ -32,10 +40,12 @@ function isLeftOut({ omitEmpty, pointer, default: value }: Schema): boolean {
 export function layoutOf(fields: ReadonlyMap<string, Schema>): Layout {
   const places = new Map<string, Place>();
   const defaulted: Place[] = [];
+  const nullable: Place[] = [];
   for (const [name, schema] of fields) {
     const place = { name, schema, index: places.size };
     places.set(name, place);
     if (schema.default !== undefined && !isLeftOut(schema)) defaulted.push(place);
+    if (isNil(schema) && !(name === "creationTimestamp" && fields.has("generateName"))) nullable.push(place);
   }
-  return { places, defaulted };
+  return { places, defaulted, nullable };
 }

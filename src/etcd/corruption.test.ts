@@ -93,15 +93,13 @@ test("members that compact remember the same hashes, and the leader finds the on
     const put = (key: string, value: string) => leader.propose({ put: { key: text(key), value: text(value) } });
     const compact = async (revision: number) => {
       await leader.propose({ compaction: { revision } });
-      await members.until(() =>
-        members.all.every(({ compactionHashes }) => compactionHashes.at(revision) !== undefined),
-      );
+      await members.until(() => members.all.every(({ compactions }) => compactions.hashes.at(revision) !== undefined));
     };
     for (let i = 0; i < 9; i++) await put(`k${i % 3}`, `${i}`);
     await leader.propose({ delete_range: { key: text("k1") } });
     await compact(6);
     await compact(11);
-    const [first, ...others] = members.all.map(({ compactionHashes }) => compactionHashes.all);
+    const [first, ...others] = members.all.map(({ compactions }) => compactions.hashes.all);
     assert.deepEqual(
       first!.map(({ hashRevision, compactRevision }) => [hashRevision, compactRevision]),
       [
@@ -118,13 +116,13 @@ test("members that compact remember the same hashes, and the leader finds the on
       localId: leader.id,
       isLeader: () => true,
       hash: () => assert.fail("not at the present"),
-      compactions: () => leader.compactionHashes.all,
+      compactions: () => leader.compactions.hashes.all,
       peerHashes: (revision) =>
         Promise.all(
           members.all
             .filter((member) => member !== leader)
             .map(async (member) => ({
-              ...(await member.hash(hashRevDuration, revision)),
+              ...(await member.maintenance.hash(hashRevDuration, revision)),
               id: member.id,
               revision: member.store.revision,
             })),
@@ -165,7 +163,7 @@ test("a compaction's hash is upstream's", async () => {
     const drop = (key: string) => member.propose({ delete_range: { key: text(key) } });
     const compact = async (revision: number) => {
       await member.propose({ compaction: { revision } });
-      await members.until(() => member.compactionHashes.at(revision) !== undefined);
+      await members.until(() => member.compactions.hashes.at(revision) !== undefined);
     };
     for (let i = 1; i <= 9; i++) await put(`k${i % 3}`, `v${i}`);
     await drop("k1");
@@ -177,7 +175,7 @@ test("a compaction's hash is upstream's", async () => {
     await drop("k0");
     await compact(14);
     // From etcd 3.6.16, asked at /members/hashkv.
-    assert.deepEqual(member.compactionHashes.all, [
+    assert.deepEqual(member.compactions.hashes.all, [
       { hash: 770320016, hashRevision: 6, compactRevision: -1 },
       { hash: 1515208924, hashRevision: 11, compactRevision: 6 },
       { hash: 507823686, hashRevision: 13, compactRevision: 11 },

@@ -10,12 +10,7 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { etcdCodec } from "../protocols/etcd/connect.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
-import {
-  InternalRaftRequest,
-  type Member as MemberInfo,
-  type ResponseHeader,
-  type SnapshotResponse,
-} from "../protocols/etcd/generated.ts";
+import { InternalRaftRequest, type Member as MemberInfo, type ResponseHeader } from "../protocols/etcd/generated.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Status as RaftStatus } from "../raft/raw-node.ts";
 import {
@@ -28,8 +23,7 @@ import {
   type Snapshot,
 } from "../raft/types.ts";
 import type { Codec } from "../wire/rpc/codec.ts";
-import type { ServerStream } from "../wire/rpc/service.ts";
-import { pause, sleep } from "../world/time.ts";
+import { pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import { AppendCounts } from "./append-counts.ts";
 import { Alarms } from "./apply/alarms.ts";
@@ -37,8 +31,7 @@ import { Applier, type Applied } from "./apply/applier.ts";
 import { checkAuth } from "./apply/auth.ts";
 import { applyChain, type Apply, type Request } from "./apply/chain.ts";
 import type { ConsistentIndex } from "./apply/consistent-index.ts";
-import { ApplyTimes, duration } from "./apply/measured.ts";
-import { sendSnapshot } from "./backend/send-snapshot.ts";
+import { ApplyTimes } from "./apply/measured.ts";
 import { Authenticator, type Caller } from "./auth/authenticator.ts";
 import { SimpleTokens } from "./auth/simple-tokens.ts";
 import { AuthStore, type AuthInfo } from "./auth/store.ts";
@@ -53,14 +46,13 @@ import { compareVersions } from "./cluster/versions.ts";
 import { VersionMonitor } from "./cluster/version-monitor.ts";
 import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
 import { Lessor } from "./lease/lessor.ts";
+import { Compactions } from "./compactions.ts";
+import { LeaderTransfer } from "./leader-transfer.ts";
+import { Maintenance } from "./maintenance.ts";
 import { NO_FAILPOINTS, type Failpoints } from "./failpoints.ts";
 import { Leadership } from "./leadership.ts";
 import { LinearizableReads } from "./linearizable.ts";
-import { CompactionHashes } from "./mvcc/compaction-hashes.ts";
-import { CompactionQueue } from "./mvcc/compaction-queue.ts";
-import type { PeerHash } from "./corruption.ts";
 import * as counted from "./metrics.ts";
-import { hashKeys, type KeysHash } from "./mvcc/hash.ts";
 import { Store } from "./mvcc/store.ts";
 import { Watchable } from "./mvcc/watchable.ts";
 import type { EtcdOptions } from "./options.ts";
@@ -109,8 +101,9 @@ export class Member {
   readonly lessor: Lessor;
   readonly leases: LeaseKeeper;
   readonly store: Store;
-  readonly compactionHashes: CompactionHashes;
   readonly appendCounts = new AppendCounts();
+  readonly compactions: Compactions;
+  readonly maintenance: Maintenance;
   readonly alarms: Alarms;
   readonly auth: AuthStore;
   readonly authenticator: Authenticator;
@@ -128,9 +121,7 @@ export class Member {
   readonly #storage: Storage;
   readonly #driver: RaftDriver;
   readonly #reads: LinearizableReads;
-  readonly #compactions: CompactionQueue;
-  /** The end of the last one asked for. */
-  #compacting: Promise<void> = Promise.resolve();
+  readonly #transfer: LeaderTransfer;
   readonly #apply: Apply;
   readonly #requestPrefix: bigint;
   #requestNumber: number;
@@ -185,21 +176,13 @@ export class Member {
     });
     this.store = new Store(backend, this.lessor, failpoints);
     storage.restore(this.store);
-    this.compactionHashes = new CompactionHashes(log);
-    this.#compactions = new CompactionQueue(clock, options, {
-      onStep: (ms) => metrics.observe(counted.compactionPause, {}, ms),
-      onFinished: (revision, ms) => {
-        metrics.observe(counted.compactionTotal, {}, ms);
-        metrics.set(counted.compactionLast, {}, Math.trunc(clock.now() / 1000));
-        log.info("finished scheduled compaction", {
-          "compact-revision": revision,
-          took: duration(ms),
-          "current-db-size-bytes": this.sizeBytes,
-          "current-db-size-in-use-bytes": this.store.backend.inUseBytes,
-        });
-      },
+    this.compactions = new Compactions({
+      ...deps,
+      store: this.store,
+      pace: options,
+      areHashed: options.features.CompactHashCheck,
     });
-    this.#resumeCompaction();
+    this.compactions.resume(storage.scheduledCompaction);
     this.alarms = new Alarms(backend.bucket("alarm"), codec);
     this.auth = new AuthStore({
       ...deps,
@@ -235,12 +218,7 @@ export class Member {
       alarms: this.alarms,
       header: () => this.header(),
       onChanges: (changes) => this.watchable.notify(changes),
-      onCompaction: (work, before) => {
-        // What a compaction that isn't done leaves behind, others need not find.
-        const isHashed = options.features.CompactHashCheck && this.#compactions.isEmpty;
-        const whole = isHashed ? this.compactionHashes.around(work, this.store, before) : work;
-        this.#compacting = this.#compactions.add(whole);
-      },
+      onCompaction: (work, before) => this.compactions.add(work, before),
     });
     this.applyTimes = new ApplyTimes({ ...deps, warningMs: options.warningApplyDurationMs });
     this.#apply = applyChain({
@@ -315,6 +293,26 @@ export class Member {
       nextRequestId: () => this.#nextRequestId(),
       readIndex: (context) => this.#driver.readIndex(context),
     });
+    this.#transfer = new LeaderTransfer({
+      ...deps,
+      id,
+      failpoints,
+      leadership: this.leadership,
+      membership: this.membership,
+      driver: this.#driver,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
+      activeSince: (peer) => this.transport?.activeSince(peer),
+    });
+    this.maintenance = new Maintenance({
+      ...deps,
+      id,
+      clusterId,
+      storage,
+      store: this.store,
+      compactionHashes: this.compactions.hashes,
+      membership: this.membership,
+      remotes: this.#remotes,
+    });
     this.leases = new LeaseKeeper({
       failpoints,
       clock,
@@ -337,14 +335,6 @@ export class Member {
       ensureLeadership: () => this.ensureLeadership(),
       caughtUp: () => this.caughtUp(),
     });
-  }
-
-  /** The file is from a moment in the middle of a compaction: of this member's last life, or of the member that sent it. */
-  #resumeCompaction(): void {
-    const { scheduledCompaction } = this.#storage;
-    if (scheduledCompaction === undefined) return;
-    this.#deps.log.info("resume scheduled compaction", { "scheduled-compact-revision": scheduledCompaction });
-    this.#compacting = this.#compactions.add(this.store.compact(scheduledCompaction));
   }
 
   async #begin(): Promise<void> {
@@ -396,32 +386,15 @@ export class Member {
 
   /** Hands leadership over where there is someone to take it, and stops. */
   async close(): Promise<void> {
-    await this.#handOver();
+    await this.#transfer.handOver();
     this.stopStreams();
     this.#reads.stop(etcdError("stopped"));
     this.lessor.demote();
-    this.#compactions.stop();
+    this.compactions.stop();
     await this.#driver.stop();
     await this.transport?.close();
     await this.#snapshotting;
     await this.#storage.close();
-  }
-
-  /** Stops without a word to the others. */
-  async #handOver(): Promise<void> {
-    const { log } = this.#deps;
-    if (!this.leadership.isLeader || this.membership.votingMembers.length < 2 || this.#driver.isStopped) return;
-    let oldest: { readonly id: NodeId; readonly since: number } | undefined;
-    for (const { ID } of this.membership.votingMembers) {
-      const since = ID === this.id ? undefined : this.transport?.activeSince(ID);
-      if (since !== undefined && (oldest === undefined || since < oldest.since)) oldest = { id: ID, since };
-    }
-    try {
-      if (oldest === undefined) throw etcdError("unhealthy");
-      await this.moveLeader(oldest.id);
-    } catch (error) {
-      log.warn("leadership transfer failed", { "local-member-id": hexId(this.id), error: String(error) });
-    }
   }
 
   /** Of the last entry that was applied. */
@@ -537,7 +510,7 @@ export class Member {
 
   /** Until every compaction so far has dropped its rows, in the file too: what a restart finds is final. */
   async compacted(): Promise<void> {
-    await this.#compacting;
+    await this.compactions.done;
     await this.#storage.backend.commit();
   }
 
@@ -576,25 +549,8 @@ export class Member {
   }
 
   /** Makes another voter the leader. Only the leader can. */
-  async moveLeader(to: NodeId): Promise<void> {
-    const { clock, log } = this.#deps;
-    const member = this.membership.member(to);
-    this.failpoints.afterIsMemberExist?.strike();
-    if (member === undefined || member.isLearner) throw etcdError("badLeaderTransferee");
-    const fields = {
-      "local-member-id": hexId(this.id),
-      "current-leader-member-id": hexId(this.leader),
-      "transferee-member-id": hexId(to),
-    };
-    log.info("leadership transfer starting", fields);
-    const started = clock.monotonic();
-    this.#driver.transferLeader(to);
-    while (this.leader !== to) {
-      if (clock.monotonic() - started >= this.requestTimeoutMs) throw etcdError("timeoutLeaderTransfer");
-      if (this.#driver.isStopped) throw etcdError("stopped");
-      await sleep(clock, this.options.heartbeatIntervalMs);
-    }
-    log.info("leadership transfer finished", { ...fields, took: `${clock.monotonic() - started}ms` });
+  moveLeader(to: NodeId): Promise<void> {
+    return this.#transfer.moveTo(to);
   }
 
   /** Refuses what needs room where there is none, and raises the alarm. */
@@ -619,83 +575,6 @@ export class Member {
   /** Of the db file's layout; empty before 3.6. */
   get storageVersion(): string {
     return this.#storage.storageVersion;
-  }
-
-  /** Streams the db file as of now, and its hash. */
-  async sendSnapshot(stream: ServerStream<never, SnapshotResponse>, signal: AbortSignal | undefined): Promise<void> {
-    const { clock, log } = this.#deps;
-    using snapshot = await this.#storage.backend.snapshot();
-    await sendSnapshot(snapshot, stream, {
-      clock,
-      log,
-      version: this.storageVersion,
-      ...(signal !== undefined && { signal }),
-    });
-  }
-
-  /** A checksum of the keys up to a revision, 0 for now. */
-  async hash(metric: typeof counted.hashDuration, revision: number): Promise<KeysHash> {
-    const { clock, metrics } = this.#deps;
-    const begun = clock.monotonic();
-    const known = this.compactionHashes.at(revision);
-    if (known !== undefined) return known;
-    const hash = await hashKeys(this.store, revision, () => new Promise((resolve) => clock.soon(resolve)));
-    metrics.observe(metric, {}, (clock.monotonic() - begun) / 1000);
-    return hash;
-  }
-
-  /** How the others' keys are at a revision. Who doesn't answer, or not to that, has no hash. */
-  peerHashes(revision: number): Promise<readonly (PeerHash | { readonly id: NodeId; readonly hash: undefined })[]> {
-    const others = this.membership.members.filter(({ ID }) => ID !== this.id);
-    return Promise.all(
-      others.map(async (other) => {
-        const answer = await this.#remotes.ask(other, {
-          method: "GET",
-          path: "/members/hashkv",
-          headers: { "content-type": "application/json", "x-etcd-cluster-id": hexId(this.clusterId) },
-          body: JSON.stringify({ revision }),
-        });
-        if (answer?.status !== 200) return { id: other.ID, hash: undefined };
-        const read = JSON.parse(answer.body.toString()) as {
-          readonly header?: { readonly revision?: number };
-          readonly hash?: number;
-          readonly compact_revision?: number;
-        };
-        const { header, hash = 0, compact_revision: compactRevision = 0 } = read;
-        return { id: other.ID, hash, compactRevision, revision: header?.revision ?? 0 };
-      }),
-    );
-  }
-
-  /** Told when a defragmentation begins and ends. */
-  onDefragment: ((isActive: boolean) => void) | undefined;
-
-  /** Closes the gaps in the db file, while requests go on. */
-  async defragment(): Promise<void> {
-    const { clock, log, metrics } = this.#deps;
-    const { backend } = this.#storage;
-    const sizes = () => ({
-      "current-db-size-bytes": backend.sizeBytes,
-      "current-db-size-in-use-bytes": backend.inUseBytes,
-    });
-    const before = backend.sizeBytes;
-    const started = clock.monotonic();
-    metrics.set(counted.defragInflight, {}, 1);
-    this.onDefragment?.(true);
-    log.info("defragmenting", { path: this.#storage.dbPath, ...sizes() });
-    try {
-      await backend.defragment();
-    } finally {
-      metrics.set(counted.defragInflight, {}, 0);
-      this.onDefragment?.(false);
-      metrics.observe(counted.backendDefrag, {}, (clock.monotonic() - started) / 1000);
-    }
-    log.info("finished defragmenting directory", {
-      path: this.#storage.dbPath,
-      "current-db-size-bytes-diff": backend.sizeBytes - before,
-      ...sizes(),
-      took: `${clock.monotonic() - started}ms`,
-    });
   }
 
   /** Lets others have their turn. */
@@ -771,9 +650,8 @@ export class Member {
     this.lessor.demote();
     const { revision } = this.store;
     await this.#storage.install(snapshot, this);
-    this.#compactions.clear();
-    this.compactionHashes.clear();
-    this.#resumeCompaction();
+    this.compactions.clear();
+    this.compactions.resume(this.#storage.scheduledCompaction);
     const { backend } = this.store;
     this.alarms.load(backend.bucket("alarm"));
     this.auth.load();

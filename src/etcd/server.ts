@@ -111,7 +111,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         if (await Promise.race([ended, member.published])) return;
         // Where the gate says so, balancers send nobody here while the file is being tidied.
         if (whole.features.StopGRPCServiceOnDefrag)
-          member.onDefragment = (isActive) => health.set(isActive ? "NOT_SERVING" : "SERVING");
+          member.maintenance.onDefragment = (isActive) => health.set(isActive ? "NOT_SERVING" : "SERVING");
         const corruption = corruptionCheck(member, deps);
         if (whole.features.InitialCorruptCheck && !isNew) await corruption.initial();
         checking = corruption.run(
@@ -202,11 +202,11 @@ function corruptionCheck(member: Member, { clock, log }: EtcdDeps): CorruptionCh
     localId: member.id,
     isLeader: () => member.leadership.isLeader,
     hash: async (revision) => {
-      const { hash, compactRevision } = await member.hash(hashRevDuration, revision);
+      const { hash, compactRevision } = await member.maintenance.hash(hashRevDuration, revision);
       return { hash, compactRevision, revision: member.store.revision };
     },
-    compactions: () => member.compactionHashes.all,
-    peerHashes: (revision) => member.peerHashes(revision),
+    compactions: () => member.compactions.hashes.all,
+    peerHashes: (revision) => member.maintenance.peerHashes(revision),
     linearizable: () => member.linearizable(),
     raiseAlarm: (memberID) => member.propose({ alarm: { action: "ACTIVATE", memberID, alarm: "CORRUPT" } }),
   });
@@ -217,7 +217,7 @@ async function mayDefragment(options: EtcdOptions, member: Member, { log }: Etcd
   const threshold = options.bootstrapDefragThresholdMegabytes * 1024 * 1024;
   if (threshold === 0) return;
   const { sizeBytes, inUseBytes } = member.store.backend;
-  if (sizeBytes - inUseBytes >= threshold) return member.defragment();
+  if (sizeBytes - inUseBytes >= threshold) return member.maintenance.defragment();
   log.info("Skipping defragmentation", {
     "current-db-size-bytes": sizeBytes,
     "current-db-size-in-use-bytes": inUseBytes,

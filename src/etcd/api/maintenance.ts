@@ -60,19 +60,19 @@ export function maintenanceService(member: Member) {
 
     async Defragment(_request?: Init<DefragmentRequest>, call?: Call): Promise<DefragmentResponse> {
       await authenticator.requireAdmin(call);
-      await member.defragment();
+      await member.maintenance.defragment();
       return { header: undefined }; // Upstream says nothing, either.
     },
 
     async Hash(_request?: Init<HashRequest>, call?: Call): Promise<HashResponse> {
       await authenticator.requireAdmin(call);
-      const { hash } = await member.hash(counted.hashDuration, 0);
+      const { hash } = await member.maintenance.hash(counted.hashDuration, 0);
       return { header: member.header(), hash };
     },
 
     async HashKV({ revision = 0 }: Init<HashKVRequest>, call?: Call): Promise<HashKVResponse> {
       await authenticator.requireAdmin(call);
-      const { hash, hashRevision, compactRevision } = await member.hash(counted.hashRevDuration, revision);
+      const { hash, hashRevision, compactRevision } = await member.maintenance.hash(counted.hashRevDuration, revision);
       return {
         header: member.header(),
         hash,
@@ -94,7 +94,7 @@ export function maintenanceService(member: Member) {
       call?: Call,
     ): Promise<void> => {
       await authenticator.requireAdmin(call);
-      await member.sendSnapshot(stream, call?.signal);
+      await member.maintenance.sendSnapshot(stream, call?.signal);
     },
 
     async Downgrade(

@@ -113,7 +113,7 @@ async function answerHash(exchange: Exchange, member: Member): Promise<void> {
   }
   let hashed: KeysHash;
   try {
-    hashed = await member.hash(hashRevDuration, revision);
+    hashed = await member.maintenance.hash(hashRevDuration, revision);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     return refuse(exchange, 400, plainWords(error));

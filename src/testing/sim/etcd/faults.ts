@@ -346,7 +346,7 @@ export const FAULTS = {
       await scene.pause(100 + scene.random.next() * 300);
     }
   },
-  defragment: (scene) => asked(scene, "defragment", (member) => member.defragment()),
+  defragment: (scene) => asked(scene, "defragment", (member) => member.maintenance.defragment()),
   snapshot: (scene) => asked(scene, "snapshot", (member) => member.snapshot()),
   hash: async (scene) => scene.cluster.compareHashes(),
   /** Nobody may do anything but root, and the members themselves. */

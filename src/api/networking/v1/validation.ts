@@ -1,5 +1,5 @@
 /** The small kinds of this group. Upstream: pkg/apis/networking/validation/validation.go */
-import { checkRequiredText, checkText, checkWord } from "../../../machinery/validation/checks.ts";
+import { checkOptionalWord, checkRequiredText, checkText } from "../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   fieldForbidden,
@@ -31,7 +31,8 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
     errors.push(...checkText(parameters.apiGroup, `${path}.apiGroup`, isDns1123Subdomain));
   errors.push(...checkRequiredText(parameters.kind, `${path}.kind`, isPathSegmentName));
   errors.push(...checkRequiredText(parameters.name, `${path}.name`, isPathSegmentName));
-  errors.push(...checkWord(parameters.scope, `${path}.scope`, ["Cluster", "Namespace"]));
+  if (parameters.scope === undefined) errors.push(required(`${path}.scope`));
+  else errors.push(...checkOptionalWord(parameters.scope, `${path}.scope`, ["Cluster", "Namespace"]));
   if (parameters.scope === "Namespace") {
     if (parameters.namespace === undefined)
       errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"));
@@ -44,8 +45,8 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
 
 export function validateIngressClassUpdate(object: IngressClass, old: IngressClass): FieldError[] {
   return [
+    ...immutableField(object.spec?.controller ?? "", old.spec?.controller ?? "", "spec.controller"),
     ...validateIngressClass(object),
-    ...immutableField(object.spec?.controller, old.spec?.controller, "spec.controller"),
   ];
 }
 

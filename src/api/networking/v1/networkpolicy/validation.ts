@@ -45,13 +45,13 @@ function validateRule(
 
 function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: string): FieldError[] {
   const errors = checkOptionalWord(protocol, `${path}.protocol`, ["TCP", "UDP", "SCTP"]);
+  if (endPort !== undefined && typeof port === "string")
+    errors.push(invalid(`${path}.endPort`, endPort, "may not be specified when `port` is non-numeric"));
   if (port !== undefined) errors.push(...checkPortOrName(port, `${path}.port`));
   if (endPort === undefined) return errors;
   if (port === undefined)
     errors.push(invalid(`${path}.endPort`, endPort, "may not be specified when `port` is not specified"));
-  else if (typeof port === "string")
-    errors.push(invalid(`${path}.endPort`, endPort, "may not be specified when `port` is non-numeric"));
-  else {
+  else if (typeof port === "number") {
     if (endPort < port) errors.push(invalid(`${path}.endPort`, port, "must be greater than or equal to `port`"));
     errors.push(...checkPortNumber(endPort, `${path}.endPort`));
   }

@@ -32,5 +32,5 @@ export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeC
 }
 
 export function validateRuntimeClassUpdate(object: RuntimeClass, old: RuntimeClass): FieldError[] {
-  return immutableField(object.handler, old.handler, "handler");
+  return [...validateRuntimeClass(object), ...immutableField(object.handler, old.handler, "handler")];
 }

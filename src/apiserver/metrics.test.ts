@@ -1,22 +1,21 @@
 /** What `/metrics` tells, against what upstream's has; the page `docs/reference/metrics.md` is what this server has. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { builtinResources } from "../api/index.ts";
 import { goldenFile } from "../testing/golden.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import { ask, ASKABLE } from "./testing/ask.ts";
-import type { Harness } from "./testing/harness.ts";
 import { startServer } from "./testing/harness.ts";
 
 const PAGE = new URL("../../docs/reference/metrics.md", import.meta.url).pathname;
 const MAPS = "/api/v1/namespaces/default/configmaps";
 
-let harness: Harness;
-before(async () => {
-  harness = await startServer(nodeWorld(), {
-    ...ASKABLE,
-    resources: builtinResources.filter(({ servedByDefault }) => servedByDefault),
-  });
+const harness = await startServer(nodeWorld(), {
+  ...ASKABLE,
+  resources: builtinResources.filter(({ servedByDefault }) => servedByDefault),
+});
+after(() => harness[Symbol.asyncDispose]());
+{
   const body = JSON.stringify({ metadata: { name: "a" } });
   await ask(harness, "POST", MAPS, { body });
   await ask(harness, "POST", `${MAPS}?dryRun=All`, { body: JSON.stringify({ metadata: { name: "b" } }) });
@@ -26,8 +25,7 @@ before(async () => {
   await ask(harness, "GET", "/version");
   const gone = new AbortController();
   await ask(harness, "GET", `${MAPS}?watch=1`, { signal: gone.signal, onStream: () => gone.abort() });
-});
-after(() => harness[Symbol.asyncDispose]());
+}
 
 interface Metric {
   readonly name: string;

@@ -205,7 +205,8 @@ export class ServerMetrics {
   }
 }
 
-function verbOf({ info, method, header }: ApiRequest): string {
+function verbOf(request: ApiRequest): string {
+  const { info, method } = request;
   if (!info.isResourceRequest) return method;
   switch (info.verb) {
     case "create":
@@ -213,7 +214,7 @@ function verbOf({ info, method, header }: ApiRequest): string {
     case "update":
       return "PUT";
     case "patch":
-      return (header("content-type") ?? "").startsWith("application/apply-patch+") ? "APPLY" : "PATCH";
+      return (request.header("content-type") ?? "").startsWith("application/apply-patch+") ? "APPLY" : "PATCH";
     default:
       return info.verb.toUpperCase();
   }

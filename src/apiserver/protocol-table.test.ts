@@ -1,7 +1,7 @@
 /** Every resource, every subresource, every method, patch type and encoding: what the server answers is the page `docs/reference/resources.md`. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { builtinResources } from "../api/index.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { Resource } from "../machinery/resource.ts";
@@ -12,27 +12,16 @@ import { protocolPage } from "../testing/protocol-page.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import { customResource } from "./crd/resource.ts";
 import { ask, ASKABLE } from "./testing/ask.ts";
-import type { Harness } from "./testing/harness.ts";
 import { startServer } from "./testing/harness.ts";
 
 const DISCOVERY = `${process.env["T8S_PEER_DATA"] ?? "../shared/peer-data"}/discovery/aggregated_v2.json`;
 const PAGE = new URL("../../docs/reference/resources.md", import.meta.url).pathname;
 
-let harness: Harness;
-let rows: readonly EndpointRow[];
-
-before(async () => {
-  harness = await startServer(nodeWorld(), {
-    ...ASKABLE,
-    resources: builtinResources,
-    featureGates: new Map([["CBORServingAndStorage", true]]),
-    disableAdmissionPlugins: ["ServiceAccount"],
-  });
-  const all: EndpointRow[] = [];
-  for (const resource of builtinResources) all.push(...(await askEverything(call, resource)));
-  const gadgets = await define();
-  all.push(...(await askEverything(call, gadgets, (index) => gadgetAt(index))));
-  rows = all;
+const harness = await startServer(nodeWorld(), {
+  ...ASKABLE,
+  resources: builtinResources,
+  featureGates: new Map([["CBORServingAndStorage", true]]),
+  disableAdmissionPlugins: ["ServiceAccount"],
 });
 after(() => harness[Symbol.asyncDispose]());
 
@@ -101,6 +90,10 @@ async function call({ method, url, accept, contentType, body, endless }: Questio
   });
   return { status: answer.status, contentType: String(answer.headers["content-type"] ?? ""), body: answer.body };
 }
+
+const rows: EndpointRow[] = [];
+for (const resource of builtinResources) rows.push(...(await askEverything(call, resource)));
+rows.push(...(await askEverything(call, await define(), gadgetAt)));
 
 test("what discovery promises is there, and nothing else", () => {
   for (const { resource, subresource, tables } of rows) {

@@ -98,6 +98,9 @@ function prepare(object: any, sample: any): void {
   if (object.kind === "Event") Object.assign(object, sample, { series: undefined });
   if (object.kind === "Node") object.spec = {};
   if (object.kind === "RuntimeClass") delete object.overhead;
+  // An event is refused by the names that these fields have in the older group.
+  if (object.apiVersion === "events.k8s.io/v1")
+    for (const field of Object.keys(object)) if (field.startsWith("deprecated")) delete object[field];
   if (object.kind === "Service")
     object.spec = { ...object.spec, ...sample.spec, clusterIP: "", clusterIPs: [], loadBalancerSourceRanges: [] };
 }

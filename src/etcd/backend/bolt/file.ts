@@ -9,6 +9,7 @@
 import { assert } from "../../../base/assert.ts";
 import type { File, Fs } from "../../../world/fs.ts";
 import {
+  checkDepth,
   DamagedFile,
   decodeFreelist,
   decodeMeta,
@@ -158,18 +159,19 @@ export class BoltFile {
     visit: (key: Uint8Array, value: Uint8Array, flags: number) => boolean | void,
   ): void {
     if (bucket === undefined) return;
-    const descend = (page: Page, from: Uint8Array | undefined): boolean => {
+    const descend = (page: Page, from: Uint8Array | undefined, depth: number): boolean => {
       if (page.isBranch) {
+        checkDepth(page, depth);
         const first = from === undefined ? 0 : page.childIndex(from);
         for (let i = first; i < page.count; i++)
-          if (!descend(this.read(page.child(i)), i === first ? from : undefined)) return false;
+          if (!descend(this.read(page.child(i)), i === first ? from : undefined, depth + 1)) return false;
         return true;
       }
       for (let i = from === undefined ? 0 : page.lowerBound(from); i < page.count; i++)
         if (visit(page.key(i), page.value(i), page.elementFlags(i)) === false) return false;
       return true;
     };
-    descend(bucket, from);
+    descend(bucket, from, 0);
   }
 
   /** Keeps the last committed state readable. */

@@ -163,6 +163,14 @@ export class Page {
 /** The file contradicts itself. */
 export class DamagedFile extends Error {}
 
+/** No tree is so deep: who gets there goes in circles. */
+const DEPTH_MAX = 64;
+
+/** To be called on the way down, with the branches passed so far. */
+export function checkDepth(page: Page, depth: number): void {
+  if (depth > DEPTH_MAX) throw new DamagedFile(`page ${page.id}: the pages below lead back to those above`);
+}
+
 export function encodeMeta(meta: Meta): Uint8Array {
   const bytes = new Uint8Array(meta.pageSize);
   putHeader(bytes, { id: meta.txid % 2, flags: FLAG_META, count: 0, overflow: 0 });

@@ -10,6 +10,7 @@
 import { assert } from "../../../base/assert.ts";
 import {
   BUCKET_HEADER_BYTES,
+  checkDepth,
   DamagedFile,
   ELEMENT_BUCKET,
   ELEMENT_BYTES,
@@ -140,7 +141,10 @@ export function find(
 ): { readonly page: Page; readonly index: number } | undefined {
   if (root === undefined) return undefined;
   let page = root;
-  while (page.isBranch) page = pages.read(page.child(page.childIndex(key)));
+  for (let depth = 0; page.isBranch; depth++) {
+    checkDepth(page, depth);
+    page = pages.read(page.child(page.childIndex(key)));
+  }
   const index = page.lowerBound(key);
   return index < page.count && page.compareKey(index, key) === 0 ? { page, index } : undefined;
 }

@@ -11,7 +11,7 @@ import type { Client } from "../client/client.ts";
 import { StatusError, hasReason } from "../machinery/status.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import type { UserInfo } from "./authn/user.ts";
-import { startServer } from "./testing/harness.ts";
+import { keysOf, revisionOf, startServer } from "./testing/harness.ts";
 
 const world = nodeWorld();
 const JANE: UserInfo = { name: "jane", groups: ["dev", "system:authenticated"] };
@@ -44,8 +44,8 @@ test("an object that was created can be got, listed and watched, and is in etcd 
   const created = await client.create(configMaps, { ...named("a"), data: { k: "v" } });
   assert.equal(created.data?.["k"], "v");
   assert.match(created.metadata.uid, /^[0-9a-f-]{36}$/);
-  assert.equal(created.metadata.resourceVersion, String(harness.etcd.revision));
-  assert.ok(harness.etcd.keys.includes("/registry/configmaps/default/a"));
+  assert.equal(created.metadata.resourceVersion, String(await revisionOf(harness)));
+  assert.ok((await keysOf(harness)).includes("/registry/configmaps/default/a"));
   assert.deepEqual(await client.get(configMaps, at("a")), created);
   const list = await client.list(configMaps, { namespace: "default" });
   assert.ok(list.items.some((item) => item.metadata.name === "a"));
@@ -87,33 +87,34 @@ test("refusals carry upstream's reasons and words", async () => {
   await using harness = await startServer(world);
   const client = harness.client();
   await client.create(configMaps, named("a"));
-  const table: [Promise<unknown>, string][] = [
-    [client.create(configMaps, named("a")), '409 AlreadyExists: configmaps "a" already exists'],
-    [client.update(configMaps, named("b") as never), '404 NotFound: configmaps "b" not found'],
+  const table: [() => Promise<unknown>, string][] = [
+    [() => client.create(configMaps, named("a")), '409 AlreadyExists: configmaps "a" already exists'],
+    [() => client.update(configMaps, named("b") as never), '404 NotFound: configmaps "b" not found'],
     [
-      client.create(configMaps, { metadata: { name: "x", namespace: "nowhere" } }),
+      () => client.create(configMaps, { metadata: { name: "x", namespace: "nowhere" } }),
       '404 NotFound: namespaces "nowhere" not found',
     ],
     [
-      client.delete(namespaces, { name: "default" }),
+      () => client.delete(namespaces, { name: "default" }),
       '403 Forbidden: namespaces "default" is forbidden: this namespace may not be deleted',
     ],
     [
-      client.create(pods, pod("p")),
+      () => client.create(pods, pod("p")),
       '403 Forbidden: pods "p" is forbidden: error looking up service account default/default: serviceaccount "default" not found',
     ],
     [
-      harness.client(JANE).list(pods, { namespace: "default" }),
+      () => harness.client(JANE).list(pods, { namespace: "default" }),
       '403 Forbidden: pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "default"',
     ],
     [
-      client.delete(configMaps, at("a"), { preconditions: { uid: "other" } }).catch((error: StatusError) => {
-        throw new StatusError(error.reason, error.message.replace(/record \([^)]*\)/, "record (…)"), error.details);
-      }),
+      () =>
+        client.delete(configMaps, at("a"), { preconditions: { uid: "other" } }).catch((error: StatusError) => {
+          throw new StatusError(error.reason, error.message.replace(/record \([^)]*\)/, "record (…)"), error.details);
+        }),
       '409 Conflict: Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in record (…). The object might have been deleted and then recreated',
     ],
   ];
-  for (const [promise, expected] of table) assert.equal(await refusal(promise), expected);
+  for (const [ask, expected] of table) assert.equal(await refusal(ask()), expected);
 });
 
 test("a generated name is the prefix and five letters", async () => {
@@ -473,5 +474,5 @@ test("a custom kind is served as soon as it is defined, and gone with its defini
   );
   await transport.send({ method: "DELETE", path: `${crds}/things.example.com` });
   while (!(await refusal(transport.send({ method: "GET", path: things }))).startsWith("404"));
-  assert.ok(!harness.etcd.keys.some((key) => key.includes("example.com/things")));
+  assert.ok(!(await keysOf(harness)).some((key) => key.includes("example.com/things")));
 });

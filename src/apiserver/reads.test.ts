@@ -6,7 +6,7 @@ import { openEnvelope, ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import { ask, ASKABLE } from "./testing/ask.ts";
 import type { Harness } from "./testing/harness.ts";
-import { startServer } from "./testing/harness.ts";
+import { compact, startServer } from "./testing/harness.ts";
 
 const world = nodeWorld();
 const MAPS = "/api/v1/namespaces/default/configmaps";
@@ -167,7 +167,7 @@ test("pages go on at the revision of the first, through changes, until it is com
   const rest = await read(harness, `resourceVersion=0&continue=${second.token}`);
   assert.deepEqual([rest.names, rest.token], [["c", "d"], ""]);
 
-  harness.etcd.compacted = harness.etcd.revision;
+  await compact(harness);
   const expired = await read(harness, `limit=1&continue=${second.token}`);
   assert.equal(expired.status, 410);
   assert.match(

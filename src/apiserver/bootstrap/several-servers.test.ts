@@ -5,7 +5,7 @@ import { endpointSlices } from "../../api/discovery/v1/endpointslice/resource.ts
 import { endpoints } from "../../api/core/v1/endpoints/resource.ts";
 import { nodeWorld } from "../../world/node/index.ts";
 import { addressOfSome } from "./kubernetes-service.ts";
-import { startServer } from "../testing/harness.ts";
+import { keysOf, startServer } from "../testing/harness.ts";
 
 const world = nodeWorld();
 const KUBERNETES = { namespace: "default", name: "kubernetes" };
@@ -21,11 +21,11 @@ test("kubernetes leads to all servers that are there, and no more to one that en
     assert.deepEqual(slice.endpoints?.flatMap(({ addresses }) => addresses) ?? [], addresses);
     return addresses;
   };
-  assert.ok(one.etcd.keys.includes("/registry/masterleases/10.1.0.2"));
+  assert.ok((await keysOf(one)).includes("/registry/masterleases/10.1.0.2"));
   assert.deepEqual(await leads(), ["10.1.0.1", "10.1.0.2"]);
   await two[Symbol.asyncDispose]();
   assert.deepEqual(await leads(), ["10.1.0.1"]);
-  assert.ok(!one.etcd.keys.includes("/registry/masterleases/10.1.0.2"));
+  assert.ok(!(await keysOf(one)).includes("/registry/masterleases/10.1.0.2"));
 });
 
 test("of so many servers as there are to be, the endpoints hold this one and no more", async () => {
@@ -48,7 +48,7 @@ test("of so many servers as there are to be, the endpoints hold this one and no 
   await two[Symbol.asyncDispose]();
   assert.deepEqual(await leads(), ["10.1.0.1"]);
   assert.equal(
-    one.etcd.keys.some((key) => key.startsWith("/registry/masterleases/")),
+    (await keysOf(one)).some((key) => key.startsWith("/registry/masterleases/")),
     false,
   );
 });

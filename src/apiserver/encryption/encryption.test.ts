@@ -9,7 +9,7 @@ import { kmsCodec, KeyManagementService } from "../../protocols/kms/service.ts";
 import { bind, grpcHandler } from "../../wire/rpc/grpc-server.ts";
 import { nodeWorld } from "../../world/node/index.ts";
 import { ask, ASKABLE } from "../testing/ask.ts";
-import type { FakeEtcd } from "../testing/fake-etcd.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { Harness } from "../testing/harness.ts";
 import { startServer } from "../testing/harness.ts";
 import { parseEncryption } from "./configuration.ts";
@@ -29,7 +29,7 @@ async function folder(t: TestContext): Promise<string> {
   return path;
 }
 
-async function serve(t: TestContext, text: string, options: { etcd?: FakeEtcd; reload?: boolean; dir?: string } = {}) {
+async function serve(t: TestContext, text: string, options: { etcd?: EtcdClient; reload?: boolean; dir?: string } = {}) {
   const dir = options.dir ?? (await folder(t));
   const path = join(dir, "encryption.yaml");
   await writeFile(path, head + text);

@@ -1,8 +1,9 @@
-/** A server over the etcd stand-in, for tests: in this process, started, gone at the end of the test. */
+/** A server for tests: in this process, started, gone at the end of the test; over the etcd stand-in unless the suite runs on another. */
 import { generateKeyPairSync } from "node:crypto";
 import { silent } from "../../observe/log.ts";
 import { Metrics } from "../../observe/metrics.ts";
 import type { Client } from "../../client/client.ts";
+import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import { createClient } from "../../client/create-client.ts";
 import type { World } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
@@ -10,23 +11,33 @@ import type { ApiServer, ApiServerOptions } from "../server.ts";
 import { createApiServer } from "../server.ts";
 import { FakeEtcd } from "./fake-etcd.ts";
 
+/** Who runs the suite on an etcd that is one puts here what makes an empty store (`testing/etcd-of-suite.ts`). */
+export const ETCD_OF_SUITE = Symbol.for("t8s.testing.etcd");
+type EmptyStores = { readonly [ETCD_OF_SUITE]?: () => Promise<EtcdClient> };
+
 export const ADMIN: UserInfo = { name: "admin", groups: ["system:masters", "system:authenticated"] };
 
 export interface Harness extends AsyncDisposable {
-  readonly etcd: FakeEtcd;
+  readonly etcd: EtcdClient;
   readonly server: ApiServer;
   /** As an administrator, or as whom. */
   client(user?: UserInfo): Client;
 }
 
-/** With `etcd` over what another server has stored there. */
+const standIn = async (): Promise<EtcdClient> => {
+  const etcd = new FakeEtcd();
+  // Some history, so that there is a past to be too old for.
+  etcd.revision = 5;
+  return etcd;
+};
+
+/** With `stored` over what another server has stored there. */
 export async function startServer(
   world: World,
   options: Partial<ApiServerOptions> = {},
-  etcd = new FakeEtcd(),
+  stored?: EtcdClient,
 ): Promise<Harness> {
-  // Some history, so that there is a past to be too old for.
-  etcd.revision = Math.max(etcd.revision, 5);
+  const etcd = stored ?? (await ((globalThis as EmptyStores)[ETCD_OF_SUITE] ?? standIn)());
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const server = createApiServer(
     {
@@ -59,4 +70,19 @@ export async function startServer(
       await done;
     },
   };
+}
+
+const ALL_KEYS = { key: Buffer.from("/"), range_end: Buffer.from("0"), keys_only: true };
+
+export async function keysOf({ etcd }: Harness): Promise<readonly string[]> {
+  return (await etcd.kv.Range(ALL_KEYS)).kvs.map(({ key }) => Buffer.from(key).toString("latin1"));
+}
+
+export async function revisionOf({ etcd }: Harness): Promise<number> {
+  return (await etcd.kv.Range({ key: Buffer.from("/") })).header!.revision;
+}
+
+/** Up to the newest revision. */
+export async function compact(harness: Harness): Promise<void> {
+  await harness.etcd.kv.Compact({ revision: await revisionOf(harness) });
 }

@@ -145,5 +145,5 @@ for (const file of files) {
 
 test("the fixtures are there, and most are kept when what they refuse is taken away", { skip }, () => {
   assert.ok(files.length >= 185);
-  assert.ok(kept >= 80, `${kept} kept`);
+  assert.ok(kept >= 75, `${kept} kept`);
 });

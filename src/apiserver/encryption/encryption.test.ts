@@ -29,7 +29,11 @@ async function folder(t: TestContext): Promise<string> {
   return path;
 }
 
-async function serve(t: TestContext, text: string, options: { etcd?: EtcdClient; reload?: boolean; dir?: string } = {}) {
+async function serve(
+  t: TestContext,
+  text: string,
+  options: { etcd?: EtcdClient; reload?: boolean; dir?: string } = {},
+) {
   const dir = options.dir ?? (await folder(t));
   const path = join(dir, "encryption.yaml");
   await writeFile(path, head + text);

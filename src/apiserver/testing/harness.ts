@@ -78,7 +78,7 @@ export async function keysOf({ etcd }: Harness): Promise<readonly string[]> {
   return (await etcd.kv.Range(ALL_KEYS)).kvs.map(({ key }) => Buffer.from(key).toString("latin1"));
 }
 
-export async function revisionOf({ etcd }: Harness): Promise<number> {
+async function revisionOf({ etcd }: Harness): Promise<number> {
   return (await etcd.kv.Range({ key: Buffer.from("/") })).header!.revision;
 }
 

@@ -178,7 +178,7 @@ export class ClusterIPs {
     return this.#registry.storage(resource).cache.get(keyFor(resource, "", ip)) !== undefined;
   }
 
-  /** Of all ServiceCIDR objects that are ready, the default one first; the server's own before it has made that one. */
+  /** Of all ServiceCIDR objects that are ready, the default one first; the server's own until that one has been told of, ready or not. */
   #rangesNow(): readonly IpRange[] {
     const resource = this.#registry.named(CIDRS);
     if (resource === undefined) return this.ranges;
@@ -191,7 +191,7 @@ export class ClusterIPs {
     const cidrs = [...usable.filter(isDefault), ...usable.filter((one) => !isDefault(one))].flatMap(
       ({ spec }) => spec.cidrs as readonly string[],
     );
-    const own = objects.some(isDefault) ? [] : this.ranges.map(({ cidr }) => cidr);
+    const own = objects.some((one) => isDefault(one) && isTold(one)) ? [] : this.ranges.map(({ cidr }) => cidr);
     return [...new Set([...own, ...cidrs])].map((cidr) => this.#range(cidr));
   }
 
@@ -201,6 +201,9 @@ export class ClusterIPs {
     return range;
   }
 }
+
+const isTold = ({ metadata, status }: any): boolean =>
+  metadata.deletionTimestamp !== undefined || (status?.conditions ?? []).some(({ type }: any) => type === "Ready");
 
 function isUsable({ metadata, status }: any): boolean {
   if (metadata.deletionTimestamp !== undefined) return false;

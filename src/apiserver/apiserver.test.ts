@@ -473,6 +473,7 @@ test("a custom kind is served as soon as it is defined, and gone with its defini
     '422 Invalid: Thing.example.com "a" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1',
   );
   await transport.send({ method: "DELETE", path: `${crds}/things.example.com` });
-  while (!(await refusal(transport.send({ method: "GET", path: things }))).startsWith("404"));
+  while (!(await refusal(transport.send({ method: "GET", path: things }))).startsWith("404"))
+    await new Promise((resolve) => setImmediate(resolve));
   assert.ok(!(await keysOf(harness)).some((key) => key.includes("example.com/things")));
 });

@@ -15,7 +15,10 @@ import type { EtcdClient } from "../protocols/etcd/client.ts";
 import { namespaced } from "../protocols/etcd/namespace.ts";
 import { EtcdProcesses } from "./etcd-processes.ts";
 
-const which = process.env["T8S_SUITE_ETCD"] ?? "process";
+/** See above. */
+export type EtcdOfSuite = "process" | "grpc" | (string & {});
+
+const which: EtcdOfSuite = process.env["T8S_SUITE_ETCD"] ?? "process";
 let started: Promise<EtcdClient> | undefined;
 let parts = 0;
 const ends: (() => Promise<void>)[] = [];

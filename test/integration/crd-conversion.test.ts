@@ -379,10 +379,10 @@ test("a definition whose kind is taken waits until the name is free", async () =
   });
   const reasons = async () =>
     ((await send("GET", second)).status.conditions ?? []).map(({ status: now, reason }: any) => `${now} ${reason}`);
-  while ((await reasons()).length === 0);
+  while ((await reasons()).length === 0) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(await reasons(), ["False KindConflict", "False NotAccepted"]);
   await send("DELETE", crd);
-  while ((await reasons())[0] !== "True NoConflicts");
+  while ((await reasons())[0] !== "True NoConflicts") await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(await reasons(), ["True NoConflicts", "True InitialNamesAccepted"]);
   assert.deepEqual((await send("GET", `/apis/${group}/v1/guests`)).items, []);
 });
@@ -393,13 +393,14 @@ test("a definition that waits for its objects says so, and holds up no other", a
   await send("DELETE", crd);
   const terminating = async () =>
     (await send("GET", crd)).status.conditions.find(({ type }: any) => type === "Terminating")?.reason;
-  while ((await terminating()) !== "InstanceDeletionInProgress");
+  while ((await terminating()) !== "InstanceDeletionInProgress") await new Promise((resolve) => setImmediate(resolve));
   assert.match(
     await refusal(send("POST", v1, host("late", { host: "h:1" }))),
     /^403 Forbidden: .*: create not allowed while custom resource definition is terminating$/,
   );
   await send("POST", (await define(undefined)).v1, host("other", { host: "h:1" }));
-  while ((await send("GET", `${v1}/held`)).metadata.deletionTimestamp === undefined);
+  while ((await send("GET", `${v1}/held`)).metadata.deletionTimestamp === undefined)
+    await new Promise((resolve) => setImmediate(resolve));
   await send("PATCH", `${v1}/held`, { metadata: { finalizers: [] } }, { patchType: "application/merge-patch+json" });
   for (;;) {
     const gone = await send("GET", crd).then(

@@ -71,7 +71,7 @@ test("a group of an extension server is discovered, and its requests go there in
         path: "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io",
       })) as any
     ).status?.conditions?.[0];
-  while ((await condition())?.status !== "True");
+  while ((await condition())?.status !== "True") await new Promise((resolve) => setImmediate(resolve));
   assert.equal((await condition()).reason, "Passed");
   const groups = (await transport.send({ method: "GET", path: "/apis" })) as any;
   assert.ok(groups.groups.some(({ name }: any) => name === "metrics.k8s.io"));

@@ -17,7 +17,11 @@ export function confStateJson({ voters, learners, votersOutgoing, learnersNext, 
 export function parseConfState(json: string): ConfState {
   const ids = (name: string): bigint[] => {
     const list = new RegExp(`"${name}":\\[([0-9,\\s]*)\\]`).exec(json)?.[1] ?? "";
-    return list.split(",").flatMap((id) => (id.trim() === "" ? [] : [BigInt(id.trim())]));
+    return list.split(",").flatMap((id) => {
+      if (id.trim() === "") return [];
+      if (!/^\s*\d+\s*$/.test(id)) throw new Error(`the members of raft can't be read: ${JSON.stringify(json)}`);
+      return [BigInt.asUintN(64, BigInt(id))];
+    });
   };
   return {
     ...EMPTY,

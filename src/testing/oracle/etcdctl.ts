@@ -53,19 +53,24 @@ export async function etcdctl(server: EtcdProcess, line: Line, dir: string): Pro
 
 /** Ids, ports, sizes, times and versions become words; what they were stays out. */
 export function masked(text: string, server: EtcdProcess): string {
-  return withoutIds(text)
-    .replaceAll(server.endpoint, "CLIENT-URL")
-    .replaceAll(server.endpoint.replace("http://", ""), "CLIENT")
-    .replaceAll(server.peerUrl, "PEER-URL")
-    .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|id|Lease|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
-    .replace(
-      /("?(?:raft_term|RaftTerm|raftTerm|raftIndex|RaftIndex|raftAppliedIndex|RaftAppliedIndex)"?\s*:\s*)\d+/g,
-      "$1N",
-    )
-    .replace(/("?(?:dbSize|DbSize|DBSize|dbSizeInUse|DbSizeInUse|remaining_bytes)"?\s*:\s*)\d+/g, "$1N")
-    .replace(/\b[0-9a-f]{14,16}\b/g, "HEX")
-    .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
-    .replace(/remaining\(\d+s\)/g, "remaining(N)");
+  return (
+    withoutIds(text)
+      .replaceAll(server.endpoint, "CLIENT-URL")
+      .replaceAll(server.endpoint.replace("http://", ""), "CLIENT")
+      .replaceAll(server.peerUrl, "PEER-URL")
+      .replace(/("?(?:cluster_id|member_id|ClusterID|MemberID|ID|id|Lease|leader|Leader)"?\s*:\s*)\d{6,}/g, "$1N")
+      .replace(
+        /("?(?:raft_term|RaftTerm|raftTerm|raftIndex|RaftIndex|raftAppliedIndex|RaftAppliedIndex)"?\s*:\s*)\d+/g,
+        "$1N",
+      )
+      .replace(/("?(?:dbSize|DbSize|DBSize|dbSizeInUse|DbSizeInUse|remaining_bytes)"?\s*:\s*)\d+/g, "$1N")
+      // An id is as wide as sixteen digits, be it shorter or not.
+      .replace(/(?<=added to cluster|removed from cluster|updated in cluster) +(?=[0-9a-f]{8,16}\b)/g, " ")
+      .replace(/(?<=\bMember) +(?=[0-9a-f]{8,16}\b)/g, " ")
+      .replace(/\b[0-9a-f]{12,16}\b/g, "HEX")
+      .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
+      .replace(/remaining\(\d+s\)/g, "remaining(N)")
+  );
 }
 
 /** An answer in protobuf: the two ids in its header are of nine bytes or ten, and so is its length. */

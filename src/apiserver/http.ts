@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { InvariantError } from "../base/assert.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Resource } from "../machinery/resource.ts";
-import { StatusError } from "../machinery/status.ts";
+import { badRequest, StatusError } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Exchange, Headers, HttpHandler, Peer, ResponseStream } from "../world/net.ts";
 import type { Clock } from "../world/world.ts";
@@ -244,6 +244,8 @@ function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, co
   if (request.signal.aborted && !(error instanceof StatusError)) return 499;
   let status: StatusError;
   if (error instanceof StatusError) status = error;
+  // Whatever recurses here does so along what the client sent.
+  else if (error instanceof RangeError && /call stack/.test(error.message)) status = badRequest("exceeded max depth");
   else {
     log.error("A request failed", error, { method: request.method, path: request.path });
     if (error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError) {

@@ -1,7 +1,8 @@
 /** The four kinds of patch, as the `make` of an update. Upstream: pkg/endpoints/handlers/patch.go. */
 import { DecodeError } from "../../machinery/codec/decode.ts";
 import { parseCbor } from "../../machinery/codec/cbor.ts";
-import { parseJson } from "../../machinery/codec/json.ts";
+import { parseJson, textOf } from "../../machinery/codec/json.ts";
+import { infiniteNumber } from "../../machinery/codec/json-text.ts";
 import { parseYaml } from "../../machinery/codec/yaml.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
@@ -107,7 +108,7 @@ export function parsePatch(body: RequestBody, type: string, validation: FieldVal
     try {
       return parseYaml(body.bytes);
     } catch (error) {
-      throw badRequest(`error decoding YAML: ${(error as Error).message}`);
+      throw badRequest(`error decoding YAML: error converting YAML to JSON: ${(error as Error).message}`);
     }
   }
   // Upstream reads it as any JSON first, for what is unknown or double in it; only without that check the merge itself complains.
@@ -116,8 +117,11 @@ export function parsePatch(body: RequestBody, type: string, validation: FieldVal
   try {
     document = parseJson(body.bytes);
   } catch (error) {
-    throw badRequest(prefix + (error as Error).message);
+    const { message } = error as Error;
+    throw badRequest(type === STRATEGIC_PATCH && message.endsWith("exceeded max depth") ? message : prefix + message);
   }
+  const infinite = infiniteNumber(textOf(body.bytes));
+  if (infinite !== undefined) throw badRequest(prefix + infinite);
   const isList = Array.isArray(document);
   if (document !== null && (typeof document !== "object" || isList !== (type === JSON_PATCH)))
     throw badRequest(

@@ -25,6 +25,47 @@ function endOfString(text: string, open: number): number {
   }
 }
 
+/** Numbers that no float64 holds have one of these. */
+const MAYBE_INFINITE = /\d[eE]\+?\d{3}|\d{300}/;
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+/** Go's words for the first number of a valid document that is too large for a float64, if there is one: the platform's parser makes it infinite. */
+export function infiniteNumber(text: string): string | undefined {
+  if (!MAYBE_INFINITE.test(text)) return undefined;
+  for (const [found] of text.matchAll(STRING_OR_NUMBER))
+    if (found[0] !== '"' && !Number.isFinite(Number(found)))
+      return `json: cannot unmarshal number ${found} into Go value of type float64`;
+  return undefined;
+}
+
+/** As deep as Go reads. */
+const GO_DEPTH_MAX = 10_000;
+/** As deep as what is read can be handled: everything that looks at an object goes as deep as the object, in few hundred bytes of stack a level. */
+const DEPTH_MAX = 1_000;
+
+/** What is wrong with a valid document that is too deep. */
+export function tooDeep(text: string): string | undefined {
+  if (text.length <= 2 * DEPTH_MAX) return undefined;
+  let depth = 0;
+  let most = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 34 /* " */:
+        i = endOfString(text, i) - 1;
+        break;
+      case 91 /* [ */:
+      case 123 /* { */:
+        if (++depth > GO_DEPTH_MAX) return `invalid character '${text[i]}' exceeded max depth`;
+        if (depth > most) most = depth;
+        break;
+      case 93 /* ] */:
+      case 125 /* } */:
+        depth--;
+    }
+  }
+  return most > DEPTH_MAX ? "exceeded max depth" : undefined;
+}
+
 /** Upstream stops collecting here. */
 const MOST = 100;
 
@@ -165,14 +206,17 @@ export function syntaxError(text: string): string | undefined {
     }
     i++;
   };
+  let depth = 0;
   const value = () => {
     skip();
     const c = text[i] ?? "";
+    if ((c === "{" || c === "[") && ++depth > GO_DEPTH_MAX) fail("exceeded max depth");
     if (c === "{") {
       i++;
       skip();
       if (text[i] === "}") {
         i++;
+        depth--;
         return;
       }
       for (;;) {
@@ -189,11 +233,13 @@ export function syntaxError(text: string): string | undefined {
         i++;
       }
       i++;
+      depth--;
     } else if (c === "[") {
       i++;
       skip();
       if (text[i] === "]") {
         i++;
+        depth--;
         return;
       }
       for (;;) {
@@ -204,6 +250,7 @@ export function syntaxError(text: string): string | undefined {
         i++;
       }
       i++;
+      depth--;
     } else if (c === '"') string();
     else if (c === "-" || /^\d$/.test(c)) number();
     else if (c === "t") literal("true");

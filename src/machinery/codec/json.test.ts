@@ -191,11 +191,27 @@ test("a custom resource's metadata is as strict as any other", () => {
   });
 });
 
+test("a number that no float64 holds is refused where anything may be", () => {
+  const open = { type: "object", preserveUnknownFields: true } as const;
+  const read = (text: string) => decodeJson(text, open, { custom: true }).object;
+  for (const number of ["1e400", "-1e309", `1${"0".repeat(309)}`, "2.5E+999"])
+    assert.throws(() => read(`{"a":["1e400",${number}]}`), {
+      name: "DecodeError",
+      message: `json: cannot unmarshal number ${number} into Go value of type float64`,
+    });
+  assert.deepEqual(read('{"a":"\\"1e400","b":1e308,"c":1e-999}'), { a: '"1e400', b: 1e308, c: 0 });
+});
+
 test("what is nested without end is refused", () => {
   const deep = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
   const review = schemaOf("io.k8s.api.admission.v1.AdmissionReview");
-  const raw = `{"request":{"object":${deep(200_000)}}}`;
-  assert.throws(() => decodeJson(raw, review), { name: "DecodeError", message: "exceeded max depth" });
-  assert.throws(() => parseJson("[".repeat(200_000)), { name: "DecodeError", message: "exceeded max depth" });
+  const raw = (depth: number) => `{"request":{"object":${deep(depth)}}}`;
+  const message = "invalid character '[' exceeded max depth";
+  assert.throws(() => decodeJson(raw(200_000), review), { name: "DecodeError", message });
+  assert.throws(() => decodeJson(raw(9_999), review), { name: "DecodeError", message });
+  assert.throws(() => decodeJson(raw(9_000), review), { name: "DecodeError", message: "exceeded max depth" });
+  assert.ok(decodeJson(raw(900), review));
+  assert.ok(parseJson(`{"a":"${"[".repeat(20_000)}","b":[${"[[]],".repeat(2000)}0]}`), "in a string they are text");
+  assert.throws(() => parseJson("[".repeat(200_000)), { name: "DecodeError", message: /exceeded max depth/ });
   assert.throws(() => parseYaml(`a: ${deep(20_000)}`), { name: "DecodeError" });
 });

@@ -14,7 +14,7 @@ import {
   strictError,
   withinDepth,
 } from "./decode.ts";
-import { countFields, strictErrors, syntaxError } from "./json-text.ts";
+import { countFields, infiniteNumber, strictErrors, syntaxError, tooDeep } from "./json-text.ts";
 
 export function decodeJson<T = any>(
   input: string | Uint8Array,
@@ -36,6 +36,8 @@ function decode<T>(text: string, schema: Schema, options: DecodeOptions): Decode
 
 function decodeCustom<T>(text: string, schema: Schema, validation: FieldValidation): Decoded<T> {
   const tree = parseJson(text);
+  const wrong = infiniteNumber(text);
+  if (wrong !== undefined) throw new DecodeError(wrong);
   const { object, unknown } = readCustom(tree, schema);
   if (validation === "Ignore") return { object, warnings: [] };
   const repeated = countFields(text) === countTree(tree) ? [] : strictErrors(text, undefined);
@@ -48,11 +50,15 @@ function decodeCustom<T>(text: string, schema: Schema, validation: FieldValidati
 export function parseJson(input: string | Uint8Array): unknown {
   const text = textOf(input);
   return withinDepth(() => {
+    let value: unknown;
     try {
-      return JSON.parse(text);
+      value = JSON.parse(text);
     } catch (error) {
       throw new DecodeError(syntaxError(text) ?? (error as Error).message, { cause: error });
     }
+    const wrong = tooDeep(text);
+    if (wrong !== undefined) throw new DecodeError(wrong);
+    return value;
   });
 }
 

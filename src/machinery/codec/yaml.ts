@@ -6,7 +6,9 @@
 import { Document, LineCounter, type Pair, parseAllDocuments, type Tags, visit } from "yaml";
 import type { Schema } from "../schema/schema.ts";
 import { type Decoded, DecodeError, type DecodeOptions, strictError, withinDepth } from "./decode.ts";
+import { countTree } from "./custom.ts";
 import { decodeJson, textOf } from "./json.ts";
+import { countFields, tooDeep } from "./json-text.ts";
 
 const TAGS = (tags: Tags): Tags =>
   tags
@@ -18,7 +20,7 @@ export function decodeYaml<T = any>(
   schema: Schema,
   options: DecodeOptions = {},
 ): Decoded<T> {
-  const { value, duplicates } = withinDepth(() => read(textOf(input)));
+  const { value, duplicates } = withinYamlDepth(() => read(textOf(input)));
   const json = withinDepth(() => JSON.stringify(value ?? null));
   const strict = (options.fieldValidation ?? "Ignore") !== "Ignore";
   const { object, warnings } = decodeJson<T>(json, schema, { ...options, ...(strict && { fieldValidation: "Warn" }) });
@@ -32,15 +34,31 @@ export function decodeYaml<T = any>(
 
 /** Reads YAML of no particular type into what JSON can say. */
 export function parseYaml(input: string | Uint8Array): unknown {
-  return withinDepth(() => read(textOf(input)).value);
+  return withinYamlDepth(() => read(textOf(input)).value);
 }
+
+function withinYamlDepth<T>(decode: () => T): T {
+  try {
+    return withinDepth(decode);
+  } catch (error) {
+    throw error instanceof DecodeError && error.message.endsWith("exceeded max depth")
+      ? new DecodeError(TOO_DEEP)
+      : error;
+  }
+}
+
+const TOO_DEEP = "yaml: exceeded max depth of 10000";
 
 function read(text: string): { readonly value: unknown; readonly duplicates: readonly string[] } {
   // JSON is YAML, and far the most of it.
   if (/^\s*\{/.test(text)) {
     try {
-      return { value: JSON.parse(text), duplicates: [] };
-    } catch {
+      const value: unknown = JSON.parse(text);
+      if (tooDeep(text) !== undefined) throw new DecodeError(TOO_DEEP);
+      // What comes twice in it, that reader will tell as well.
+      if (countFields(text) === countTree(value)) return { value, duplicates: [] };
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
       // Flow style that isn't JSON, or a mistake that the reader of YAML will tell.
     }
   }
@@ -58,6 +76,8 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
   if (document === undefined) return { value: null, duplicates: [] };
   const error = document.errors[0];
   if (error !== undefined) {
+    // The reader of YAML tells of its own stack as of a mistake.
+    if (error.message.includes("call stack")) throw new DecodeError(TOO_DEEP);
     const { line } = lines.linePos(error.pos[0]);
     throw new DecodeError(`yaml: line ${line}: ${WORDS[error.code] ?? error.message}`);
   }
@@ -85,7 +105,7 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
       throw new DecodeError(`yaml: anchor '${aliased}' value contains itself`);
     return { value, duplicates };
   } catch (cause) {
-    if (cause instanceof DecodeError) throw cause;
+    if (cause instanceof DecodeError || cause instanceof RangeError) throw cause;
     throw new DecodeError(
       /alias/i.test((cause as Error).message)
         ? "yaml: document contains excessive aliasing"

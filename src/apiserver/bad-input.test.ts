@@ -9,6 +9,7 @@ import { nodeWorld } from "../world/node/index.ts";
 import type { Answer, Asked } from "./testing/ask.ts";
 import { ask, ASKABLE } from "./testing/ask.ts";
 import { startServer } from "./testing/harness.ts";
+import { assertReadable } from "./testing/readable.ts";
 
 const harness = await startServer(nodeWorld(), {
   ...ASKABLE,
@@ -642,26 +643,6 @@ test("what is wrong with a request is said in upstream's words", async () => {
   }
   assert.deepEqual(wrong, []);
 });
-
-/** An answer that a client can read: never a failure of the server, but for the few that upstream has as bare 500s. */
-const BARE =
-  /^(resourceVersion should not be set on objects to be created|resourceVersion: Invalid value: |failed to create typed |Invalid JSON Document|map: .* does not contain declared merge key|unknown patch type|expected a \S+( \{\})?, but received a |unable to find api field in struct |etcdserver: request is too large)/;
-
-function assertReadable(answer: Answer, what: string): void {
-  const text = answer.body.toString();
-  if (answer.status < 400) return;
-  if (text === "404 page not found\n") return;
-  let status: any;
-  try {
-    status = JSON.parse(text);
-  } catch {
-    assert.fail(`${what}: ${answer.status} ${text.slice(0, 500)}`);
-  }
-  assert.deepEqual([status.kind, status.status, status.code], ["Status", "Failure", answer.status], what);
-  if (answer.status === 500 && BARE.test(status.message)) return;
-  assert.ok(answer.status < 500 || answer.status === 504, `${what}: ${text.slice(0, 500)}`);
-  assert.ok(status.reason && status.message, what);
-}
 
 const FUZZ = { seed: 36, numRuns: 200 };
 const fuzzed = builtinResources.filter(

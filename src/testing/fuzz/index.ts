@@ -1,4 +1,5 @@
 /** Every fuzzer: `npm run fuzz` runs them long, the unit tests briefly. */
+import { apiFuzzers } from "./api.ts";
 import { dbFiles, dbSnapshots } from "./db.ts";
 import { peerMessages, peerSnapshots } from "./follower.ts";
 import { peerFrames } from "./frames.ts";
@@ -24,4 +25,5 @@ export const fuzzers: readonly Fuzzer[] = [
   peerFrames,
   peerMessages,
   peerSnapshots,
+  ...apiFuzzers,
 ];

@@ -51,6 +51,7 @@ type Options = HttpOptions & { readonly turns: Turns };
 export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
   const options: Options = { ...given, turns: new Turns(given.clock) };
   return async (exchange) => {
+    if (BROKEN_ESCAPE.test(exchange.request.url)) return refuseUrl(exchange);
     const started = options.clock.monotonic();
     const request = new ServedRequest(exchange, options);
     options.begun?.(request);
@@ -65,6 +66,14 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
     for (const end of request.atEnd) end({ code, ...(failure !== undefined && { error: failure }) });
     options.observe(request, code, options.clock.monotonic() - started);
   };
+}
+
+/** In the path; in a query it is the handlers' to tell. */
+const BROKEN_ESCAPE = /^[^?]*%(?![0-9a-fA-F]{2})/;
+
+/** As Go's server does, before anybody else sees the request. */
+function refuseUrl(exchange: Exchange): void {
+  exchange.respond(400, { "content-type": "text/plain; charset=utf-8" }, "400 Bad Request");
 }
 
 /** A class, since there is one for each request: no closures, and the same shape for all. */

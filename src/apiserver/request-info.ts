@@ -35,7 +35,10 @@ const VERBS: Readonly<Record<string, string>> = {
 const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
 
 export function requestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
-  const split = path.split("/").filter((part) => part !== "");
+  // As Go has it: a slash that was written `%2f` is one as well, for whoever reads the path.
+  const split = decode(path)
+    .split("/")
+    .filter((part) => part !== "");
   const none: RequestInfo = {
     isResourceRequest: false,
     path,
@@ -58,7 +61,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   const apiPrefix = split[0]!;
   const apiGroup = grouped ? split[1]! : "";
   const apiVersion = grouped ? split[2]! : split[1]!;
-  let rest = split.slice(grouped ? 3 : 2).map(decode);
+  let rest = split.slice(grouped ? 3 : 2);
   let verb = VERBS[method] ?? "";
   const watched = rest[0] === "watch";
   if (rest[0] === "watch" || rest[0] === "proxy") {
@@ -113,11 +116,12 @@ function nameSelected(fieldSelector: string): string {
   return /^(?:.*,)?metadata\.name={1,2}([^,]+)(?:,.*)?$/.exec(fieldSelector)?.[1] ?? "";
 }
 
-function decode(part: string): string {
+function decode(path: string): string {
+  if (!path.includes("%")) return path;
   try {
-    return decodeURIComponent(part);
+    return decodeURIComponent(path);
   } catch {
-    return part;
+    return path;
   }
 }
 

@@ -401,3 +401,37 @@ describe("requests that two readers read differently", () => {
     assert.deepEqual(statuses(allowed), [200]);
   });
 });
+
+describe("paths that lead elsewhere", () => {
+  const NO_RESOURCE = "the server could not find the requested resource";
+  const CASES: readonly (readonly [path: string, code: number, message: string])[] = [
+    [`${MAPS}/..`, 400, "Name parameter invalid: \"..\": may not be '..'"],
+    [`${MAPS}/%2e%2e`, 400, "Name parameter invalid: \"..\": may not be '..'"],
+    [`${MAPS}/.`, 400, "Name parameter invalid: \".\": may not be '.'"],
+    [`${MAPS}/a%25b`, 400, "Name parameter invalid: \"a%b\": may not contain '%'"],
+    [`${MAPS}/kept%2fstatus`, 404, NO_RESOURCE],
+    [`${MAPS}/..%2f..%2fversion`, 404, NO_RESOURCE],
+  ];
+  for (const [path, code, message] of CASES)
+    test(path, async () => {
+      const { status, json } = await ask("GET", path);
+      assert.deepEqual([status, json.message], [code, message]);
+    });
+
+  test("one with a broken escape is none", async () => {
+    const { status, text } = await ask("GET", `${MAPS}/%zz`);
+    assert.deepEqual([status, text], [400, "400 Bad Request"]);
+  });
+
+  test("and none is the path of a file or another endpoint", async () => {
+    for (const path of [
+      "/../../etc/passwd",
+      "/api/v1/../../version",
+      "/api/v1/%2e%2e/%2e%2e/version",
+      "/healthz/../version",
+    ]) {
+      const { status, json } = await ask("GET", path);
+      assert.ok(status >= 400 && json.gitVersion === undefined, path);
+    }
+  });
+});

@@ -37,6 +37,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
     warn(request, resource.deprecated.warning);
     services.deprecated?.(resource, info.subresource);
   }
+  if (resource.storage.virtual !== true && !OF_MANY.has(info.verb)) assertSegment(info.name);
   if (info.subresource !== "") return handleSubresource(services, request, resource);
   const { verb, name } = info;
   // Upstream knows before it does anything whether it could answer.
@@ -83,6 +84,18 @@ export async function handleResource(services: Services, request: ApiRequest): P
     default:
       throw notAllowed();
   }
+}
+
+/** Their name, if any, is from a selector. */
+const OF_MANY: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
+
+/** A name that is part of a key of the store. */
+function assertSegment(name: string): void {
+  const wrong =
+    name === "." || name === ".."
+      ? [`may not be '${name}'`]
+      : ["/", "%"].filter((mark) => name.includes(mark)).map((mark) => `may not contain '${mark}'`);
+  if (wrong.length > 0) throw badRequest(`Name parameter invalid: ${JSON.stringify(name)}: ${wrong.join(";")}`);
 }
 
 async function handleSubresource(services: Services, request: ApiRequest, resource: Resource): Promise<ApiResponse> {

@@ -62,6 +62,7 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
       // Flow style that isn't JSON, or a mistake that the reader of YAML will tell.
     }
   }
+  if (opensWithoutEnd(text)) throw new DecodeError(TOO_DEEP);
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     version: "1.1",
@@ -113,6 +114,22 @@ function read(text: string): { readonly value: unknown; readonly duplicates: rea
       { cause },
     );
   }
+}
+
+/** One level in the next and nothing between: the reader would take seconds to find that it is too deep. */
+function opensWithoutEnd(text: string): boolean {
+  if (text.length <= 10_000) return false;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 32) continue;
+    const next = text.charCodeAt(i + 1);
+    const opens =
+      code === 91 /* [ */ || code === 123 /* { */ || ((code === 45 /* - */ || code === 63) /* ? */ && next === 32);
+    depth = opens ? depth + 1 : 0;
+    if (depth > 10_000) return true;
+  }
+  return false;
 }
 
 function holdsItself(value: unknown, above: ReadonlySet<unknown> = new Set()): boolean {

@@ -238,6 +238,7 @@ async function kind(spec: object, more: object = {}) {
       for (;;) {
         const { items } = await send("GET", CRDS);
         if (items.length === 0) return;
+        await new Promise((resolve) => setImmediate(resolve));
       }
     },
   };

@@ -113,6 +113,7 @@ test("each thing that an extension server lacks has its reason, and is looked at
       const [condition] = (await send("GET", `${path}/v1.far.example.com`)).status?.conditions ?? [];
       if (condition?.reason === reason) return `${condition.status} ${condition.message}`;
       assert.ok(performance.now() < deadline, `${reason}, not ${condition?.reason}: ${condition?.message}`);
+      await new Promise((resolve) => setImmediate(resolve));
     }
   };
   assert.equal(await becomes("ServiceNotFound"), 'False service/far in "default" is not present');

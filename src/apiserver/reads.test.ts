@@ -116,7 +116,7 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    query: "resourceVersion=THEN&continue=x",
+    query: "resourceVersion=THEN&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NSwic3RhcnQiOiJhIn0",
     refused: [400, /^specifying resource version is not allowed when using continue$/],
   },
   { query: "watch=1&sendInitialEvents=true", refused: [422, /requires setting resourceVersionMatch to NotOlderThan$/] },
@@ -155,36 +155,69 @@ test("a list is as fresh, as old and as long as it was asked to be", async () =>
   }
 });
 
-test("pages go on at the revision of the first, through changes, until it is compacted; then at what is there", async () => {
+const opened = (token: string) => JSON.parse(Buffer.from(token, "base64url").toString());
+
+test("pages go on at the revision of the first, through changes and even when etcd has compacted it", async () => {
   await using harness = await startServer(world, ASKABLE);
   await fill(harness);
   const first = await read(harness, "limit=1");
+  assert.deepEqual(opened(first.token), { v: "meta.k8s.io/v1", rv: Number(first.revision), start: "/a\0" });
   await ask(harness, "POST", MAPS, { body: JSON.stringify({ metadata: { name: "bb" } }) });
+  await ask(harness, "DELETE", `${MAPS}/c`);
   const second = await read(harness, `limit=1&continue=${first.token}`);
   assert.deepEqual(second.names, ["b"]);
   assert.equal(second.revision, first.revision);
   assert.equal(second.remaining, 2);
-  const rest = await read(harness, `resourceVersion=0&continue=${second.token}`);
-  assert.deepEqual([rest.names, rest.token], [["c", "d"], ""]);
-
   await compact(harness);
-  const expired = await read(harness, `limit=1&continue=${second.token}`);
+  const rest = await read(harness, `resourceVersion=0&continue=${second.token}`);
+  assert.deepEqual([rest.names, rest.revision, rest.token], [["c", "d"], first.revision, ""]);
+  const exact = await read(harness, `resourceVersion=${first.revision}&resourceVersionMatch=Exact`);
+  assert.deepEqual(exact.names, NOW);
+});
+
+test("pages of a revision that neither the cache nor etcd has any more go on at what is there", async () => {
+  const before = await startServer(world, ASKABLE);
+  await fill(before);
+  const first = await read(before, "limit=2");
+  await ask(before, "POST", MAPS, { body: JSON.stringify({ metadata: { name: "bb" } }) });
+  await before[Symbol.asyncDispose]();
+  await using harness = await startServer(world, ASKABLE, before.etcd);
+  await compact(harness);
+  const expired = await read(harness, `limit=1&continue=${first.token}`);
   assert.equal(expired.status, 410);
   assert.match(
     expired.message,
     /^The provided continue parameter is too old to display a consistent list result\. .*now may show up in the list\.$/s,
   );
-  assert.deepEqual(JSON.parse(Buffer.from(expired.token, "base64url").toString()), {
-    v: "meta.k8s.io/v1",
-    rv: -1,
-    start: "b\0",
-  });
+  assert.deepEqual(opened(expired.token), { v: "meta.k8s.io/v1", rv: -1, start: "b\0" });
   const inconsistent = await read(harness, `limit=2&continue=${expired.token}`);
   assert.deepEqual(inconsistent.names, ["bb", "c"]);
   assert.notEqual(inconsistent.revision, first.revision);
   assert.deepEqual((await read(harness, `continue=${inconsistent.token}`)).names, ["d"]);
   const exact = await read(harness, `resourceVersion=${first.revision}&resourceVersionMatch=Exact`);
   assert.deepEqual([exact.status, exact.message], [410, "The resourceVersion for the provided list is too old."]);
+});
+
+test("a continue token that isn't one is refused in the words of Go's readers", async () => {
+  await using harness = await startServer(world, ASKABLE);
+  const sealed = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const v = "meta.k8s.io/v1";
+  for (const [token, words] of [
+    ["abc$", ": illegal base64 data at input byte 3"],
+    ["eA", ": invalid character 'x' looking for beginning of value"],
+    [sealed([]), ": json: cannot unmarshal array into Go value of type storage.continueToken"],
+    [
+      sealed({ v, rv: 5.5, start: "a" }),
+      ": json: cannot unmarshal number 5.5 into Go struct field continueToken.rv of type int64",
+    ],
+    [sealed({ v: "v2", rv: 1, start: "a" }), ": server does not recognize this encoded version v2"],
+    [sealed({ v, start: "a" }), ": incorrect encoded start resourceVersion (version meta.k8s.io/v1)"],
+    [sealed({ v, rv: 1 }), ": encoded start key empty (version meta.k8s.io/v1)"],
+    [sealed({ v, rv: 1, start: "../a" }), ": ../a"],
+  ] as const) {
+    const { status, message } = await read(harness, `continue=${token}`);
+    assert.deepEqual([status, message], [400, `invalid continue token: continue key is not valid${words}`]);
+  }
 });
 
 test("values are stored in protobuf where that is asked for, and both forms are read", async () => {

@@ -341,6 +341,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           { etcd, clock, log },
           options.etcdCompactionIntervalMs ?? 5 * 60_000,
           hooks.signal,
+          (revision) => {
+            for (const { cache } of registry.storages) cache.compact(revision);
+          },
         );
         const aggregating = aggregator.run(hooks.signal);
         const exporting = tracing?.run(hooks.signal);

@@ -13,6 +13,8 @@ export async function compactRegularly(
   { etcd, clock, log }: { readonly etcd: EtcdClient; readonly clock: Clock; readonly log: Logger },
   intervalMs: number,
   signal: AbortSignal,
+  /** Told of revisions before which there is nothing, whoever saw to that. */
+  compacted: (revision: number) => void,
 ): Promise<void> {
   let version = 0;
   let revision = 0;
@@ -27,8 +29,15 @@ export async function compactRegularly(
       revision = answer.header!.revision;
       if (answer.succeeded) {
         version++;
-        if (before > 0) await etcd.kv.Compact({ revision: before });
-      } else version = answer.responses[0]?.response_range?.kvs[0]?.version ?? 0;
+        if (before > 0) {
+          await etcd.kv.Compact({ revision: before });
+          compacted(before);
+        }
+      } else {
+        const theirs = answer.responses[0]?.response_range?.kvs[0];
+        version = theirs?.version ?? 0;
+        compacted(Number(Buffer.from(theirs?.value ?? []).toString()) || 0);
+      }
     } catch (error) {
       if (!signal.aborted) log.error("Compaction failed", error);
     }

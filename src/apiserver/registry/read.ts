@@ -2,6 +2,8 @@
  * Get, list and watch. All are served by the watch cache; the resourceVersion that a client gives says how fresh the answer must be.
  * Upstream: pkg/endpoints/handlers/get.go, pkg/storage/cacher/delegator.
  */
+import { posix } from "node:path";
+import { parseJson } from "../../machinery/codec/json.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
@@ -108,66 +110,100 @@ async function listStored(
   checkListOptions(options, false);
   const { store, cache } = services.registry.storage(resource);
   const predicate = selectionOf(resource, name, options);
-  const single = predicate.name !== undefined && (resource.scope === "Cluster" || namespace !== "");
+  const single =
+    predicate.name !== undefined && options.continue === "" && (resource.scope === "Cluster" || namespace !== "");
   const prefix = single ? keyFor(resource, namespace, predicate.name!) : prefixFor(resource, namespace);
   const matches = matcher(resource, predicate);
   const { resourceVersion, limit } = options;
 
-  if (options.continue !== "" || exactAsked(options)) {
-    const from = options.continue === "" ? undefined : decodeContinue(options.continue, prefix);
-    const wanted = from?.revision ?? Number(resourceVersion);
-    return listFromEtcd(services, resource, prefix, matches, limit, wanted, from?.start, predicate);
+  const from = options.continue === "" ? undefined : decodeContinue(options.continue, prefix);
+  if (from !== undefined && resourceVersion !== "" && resourceVersion !== "0")
+    throw badRequest("specifying resource version is not allowed when using continue");
+  const wanted = from?.revision ?? (exactAsked(options, single) ? Number(resourceVersion) : undefined);
+  const read: ListRead = { resource, prefix, single, predicate, matches, start: from?.start };
+  const fromEtcd = () => listFromEtcd(services, read, limit, Math.max(wanted ?? 0, 0));
+  if (wanted !== undefined && wanted >= 0) {
+    if (single || wanted === 0) return fromEtcd();
+    if (wanted > cache.revision) await cache.waitUntil(wanted);
+    if (!cache.reachesBack(wanted)) return fromEtcd();
+    return pageOf(read, cache.listAt(wanted, prefix, read.start ?? prefix), wanted, limit);
   }
-  if (resourceVersion === "") await cache.waitUntil(await store.currentRevision(prefix));
-  else await cache.waitUntil(parseRevision(resourceVersion));
-  const revision = cache.revision;
+  if (resourceVersion === "" || wanted !== undefined) {
+    const now = await store.currentRevision(prefix);
+    try {
+      await cache.waitUntil(now);
+    } catch (error) {
+      // A cache that can't keep up is no reason not to answer.
+      if (error instanceof StatusError && error.reason === "Timeout") return fromEtcd();
+      throw error;
+    }
+  } else await cache.waitUntil(parseRevision(resourceVersion));
   // With resourceVersion 0 any state will do, and upstream's cache gives it all at once.
   const page = limit > 0 && resourceVersion !== "0" ? limit : 0;
   // Where nothing is left out, no more is looked at than goes along.
-  let entries = cache.list({ prefix }, matches === undefined && page > 0 ? page + 1 : undefined);
-  if (single) entries = entries.filter(({ key }) => key === prefix);
+  const entries = cache.list({ prefix }, matches === undefined && page > 0 ? page + 1 : undefined, read.start);
+  const count = () => cache.count(prefix, read.start);
+  return pageOf(read, single ? entries.filter(({ key }) => key === prefix) : entries, cache.revision, page, count);
+}
+
+/** What of a resource is listed. */
+interface ListRead {
+  readonly resource: Resource;
+  readonly prefix: string;
+  /** Whether the prefix is the one key there can be. */
+  readonly single: boolean;
+  readonly predicate: Predicate;
+  readonly matches: ((entry: Entry) => boolean) | undefined;
+  /** Where a page begins that isn't the first. */
+  readonly start: string | undefined;
+}
+
+/** A list's page from the cache: of all that is left of the list, or of enough to know that there is more. */
+async function pageOf(
+  { resource, prefix, matches, predicate }: ListRead,
+  entries: readonly Entry[],
+  revision: number,
+  limit: number,
+  count = () => entries.length,
+): Promise<ListResponse> {
   if (predicate.fields !== undefined) await prepareViews(resource, entries);
-  const picked: Entry[] = matches === undefined && page === 0 ? entries : [];
-  for (let i = 0; i < entries.length && picked !== entries; i++) {
-    if (matches !== undefined && !matches(entries[i]!)) continue;
-    picked.push(entries[i]!);
-    if (page > 0 && picked.length === page && i + 1 < entries.length) {
-      return {
-        kind: "list",
-        resource,
-        entries: picked,
-        metadata: {
-          resourceVersion: String(revision),
-          continue: encodeContinue(revision, entries[i]!.key, prefix),
-          ...(matches === undefined && { remainingItemCount: cache.count(prefix) - i - 1 }),
-        },
-      };
-    }
+  const whole = { kind: "list", resource, metadata: { resourceVersion: String(revision) } } as const;
+  if (limit === 0) return { ...whole, entries: matches === undefined ? entries : entries.filter(matches) };
+  const picked: Entry[] = [];
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    if (matches !== undefined && !matches(entry)) continue;
+    picked.push(entry);
+    if (picked.length < limit || i + 1 === entries.length) continue;
+    const metadata = {
+      ...whole.metadata,
+      // Upstream's cache knows the prefix without the slash at its end.
+      continue: encodeContinue(revision, entry.key, prefix.slice(0, -1)),
+      ...(matches === undefined && { remainingItemCount: count() - i - 1 }),
+    };
+    return { ...whole, entries: picked, metadata };
   }
-  return { kind: "list", resource, entries: picked, metadata: { resourceVersion: String(revision) } };
+  return { ...whole, entries: picked };
 }
 
 /** Exactly one revision is asked for: by name, or by the old rule that a limit with a resourceVersion pins it. */
-function exactAsked({ resourceVersion, resourceVersionMatch, limit }: ListOptions): boolean {
+function exactAsked({ resourceVersion, resourceVersionMatch, limit }: ListOptions, single: boolean): boolean {
   if (resourceVersion === "" || resourceVersion === "0") return false;
-  return resourceVersionMatch === "Exact" || (resourceVersionMatch === "" && limit > 0);
+  return resourceVersionMatch === "Exact" || (resourceVersionMatch === "" && limit > 0 && !single);
 }
 
+/** From the past that only etcd knows, or where the cache can't keep up (0) from now. */
 async function listFromEtcd(
   { registry }: Services,
-  resource: Resource,
-  prefix: string,
-  matches: ((entry: Entry) => boolean) | undefined,
+  { resource, prefix, predicate, matches, start }: ListRead,
   limit: number,
   wanted: number,
-  start: string | undefined,
-  predicate: Predicate,
 ): Promise<ListResponse> {
   const { store, cache } = registry.storage(resource);
   const known = (key: string) => cache.get(key);
   const picked: Entry[] = [];
   let from = start ?? prefix;
-  let revision = Math.max(wanted, 0);
+  let revision = wanted;
   try {
     for (;;) {
       const page = await store.list(prefix, { start: from, limit, revision }, known);
@@ -186,10 +222,7 @@ async function listFromEtcd(
             metadata: {
               resourceVersion: String(revision),
               continue: encodeContinue(revision, entry.key, prefix),
-              ...(matches === undefined &&
-                predicate.name === undefined && {
-                  remainingItemCount: page.count - i - 1,
-                }),
+              ...(matches === undefined && { remainingItemCount: page.count - i - 1 }),
             },
           };
       }
@@ -224,22 +257,43 @@ function encodeContinue(revision: number, lastKey: string, prefix: string): stri
   return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: revision, start })).toString("base64url");
 }
 
+const TOKEN_FIELDS = [
+  ["v", "string", ""],
+  ["rv", "int64", 0],
+  ["start", "string", ""],
+] as const;
+
+/** How Go's reader of JSON calls what it found. */
+function goKind(value: unknown): string {
+  return Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+}
+
 function decodeContinue(token: string, prefix: string): { readonly revision: number; readonly start: string } {
-  const bad = (why: string) => badRequest(`invalid continue token: continue key is not valid: ${why}`);
-  let parsed: { v?: unknown; rv?: unknown; start?: unknown };
+  const bad = (why: string) => badRequest(`invalid continue token: continue key is not valid${why}`);
+  const illegal = /[^\w-]/.exec(token)?.index ?? (token.length % 4 === 1 ? token.length - 1 : -1);
+  if (illegal >= 0) throw bad(`: illegal base64 data at input byte ${illegal}`);
+  let parsed: unknown;
   try {
-    parsed = JSON.parse(Buffer.from(token, "base64url").toString()) as typeof parsed;
-  } catch {
-    throw bad("invalid character in continue token");
+    parsed = parseJson(Buffer.from(token, "base64url").toString("latin1"));
+  } catch (error) {
+    throw bad(`: ${(error as Error).message}`);
   }
-  if (parsed === null || parsed.v !== "meta.k8s.io/v1")
-    throw bad(`server does not recognize this encoded version ${String(parsed?.v ?? "")}`);
-  if (typeof parsed.rv !== "number" || parsed.rv === 0)
-    throw bad("incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
-  if (typeof parsed.start !== "string" || parsed.start === "")
-    throw bad("encoded start key empty (version meta.k8s.io/v1)");
-  if (parsed.start.split("/").includes("..")) throw bad("invalid start key");
-  return { revision: parsed.rv, start: prefix + parsed.start.replace(/^\/+/, "") };
+  if (typeof parsed !== "object" || Array.isArray(parsed))
+    throw bad(`: json: cannot unmarshal ${goKind(parsed)} into Go value of type storage.continueToken`);
+  const { v, rv, start } = TOKEN_FIELDS.reduce<Record<string, any>>((fields, [name, type, zero]) => {
+    const value = (parsed as Record<string, unknown> | null)?.[name] ?? zero;
+    if (typeof value !== typeof zero || (typeof value === "number" && !Number.isInteger(value))) {
+      const what = `${goKind(value)}${typeof value === "number" && type === "int64" ? ` ${value}` : ""}`;
+      throw bad(`: json: cannot unmarshal ${what} into Go struct field continueToken.${name} of type ${type}`);
+    }
+    return { ...fields, [name]: value };
+  }, {});
+  if (v !== "meta.k8s.io/v1") throw bad(`: server does not recognize this encoded version ${v}`);
+  if (rv === 0) throw bad(": incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
+  if (start === "") throw bad(": encoded start key empty (version meta.k8s.io/v1)");
+  const key = start.startsWith("/") ? start : `/${start}`;
+  if (posix.normalize(key) !== key || (key.length > 1 && key.endsWith("/"))) throw bad(`: ${start}`);
+  return { revision: rv, start: prefix + key.slice(1) };
 }
 
 /** Watches without a timeout live half an hour to an hour, so that a restart's reconnections don't come back together. */
@@ -390,8 +444,6 @@ function checkListOptions(options: ListOptions, isWatch: boolean): void {
   }
   if (errors.length > 0) throw invalidObject("meta.k8s.io", "ListOptions", "", errors);
   if (isWatch) return;
-  if (options.continue !== "" && resourceVersion !== "" && resourceVersion !== "0")
-    throw badRequest("specifying resource version is not allowed when using continue");
   if (options.continue === "" && resourceVersion !== "" && !/^\d+$/.test(resourceVersion))
     throw badRequest(`invalid resource version: ${unreadable(resourceVersion)}`);
 }

@@ -60,10 +60,10 @@ export class SortedEntries implements Iterable<Entry> {
     else this.#pieces.splice(number, 1);
   }
 
-  /** Those whose keys begin with `prefix`, `limit` at most. */
-  withPrefix(prefix: string, limit = Number.POSITIVE_INFINITY): Entry[] {
+  /** Those whose keys begin with `prefix` and aren't before `start`, `limit` at most. */
+  withPrefix(prefix: string, limit = Number.POSITIVE_INFINITY, start = prefix): Entry[] {
     const found: Entry[] = [];
-    let [number, at] = this.#find(prefix);
+    let [number, at] = this.#find(start);
     for (; number < this.#pieces.length && found.length < limit; number++, at = 0) {
       const piece = this.#pieces[number]!;
       const whole = at === 0 && piece.at(-1)!.key.startsWith(prefix);
@@ -75,9 +75,9 @@ export class SortedEntries implements Iterable<Entry> {
     return found;
   }
 
-  /** How many begin with `prefix`. */
-  count(prefix: string): number {
-    const [number, at] = this.#find(prefix);
+  /** How many begin with `prefix` and aren't before `start`. */
+  count(prefix: string, start = prefix): number {
+    const [number, at] = this.#find(start);
     let count = 0;
     for (let i = number; i < this.#pieces.length; i++) {
       const piece = this.#pieces[i]!;

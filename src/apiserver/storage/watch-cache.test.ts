@@ -81,6 +81,39 @@ test("under concurrent writes a fresh cache is what etcd has, and a watcher's ev
   );
 });
 
+test("the cache tells the state at any revision since its start as etcd does, and nothing that etcd has forgotten", async () => {
+  await using parts = setUp();
+  const { store, cache } = parts;
+  await cache.whenReady;
+  const begin = cache.revision;
+  const next = numbers(11);
+  for (let i = 0; i < 120; i++) {
+    const key = `${PREFIX}${"ab"[next(2)]}/${"abcdefgh"[next(8)]}`;
+    await store.update(key, undefined, (current) =>
+      current !== undefined && next(3) === 0 ? "delete" : { put: thing(key, i) },
+    );
+    if (i % 4 > 0) continue;
+    // Some are asked for again and again while more happens, as a list's pages are.
+    const asked = [begin, begin + next(i + 1), begin + 9].filter((revision) => revision <= begin + i);
+    await cache.waitUntil(begin + i);
+    for (const revision of asked)
+      for (const [prefix, start] of [
+        [PREFIX, PREFIX],
+        [`${PREFIX}a/`, `${PREFIX}a/c\0`],
+      ] as const) {
+        assert.ok(cache.reachesBack(revision));
+        assert.deepEqual(
+          cache.listAt(revision, prefix, start).map(({ key, revision }) => [key, revision]),
+          (await store.list(prefix, { start, revision })).entries.map(({ key, revision }) => [key, revision]),
+          `${prefix} at ${revision}`,
+        );
+      }
+  }
+  assert.equal(cache.reachesBack(begin - 1), false);
+  cache.compact(begin + 5);
+  assert.deepEqual([cache.reachesBack(begin + 4), cache.reachesBack(begin + 5)], [false, true]);
+});
+
 test("a watch from before the window is refused with the oldest revision it could begin at", async () => {
   await using parts = setUp();
   const { store, cache } = parts;

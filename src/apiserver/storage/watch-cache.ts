@@ -28,6 +28,8 @@ const WATCHER_QUEUE_MAX = 10_000;
 /** Events whose bytes are kept for watchers that are a little late. */
 const EVENTS_WITH_BYTES = 1000;
 const PAGE = 10_000;
+/** Lists of the past whose pages are being read at the same time, and go on cheaply. */
+const PASTS = 8;
 
 export type EventType = "ADDED" | "MODIFIED" | "DELETED";
 
@@ -275,6 +277,13 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
+/** What differed at an earlier revision, as of the events up to `seen`. */
+interface Past {
+  readonly revision: number;
+  seen: number;
+  readonly before: Map<string, Entry | undefined>;
+}
+
 export interface WatchCacheOptions {
   readonly etcd: EtcdClient;
   readonly store: Store;
@@ -296,6 +305,10 @@ export class WatchCache {
   /** Every event after this revision is in the window. */
   #complete = 0;
   #revision = 0;
+  /** etcd has no revision before this one. */
+  #compacted = 0;
+  /** Of revisions that were read lately. */
+  #pasts: Past[] = [];
   readonly #watchers = new Set<CacheWatcher>();
   /** Those that can't say what they wait for: they see every event. */
   readonly #general = new Set<CacheWatcher>();
@@ -335,15 +348,56 @@ export class WatchCache {
     return this.#byKey.get(key);
   }
 
-  /** Entries in key order, `limit` of them at most. */
-  list({ prefix, matches }: Selection, limit?: number): Entry[] {
-    const entries = this.#sorted.withPrefix(prefix, limit);
+  /** Entries in key order, `limit` of them at most, from `start` on. */
+  list({ prefix, matches }: Selection, limit?: number, start?: string): Entry[] {
+    const entries = this.#sorted.withPrefix(prefix, limit, start);
     return matches === undefined ? entries : entries.filter(matches);
   }
 
-  /** How many entries' keys begin so. */
-  count(prefix: string): number {
-    return this.#sorted.count(prefix);
+  /** How many entries' keys begin so, from `start` on. */
+  count(prefix: string, start?: string): number {
+    return this.#sorted.count(prefix, start);
+  }
+
+  /**
+   * Whether everything that is needed to tell the state at an earlier revision is here. What etcd has forgotten is not told from memory either.
+   * Upstream: storeSnapshotter.GetLessOrEqual
+   */
+  reachesBack(revision: number): boolean {
+    return this.#isReady && revision >= this.#complete && revision >= this.#compacted;
+  }
+
+  /** Revisions before this one are gone from etcd. */
+  compact(revision: number): void {
+    this.#compacted = Math.max(this.#compacted, revision);
+  }
+
+  /** The entries as they were at a revision that the cache reaches back to, in key order and from `start` on. */
+  listAt(revision: number, prefix: string, start: string): Entry[] {
+    const then = this.#differencesSince(revision);
+    const changed: string[] = [];
+    for (const key of then.keys()) if (key >= start && key.startsWith(prefix)) changed.push(key);
+    const now = this.#sorted.withPrefix(prefix, undefined, start);
+    if (changed.length === 0) return now;
+    const same = now.filter(({ key }) => !then.has(key));
+    const other = changed.sort(byText).flatMap((key) => then.get(key) ?? []);
+    return merged(same, other);
+  }
+
+  /** What is at each key that has changed since, as it was: undefined where nothing was. Pages of one list go on from what the last one found. */
+  #differencesSince(revision: number): ReadonlyMap<string, Entry | undefined> {
+    let known = this.#pasts.find((past) => past.revision === revision);
+    if (known === undefined) {
+      known = { revision, seen: revision, before: new Map() };
+      this.#pasts.push(known);
+      if (this.#pasts.length > PASTS) this.#pasts.shift();
+    }
+    for (let i = this.#firstEventAfter(known.seen); i < this.#events.length; i++) {
+      const { entry, old } = this.#events[i]!;
+      if (!known.before.has(entry.key)) known.before.set(entry.key, old);
+    }
+    known.seen = this.#events.at(-1)?.revision ?? known.seen;
+    return known.before;
   }
 
   /** Tells of every change from now on, in order and at once. For views inside the server (RBAC, namespaces). */
@@ -450,6 +504,7 @@ export class WatchCache {
     this.#sorted = SortedEntries.of(entries);
     this.#events = [];
     this.#head = 0;
+    this.#pasts = [];
     this.#complete = revision;
     this.#isReady = true;
     this.#ready.resolve();
@@ -612,6 +667,20 @@ export class WatchCache {
     }
     return low;
   }
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Two lists in key order as one. */
+function merged(one: readonly Entry[], other: readonly Entry[]): Entry[] {
+  const all: Entry[] = [];
+  let at = 0;
+  for (const entry of one) {
+    while (at < other.length && other[at]!.key < entry.key) all.push(other[at++]!);
+    all.push(entry);
+  }
+  while (at < other.length) all.push(other[at++]!);
+  return all;
 }
 
 export function tooLarge(asked: number, current: number, retryAfterSeconds: number): StatusError {

@@ -8,6 +8,15 @@ import { apiVersionOf } from "../../machinery/resource.ts";
 import { StatusError } from "../../machinery/status.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 
+/** An encoding of one view. Hardly an entry has more than two. */
+interface Encoded {
+  readonly group: string;
+  readonly version: string;
+  readonly encoding: string;
+  readonly bytes: Uint8Array;
+  readonly next: Encoded | undefined;
+}
+
 export class Entry {
   /** The etcd key. */
   readonly key: string;
@@ -18,7 +27,7 @@ export class Entry {
   /** Those under way, so that two readers share them. */
   conversions: Map<string, Promise<void>> | undefined;
   #views: Map<string, KubeObject> | undefined;
-  #bytes: Map<string, Uint8Array> | undefined;
+  #encoded: Encoded | undefined;
 
   constructor(key: string, revision: number, stored: KubeObject) {
     this.key = key;
@@ -57,29 +66,36 @@ export class Entry {
 
   /** For one that is no longer what is stored: hardly anybody asks for its bytes again. */
   forgetBytes(): void {
-    this.#bytes = undefined;
+    this.#encoded = undefined;
   }
 
   /** The bytes of a view in one encoding, where they are made already. */
-  knownBytes(resource: Resource, encoding: string): Uint8Array | undefined {
-    return this.#bytes?.get(`${resource.group}/${resource.version}:${encoding}`);
+  knownBytes({ group, version }: Resource, encoding: string): Uint8Array | undefined {
+    for (let one = this.#encoded; one !== undefined; one = one.next)
+      if (one.encoding === encoding && one.version === version && one.group === group) return one.bytes;
+    return undefined;
   }
 
   /** Takes bytes that somebody else made. */
-  setBytes(resource: Resource, encoding: string, bytes: Uint8Array): void {
-    (this.#bytes ??= new Map()).set(`${resource.group}/${resource.version}:${encoding}`, bytes);
+  setBytes({ group, version }: Resource, encoding: string, bytes: Uint8Array): void {
+    this.#encoded = { group, version, encoding, bytes: apart(bytes), next: this.#encoded };
   }
 
   /** The bytes of a view in one encoding, made once. */
   bytes(resource: Resource, encoding: string, encode: (object: KubeObject) => Uint8Array): Uint8Array {
-    const key = `${resource.group}/${resource.version}:${encoding}`;
-    let bytes = this.#bytes?.get(key);
-    if (bytes === undefined) {
-      bytes = encode(this.view(resource));
-      (this.#bytes ??= new Map()).set(key, bytes);
-    }
-    return bytes;
+    const known = this.knownBytes(resource, encoding);
+    if (known !== undefined) return known;
+    this.setBytes(resource, encoding, encode(this.view(resource)));
+    return this.#encoded!.bytes;
   }
+}
+
+/** Bytes with a place of their own: what is kept for as long as an object lives would keep all that shares a slab with it. */
+function apart(bytes: Uint8Array): Uint8Array {
+  if (bytes.buffer.byteLength < 2 * bytes.length) return bytes;
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
 }
 
 /** A stored object in the version that `resource` serves. */

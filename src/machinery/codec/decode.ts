@@ -124,10 +124,11 @@ class Reader {
   #array(value: unknown, schema: Schema): unknown {
     if (!Array.isArray(value)) return this.#mismatch(value, schema);
     const items = schema.items!;
-    const out: unknown[] = [];
-    for (let i = 0; i < value.length; i++) {
+    // A copy is as long as it has to be: pushing would leave room for sixteen more in every list of every object.
+    const out: unknown[] = value.slice();
+    for (let i = 0; i < out.length; i++) {
       this.#path.push(i);
-      out.push(value[i] === null ? this.#null(items) : this.read(value[i], items));
+      out[i] = value[i] === null ? this.#null(items) : this.read(value[i], items);
       this.#path.pop();
     }
     return out;

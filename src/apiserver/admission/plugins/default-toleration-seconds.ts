@@ -20,10 +20,8 @@ export const defaultTolerationSeconds = defineAdmission({
               ((toleration.effect ?? "") === "NoExecute" || (toleration.effect ?? "") === ""),
           );
           if (covered) continue;
-          spec.tolerations = [
-            ...(spec.tolerations ?? []),
-            { key, operator: "Exists", effect: "NoExecute", tolerationSeconds },
-          ];
+          const toleration = { key, operator: "Exists", effect: "NoExecute", tolerationSeconds };
+          spec.tolerations = (spec.tolerations ?? []).concat(toleration);
         }
       },
     };

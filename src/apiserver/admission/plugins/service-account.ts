@@ -80,28 +80,25 @@ function mountToken(pod: AnyObject, { random }: AdmissionContext): void {
   let needed = false;
   for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
     if ((container.volumeMounts ?? []).some((mount: AnyObject) => mount.mountPath === MOUNT_PATH)) continue;
-    container.volumeMounts = [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath: MOUNT_PATH }];
+    container.volumeMounts = (container.volumeMounts ?? []).concat({ name, readOnly: true, mountPath: MOUNT_PATH });
     needed = true;
   }
   if (!needed || existing !== undefined) return;
-  spec.volumes = [
-    ...(spec.volumes ?? []),
-    {
-      name,
-      projected: {
-        sources: [
-          { serviceAccountToken: { expirationSeconds: TOKEN_SECONDS, path: "token" } },
-          { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
-          {
-            downwardAPI: {
-              items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }],
-            },
+  spec.volumes = (spec.volumes ?? []).concat({
+    name,
+    projected: {
+      sources: [
+        { serviceAccountToken: { expirationSeconds: TOKEN_SECONDS, path: "token" } },
+        { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+        {
+          downwardAPI: {
+            items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }],
           },
-        ],
-        defaultMode: 0o644,
-      },
+        },
+      ],
+      defaultMode: 0o644,
     },
-  ];
+  });
 }
 
 function checkSecrets(request: AdmissionRequest, account: AnyObject): void {

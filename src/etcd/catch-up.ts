@@ -30,20 +30,16 @@ export class CatchUp {
     this.#entries = entries;
   }
 
-  /** A snapshot is on its way until the result is disposed. */
-  snapshotBegins(): Disposable {
+  /** A snapshot is on its way until the result is called. One that was not taken gets no grace: the next has what is newer in it. */
+  snapshotBegins(): (isTaken: boolean) => void {
     this.#snapshots++;
-    let isOver = false;
-    return {
-      [Symbol.dispose]: () => {
-        if (isOver) return;
-        isOver = true;
-        const grace = this.#clock.after(GRACE_MS, () => {
-          this.#graces.delete(grace);
-          this.#snapshots--;
-        });
-        this.#graces.add(grace);
-      },
+    return (isTaken) => {
+      if (!isTaken) return void this.#snapshots--;
+      const grace = this.#clock.after(GRACE_MS, () => {
+        this.#graces.delete(grace);
+        this.#snapshots--;
+      });
+      this.#graces.add(grace);
     };
   }
 

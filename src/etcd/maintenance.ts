@@ -7,7 +7,7 @@ import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { SnapshotResponse } from "../protocols/etcd/generated.ts";
 import type { NodeId } from "../raft/types.ts";
-import type { ServerStream } from "../wire/rpc/service.ts";
+import { RpcError, type ServerStream } from "../wire/rpc/service.ts";
 import type { World } from "../world/world.ts";
 import { sendSnapshot } from "./backend/send-snapshot.ts";
 import { hexId } from "./cluster/identity.ts";
@@ -103,6 +103,9 @@ export class Maintenance {
     log.info("defragmenting", { path: storage.dbPath, ...sizes() });
     try {
       await backend.defragment();
+    } catch (error) {
+      log.warn("failed to defragment", { error: String(error) });
+      throw new RpcError("Unknown", error instanceof Error ? error.message : String(error), { cause: error });
     } finally {
       metrics.set(counted.defragInflight, {}, 0);
       this.onDefragment?.(false);

@@ -133,12 +133,15 @@ export class Member {
 
   /**
    * Opens the data folder, new or not, rebuilds the state and takes part in the cluster. A lone member answers requests when this resolves;
-   * with others it may take until a leader is elected (`published`). `onFailure` is told when the log can't be written any more.
+   * with others it may take until a leader is elected (`published`). `onFailure` is told when the log or the db file can't be written any more:
+   * the member has fallen silent then, and is of no use but to be closed.
    */
   static async open(options: EtcdOptions, deps: MemberDeps, onFailure: (error: unknown) => void): Promise<Member> {
     const codec = etcdCodec();
-    const storage = await Storage.open(options, { ...deps, onFailure }, codec, deps.bootstrap);
-    const member = new Member(options, deps, codec, storage, onFailure);
+    let member: Member | undefined;
+    const failed = (error: unknown) => (member === undefined ? onFailure(error) : member.#driver.fail(error));
+    const storage = await Storage.open(options, { ...deps, onFailure: failed }, codec, deps.bootstrap);
+    member = new Member(options, deps, codec, storage, onFailure);
     await member.#begin();
     return member;
   }
@@ -492,6 +495,10 @@ export class Member {
     return this.#driver.propose(ID, data, { header: { ID }, ...request }) as Promise<Applied>;
   }
 
+  /** It has failed, or was closed. */
+  get isStopped(): boolean {
+    return this.#driver.isStopped;
+  }
   get isLeader(): boolean {
     return this.leadership.isLeader;
   }
@@ -704,19 +711,19 @@ export class Member {
   get #exchange(): PeerTransportOptions["snapshots"] {
     return {
       open: async (message) => {
-        const inFlight = this.#driver.snapshotBegins();
+        const isOver = this.#driver.snapshotBegins();
         let outgoing: OutgoingSnapshot;
         try {
           outgoing = await this.#storage.outgoing(message);
         } catch (error) {
-          inFlight[Symbol.dispose]();
+          isOver(false);
           throw error;
         }
         return {
           ...outgoing,
-          close: () => {
-            outgoing.close();
-            inFlight[Symbol.dispose]();
+          close: (isTaken) => {
+            outgoing.close(isTaken);
+            isOver(isTaken);
           },
         };
       },

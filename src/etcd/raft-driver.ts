@@ -272,14 +272,19 @@ export class RaftDriver {
     this.#input(() => this.node.reportSnapshot(id, ok ? "finish" : "failure"));
   }
 
-  /** Until the result is disposed a snapshot is on its way to another member. */
-  snapshotBegins(): Disposable {
+  /** Until the result is called a snapshot is on its way to another member. */
+  snapshotBegins(): (isTaken: boolean) => void {
     return this.#catchUp.snapshotBegins();
   }
 
   /** Lets time pass faster: an election comes sooner. */
   advanceTicks(ticks: number): void {
     for (let tick = 0; tick < ticks; tick++) this.#input(() => this.node.tick());
+  }
+
+  /** What this member knows can't be kept any more: from now on it says nothing, to nobody. */
+  fail(error: unknown): void {
+    this.#fail(error);
   }
 
   /** Refuses what comes from now on; resolves when what is under way has ended. */

@@ -93,7 +93,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         ...(found && { bootstrap: found }),
       };
       const member = await Member.open(whole, deps.seams?.given?.(given) ?? given, (error) =>
-        failure.reject(new Error("etcd: the log can't be written any more", { cause: error })),
+        failure.reject(new Error("etcd: the member can't go on", { cause: error })),
       );
       deps.seams?.opened?.(member);
       await mayDefragment(whole, member, deps);
@@ -144,7 +144,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
         stopping.abort();
         health.close();
         member.stopStreams();
-        await serving?.close(DRAIN_MS);
+        await serving?.close(member.isStopped ? 0 : DRAIN_MS);
         await compacting;
         await checking;
         await member.close();

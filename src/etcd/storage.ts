@@ -26,7 +26,7 @@ import { openBackend, type OpenedBackend } from "./mvcc/restore.ts";
 import type { Store } from "./mvcc/store.ts";
 import type { EtcdOptions } from "./options.ts";
 import type { OutgoingSnapshot } from "./peer/transport.ts";
-import { purgeSnapFiles, receivedDbName, writeSnapFile } from "./snap/snap-file.ts";
+import { draftName, purgeSnapFiles, receivedDbName, removeDrafts, writeSnapFile } from "./snap/snap-file.ts";
 import { Wal, type WalOptions } from "./wal/wal.ts";
 
 export type StorageDeps = Pick<World, "clock" | "fs"> & {
@@ -72,6 +72,7 @@ export class Storage {
   readonly #failpoints: Failpoints;
   #opened: OpenedBackend;
   #snapshotIndex: number;
+  #received = 0;
 
   static async open(
     options: EtcdOptions,
@@ -82,6 +83,7 @@ export class Storage {
     const { fs, log, clock, metrics } = deps;
     const folder = snapFolder(options);
     await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+    await removeDrafts(fs, folder);
     const walOptions: WalOptions = {
       fs,
       folder: options.walDir || `${options.dataDir}/member/wal`,
@@ -258,7 +260,7 @@ export class Storage {
       await this.wal.release(previous);
       this.#failpoints.raftAfterWALRelease?.strike();
     });
-    await purgeSnapFiles(fs, this.#folder);
+    await purgeSnapFiles(fs, this.#folder, index);
     log.info("saved snapshot", { "snapshot-index": index });
   }
 
@@ -284,24 +286,34 @@ export class Storage {
   /** Keeps what another member sent until raft says whether it is wanted. */
   async receive(message: Message, body: AsyncIterable<Uint8Array>): Promise<number> {
     const { fs } = this.#deps;
-    const path = this.#receivedPath(message.snapshot!);
-    const part = `${path}.part`;
+    // Of its own for each: two may come at once for the same index, from an old leader and a new one.
+    const draft = `${this.#folder}/${draftName(++this.#received)}`;
     const { clock, metrics } = this.#deps;
     const begun = clock.monotonic();
-    let size = 0;
-    {
-      await using file = await fs.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
-      for await (const chunk of body) {
-        await file.write(size, [chunk]);
-        size += chunk.length;
-      }
-      const written = clock.monotonic();
-      await file.sync();
-      metrics.observe(counted.snapDbFsync, {}, (clock.monotonic() - written) / 1000);
+    try {
+      const size = await this.#write(draft, body);
+      await fs.rename(draft, this.#receivedPath(message.snapshot!));
+      await fs.syncDir(this.#folder);
+      metrics.observe(counted.snapDbSave, {}, (clock.monotonic() - begun) / 1000);
+      return size;
+    } catch (error) {
+      // The sender tries again and again: on a full disk this is what makes room.
+      await fs.remove(draft).catch(() => {});
+      throw error;
     }
-    await fs.rename(part, path);
-    await fs.syncDir(this.#folder);
-    metrics.observe(counted.snapDbSave, {}, (clock.monotonic() - begun) / 1000);
+  }
+
+  async #write(path: string, body: AsyncIterable<Uint8Array>): Promise<number> {
+    const { clock, fs, metrics } = this.#deps;
+    await using file = await fs.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
+    let size = 0;
+    for await (const chunk of body) {
+      await file.write(size, [chunk]);
+      size += chunk.length;
+    }
+    const written = clock.monotonic();
+    await file.sync();
+    metrics.observe(counted.snapDbFsync, {}, (clock.monotonic() - written) / 1000);
     return size;
   }
 
@@ -324,6 +336,7 @@ export class Storage {
     this.#failpoints.raftAfterSaveSnap?.strike();
     await fs.rename(path, dbPath(this.#options));
     await fs.syncDir(this.#folder);
+    await purgeSnapFiles(fs, this.#folder, metadata.index);
     const before = this.#opened.backend;
     this.#opened = opened;
     this.#snapshotIndex = metadata.index;

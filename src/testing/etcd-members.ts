@@ -83,11 +83,13 @@ export class MemoryPeers {
 
   async #sendSnapshot(from: MemberTransportOptions, asked: Message): Promise<void> {
     this.snapshots++;
-    const { message, body, close } = await from.snapshots.open(asked);
+    const opened = await Promise.resolve(from.snapshots.open(asked)).catch(() => undefined);
+    if (opened === undefined) return from.callbacks.reportSnapshot(asked.to, false);
+    const { message, body, close } = opened;
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
     const report = (ok: boolean) => {
-      close();
+      close(ok);
       from.callbacks.reportSnapshot(message.to, ok);
     };
     const bytes = this.#codec.encode(message);
@@ -215,8 +217,14 @@ export class EtcdMembers {
   async restart(name: string): Promise<Member> {
     const fs = this.#off.get(name);
     assert(fs !== undefined, `${name} was not killed`);
+    this.#off.delete(name);
     fs.failWrites = undefined;
     return this.#open(name, undefined, fs);
+  }
+
+  /** Of one that runs or doesn't. */
+  diskOf(name: string): SimulatedFs {
+    return this.#off.get(name) ?? this.#get(name).fs;
   }
 
   /** The process is stopped for a while. */

@@ -34,6 +34,7 @@ export class MemoryBackend implements Backend {
   }
 
   readonly hasRowsOnDisk = false;
+  readonly hasFailed = false;
 
   get inUseBytes(): number {
     return this.#sizeBytes;

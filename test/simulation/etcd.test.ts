@@ -38,6 +38,7 @@ const QUICKLY_FOUND = [
   "lease-forgets-keys",
   "compaction-takes-revision-back",
   "snapshot-of-wrong-index",
+  "goes-on-without-db",
 ];
 const QUICKLY = 30;
 

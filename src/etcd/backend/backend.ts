@@ -50,6 +50,8 @@ export interface Backend {
   readonly inUseBytes: number;
   /** Some rows aren't in memory: reading them in order of revision is quicker. */
   readonly hasRowsOnDisk: boolean;
+  /** It can't keep anything any more. */
+  readonly hasFailed: boolean;
   /** Revisions come in order, and `row.mod_revision` is the main one. The bytes are copied. */
   put(row: KeyValue, sub: number): void;
   get(main: number, sub: number): KeyValue | undefined;

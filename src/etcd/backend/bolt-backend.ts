@@ -153,6 +153,9 @@ export class BoltBackend implements Backend {
   get hasRowsOnDisk(): boolean {
     return this.#rows.hasDropped;
   }
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
   get pendingOperations(): number {
     return this.#batch.operations;
   }
@@ -265,15 +268,19 @@ export class BoltBackend implements Backend {
     return this.#exclusively(() => this.#commitBatch());
   }
 
-  /** One transaction after the other. What fails once, fails from then on. */
-  #exclusively(run: () => Promise<void>): Promise<void> {
+  /**
+   * One transaction after the other. Where a batch fails, every one after it does: it would lack what was in that. What only `tidies` may fail, as
+   * long as it leaves the file as it was.
+   */
+  #exclusively(run: () => Promise<void>, tidies = false): Promise<void> {
     const work = this.#work.then(async () => {
       if (this.#failure !== undefined) throw this.#failure;
       try {
         await run();
       } catch (error) {
+        if (tidies && this.#file.isIntact) throw error;
         this.#failure = error;
-        this.#deps.onFailure(error);
+        this.#deps.onFailure(new Error("failed to commit tx", { cause: error }));
         throw error;
       }
     });
@@ -372,7 +379,7 @@ export class BoltBackend implements Backend {
           const next = await this.#file.defragment(at, DEFRAG_PAGES, () => pause(clock));
           isOver = next === undefined;
           at = next;
-        });
+        }, true);
         await pause(clock);
       }
       points.defragBeforeRename?.strike();

@@ -5,6 +5,7 @@
  */
 import type { Message, NodeId } from "../../raft/types.ts";
 import type { ResponseStream } from "../../world/net.ts";
+import { pause } from "../../world/time.ts";
 import { hexId } from "../cluster/identity.ts";
 import * as counted from "./metrics.ts";
 import { Pipeline, sendSnapshot, type PostDeps } from "./post.ts";
@@ -15,6 +16,10 @@ import type { StreamKind } from "./stream-codec.ts";
 import { readStream, type StreamReaderDeps } from "./stream-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { UrlPicker } from "./url-picker.ts";
+
+/** One snapshot that doesn't arrive is told at once. Before the second is, it takes this long, and twice as long each time after that. */
+const RETRY_MS = 100;
+const RETRY_MS_MAX = 10_000;
 
 /** What a peer needs of its transport. */
 export type PeerDeps = Omit<PostDeps, "status" | "picker"> &
@@ -33,6 +38,8 @@ export class Peer {
   readonly #appends: StreamWriter;
   readonly #messages: StreamWriter;
   readonly #stop = new AbortController();
+  /** Snapshots, since the last that arrived. */
+  #lostSnapshots = 0;
 
   /** A remote is sent to by requests alone, and asked for nothing. */
   constructor(id: NodeId, urls: readonly string[], deps: PeerDeps, isRemote: boolean) {
@@ -66,7 +73,7 @@ export class Peer {
   }
 
   send(message: Message): void {
-    if (message.type === "MsgSnap") return void sendSnapshot(this.id, message, this.#post, this.#stop.signal);
+    if (message.type === "MsgSnap") return void this.#sendSnapshot(message);
     const writer =
       message.type === "MsgApp" && this.#appends.working
         ? this.#appends
@@ -85,6 +92,16 @@ export class Peer {
       "remote-peer-name": writer === undefined ? "pipeline" : writer.kind,
       "remote-peer-active": this.activeSince !== undefined,
     });
+  }
+
+  /** Raft tries again with the next heartbeat that is answered, and reads cause many: who can't take it would be sent it without a pause. */
+  async #sendSnapshot(message: Message): Promise<void> {
+    const { signal } = this.#stop;
+    const isSent = await sendSnapshot(this.id, message, this.#post, signal);
+    this.#lostSnapshots = isSent ? 0 : this.#lostSnapshots + 1;
+    if (this.#lostSnapshots > 1)
+      await pause(this.#deps.clock, Math.min(RETRY_MS * 2 ** (this.#lostSnapshots - 2), RETRY_MS_MAX), signal);
+    if (!signal.aborted) this.#deps.callbacks.reportSnapshot(this.id, isSent);
   }
 
   flush(): void {

@@ -91,8 +91,13 @@ export class Pipeline {
   }
 }
 
-/** Sends the whole state behind its message, and tells raft how it went. */
-export async function sendSnapshot(peer: NodeId, asked: Message, deps: PostDeps, signal: AbortSignal): Promise<void> {
+/** Sends the whole state behind its message. False when the peer didn't get it. */
+export async function sendSnapshot(
+  peer: NodeId,
+  asked: Message,
+  deps: PostDeps,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { clock, log, metrics, callbacks, status } = deps;
   const To = hexId(peer);
   const start = clock.monotonic();
@@ -102,6 +107,7 @@ export async function sendSnapshot(peer: NodeId, asked: Message, deps: PostDeps,
   try {
     const snapshot = await deps.snapshots.open(asked);
     const bytes = snapshot.sizeBytes + deps.codec.size(snapshot.message);
+    let isTaken = false;
     fields = { "snapshot-index": snapshot.message.snapshot?.metadata.index, "remote-peer-id": To, bytes };
     try {
       log.info("sending database snapshot", fields);
@@ -111,23 +117,24 @@ export async function sendSnapshot(peer: NodeId, asked: Message, deps: PostDeps,
         body: progress.watch(encodeDelimited(deps.codec, snapshot.message), snapshot.body),
         signal: progress.signal,
       });
+      isTaken = true;
     } finally {
-      snapshot.close();
+      snapshot.close(isTaken);
     }
     status.activate();
-    callbacks.reportSnapshot(peer, true);
     log.info("sent database snapshot", fields);
     metrics.add(counted.sentBytes, { To }, bytes);
     metrics.add(counted.snapshotsSent, { To });
     metrics.observe(counted.snapshotSendSeconds, { To }, (clock.monotonic() - start) / 1000);
+    return true;
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     log.error("failed to send database snapshot", error, fields);
     status.deactivate("post", "sendMsgSnap", error);
     callbacks.reportUnreachable(peer);
-    callbacks.reportSnapshot(peer, false);
     metrics.add(counted.sentFailures, { To });
     metrics.add(counted.snapshotSendFailures, { To });
+    return false;
   } finally {
     metrics.set(counted.snapshotsBeingSent, { To }, 0);
   }

@@ -32,6 +32,15 @@ function message(type: Message["type"], from: NodeId, to: NodeId, more: Partial<
   };
 }
 
+const SNAPSHOT = {
+  data: new Uint8Array(0),
+  metadata: {
+    confState: { voters: [1n, 2n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+    index: 9,
+    term: 1,
+  },
+};
+
 interface Node {
   readonly id: NodeId;
   readonly url: string;
@@ -42,6 +51,8 @@ interface Node {
   readonly databases: string[];
   readonly removedIds: Set<NodeId>;
   readonly told: string[];
+  /** It takes no snapshots. */
+  disk: { isFull: boolean };
   stop(): Promise<void>;
 }
 
@@ -63,6 +74,7 @@ async function start(
   const databases: string[] = [];
   const removedIds = new Set<NodeId>();
   const told: string[] = [];
+  const full = { isFull: false };
   let handle: HttpHandler = () => {};
   const listener: Listener = await net.serveHttp({ ...address, http1Only: true }, (exchange) => handle(exchange));
   const url = `http://${address.host}:${listener.address.port}`;
@@ -92,6 +104,7 @@ async function start(
         async receive(_, body) {
           const chunks: Uint8Array[] = [];
           for await (const chunk of body) chunks.push(chunk);
+          if (full.isFull) throw new Error("ENOSPC: no space left on device, write");
           databases.push(Buffer.concat(chunks).toString());
           return databases.at(-1)!.length;
         },
@@ -110,6 +123,7 @@ async function start(
     databases,
     removedIds,
     told,
+    disk: full,
     stop: async () => {
       await transport.close();
       await listener.close();
@@ -224,18 +238,34 @@ test("a member that was removed is told so, and one of another cluster is refuse
 
 test("a snapshot whose receiver is cut off is given up and reported, so that raft can send another", async () => {
   const { world, a } = await pair(5);
-  const snapshot = {
-    data: new Uint8Array(0),
-    metadata: {
-      confState: { voters: [1n, 2n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
-      index: 9,
-      term: 1,
-    },
-  };
-  a.transport.send([message("MsgSnap", 1n, 2n, { snapshot })]);
+  a.transport.send([message("MsgSnap", 1n, 2n, { snapshot: SNAPSHOT })]);
   world.net.links.partition(["a"], ["b"]);
   await world.clock.until(() => a.snapshots.length > 0, 400_000);
   assert.deepEqual(a.snapshots, [{ to: 2n, ok: false }]);
+});
+
+test("a snapshot that its receiver has no room for is sent less and less often, until it has", async () => {
+  const { world, a, b } = await pair(6);
+  b.disk.isFull = true;
+  const { clock } = world;
+  const times: number[] = [];
+  const send = () => a.transport.send([message("MsgSnap", 1n, 2n, { snapshot: SNAPSHOT })]);
+  for (let tries = 1; tries <= 10; tries++) {
+    send();
+    await clock.until(() => a.snapshots.length === tries, 60_000);
+    times.push(Math.round(clock.monotonic()));
+  }
+  assert.ok(a.snapshots.every(({ ok }) => !ok));
+  const waited = times.slice(1).map((time, i) => time - times[i]!);
+  for (const [i, least] of [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000].entries())
+    assert.ok(waited[i]! >= least && waited[i]! < least + 50, `${waited.join(" ")}`);
+  b.disk.isFull = false;
+  send();
+  await clock.until(() => b.databases.length === 1 && a.snapshots.at(-1)!.ok, 1000);
+  // The next that fails is an accident.
+  b.disk.isFull = true;
+  send();
+  await clock.until(() => a.snapshots.length === 12, 50);
 });
 
 test("with resets, delays and cuts at random a stream never gives messages out of order", async () => {

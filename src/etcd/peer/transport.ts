@@ -47,8 +47,8 @@ export interface OutgoingSnapshot {
   readonly message: Message;
   readonly sizeBytes: number;
   readonly body: AsyncIterable<Uint8Array>;
-  /** Called once, however it ended. */
-  close(): void;
+  /** Called once, when the peer has taken it or will not. */
+  close(isTaken: boolean): void;
 }
 
 export interface SnapshotExchange {

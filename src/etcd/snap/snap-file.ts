@@ -45,15 +45,28 @@ export async function writeSnapFile(
   await fs.writeFile(`${folder}/${snapName({ index, term })}`, frame, { mode: 0o600, atomic: true });
 }
 
-/** Keeps the newest few. */
-export async function purgeSnapFiles(fs: Fs, folder: string): Promise<void> {
-  const names = (await fs.list(folder)).filter((name) => /^[0-9a-f]{16}-[0-9a-f]{16}\.snap$/.test(name));
-  for (const name of names.slice(0, -KEPT)) await fs.remove(`${folder}/${name}`);
+/** Keeps the newest few, and no db file that came from another member and is older than the snapshot at `index`. */
+export async function purgeSnapFiles(fs: Fs, folder: string, index: number): Promise<void> {
+  const all = await fs.list(folder);
+  const names = all.filter((name) => /^[0-9a-f]{16}-[0-9a-f]{16}\.snap$/.test(name));
+  const received = all.filter((name) => name < receivedDbName(index) && /^[0-9a-f]{16}\.snap\.db$/.test(name));
+  for (const name of [...names.slice(0, -KEPT), ...received]) await fs.remove(`${folder}/${name}`);
+}
+
+/** What a process before this one had begun to write when it ended: ours, upstream's, and what an upstream's defragmentation leaves. */
+export async function removeDrafts(fs: Fs, folder: string): Promise<void> {
+  for (const name of await fs.list(folder))
+    if (/^tmp|^db\.tmp|^\..*\.tmp$/.test(name)) await fs.remove(`${folder}/${name}`);
 }
 
 /** Term and index in hexadecimal, so that names in order are snapshots in order. */
 export function snapName({ term, index }: { readonly term: number; readonly index: number }): string {
   return `${hex(term)}-${hex(index)}.snap`;
+}
+
+/** Of a db file on its way to here. */
+export function draftName(number: number): string {
+  return `tmp${number}`;
 }
 
 /** The db file that came from another member, for the entry at `index`. */

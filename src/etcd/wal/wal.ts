@@ -262,7 +262,7 @@ export class Wal {
   }
 
   async close(): Promise<void> {
-    await this.#preparing;
+    await this.#preparing?.catch(() => {});
     const next = await this.#next?.catch(() => undefined);
     if (next !== undefined) await this.#options.fs.remove(next);
     await this.#file.close();

@@ -231,7 +231,7 @@ class Follower {
     const outgoing = await this.#peers.snapshots.open({ ...NO_MESSAGE, type: "MsgSnap", to: OTHER, from: SELF });
     const chunks: Uint8Array[] = [];
     for await (const chunk of outgoing.body) chunks.push(chunk);
-    outgoing.close();
+    outgoing.close(true);
     return Buffer.concat(chunks);
   }
 

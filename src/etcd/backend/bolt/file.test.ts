@@ -208,6 +208,57 @@ test("after a power cut at any write, the state is the one before or the one aft
   assert(cuts > 100, `only ${cuts} of the runs were cut`);
 });
 
+test("a transaction for which there is no room leaves the file as it was, and the next ones do what they should", async () => {
+  const operations = fc.array(
+    fc.tuple(
+      operation.filter(({ kind }) => kind === "commit" || kind === "drop" || kind === "defragment"),
+      fc.option(fc.nat(4)),
+    ),
+    { minLength: 3, maxLength: 20, size: "max" },
+  );
+  let failures = 0;
+  await fc.assert(
+    fc.asyncProperty(operations, async (operations) => {
+      const fs = disk();
+      let { file } = await opened(fs);
+      let expected: Content = new Map();
+      for (const [operation, room] of operations) {
+        let left = room ?? Infinity;
+        // The meta page, which comes after a sync, has its place already.
+        let isMeta = false;
+        fs.faults = {
+          sync: () => void (isMeta = true),
+          write: (_, bytes) => {
+            if (bytes > 0 && !isMeta && left-- <= 0) throw new Error("ENOSPC");
+            if (bytes > 0) isMeta = false;
+          },
+        };
+        try {
+          if (operation.kind === "defragment") await defragment(file);
+          else {
+            await file.commit(changesOf(operation));
+            expected = applied(expected, operation);
+          }
+        } catch (error) {
+          assert.equal((error as Error).message, "ENOSPC");
+          assert(file.isIntact);
+          failures++;
+        }
+        assert.deepEqual(sorted(contentOf(file)), sorted(expected));
+        assert.deepEqual(await file.check(), []);
+        fs.faults = {};
+      }
+      const inUse = file.inUseBytes;
+      const again = await opened(fs);
+      assert.deepEqual(sorted(again.content), sorted(expected));
+      assert.equal(again.file.inUseBytes, inUse);
+      file = again.file;
+    }),
+    { numRuns: 150, seed: 5 },
+  );
+  assert(failures > 100, `only ${failures} have failed`);
+});
+
 test("a meta page is bbolt's, byte for byte", () => {
   const page = encodeMetaAt(1, { pageSize: 4096, root: 3, sequence: 0, freelist: 2, pages: 4, txid: 1 });
   // What bbolt 1.4.3 makes of a new file.

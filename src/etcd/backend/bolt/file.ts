@@ -1,6 +1,7 @@
 /**
  * A file in bbolt's format: trees of pages under two meta pages, of which the one of the later transaction counts. A transaction writes its
- * pages into free places, syncs, writes the older of the meta pages, syncs: a crash anywhere leaves the state before or the state after.
+ * pages into free places, syncs, writes the older of the meta pages, syncs: a crash anywhere leaves the state before or the state after. What fails
+ * before the meta page is written leaves the state before, and the file as good as it was.
  *
  * One transaction at a time; readers go on at the last committed state meanwhile, or at an older one that they pinned.
  *
@@ -66,6 +67,7 @@ export class BoltFile {
   /** Whether the free pages are known: not before the file was walked or its list read. */
   #knowsFree = false;
   #isCommitting = false;
+  #isIntact = true;
 
   /** Opens a file, or makes one. */
   static async open(fs: Fs, path: string, options: BoltOptions = {}): Promise<BoltFile> {
@@ -99,6 +101,11 @@ export class BoltFile {
   }
   get inUseBytes(): number {
     return (this.#meta.pages - this.#free.count) * this.#meta.pageSize;
+  }
+
+  /** Which state a restart would find is known. It isn't after a meta page that may or may not be on the disk. */
+  get isIntact(): boolean {
+    return this.#isIntact;
   }
 
   async close(): Promise<void> {
@@ -327,10 +334,11 @@ export class BoltFile {
     assert(!this.#isCommitting, "a transaction is under way");
     assert(this.#knowsFree, "the file was not loaded");
     this.#isCommitting = true;
+    const before = this.#meta;
+    const txid = before.txid + 1;
+    this.#free.settle(Math.min(before.txid, ...this.#pins.keys()));
+    const restoreFree = this.#free.checkpoint();
     try {
-      const before = this.#meta;
-      const txid = before.txid + 1;
-      this.#free.settle(Math.min(before.txid, ...this.#pins.keys()));
       const written = new Map<number, Page>();
       let end = before.pages;
       const pages: Pages = {
@@ -367,8 +375,10 @@ export class BoltFile {
       await this.#writePages(written, pause);
       await this.#file.sync();
       const meta: Meta = { ...before, root, freelist, pages: end, txid };
+      this.#isIntact = false;
       await this.#file.write((txid % 2) * before.pageSize, [encodeMeta(meta)]);
       await this.#file.sync();
+      this.#isIntact = true;
       // Rows that were written just now are in memory as such, and every way to the next place leads through branches.
       for (const [id, page] of written) {
         if (page.isBranch) this.#cache.set(id, page);
@@ -376,6 +386,13 @@ export class BoltFile {
       }
       this.#meta = meta;
       if (end < before.pages) await this.#file.truncate(end * before.pageSize);
+    } catch (error) {
+      if (this.#isIntact && this.#meta === before) {
+        restoreFree();
+        // The room that it took is somebody else's.
+        await this.#file.truncate(before.pages * before.pageSize).catch(() => {});
+      }
+      throw error;
     } finally {
       this.#isCommitting = false;
     }

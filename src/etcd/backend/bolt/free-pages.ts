@@ -74,6 +74,20 @@ export class FreePages {
     this.#pendingPages += pages;
   }
 
+  /** How it is now; the result brings that back, when the transaction that begins comes to nothing. */
+  checkpoint(): () => void {
+    const bits = this.#bits.slice();
+    const count = this.#count;
+    const pending = this.#pending.length;
+    return () => {
+      this.#bits = bits;
+      this.#count = count;
+      for (const { runs } of this.#pending.splice(pending))
+        for (let i = 1; i < runs.length; i += 2) this.#pendingPages -= runs[i]!;
+      this.#hints.length = 0;
+    };
+  }
+
   /** Frees what transactions up to `txid` let go of. */
   settle(txid: number): void {
     while (this.#pending.length > 0 && this.#pending[0]!.txid <= txid) {

@@ -278,6 +278,22 @@ export const FAULTS = {
     breaks(scene, "a sync will fail", ({ broken }) => ((broken.failSync = true), () => delete broken.failSync), 3000),
   full: (scene) =>
     breaks(scene, "the disk is full", ({ broken }) => ((broken.full = true), () => delete broken.full), 2000),
+  /** No room to grow the db file, or for one that another member sends, while someone waits to be sent one. */
+  fullForDb: async (scene) => {
+    const { cluster, random, pause, tell } = scene;
+    const leader = cluster.leader;
+    const behind = cluster.hosts.find((host) => host.isRunning && host !== leader && cluster.names.includes(host.name));
+    if (leader === undefined || behind === undefined) return;
+    behind.kill(false);
+    await pause(span(random, 500, 3000));
+    const [host, fullFor] = random.next() < 0.5 ? [leader, /\/snap\/db$/] : [behind, /\/snap\/tmp/];
+    tell(`${host.name}: no room for ${fullFor.source}`);
+    host.broken.fullFor = fullFor;
+    await cluster.start(behind);
+    await pause(span(random, 500, 4000));
+    delete host.broken.fullFor;
+    await cluster.start(host);
+  },
   slowDisk: (scene) =>
     breaks(
       scene,

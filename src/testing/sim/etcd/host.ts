@@ -30,6 +30,8 @@ export interface Broken {
   slowMs?: readonly [number, number];
   /** Writes fail: there is no room. */
   full?: boolean;
+  /** There is no room for files of this name. */
+  fullFor?: RegExp;
   /** The next sync fails, and what it should have made durable may be lost. */
   failSync?: boolean;
   /** The writes left before the machine stops in the middle of one, and how it does. */
@@ -218,8 +220,9 @@ export class EtcdHost {
       return least + random.next() * (most - least);
     };
     disk.faults = {
-      write: (_path, bytes, tear) => {
-        if (broken.full === true) throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+      write: (path, bytes, tear) => {
+        if (broken.full === true || (bytes > 0 && broken.fullFor?.test(path) === true))
+          throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
         const { crashAfter } = broken;
         if (crashAfter === undefined || this.world === undefined || --crashAfter.writes > 0) return;
         // A process that is killed has written a beginning; a machine without power any sectors.

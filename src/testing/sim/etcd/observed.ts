@@ -74,6 +74,13 @@ export class Observed {
       this.#ledger.fail(`revision ${revision} was written without space, on ${this.name}`);
   }
 
+  /** Who can't keep what it has applied says nothing more. */
+  #checkKeeping(): void {
+    const { member } = this;
+    if (member.store.backend.hasFailed && !member.isStopped)
+      this.#ledger.fail(`${this.name} goes on without its db file`);
+  }
+
   /** Of what is replicated beside the keys. */
   #digest(): string {
     const { store, lessor, alarms, auth, confState } = this.member;
@@ -147,6 +154,7 @@ export class Observed {
       this.#checkMembers();
     }
     this.#lookAtLog();
+    this.#checkKeeping();
     const isLeader = raft.isLeader;
     if (isLeader && !this.#wasLeader) {
       if (ledger.leads(name, term)) tell(`${name} leads in term ${term}`);

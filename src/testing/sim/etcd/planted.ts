@@ -10,6 +10,7 @@ import { Member } from "../../../etcd/member.ts";
 import { Store } from "../../../etcd/mvcc/store.ts";
 import { Watchable, WatchStream } from "../../../etcd/mvcc/watchable.ts";
 import { Proposals } from "../../../etcd/proposals.ts";
+import { RaftDriver } from "../../../etcd/raft-driver.ts";
 import { Storage } from "../../../etcd/storage.ts";
 import { Wal } from "../../../etcd/wal/wal.ts";
 import { decodeConfChange } from "../../../raft/conf-change.ts";
@@ -341,6 +342,15 @@ export const PLANTED: readonly PlantedBug[] = [
     "committedInCurrentTerm",
     () => () => true,
     ["relay"],
+  ),
+  bug(
+    "goes-on-without-db",
+    undefined,
+    "a member whose db file can't be written goes on to lead",
+    RaftDriver.prototype,
+    "fail",
+    () => () => {},
+    ["fullForDb"],
   ),
   bug(
     "alarm-forgotten",

@@ -1,8 +1,9 @@
 /**
  * An API server and its etcd in a process of their own, and nothing else unless asked for: what benchmarks and loads are run against. It says in a
- * line of JSON that it is ready, tells what it has cost so far for each line that it reads, and ends with its standard input.
+ * line of JSON that it is ready, tells what it has cost so far for each line that it reads, and ends with its standard input. `namespaces`: with the
+ * namespace controller; `laid-down`: so many config maps of the namespace `million` are in etcd before the API server starts.
  *
- *     sh tools/node.sh tools/load-server.ts FOLDER PORT [namespaces] [etcd=URL]
+ *     sh tools/node.sh tools/load-server.ts FOLDER PORT [namespaces] [laid-down=COUNT] [etcd=URL]
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,6 +30,8 @@ if (remote === undefined) {
   await started(member);
   etcd = member.client();
 } else etcd = connectEtcd(world, { endpoints: [remote] });
+const laidDown = Number(more.find((word) => word.startsWith("laid-down="))?.slice(10) ?? 0);
+if (laidDown > 0) await layDown(etcd, laidDown);
 const server = createApiServer(
   {
     secure: {
@@ -53,9 +56,45 @@ const turns = watchTurns();
 const say = (what: object) => console.log(JSON.stringify(what));
 say({ ready: performance.now() });
 createInterface({ input: process.stdin })
-  .on("line", () => say({ ...turns.read(), heapMb: process.memoryUsage().heapUsed / 1e6 }))
+  .on("line", () => say({ ...turns.read(), ...memory() }))
   .on("close", () => process.exit(0));
 process.on("SIGTERM", () => process.exit(0));
+
+function memory(): object {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return { heapMb: heapUsed / 1e6, buffersMb: arrayBuffers / 1e6 };
+}
+
+/** Objects as the server stores them, as many to a transaction as etcd takes. */
+async function layDown(client: EtcdClient, count: number): Promise<void> {
+  const metadata = { namespace: "million", creationTimestamp: "2030-01-01T00:00:00Z" };
+  let next = 0;
+  const work = async () => {
+    while (next < count) {
+      const from = next;
+      next = Math.min(count, from + 128);
+      await client.kv.Txn({
+        success: Array.from({ length: next - from }, (_, at) => {
+          const name = `object-${from + at}`;
+          const uid = `00000000-0000-4000-8000-${String(from + at).padStart(12, "0")}`;
+          const object = {
+            kind: "ConfigMap",
+            apiVersion: "v1",
+            metadata: { name, uid, ...metadata },
+            data: { key: "value" },
+          };
+          return {
+            request_put: {
+              key: Buffer.from(`/registry/configmaps/million/${name}`),
+              value: Buffer.from(JSON.stringify(object)),
+            },
+          };
+        }),
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+}
 
 async function started(component: { run(signal: AbortSignal, ready: () => void): Promise<void> }): Promise<void> {
   const ready = Promise.withResolvers<void>();

@@ -1,6 +1,7 @@
 /**
- * Gets one object again and again, a hundred times a second, while others load the server: what they do to somebody who wants little. It runs in a
- * thread of its own, so that it waits for the server and not for its own process.
+ * Gets one object again and again, a hundred times a second, while others load the server: what they do to somebody who wants little. Each get has its
+ * time, and how long it took counts from there, also where the prober itself came late. It runs in a thread of its own, so that it waits for the
+ * server and not for its own process.
  */
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { quantile } from "./figures.ts";
@@ -11,6 +12,8 @@ export interface Probed {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** How late the prober itself was, at the 99th percentile: the machine's doing. */
+  readonly lateP99: number;
   readonly failed: number;
 }
 
@@ -22,20 +25,35 @@ export class Prober {
 
   constructor(target: Target, path: string) {
     this.#worker = new Worker(new URL(import.meta.url), { workerData: { target, path } });
-    this.#ready = new Promise((resolve) => this.#worker.once("message", resolve));
+    this.#ready = this.#message();
   }
 
-  /** Begins, when the first get is answered. */
-  get begun(): Promise<unknown> {
+  #message<T>(): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#worker.once("message", resolve);
+      this.#worker.once("error", reject);
+    });
+  }
+
+  /** When it is connected. */
+  get ready(): Promise<unknown> {
     return this.#ready;
   }
 
+  async begin(): Promise<void> {
+    const begun = this.#message();
+    this.#worker.postMessage("begin");
+    await begun;
+  }
+
   async end(): Promise<Probed> {
-    const answer = new Promise<Probed>((resolve) => this.#worker.once("message", resolve));
+    const answer = this.#message<Probed>();
     this.#worker.postMessage("end");
-    const probed = await answer;
+    return answer;
+  }
+
+  async stop(): Promise<void> {
     await this.#worker.terminate();
-    return probed;
   }
 }
 
@@ -47,29 +65,41 @@ async function probe({ target, path }: { readonly target: Target; readonly path:
   const get = async () => (await ask(connection, { method: "GET", path })).status === 200;
   for (let i = 0; i < 20; i++) await get();
   const latencies: number[] = [];
+  const late: number[] = [];
   let failed = 0;
   let open = 0;
-  parentPort!.postMessage("begun");
-  const timer = setInterval(() => {
-    // Not one after the other: who waits long would ask rarely, and be counted once.
-    const asked = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const askAt = (due: number) => {
     open++;
+    late.push(performance.now() - due);
     void get().then((well) => {
       open--;
-      latencies.push(performance.now() - asked);
+      latencies.push(performance.now() - due);
       if (!well) failed++;
     });
-  }, EVERY_MS);
-  parentPort!.once("message", async () => {
-    clearInterval(timer);
-    for (let i = 0; open > 0 && i < 500; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  parentPort!.on("message", async (what: "begin" | "end") => {
+    if (what === "begin") {
+      let due = performance.now() + EVERY_MS;
+      const next = () => {
+        for (; due <= performance.now(); due += EVERY_MS) askAt(due);
+        timer = setTimeout(next, due - performance.now());
+      };
+      next();
+      parentPort!.postMessage("begun");
+      return;
+    }
+    clearTimeout(timer);
+    for (let i = 0; open > 0 && i < 1000; i++) await new Promise((resolve) => setTimeout(resolve, 10));
     failed += open;
     parentPort!.postMessage({
       gets: latencies.length,
       p50: quantile(latencies, 0.5),
       p99: quantile(latencies, 0.99),
       max: quantile(latencies, 1),
+      lateP99: quantile(late, 0.99),
       failed,
     } satisfies Probed);
   });
+  parentPort!.postMessage("ready");
 }

@@ -1,12 +1,14 @@
 /** Runs a case: a fresh server, a prober beside the load, and the verdict. */
-import { connected, askWell, type Connection } from "./https.ts";
-import type { LoadCase, Sizes } from "./cases.ts";
+import type { Account, LoadCase, Sizes } from "./case.ts";
 import { figure } from "./figures.ts";
-import { Prober } from "./prober.ts";
+import { askWell, connected, type Connection } from "./https.ts";
+import { type Probed, Prober } from "./prober.ts";
 import { LoadServer } from "./server.ts";
 
 /** A get waits no longer, at the 99th percentile, on a machine with two cores to itself. */
 const P99_MAX_MS = 50;
+/** So much of the writes that are offered has to be taken. */
+const PACE_HELD = 0.98;
 /** Nothing that the server does at once takes longer. */
 const TURN_MAX_MS = 20;
 
@@ -16,38 +18,89 @@ export interface Options {
   readonly under: string;
   readonly nodeArgs?: readonly string[];
   readonly log?: boolean;
-  /** Default 50; more where the machine isn't the load's alone. */
-  readonly p99MaxMs?: number;
+  /** Default true; not where the machine isn't the load's alone. */
+  readonly isTimed?: boolean;
   say(text: string): void;
 }
 
-/** What fell short; empty where all is well. */
+/** What became of a case. */
+export interface Result {
+  readonly size: string;
+  readonly reached: string;
+  readonly probed: Probed;
+  readonly peakMb: number;
+  /** Cores that the server kept busy, and those who load it. */
+  readonly serverCores: number;
+  readonly clientCores: number;
+  /** What fell short; empty where all is well. */
+  readonly short: readonly string[];
+}
+
 export async function runCase(
   load: LoadCase,
-  { sizes, under, nodeArgs = [], log = false, p99MaxMs = P99_MAX_MS, say }: Options,
-): Promise<readonly string[]> {
+  { sizes, under, nodeArgs = [], log = false, isTimed = true, say }: Options,
+): Promise<Result> {
   await using server = await LoadServer.start(under, {
-    words: load.words ?? [],
+    words: load.words?.(sizes) ?? [],
     nodeArgs: [...(load.nodeArgs ?? []), ...nodeArgs],
     log,
   });
   const user = await server.place.user("loader");
-  const prober = await server.place.user("prober");
   await prepare(server);
-  const probe = new Prober(prober, "/api/v1/namespaces/default/configmaps/probed");
-  await probe.begun;
-  await load.run({ server, user, sizes, say, begin: async () => void (await server.turns()) });
-  const probed = await probe.end();
-  const { longestTurnMs, turnsOver20Ms, heapMb } = await server.turns();
-  const rss = server.rssMb();
-  const max = load.maxMb(sizes);
+  const prober = new Prober(await server.place.user("prober"), "/api/v1/namespaces/default/configmaps/probed");
+  await prober.ready;
+  const used = () => {
+    const { user: own, system } = process.cpuUsage();
+    return { at: performance.now(), server: server.cpu(), clients: (own + system) / 1e6 };
+  };
+  let before = used();
+  let after = before;
+  let probed: Probed | undefined;
+  let turns: Awaited<ReturnType<LoadServer["turns"]>> | undefined;
+  const account = await load.run({
+    server,
+    user,
+    sizes,
+    say,
+    async begin() {
+      await server.turns();
+      await prober.begin();
+      before = used();
+    },
+    async end() {
+      after = used();
+      probed = await prober.end();
+      turns = await server.turns();
+    },
+  });
+  await prober.stop();
+  if (probed === undefined || turns === undefined) throw new Error(`${load.name} has not said when its load was over`);
+  const seconds = (after.at - before.at) / 1000;
+  const serverCores = (after.server - before.server) / seconds;
+  const clientCores = (after.clients - before.clients) / seconds;
+  const peakMb = server.peakMb();
+  const maxMb = load.maxMb(sizes);
   say(
-    `gets beside it: p50 ${figure(probed.p50)} ms, p99 ${figure(probed.p99)} ms, at most ${figure(probed.max)} ms of ${probed.gets}; longest turn ${figure(longestTurnMs)} ms of CPU, ${turnsOver20Ms} over ${TURN_MAX_MS}; RSS ${figure(rss)} MB, heap ${figure(heapMb)} MB`,
+    `gets beside it: p50 ${figure(probed.p50)} ms, p99 ${figure(probed.p99)} ms, at most ${figure(probed.max)} ms of ${probed.gets}; the prober itself was ${figure(probed.lateP99)} ms late at the p99`,
   );
-  return [
+  say(
+    `the server kept ${figure(serverCores)} cores busy, its clients ${figure(clientCores)}; longest turn ${figure(turns.longestTurnMs)} ms of CPU, ${turns.turnsOver20Ms} over ${TURN_MAX_MS}; ${figure(peakMb)} MB at most; heap ${figure(turns.heapMb)} MB, buffers ${figure(turns.buffersMb)} MB`,
+  );
+  const short = [
+    ...account.short,
     ...(probed.failed > 0 ? [`${probed.failed} gets failed`] : []),
-    ...(probed.p99 > p99MaxMs ? [`the p99 of a get is ${figure(probed.p99)} ms, over ${p99MaxMs}`] : []),
-    ...(rss > max ? [`${figure(rss)} MB, over ${figure(max)}`] : []),
+    ...(isTimed ? late(account, probed) : []),
+    ...(peakMb > maxMb ? [`${figure(peakMb)} MB, over ${figure(maxMb)}`] : []),
+  ];
+  return { size: load.size(sizes), reached: account.reached, probed, peakMb, serverCores, clientCores, short };
+}
+
+function late({ pace }: Account, { p99 }: Probed): readonly string[] {
+  return [
+    ...(pace !== undefined && pace.reached < pace.asked * PACE_HELD
+      ? [`${figure(pace.reached)} writes/s were taken of ${figure(pace.asked)} that were offered`]
+      : []),
+    ...(p99 > P99_MAX_MS ? [`the p99 of a get is ${figure(p99)} ms, over ${P99_MAX_MS}`] : []),
   ];
 }
 

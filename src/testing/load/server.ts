@@ -104,7 +104,12 @@ export class LoadServer implements AsyncDisposable {
   }
 
   /** Since it was last asked: the longest turn of its event loop by CPU, and how many took long. */
-  async turns(): Promise<{ readonly longestTurnMs: number; readonly turnsOver20Ms: number; readonly heapMb: number }> {
+  async turns(): Promise<{
+    readonly longestTurnMs: number;
+    readonly turnsOver20Ms: number;
+    readonly heapMb: number;
+    readonly buffersMb: number;
+  }> {
     this.#child.stdin!.write("\n");
     return JSON.parse(await this.#line());
   }
@@ -115,7 +120,17 @@ export class LoadServer implements AsyncDisposable {
   }
 
   rssMb(): number {
-    return (Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1] ?? 0) * 1024) / 1e6;
+    return this.#memoryMb("VmRSS");
+  }
+
+  /** The most that it ever had. */
+  peakMb(): number {
+    return this.#memoryMb("VmHWM");
+  }
+
+  #memoryMb(line: string): number {
+    const found = new RegExp(`^${line}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${this.pid}/status`, "utf8"));
+    return (Number(found![1]) * 1024) / 1e6;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

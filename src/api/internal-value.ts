@@ -2,6 +2,7 @@
  * How an error shows a structure. Upstream validates its internal types, whose fields have Go's names and are all printed; parts that come from
  * apimachinery (selectors, quantities, times) print as they do on the wire.
  */
+import { isGivenEmpty } from "../machinery/codec/empties.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
 import { unifiedDiff } from "../machinery/validation/unified-diff.ts";
 import orders from "./generated/internal-names.json" with { type: "json" };
@@ -46,11 +47,13 @@ function shown(value: unknown, schema: Schema | undefined, as = schema?.name): u
   if (schema === undefined || schema.format !== undefined) return value ?? zero(schema);
   if (value === undefined || value === null) return zero(schema);
   if (Array.isArray(value))
-    return value.length === 0 && Array.isArray(schema.default) ? null : value.map((one) => shown(one, schema.items));
+    return value.length === 0 && Array.isArray(schema.default) && !isGivenEmpty(value)
+      ? null
+      : value.map((one) => shown(one, schema.items));
   if (typeof value !== "object") return value;
   const object = value as Tree;
   if (schema.values !== undefined) return sorted(shownValues(object, schema.values));
-  if (schema.name?.startsWith(WIRE) === true) return sorted(object, schema);
+  if (schema.name?.startsWith(WIRE) === true) return sorted(withoutEmpties(object, schema), schema);
   if (schema.properties === undefined) return value;
   return Object.fromEntries(fieldsOf(object, schema, ORDERS[as ?? ""]));
 }
@@ -68,7 +71,8 @@ function fieldsOf(object: Tree, schema: Schema, order: string | undefined): [str
   return order.split(" ").flatMap((entry): [string, unknown][] => {
     const [goName, name] = entry.split("=") as [string, string | undefined];
     if (goName === "*metadata") {
-      const metadata = sorted((object["metadata"] ?? {}) as Tree, schema.properties!.get("metadata"));
+      const field = schema.properties!.get("metadata")!;
+      const metadata = sorted(withoutEmpties((object["metadata"] ?? {}) as Tree, field), field);
       return Object.entries(metadata as Tree);
     }
     if (name !== undefined) {
@@ -101,6 +105,19 @@ export function sorted(object: Tree, schema?: Schema): unknown {
     );
   }
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What was given empty isn't written, on any level. */
+function withoutEmpties(object: Tree, schema: Schema): Tree {
+  const fields = Object.entries(object).flatMap(([key, value]): [string, unknown][] => {
+    const field = schema.properties?.get(key);
+    if (field === undefined || typeof value !== "object" || value === null) return [[key, value]];
+    if (field.omitEmpty === true && isGivenEmpty(value)) return [];
+    const items = field.items;
+    if (items?.properties === undefined || !Array.isArray(value)) return [[key, value]];
+    return [[key, value.map((one) => withoutEmpties(one, items))]];
+  });
+  return Object.fromEntries(fields);
 }
 
 function zero(schema: Schema | undefined): unknown {

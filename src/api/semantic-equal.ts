@@ -3,6 +3,8 @@
  * stored objects carry canonical text, so text decides here).
  * Upstream: staging/src/k8s.io/apimachinery/pkg/api/equality/semantic.go
  */
+import { isGivenEmpty } from "../machinery/codec/empties.ts";
+
 export function semanticEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (isEmpty(a) && isEmpty(b)) return true;
@@ -19,5 +21,14 @@ export function semanticEqual(a: unknown, b: unknown): boolean {
 
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;
-  return Array.isArray(value) && value.length === 0;
+  return Array.isArray(value) ? value.length === 0 : typeof value === "object" && isGivenEmpty(value);
+}
+
+/** Go's own equality, which few places ask for: an empty list or map isn't the same as none. */
+export function deepEqual(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [Object.entries(a), b as Readonly<Record<string, unknown>>];
+  return left.length === Object.keys(right).length && left.every(([key, value]) => deepEqual(value, right[key]));
 }

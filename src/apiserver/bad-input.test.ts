@@ -39,6 +39,14 @@ for (const kind of ["Deployment", "Pod", "Service", "Secret"]) {
   const resource = builtinResources.find((one) => one.kind === kind)!;
   await send("POST", pathOf(resource, { namespace: SAMPLE_NAMESPACE }), sampleOf(resource));
 }
+const SCALERS = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+const scaler = (spec: object, name = "s") => ({
+  apiVersion: "autoscaling/v2",
+  kind: "HorizontalPodAutoscaler",
+  metadata: { name },
+  spec: { scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "d" }, maxReplicas: 2, ...spec },
+});
+await send("POST", SCALERS, scaler({}, "there"));
 const token = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const map = (more: object = {}) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "b" }, ...more });
 
@@ -54,6 +62,25 @@ type Case = readonly [
 ];
 
 const CASES: readonly Case[] = [
+  // What is given empty isn't what is left out, by any way of writing.
+  [
+    "POST",
+    SCALERS,
+    scaler({ behavior: { scaleUp: { policies: [] } } }),
+    undefined,
+    422,
+    "Invalid",
+    'HorizontalPodAutoscaler.autoscaling "s" is invalid: spec.behavior.scaleUp.policies: Required value: must specify at least one Policy',
+  ],
+  [
+    "PATCH",
+    `${SCALERS}/there`,
+    { spec: { behavior: { scaleDown: { policies: [] } } } },
+    MERGE,
+    422,
+    "Invalid",
+    'HorizontalPodAutoscaler.autoscaling "there" is invalid: spec.behavior.scaleDown.policies: Required value: must specify at least one Policy',
+  ],
   // Decoding.
   ["POST", MAPS, "", undefined, 400, "BadRequest", /^(the object provided is unrecognized|Object 'Kind' is missing)/],
   [

@@ -9,6 +9,7 @@ import { builtinResources } from "../api/index.ts";
 import { assert } from "../base/assert.ts";
 import { deepFreeze } from "../base/mutable.ts";
 import { readTree } from "../machinery/codec/decode.ts";
+import { rememberEmpties, restoreEmpties } from "../machinery/codec/empties.ts";
 import type { Behaviour, HookContext, Resource } from "../machinery/resource.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { FieldError } from "../machinery/validation/field-error.ts";
@@ -197,7 +198,9 @@ function keepIdentity(metadata: any, old: any): void {
 }
 
 function decoded(resource: Resource, tree: unknown): any {
-  const { object } = readTree(structuredClone(tree), resource.schema) as { object: any };
+  const { object, empties } = readTree(structuredClone(tree), resource.schema);
+  rememberEmpties(object, empties);
+  restoreEmpties(object);
   resource.behaviour.defaults?.(object);
   return object;
 }

@@ -122,3 +122,10 @@ export function defaultSlice(slice: KubeObject): void {
 export function stampSliceTaints(slice: KubeObject, now: string): void {
   for (const { taints } of devicesOf(slice as DeviceList)) for (const taint of taints ?? []) taint.timeAdded ??= now;
 }
+
+export function sliceWarnings({ spec }: { readonly spec?: { readonly driver?: string } }): readonly string[] {
+  const driver = spec?.driver ?? "";
+  return driver === driver.toLowerCase()
+    ? []
+    : [`spec.driver: driver names should be lowercase; ${JSON.stringify(driver)} contains uppercase characters`];
+}

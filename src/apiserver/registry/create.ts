@@ -3,6 +3,7 @@
  * Upstream: pkg/endpoints/handlers/create.go, pkg/registry/generic/registry/store.go.
  */
 import { deepFreeze } from "../../base/mutable.ts";
+import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { alreadyExists, badRequest, forbidden, qualified, StatusError } from "../../machinery/status.ts";
@@ -96,10 +97,12 @@ async function store(
   try {
     // A name that was left out is an empty one to all who look at it from here on.
     draft.metadata.name ??= "";
+    restoreEmpties(draft);
     behaviour.prepareForCreate?.(draft, hooks);
     const errors = context.internal === true ? [] : (behaviour.validate?.(draft, hooks) ?? []);
     if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);
     for (const warning of behaviour.warnings?.(draft, undefined) ?? []) context.warn(warning);
+    dropEmpties(draft);
     behaviour.canonicalize?.(draft);
     canonicalizeAlways(resource, draft);
     if (context.internal !== true) await services.admission.validate({ ...admission, object: draft });

@@ -1,6 +1,7 @@
 /** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
 import { builtinResources } from "../../api/index.ts";
 import { readObject } from "../../machinery/codec/custom.ts";
+import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { DecodeError, strictError } from "../../machinery/codec/decode.ts";
 import { decodeCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import type { Format } from "../../machinery/codec/content.ts";
@@ -57,7 +58,7 @@ export function decodeBody(
   const { bytes } = body;
   const cbor = body.cbor === true;
   const format = bodyFormat(body.contentType, bodyFormats(cbor, expected.custom === true), bodyFormats(cbor, false));
-  const options = { fieldValidation: validation, custom: expected.custom === true };
+  const options = { fieldValidation: validation, custom: expected.custom === true, empties: true };
   let object: any;
   try {
     if (format === "cbor") {
@@ -78,7 +79,7 @@ export function decodeBody(
     if (!(error instanceof DecodeError)) throw error;
     throw undecodable(expected, error.message, bytes, format === "json");
   }
-  expected.defaults?.(object);
+  fillDefaults(object, expected);
   return fillKind(object, expected);
 }
 
@@ -95,11 +96,23 @@ export function decodeTree(
   warn: (text: string) => void,
 ): any {
   const text = JSON.stringify(tree);
-  const decoded = decodeJson(text, expected.schema, { fieldValidation: "Warn", custom: expected.custom === true });
+  const decoded = decodeJson(text, expected.schema, {
+    fieldValidation: "Warn",
+    custom: expected.custom === true,
+    empties: true,
+  });
   if (validation === "Strict" && decoded.warnings.length > 0) throw strictError(decoded.warnings);
   if (validation === "Warn") for (const warning of decoded.warnings) warn(warning);
-  expected.defaults?.(decoded.object);
+  fillDefaults(decoded.object, expected);
   return fillKind(decoded.object, expected);
+}
+
+/** Defaults tell what was given empty from what wasn't given. */
+function fillDefaults(object: any, { defaults }: Expected): void {
+  if (defaults === undefined) return;
+  restoreEmpties(object);
+  defaults(object);
+  dropEmpties(object);
 }
 
 function fillKind(object: any, expected: Expected): any {

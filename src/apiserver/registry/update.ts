@@ -2,6 +2,7 @@
  * The life of an update, a patch and an apply: what is there now is read, the wanted object is made from it, and the Txn goes through only if nothing
  * came between. Upstream: pkg/registry/generic/registry/store.go (Update), pkg/endpoints/handlers/update.go.
  */
+import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Behaviour, Resource } from "../../machinery/resource.ts";
@@ -171,11 +172,13 @@ async function prepare(
     const { metadata } = draft;
     metadata.generation = old.metadata.generation;
     if (metadata.generation === undefined) delete metadata.generation;
+    restoreEmpties(draft);
     behaviour.prepareForUpdate?.(draft, old, hooks);
     keepSystemMetadata(metadata, old.metadata);
     const errors = context.internal === true ? [] : (behaviour.validateUpdate?.(draft, old, hooks) ?? []);
     if (errors.length > 0) throw invalidObject(resource.group, resource.kind, name, errors);
     for (const warning of behaviour.warnings?.(draft, old) ?? []) context.warn(warning);
+    dropEmpties(draft);
     behaviour.canonicalize?.(draft);
     canonicalizeAlways(resource, draft);
     if (admitted) await services.admission.validate({ ...admission, object: draft });

@@ -4,6 +4,7 @@
  * infinities and other simple values are refused.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/cbor
  */
+import { rememberEmpties } from "./empties.ts";
 import type { Schema } from "../schema/schema.ts";
 import { CborReader } from "./cbor-reader.ts";
 import { readCustom } from "./custom.ts";
@@ -50,7 +51,8 @@ export function decodeCbor<T = any>(bytes: Uint8Array, schema: Schema, options: 
     if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
     return { object, warnings };
   }
-  const { object, unknown } = withinDepth(() => readTree(tree, schema));
+  const { object, unknown, empties } = withinDepth(() => readTree(tree, schema));
+  if (options.empties === true) rememberEmpties(object, empties);
   if (validation === "Ignore" || unknown === 0) return { object, warnings: [] };
   const fields = strictErrors(JSON.stringify(tree), schema);
   const warnings = fields.slice(0, 1).map((text) => placeOf(tree, text));

@@ -4,6 +4,7 @@
  */
 import { canonicalQuantity, quantityError } from "../meta/quantity.ts";
 import { canonicalMicroTime, canonicalTime, formatDuration, parseDuration } from "../meta/time.ts";
+import type { EmptyPlace } from "./empties.ts";
 import { Fields, layoutOf, type Place } from "../schema/fields.ts";
 import type { Schema } from "../schema/schema.ts";
 
@@ -14,6 +15,8 @@ export interface DecodeOptions {
   readonly fieldValidation?: FieldValidation;
   /** A custom resource: values of a wrong type are kept (its validation reports them), as are nulls; nothing is left out for being empty. */
   readonly custom?: boolean;
+  /** A client's object of a built-in kind: it remembers the lists and maps that were given empty. */
+  readonly empties?: boolean;
 }
 
 export interface Decoded<T = any> {
@@ -42,19 +45,25 @@ export function withinDepth<T>(decode: () => T): T {
   }
 }
 
-/** Reads a parsed tree; `found` says how many fields were seen, known or not, and how many were unknown. */
+/** Reads a parsed tree; says how many fields were seen, known or not, how many were unknown, and which were left out for being empty. */
 export function readTree(
   value: unknown,
   schema: Schema,
-): { readonly object: any; readonly fields: number; readonly unknown: number } {
+): {
+  readonly object: any;
+  readonly fields: number;
+  readonly unknown: number;
+  readonly empties: readonly EmptyPlace[];
+} {
   const reader = new Reader(schema);
   const object = reader.read(value, schema);
-  return { object, fields: reader.fields, unknown: reader.unknown };
+  return { object, fields: reader.fields, unknown: reader.unknown, empties: reader.empties };
 }
 
 class Reader {
   fields = 0;
   unknown = 0;
+  readonly empties: EmptyPlace[] = [];
   readonly #root: Schema;
   /** Names of fields and keys, and indexes, down to the value at hand. */
   readonly #path: (string | number)[] = [];
@@ -186,8 +195,16 @@ class Reader {
     const read = this.read(given, schema);
     this.#path.pop();
     if (schema.omitEmpty === true && schema.pointer !== true && isEmpty(read, schema)) {
+      if (typeof read === "object") this.#empty(name, schema);
       if (schema.default !== undefined && !isEmpty(schema.default, schema)) out[name] = this.#default(schema);
-    } else out[name] = read;
+    } else {
+      if (schema.type === "array" && (read as readonly unknown[]).length === 0) this.#empty(name, schema);
+      out[name] = read;
+    }
+  }
+
+  #empty(name: string, { type, omitEmpty }: Schema): void {
+    this.empties.push({ path: [...this.#path, name], list: type === "array", written: omitEmpty !== true });
   }
 
   /** Fields that the schema doesn't have. */

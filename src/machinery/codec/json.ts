@@ -14,6 +14,7 @@ import {
   strictError,
   withinDepth,
 } from "./decode.ts";
+import { rememberEmpties } from "./empties.ts";
 import { countFields, infiniteNumber, strictErrors, syntaxError, tooDeep } from "./json-text.ts";
 
 export function decodeJson<T = any>(
@@ -27,7 +28,8 @@ export function decodeJson<T = any>(
 function decode<T>(text: string, schema: Schema, options: DecodeOptions): Decoded<T> {
   const validation = options.fieldValidation ?? "Ignore";
   if (options.custom === true) return decodeCustom(text, schema, validation);
-  const { object, fields, unknown } = readTree(parseJson(text), schema);
+  const { object, fields, unknown, empties } = readTree(parseJson(text), schema);
+  if (options.empties === true) rememberEmpties(object, empties);
   if (validation === "Ignore" || (unknown === 0 && countFields(text) === fields)) return { object, warnings: [] };
   const warnings = strictErrors(text, schema);
   if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);

@@ -144,3 +144,30 @@ export function ipWarnings(text: string, path: string): readonly string[] {
     `${path}: IPv6 address ${JSON.stringify(text)} should be in RFC 5952 canonical format (${JSON.stringify(canonical)})`,
   ];
 }
+
+/** The same of a range; one whose address has bits behind the prefix could mean two things. */
+export function cidrWarnings(text: string, path: string): readonly string[] {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) return [];
+  const [address, length] = text.split("/") as [string, string];
+  const { family, value } = parseIp(address)!;
+  // A range of IPv4 addresses in IPv6's clothes counts its bits as those do.
+  const width = family === 6 ? 128 : 32;
+  const bits = cidr.family === 6 && family === 4 ? Math.max(0, cidr.bits - 96) : cidr.bits;
+  const mask = (1n << BigInt(width - bits)) - 1n;
+  const network = `${formatIp({ family, value: value & ~mask })}/${bits}`;
+  const warnings: string[] = [];
+  const quoted = JSON.stringify(text);
+  if ((value & mask) !== 0n)
+    warnings.push(
+      `${path}: CIDR value ${quoted} is ambiguous in this context (should be ${JSON.stringify(network)} or ${JSON.stringify(`${formatIp({ family, value })}/${width}`)}?)`,
+    );
+  if (isMapped(address) || hasLeadingZeros(address) || /^0[0-9]/.test(length))
+    warnings.push(`${path}: non-standard CIDR value ${quoted} is invalid: use ${JSON.stringify(network)}`);
+  const canonical = `${formatIp({ family, value })}/${bits}`;
+  if (warnings.length === 0 && family === 6 && canonical !== text)
+    warnings.push(
+      `${path}: IPv6 CIDR value ${quoted} should be in RFC 5952 canonical format (${JSON.stringify(canonical)})`,
+    );
+  return warnings;
+}

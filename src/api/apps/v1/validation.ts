@@ -67,7 +67,7 @@ function validateSelectorAndTemplate(
   else {
     errors.push(...validateLabelSelector(selector, path));
     const broken = errors.length > 0;
-    if (isEmpty(selector)) errors.push(invalid(path, selector, `empty selector is invalid for ${kind}`));
+    if (isEmpty(selector)) errors.push(invalid(path, selectorValue(selector), `empty selector is invalid for ${kind}`));
     if (broken) return [...errors, invalid(path, selectorValue(selector), unusable)];
   }
   if ((selector === undefined || !isEmpty(selector)) && !matchesLabels(selector, template?.metadata?.labels ?? {}))
@@ -168,7 +168,7 @@ export function validateDeploymentUpdate(
     ...validateDeployment(deployment, { ...origin, oldTemplate: old.spec.template }),
     ...(semanticEqual(deployment.spec.selector, old.spec.selector)
       ? []
-      : immutableField(deployment.spec.selector, old.spec.selector, "spec.selector")),
+      : immutableField(selectorValue(deployment.spec.selector), selectorValue(old.spec.selector), "spec.selector")),
   ];
 }
 
@@ -215,7 +215,7 @@ export function validateReplicaSetUpdate(set: ReplicaSet, old: ReplicaSet, origi
     ...validateReplicaSet(set, { ...origin, oldTemplate: old.spec.template }),
     ...(semanticEqual(set.spec.selector, old.spec.selector)
       ? []
-      : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
+      : immutableField(selectorValue(set.spec.selector), selectorValue(old.spec.selector), "spec.selector")),
   ];
 }
 
@@ -247,7 +247,7 @@ export function validateDaemonSet({ spec }: DaemonSet, origin: TemplateOrigin = 
   if (errors.length === 0 && !matchesLabels(selector, template?.metadata?.labels ?? {}))
     errors.push(mismatch(template));
   if (selector !== undefined && isEmpty(selector))
-    errors.push(invalid("spec.selector", selector, "empty selector is invalid for daemonset"));
+    errors.push(invalid("spec.selector", selectorValue(selector), "empty selector is invalid for daemonset"));
   errors.push(
     ...validatePodTemplate(template, "spec.template", origin),
     ...validateAlwaysRunning(template, "spec.template", "DaemonSet"),
@@ -283,7 +283,7 @@ export function validateDaemonSetUpdate(set: DaemonSet, old: DaemonSet, origin: 
   return [
     ...(semanticEqual(set.spec.selector, old.spec.selector)
       ? []
-      : immutableField(set.spec.selector, old.spec.selector, "spec.selector")),
+      : immutableField(selectorValue(set.spec.selector), selectorValue(old.spec.selector), "spec.selector")),
     ...validateDaemonSet(set, { ...origin, oldTemplate: old.spec.template }),
   ];
 }

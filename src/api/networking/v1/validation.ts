@@ -72,7 +72,7 @@ export function validateServiceCidrUpdate(object: ServiceCIDR, old: ServiceCIDR)
   const [now, before] = [object.spec?.cidrs ?? [], old.spec?.cidrs ?? []];
   const grows = before.length === 1 && now.length === 2;
   if (now.length !== before.length && !grows)
-    return [invalid("spec.cidrs", object.spec?.cidrs?.length ? now : null, "field is immutable")];
+    return [invalid("spec.cidrs", object.spec?.cidrs ?? null, "field is immutable")];
   return [
     ...before.flatMap((cidr, i) => immutableField(now[i], cidr, `spec.cidrs[${i}]`)),
     ...(grows ? validateServiceCidr(object) : []),

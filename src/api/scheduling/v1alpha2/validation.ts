@@ -139,9 +139,16 @@ export function validateWorkload({ spec }: Workload): FieldError[] {
 }
 
 export function validateWorkloadUpdate(object: Workload, old: Workload): FieldError[] {
+  const count = object.spec?.podGroupTemplates?.length ?? 0;
   return (["controllerRef", "podGroupTemplates"] as const)
     .filter((field) => !semanticEqual(object.spec?.[field], old.spec?.[field]))
-    .map((field) => invalid(`spec.${field}`, null, "field is immutable"));
+    .flatMap((field) => [
+      invalid(`spec.${field}`, null, "field is immutable"),
+      ...(field === "podGroupTemplates" && count > MAX_TEMPLATES
+        ? [tooMany(`spec.${field}`, count, MAX_TEMPLATES)]
+        : []),
+      ...(field === "podGroupTemplates" && count === 0 ? [required(`spec.${field}`)] : []),
+    ]);
 }
 
 export function validatePodGroup({ spec }: PodGroup): FieldError[] {

@@ -26,8 +26,8 @@ import type {
   VolumeAttributesClass,
 } from "../../generated/storage.v1.ts";
 import { validateInlineVolume } from "../../core/v1/persistentvolume/validation.ts";
-import { internalValue } from "../../internal-value.ts";
-import { semanticEqual } from "../../semantic-equal.ts";
+import { internalValue, selectorValue } from "../../internal-value.ts";
+import { deepEqual, semanticEqual } from "../../semantic-equal.ts";
 
 function checkDriverName(name: string | undefined, path: string): FieldError[] {
   if (!name) return [required(path)];
@@ -193,9 +193,12 @@ export function validateAttributesClass({ driverName, parameters = {} }: Attribu
 }
 
 export function validateAttributesClassUpdate(object: AttributesClass, old: AttributesClass): FieldError[] {
-  return (["driverName", "parameters"] as const)
-    .filter((field) => !semanticEqual(object[field], old[field]))
-    .map((field) => fieldForbidden(field, `updates to ${field} are forbidden.`));
+  return [
+    ...(["driverName", "parameters"] as const)
+      .filter((field) => !deepEqual(object[field], old[field]))
+      .map((field) => fieldForbidden(field, `updates to ${field} are forbidden.`)),
+    ...validateAttributesClass(object),
+  ];
 }
 
 export function validateCapacity({ capacity, nodeTopology, storageClassName }: CSIStorageCapacity): FieldError[] {
@@ -211,7 +214,7 @@ export function validateCapacityUpdate(object: CSIStorageCapacity, old: CSIStora
     ...(object.storageClassName === old.storageClassName
       ? []
       : checkText(object.storageClassName ?? "", "storageClassName", isDns1123Subdomain)),
-    ...fixed(object.nodeTopology, old.nodeTopology, "nodeTopology"),
+    ...fixed(selectorValue(object.nodeTopology), selectorValue(old.nodeTopology), "nodeTopology"),
     ...fixed(object.storageClassName, old.storageClassName, "storageClassName"),
   ];
 }

@@ -1,6 +1,7 @@
 /** Upstream: pkg/apis/batch/validation/validation.go (ValidateCronJob) */
 import { checkNonNegative, checkWord } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
+import { selectorValue } from "../../../internal-value.ts";
 import type { CronJob } from "../../../generated/batch.v1.ts";
 import type { TemplateOrigin } from "../../../core/v1/pod/validation/spec.ts";
 import { validateJobSpec } from "../job/validation.ts";
@@ -47,7 +48,9 @@ function validateSpec({ spec }: CronJob, old: CronJob | undefined, origin: Templ
   if (template.manualSelector === true)
     errors.push(notSupported("spec.jobTemplate.spec.manualSelector", true, ["nil", "false"]));
   if (template.selector !== undefined)
-    errors.push(invalid("spec.jobTemplate.spec.selector", template.selector, "`selector` will be auto-generated"));
+    errors.push(
+      invalid("spec.jobTemplate.spec.selector", selectorValue(template.selector), "`selector` will be auto-generated"),
+    );
   return [...errors, ...validateJobSpec(template, "spec.jobTemplate.spec", origin)];
 }
 

@@ -4,7 +4,7 @@ import { type FieldError, fieldForbidden, invalid, tooLong } from "../../../../m
 import { isConfigMapKey } from "../../../../machinery/validation/names.ts";
 import { sortedEntries } from "../../../../machinery/validation/object-meta.ts";
 import type { ConfigMap } from "../../../generated/core.v1.ts";
-import { semanticEqual } from "../../../semantic-equal.ts";
+import { deepEqual } from "../../../semantic-equal.ts";
 
 /** Values of config maps and secrets together: a little under what etcd takes. */
 export const MAX_DATA_BYTES = 1024 * 1024;
@@ -38,6 +38,7 @@ export function validateConfigMapUpdate(configMap: ConfigMap, old: ConfigMap): F
 }
 
 interface Immutable {
+  readonly kind?: string;
   readonly immutable?: boolean;
 }
 
@@ -52,7 +53,11 @@ export function validateImmutable<T extends Immutable>(
   return [
     ...(object.immutable === true ? [] : [fieldForbidden("immutable", detail)]),
     ...fields
-      .filter((field) => !semanticEqual(object[field] ?? {}, old[field] ?? {}))
+      .filter((field) => !deepEqual(contentOf(object, field), contentOf(old, field)))
       .map((field) => fieldForbidden(field, detail)),
   ];
 }
+
+/** A config map without data is read with an empty map of it; nothing else is. */
+const contentOf = <T extends Immutable>(object: T, field: keyof T): unknown =>
+  object[field] ?? (object.kind === "ConfigMap" && field === "data" ? {} : undefined);

@@ -1,5 +1,6 @@
 /** Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/endpoint */
 import { hostPort } from "../../../../base/host-port.ts";
+import { ipWarnings } from "../../../../machinery/validation/ip.ts";
 import { ageColumn, column, firstThree, nameColumn } from "../../../columns.ts";
 import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
@@ -16,10 +17,21 @@ export const endpoints = defineResource<Endpoints>({
     },
     validate: validateEndpoints,
     validateUpdate: validateEndpointsUpdate,
+    warnings: endpointsWarnings,
   },
   deprecated: { warning: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice" },
   columns: [nameColumn, column("Endpoints", "string", addresses), ageColumn],
 });
+
+/** The controller writes addresses as everyone does. */
+function endpointsWarnings({ metadata, subsets = [] }: Endpoints): readonly string[] {
+  if (metadata.labels?.["endpoints.kubernetes.io/managed-by"] === "endpoint-controller") return [];
+  return subsets.flatMap((subset, i) =>
+    (["addresses", "notReadyAddresses"] as const).flatMap((list) =>
+      (subset[list] ?? []).flatMap(({ ip }, j) => ipWarnings(ip, `subsets[${i}].${list}[${j}].ip`)),
+    ),
+  );
+}
 
 function addresses({ subsets }: Endpoints): string {
   const all = (subsets ?? []).flatMap(({ addresses: ready = [], ports = [] }) => {

@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/node/strategy.go */
+import { cidrWarnings } from "../../../../machinery/validation/ip.ts";
 import { ageColumn, column, nameColumn, orNone, wide } from "../../../columns.ts";
 import { roundResourceList } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
@@ -28,6 +29,7 @@ export const nodes = defineResource<Node>({
     },
     validate: validateNode,
     validateUpdate: validateNodeUpdate,
+    warnings: nodeWarnings,
   },
   views: {
     status: {
@@ -54,6 +56,14 @@ export const nodes = defineResource<Node>({
     wide("Container-Runtime", "string", ({ status }) => status?.nodeInfo?.containerRuntimeVersion || "<unknown>"),
   ],
 });
+
+function nodeWarnings({ spec }: Node): readonly string[] {
+  return [
+    ...(spec?.configSource === undefined ? [] : ["spec.configSource: the feature is removed"]),
+    ...(spec?.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : []),
+    ...(spec?.podCIDRs ?? []).flatMap((range, i) => cidrWarnings(range, `spec.podCIDRs[${i}]`)),
+  ];
+}
 
 function nodeStatus({ spec, status }: Node): string {
   const ready = (status?.conditions ?? []).findLast(({ type }) => type === "Ready");

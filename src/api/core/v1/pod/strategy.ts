@@ -13,14 +13,15 @@ import { validateAppArmor } from "./validation/security.ts";
 import { mirrorServiceAccount } from "./defaults.ts";
 import { qosClassOf } from "./resources.ts";
 
-export function preparePodForCreate(pod: Mutable<Pod>, { featureGates, warn }: HookContext): void {
+export function preparePodForCreate(pod: Mutable<Pod>, { featureGates, now, warn }: HookContext): void {
   pod.metadata.generation = 1;
-  const status: Mutable<Pod["status"]> = { phase: "Pending", qosClass: qosClassOf(pod.spec) };
+  const status: Mutable<Pod["status"]> = { phase: "Pending", qosClass: pod.status?.qosClass || qosClassOf(pod.spec) };
   if ((pod.spec.schedulingGates ?? []).length > 0)
     status.conditions = [
       {
         type: "PodScheduled",
         status: "False",
+        lastTransitionTime: now,
         reason: "SchedulingGated",
         message: "Scheduling is blocked due to non-empty scheduling gates",
       },

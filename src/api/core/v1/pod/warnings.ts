@@ -23,7 +23,8 @@ import { appArmorProfileOf } from "./strategy.ts";
 import { APPARMOR_CONTAINER, SECCOMP_CONTAINER, SECCOMP_POD } from "./validation/annotations.ts";
 import { containersOf } from "./validation/containers-of.ts";
 
-const GONE_LABELS: Readonly<Record<string, string>> = {
+/** Labels of nodes that nobody sets any more. */
+export const GONE_LABELS: Readonly<Record<string, string>> = {
   "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
   "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
   "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',

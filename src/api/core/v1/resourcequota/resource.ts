@@ -1,4 +1,5 @@
 /** Upstream: pkg/registry/core/resourcequota */
+import { parseQuantity } from "../../../../machinery/meta/quantity.ts";
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { roundResourceList } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
@@ -17,6 +18,7 @@ export const resourceQuotas = defineResource<ResourceQuota>({
     },
     validate: validateResourceQuota,
     validateUpdate: validateResourceQuotaUpdate,
+    warnings: (quota, old) => (old === undefined ? limitWarnings(quota) : []),
   },
   views: { status: { validateUpdate: validateResourceQuotaStatus } },
   columns: [
@@ -26,6 +28,19 @@ export const resourceQuotas = defineResource<ResourceQuota>({
     ageColumn,
   ],
 });
+
+/** Where more may be requested than be the limit. */
+function limitWarnings({ spec }: ResourceQuota): readonly string[] {
+  const hard = spec?.hard ?? {};
+  return ["cpu", "memory", "storage", "ephemeral-storage"].flatMap((name) => {
+    const bare = name === "cpu" || name === "memory";
+    const requests = hard[`requests.${name}`] === undefined && bare ? name : `requests.${name}`;
+    const [request, limit] = [hard[requests], hard[`limits.${name}`]];
+    if (request === undefined || limit === undefined) return [];
+    if ((parseQuantity(request)?.nano ?? 0n) <= (parseQuantity(limit)?.nano ?? 0n)) return [];
+    return [`ResourceQuota ${requests} (${request}) should be less than limits.${name} (${limit})`];
+  });
+}
 
 function usage({ status }: ResourceQuota, wanted: (name: string) => boolean): string {
   return Object.keys(status?.hard ?? {})

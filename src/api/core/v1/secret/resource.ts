@@ -4,6 +4,7 @@ import { ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { Secret } from "../../../generated/core.v1.ts";
 import { size } from "../configmap/validation.ts";
+import { secretWarnings } from "./warnings.ts";
 import { validateSecret, validateSecretUpdate } from "./validation.ts";
 
 export const secrets = defineResource<Secret>({
@@ -25,6 +26,7 @@ export const secrets = defineResource<Secret>({
     },
     validate: validateSecret,
     validateUpdate: validateSecretUpdate,
+    warnings: secretWarnings,
   },
   selectableFields: { type: ({ type }) => type ?? "" },
   columns: [

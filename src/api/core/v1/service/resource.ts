@@ -11,7 +11,7 @@ import { semanticEqual } from "../../../semantic-equal.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
 import { hasClusterIPs, isExternallyAccessible, needsHealthCheck, needsNodePorts } from "./needs.ts";
 import { validateService, validateServiceStatus, validateServiceUpdate } from "./validation.ts";
-import { serviceWarnings } from "./warnings.ts";
+import { balancerWarnings, serviceWarnings } from "./warnings.ts";
 
 export const services = defineResource<Service>({
   group: "",
@@ -29,7 +29,9 @@ export const services = defineResource<Service>({
     validateUpdate: validateServiceUpdate,
     warnings: serviceWarnings,
   },
-  views: { status: { validateUpdate: validateServiceStatus } },
+  views: {
+    status: { validateUpdate: validateServiceStatus, warnings: ({ status }) => balancerWarnings(status) },
+  },
   nameRule: nameIsLabel,
   selectableFields: {
     "spec.clusterIP": ({ spec }) => spec.clusterIP ?? "",

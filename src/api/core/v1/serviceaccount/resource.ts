@@ -4,11 +4,22 @@ import { ageColumn, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { ServiceAccount } from "../../../generated/core.v1.ts";
 
+const MOUNTABLE = "kubernetes.io/enforce-mountable-secrets";
+
 export const serviceAccounts = defineResource<ServiceAccount>({
   group: "",
   version: "v1",
   kind: "ServiceAccount",
-  behaviour: { prepareForCreate: nameSecretsOnly, prepareForUpdate: nameSecretsOnly },
+  behaviour: {
+    prepareForCreate: nameSecretsOnly,
+    prepareForUpdate: nameSecretsOnly,
+    warnings: ({ metadata }, old) =>
+      metadata.annotations?.[MOUNTABLE] !== undefined && old?.metadata.annotations?.[MOUNTABLE] === undefined
+        ? [
+            `metadata.annotations[${MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`,
+          ]
+        : [],
+  },
   columns: [nameColumn, ageColumn],
 });
 

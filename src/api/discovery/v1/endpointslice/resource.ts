@@ -1,4 +1,5 @@
 /** Upstream: pkg/apis/discovery/v1/defaults.go, pkg/registry/discovery/endpointslice */
+import { ipWarnings } from "../../../../machinery/validation/ip.ts";
 import { ageColumn, column, firstThree, nameColumn } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
@@ -34,8 +35,12 @@ export const endpointSlices = defineResource<EndpointSlice>({
       if (!semanticEqual(content, oldContent) || !semanticEqual(labels ?? {}, oldLabels ?? {}))
         nextGeneration(slice, old);
     },
-    validate: validateEndpointSlice,
+    validate: (slice) => validateEndpointSlice(slice),
     validateUpdate: validateEndpointSliceUpdate,
+    warnings: (slice, old) => [
+      ...(old === undefined && slice.addressType === "FQDN" ? ["spec.addressType: FQDN endpoints are deprecated"] : []),
+      ...addressWarnings(slice),
+    ],
   },
   columns: [
     nameColumn,
@@ -49,3 +54,17 @@ export const endpointSlices = defineResource<EndpointSlice>({
 });
 
 const orUnset = (texts: readonly string[]): string => (texts.length === 0 ? "<unset>" : firstThree(texts));
+
+const MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
+const CONTROLLERS: readonly (string | undefined)[] = [
+  "endpointslice-controller.k8s.io",
+  "endpointslicemirroring-controller.k8s.io",
+];
+
+/** Upstream's own controllers write addresses as everyone does. */
+function addressWarnings({ metadata, endpoints = [] }: EndpointSlice): readonly string[] {
+  if (CONTROLLERS.includes(metadata.labels?.[MANAGED_BY])) return [];
+  return endpoints.flatMap(({ addresses }, i) =>
+    addresses.flatMap((address, j) => ipWarnings(address, `endpoints[${i}].addresses[${j}]`)),
+  );
+}

@@ -15,6 +15,7 @@ import {
   isQualifiedName,
 } from "../../../../machinery/validation/names.ts";
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
 import type { Endpoint, EndpointPort, EndpointSlice } from "../../../generated/discovery.v1.ts";
 
 const MAX_ENDPOINTS = 1000;
@@ -22,16 +23,20 @@ const MAX_ADDRESSES = 100;
 const MAX_PORTS = 20_000;
 const MAX_HINTS = 8;
 
-export function validateEndpointSlice({ addressType, endpoints, ports }: EndpointSlice): FieldError[] {
+export function validateEndpointSlice(slice: EndpointSlice, old?: EndpointSlice): FieldError[] {
+  const { addressType, endpoints, ports } = slice;
   return [
     ...checkWord(addressType, "addressType", ["FQDN", "IPv4", "IPv6"]),
-    ...validateEndpoints(endpoints ?? [], addressType),
     ...validatePorts(ports ?? []),
+    // What was let in once may stay as it is.
+    ...(old !== undefined && semanticEqual(endpoints, old.endpoints)
+      ? []
+      : validateEndpoints(endpoints ?? [], addressType)),
   ];
 }
 
 export function validateEndpointSliceUpdate(slice: EndpointSlice, old: EndpointSlice): FieldError[] {
-  return [...validateEndpointSlice(slice), ...immutableField(slice.addressType, old.addressType, "addressType")];
+  return [...validateEndpointSlice(slice, old), ...immutableField(slice.addressType, old.addressType, "addressType")];
 }
 
 function validateEndpoints(endpoints: readonly Endpoint[], type: string): FieldError[] {

@@ -1,6 +1,8 @@
 /** Upstream: pkg/apis/networking/v1/defaults.go, pkg/registry/networking/ingress */
 import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
+import { balancerWarnings } from "../../../core/v1/service/warnings.ts";
+import type { Service } from "../../../generated/core.v1.ts";
 import type { Ingress } from "../../../generated/networking.v1.ts";
 import { validateIngress, validateIngressStatus, validateIngressUpdate } from "./validation.ts";
 
@@ -13,12 +15,17 @@ export const ingresses = defineResource<Ingress>({
   behaviour: {
     validate: validateIngress,
     validateUpdate: validateIngressUpdate,
-    warnings: ({ metadata, spec }) =>
-      metadata.annotations?.[CLASS_ANNOTATION] !== undefined && spec.ingressClassName === undefined
+    warnings: ({ metadata, spec }, old) =>
+      old === undefined && metadata.annotations?.[CLASS_ANNOTATION] !== undefined && spec.ingressClassName === undefined
         ? [`annotation "${CLASS_ANNOTATION}" is deprecated, please use 'spec.ingressClassName' instead`]
         : [],
   },
-  views: { status: { validateUpdate: validateIngressStatus } },
+  views: {
+    status: {
+      validateUpdate: validateIngressStatus,
+      warnings: ({ status }) => balancerWarnings(status as Service["status"]),
+    },
+  },
   columns: [
     nameColumn,
     column("Class", "string", ({ spec }) => orNone(spec?.ingressClassName)),

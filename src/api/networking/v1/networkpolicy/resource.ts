@@ -1,8 +1,10 @@
 /** Upstream: pkg/apis/networking/v1/defaults.go, pkg/registry/networking/networkpolicy */
+import { cidrWarnings } from "../../../../machinery/validation/ip.ts";
 import { ageColumn, column, nameColumn, selectorText } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
-import { defineResource } from "../../../define.ts";
-import type { NetworkPolicy } from "../../../generated/networking.v1.ts";
+import { defineResource, nextGeneration } from "../../../define.ts";
+import type { NetworkPolicy, NetworkPolicyPeer } from "../../../generated/networking.v1.ts";
+import { deepEqual } from "../../../semantic-equal.ts";
 import { validateNetworkPolicy } from "./validation.ts";
 
 export const networkPolicies = defineResource<NetworkPolicy>({
@@ -17,7 +19,22 @@ export const networkPolicies = defineResource<NetworkPolicy>({
       for (const { ports } of [...(spec.ingress ?? []), ...(spec.egress ?? [])])
         for (const port of ports ?? []) ifAbsent(port, "protocol", "TCP");
     },
+    prepareForUpdate(policy, old) {
+      // Here alone an empty list counts as a change where there was none.
+      if (!deepEqual(policy.spec, old.spec)) nextGeneration(policy, old);
+    },
     validate: validateNetworkPolicy,
+    warnings: ({ spec }) => [
+      ...(spec?.ingress ?? []).flatMap(({ from = [] }, i) => blockWarnings(from, `spec.ingress[${i}].from`)),
+      ...(spec?.egress ?? []).flatMap(({ to = [] }, i) => blockWarnings(to, `spec.egress[${i}].to`)),
+    ],
   },
   columns: [nameColumn, column("Pod-Selector", "string", ({ spec }) => selectorText(spec?.podSelector)), ageColumn],
 });
+
+function blockWarnings(peers: readonly NetworkPolicyPeer[], path: string): readonly string[] {
+  return peers.flatMap(({ ipBlock }, i) => [
+    ...(ipBlock === undefined ? [] : cidrWarnings(ipBlock.cidr, `${path}[${i}].ipBlock.cidr`)),
+    ...(ipBlock?.except ?? []).flatMap((range, j) => cidrWarnings(range, `${path}[${i}].ipBlock.except[${j}]`)),
+  ]);
+}

@@ -1,7 +1,7 @@
 /** Upstream: pkg/apis/resource/v1/defaults.go, pkg/registry/resource/resourceslice */
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1.ts";
-import { defaultSlice, sliceColumns, sliceFields, stampSliceTaints } from "../../device.ts";
+import { defaultSlice, sliceColumns, sliceFields, sliceWarnings, stampSliceTaints } from "../../device.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -15,6 +15,7 @@ export const resourceSlices = defineResource<ResourceSlice>({
     prepareForUpdate: (slice, _, { now }) => stampSliceTaints(slice, now),
     validate: (slice) => validateSlice(slice as ResourceSlice),
     validateUpdate: (slice, old) => validateSlice(slice as ResourceSlice, old as ResourceSlice),
+    warnings: sliceWarnings,
   },
   columns: sliceColumns,
 });

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn, orNone } from "../../../columns.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { CSIDriver } from "../../../generated/storage.v1.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateDriver, validateDriverUpdate } from "../validation.ts";
 
 export const csiDrivers = defineResource<CSIDriver>({
@@ -21,6 +22,14 @@ export const csiDrivers = defineResource<CSIDriver>({
     },
     validate: validateDriver,
     validateUpdate: validateDriverUpdate,
+    warnings: ({ spec }, old) =>
+      (spec.tokenRequests ?? []).length > 0 &&
+      spec.serviceAccountTokenInSecrets === undefined &&
+      (old === undefined || !semanticEqual(old.spec.tokenRequests, spec.tokenRequests))
+        ? [
+            "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes",
+          ]
+        : [],
   },
   columns: [
     nameColumn,

@@ -1,5 +1,6 @@
 /** Upstream: pkg/apis/storage/v1/defaults.go, pkg/registry/storage/storageclass */
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
+import { GONE_LABELS } from "../../../core/v1/pod/warnings.ts";
 import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { StorageClass } from "../../../generated/storage.v1.ts";
@@ -21,6 +22,12 @@ export const storageClasses = defineResource<StorageClass>({
     },
     validate: validateStorageClass,
     validateUpdate: validateStorageClassUpdate,
+    warnings: ({ allowedTopologies = [] }) =>
+      allowedTopologies.flatMap(({ matchLabelExpressions = [] }, i) =>
+        matchLabelExpressions.flatMap(({ key }, j) =>
+          key in GONE_LABELS ? [`allowedTopologies[${i}].matchLabelExpressions[${j}].key: ${GONE_LABELS[key]}`] : [],
+        ),
+      ),
   },
   columns: [
     {

@@ -42,6 +42,7 @@ function validateTopologies(terms: NonNullable<StorageClass["allowedTopologies"]
 
 export function validateStorageClassUpdate(object: StorageClass, old: StorageClass): FieldError[] {
   return [
+    ...validateStorageClass(object),
     ...(semanticEqual(object.parameters ?? {}, old.parameters ?? {})
       ? []
       : [invalid("parameters", object.parameters ?? null, "field is immutable")]),

@@ -20,7 +20,7 @@ import type {
   ServiceAccountTokenProjection,
   VolumeProjection,
 } from "../../../../generated/core.v1.ts";
-import { internalValue } from "../../../../internal-value.ts";
+import { internalValue, selectorValue } from "../../../../internal-value.ts";
 import { checkMode, validateDownwardFile, validateKeyToPath } from "./volume-files.ts";
 import { isNonReservedPath } from "./volume-sources.ts";
 
@@ -121,7 +121,13 @@ function validateTrustBundle(bundle: ClusterTrustBundleProjection, path: string,
     for (const message of isDns1123Subdomain(name.slice(name.lastIndexOf(":") + 1)))
       errors.push(invalid(`${path}.name`, name, `not a valid clustertrustbundlename: ${message}`));
     if (labelSelector !== undefined)
-      errors.push(invalid(`${path}.labelSelector`, labelSelector, "labelSelector must be unset if name is specified"));
+      errors.push(
+        invalid(
+          `${path}.labelSelector`,
+          selectorValue(labelSelector),
+          "labelSelector must be unset if name is specified",
+        ),
+      );
   } else if (signerName !== undefined) {
     if (signerName === "") errors.push(required(`${path}.signerName`, "must be a valid signer name"));
     errors.push(

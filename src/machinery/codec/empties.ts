@@ -1,0 +1,57 @@
+/**
+ * Lists and maps that a client gives and leaves empty. Go tells them from absent ones while it defaults and validates, and writes neither down where
+ * they may be left out; so objects go without them, and remember where they were for as long as the write takes.
+ */
+
+/** Where an empty list or map was given: names of fields and keys, and indexes. */
+export interface EmptyPlace {
+  readonly path: readonly (string | number)[];
+  readonly list: boolean;
+  /** The field is written even when it is empty. */
+  readonly written: boolean;
+}
+
+const EMPTIES = Symbol("empties");
+const GIVEN = Symbol("given");
+
+export function rememberEmpties(object: any, places: readonly EmptyPlace[]): void {
+  if (places.length > 0) object[EMPTIES] = places;
+}
+
+/** Puts what was given empty where it was, unless something else is there by now. */
+export function restoreEmpties(object: any): void {
+  for (const { path, list } of placesOf(object)) {
+    const [parent, field] = fieldAt(object, path);
+    if (parent === undefined || (parent[field] !== undefined && !isEmpty(parent[field]))) continue;
+    parent[field] = Object.defineProperty(list ? [] : {}, GIVEN, { value: true });
+  }
+}
+
+/** Takes away what is still empty where it was given so, and need not be written. */
+export function dropEmpties(object: any): void {
+  for (const { path, list, written } of placesOf(object)) {
+    const [parent, field] = fieldAt(object, path);
+    if (parent?.[field] === undefined || !isEmpty(parent[field]) || Object.isFrozen(parent)) continue;
+    if (written) parent[field] = list ? [] : {};
+    else delete parent[field];
+  }
+}
+
+/** An empty list that a client gave, or an empty map; an empty structure is something else. */
+export const isGivenEmpty = (value: object): boolean => GIVEN in value && isEmpty(value);
+
+const placesOf = (object: any): readonly EmptyPlace[] => object[EMPTIES] ?? [];
+
+function fieldAt(object: any, path: readonly (string | number)[]): readonly [any, string | number] {
+  let at = object;
+  for (const step of path.slice(0, -1)) {
+    at = at[step];
+    if (typeof at !== "object" || at === null) return [undefined, ""];
+  }
+  return [at, path.at(-1)!];
+}
+
+const isEmpty = (value: unknown): boolean =>
+  Array.isArray(value)
+    ? value.length === 0
+    : typeof value === "object" && value !== null && Object.keys(value).length === 0;

@@ -1,8 +1,13 @@
-/** This machine as the world that commands live in, with HTTP/2 of our own. `T8S_HTTP2=node` is the way back to Node's. */
+/** This machine as the world that commands live in, with HTTP of our own. `T8S_HTTP1=node` and `T8S_HTTP2=node` are the way back to Node's. */
+import { http1Engine } from "../wire/http1/engine.ts";
 import { http2Engine } from "../wire/http2/engine.ts";
 import { nodeWorld, type NodeWorldOptions } from "../world/node/index.ts";
 import type { World } from "../world/world.ts";
 
-export function machineWorld(options: Omit<NodeWorldOptions, "http2"> = {}): World {
-  return nodeWorld(process.env["T8S_HTTP2"] === "node" ? options : { ...options, http2: http2Engine });
+export function machineWorld(options: Omit<NodeWorldOptions, "http1" | "http2"> = {}): World {
+  return nodeWorld({
+    ...options,
+    ...(process.env["T8S_HTTP1"] !== "node" && { http1: http1Engine }),
+    ...(process.env["T8S_HTTP2"] !== "node" && { http2: http2Engine }),
+  });
 }

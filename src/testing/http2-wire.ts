@@ -47,6 +47,8 @@ export class Http2Wire implements ByteStream {
         }
         return !this.stuck;
       },
+      pause: () => {},
+      resume: () => {},
     };
   }
 

@@ -1,4 +1,5 @@
 /** Byte streams by callback, for protocols on hot paths: no promise a chunk, and one write for all that a turn of work produces. */
+import { deferred, type Deferred } from "../base/deferred.ts";
 import type { ByteChannel, ByteSink, ByteStream } from "./net.ts";
 
 /** The stream's own fast path, or one made from iterating and writing. Afterwards nobody else may read or write the stream. */
@@ -10,6 +11,7 @@ function attachSlowly(stream: ByteStream, sink: ByteSink): ByteChannel {
   let flushing = false;
   let writing = 0;
   let closed = false;
+  let going: Deferred<void> | undefined;
   const close = (error?: unknown) => {
     if (closed) return;
     closed = true;
@@ -18,9 +20,11 @@ function attachSlowly(stream: ByteStream, sink: ByteSink): ByteChannel {
   void (async () => {
     try {
       for await (const chunk of stream) {
+        if (going !== undefined) await going.promise;
         if (closed) return;
         sink.onData(chunk);
       }
+      if (going !== undefined) await going.promise;
       if (!closed) sink.onEnd();
     } catch (error) {
       close(error);
@@ -45,6 +49,11 @@ function attachSlowly(stream: ByteStream, sink: ByteSink): ByteChannel {
         }, close);
       }
       return writing < HIGH_WATER_BYTES;
+    },
+    pause: () => void (going ??= deferred()),
+    resume() {
+      going?.resolve();
+      going = undefined;
     },
   };
 }

@@ -137,6 +137,9 @@ export interface ByteChannel {
   flushSoon(): void;
   /** False says that the other side is slow: wait for `onDrain`. The bytes are shared, never copied or changed. */
   write(chunks: readonly Uint8Array[]): boolean;
+  /** No more `onData` for now: the other side has to wait. */
+  pause(): void;
+  resume(): void;
 }
 
 export interface DatagramSocket extends AsyncDisposable {
@@ -234,28 +237,35 @@ export interface HttpResponse {
 
 /** HTTP/2 over byte streams, in place of the platform's: `wire/http2` makes one, and whoever makes the world puts it in. */
 export interface Http2Engine {
-  serve(stream: ByteStream, context: Http2ServeContext): Http2Connection;
+  serve(stream: ByteStream, context: Http2ServeContext): HttpConnection;
   dial(
     stream: ByteStream,
     options: Http2Options & { readonly encrypted: boolean; readonly authority: string },
   ): Http2Client;
 }
 
-export interface Http2ServeContext extends Http2Options {
+/** HTTP/1.1's server over byte streams, in the same way: `wire/http1` makes one. */
+export interface Http1Engine {
+  serve(stream: ByteStream, context: HttpServeContext): HttpConnection;
+}
+
+export interface HttpServeContext {
   readonly encrypted: boolean;
   /** What it throws, or rejects with, ends the exchange and goes to `onError`. */
   readonly handle: HttpHandler;
   readonly onError: (error: unknown, request: HttpRequest) => void;
 }
 
-export interface Http2Connection {
+export interface Http2ServeContext extends HttpServeContext, Http2Options {}
+
+export interface HttpConnection {
   readonly closed: Promise<void>;
-  /** Takes no new streams, and closes after the last one. */
+  /** Takes no new requests, and closes after the last one. */
   close(): void;
   destroy(error?: Error): void;
 }
 
-export interface Http2Client extends Http2Connection {
+export interface Http2Client extends HttpConnection {
   /** It takes no more requests: it is lost, or the server said goodbye. */
   readonly finished: boolean;
   /** Rejects with `unprocessed: true` on the error when the server has surely not acted on it. */

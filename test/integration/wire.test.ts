@@ -12,6 +12,7 @@ import { KV, type MvccpbKeyValue, type WatchResponse } from "../../src/protocols
 import { bind, grpcHandler } from "../../src/wire/rpc/grpc-server.ts";
 import { RpcError, type Implementation } from "../../src/wire/rpc/service.ts";
 import { acceptWebSocket, dialWebSocket } from "../../src/wire/websocket/websocket.ts";
+import { http1Engine } from "../../src/wire/http1/engine.ts";
 import { http2Engine } from "../../src/wire/http2/engine.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
 import type { Listener, ServerTls } from "../../src/world/net.ts";
@@ -56,8 +57,8 @@ async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 10_000): Pro
 }
 
 for (const [name, world] of [
-  ["node:http2", nodeWorld()],
-  ["HTTP/2 of our own", nodeWorld({ http2: http2Engine })],
+  ["node:http", nodeWorld()],
+  ["HTTP of our own", nodeWorld({ http1: http1Engine, http2: http2Engine })],
 ] as const)
   describe(`with ${name}`, () => {
     test("put, get, txn, watch and lease against a genuine etcd", { skip: lacks("etcd") }, async () => {

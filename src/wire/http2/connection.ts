@@ -1,7 +1,7 @@
 /** What both ends of a connection share: frames, settings, windows, pings, goodbyes, and the limits on all of them. */
 import { deferred } from "../../base/deferred.ts";
 import { attach } from "../../world/byte-channel.ts";
-import type { ByteChannel, ByteSink, ByteStream, Http2Connection, Http2Options } from "../../world/net.ts";
+import type { ByteChannel, ByteSink, ByteStream, HttpConnection, Http2Options } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
 import { Budget } from "./budget.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
@@ -27,7 +27,7 @@ export interface ConnectionShape extends Http2Options {
 const ALIVE = Buffer.from("alive...");
 const GOODBYE = Buffer.from("goodbye.");
 
-export abstract class Connection implements ByteSink, FrameSink, Http2Connection {
+export abstract class Connection implements ByteSink, FrameSink, HttpConnection {
   protected readonly clock: Clock;
   protected readonly streams = new Map<number, Http2Stream>();
   protected readonly decoder: HeaderDecoder;

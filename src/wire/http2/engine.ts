@@ -15,21 +15,12 @@
  */
 import type { Http2Engine } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
+import { dates } from "../dates.ts";
 import { ClientConnection } from "./client.ts";
 import { ServerConnection } from "./server.ts";
 
 export function http2Engine(clock: Clock): Http2Engine {
-  let second = -1;
-  let text = "";
-  const date = () => {
-    const now = clock.now();
-    const current = Math.floor(now / 1000);
-    if (current !== second) {
-      second = current;
-      text = new Date(now).toUTCString();
-    }
-    return text;
-  };
+  const date = dates(clock);
   return {
     serve: (stream, context) => new ServerConnection(stream, context, { clock, date }),
     dial: (stream, options) => new ClientConnection(stream, options, { clock }),

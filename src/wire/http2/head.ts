@@ -1,5 +1,6 @@
 /** Lists of headers to requests, answers and trailers, with the rules of RFC 9113, 8.2 and 8.3 about what they may hold. */
 import type { Headers } from "../../world/net.ts";
+import { addHeader } from "../header-list.ts";
 import { STATIC_TABLE } from "./hpack/static-table.ts";
 
 /** What is wrong with a list. The stream that it opens ends with PROTOCOL_ERROR. */
@@ -30,17 +31,6 @@ const RESPONSE_PSEUDO = new Set([":status"]);
 const NO_PSEUDO = new Set<string>();
 /** Of one connection of HTTP/1.1: they mean nothing here. */
 const CONNECTION = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
-/** Of these the first counts, of all others every one. */
-const SINGLE = new Set(
-  [
-    ["age", "authorization", "content-length", "content-type", "etag", "expires", "from", "host", "if-match"],
-    ["if-modified-since", "if-unmodified-since", "last-modified", "location", "max-forwards", "proxy-authorization"],
-    ["referer", "retry-after", "server", "user-agent"],
-  ].flat(),
-);
-/** Headers that name users and groups: a comma in one belongs to the name, so those that repeat stay apart. */
-const IDENTITY = /^(impersonate|x-remote)-/;
-
 const KNOWN_NAMES = new Set(STATIC_TABLE.map(([name]) => name));
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const FORBIDDEN_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
@@ -104,12 +94,8 @@ function collect(list: readonly string[], pseudo: ReadonlySet<string>, lenient: 
       return new Malformed(`${name}, which is of HTTP/1.1`);
     }
     const earlier = headers[name];
-    if (name === "set-cookie") headers[name] = [...((earlier as string[] | undefined) ?? []), value];
-    else if (earlier === undefined) headers[name] = value;
-    else if (Array.isArray(earlier)) earlier.push(value);
-    else if (IDENTITY.test(name)) headers[name] = [earlier as string, value];
-    else if (!SINGLE.has(name)) headers[name] = `${earlier}${name === "cookie" ? "; " : ", "}${value}`;
-    else if (name === "content-length" && earlier !== value) return new Malformed("two values of content-length");
+    if (name === "content-length" && (earlier ?? value) !== value) return new Malformed("two values of content-length");
+    addHeader(headers, name, value);
   }
   return headers;
 }

@@ -1,7 +1,7 @@
 /** What both ends of a stream share: bytes out as windows allow, bytes in to whoever reads them. */
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import type { BodySink, Headers } from "../../world/net.ts";
-import { Body } from "./body.ts";
+import { Body } from "../body.ts";
 import type { Connection } from "./connection.ts";
 import type { HeaderSource } from "./hpack/encoder.ts";
 import type { ErrorCode } from "./protocol.ts";

@@ -85,6 +85,8 @@ function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
       socket.uncork();
       return !socket.writableNeedDrain;
     },
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
   };
 }
 

@@ -10,8 +10,9 @@ import type {
   ByteStream,
   Exchange,
   Headers,
-  Http2Connection,
+  Http1Engine,
   Http2Engine,
+  HttpConnection,
   HttpHandler,
   HttpRequest,
   Listener,
@@ -25,7 +26,8 @@ import { createServer as createHttp1, ServerResponse as Http1Response } from "./
 import { accept } from "./listener.ts";
 
 const HEADER_BYTES_MAX = 1 << 20; // As net/http's DefaultMaxHeaderBytes.
-const IDLE_MS = 180_000; // Longer than any client keeps an idle connection, so that it is not closed under a request.
+const IDLE_MS = 90_000;
+const HEAD_MS = 32_000;
 const HTTP2 = {
   // Node's default of 10 MB answers many watches with ENHANCE_YOUR_CALM.
   maxSessionMemory: 1000,
@@ -43,15 +45,20 @@ const PRI = Buffer.from("PRI");
 
 export type OnHandlerError = (error: unknown, request: HttpRequest) => void;
 
-/** HTTP/2 is `engine`'s where there is one, else `node:http2`'s. */
+/** What speaks the protocols; Node does where there is none. */
+export interface Engines {
+  readonly http1: Http1Engine | undefined;
+  readonly http2: Http2Engine | undefined;
+}
+
 export async function serveHttp(
   options: ServeHttpOptions,
   handle: HttpHandler,
   onError: OnHandlerError,
-  engine: Http2Engine | undefined,
+  engines: Engines,
 ): Promise<Listener> {
   const peers = new WeakMap<Duplex, Peer>();
-  const sessions = new Set<ServerHttp2Session | Http2Connection>();
+  const sessions = new Set<ServerHttp2Session | HttpConnection>();
   let closing = false;
 
   const run = (exchange: NodeExchange): void => {
@@ -69,6 +76,7 @@ export async function serveHttp(
 
   const http1 = createHttp1({
     maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEAD_MS,
     requestTimeout: 0, // An upload may take long; the handler has its own deadline.
     keepAliveTimeout: IDLE_MS,
     // curl and Java offer h2c with ordinary requests; those are answered as if they hadn't.
@@ -115,16 +123,20 @@ export async function serveHttp(
       ),
     );
   });
+  const serveBy = (engine: Http1Engine | Http2Engine, socket: Socket) => {
+    const context = { ...options.http2, encrypted, handle, onError };
+    const connection = engine.serve(byteStream(socket, peers.get(socket)!), context);
+    sessions.add(connection);
+    void connection.closed.then(() => sessions.delete(connection));
+  };
+  const startHttp1 = (socket: Socket) => {
+    if (engines.http1 !== undefined) return serveBy(engines.http1, socket);
+    http1.emit("connection", socket);
+  };
   // `session.socket` is a proxy; this is the socket itself.
   const socketOf = new WeakMap<object, Socket>();
   const startHttp2 = (socket: Socket) => {
-    if (engine !== undefined) {
-      const context = { ...options.http2, encrypted, handle, onError };
-      const session = engine.serve(byteStream(socket, peers.get(socket)!), context);
-      sessions.add(session);
-      void session.closed.then(() => sessions.delete(session));
-      return;
-    }
+    if (engines.http2 !== undefined) return serveBy(engines.http2, socket);
     http2.once("session", (session) => socketOf.set(session, socket));
     http2.emit("connection", socket);
   };
@@ -135,11 +147,11 @@ export async function serveHttp(
     (socket, asksForCertificate) => {
       socket.setKeepAlive(true, 30_000);
       peers.set(socket, peerOf(socket, asksForCertificate));
-      if (options.http1Only) return void http1.emit("connection", socket);
+      if (options.http1Only) return startHttp1(socket);
       if (encrypted) {
         const { alpnProtocol } = socket as unknown as { alpnProtocol?: string | false };
         if (alpnProtocol === "h2") startHttp2(socket);
-        else http1.emit("connection", socket);
+        else startHttp1(socket);
         return;
       }
       let start: Buffer = Buffer.alloc(0);
@@ -152,7 +164,7 @@ export async function serveHttp(
         socket.off("readable", look);
         socket.unshift(start);
         if (isHttp2) startHttp2(socket);
-        else http1.emit("connection", socket);
+        else startHttp1(socket);
       };
       socket.on("readable", look);
     },

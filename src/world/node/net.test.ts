@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { Exchange, HttpClient, HttpHandler, Listener } from "../net.ts";
+import { http1Engine } from "../../wire/http1/engine.ts";
 import { http2Engine } from "../../wire/http2/engine.ts";
 import { nodeWorld } from "./index.ts";
 
 for (const [name, world] of [
-  ["node:http2", nodeWorld()],
-  ["HTTP/2 of our own", nodeWorld({ http2: http2Engine })],
+  ["node:http", nodeWorld()],
+  ["HTTP of our own", nodeWorld({ http1: http1Engine, http2: http2Engine })],
 ] as const)
   describe(`the network of this machine with ${name}`, () => {
     const opened: AsyncDisposable[] = [];

@@ -1,13 +1,13 @@
 /** Sockets of this machine. */
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import type { DatagramSocket, Http2Engine, Listener, Net } from "../net.ts";
+import type { DatagramSocket, Listener, Net } from "../net.ts";
 import { byteStream, peerOf } from "./byte-stream.ts";
 import { httpClient, openSocket, tlsOptions } from "./http-client.ts";
-import { serveHttp, type OnHandlerError } from "./http-server.ts";
+import { type Engines, serveHttp, type OnHandlerError } from "./http-server.ts";
 import { accept } from "./listener.ts";
 
-export function nodeNet(onHandlerError: OnHandlerError, http2: Http2Engine | undefined): Net {
+export function nodeNet(onHandlerError: OnHandlerError, engines: Engines): Net {
   return {
     async listen(options, onStream): Promise<Listener> {
       const acceptor = await accept(options, (socket, asksForCertificate) =>
@@ -35,8 +35,8 @@ export function nodeNet(onHandlerError: OnHandlerError, http2: Http2Engine | und
       );
       return byteStream(socket, { address: { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 } });
     },
-    serveHttp: (options, handle) => serveHttp(options, handle, onHandlerError, http2),
-    httpClient: (options) => httpClient(options, http2),
+    serveHttp: (options, handle) => serveHttp(options, handle, onHandlerError, engines),
+    httpClient: (options) => httpClient(options, engines.http2),
     datagrams({ host, port }, onMessage) {
       return new Promise<DatagramSocket>((resolve, reject) => {
         const socket = createSocket({ type: isIPv6(host) ? "udp6" : "udp4", recvBufferSize: 1 << 20 });

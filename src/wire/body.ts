@@ -1,5 +1,5 @@
-/** A body that is read by iterating. What waits to be read is bounded by the stream's window: its bytes are given back as they are read. */
-import type { BodySink, Headers } from "../../world/net.ts";
+/** A body that is read by iterating. What waits to be read is bounded by who sends it: he is told of bytes as they are read. */
+import type { BodySink, Headers } from "../world/net.ts";
 
 export class Body implements BodySink, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {
   readonly #read: (bytes: number) => void;

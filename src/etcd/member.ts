@@ -18,6 +18,7 @@ import {
   type ConfChange,
   type ConfState,
   type Entry,
+  type HardState,
   type Message,
   type NodeId,
   type Snapshot,
@@ -258,7 +259,7 @@ export class Member {
         apply: (entry, request) => this.#applyRequest(entry, request),
         applyEmpty: (entry) => this.#applyEmpty(entry),
         applyConfChange: (entry, change, intoForce) => this.#applyConfChange(entry, change, intoForce),
-        install: (snapshot) => this.#install(snapshot),
+        install: (snapshot, state) => this.#install(snapshot, state),
         settled: () => this.#maySnapshot(),
       },
       send: (messages) => {
@@ -653,10 +654,10 @@ export class Member {
   }
 
   /** Replaces all of the state. Watchers go on, from where they were. */
-  async #install(snapshot: Snapshot): Promise<void> {
+  async #install(snapshot: Snapshot, state: HardState): Promise<void> {
     this.lessor.demote();
     const { revision } = this.store;
-    await this.#storage.install(snapshot, this);
+    await this.#storage.install(snapshot, state, this);
     this.compactions.clear();
     this.compactions.resume(this.#storage.scheduledCompaction);
     const { backend } = this.store;

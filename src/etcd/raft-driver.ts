@@ -56,8 +56,8 @@ const MAX_MESSAGES_IN_FLIGHT = 512;
 const FEW_ENTRIES = 4;
 
 export interface StateMachine extends EntryMachine {
-  /** Replaces the state by a received snapshot's, durably. */
-  install(snapshot: Snapshot): Promise<void>;
+  /** Replaces the state by a received snapshot's, durably, and raft's with it. */
+  install(snapshot: Snapshot, state: HardState): Promise<void>;
   /** After a round of entries: time to think of a snapshot. */
   settled(): void;
 }
@@ -462,9 +462,9 @@ export class RaftDriver {
     };
     log.info("applying snapshot", fields);
     metrics.set(counted.snapshotApplyInProgress, {}, 1);
-    await this.#machine.install(snapshot);
-    await this.#wal.append(entries, this.#state);
     this.#stateIsUnwritten = false;
+    await this.#machine.install(snapshot, this.#state);
+    if (entries.length > 0) await this.#wal.append(entries, undefined);
     this.#failpoints.raftBeforeApplySnap?.strike();
     this.#storage.applySnapshot(snapshot);
     this.#failpoints.raftAfterApplySnap?.strike();

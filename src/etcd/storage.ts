@@ -317,8 +317,8 @@ export class Storage {
     return size;
   }
 
-  /** Makes a received snapshot the state, once it is on disk. The caller loads the small buckets anew, in the same turn. */
-  async install(snapshot: Snapshot, { store, lessor }: State): Promise<void> {
+  /** Makes a received snapshot the state, once it is on disk, with raft's as of then. The caller loads the small buckets anew, in the same turn. */
+  async install(snapshot: Snapshot, state: HardState, { store, lessor }: State): Promise<void> {
     const { fs, log } = this.#deps;
     const { metadata, data } = snapshot;
     const path = this.#receivedPath(snapshot);
@@ -332,7 +332,7 @@ export class Storage {
     // From the mark on, a restart begins with this file, wherever it is by then.
     this.#failpoints.raftBeforeSaveSnap?.strike();
     await writeSnapFile(fs, this.#folder, metadata, data, this.#codec);
-    await this.wal.saveSnapshot(metadata, metadata.confState);
+    await this.wal.saveSnapshot(metadata, metadata.confState, state);
     this.#failpoints.raftAfterSaveSnap?.strike();
     await fs.rename(path, dbPath(this.#options));
     await fs.syncDir(this.#folder);

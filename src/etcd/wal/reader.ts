@@ -164,25 +164,37 @@ export function readWal(
   };
 }
 
-/** The snapshots that a file knows of. Only what is started from is checked in full, by `readWal`; here damage just ends the search. */
-export function readMarks(bytes: Uint8Array): SnapshotMark[] {
+/**
+ * The snapshots that a file knows of, and the last that it says of what is committed. Only what is started from is checked in full, by `readWal`; here
+ * damage just ends the search.
+ */
+export function readMarks(bytes: Uint8Array): { readonly marks: readonly SnapshotMark[]; readonly commit: number } {
   const marks: SnapshotMark[] = [];
+  let state: Uint8Array | undefined;
   for (let offset = 0; offset + 8 <= bytes.length;) {
     const { recordLength, padding } = frameAt(bytes, offset);
     const end = offset + 8 + recordLength;
     if (recordLength === 0 || end > bytes.length) break;
-    if (bytes[offset + 8] === 0x08 && bytes[offset + 9] === RECORD.snapshot) {
-      try {
-        const data = readFields(bytes.subarray(offset + 8, end)).get(3);
-        const mark = readFields(data instanceof Uint8Array ? data : new Uint8Array(0));
-        marks.push({ index: Number(mark.get(1) ?? 0), term: Number(mark.get(2) ?? 0) });
-      } catch {
-        break;
-      }
+    const type = bytes[offset + 8] === 0x08 ? bytes[offset + 9] : undefined;
+    if (type === RECORD.state) state = bytes.subarray(offset + 8, end);
+    if (type === RECORD.snapshot) {
+      const mark = fieldsOf(bytes.subarray(offset + 8, end));
+      if (mark === undefined) break;
+      marks.push({ index: Number(mark.get(1) ?? 0), term: Number(mark.get(2) ?? 0) });
     }
     offset = end + padding;
   }
-  return marks;
+  return { marks, commit: Number((state && fieldsOf(state))?.get(3) ?? 0) };
+}
+
+/** Of what is in a record; undefined where it is damaged. */
+function fieldsOf(record: Uint8Array): ReturnType<typeof readFields> | undefined {
+  try {
+    const data = readFields(record).get(3);
+    return readFields(data instanceof Uint8Array ? data : new Uint8Array(0));
+  } catch {
+    return undefined;
+  }
 }
 
 function hasZeroSector(bytes: Uint8Array, from: number, to: number): boolean {

@@ -388,11 +388,28 @@ test("a log goes on behind a snapshot that is ahead of it, over segments and sta
   );
 });
 
+test("a snapshot of more than was committed is not started from, as one that was received and not taken up", async () => {
+  const world = simulatedWorld(10);
+  const confState = { voters: [7n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
+  const options = optionsOf(world);
+  const wal = await walWith(world, [entry(1), entry(2), entry(3)]);
+  const one = { index: 1, term: 2 };
+  const nine = { index: 9, term: 3 };
+  await wal.saveSnapshot(one, confState);
+  await wal.saveSnapshot(nine, confState);
+  assert.deepEqual(await Wal.snapshots(options), [{ index: 0, term: 0 }, one]);
+  const { mark, content } = await Wal.openBehind(options, await Wal.snapshots(options));
+  assert.deepEqual([mark, content.entries.map(({ index }) => index)], [one, [2, 3]]);
+  await wal.saveSnapshot(nine, confState, { term: 3, vote: 0n, commit: 9 });
+  assert.deepEqual(await Wal.snapshots(options), [{ index: 0, term: 0 }, one, nine, nine]);
+});
+
 test("a snapshot whose mark was torn was never made: the log is opened behind the one before", async () => {
   const world = simulatedWorld(9);
   const confState = { voters: [7n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
   const options = optionsOf(world, 100_000);
   let wal = await walWith(world, [entry(1), entry(2)], 100_000);
+  await wal.append([], { term: 2, vote: 7n, commit: 2 });
   await wal.saveSnapshot({ index: 1, term: 2 }, confState);
   // Up to where the next mark lies over the edge of a sector: its index on this side, the members on the other.
   let end = 0;

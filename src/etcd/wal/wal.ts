@@ -134,12 +134,19 @@ export class Wal {
     });
   }
 
-  /** Every snapshot that the log knows of, oldest first: only those may be started from. The last record of all may be torn: `openBehind` looks. */
-  static async snapshots(options: WalOptions): Promise<readonly SnapshotMark[]> {
-    const marks: SnapshotMark[] = [];
-    for (const { name } of await segmentsIn(options.fs, options.folder))
-      marks.push(...readMarks(await readSegment(options.fs, `${options.folder}/${name}`)));
-    return marks;
+  /**
+   * Every snapshot that the log knows of, oldest first: only those may be started from. One of more than was committed is of no use: what came from another
+   * member was noted, and not taken up. The last record of all may be torn: `openBehind` looks.
+   */
+  static async snapshots({ fs, folder }: Pick<WalOptions, "fs" | "folder">): Promise<readonly SnapshotMark[]> {
+    const all: SnapshotMark[] = [];
+    let committed = 0;
+    for (const { name } of await segmentsIn(fs, folder)) {
+      const { marks, commit } = readMarks(await readSegment(fs, `${folder}/${name}`));
+      all.push(...marks);
+      committed = Math.max(committed, commit);
+    }
+    return all.filter(({ index }) => index <= committed);
   }
 
   /**
@@ -240,13 +247,14 @@ export class Wal {
     return this.#write(frames.take(), mayBlock);
   }
 
+  /** The mark, and behind it a state that is new: one that takes up a snapshot from another member must not be there without the mark. */
   async saveSnapshot(mark: SnapshotMark, confState: ConfState, state?: HardState): Promise<void> {
     this.#frames.start(256);
+    this.#frames.record(RECORD.snapshot, snapshotData(mark, confState));
     if (state !== undefined) {
       this.#frames.state(state);
       this.#state = state;
     }
-    this.#frames.record(RECORD.snapshot, snapshotData(mark, confState));
     // The log goes on behind a snapshot that came from another member: no segment that begins before it may come after its mark.
     this.#lastIndex = Math.max(this.#lastIndex, mark.index);
     await this.#write(this.#frames.take());

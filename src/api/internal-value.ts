@@ -24,6 +24,12 @@ const WIRE = "io.k8s.apimachinery.";
 /** The fields of types whose internal form has others, other names for them or another order: `Go's name=the wire's`. */
 const ORDERS: Readonly<Record<string, string>> = orders;
 /** What internal types hold one level further down than the wire does. */
+/** References on the wire that are plain values internally. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  "io.k8s.api.apps.v1.RollingUpdateDeployment": ["maxUnavailable", "maxSurge"],
+  "io.k8s.api.apps.v1.RollingUpdateDaemonSet": ["maxUnavailable", "maxSurge"],
+  "io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy": ["partition"],
+};
 const FROM_POD_SPEC = ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers"] as const;
 const POD_SPEC = "io.k8s.api.core.v1.PodSpec";
 
@@ -66,7 +72,7 @@ function fieldsOf(object: Tree, schema: Schema, order: string | undefined): [str
   if (order === undefined)
     return [...schema.properties!].map(([name, field]) => [
       INITIALISMS[name] ?? `${name[0]!.toUpperCase()}${name.slice(1)}`,
-      shown(object[name], field),
+      shown(object[name] ?? (VALUES[schema.name ?? ""]?.includes(name) === true ? 0 : undefined), field),
     ]);
   return order.split(" ").flatMap((entry): [string, unknown][] => {
     const [goName, name] = entry.split("=") as [string, string | undefined];
@@ -121,6 +127,7 @@ function withoutEmpties(object: Tree, schema: Schema): Tree {
 }
 
 function zero(schema: Schema | undefined): unknown {
+  if (schema?.format === "int-or-string" && schema.pointer !== true) return 0;
   if (schema === undefined || schema.pointer === true) return null;
   if (schema.format === "quantity") return "0";
   if (schema.format === "byte") return null;

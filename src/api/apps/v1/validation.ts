@@ -155,9 +155,9 @@ export function validateDeployment({ spec }: Deployment, origin: TemplateOrigin 
   return errors;
 }
 
-/** What isn't a percentage counts for nothing. */
+/** What is neither a number nor a percentage counts for nothing. */
 const isZero = (value: number | string | undefined): boolean =>
-  value === undefined || (typeof value === "number" ? value === 0 : !/^[0-9]*[1-9][0-9]*%$/.test(value));
+  value === undefined || (typeof value === "number" ? value === 0 : !/^[+-]?[0-9]*[1-9][0-9]*%?$/.test(value));
 
 export function validateDeploymentUpdate(
   deployment: Deployment,
@@ -384,10 +384,8 @@ function asPodOf({ template, volumeClaimTemplates = [] }: StatefulSet["spec"]): 
   if (template?.spec === undefined) return template;
   const { hostname: _, subdomain: __, ...spec } = template.spec;
   if (volumeClaimTemplates.length === 0) return { ...template, spec };
-  const claims = volumeClaimTemplates.map(({ metadata }) => ({
-    name: metadata?.name ?? "",
-    persistentVolumeClaim: { claimName: metadata?.name ?? "" },
-  }));
+  const names = [...new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ""))];
+  const claims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
   const own = (spec.volumes ?? []).filter(({ name }) => !claims.some((claim) => claim.name === name));
   return { ...template, spec: { ...spec, volumes: [...claims, ...own] } };
 }

@@ -58,7 +58,10 @@ export function validateDriver({ spec }: CSIDriver): FieldError[] {
   const audiences = new Set<string>();
   for (const [i, { audience, expirationSeconds: seconds }] of (spec.tokenRequests ?? []).entries()) {
     const path = `spec.tokenRequests[${i}]`;
-    if (audiences.has(audience)) errors.push(duplicate(`${path}.audience`, audience));
+    if (audiences.has(audience)) {
+      errors.push(duplicate(`${path}.audience`, audience));
+      continue;
+    }
     audiences.add(audience);
     if (seconds !== undefined && seconds < 600)
       errors.push(invalid(`${path}.expirationSeconds`, seconds, "may not specify a duration less than 10 minutes"));
@@ -211,9 +214,7 @@ export function validateCapacity({ capacity, nodeTopology, storageClassName }: C
 
 export function validateCapacityUpdate(object: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
   return [
-    ...(object.storageClassName === old.storageClassName
-      ? []
-      : checkText(object.storageClassName ?? "", "storageClassName", isDns1123Subdomain)),
+    ...validateCapacity(object),
     ...fixed(selectorValue(object.nodeTopology), selectorValue(old.nodeTopology), "nodeTopology"),
     ...fixed(object.storageClassName, old.storageClassName, "storageClassName"),
   ];

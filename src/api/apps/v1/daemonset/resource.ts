@@ -29,6 +29,10 @@ export const daemonSets = defineResource<DaemonSet>({
         ifAbsent(rolling, "maxUnavailable", 1);
         ifAbsent(rolling, "maxSurge", 0);
       }
+      // What isn't said of a rollout that doesn't happen is none, upstream's internal type being no reference.
+      if (spec.updateStrategy.rollingUpdate !== undefined)
+        for (const field of ["maxUnavailable", "maxSurge"] as const)
+          ifAbsent(spec.updateStrategy.rollingUpdate, field, 0);
       ifAbsent(spec, "revisionHistoryLimit", 10);
       defaultPodTemplate(spec.template);
     },

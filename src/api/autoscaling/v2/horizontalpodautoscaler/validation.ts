@@ -83,21 +83,17 @@ type Source = (typeof SOURCES)[keyof typeof SOURCES];
 const SEEN: readonly Source[] = ["object", "external", "pods", "resource", "containerResource"];
 
 function validateMetric(metric: MetricSpec, path: string): FieldError[] {
-  if (!metric.type)
-    return [
-      required(`${path}.type`, "must specify a metric source type"),
-      notSupported(`${path}.type`, "", Object.keys(SOURCES)),
-      notSupported(`${path}.type`, "", Object.keys(SOURCES)),
-    ];
-  if (!(metric.type in SOURCES)) {
-    const unknown = notSupported(`${path}.type`, metric.type, Object.keys(SOURCES));
-    return [unknown, unknown];
-  }
-  const wanted = SOURCES[metric.type as keyof typeof SOURCES];
+  const known = metric.type in SOURCES;
+  const errors: FieldError[] = [];
+  const unknown = () => notSupported(`${path}.type`, metric.type ?? "", Object.keys(SOURCES));
+  if (!metric.type) errors.push(required(`${path}.type`, "must specify a metric source type"));
+  if (!known) errors.push(unknown());
+  const wanted = known ? SOURCES[metric.type as keyof typeof SOURCES] : undefined;
   const given = SEEN.filter((source) => metric[source] !== undefined);
   // Only the first is looked into.
-  const errors = given.slice(0, 1).flatMap((source) => validateSource(metric, source, `${path}.${source}`));
-  if (metric[wanted] === undefined)
+  errors.push(...given.slice(0, 1).flatMap((source) => validateSource(metric, source, `${path}.${source}`)));
+  if (wanted === undefined) errors.push(unknown());
+  else if (metric[wanted] === undefined)
     errors.push(required(`${path}.${wanted}`, "must populate information for the given metric source"));
   if (given.length > 1)
     for (const source of given)

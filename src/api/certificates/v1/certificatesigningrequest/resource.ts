@@ -16,6 +16,7 @@ export const certificateSigningRequests = defineResource<Request>({
   group: "certificates.k8s.io",
   version: "v1",
   kind: "CertificateSigningRequest",
+  nameRule: () => [],
   behaviour: {
     prepareForCreate(request, { user }) {
       // Who asks is a fact, not a claim.

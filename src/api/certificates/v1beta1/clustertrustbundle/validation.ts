@@ -14,7 +14,11 @@ type Bundle = Pick<ClusterTrustBundle, "metadata" | "spec">;
 
 export function validateTrustBundle({ metadata, spec }: Bundle, old?: Bundle): FieldError[] {
   const { signerName = "", trustBundle = "" } = spec ?? {};
-  const errors = old === undefined || signerName !== old.spec?.signerName ? checkName(metadata.name, signerName) : [];
+  const { name, generateName } = metadata;
+  const errors: FieldError[] = [];
+  if (generateName)
+    errors.push(...checkName(generateName.replace(/-$/, "a"), signerName, "metadata.generateName", generateName));
+  if (name) errors.push(...checkName(name, signerName, "metadata.name"));
   if (signerName !== "") errors.push(...checkSignerName(signerName, "spec.signerName"));
   // Nobody has to mend a bundle that was good once.
   if (trustBundle !== old?.spec?.trustBundle) errors.push(...checkAnchors(trustBundle));
@@ -23,21 +27,16 @@ export function validateTrustBundle({ metadata, spec }: Bundle, old?: Bundle): F
 }
 
 /** A bundle of a signer is named after it, with a colon for the slash. */
-function checkName(name: string, signer: string): FieldError[] {
+function checkName(name: string, signer: string, path: string, shown = name): FieldError[] {
+  const wrong = (detail: string) => [invalid(path, shown, detail)];
   if (signer === "")
     return name.includes(":")
-      ? [invalid("metadata.name", name, 'ClusterTrustBundle without signer name must not have ":" in its name')]
-      : checkText(name, "metadata.name", isDns1123Subdomain);
+      ? wrong('ClusterTrustBundle without signer name must not have ":" in its name')
+      : checkText(name, path, isDns1123Subdomain, shown);
   const prefix = `${signer.replaceAll("/", ":")}:`;
   return name.startsWith(prefix)
-    ? checkText(name.slice(prefix.length), "metadata.name", isDns1123Subdomain, name)
-    : [
-        invalid(
-          "metadata.name",
-          name,
-          `ClusterTrustBundle for signerName ${signer} must be named with prefix ${prefix}`,
-        ),
-      ];
+    ? checkText(name.slice(prefix.length), path, isDns1123Subdomain, shown)
+    : wrong(`ClusterTrustBundle for signerName ${signer} must be named with prefix ${prefix}`);
 }
 
 function checkAnchors(text: string): FieldError[] {

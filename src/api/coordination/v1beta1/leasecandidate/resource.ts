@@ -8,6 +8,7 @@ export const leaseCandidates = defineResource<LeaseCandidate>({
   group: "coordination.k8s.io",
   version: "v1beta1",
   kind: "LeaseCandidate",
+  nameRule: () => [],
   behaviour: { validate: validateLeaseCandidate, validateUpdate: validateLeaseCandidateUpdate },
   columns: [
     nameColumn,

@@ -70,7 +70,7 @@ export function validateReplicationControllerStatus({ status }: ReplicationContr
   const { replicas = 0, readyReplicas = 0, availableReplicas = 0 } = status ?? {};
   for (const field of ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"] as const)
     if ((status?.[field] ?? 0) > replicas)
-      errors.push(invalid(`status.${field}`, status![field], "cannot be greater than status.replicas"));
+      errors.push(invalid(`status.${field}`, status![field] ?? 0, "cannot be greater than status.replicas"));
   if (availableReplicas > readyReplicas)
     errors.push(invalid("status.availableReplicas", availableReplicas, "cannot be greater than readyReplicas"));
   return errors;

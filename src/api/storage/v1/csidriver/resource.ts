@@ -20,6 +20,13 @@ export const csiDrivers = defineResource<CSIDriver>({
       ifAbsent(spec, "requiresRepublish", false);
       ifAbsent(spec, "seLinuxMount", false);
     },
+    prepareForCreate({ spec }, { featureGates }) {
+      if (featureGates.get("VolumeLimitScaling") !== true) delete spec.preventPodSchedulingIfMissing;
+    },
+    prepareForUpdate({ spec }, old, { featureGates }) {
+      if (featureGates.get("VolumeLimitScaling") !== true && old.spec.preventPodSchedulingIfMissing === undefined)
+        delete spec.preventPodSchedulingIfMissing;
+    },
     validate: validateDriver,
     validateUpdate: validateDriverUpdate,
     warnings: ({ spec }, old) =>

@@ -21,6 +21,10 @@ import type { ApiRequest, ApiResponse, Handler, Outcome, RequestBody } from "./r
 import type { RequestInfo } from "./request-info.ts";
 import { requestInfo } from "./request-info.ts";
 import { RouteError } from "./routing.ts";
+import { DecodeError } from "../machinery/codec/decode.ts";
+import { MEDIA_TYPES, PATCH_TYPES } from "../machinery/codec/content.ts";
+import { openYamlInGoes } from "../machinery/codec/yaml.ts";
+import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
 import { Turns } from "./turns.ts";
 import { serveWatch } from "./watch-stream.ts";
 
@@ -90,13 +94,13 @@ class ServedRequest implements ApiRequest {
   audit: AuditTrail | undefined = undefined;
   readonly cbor: boolean;
   readonly exchange: Exchange;
-  readonly #options: HttpOptions;
+  readonly #options: Options;
   readonly #headers: Headers;
   #body: Promise<RequestBody> | undefined = undefined;
   #limit: AbortController | undefined = undefined;
   #expired: unknown = undefined;
 
-  constructor(exchange: Exchange, options: HttpOptions) {
+  constructor(exchange: Exchange, options: Options) {
     const { method, url, headers, peer } = exchange.request;
     const mark = url.indexOf("?");
     this.method = method;
@@ -142,7 +146,7 @@ class ServedRequest implements ApiRequest {
   }
 }
 
-async function readBody({ request }: Exchange, { codec, cbor }: HttpOptions): Promise<RequestBody> {
+async function readBody({ request }: Exchange, { codec, cbor, turns }: Options): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body) {
@@ -154,7 +158,28 @@ async function readBody({ request }: Exchange, { codec, cbor }: HttpOptions): Pr
   const header = request.headers["content-type"];
   const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
   if (size === 0) return { kind: "none" };
-  return { kind: "bytes", bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), contentType, codec, cbor };
+  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  const yaml = size > LONG_YAML && YAML_TYPES.has(contentType) ? await readYaml(bytes, turns) : undefined;
+  return { kind: "bytes", bytes, contentType, codec, cbor, ...(yaml && { yaml }) };
+}
+
+/** YAML that is shorter than that is read in no time. */
+const LONG_YAML = 64 * 1024;
+const YAML_TYPES: ReadonlySet<string> = new Set([MEDIA_TYPES.yaml, PATCH_TYPES.apply]);
+
+/** Others get their turns while a long text is read. */
+async function readYaml(bytes: Uint8Array, turns: Turns): Promise<YamlDocument | DecodeError> {
+  const read = openYamlInGoes(bytes);
+  for (;;) {
+    await turns.next();
+    try {
+      const document = read(() => turns.isOver);
+      if (document !== undefined) return document;
+    } catch (error) {
+      if (error instanceof DecodeError) return error;
+      throw error;
+    }
+  }
 }
 
 async function answer(

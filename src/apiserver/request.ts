@@ -1,4 +1,6 @@
 /** A request and its answer as the filter chain sees them: the same for one that came over HTTPS and one from this process. */
+import type { DecodeError } from "../machinery/codec/decode.ts";
+import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Exchange, Peer } from "../world/net.ts";
 import type { AuditTrail } from "./audit/trail.ts";
@@ -59,6 +61,8 @@ export type RequestBody =
       readonly codec: ProtobufCodec;
       /** Whether they may be CBOR. */
       readonly cbor?: boolean;
+      /** What they say, where they are a long YAML text: that has been read already, or what is wrong with it. */
+      readonly yaml?: YamlDocument | DecodeError;
     }
   | { readonly kind: "object"; readonly value: unknown; readonly contentType: string };
 

@@ -1,5 +1,4 @@
 /** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
-import { parse } from "yaml";
 import type { AuditTrail } from "../audit/trail.ts";
 import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
@@ -8,7 +7,7 @@ import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
-import { decodeBody, expectedOf, isCustom } from "../registry/decode.ts";
+import { decodeBody, expectedOf, isCustom, yamlOf } from "../registry/decode.ts";
 import { deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { isApply, patcher } from "../registry/patch.ts";
@@ -187,7 +186,7 @@ function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, bo
             ? parseCbor(body.bytes)
             : bodyFormat(body.contentType) === "protobuf"
               ? body.codec.decode(body.bytes, resource.schema).object
-              : parse(Buffer.from(body.bytes).toString());
+              : yamlOf(body).value;
   } catch {
     return;
   }

@@ -8,7 +8,8 @@ import type { Format } from "../../machinery/codec/content.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { decodeJson, parseJson } from "../../machinery/codec/json.ts";
 import { openEnvelope } from "../../machinery/codec/protobuf.ts";
-import { decodeYaml, parseYaml } from "../../machinery/codec/yaml.ts";
+import { decodeYaml, openYaml } from "../../machinery/codec/yaml.ts";
+import type { YamlDocument } from "../../machinery/codec/yaml-values.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
@@ -70,8 +71,12 @@ export function decodeBody(
       checkKind(openEnvelope(bytes), expected, () => bytes);
       object = body.codec.decode(bytes, expected.schema).object;
     } else {
-      checkKind(format === "yaml" ? parseYaml(bytes) : parseJson(bytes), expected, () => bytes);
-      const decoded = (format === "yaml" ? decodeYaml : decodeJson)(bytes, expected.schema, options);
+      const document = format === "yaml" ? yamlOf(body) : undefined;
+      checkKind(document === undefined ? parseJson(bytes) : document.value, expected, () => bytes);
+      const decoded =
+        document === undefined
+          ? decodeJson(bytes, expected.schema, options)
+          : decodeYaml(document, expected.schema, options);
       for (const warning of decoded.warnings) warn(warning);
       object = decoded.object;
     }
@@ -81,6 +86,12 @@ export function decodeBody(
   }
   fillDefaults(object, expected);
   return fillKind(object, expected);
+}
+
+/** What a YAML body says. */
+export function yamlOf({ bytes, yaml }: Extract<RequestBody, { kind: "bytes" }>): YamlDocument {
+  if (yaml instanceof DecodeError) throw yaml;
+  return yaml ?? openYaml(bytes);
 }
 
 /** What a body may be written in. */

@@ -3,7 +3,6 @@ import { DecodeError } from "../../machinery/codec/decode.ts";
 import { parseCbor } from "../../machinery/codec/cbor.ts";
 import { parseJson, textOf } from "../../machinery/codec/json.ts";
 import { infiniteNumber } from "../../machinery/codec/json-text.ts";
-import { parseYaml } from "../../machinery/codec/yaml.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../../machinery/patch/strategic.ts";
@@ -13,7 +12,7 @@ import { fieldForbidden, invalid, invalidObject, required } from "../../machiner
 import type { RequestBody } from "../request.ts";
 import type { FieldValidation, WriteContext } from "./context.ts";
 import type { Expected } from "./decode.ts";
-import { decodeTree, expectedOf, isCustom } from "./decode.ts";
+import { decodeTree, expectedOf, isCustom, yamlOf } from "./decode.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
 
 export const JSON_PATCH = "application/json-patch+json";
@@ -106,7 +105,7 @@ export function parsePatch(body: RequestBody, type: string, validation: FieldVal
   }
   if (type === APPLY_PATCH) {
     try {
-      return parseYaml(body.bytes);
+      return yamlOf(body).value;
     } catch (error) {
       throw badRequest(`error decoding YAML: error converting YAML to JSON: ${(error as Error).message}`);
     }

@@ -141,7 +141,7 @@ test("HEAD is no method of resources, and long answers are compressed where aske
   await using harness = await startServer(world, ASKABLE);
   await post(harness, "a", { data: { text: "x".repeat(200_000) } });
   const head = await ask(harness, "HEAD", `${MAPS}/a`);
-  assert.deepEqual([head.status, head.body.length, head.headers["content-length"]], [405, 0, "197"]);
+  assert.deepEqual([head.status, head.body.length], [405, 0]);
   const health = await ask(harness, "HEAD", "/readyz");
   assert.deepEqual([health.status, health.body.length], [200, 0]);
   const plain = await ask(harness, "GET", `${MAPS}/a`);

@@ -149,15 +149,20 @@ class ServedRequest implements ApiRequest {
 async function readBody({ request }: Exchange, { codec, cbor, turns }: Options): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body) {
-    size += chunk.length;
-    if (size > BODY_MAX)
-      throw new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${BODY_MAX}`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body) {
+      size += chunk.length;
+      if (size > BODY_MAX)
+        throw new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${BODY_MAX}`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw new StatusError("Unknown", (error as Error).message, {}, { code: 500, cause: error });
   }
   const header = request.headers["content-type"];
   const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
-  if (size === 0) return { kind: "none" };
+  if (size === 0) return { kind: "none", contentType };
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   const yaml = size > LONG_YAML && YAML_TYPES.has(contentType) ? await readYaml(bytes, turns) : undefined;
   return { kind: "bytes", bytes, contentType, codec, cbor, ...(yaml && { yaml }) };
@@ -358,11 +363,7 @@ function send(
 ): void {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   request.answeredBytes = bytes.length;
-  if (request.method === "HEAD") {
-    exchange.respond(status, { ...headers, "content-length": String(bytes.length) });
-    return;
-  }
-  if (bytes.length > GZIP_FROM && takesGzip(request.header("accept-encoding") ?? "")) {
+  if (request.method !== "HEAD" && bytes.length > GZIP_FROM && takesGzip(request.header("accept-encoding") ?? "")) {
     exchange.respond(
       status,
       { ...headers, "content-encoding": "gzip", vary: "Accept-Encoding" },

@@ -23,6 +23,7 @@ export interface RequestInfo {
   readonly watched: boolean;
 }
 
+const SLASHES_AROUND = /^\/+|\/+$/g;
 const VERBS: Readonly<Record<string, string>> = {
   GET: "get",
   HEAD: "get",
@@ -36,9 +37,7 @@ const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
 
 export function requestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
   // As Go has it: a slash that was written `%2f` is one as well, for whoever reads the path.
-  const split = decode(path)
-    .split("/")
-    .filter((part) => part !== "");
+  const split = decode(path).replace(SLASHES_AROUND, "").split("/");
   const none: RequestInfo = {
     isResourceRequest: false,
     path,

@@ -52,7 +52,7 @@ export interface Outcome {
 }
 
 export type RequestBody =
-  | { readonly kind: "none" }
+  | { readonly kind: "none"; readonly contentType?: string }
   | {
       readonly kind: "bytes";
       readonly bytes: Uint8Array;

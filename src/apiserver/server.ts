@@ -40,7 +40,7 @@ import { WatchTracker } from "./flow-control/watch-tracker.ts";
 import { Documents } from "./handlers/documents.ts";
 import type { HealthCheck } from "./handlers/health.ts";
 import { handleNonResource } from "./handlers/non-resource.ts";
-import { handleResource } from "./handlers/resources.ts";
+import { handleResource, pageNotFound } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { tracedAdmission, tracedEtcd } from "./tracing/traced.ts";
@@ -216,6 +216,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const aggregator = new Aggregator(services);
   documents.remote = aggregator.openApi;
   const dispatch: Handler = async (request) => {
+    // Filters take slashes at the start as one. No page and no resource does.
+    if (!request.path.startsWith("/") || request.path.startsWith("//")) return pageNotFound();
     const [root, group, version] = request.path.split("/").filter((part) => part !== "");
     if (root === "apis" && group !== undefined && version !== undefined) {
       const remote = aggregator.remote(group, version);

@@ -89,7 +89,7 @@ export function qualified({ group, plural }: GroupResource): string {
   return group === "" ? plural : `${plural}.${group}`;
 }
 const about = (resource: GroupResource, name: string): StatusDetails => ({
-  name,
+  ...(name !== "" && { name }),
   ...(resource.group !== "" && { group: resource.group }),
   kind: resource.plural,
 });

@@ -155,7 +155,7 @@ export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
 /** One request and its answer, on the server's side. A handler that throws before answering gives a 500 and a log line. */
 export interface Exchange {
   readonly request: HttpRequest;
-  /** Sends a whole answer. Trailers are for HTTP/2 alone. */
+  /** Sends a whole answer; to a HEAD without its body, and with the body's length. Trailers are for HTTP/2 alone. */
   respond(status: number, headers: Headers, body?: Uint8Array | string, trailers?: Headers): void;
   /** Starts an answer that goes on. */
   stream(status: number, headers: Headers): ResponseStream;

@@ -5,6 +5,7 @@ import type { Attributes, Authorizer, Decision } from "../authz/authorizer.ts";
 import { attributesOf, escapeHtml } from "../authz/authorizer.ts";
 import { forbiddenTo } from "../authz/refuse.ts";
 import type { ApiRequest, ApiResponse, Filter, Handler } from "../request.ts";
+import { markForbidden } from "./headers.ts";
 import { text } from "../request.ts";
 
 export interface AuthorizationDeps {
@@ -42,7 +43,10 @@ export function authorize(authorizer: Authorizer, { clock, accessMetrics }: Auth
       request.audit?.annotate("authorization.k8s.io/decision", "forbid");
       request.audit?.annotate("authorization.k8s.io/reason", answer.reason);
     }
-    if (error === undefined) throw forbiddenTo(attributes, answer);
+    if (error === undefined) {
+      markForbidden(request);
+      throw forbiddenTo(attributes, answer);
+    }
     const url = request.exchange?.request.url ?? request.path;
     const words = escapeHtml(`Internal Server Error: ${JSON.stringify(url)}: ${error}`);
     return Promise.resolve(text(500, `${words}\n`));

@@ -7,6 +7,7 @@ import type { Attributes, Authorizer } from "../authz/authorizer.ts";
 import { attributesOf } from "../authz/authorizer.ts";
 import { allowOrThrow, forbiddenTo } from "../authz/refuse.ts";
 import type { ApiRequest, Filter } from "../request.ts";
+import { markForbidden } from "./headers.ts";
 
 export interface ImpersonationOptions {
   /** The gate ConstrainedImpersonation: finer verbs are tried before the old one. */
@@ -50,6 +51,7 @@ export function impersonate(authorizer: Authorizer, { constrained, observe }: Im
       }
     }
     observe?.("", false);
+    markForbidden(request);
     throw refusal;
   }
 }

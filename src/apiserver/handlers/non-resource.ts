@@ -15,8 +15,7 @@ import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
 import type { HealthCheck } from "./health.ts";
 import { health } from "./health.ts";
-import { RouteError } from "../routing.ts";
-import { notAllowed, pageNotFound } from "./resources.ts";
+import { noSuchResource, notAllowed, pageNotFound } from "./resources.ts";
 
 export interface NonResourceOptions {
   readonly services: Services;
@@ -33,18 +32,25 @@ const ANY_METHOD =
   /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug)(?:\/|$)|apis(?:\/[^/]*)?\/?$|(?:index\.html)?$)/;
 
 export async function handleNonResource(options: NonResourceOptions, request: ApiRequest): Promise<ApiResponse> {
-  const { services, checks } = options;
-  const { path, method } = request;
-  const first = path.split("/")[1] ?? "";
+  const answer = await page(options, request);
+  const isThere = answer.kind !== "raw" || answer.status !== 404;
   // What no router stands before takes any method.
-  if (method !== "GET" && !ANY_METHOD.test(path)) throw notAllowed();
+  if (isThere && request.method !== "GET" && !ANY_METHOD.test(request.path)) throw notAllowed();
+  return answer;
+}
+
+async function page(options: NonResourceOptions, request: ApiRequest): Promise<ApiResponse> {
+  const { services, checks } = options;
+  const { path } = request;
+  const first = path.split("/")[1] ?? "";
   switch (first) {
     case "healthz":
     case "livez":
     case "readyz":
       return health(request, first, checks);
     case "version":
-      return path === "/version" || path === "/version/" ? json(VERSION, 2) : pageNotFound();
+      if (path !== "/version" && path !== "/version/") throw noSuchResource();
+      return json(VERSION, 2);
     case "metrics":
       return path === "/metrics"
         ? text(200, await options.metrics.render(), {
@@ -91,7 +97,7 @@ function notServed({ registry }: Services, path: string): ApiResponse {
   const [root, group, version] = path.split("/").filter((part) => part !== "");
   const known = root === "api" || (version !== undefined && registry.resources.some((one) => one.group === group));
   if (!known) return pageNotFound();
-  throw new RouteError("NotFound", "the server could not find the requested resource");
+  throw noSuchResource();
 }
 
 /** Where this server is reached; empty where it has no port. */

@@ -16,7 +16,7 @@ import { specialSubresource, virtualResource } from "../registry/specials/index.
 import { update } from "../registry/update.ts";
 import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../request.ts";
 import { text } from "../request.ts";
-import { isTrue } from "../request-info.ts";
+import { isTrue, type RequestInfo } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
 import { assertAcceptable } from "../negotiation.ts";
 import { RouteError, route } from "../routing.ts";
@@ -26,17 +26,23 @@ export async function handleResource(services: Services, request: ApiRequest): P
   const { info } = request;
   const resource = services.registry.find(info.apiGroup, info.apiVersion, info.resource);
   if (resource === undefined) {
-    if (!services.registry.hasVersion(info.apiGroup, info.apiVersion)) return pageNotFound();
-    throw new RouteError("NotFound", "the server could not find the requested resource");
+    // A group that nobody has is another matter than a version that a group doesn't have.
+    const { registry } = services;
+    const { apiPrefix, apiGroup, apiVersion } = info;
+    if (apiPrefix !== "api" && !registry.hasGroup(apiGroup) && !registry.hasVersion(apiGroup, apiVersion))
+      return pageNotFound();
+    throw noSuchResource();
   }
-  if (resource.scope === "Cluster" && info.namespace !== "" && info.resource !== "namespaces")
-    throw new RouteError("NotFound", "the server could not find the requested resource");
+  if (resource.scope === "Cluster" && info.namespace !== "" && info.resource !== "namespaces") throw noSuchResource();
   route(request, resource);
   if (resource.deprecated !== undefined) {
     warn(request, resource.deprecated.warning);
     services.deprecated?.(resource, info.subresource);
   }
-  if (resource.storage.virtual !== true && !OF_MANY.has(info.verb)) assertSegment(info.name);
+  if (resource.storage.virtual !== true) {
+    if (!OF_MANY.has(info.verb)) assertSegment(info.name);
+    if (info.namespace === "." || info.namespace === "..") throw invalidKey(resource, info);
+  }
   if (info.subresource !== "") return handleSubresource(services, request, resource);
   const { verb, name } = info;
   // Upstream knows before it does anything whether it could answer.
@@ -83,6 +89,16 @@ export async function handleResource(services: Services, request: ApiRequest): P
     default:
       throw notAllowed();
   }
+}
+
+/** A namespace that would lead out of the resource's place in the store. */
+function invalidKey({ storage }: Resource, { verb, namespace, name }: RequestInfo): StatusError {
+  if (verb === "create") {
+    const words = `invalid resource name ${JSON.stringify(namespace)}: [may not be '${namespace}']`;
+    return new StatusError("InternalError", `Internal error occurred: ${words}`, { causes: [{ message: words }] });
+  }
+  const key = `/${storage.prefix}/${namespace}${OF_MANY.has(verb) ? "" : `/${name}`}`;
+  return new StatusError("Unknown", `invalid key: ${JSON.stringify(key)}`, {}, { code: 500 });
 }
 
 /** Their name, if any, is from a selector. */
@@ -200,6 +216,10 @@ function withDryRun(context: WriteContext, dryRun: readonly string[] | undefined
 
 function entryResponse(status: number, resource: Resource, entry: Entry): ObjectResponse {
   return { kind: "object", status, object: entry.view(resource), resource, entry };
+}
+
+export function noSuchResource(): StatusError {
+  return new RouteError("NotFound", "the server could not find the requested resource");
 }
 
 export function notAllowed(): StatusError {

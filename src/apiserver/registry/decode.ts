@@ -49,7 +49,7 @@ export function decodeBody(
   validation: FieldValidation,
   warn: (text: string) => void,
 ): any {
-  if (body.kind === "none") throw unrecognised(expected, "EOF", Buffer.alloc(0));
+  if (body.kind === "none") return decodeNothing(body.contentType, expected);
   if (body.kind === "object") {
     checkKind(body.value, expected, () => Buffer.from(JSON.stringify(body.value)));
     const object = readObject(body.value, expected.schema, expected.custom === true);
@@ -92,6 +92,15 @@ export function decodeBody(
 export function yamlOf({ bytes, yaml }: Extract<RequestBody, { kind: "bytes" }>): YamlDocument {
   if (yaml instanceof DecodeError) throw yaml;
   return yaml ?? openYaml(bytes);
+}
+
+/** No bytes: in YAML they are an object without fields. */
+function decodeNothing(contentType = "", expected: Expected): any {
+  const format = bodyFormat(contentType, bodyFormats(false, expected.custom === true), bodyFormats(false, false));
+  if (format === "yaml") return fillKind({}, expected);
+  const why =
+    format === "protobuf" ? "empty data" : "couldn't get version/kind; json parse error: unexpected end of JSON input";
+  throw unrecognised(expected, why, Buffer.alloc(0));
 }
 
 /** What a body may be written in. */

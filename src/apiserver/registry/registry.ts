@@ -70,6 +70,11 @@ export class Registry {
     return this.resources.some((resource) => resource.group === group && resource.version === version);
   }
 
+  /** One of the groups that are there from the start. */
+  hasGroup(group: string): boolean {
+    return this.resources.some((resource) => resource.group === group && resource.schema.name !== undefined);
+  }
+
   /** `pods`, `deployments.apps` */
   named(name: string): Resource | undefined {
     return this.#byName.get(name);

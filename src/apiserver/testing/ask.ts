@@ -38,7 +38,8 @@ export function ask(harness: Harness, method: string, url: string, asked: Asked 
         encrypted: true,
         signal: asked.signal ?? new AbortController().signal,
       },
-      respond: (status, headers, body = "") => resolve({ status, headers, body: Buffer.from(body) }),
+      respond: (status, headers, body = "") =>
+        resolve({ status, headers, body: Buffer.from(method === "HEAD" ? "" : body) }),
       stream(status, headers) {
         asked.onOpen?.();
         return {

@@ -320,7 +320,7 @@ function exchange(
     request: { method, url, headers, httpVersion: "2.0", body: body(), peer, encrypted, signal: left.signal },
     respond(status, answerHeaders, data, trailers = {}) {
       const chunks = new Chunks();
-      if (data !== undefined) chunks.push(bytes(data));
+      if (data !== undefined && method !== "HEAD") chunks.push(bytes(data));
       chunks.end();
       reply(status, answerHeaders, chunks, Promise.resolve(trailers));
       down?.send(1, () => connection?.close());

@@ -75,8 +75,8 @@ const REASONS: Readonly<Record<number, string>> = {
 const KNOWN_NAMES_MAX = 1000;
 const ODD = /[^\t\x20-\xff]/;
 
-/** The server's to say, not the handler's. */
-const FRAMING = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding"]);
+/** The server's to say, not the handler's; but that the connection ends is said where he says it. */
+const FRAMING = new Set(["keep-alive", "proxy-connection", "transfer-encoding"]);
 
 export class HeadWriter {
   readonly #date: () => string;
@@ -103,7 +103,8 @@ export class HeadWriter {
     if (headers["date"] === undefined) head += `Date: ${this.#date()}\r\n`;
     if (framing.length !== undefined && headers["content-length"] === undefined)
       head += `Content-Length: ${framing.length}\r\n`;
-    if (framing.connection !== undefined) head += `Connection: ${framing.connection}\r\n`;
+    if (framing.connection !== undefined && headers["connection"] !== framing.connection)
+      head += `Connection: ${framing.connection}\r\n`;
     if (framing.chunked) head += "Transfer-Encoding: chunked\r\n";
     return `${head}\r\n`;
   }
@@ -121,7 +122,8 @@ export class HeadWriter {
       start = FRAMING.has(name) || name.startsWith(":") ? undefined : `${capitals(name)}: `;
       if (this.#names.size < KNOWN_NAMES_MAX) this.#names.set(name, start);
     }
-    return start === undefined || value === undefined ? "" : values(start, value);
+    if (start === undefined || value === undefined || (name === "connection" && value !== "close")) return "";
+    return values(start, value);
   }
 }
 

@@ -27,6 +27,7 @@ export interface ConnectionDeps {
 }
 
 const NO_TRAILERS: Headers = Object.freeze({});
+const LAST: Headers = Object.freeze({ connection: "close" });
 const NO_BODY: Headers = Object.freeze({ "content-length": "0" });
 const CRLF = Buffer.from("\r\n");
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
@@ -214,8 +215,7 @@ export class ServerConnection implements ByteSink, HttpConnection {
     // What is there of the body already is the handler's to have at once.
     const end = this.#reader === undefined || at === chunk.length ? at : this.#readBody(chunk, at);
     if (head.expects === "else") {
-      this.#closesAfter = true;
-      exchange.respond(417, {});
+      exchange.respond(417, LAST);
     } else if (head.url === "*" && head.method === "OPTIONS") exchange.respond(200, NO_BODY);
     else this.#handle(exchange);
     return end;

@@ -68,7 +68,7 @@ export const RAW_REQUESTS: readonly RawRequest[] = [
   // Targets
   one("the absolute form", last("GET https://b.example/healthz HTTP/1.1")),
   one("the absolute form without a path", last("GET https://b.example HTTP/1.1")),
-  one("the absolute form with a query", last("GET https://b.example/healthz?verbose=x HTTP/1.1")),
+  one("the absolute form with a query", last(`GET https://b.example${MAPS}/none?pretty=false HTTP/1.1`)),
   one("the absolute form without a host header", lines("GET https://b.example/healthz HTTP/1.1", AUTHORIZATION)),
   one("another scheme", last("GET ftp:opaque HTTP/1.1")),
   one("a path without a slash", last("GET healthz HTTP/1.1")),
@@ -87,7 +87,6 @@ export const RAW_REQUESTS: readonly RawRequest[] = [
   one("an escape that is none", last("GET /healthz%zz HTTP/1.1")),
   one("an escape that ends early", last("GET /healthz%2 HTTP/1.1")),
   one("an escape that is none, in the query", last("GET /healthz?a=%zz HTTP/1.1")),
-  one("an escaped zero byte", last(`GET ${MAPS}/a%00b HTTP/1.1`)),
   one("a control character in the target", last("GET /heal\x01thz HTTP/1.1")),
   one("letters beyond ASCII in the target", last("GET /healthz\xc3\xa4 HTTP/1.1")),
   one("a fragment", last("GET /healthz#a HTTP/1.1")),
@@ -111,7 +110,7 @@ export const RAW_REQUESTS: readonly RawRequest[] = [
   one("a host that goes on in the next line", lines("GET /healthz HTTP/1.1", "Host: a", " b", AUTHORIZATION)),
   one(
     "a token that goes on in the next line",
-    lines("GET /version HTTP/1.1", "Host: a", "Authorization: Bearer", "\tsecret", "Connection: close"),
+    lines(`GET ${MAPS}/none HTTP/1.1`, "Host: a", "Authorization: Bearer", "\tsecret", "Connection: close"),
   ),
   one("a header without a colon", plain("GET /healthz HTTP/1.1", "what is this")),
   one("a header without a name", plain("GET /healthz HTTP/1.1", ": b")),
@@ -216,8 +215,7 @@ export const RAW_REQUESTS: readonly RawRequest[] = [
   one("a body that nobody reads and that is long", `${plain("POST /healthz HTTP/1.1", "Content-Length: 300000")}`),
   one(
     "a body of 3 MB and more",
-    plain(`POST ${MAPS} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 3145729"),
-    " ".repeat(3_145_729),
+    plain(`POST ${MAPS} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 3145729") + " ".repeat(3_145_729),
   ),
   one("three requests at once", plain("GET /healthz HTTP/1.1") + plain("GET /livez HTTP/1.1") + HEALTH),
   one("a request behind one that closes", HEALTH + HEALTH),

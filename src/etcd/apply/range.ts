@@ -18,11 +18,7 @@ export function applyRange(
   header: ResponseHeader | undefined,
 ): RangeResponse {
   store.countRange();
-  const filtered =
-    !!request.min_mod_revision ||
-    !!request.max_mod_revision ||
-    !!request.min_create_revision ||
-    !!request.max_create_revision;
+  const filtered = isFiltered(request);
   const wanted = request.limit ?? 0;
   const order = request.sort_order ?? "NONE";
   // Sorting and filtering come before the limit, so they need all there is; else one more than the limit tells that there is more.
@@ -59,13 +55,30 @@ export function withoutValues({ sort_target }: Init<RangeRequest>, kvs: readonly
   });
 }
 
-export function sortKvs({ sort_order, sort_target = "KEY" }: Init<RangeRequest>, kvs: KeyValue[]): void {
-  if (kvs.length < 2 || (sort_target === "KEY" && sort_order !== "DESCEND")) return;
+export type Order = (a: KeyValue, b: KeyValue) => number;
+
+/** Undefined for the order of keys, in which they come. */
+export function orderOf({ sort_order, sort_target = "KEY" }: Init<RangeRequest>): Order | undefined {
+  if (sort_target === "KEY" && sort_order !== "DESCEND") return undefined;
   const direction = sort_order === "DESCEND" ? -1 : 1;
-  kvs.sort((a, b) => direction * compareBy(sort_target, a, b));
+  return (a, b) => direction * compareBy(sort_target, a, b);
 }
 
-function passes(request: Init<RangeRequest>, kv: KeyValue): boolean {
+export function sortKvs(request: Init<RangeRequest>, kvs: KeyValue[]): void {
+  const order = kvs.length < 2 ? undefined : orderOf(request);
+  if (order !== undefined) kvs.sort(order);
+}
+
+export function isFiltered(request: Init<RangeRequest>): boolean {
+  return (
+    !!request.min_mod_revision ||
+    !!request.max_mod_revision ||
+    !!request.min_create_revision ||
+    !!request.max_create_revision
+  );
+}
+
+export function passes(request: Init<RangeRequest>, kv: KeyValue): boolean {
   return (
     (!request.min_mod_revision || kv.mod_revision >= request.min_mod_revision) &&
     (!request.max_mod_revision || kv.mod_revision <= request.max_mod_revision) &&

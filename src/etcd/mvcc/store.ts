@@ -10,11 +10,12 @@ import { assert } from "../../base/assert.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Backend, KeyValue } from "../backend/backend.ts";
 import { NO_FAILPOINTS, type Failpoints } from "../failpoints.ts";
-import { KeyIndex } from "./key-index.ts";
+import { KeyIndex, type Dropped } from "./key-index.ts";
 import { endText, keyText } from "./key-text.ts";
 import { emptyIndex, type RestoredIndex } from "./restored-index.ts";
 import type { CompactionWork } from "./compaction-queue.ts";
 import { markFinished, markScheduled } from "./compaction-marks.ts";
+import { ReadPin } from "./read-pin.ts";
 import type { Revision } from "./revision.ts";
 
 /** One write of a transaction. */
@@ -39,6 +40,14 @@ export interface RangeResult {
   readonly kvs: KeyValue[];
   /** All keys of the range at that revision, whatever the limit. */
   readonly count: number;
+}
+
+/** Some of the keys of a pinned range. */
+export interface Slice {
+  readonly kvs: KeyValue[];
+  /** There may be more of them than rows were wanted. */
+  readonly count: number;
+  readonly isLast: boolean;
 }
 
 /** Told which keys hang on which lease. */
@@ -70,6 +79,7 @@ export class Store {
   #revision = 1;
   #compactRevision = -1;
   #changes: Change[] | undefined;
+  readonly #pins = new Set<ReadPin>();
 
   constructor(backend: Backend, leases: LeaseBook, failpoints = NO_FAILPOINTS) {
     this.#backend = backend;
@@ -88,6 +98,7 @@ export class Store {
     this.#index = emptyIndex();
     this.#revision = 1;
     this.#compactRevision = -1;
+    this.#pins.clear();
   }
 
   /** The revision of the last finished transaction that wrote. An empty store is at 1. */
@@ -145,6 +156,56 @@ export class Store {
       return !options.pageOnly || count < limit;
     });
     return { kvs: this.#rows(found), count };
+  }
+
+  /** For who reads a range over several turns, by `slice`, until he lets go of it. */
+  pin(key: Uint8Array, rangeEnd: Uint8Array, revision: number): ReadPin {
+    this.checkReadable(revision);
+    const pin = new ReadPin(revision, keyText(key), endText(rangeEnd), (one) => void this.#pins.delete(one));
+    this.#pins.add(pin);
+    return pin;
+  }
+
+  /** What comes next of a pinned range: of at most `most` keys that there are or were, and no more than `rows` of their rows. */
+  slice(pin: ReadPin, most: number, rows: number): Slice {
+    assert(this.#pins.has(pin), "the pin was let go of, or was of another state");
+    const found: Revision[] = [];
+    let next: string | undefined;
+    let looked = 0;
+    let count = 0;
+    this.#index.forEach(pin.next, pin.end, (index, key) => {
+      if (looked++ === most) {
+        next = key;
+        return false;
+      }
+      const at = index.get(pin.revision);
+      if (at === undefined) return true;
+      count++;
+      if (found.length < rows) found.push(at);
+      return true;
+    });
+    let kvs = this.#rows(found);
+    const laidAside = pin.advance(next);
+    if (laidAside.length > 0) {
+      count += laidAside.length;
+      kvs = kvs.concat(laidAside).sort((a, b) => Buffer.compare(a.key, b.key));
+      kvs.length = Math.min(kvs.length, rows);
+    }
+    return { kvs, count, isLast: next === undefined };
+  }
+
+  /** What drops writes of a key, and lays aside what is still to be read. */
+  #dropping(index: KeyIndex, drop: Dropped): Dropped {
+    const awaited: { readonly pin: ReadPin; readonly main: number; readonly sub: number }[] = [];
+    for (const pin of this.#pins) {
+      const at = pin.awaits(index.key) ? index.get(pin.revision) : undefined;
+      if (at !== undefined) awaited.push({ pin, main: at.main, sub: at.sub });
+    }
+    if (awaited.length === 0) return drop;
+    return (main, sub, isTombstone) => {
+      for (const one of awaited) if (one.main === main && one.sub === sub) one.pin.layAside(this.#row(one));
+      drop(main, sub, isTombstone);
+    };
   }
 
   /** How many keys a range has now. */
@@ -261,8 +322,9 @@ export class Store {
   /** Drops all but the newest `versions` of a key. Readers of the past don't find what was dropped; nobody else notices. */
   keepVersions(key: Uint8Array, versions: number): void {
     const text = keyText(key);
-    const isGone = this.#index.get(text)?.keepNewest(versions, this.#drop);
-    if (isGone) this.#index.delete(text);
+    const index = this.#index.get(text);
+    if (index?.keepNewest(versions, this.#pins.size === 0 ? this.#drop : this.#dropping(index, this.#drop)))
+      this.#index.delete(text);
   }
 
   /**
@@ -301,7 +363,9 @@ export class Store {
             continue;
           }
           const key = keys[at++]!;
-          if (this.#index.get(key)?.compact(revision, drop)) this.#index.delete(key);
+          const index = this.#index.get(key);
+          if (index?.compact(revision, this.#pins.size === 0 ? drop : this.#dropping(index, drop)))
+            this.#index.delete(key);
           if (++looked % KEYS_A_LOOK === 0 && isTime()) break;
         }
         this.counts.compacted += dropped;

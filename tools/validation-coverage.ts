@@ -36,6 +36,8 @@ const WORDS: Readonly<Record<string, string>> = {
   Forbidden: "Forbidden",
   TooLong: "Too long",
   TooMany: "Too many",
+  TooFew: "Too few",
+  TooShort: "Too short",
   NotFound: "Not found",
   InternalError: "Internal error",
   TypeInvalid: "Invalid value",
@@ -67,6 +69,8 @@ function fromCore(rule: Rule): Rule {
 }
 
 const CORE_SHARED = "shared/core:";
+const CUSTOM_KIND = "customresource/*";
+const WHOLE = /^(<nil>|status)?$/;
 /** Rules of all kinds, and of kinds that hold another's rules. */
 const ANY_KIND = "any";
 const KINDS: Readonly<Record<string, string>> = {
@@ -115,7 +119,8 @@ function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at =
   if (words === undefined) return [];
   const own: Leaf = {
     chain: [rule.id],
-    path: new RegExp(`^${pathPattern(at)}$`),
+    // What a custom object's schema says of the whole is told without a place.
+    path: rule.kind === CUSTOM_KIND && at === "" ? WHOLE : new RegExp(`^${pathPattern(at)}$`),
     words: new RegExp(`^${words}[^]*${rule.detail === "" ? "" : `${detailPattern(rule.detail)}`}`),
     blank: rule.detail === "",
   };
@@ -172,7 +177,7 @@ function customRows(): readonly PlacedRow[] {
 }
 
 function kindOf({ object, group: from }: PlacedRow): string {
-  if (from === "customresource") return "customresource/*";
+  if (from === "customresource") return CUSTOM_KIND;
   const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
   return group === "" ? `core/${object.kind}` : `${group}/${object.kind}`;
 }
@@ -189,8 +194,8 @@ function coveredRules(rules: readonly Rule[], rows: readonly PlacedRow[]): Reado
   for (const rule of rules) {
     const asked = rowsFor(rule, rows, byKind);
     if (asked.length === 0) continue;
-    const isShared = rule.kind.startsWith(CORE_SHARED);
-    // A shared rule of the core group is seen wherever its words are; without words of its own, only where it is used.
+    const isShared = rule.kind.startsWith("shared/");
+    // A shared rule is seen wherever its words are; without words of its own, only where it is used.
     for (const leaf of leavesOf(rule, shared).filter(({ blank }) => !isShared || !blank))
       for (const row of asked)
         for (const error of row.errors) {
@@ -207,7 +212,7 @@ function rowsFor(
   rows: readonly PlacedRow[],
   byKind: ReadonlyMap<string, readonly PlacedRow[]>,
 ): readonly PlacedRow[] {
-  if (rule.kind === ANY_KIND || rule.kind.startsWith(CORE_SHARED)) return rows.filter((row) => applies(rule, row.op));
+  if (rule.kind === ANY_KIND || rule.kind.startsWith("shared/")) return rows.filter((row) => applies(rule, row.op));
   // The rules of a definition's schema have tables of their own.
   const kind = rule.kind.replace(/ .*$/, "");
   const asked =

@@ -276,7 +276,7 @@ test("a load balancer of local traffic has a port for its health, and gives it b
   const clash = { ...named("t"), spec: { ...spec, healthCheckNodePort: port } };
   assert.equal(
     await refusal(client.create(services, clash)),
-    `500 Unknown: failed to allocate requested HealthCheck NodePort ${port}: provided port is already allocated`,
+    `500 InternalError: Internal error occurred: failed to allocate requested HealthCheck NodePort ${port}: provided port is already allocated`,
   );
   const everywhere = await client.update(services, {
     ...replaced,

@@ -308,7 +308,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     async run(signal, ready) {
       await encryption?.open(signal);
       for (const resource of registry.resources) if (resource.storage.virtual !== true) registry.storage(resource);
-      const definitions = followDefinitions(services);
+      const definitions = followDefinitions(services, signal);
       try {
         await until(signal, Promise.all(registry.storages.map(({ cache }) => cache.whenReady)));
         await definitions.settled();

@@ -82,7 +82,10 @@ async function refusedBinding(
   if (policy === undefined) return `unable to get policy ${policyName} ${needed}`;
   if (place.problem !== undefined)
     return `unable to ${place.problem} paramKind &{${paramKind?.apiVersion} ${paramKind?.kind}} ${needed}`;
-  return `user ${goUser(user)} does not have "${verb}" permission on the object referenced by paramRef`;
+  const mutating = resource.kind.startsWith("Mutating");
+  // Upstream has the two the wrong way round in one of its kinds.
+  const [who, what] = mutating ? [verb, goUser(user)] : [goUser(user), verb];
+  return `user ${who} does not have "${what}" permission on the object referenced by paramRef`;
 }
 
 async function may(

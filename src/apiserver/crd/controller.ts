@@ -8,6 +8,7 @@ import type { Services } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
 import { update } from "../registry/update.ts";
+import { pause } from "../../world/time.ts";
 import {
   acceptNames,
   approval,
@@ -25,7 +26,7 @@ const API_SERVICES = "apiservices.apiregistration.k8s.io";
 const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
 
 /** Follows the definitions from the moment of the call; its writes are under way until `settled`. */
-export function followDefinitions(services: Services): { settled(): Promise<void> } {
+export function followDefinitions(services: Services, signal: AbortSignal): { settled(): Promise<void> } {
   const resource = services.registry.named(CRDS);
   if (resource === undefined) return { settled: async () => {} };
   const { cache } = services.registry.storage(resource);
@@ -51,7 +52,7 @@ export function followDefinitions(services: Services): { settled(): Promise<void
       const { name } = definition.metadata;
       if (cleaning.has(name)) return;
       cleaning.add(name);
-      void cleanUp(services, definition)
+      void cleanUp(services, definition, signal)
         .catch((error: unknown) => services.log.error("A custom resource definition can't be cleaned up", error))
         .finally(() => cleaning.delete(name));
       return;
@@ -171,46 +172,33 @@ async function registerApiServices(services: Services, name: string): Promise<vo
   }
 }
 
-/** Deletes every object of the kind, and then lets the definition go. */
-async function cleanUp(services: Services, definition: CustomResourceDefinition): Promise<void> {
-  const { registry } = services;
+/** Deletes every object of the kind, and then lets the definition go. Finalizers may hold the objects for as long as they like. */
+async function cleanUp(
+  services: Services,
+  definition: CustomResourceDefinition,
+  signal: AbortSignal,
+): Promise<void> {
   if (!(definition.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) return;
-  const stored = definition.spec.versions.find(({ storage }) => storage) ?? definition.spec.versions[0]!;
-  const resource =
-    registry.find(definition.spec.group, stored.name, definition.spec.names.plural) ??
-    customResource(definition, stored, conversionOf(services, definition));
-  const context = internalContext(services);
-  await services.cluster.update(CRDS, "", definition.metadata.name, (current: CustomResourceDefinition) => {
-    const before = current.status?.conditions ?? [];
-    const terminating = {
-      type: "Terminating",
-      status: "True" as const,
-      reason: "InstanceDeletionInProgress",
-      message: "CustomResource deletion is in progress",
-    };
-    const conditions = withConditions(before, [terminating], formatTime(services.clock.now()));
-    return conditions === before ? undefined : { ...current, status: { ...current.status, conditions } };
-  });
-  const { store, cache } = registry.storage(resource);
-  for (;;) {
-    const { entries } = await store.list(cache.prefix, {}, (key) => cache.get(key));
-    if (entries.length === 0) break;
-    for (const entry of entries) {
-      const { name, namespace } = entry.stored.metadata;
-      await remove(context, resource, namespace ?? "", name, {}).catch(() => {});
-    }
-    const { entries: held } = await store.list(cache.prefix, {}, (key) => cache.get(key));
-    if (held.length === 0) break;
-    // Finalizers hold them: each deletion of one comes back here by way of the objects' own events.
-    await new Promise<void>((resolve) => services.clock.after(1000, resolve));
-    if (registry.named(CRDS) === undefined) return;
+  const { name } = definition.metadata;
+  const wasServed = (definition.status?.conditions ?? []).some(
+    ({ type, status }) => type === "Established" && status === "True",
+  );
+  for (let done = false; !done; ) {
+    await say(services, name, terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"));
+    if (!wasServed) break;
+    done = await deleteObjects(services, definition, signal);
+    if (signal.aborted) return;
+    if (!done) await say(services, name, terminating("True", "InstanceDeletionCheck", NOT_GONE));
   }
-  const resourceOfDefinitions = registry.named(CRDS)!;
-  await update(context, {
-    resource: resourceOfDefinitions,
+  const over = wasServed
+    ? terminating("False", "InstanceDeletionCompleted", "removed all instances")
+    : terminating("False", "NeverEstablished", "resource was never established");
+  await update(internalContext(services), {
+    resource: services.registry.named(CRDS)!,
     subresource: "",
+    behaviour: {},
     namespace: "",
-    name: definition.metadata.name,
+    name,
     onMissing: "fail",
     make: (current) => ({
       ...structuredClone(current),
@@ -218,8 +206,58 @@ async function cleanUp(services: Services, definition: CustomResourceDefinition)
         ...current.metadata,
         finalizers: (current.metadata.finalizers ?? []).filter((one: string) => one !== CLEANUP_FINALIZER),
       },
+      status: { ...current.status, conditions: conditionsWith(services, current, over) },
     }),
   }).catch((error: unknown) => {
-    services.log.v(2).info("A definition is gone already", { name: definition.metadata.name, error: String(error) });
+    services.log.v(2).info("A definition is gone already", { name, error: String(error) });
   });
+}
+
+const NOT_GONE = "could not confirm zero CustomResources remaining: context deadline exceeded";
+const POLL_MS = 1000;
+const POLLS = 60;
+
+const terminating = (status: "True" | "False", reason: string, message: string) => ({
+  type: "Terminating",
+  status,
+  reason,
+  message,
+});
+
+const conditionsWith = (
+  { clock }: Services,
+  { status }: CustomResourceDefinition,
+  condition: ReturnType<typeof terminating>,
+) => withConditions(status?.conditions ?? [], [condition], formatTime(clock.now()));
+
+async function say(services: Services, name: string, condition: ReturnType<typeof terminating>): Promise<void> {
+  await services.cluster.update(CRDS, "", name, (current: CustomResourceDefinition) => {
+    const conditions = conditionsWith(services, current, condition);
+    return conditions === current.status?.conditions ? undefined : { ...current, status: { ...current.status, conditions } };
+  });
+}
+
+/** Whether they are all gone by the end of a minute. */
+async function deleteObjects(
+  services: Services,
+  definition: CustomResourceDefinition,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { registry } = services;
+  const { group, names, versions } = definition.spec;
+  const stored = versions.find(({ storage }) => storage) ?? versions[0]!;
+  const resource =
+    registry.find(group, stored.name, names.plural) ??
+    customResource(definition, stored, conversionOf(services, definition));
+  const { store, cache } = registry.storage(resource);
+  const left = async () => (await store.list(cache.prefix, {}, (key) => cache.get(key))).entries;
+  for (const entry of await left()) {
+    const { name, namespace } = entry.stored.metadata;
+    await remove(internalContext(services), resource, namespace ?? "", name, {}).catch(() => {});
+  }
+  for (let poll = 0; poll < POLLS; poll++) {
+    if ((await left()).length === 0) return true;
+    if (!(await pause(services.clock, POLL_MS, signal))) return false;
+  }
+  return false;
 }

@@ -13,7 +13,7 @@ import { parseTimestamp } from "../../machinery/cel/libraries/time.ts";
 import { compareVersions } from "../../machinery/discovery/groups.ts";
 import { sameJson } from "../../machinery/cel/rules/values.ts";
 import type { Behaviour, Column, Resource, Subresource } from "../../machinery/resource.ts";
-import type { FieldError } from "../../machinery/validation/field-error.ts";
+import { type FieldError, invalid } from "../../machinery/validation/field-error.ts";
 import { isQualifiedName, nameIsPathSegment, nameIsSubdomain } from "../../machinery/validation/names.ts";
 import { validateObjectMeta, validateObjectMetaUpdate } from "../../machinery/validation/object-meta.ts";
 import { compileJsonPath, printed } from "./json-path.ts";
@@ -36,9 +36,10 @@ export function customResource(
   const scale = version.subresources?.scale;
   const subresources: Record<string, Subresource> = {};
   const checks = new Checks(group, names.kind, version);
-  const behaviour = behaviourOf(scope, checks, hasStatus);
+  const isOne = (object: any) => checkKind(object, `${group}/${version.name}`, names.kind);
+  const behaviour = behaviourOf(scope, checks, hasStatus, isOne);
   if (hasStatus)
-    subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks, scope === "Namespaced") };
+    subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks, scope === "Namespaced", isOne) };
   if (scale !== undefined)
     subresources["scale"] = { verbs: VIEW_VERBS, kind: { group: "autoscaling", version: "v1", kind: "Scale" } };
   return {
@@ -121,7 +122,22 @@ function rewriting(
   return { toStored: to(stored), fromStored: to(served) };
 }
 
-function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus: boolean): Behaviour<any> {
+type IsOne = (object: any) => FieldError[];
+
+/** What isn't of the kind isn't looked at any further. */
+function checkKind({ apiVersion, kind }: any, version: string, wanted: string): FieldError[] {
+  return [
+    ...(kind === wanted ? [] : [invalid("kind", kind, `must be ${wanted}`)]),
+    ...(apiVersion === version ? [] : [invalid("apiVersion", apiVersion, `must be ${version}`)]),
+  ];
+}
+
+function behaviourOf(
+  scope: "Namespaced" | "Cluster",
+  checks: Checks,
+  hasStatus: boolean,
+  isOne: IsOne,
+): Behaviour<any> {
   const namespaced = scope === "Namespaced";
   return {
     prepareForCreate(draft) {
@@ -133,22 +149,31 @@ function behaviourOf(scope: "Namespaced" | "Cluster", checks: Checks, hasStatus:
       const before = old.metadata.generation ?? 0;
       draft.metadata.generation = before + (sameWish(draft, old) ? 0 : 1);
     },
-    validate: (object) => [
-      ...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain),
-      ...checks.create(object),
-    ],
-    validateUpdate: (object, old, { warn }) => [
-      ...updatedMetadata(object, old, namespaced),
-      ...checks.update(object, old, warn),
-    ],
+    validate(object) {
+      const errors = isOne(object);
+      if (errors.length > 0) return errors;
+      return [...validateObjectMeta(object.metadata, namespaced, nameIsSubdomain), ...checks.create(object)];
+    },
+    validateUpdate(object, old, { warn }) {
+      const errors = isOne(object);
+      if (errors.length > 0) return [...commonMetadata(object, old, namespaced), ...errors];
+      return [...updatedMetadata(object, old, namespaced), ...checks.update(object, old, warn)];
+    },
     warnings: (object, old) => finalizerWarnings(object.metadata.finalizers, old?.metadata.finalizers),
   };
 }
 
 /** What every update is asked is asked of custom objects twice. */
 function updatedMetadata(object: any, old: any, namespaced: boolean): FieldError[] {
-  const changes = validateObjectMetaUpdate(object.metadata, old.metadata);
-  return [...validateObjectMeta(object.metadata, namespaced, nameIsPathSegment), ...changes, ...changes];
+  return [...commonMetadata(object, old, namespaced), ...validateObjectMetaUpdate(object.metadata, old.metadata)];
+}
+
+/** What the store asks of all kinds. */
+function commonMetadata(object: any, old: any, namespaced: boolean): FieldError[] {
+  return [
+    ...validateObjectMeta(object.metadata, namespaced, nameIsPathSegment),
+    ...validateObjectMetaUpdate(object.metadata, old.metadata),
+  ];
 }
 
 const STANDARD_FINALIZERS = ["orphan", "foregroundDeletion", "kubernetes"];
@@ -175,7 +200,7 @@ function sameWish(object: any, old: any): boolean {
   return sameJson(now, before);
 }
 
-function statusBehaviour(checks: Checks, namespaced: boolean): Behaviour<any> {
+function statusBehaviour(checks: Checks, namespaced: boolean, isOne: IsOne): Behaviour<any> {
   return {
     prepareForUpdate(draft, old) {
       for (const field of Object.keys({ ...draft, ...old }))
@@ -183,10 +208,11 @@ function statusBehaviour(checks: Checks, namespaced: boolean): Behaviour<any> {
       const { managedFields } = draft.metadata;
       draft.metadata = { ...old.metadata, ...(managedFields !== undefined && { managedFields }) };
     },
-    validateUpdate: (object, old, { warn }) => [
-      ...updatedMetadata(object, old, namespaced),
-      ...checks.status(object, old, warn),
-    ],
+    validateUpdate(object, old, { warn }) {
+      const errors = isOne(object);
+      if (errors.length > 0) return [...commonMetadata(object, old, namespaced), ...errors];
+      return [...updatedMetadata(object, old, namespaced), ...checks.status(object, old, warn)];
+    },
   };
 }
 

@@ -6,13 +6,16 @@ import { decodeJson } from "../../machinery/codec/json.ts";
 import { decodeYaml } from "../../machinery/codec/yaml.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
-import { invalid, invalidObject, notSupported, tooLong } from "../../machinery/validation/field-error.ts";
+import { invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
+import { validateFieldManager } from "../../machinery/validation/object-meta.ts";
 import type { ApiRequest } from "../request.ts";
 import { isTrue } from "../request-info.ts";
 import { Conversions } from "../registry/conversions.ts";
 import type { FieldValidation, Services, WriteContext } from "../registry/context.ts";
 import { bodyFormats } from "../registry/decode.ts";
 import type { DeleteOptions } from "../registry/delete.ts";
+import { checkDeleteOptions, checkDryRun } from "../registry/delete.ts";
+import { checkPatchOptions } from "../registry/patch.ts";
 
 const MANAGER_MAX = 128;
 
@@ -20,18 +23,10 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
   const { query } = request;
   const errors: FieldError[] = [];
   const fieldManager = query.get("fieldManager") ?? "";
-  if (Buffer.byteLength(fieldManager) > MANAGER_MAX) errors.push(tooLong("fieldManager", MANAGER_MAX));
-  const control = [...fieldManager].findIndex((letter) => /[\p{C}]/u.test(letter));
-  if (control >= 0) {
-    const code = [...fieldManager][control]!.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
-    errors.push(invalid("fieldManager", fieldManager, `invalid character U+${code} (at position ${control})`));
-  }
+  if (kind === "PatchOptions") errors.push(...patchErrors(request));
+  errors.push(...validateFieldManager(fieldManager, "fieldManager"));
   const dryRun = query.getAll("dryRun").filter((value) => value !== "");
-  if (dryRun.some((value) => value !== "All"))
-    errors.push({
-      ...notSupported("dryRun", dryRun, []),
-      message: `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`,
-    });
+  errors.push(...checkDryRun(dryRun));
   const fieldValidation = query.get("fieldValidation") ?? "";
   if (!["", "Ignore", "Warn", "Strict"].includes(fieldValidation))
     errors.push(notSupported("fieldValidation", fieldValidation, ["", "Ignore", "Strict", "Warn"]));
@@ -53,6 +48,18 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
   };
 }
 
+/** A body that is in this process already has no type among the headers: it is asked the same later on. */
+function patchErrors(request: ApiRequest): readonly FieldError[] {
+  const { query } = request;
+  const type = request.header("content-type")?.split(";")[0]!.trim();
+  if (type === undefined) return [];
+  const force = query.get("force");
+  return checkPatchOptions(type, {
+    force: force === null ? undefined : isTrue(force),
+    fieldManager: query.get("fieldManager") ?? "",
+  });
+}
+
 /** A client without a manager's name is known by its program's. */
 function managerOf(userAgent: string | undefined): string {
   const name = (userAgent ?? "").split("/")[0]!;
@@ -61,6 +68,12 @@ function managerOf(userAgent: string | undefined): string {
 
 /** From the body where there is one, else from the query. */
 export async function deleteOptions(request: ApiRequest): Promise<DeleteOptions> {
+  const options = await readDeleteOptions(request);
+  checkDeleteOptions(options);
+  return options;
+}
+
+async function readDeleteOptions(request: ApiRequest): Promise<DeleteOptions> {
   const body = await request.body();
   if (body.kind === "object" && typeof body.value === "object" && body.value !== null)
     return body.value as DeleteOptions;
@@ -85,6 +98,8 @@ export async function deleteOptions(request: ApiRequest): Promise<DeleteOptions>
   }
   const { query } = request;
   const grace = query.get("gracePeriodSeconds");
+  if (grace !== null && grace !== "" && !/^[+-]?\d+$/.test(grace))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
   const orphan = query.get("orphanDependents");
   const policy = query.get("propagationPolicy");
   return {

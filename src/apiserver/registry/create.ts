@@ -7,7 +7,7 @@ import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { alreadyExists, badRequest, forbidden, qualified, StatusError } from "../../machinery/status.ts";
-import { invalidObject } from "../../machinery/validation/field-error.ts";
+import { type FieldError, invalidObject } from "../../machinery/validation/field-error.ts";
 import { uuid } from "../../world/world.ts";
 import type { AdmissionRequest, Operation } from "../admission/framework.ts";
 import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
@@ -73,6 +73,12 @@ export async function createDraft(
   }
 }
 
+/** By what it says that it is: an object of a custom kind may say something else. */
+export function refused({ apiVersion, kind, metadata }: any, errors: readonly FieldError[]): StatusError {
+  const group: string = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
+  return invalidObject(group, kind, metadata.name ?? "", errors);
+}
+
 /** The objects of a definition that goes are being deleted: new ones would never end it. */
 function isTerminating({ cluster }: WriteContext["services"], resource: Resource): boolean {
   if (!isCustom(resource)) return false;
@@ -100,7 +106,7 @@ async function store(
     restoreEmpties(draft);
     behaviour.prepareForCreate?.(draft, hooks);
     const errors = context.internal === true ? [] : (behaviour.validate?.(draft, hooks) ?? []);
-    if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);
+    if (errors.length > 0) throw refused(draft, errors);
     for (const warning of behaviour.warnings?.(draft, undefined) ?? []) context.warn(warning);
     dropEmpties(draft);
     behaviour.canonicalize?.(draft);
@@ -157,7 +163,10 @@ export function resetSystemMetadata(draft: any): void {
 /** The namespace of the URL is the object's, said or not. */
 export function placeIn(resource: Resource, namespace: string, draft: any): void {
   const said: string = draft.metadata.namespace ?? "";
-  if (resource.scope === "Cluster") return;
+  if (resource.scope === "Cluster") {
+    delete draft.metadata.namespace;
+    return;
+  }
   if (said !== "" && said !== namespace)
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   draft.metadata.namespace = namespace;

@@ -136,7 +136,8 @@ function fillDefaults(object: any, { defaults }: Expected): void {
 }
 
 function fillKind(object: any, expected: Expected): any {
-  const { apiVersion: _, kind: __, metadata, ...rest } = object;
+  const { apiVersion, kind, metadata, ...rest } = object;
+  if (expected.custom === true) return { apiVersion, kind, metadata: metadata ?? {}, ...rest };
   return { apiVersion: apiVersionOf(expected), kind: expected.kind, metadata: metadata ?? {}, ...rest };
 }
 
@@ -147,7 +148,15 @@ function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array):
       `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
       bytes(),
     );
+  for (const [field, said] of Object.entries(value))
+    if ((field === "apiVersion" || field === "kind") && said !== null && typeof said !== "string")
+      throw unrecognised(
+        expected,
+        `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonType(said)} into Go struct field .${field} of type string`,
+        bytes(),
+      );
   const { apiVersion = "", kind = "" } = value as { apiVersion?: unknown; kind?: unknown };
+  if (expected.custom === true) return checkCustomKind(apiVersion, kind, expected, bytes);
   // Upstream takes a body without either for what the endpoint expects.
   if (kind === "" && apiVersion === "") return;
   const wanted = apiVersionOf(expected);
@@ -165,6 +174,28 @@ function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array):
   throw badRequest(
     `${String(kind)} in version ${JSON.stringify(String(apiVersion).split("/").at(-1))} cannot be handled as a ${expected.kind}: converting (${goVersion(apiVersion)}.${String(kind)}) to (${goVersion(wanted)}.${expected.kind}): unknown conversion`,
   );
+}
+
+/** An object of a custom kind says what it is. Whether it is of the right kind is asked later, as its first rule. */
+function checkCustomKind(apiVersion: unknown, kind: unknown, expected: Expected, bytes: () => Uint8Array): void {
+  if ((kind ?? "") === "")
+    throw unrecognised(expected, `Object 'Kind' is missing in '${Buffer.from(bytes()).toString()}'`, bytes());
+  const wanted = apiVersionOf(expected);
+  if (apiVersion === wanted) return;
+  if (String(apiVersion).split("/").length > 2)
+    throw unrecognised(expected, `unexpected GroupVersion string: ${String(apiVersion)}`, bytes());
+  if (apiVersion === null)
+    throw badRequest(
+      `${String(kind)} in version "" cannot be handled as a ${expected.kind}: .apiVersion accessor error: <nil> is of the type <nil>, expected string`,
+    );
+  throw badRequest(
+    `the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
+  );
+}
+
+function jsonType(value: unknown): string {
+  if (typeof value === "boolean") return "bool";
+  return Array.isArray(value) ? "array" : typeof value;
 }
 
 /** Where upstream's table of kinds is made: its errors say so. */

@@ -6,6 +6,7 @@ import { formatTime } from "../../machinery/meta/time.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { conflict, notFound, qualified, StatusError } from "../../machinery/status.ts";
+import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
 import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
@@ -35,20 +36,21 @@ const RETURNS_OBJECT = new Set(
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
 
-function checkDeleteOptions(options: DeleteOptions): void {
-  const { orphanDependents, propagationPolicy } = options;
+const POLICIES: readonly string[] = ["Foreground", "Background", "Orphan"];
+
+export function checkDeleteOptions({ orphanDependents, propagationPolicy, dryRun = [] }: DeleteOptions): void {
+  const errors: FieldError[] = [];
   const field = "propagationPolicy";
   if (orphanDependents !== undefined && propagationPolicy !== undefined)
-    throw invalidObject("meta.k8s.io", "DeleteOptions", "", [
-      invalid(field, propagationPolicy, "orphanDependents and deletionPropagation cannot be both set"),
-    ]);
-  if (propagationPolicy !== undefined && !["Foreground", "Background", "Orphan"].includes(propagationPolicy))
-    throw invalidObject("meta.k8s.io", "DeleteOptions", "", [
-      {
-        ...notSupported(field, propagationPolicy, []),
-        message: `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-      },
-    ]);
+    errors.push(invalid(field, propagationPolicy, "orphanDependents and deletionPropagation cannot be both set"));
+  if (propagationPolicy !== undefined && !POLICIES.includes(propagationPolicy))
+    errors.push(notSupported(field, propagationPolicy, [...POLICIES, "nil"]));
+  errors.push(...checkDryRun(dryRun));
+  if (errors.length > 0) throw invalidObject("meta.k8s.io", "DeleteOptions", "", errors);
+}
+
+export function checkDryRun(dryRun: readonly string[]): readonly FieldError[] {
+  return dryRun.every((value) => value === "All") ? [] : [notSupported("dryRun", dryRun, ["All"])];
 }
 
 export type Deleted =

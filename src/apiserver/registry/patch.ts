@@ -8,6 +8,7 @@ import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../../machinery/patch/strategic.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
+import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { fieldForbidden, invalid, invalidObject, required } from "../../machinery/validation/field-error.ts";
 import type { RequestBody } from "../request.ts";
 import type { FieldValidation, WriteContext } from "./context.ts";
@@ -62,7 +63,7 @@ export function patcher(
 ): (current: any) => any {
   const type = body.kind === "none" ? "" : body.contentType;
   assertPatchType(resource, body);
-  checkPatchOptions(type, options);
+  assertPatchOptions(type, options);
   const expected = expectedOf(resource);
   const document = parsePatch(body, type, context.fieldValidation);
   const warn = once((text) => context.warn(text));
@@ -148,13 +149,15 @@ export function decodePatched(
   }
 }
 
-export function checkPatchOptions(type: string, { force, fieldManager }: PatchOptions): void {
-  if (isApply(type) && fieldManager === "")
-    throw invalidObject("meta.k8s.io", "PatchOptions", "", [required("fieldManager", "is required for apply patch")]);
-  if (!isApply(type) && force !== undefined)
-    throw invalidObject("meta.k8s.io", "PatchOptions", "", [
-      fieldForbidden("force", "may not be specified for non-apply patch"),
-    ]);
+export function checkPatchOptions(type: string, { force, fieldManager }: PatchOptions): readonly FieldError[] {
+  if (isApply(type)) return fieldManager === "" ? [required("fieldManager", "is required for apply patch")] : [];
+  return force === undefined ? [] : [fieldForbidden("force", "may not be specified for non-apply patch")];
+}
+
+/** The same, for good. */
+export function assertPatchOptions(type: string, options: PatchOptions): void {
+  const errors = checkPatchOptions(type, options);
+  if (errors.length > 0) throw invalidObject("meta.k8s.io", "PatchOptions", "", errors);
 }
 
 /** Warnings of a patch that is made again are the same ones. */

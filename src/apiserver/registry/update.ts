@@ -21,6 +21,7 @@ import {
   canonicalizeAlways,
   createDraft,
   placeIn,
+  refused,
   resetSystemMetadata,
   ttlSecondsOf,
 } from "./create.ts";
@@ -176,7 +177,7 @@ async function prepare(
     behaviour.prepareForUpdate?.(draft, old, hooks);
     keepSystemMetadata(metadata, old.metadata);
     const errors = context.internal === true ? [] : (behaviour.validateUpdate?.(draft, old, hooks) ?? []);
-    if (errors.length > 0) throw invalidObject(resource.group, resource.kind, name, errors);
+    if (errors.length > 0) throw refused(draft, errors);
     for (const warning of behaviour.warnings?.(draft, old) ?? []) context.warn(warning);
     dropEmpties(draft);
     behaviour.canonicalize?.(draft);

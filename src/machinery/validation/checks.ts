@@ -55,22 +55,50 @@ export function validateLabelSelector(
 ): FieldError[] {
   if (selector === undefined) return [];
   const errors = validateLabels(selector.matchLabels, `${path}.matchLabels`);
-  for (const [i, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
-    const at = `${path}.matchExpressions[${i}]`;
-    if (operator === "In" || operator === "NotIn") {
-      if (values.length === 0)
-        errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-    } else if (operator === "Exists" || operator === "DoesNotExist") {
-      if (values.length > 0)
-        errors.push(
-          fieldForbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
-        );
-    } else errors.push(invalid(`${at}.operator`, operator ?? "", "not a valid selector operator"));
-    errors.push(...checkText(key ?? "", `${at}.key`, isQualifiedName));
-    if (!allowInvalidValues)
-      for (const [j, value] of values.entries()) errors.push(...checkText(value, `${at}.values[${j}]`, isLabelValue));
-  }
+  for (const [i, requirement] of (selector.matchExpressions ?? []).entries())
+    errors.push(...validateRequirement(requirement, `${path}.matchExpressions[${i}]`, { allowInvalidValues }));
   return errors;
+}
+
+type Requirement = NonNullable<LabelSelector["matchExpressions"]>[number];
+
+/** One requirement on labels. */
+export function validateRequirement(
+  { key, operator, values = [] }: Partial<Requirement>,
+  path: string,
+  {
+    allowInvalidValues = false,
+    allowUnknownOperator = false,
+  }: { readonly allowInvalidValues?: boolean; readonly allowUnknownOperator?: boolean } = {},
+): FieldError[] {
+  const errors = checkCount(operator, values, path);
+  if (!allowUnknownOperator && !OPERATORS.includes(operator ?? ""))
+    errors.push(invalid(`${path}.operator`, operator ?? "", "not a valid selector operator"));
+  errors.push(...checkText(key ?? "", `${path}.key`, isQualifiedName));
+  if (!allowInvalidValues)
+    for (const [j, value] of values.entries()) errors.push(...checkText(value, `${path}.values[${j}]`, isLabelValue));
+  return errors;
+}
+
+/** One requirement on fields; which operators there are is for whoever evaluates it. */
+export function validateFieldRequirement(
+  { key, operator, values = [] }: Partial<Requirement>,
+  path: string,
+): FieldError[] {
+  return [...((key ?? "") === "" ? [required(`${path}.key`, "must be specified")] : []), ...checkCount(operator, values, path)];
+}
+
+const OPERATORS: readonly string[] = ["In", "NotIn", "Exists", "DoesNotExist"];
+
+/** Some operators need values, others forbid them. */
+function checkCount(operator: string | undefined, values: readonly string[], path: string): FieldError[] {
+  const listed = operator === "In" || operator === "NotIn";
+  const bare = operator === "Exists" || operator === "DoesNotExist";
+  if (listed && values.length === 0)
+    return [required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'")];
+  if (bare && values.length > 0)
+    return [fieldForbidden(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")];
+  return [];
 }
 
 /** A count or a percentage. */

@@ -113,16 +113,19 @@ export function goQuote(text: string): string {
   return `"${escaped}"`;
 }
 
+/** All of them in one sentence. */
+export function aggregated(errors: readonly FieldError[]): string {
+  const unique = [...new Set(errors.map((error) => `${error.field}: ${error.message}`))];
+  return unique.length === 1 ? unique[0]! : `[${unique.join(", ")}]`;
+}
+
 /** The 422 that carries these errors, one cause each; `kind` is `Pod`, `group` may be empty. */
 export function invalidObject(group: string, kind: string, name: string, errors: readonly FieldError[]): StatusError {
-  const texts = errors.map((error) => `${error.field}: ${error.message}`);
-  const unique = [...new Set(texts)];
-  const list = unique.length === 1 ? unique[0]! : `[${unique.join(", ")}]`;
   const qualifiedKind = group === "" ? kind : `${kind}.${group}`;
-  return new StatusError("Invalid", `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${list}`, {
-    name,
+  return new StatusError("Invalid", `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${aggregated(errors)}`, {
+    ...(name !== "" && { name }),
     ...(group !== "" && { group }),
-    kind,
+    ...(kind !== "" && { kind }),
     causes: errors.map((error) => ({ reason: error.type, message: error.message, field: error.field })),
   });
 }

@@ -1,8 +1,8 @@
 /** A pod gets its node, once. Upstream: pkg/registry/core/pod/storage (BindingREST). */
 import { formatTime } from "../../../machinery/meta/time.ts";
 import type { Resource } from "../../../machinery/resource.ts";
-import { badRequest, conflict } from "../../../machinery/status.ts";
-import { invalidObject, notSupported, required } from "../../../machinery/validation/field-error.ts";
+import { badRequest, conflict, StatusError } from "../../../machinery/status.ts";
+import { aggregated, notSupported, required } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";
 import { object } from "../../request.ts";
@@ -32,7 +32,8 @@ async function bind(
 ): Promise<ApiResponse> {
   const context = writeContext(services, request, "CreateOptions");
   const wanted = await bodyOf(request, context, BINDING);
-  const name: string = urlName === "" ? wanted.metadata.name : urlName;
+  const name: string = urlName === "" ? (wanted.metadata.name ?? "") : urlName;
+  if (name === "") throw badRequest("Name parameter required.");
   if ((wanted.metadata.name ?? "") !== "" && wanted.metadata.name !== name)
     throw badRequest("name in URL does not match name in Binding object");
   wanted.metadata.name = name;
@@ -44,7 +45,8 @@ async function bind(
     ...(kind !== "" && kind !== "Node" ? [notSupported("target.kind", kind, ["Node", "<empty>"])] : []),
     ...(node === "" ? [required("target.name")] : []),
   ];
-  if (errors.length > 0) throw invalidObject("", "Binding", name, errors);
+  // Upstream takes these for a failure of its own.
+  if (errors.length > 0) throw new StatusError("Unknown", aggregated(errors), {}, { code: 500 });
   await services.admission.validate(admission);
   const about = { group: "", plural: "pods/binding" };
   await update(context, {

@@ -72,13 +72,7 @@ export class ClusterIPs {
 
   /** Takes this one. Throws an AllocationError where it isn't to be had. */
   async take(ip: string, owner: Owner, dryRun = false): Promise<void> {
-    if (!this.contains(ip)) {
-      const family = familyOf(ip);
-      const valid = this.#rangesNow().filter((range) => range.family === family);
-      throw new AllocationError(
-        `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${(valid.length > 0 ? valid : this.ranges).map(({ cidr }) => cidr).join(", ")}`,
-      );
-    }
+    if (!this.contains(ip)) throw new AllocationError("the provided network does not match the current range");
     if (dryRun) return;
     const started = this.#clock.monotonic();
     const { cidr } = this.#rangesNow().find((range) => range.contains(ip))!;

@@ -1,4 +1,5 @@
 /** Which IP families a service has, from what its writer said and what the cluster has. Upstream: pkg/registry/core/service/storage/alloc.go, initIPFamilyFields */
+import { validateClusterIPs } from "../../../api/core/v1/service/validation.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";
 import { invalid } from "../../../machinery/validation/field-error.ts";
 import { familyOf } from "./ip-range.ts";
@@ -12,10 +13,9 @@ export function settleFamilies(spec: any, old: any, families: readonly IpFamily[
   if (keepsPreference(spec, old)) return [];
   const headless = spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length === 0;
   spec.ipFamilyPolicy ??= old?.ipFamilyPolicy ?? (headless ? "RequireDualStack" : "SingleStack");
-  // What is malformed is left to validation.
+  const errors: FieldError[] = validateClusterIPs(spec, old);
+  if (errors.length > 0) return errors;
   const ips: readonly string[] = spec.clusterIPs ?? [];
-  if (ips.some((ip) => ip !== "None" && familyOf(ip) === undefined) || ips.length > 2) return [];
-  const errors: FieldError[] = [];
   const policy: string = spec.ipFamilyPolicy;
   const single = policy === "SingleStack";
   const policyIs = (message: string) => errors.push(invalid("spec.ipFamilyPolicy", policy, message));

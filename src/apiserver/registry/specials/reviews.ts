@@ -2,6 +2,7 @@
 import type { Resource } from "../../../machinery/resource.ts";
 import { parseFieldSelector } from "../../../machinery/selector/fields.ts";
 import { parseLabelSelector, SelectorError } from "../../../machinery/selector/labels.ts";
+import { finished } from "../../../machinery/patch/apply/unfinished.ts";
 import { badRequest } from "../../../machinery/status.ts";
 import { INVALID, withAuthenticatedGroup } from "../../authn/authenticator.ts";
 import type { UserInfo } from "../../authn/user.ts";
@@ -13,6 +14,7 @@ import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
 import { placeIn } from "../create.ts";
 import { decodeBody, expectedOf } from "../decode.ts";
+import { recordUpdate } from "../managed-fields.ts";
 import { hookContext } from "../context.ts";
 import { invalidObject } from "../../../machinery/validation/field-error.ts";
 import type { VirtualResource } from "./index.ts";
@@ -21,9 +23,11 @@ async function review(services: Services, request: ApiRequest, resource: Resourc
   const context = writeContext(services, request, "CreateOptions");
   const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
   placeIn(resource, request.info.namespace, draft);
-  const errors = resource.behaviour.validate?.(draft, hookContext(context)) ?? [];
-  if (errors.length > 0) throw invalidObject(resource.group, resource.kind, draft.metadata.name ?? "", errors);
-  return draft;
+  const recorded = await finished(() => recordUpdate(context, resource, "", undefined, draft));
+  const errors = resource.behaviour.validate?.(recorded, hookContext(context)) ?? [];
+  // Upstream has lost the kind by then.
+  if (errors.length > 0) throw invalidObject(resource.group, "", "", errors);
+  return recorded;
 }
 
 const created = (review: any, status: object): ApiResponse => object(201, { ...review, status });

@@ -15,8 +15,8 @@ import type { WriteContext } from "../context.ts";
 import { applyConfiguration, recordUpdate } from "../managed-fields.ts";
 import {
   APPLY_PATCH,
+  assertPatchOptions,
   assertPatchType,
-  checkPatchOptions,
   decodePatched,
   isApply,
   JSON_PATCH,
@@ -78,7 +78,7 @@ export const scale: SpecialSubresource = {
         if (wanted === undefined && next.spec?.replicas === undefined && lacksReplicas(resource, current))
           throw badRequest(`the spec replicas field ${shownPath(resource)} cannot be empty`);
         const replicas: number = next.spec?.replicas ?? 0;
-        checked(replicas, name);
+        checked(resource, replicas, name);
         const draft = setPath(structuredClone(current), (resource.scale ?? BUILT_IN).specReplicas, replicas);
         draft.metadata.resourceVersion = next.metadata.resourceVersion || current.metadata.resourceVersion;
         return recordUpdate(context, resource, "scale", current, draft);
@@ -121,7 +121,7 @@ function applied(
 ): any {
   const force = query.get("force");
   const type = body.kind === "none" ? APPLY_PATCH : body.contentType;
-  checkPatchOptions(type, {
+  assertPatchOptions(type, {
     force: force === null ? undefined : isTrue(force),
     fieldManager: query.get("fieldManager") ?? "",
   });
@@ -137,12 +137,17 @@ function applied(
     metadata: { name: at.name, ...(at.namespace !== "" && { namespace: at.namespace }) },
   };
   if (replicas !== undefined)
-    setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, checked(replicas, at.name));
+    setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, checked(resource, replicas, at.name));
   return applyConfiguration(context, resource, "scale", current, at, configuration, isTrue(force));
 }
 
-function checked(replicas: any, name: string): number {
+function checked(resource: Resource, replicas: any, name: string): number {
   if (replicas >= 0) return replicas;
+  // A custom kind is asked as itself, at the place that it keeps the number in.
+  if (resource.scale !== undefined && isCustom(resource))
+    throw invalidObject(resource.group, resource.kind, name, [
+      invalid(`.${resource.scale.specReplicas}`, replicas, "should be a non-negative integer"),
+    ]);
   throw invalidObject("autoscaling", "Scale", name, [
     invalid("spec.replicas", replicas, "must be greater than or equal to 0"),
   ]);

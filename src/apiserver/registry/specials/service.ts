@@ -252,14 +252,11 @@ async function takeHealthCheckPort({ allocators }: Services, draft: any, old: an
     else await pool.take(asked, taken.dryRun);
   } catch (error) {
     if (!(error instanceof AllocationError)) throw error;
-    throw new StatusError(
-      "Unknown",
+    const why =
       asked === 0
         ? `failed to allocate a HealthCheck NodePort ${asked}: ${error.message}`
-        : `failed to allocate requested HealthCheck NodePort ${asked}: ${error.message}`,
-      {},
-      { code: 500 },
-    );
+        : `failed to allocate requested HealthCheck NodePort ${asked}: ${error.message}`;
+    throw new StatusError("InternalError", `Internal error occurred: ${why}`, { causes: [{ message: why }] });
   }
   if (!taken.dryRun) taken.undo.push(() => pool.release(port));
   spec.healthCheckNodePort = port;

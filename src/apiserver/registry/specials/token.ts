@@ -6,7 +6,7 @@ import { invalid, invalidObject } from "../../../machinery/validation/field-erro
 import { writeContext } from "../../handlers/options.ts";
 import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
-import { admissionRequest } from "../create.ts";
+import { admissionRequest, placeIn } from "../create.ts";
 import { get } from "../read.ts";
 import { bodyOf, TOKEN_REQUEST } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
@@ -22,6 +22,7 @@ export const token: SpecialSubresource = {
     const context = writeContext(services, request, "CreateOptions");
     const wanted = await bodyOf(request, context, TOKEN_REQUEST);
     const { name } = request.info;
+    if ((wanted.metadata.namespace ?? "") !== "") placeIn(accounts, namespace, wanted);
     wanted.spec.expirationSeconds ??= DEFAULT_SECONDS;
     // Those who mutate see what the client said, less the server's own words.
     const admission = admissionRequest(context, accounts, "token", "CREATE", namespace, name, wanted, undefined);
@@ -31,10 +32,6 @@ export const token: SpecialSubresource = {
     const said = wanted.metadata;
     if (said.name && said.name !== name)
       mismatch.push(invalid("metadata.name", said.name, "must match the service account name if specified"));
-    if (said.namespace && said.namespace !== namespace)
-      mismatch.push(
-        invalid("metadata.namespace", said.namespace, "must match the service account namespace if specified"),
-      );
     if (mismatch.length > 0) throw invalidObject("authentication.k8s.io", "TokenRequest", name, mismatch);
     if (said.uid && said.uid !== account.metadata.uid)
       throw conflict(

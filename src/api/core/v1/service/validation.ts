@@ -145,7 +145,7 @@ function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpe
 }
 
 /** Also what the allocator asks before it gives anything out. */
-function validateClusterIPs(spec: ServiceSpec, old?: ServiceSpec): FieldError[] {
+export function validateClusterIPs(spec: ServiceSpec, old?: ServiceSpec): FieldError[] {
   if (spec.type === "ExternalName") return [];
   const errors: FieldError[] = [];
   const { clusterIP = "", clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;

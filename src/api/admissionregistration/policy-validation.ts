@@ -38,6 +38,7 @@ import type {
   Validation,
   Variable,
 } from "../generated/admissionregistration.v1.ts";
+import { jsonPathProblem } from "./json-path.ts";
 import { internalValue } from "../internal-value.ts";
 import { semanticEqual } from "../semantic-equal.ts";
 import { validateMatchConditions } from "./match-conditions.ts";
@@ -105,10 +106,17 @@ export function validatePolicyStatus(status: ValidatingAdmissionPolicy["status"]
   return [
     ...warnings.flatMap(({ fieldRef, warning }, i) => {
       const path = `status.typeChecking.expressionWarnings[${i}]`;
-      return [...(warning ? [] : [required(`${path}.warning`)]), ...(fieldRef ? [] : [required(`${path}.fieldRef`)])];
+      return [...(warning ? [] : [required(`${path}.warning`)]), ...validateFieldRef(fieldRef, `${path}.fieldRef`)];
     }),
     ...validateConditions(status?.conditions, "status.conditions"),
   ];
+}
+
+function validateFieldRef(fieldRef: string | undefined, path: string): FieldError[] {
+  const text = (fieldRef ?? "").trim();
+  if (text === "") return [required(path)];
+  const problem = jsonPathProblem(text);
+  return problem === undefined ? [] : [invalid(path, text, `invalid JSONPath: ${problem}`)];
 }
 
 export function validateMutatingPolicy(
@@ -232,7 +240,7 @@ function validateValidation(
 
 function validateAuditAnnotations(
   annotations: NonNullable<NonNullable<ValidatingSpec>["auditAnnotations"]>,
-  { name }: ObjectMeta,
+  { name = "" }: Partial<ObjectMeta>,
   expressions: Expressions,
   stored: Stored,
 ): FieldError[] {

@@ -84,6 +84,14 @@ function render(value: unknown): string {
   return typeof value === "object" ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text;
 }
 
+/** What Go holds in maps shows by the order of its keys. */
+export function asMaps(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(asMaps);
+  const entries = Object.entries(value).map(([key, inner]) => [key, asMaps(inner)] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** A text that Go holds by a pointer, and so shows as JSON. */
 export const byPointer = (text: string): object => ({ toJSON: () => text });
 

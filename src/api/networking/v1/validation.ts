@@ -1,5 +1,5 @@
 /** The small kinds of this group. Upstream: pkg/apis/networking/validation/validation.go */
-import { checkOptionalWord, checkRequiredText, checkText } from "../../../machinery/validation/checks.ts";
+import { checkDomainPrefixedPath, checkOptionalWord, checkRequiredText, checkText } from "../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   fieldForbidden,
@@ -11,7 +11,6 @@ import { isCanonicalCidr, parseCidr } from "../../../machinery/validation/ip.ts"
 import {
   isDns1123Label,
   isDns1123Subdomain,
-  isDomainPrefixedPath,
   isPathSegmentName,
 } from "../../../machinery/validation/names.ts";
 import { immutableField } from "../../../machinery/validation/object-meta.ts";
@@ -23,7 +22,7 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
   const controller = spec?.controller ?? "";
   const errors: FieldError[] = [];
   if (controller.length > 250) errors.push(tooLong("spec.controller", 250));
-  errors.push(...checkRequiredText(controller, "spec.controller", isDomainPrefixedPath));
+  errors.push(...checkDomainPrefixedPath(controller, "spec.controller"));
   const parameters = spec?.parameters;
   if (parameters === undefined) return errors;
   const path = "spec.parameters";

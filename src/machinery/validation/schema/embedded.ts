@@ -2,7 +2,7 @@
  * Objects inside of objects: where a schema says so, they have a version, a kind and metadata as any other.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta/validation.go
  */
-import { type FieldError, invalid, required } from "../field-error.ts";
+import { asMaps, type FieldError, invalid, required } from "../field-error.ts";
 import { isDns1035Label, nameIsPathSegment } from "../names.ts";
 import { validateObjectMeta } from "../object-meta.ts";
 import type { ValueSchema } from "./values.ts";
@@ -48,13 +48,13 @@ function validateOne(object: Readonly<Record<string, unknown>>, path: string): F
   if (apiVersion === undefined) errors.push(required(at("apiVersion")));
   if (kind === undefined) errors.push(required(at("kind")));
   if (apiVersion !== undefined) {
-    if (typeof apiVersion !== "string") errors.push(invalid(at("apiVersion"), apiVersion, "must be a string"));
+    if (typeof apiVersion !== "string") errors.push(invalid(at("apiVersion"), asMaps(apiVersion), "must be a string"));
     else if (apiVersion === "") errors.push(invalid(at("apiVersion"), apiVersion, "must not be empty"));
     else if (apiVersion.split("/").length > 2)
       errors.push(invalid(at("apiVersion"), apiVersion, `unexpected GroupVersion string: ${apiVersion}`));
   }
   if (kind !== undefined) {
-    if (typeof kind !== "string") errors.push(invalid(at("kind"), kind, "must be a string"));
+    if (typeof kind !== "string") errors.push(invalid(at("kind"), asMaps(kind), "must be a string"));
     else if (kind === "") errors.push(invalid(at("kind"), kind, "must not be empty"));
     else {
       const wrong = isDns1035Label(kind.toLowerCase());

@@ -2,7 +2,7 @@
  * Lists whose items have to differ: sets as a whole, keyed lists in their keys.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype/validation.go
  */
-import { duplicate, type FieldError, invalid } from "../field-error.ts";
+import { asMaps, duplicate, type FieldError, invalid } from "../field-error.ts";
 import type { ValueSchema } from "./values.ts";
 
 export function validateLists(schema: ValueSchema, value: unknown): readonly FieldError[] {
@@ -40,7 +40,7 @@ function checkItems(schema: ValueSchema, value: readonly unknown[], path: string
     case "map": {
       const odd = value.findIndex((item) => item !== null && (typeof item !== "object" || Array.isArray(item)));
       if (odd >= 0)
-        errors.push(invalid(`${path}[${odd}]`, value[odd], "must be an object for an array of list-type map"));
+        errors.push(invalid(`${path}[${odd}]`, asMaps(value[odd]), "must be an object for an array of list-type map"));
       else
         checkDuplicates(
           value.map((item) => keysOf(schema, item as Record<string, unknown> | null)),
@@ -69,7 +69,7 @@ function checkDuplicates(values: readonly unknown[], path: string, errors: Field
     const text = typeof value === "string" ? `"${value}` : sortedText(value);
     const times = (seen.get(text) ?? 0) + 1;
     seen.set(text, times);
-    if (times === 2) errors.push(duplicate(`${path}[${i}]`, value));
+    if (times === 2) errors.push(duplicate(`${path}[${i}]`, asMaps(value)));
   }
 }
 

@@ -8,6 +8,7 @@ import type { Correlated } from "../../cel/rules/correlation.ts";
 import { sameJson } from "../../cel/rules/values.ts";
 import { goFloat, goNumber, isWhole } from "../../meta/numbers.ts";
 import {
+  asMaps,
   type FieldError,
   invalid,
   invalidShown,
@@ -352,11 +353,11 @@ function checkFormat(format: string, value: string, path: string, result: Result
 function checkEnum({ enum: values = [] }: ValueSchema, value: unknown, path: string, result: Result): void {
   if (value !== null) result.matches++;
   if (values.length === 0 || (value !== null && values.some((one) => isOneOf(one, value)))) return;
-  const shown = values.map((one) => (typeof one === "string" ? one : JSON.stringify(one)));
+  const shown = values.map((one) => (typeof one === "string" ? one : JSON.stringify(asMaps(one))));
   result.add({
     text: `${path} in body should be one of [${shown.join(" ")}]`,
     name: path,
-    error: (at) => notSupported(at, value, shown),
+    error: (at) => notSupported(at, asMaps(value), shown),
   });
 }
 

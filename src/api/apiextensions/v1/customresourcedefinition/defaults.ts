@@ -5,7 +5,7 @@
 import { ObjectRules } from "../../../../machinery/cel/rules/evaluate.ts";
 import { sameJson } from "../../../../machinery/cel/rules/values.ts";
 import { DecodeError, readTree } from "../../../../machinery/codec/decode.ts";
-import { type FieldError, invalid } from "../../../../machinery/validation/field-error.ts";
+import { asMaps, type FieldError, invalid } from "../../../../machinery/validation/field-error.ts";
 import { validateEmbedded } from "../../../../machinery/validation/schema/embedded.ts";
 import { validateValue } from "../../../../machinery/validation/schema/values.ts";
 import type { JSONSchemaProps } from "../../../generated/apiextensions.v1.ts";
@@ -39,7 +39,7 @@ function visit(schema: JSONSchemaProps, path: string, place: Place, errors: Fiel
     : place;
   if (schema.default !== undefined) {
     const found = validateDefault(schema, `${path}.default`, here);
-    if (typeof found === "string") errors.push(invalid(`${path}.default`, schema.default, found));
+    if (typeof found === "string") errors.push(invalid(`${path}.default`, asMaps(schema.default), found));
     else errors.push(...found);
   }
   const items = itemsOf(schema);
@@ -72,7 +72,7 @@ function validateDefault(schema: JSONSchemaProps, path: string, place: Place): r
       return `must result in valid metadata: ${wrong.length === 1 ? wrong[0] : `[${wrong.join(", ")}]`}`;
   } else {
     if (place.requirePruned && !sameJson(pruned(schema, value), value))
-      errors.push(invalid(path, value, "must not have unknown fields"));
+      errors.push(invalid(path, asMaps(value), "must not have unknown fields"));
     const misread = readEmbedded(schema, value, path);
     if (misread !== undefined) return [...errors, misread];
     const wrong = validateEmbedded(schema, value, path);
@@ -140,13 +140,13 @@ function readEmbedded(schema: JSONSchemaProps, value: unknown, path: string): Fi
   for (const [name, inner] of Object.entries(value)) {
     if (isEmbedded(schema)) {
       if ((name === "apiVersion" || name === "kind") && typeof inner !== "string")
-        return invalid(below(name), inner, "must be a string");
+        return invalid(below(name), asMaps(inner), "must be a string");
       if (name === "metadata")
         try {
           readTree(inner, META);
         } catch (error) {
           if (!(error instanceof DecodeError)) throw error;
-          return invalid(below(name), inner, error.message);
+          return invalid(below(name), asMaps(inner), error.message);
         }
     }
     const property = schema.properties?.[name];

@@ -48,7 +48,8 @@ function readTable(file: string, from: number): Rule[] {
   return lines.map((line, i) => {
     const [kind = "", operation = "", path = "", condition = "", type = "", detail = "", note = ""] = line.split("\t");
     const rule = { id: from + i, kind, operation, path, condition, type, detail, note };
-    return kind.includes("/") ? rule : fromCore(rule);
+    if (!kind.includes("/")) return fromCore(rule);
+    return { ...rule, path: /\bpath is (\{path\}\.[\w.]+),/.exec(note)?.[1] ?? path };
   });
 }
 
@@ -58,7 +59,10 @@ function fromCore(rule: Rule): Rule {
   // The rules for names have their kind for a place.
   const [kind, path] = rule.kind === "ObjectMeta names" ? [rule.path, "metadata.name"] : [rule.kind, rule.path];
   const shared = /^shared:(.+)$/.exec(kind)?.[1];
-  const words = detail.replace(/(^|\s)\|\s*$/, "").trim();
+  const words = detail
+    .replace(/(^|\s)\|\s*$/, "")
+    .replace(/^see (the shared rule named per kind|.* and the name rule of the kind)$/, "{name rule}")
+    .trim();
   const reference = /^(?:see|same text as) shared:([\w-]+)/.exec(words)?.[1];
   return {
     ...rule,
@@ -70,6 +74,8 @@ function fromCore(rule: Rule): Rule {
 
 const CORE_SHARED = "shared/core:";
 const CUSTOM_KIND = "customresource/*";
+/** Some of its rules are those of another table, at the very places. */
+const META_UPDATE = "shared/objectMetaUpdate";
 const WHOLE = /^(<nil>|status)?$/;
 /** Rules of all kinds, and of kinds that hold another's rules. */
 const ANY_KIND = "any";
@@ -116,31 +122,59 @@ function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at =
   if (isReference(rule))
     return [{ chain: [rule.id], path: new RegExp(`^${pathPattern(at)}`), words: /^/, blank: true }];
   const words = WORDS[rule.type];
-  if (words === undefined) return [];
+  // What has no type is told without a place: by a handler, or as a warning.
+  if (words === undefined)
+    return rule.detail === ""
+      ? []
+      : [{ chain: [rule.id], path: /^$/, words: new RegExp(`^[^]*${detailPattern(rule.detail)}`), blank: false }];
   const own: Leaf = {
     chain: [rule.id],
     // What a custom object's schema says of the whole is told without a place.
-    path: rule.kind === CUSTOM_KIND && at === "" ? WHOLE : new RegExp(`^${pathPattern(at)}$`),
+    path: rule.kind === CUSTOM_KIND && at === "" ? WHOLE : new RegExp(at === "*" ? "^" : `^${pathPattern(at)}$`),
     words: new RegExp(`^${words}[^]*${rule.detail === "" ? "" : `${detailPattern(rule.detail)}`}`),
     blank: rule.detail === "",
   };
-  const name = /^\{shared:([^}]+)\}$/.exec(rule.detail)?.[1];
-  const inner = name === undefined ? undefined : shared.get(name);
-  if (inner === undefined || depth > 4) return name === undefined || depth <= 4 ? [own] : [];
-  return inner.flatMap((one) => {
+  const names = /^\{shared:[^}]+\}(?: and \{shared:[^}]+\})*$/.test(rule.detail)
+    ? [...rule.detail.matchAll(/\{shared:([^}]+)\}/g)].map(([, name]) => name!)
+    : [];
+  const inner = names.flatMap((name) => (shared.get(name) ?? []).map((one) => ({ name, one })));
+  if (inner.length === 0 || depth > 4) return names.length === 0 || depth <= 4 ? [own] : [];
+  return inner.flatMap(({ name, one }) => {
     // A preference is one term of a selector.
     const place = at.endsWith(".preference") ? one.path.replace(".nodeSelectorTerms[i]", "") : one.path;
-    const path = place.includes("{path}")
-      ? place.replace("{path}", at)
-      : name === "objectMeta" || name === "objectMetaUpdate"
+    const path =
+      rule.kind === META_UPDATE
         ? one.path
-        : at;
+        : place.includes("{path}")
+          ? place.replace("{path}", at)
+          : name === "objectMeta" || name === "objectMetaUpdate"
+            ? one.path
+            : at;
     return leavesOf(one, shared, path, depth + 1).map((leaf) => ({ ...leaf, chain: [rule.id, ...leaf.chain] }));
   });
 }
 
 /** `see ObjectMeta update rows`: the rules of other lines, at this place and below. */
 const isReference = ({ detail }: Rule): boolean => /^see .*rows/.test(detail);
+
+/** What a server answers to requests; each tells whose rules it breaks. */
+function requestRows(): readonly AskedRow[] {
+  const file = "requests.rows.jsonl";
+  const lines = readFileSync(new URL(`../src/apiserver/${file}`, import.meta.url), "utf8");
+  return lines
+    .trimEnd()
+    .split("\n")
+    .flatMap((text, i) => {
+      const { of: kinds, method, url, errors = [], message } = JSON.parse(text);
+      if (kinds === undefined) return [];
+      const op = method === "POST" ? "create" : url.endsWith("/status") ? "status" : "update";
+      // Without causes a message may be that of an error all the same.
+      const said = message === undefined ? [] : [`: ${message}`, message];
+      return [
+        { of: "", op, set: {}, kinds, errors: [...errors, ...said], group: "", file, line: i + 1, object: undefined },
+      ];
+    });
+}
 
 const SUBRESOURCES: readonly string[] = ["resize", "ephemeralcontainers", "finalize"];
 
@@ -158,14 +192,14 @@ function customRows(): readonly PlacedRow[] {
     .trimEnd()
     .split("\n")
     .flatMap((text, i) => {
-      const { of, op, errors } = JSON.parse(text);
+      const { of, op, errors, warnings = [] } = JSON.parse(text);
       return errors === undefined
         ? []
         : [
             {
               of,
               op,
-              errors,
+              errors: [...errors, ...warnings.map((text: string) => `: ${text}`)],
               set: {},
               group: "customresource",
               file: "objects.rows.jsonl",
@@ -176,30 +210,46 @@ function customRows(): readonly PlacedRow[] {
     });
 }
 
+interface AskedRow extends PlacedRow {
+  /** The tables' kinds whose rules it breaks, where that is known. */
+  readonly kinds?: readonly string[];
+}
+
+/** A row's warnings are of rules that have a table of their own. */
+const withWarnings = (row: AskedRow): AskedRow =>
+  row.warnings === undefined ? row : { ...row, errors: [...row.errors, ...row.warnings.map((text) => `: ${text}`)] };
+
 function kindOf({ object, group: from }: PlacedRow): string {
   if (from === "customresource") return CUSTOM_KIND;
   const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
   return group === "" ? `core/${object.kind}` : `${group}/${object.kind}`;
 }
 
-function coveredRules(rules: readonly Rule[], rows: readonly PlacedRow[]): ReadonlySet<number> {
+/** Tags count only where they are enforced. */
+const DECLARED: readonly string[] = ["shared/declarativeValidation"];
+const ENFORCED = /^(scheduling\.k8s\.io\/(PodGroup|Workload)|resource\.k8s\.io\/ResourcePoolStatusRequest)$/;
+
+function coveredRules(rules: readonly Rule[], rows: readonly AskedRow[]): ReadonlySet<number> {
   const shared = new Map<string, Rule[]>();
   for (const rule of rules)
     if (rule.kind.startsWith("shared/")) {
       const name = rule.kind.slice("shared/".length);
       shared.set(name, [...(shared.get(name) ?? []), rule]);
     }
-  const byKind = Map.groupBy(rows, kindOf);
+  const byKind = new Map<string, AskedRow[]>();
+  for (const row of rows)
+    for (const kind of row.kinds ?? [kindOf(row)]) byKind.set(kind, [...(byKind.get(kind) ?? []), row]);
   const covered = new Set<number>();
   for (const rule of rules) {
     const asked = rowsFor(rule, rows, byKind);
     if (asked.length === 0) continue;
     const isShared = rule.kind.startsWith("shared/");
-    // A shared rule is seen wherever its words are; without words of its own, only where it is used.
-    for (const leaf of leavesOf(rule, shared).filter(({ blank }) => !isShared || !blank))
+    // A shared rule is seen wherever its words are; without words of its own, only where it is used, or where that is known.
+    const isKnown = asked.every(({ kinds }) => kinds !== undefined) || DECLARED.includes(rule.kind);
+    for (const leaf of leavesOf(rule, shared).filter(({ blank }) => !isShared || !blank || isKnown))
       for (const row of asked)
         for (const error of row.errors) {
-          const end = error.indexOf(": ");
+          const end = Math.max(error.indexOf(": "), 0);
           if (!leaf.path.test(error.slice(0, end)) || !leaf.words.test(error.slice(end + 2))) continue;
           for (const id of leaf.chain) covered.add(id);
         }
@@ -209,9 +259,12 @@ function coveredRules(rules: readonly Rule[], rows: readonly PlacedRow[]): Reado
 
 function rowsFor(
   rule: Rule,
-  rows: readonly PlacedRow[],
-  byKind: ReadonlyMap<string, readonly PlacedRow[]>,
-): readonly PlacedRow[] {
+  rows: readonly AskedRow[],
+  byKind: ReadonlyMap<string, readonly AskedRow[]>,
+): readonly AskedRow[] {
+  if (DECLARED.includes(rule.kind)) return rows.filter((row) => row.kinds === undefined && ENFORCED.test(kindOf(row)));
+  // Where requests are known to be for a shared rule, the same words elsewhere are another's.
+  if (ONLY_ASKED.includes(rule.kind)) return (byKind.get(rule.kind) ?? []).filter((row) => applies(rule, row.op));
   if (rule.kind === ANY_KIND || rule.kind.startsWith("shared/")) return rows.filter((row) => applies(rule, row.op));
   // The rules of a definition's schema have tables of their own.
   const kind = rule.kind.replace(/ .*$/, "");
@@ -222,6 +275,8 @@ function rowsFor(
   return asked.filter((row) => applies(rule, row.op));
 }
 
+const ONLY_ASKED: readonly string[] = ["shared/fieldSelectorRequirement", "shared/requestOptions", "core/Options"];
+
 const EXCUSES: readonly (readonly [kind: string, path: string, why: string])[] = [
   [`${CORE_SHARED}ip-strict`, "", "used by no kind"],
   [`${CORE_SHARED}condition`, "", "the rows of the groups that use it"],
@@ -230,11 +285,16 @@ const EXCUSES: readonly (readonly [kind: string, path: string, why: string])[] =
   ["core/ClusterTrustBundle (projected volume)", "", "the rows of pods with such a volume"],
 ];
 
+/** Rules that nobody can break, each by how its condition begins, with what makes it so. */
+const PROVEN: readonly (readonly [kind: string, condition: string, why: string])[] = [];
+
 /** What isn't an object that is stored. */
 const HANDLED = /^core\/(Pod(Exec|Log)Options|Binding|Options|ServiceAccount token|Service \(allocation\))/;
 
 /** Why a rule can have no row, where its own words say so. */
 function excuseOf(rule: Rule): string | undefined {
+  const proven = PROVEN.find(([kind, of]) => kind === rule.kind && rule.condition.startsWith(of));
+  if (proven !== undefined) return proven[2];
   const text = `${rule.condition} ${rule.note}`;
   if (HANDLED.test(rule.kind) || /^(4\d\d|one 400)\b/.test(rule.note) || /\b400 BadRequest/.test(rule.note))
     return "told by the handler, tested over HTTP";
@@ -296,7 +356,7 @@ if (tables.length === 0) {
 }
 const rules: Rule[] = [];
 for (const table of tables) rules.push(...readTable(table, rules.length));
-const rows = [...readValidationRows(), ...customRows()];
+const rows = [...readValidationRows().map(withWarnings), ...customRows(), ...requestRows()];
 const text = report(rules, coveredRules(rules, rows), rows.length);
 if (summary === undefined) process.stdout.write(text);
 else writeFileSync(summary, text);

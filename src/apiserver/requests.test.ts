@@ -64,9 +64,7 @@ async function answerTo({ method, url, type = "application/json", accept, user, 
 
 /** Names and times that no two servers have in common. */
 const settled = (text: string): string =>
-  text
-    .replace(/(\\+"time\\+":\\+")[^"\\]*/g, "$1(time)")
-    .replace(/a%[a-z0-9]{5}(?=\W)/g, "a%(name)");
+  text.replace(/(\\+"time\\+":\\+")[^"\\]*/g, "$1(time)").replace(/a%[a-z0-9]{5}(?=\W)/g, "a%(name)");
 
 const turn = () => new Promise<void>((resolve) => void world.clock.after(5, resolve));
 

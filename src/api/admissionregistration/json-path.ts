@@ -28,7 +28,7 @@ class Reader {
   }
 
   #action(): string | undefined {
-    for (let descended = false; ; ) {
+    for (let descended = false; ;) {
       const rest = this.#letters.slice(this.#at, this.#at + 3).join("");
       if (rest.startsWith("}")) {
         this.#at++;
@@ -67,7 +67,8 @@ class Reader {
   }
 
   #field(): undefined {
-    for (; !TERMINATOR.test(this.#letters[this.#at] ?? " "); this.#at++) if (this.#letters[this.#at] === "\\") this.#at++;
+    for (; !TERMINATOR.test(this.#letters[this.#at] ?? " "); this.#at++)
+      if (this.#letters[this.#at] === "\\") this.#at++;
     return undefined;
   }
 
@@ -95,12 +96,16 @@ class Reader {
     const text = this.#letters.slice(begin, this.#at - 1).join("");
     if (text === "*") return undefined;
     const parts = text.split(",");
-    if (parts.length > 1) return firstOf(parts.map((part) => () => jsonPathProblem(`[${part.replace(/^ +| +$/g, "")}]`)));
+    if (parts.length > 1)
+      return firstOf(parts.map((part) => () => jsonPathProblem(`[${part.replace(/^ +| +$/g, "")}]`)));
     const key = /^'([^']*)'$/.exec(text);
     if (key !== null) return jsonPathProblem(`.${key[1]}`);
     const slice = SLICE.exec(text);
     if (slice === null) return `invalid array index ${text}`;
-    const odd = slice.slice(1).map((part, i) => (i > 0 ? part?.slice(1) : part)).find((part) => part === "-");
+    const odd = slice
+      .slice(1)
+      .map((part, i) => (i > 0 ? part?.slice(1) : part))
+      .find((part) => part === "-");
     return odd === undefined ? undefined : `array index ${odd} is not a number`;
   }
 

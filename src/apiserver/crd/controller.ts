@@ -173,18 +173,18 @@ async function registerApiServices(services: Services, name: string): Promise<vo
 }
 
 /** Deletes every object of the kind, and then lets the definition go. Finalizers may hold the objects for as long as they like. */
-async function cleanUp(
-  services: Services,
-  definition: CustomResourceDefinition,
-  signal: AbortSignal,
-): Promise<void> {
+async function cleanUp(services: Services, definition: CustomResourceDefinition, signal: AbortSignal): Promise<void> {
   if (!(definition.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) return;
   const { name } = definition.metadata;
   const wasServed = (definition.status?.conditions ?? []).some(
     ({ type, status }) => type === "Established" && status === "True",
   );
-  for (let done = false; !done; ) {
-    await say(services, name, terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"));
+  for (let done = false; !done;) {
+    await say(
+      services,
+      name,
+      terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"),
+    );
     if (!wasServed) break;
     done = await deleteObjects(services, definition, signal);
     if (signal.aborted) return;
@@ -233,7 +233,9 @@ const conditionsWith = (
 async function say(services: Services, name: string, condition: ReturnType<typeof terminating>): Promise<void> {
   await services.cluster.update(CRDS, "", name, (current: CustomResourceDefinition) => {
     const conditions = conditionsWith(services, current, condition);
-    return conditions === current.status?.conditions ? undefined : { ...current, status: { ...current.status, conditions } };
+    return conditions === current.status?.conditions
+      ? undefined
+      : { ...current, status: { ...current.status, conditions } };
   });
 }
 

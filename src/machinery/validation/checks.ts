@@ -85,7 +85,10 @@ export function validateFieldRequirement(
   { key, operator, values = [] }: Partial<Requirement>,
   path: string,
 ): FieldError[] {
-  return [...((key ?? "") === "" ? [required(`${path}.key`, "must be specified")] : []), ...checkCount(operator, values, path)];
+  return [
+    ...((key ?? "") === "" ? [required(`${path}.key`, "must be specified")] : []),
+    ...checkCount(operator, values, path),
+  ];
 }
 
 const OPERATORS: readonly string[] = ["In", "NotIn", "Exists", "DoesNotExist"];

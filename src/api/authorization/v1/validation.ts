@@ -91,9 +91,7 @@ function checkSelector(
   if (rawSelector !== "" && requirements.length > 0)
     errors.push(invalid(`${path}.rawSelector`, rawSelector, "may not specified at the same time as requirements"));
   if (rawSelector === "" && requirements.length === 0)
-    errors.push(
-      required(`${path}.requirements`, `when ${path} is specified, requirements or rawSelector is required`),
-    );
+    errors.push(required(`${path}.requirements`, `when ${path} is specified, requirements or rawSelector is required`));
   return [...errors, ...requirements.flatMap((one, i) => check(one, `${path}.requirements[${i}]`))];
 }
 

@@ -1,5 +1,10 @@
 /** The small kinds of this group. Upstream: pkg/apis/networking/validation/validation.go */
-import { checkDomainPrefixedPath, checkOptionalWord, checkRequiredText, checkText } from "../../../machinery/validation/checks.ts";
+import {
+  checkDomainPrefixedPath,
+  checkOptionalWord,
+  checkRequiredText,
+  checkText,
+} from "../../../machinery/validation/checks.ts";
 import {
   type FieldError,
   fieldForbidden,
@@ -8,11 +13,7 @@ import {
   tooLong,
 } from "../../../machinery/validation/field-error.ts";
 import { isCanonicalCidr, parseCidr } from "../../../machinery/validation/ip.ts";
-import {
-  isDns1123Label,
-  isDns1123Subdomain,
-  isPathSegmentName,
-} from "../../../machinery/validation/names.ts";
+import { isDns1123Label, isDns1123Subdomain, isPathSegmentName } from "../../../machinery/validation/names.ts";
 import { immutableField } from "../../../machinery/validation/object-meta.ts";
 import type { IngressClass, IPAddress, ServiceCIDR } from "../../generated/networking.v1.ts";
 import { internalValue } from "../../internal-value.ts";

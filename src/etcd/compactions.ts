@@ -13,8 +13,8 @@ export interface CompactionsDeps extends Pick<World, "clock"> {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly pace: CompactionPace;
-  /** Compactions are to be compared with other members'. */
-  readonly areHashed: boolean;
+  /** Whether they may be compared with other members'. */
+  readonly areHashed: () => boolean;
 }
 
 export class Compactions {
@@ -46,7 +46,7 @@ export class Compactions {
   /** Takes the work that a compaction leaves to do; `before` is where the compaction before went. */
   add(work: CompactionWork, before: number): void {
     // What a compaction that isn't done leaves behind, others need not find.
-    const isHashed = this.#deps.areHashed && this.#queue.isEmpty;
+    const isHashed = this.#deps.areHashed() && this.#queue.isEmpty;
     this.#last = this.#queue.add(isHashed ? this.hashes.around(work, this.#deps.store, before) : work);
   }
 

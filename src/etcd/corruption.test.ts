@@ -84,8 +84,7 @@ const text = (value: string) => Buffer.from(value);
 
 test("members that compact remember the same hashes, and the leader finds the one whose keys are others", async () => {
   const world = simulatedWorld("corruption");
-  const features = featuresOf({ CompactHashCheck: "true" });
-  const members = new EtcdMembers(world, { features, compactionBatchLimit: 2, compactionSleepIntervalMs: 1 });
+  const members = new EtcdMembers(world, { compactionBatchLimit: 2, compactionSleepIntervalMs: 1 });
   let done = false;
   const play = async () => {
     await members.start(["a", "b", "c"]);

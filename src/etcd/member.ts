@@ -184,7 +184,8 @@ export class Member {
       ...deps,
       store: this.store,
       pace: options,
-      areHashed: options.features.CompactHashCheck,
+      // Others may ask, whatever is on here. A lone member spares itself reading all of its keys.
+      areHashed: () => options.features.CompactHashCheck || this.membership.members.length > 1,
     });
     this.compactions.resume(storage.scheduledCompaction);
     this.alarms = new Alarms(backend.bucket("alarm"), codec);

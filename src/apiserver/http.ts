@@ -366,10 +366,16 @@ function send(
   if (request.method !== "HEAD" && bytes.length > GZIP_FROM && takesGzip(request.header("accept-encoding") ?? "")) {
     exchange.respond(
       status,
-      { ...headers, "content-encoding": "gzip", vary: "Accept-Encoding" },
+      { ...headers, "content-encoding": "gzip", vary: varying(headers["vary"]) },
       gzipSync(bytes, { level: 1 }),
     );
     return;
   }
   exchange.respond(status, headers, bytes);
+}
+
+/** What the answer depends on, and now on the client's encodings too. */
+function varying(vary: string | readonly string[] | undefined): string {
+  const named = vary === undefined ? "" : String(vary);
+  return named === "" ? "Accept-Encoding" : named.includes("Accept-Encoding") ? named : `Accept-Encoding, ${named}`;
 }

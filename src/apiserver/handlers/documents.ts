@@ -1,10 +1,18 @@
 /** OpenAPI, v2 and v3: written when first asked for, again when what is served changes. */
 import { allSchemas, kindsOf } from "../../api/schemas.ts";
-import { groupsOf } from "../../machinery/discovery/groups.ts";
-import { documentHash, openApiV2, openApiV3, openApiV3Index, v3Path } from "../../machinery/openapi/document.ts";
+import { groupsOf, isBuiltinGroup } from "../../machinery/discovery/groups.ts";
+import {
+  documentHash,
+  openApiV2,
+  openApiV3,
+  openApiV3Index,
+  openApiV3NonResource,
+  v3Path,
+} from "../../machinery/openapi/document.ts";
 import { mergeOpenApiV2 } from "../../machinery/openapi/merge.ts";
 import type { Json } from "../../machinery/openapi/schemas.ts";
 import { encodeOpenApiV2, V2_PROTOBUF } from "../../machinery/openapi/v2-protobuf.ts";
+import { encodeOpenApiV3, V3_PROTOBUF } from "../../machinery/openapi/v3-protobuf.ts";
 import { parseAccept } from "../../machinery/codec/content.ts";
 import type { RemoteOpenApi } from "../aggregation/openapi.ts";
 import type { Clock } from "../../world/world.ts";
@@ -20,8 +28,6 @@ interface Document {
 }
 type Body = Document | { readonly body: Uint8Array; readonly hash: string };
 
-const YEAR_SECONDS = 365 * 24 * 60 * 60;
-
 export class Documents {
   readonly #registry: Registry;
   readonly #describe: Describe | undefined;
@@ -33,6 +39,8 @@ export class Documents {
   #v2: Document | undefined;
   #v2Protobuf: Uint8Array | undefined;
   #v3 = new Map<string, Document>();
+  #v3Protobuf = new Map<string, Uint8Array>();
+  #others: ReadonlyMap<string, Json> | undefined;
 
   constructor(registry: Registry, describe: Describe | undefined, clock: Pick<Clock, "now">) {
     this.#registry = registry;
@@ -48,6 +56,8 @@ export class Documents {
       this.#v2 = undefined;
       this.#v2Protobuf = undefined;
       this.#v3 = new Map();
+      this.#v3Protobuf = new Map();
+      this.#others = undefined;
     }
     const path = request.path.replace(/^\/openapi\//, "");
     if (path === "v2") {
@@ -68,17 +78,23 @@ export class Documents {
     const at = path.slice("v3/".length);
     const found = this.#document(at);
     if (found === undefined) return { kind: "raw", status: 404, headers: {}, body: "" };
-    const type = wanted(request, []);
+    const accept = request.header("accept") ?? "";
+    if (accept !== "" && parseAccept(accept).length === 0) return { kind: "raw", status: 200, headers: {}, body: "" };
+    const type = wanted(request, [V3_PROTOBUF]);
     if (type === undefined) return { kind: "raw", status: 406, headers: { vary: "Accept" }, body: "" };
     const asked = request.query.get("hash");
-    if (asked === null) return this.#respond(request, found, type, "Accept");
+    const body = (): Body => (type === V3_PROTOBUF ? this.#inProtobuf(at, found) : found);
+    if (asked === null || asked === "") return this.#respond(request, body(), type, "Accept");
     if (asked !== found.hash) {
       const location = `/openapi/v3/${at}?hash=${found.hash}`;
       const headers = { "content-type": type, etag: `"${found.hash}"`, vary: "Accept", location };
       return { kind: "raw", status: 301, headers, body: "" };
     }
-    const answer = this.#respond(request, found, type, "Accept");
-    request.responseHeaders.set("cache-control", `public, immutable, max-age=${YEAR_SECONDS}`);
+    const answer = this.#respond(request, body(), type, "Accept");
+    request.responseHeaders.set("cache-control", "public, immutable");
+    const expires = new Date(this.#clock.now());
+    expires.setUTCFullYear(expires.getUTCFullYear() + 1);
+    request.responseHeaders.set("expires", expires.toUTCString().replace("GMT", "UTC"));
     return answer;
   }
 
@@ -87,6 +103,9 @@ export class Documents {
     const known = request.header("if-none-match") ?? "";
     if (known === "*" || known.split(",").some((one) => one.trim().replace(/^W\//, "") === etag))
       return { kind: "raw", status: 304, headers: { etag, vary }, body: "" };
+    // Without a validator the time decides, to the second.
+    const since = known === "" ? Date.parse(request.header("if-modified-since") ?? "") : Number.NaN;
+    if (since >= Date.parse(this.#modified)) return { kind: "raw", status: 304, headers: { etag, vary }, body: "" };
     const headers = { "content-type": type, etag, vary, "last-modified": this.#modified };
     return { kind: "raw", status: 200, headers, body };
   }
@@ -95,7 +114,15 @@ export class Documents {
     const own = groupsOf(this.#registry.resources).flatMap(({ name, versions }) =>
       versions.map(({ version }) => v3Path(name, version)),
     );
-    return [...new Set([...own, ...(this.remote?.v3.keys() ?? [])])];
+    return [...new Set([...this.#nonResource().keys(), ...own, ...(this.remote?.v3.keys() ?? [])])].sort();
+  }
+
+  /** Of what isn't a resource: the lists of groups and versions, the server's own version, the keys of its tokens. */
+  #nonResource(): ReadonlyMap<string, Json> {
+    const groups = groupsOf(this.#registry.resources).flatMap(({ name }) =>
+      isBuiltinGroup(name) && name !== "" ? [name] : [],
+    );
+    return (this.#others ??= openApiV3NonResource(groups, this.#source()));
   }
 
   #document(path: string): Document | undefined {
@@ -108,7 +135,21 @@ export class Documents {
           this.#v3.set(path, made);
           return made;
         }
-    return this.remote?.v3.get(path);
+    const other = this.#nonResource().get(path);
+    if (other === undefined) return this.remote?.v3.get(path);
+    const made = document(other);
+    this.#v3.set(path, made);
+    return made;
+  }
+
+  /** Under the same validator: it is the same document. */
+  #inProtobuf(path: string, { body, hash }: Document): Body {
+    let made = this.#v3Protobuf.get(path);
+    if (made === undefined) {
+      made = encodeOpenApiV3(JSON.parse(body) as Json);
+      this.#v3Protobuf.set(path, made);
+    }
+    return { body: made, hash };
   }
 
   #writeV2(): object {

@@ -43,9 +43,9 @@ function isTimestamp(text: string): boolean {
   );
 }
 
-/** Whether a text may stand without quotes and is a string still. */
-export function readsAsString(text: string): boolean {
-  return typeof resolvePlain(text) === "string" && !isTimestamp(text) && !BASE_60.test(text);
+/** Whether a text may stand without quotes and is a string still, to readers who know base 60 or to those who don't. */
+export function readsAsString(text: string, base60 = true): boolean {
+  return typeof resolvePlain(text) === "string" && !isTimestamp(text) && !(base60 && BASE_60.test(text));
 }
 
 /** A plain scalar without a tag. */

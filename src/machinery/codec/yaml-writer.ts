@@ -4,14 +4,37 @@
  */
 import { readsAsString } from "./yaml-scalars.ts";
 
-const WIDTH = 80;
-const INDENT = 2;
 /** A key longer than that is announced by a question mark. */
 const SIMPLE_KEY_MAX = 128;
 
 export function writeYaml(value: unknown): string {
-  return new Writer().document(value);
+  return new Writer(V2).document(value);
 }
+
+/** As the next version of that library writes what was JSON: keys as they come, lines of any length, lists indented. */
+export function writeYamlInOrder(value: unknown): string {
+  return new Writer(V3).document(value);
+}
+
+interface Manner {
+  readonly sorted: boolean;
+  readonly width: number;
+  readonly indent: number;
+  /** Whether a list in a mapping stands at the mapping's own column. */
+  readonly compact: boolean;
+  readsAsString(text: string): boolean;
+}
+
+const V2: Manner = { sorted: true, width: 80, indent: 2, compact: true, readsAsString: (text) => readsAsString(text) };
+/** It has forgotten most of the old words for yes and no. */
+const OLD_BOOLEAN = /^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$/;
+const V3: Manner = {
+  sorted: false,
+  width: Number.POSITIVE_INFINITY,
+  indent: 4,
+  compact: false,
+  readsAsString: (text) => OLD_BOOLEAN.test(text) || readsAsString(text, false),
+};
 
 type Style = "plain" | "single" | "double" | "literal";
 
@@ -22,6 +45,13 @@ class Writer {
   /** Whether what was written last is white space, and whether the line has nothing but indentation yet. */
   #whitespace = true;
   #indention = true;
+  /** Whether what comes next is an item of a list. */
+  #inItem = false;
+  readonly #manner: Manner;
+
+  constructor(manner: Manner) {
+    this.#manner = manner;
+  }
 
   document(value: unknown): string {
     this.#node(value, false, false);
@@ -74,25 +104,29 @@ class Writer {
     }
     const before = this.#indent;
     if (before < 0) this.#indent = 0;
-    else if (!inMapping || this.#indention) this.#indent += INDENT;
+    else if (!this.#manner.compact || !inMapping || this.#indention) this.#deeper();
     for (const item of items) {
       this.#writeIndent();
       this.#indicator("-", true, false, true);
+      this.#inItem = true;
       this.#node(item, false, false);
     }
+    this.#inItem = false;
     this.#indent = before;
   }
 
   #mapping(map: Record<string, unknown>): void {
-    const keys = Object.keys(map).sort(naturally);
+    const keys = this.#manner.sorted ? Object.keys(map).sort(naturally) : Object.keys(map);
     if (keys.length === 0) {
       this.#indicator("{", true, true, false);
       this.#indicator("}", false, false, false);
       return;
     }
     const before = this.#indent;
-    this.#indent = before < 0 ? 0 : before + INDENT;
+    if (before < 0) this.#indent = 0;
+    else this.#deeper();
     for (const key of keys) {
+      this.#inItem = false;
       this.#writeIndent();
       const simple = !BREAK.test(key) && Buffer.byteLength(key) <= SIMPLE_KEY_MAX;
       if (simple) {
@@ -109,13 +143,22 @@ class Writer {
     this.#indent = before;
   }
 
+  /** The first level in a list's item only has to clear the hyphen. */
+  #deeper(): void {
+    const { indent } = this.#manner;
+    if (this.#inItem) this.#indent += 2;
+    else this.#indent = indent * Math.floor((this.#indent + indent) / indent);
+    this.#inItem = false;
+  }
+
   #string(text: string, isKey: boolean): void {
-    this.#scalar(text, text.includes("\n") ? "literal" : readsAsString(text) ? "plain" : "double", isKey);
+    this.#scalar(text, text.includes("\n") ? "literal" : this.#manner.readsAsString(text) ? "plain" : "double", isKey);
   }
 
   #scalar(text: string, wanted: Style, isKey: boolean): void {
     const before = this.#indent;
-    this.#indent = before < 0 ? INDENT : before + INDENT;
+    const { indent } = this.#manner;
+    this.#indent = before < 0 ? indent : before + indent;
     const style = styleOf(text, wanted, isKey);
     if (style === "literal") this.#literal(text);
     else if (style === "double") this.#double(text, !isKey);
@@ -146,7 +189,7 @@ class Writer {
       }
       return;
     }
-    if (!mayFold || this.#column + text.length <= WIDTH) {
+    if (!mayFold || this.#column + text.length <= this.#manner.width) {
       this.#put(text);
       return;
     }
@@ -154,7 +197,7 @@ class Writer {
     for (let at = 0; at < text.length;) {
       if (text[at] === " ") {
         const inside = !quoted || (at > 0 && at < text.length - 1);
-        if (!spaces && this.#column > WIDTH && inside && text[at + 1] !== " ") this.#writeIndent();
+        if (!spaces && this.#column > this.#manner.width && inside && text[at + 1] !== " ") this.#writeIndent();
         else this.#put(" ");
         at++;
         spaces = true;
@@ -178,7 +221,7 @@ class Writer {
     for (let at = 0; at < text.length;) {
       const character = String.fromCodePoint(text.codePointAt(at)!);
       if (character === " " && !marked) {
-        if (mayFold && !spaces && this.#column > WIDTH && at > 0 && at < last) {
+        if (mayFold && !spaces && this.#column > this.#manner.width && at > 0 && at < last) {
           this.#writeIndent();
           if (text[at + 1] === " ") this.#put("\\");
         } else this.#put(" ");
@@ -198,7 +241,7 @@ class Writer {
 
   #literal(text: string): void {
     this.#indicator("|", true, false, false);
-    if (text[0] === " " || BREAK.test(text[0]!)) this.#indicator(String(INDENT), false, false, false);
+    if (text[0] === " " || BREAK.test(text[0]!)) this.#indicator(String(this.#manner.indent), false, false, false);
     const last = BREAK.test(text.at(-1)!);
     const chomping = !last ? "-" : text.length === 1 || BREAK.test(text.at(-2)!) ? "+" : "";
     if (chomping !== "") this.#indicator(chomping, false, false, false);

@@ -2,103 +2,25 @@
  * The document of v2 in protobuf, which is the only form in which client-go reads it.
  * Upstream: github.com/google/gnostic-models/openapiv2/OpenAPIv2.proto
  */
-import { Writer } from "../codec/protobuf-wire.ts";
+import {
+  any,
+  encodeDocument,
+  type Fields,
+  flag,
+  float,
+  inner,
+  inners,
+  message,
+  named,
+  text,
+  texts,
+  whole,
+  wrapped,
+  type Write,
+} from "./messages.ts";
 import type { Json } from "./schemas.ts";
 
 export const V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-/** Writes a value; what is of variable size writes its length too. */
-type Write = (writer: Writer, value: any) => void;
-interface Field {
-  readonly number: number;
-  readonly wire: 0 | 1 | 2;
-  readonly write: Write;
-  /** A list becomes one field an element. */
-  readonly repeated?: boolean;
-}
-type Fields = Readonly<Record<string, Field>>;
-
-const string: Write = (writer, value) => writer.string(value);
-const text = (number: number): Field => ({ number, wire: 2, write: string });
-const texts = (number: number): Field => ({ number, wire: 2, write: string, repeated: true });
-const flag = (number: number): Field => ({
-  number,
-  wire: 0,
-  write: (writer, value) => writer.varint(value === true ? 1 : 0),
-});
-const whole = (number: number): Field => ({ number, wire: 0, write: (writer, value) => writer.varint(value) });
-const float = (number: number): Field => ({ number, wire: 1, write: (writer, value) => writer.double(value) });
-const inner = (number: number, write: Write): Field => ({ number, wire: 2, write });
-const inners = (number: number, write: Write): Field => ({ number, wire: 2, write, repeated: true });
-
-function put(writer: Writer, { number, wire, write, repeated }: Field, value: any): void {
-  if (repeated === true)
-    for (let i = value.length - 1; i >= 0; i--) {
-      write(writer, value[i]);
-      writer.tag(number, wire);
-    }
-  else {
-    write(writer, value);
-    writer.tag(number, wire);
-  }
-}
-
-/** A message of known fields, and one for all members that start with `x-`. */
-function message(fields: () => Fields, extension?: number): Write {
-  let order: readonly (readonly [string, Field])[] | undefined;
-  return (writer, value) => {
-    order ??= Object.entries(fields()).sort(([, a], [, b]) => b.number - a.number);
-    const end = writer.mark();
-    if (extension !== undefined)
-      for (const name of Object.keys(value)
-        .filter((key) => key.startsWith("x-"))
-        .reverse()) {
-        const named = writer.mark();
-        any(writer, value[name]);
-        writer.tag(2, 2);
-        writer.string(name);
-        writer.tag(1, 2);
-        writer.lengthSince(named);
-        writer.tag(extension, 2);
-      }
-    for (const [name, field] of order) if (value[name] !== undefined) put(writer, field, value[name]);
-    writer.lengthSince(end);
-  };
-}
-
-/** A value of any shape, as YAML; JSON is YAML. */
-const any: Write = (writer, value) => {
-  const end = writer.mark();
-  writer.string(JSON.stringify(value));
-  writer.tag(2, 2);
-  writer.lengthSince(end);
-};
-
-/** An object as a list of names and values, under field `number` of a message of its own. */
-function named(value: Write, number = 1): Write {
-  return (writer, map: Json) => {
-    const end = writer.mark();
-    for (const name of Object.keys(map).reverse()) {
-      const entry = writer.mark();
-      value(writer, map[name]);
-      writer.tag(2, 2);
-      writer.string(name);
-      writer.tag(1, 2);
-      writer.lengthSince(entry);
-      writer.tag(number, 2);
-    }
-    writer.lengthSince(end);
-  };
-}
-
-/** A message with one field. */
-function wrapped(field: Field): Write {
-  return (writer, value) => {
-    const end = writer.mark();
-    put(writer, field, value);
-    writer.lengthSince(end);
-  };
-}
 
 /** The fields of a document. Schemas are in schemas, so all of this is made in one place, once a document. */
 function documentFields(): Fields {
@@ -158,11 +80,14 @@ function documentFields(): Fields {
     schema: inner(5, schema),
   }));
 
-  const parameter: Write = (writer, value) => {
-    const one =
-      value.in === "body" ? inner(1, body) : inner(2, wrapped(value.in === "path" ? inner(4, path) : inner(3, query)));
-    wrapped(inner(1, wrapped(one)))(writer, value);
-  };
+  const reference = message(() => ({ $ref: text(1), description: text(2) }));
+  const itself: Write = (writer, value) =>
+    wrapped(
+      value.in === "body" ? inner(1, body) : inner(2, wrapped(value.in === "path" ? inner(4, path) : inner(3, query))),
+    )(writer, value);
+  /** Itself, or the name of one that many share. */
+  const parameter: Write = (writer, value) =>
+    wrapped(value.$ref === undefined ? inner(1, itself) : inner(2, reference))(writer, value);
 
   const response = wrapped(
     inner(
@@ -206,6 +131,7 @@ function documentFields(): Fields {
     ),
     paths: inner(8, named(pathItem, 2)),
     definitions: inner(9, named(schema)),
+    parameters: inner(10, named(itself)),
     security: inners(12, named(wrapped(texts(1)))),
     securityDefinitions: inner(13, named(wrapped(inner(2, apiKey)))),
   };
@@ -213,8 +139,5 @@ function documentFields(): Fields {
 
 /** The bytes of a document made by `openApiV2`. */
 export function encodeOpenApiV2(document: Json): Buffer {
-  const writer = new Writer();
-  for (const [name, field] of Object.entries(documentFields()).reverse())
-    if (document[name] !== undefined) put(writer, field, document[name]);
-  return writer.finish();
+  return encodeDocument(document, documentFields());
 }

@@ -303,6 +303,57 @@ test("a token of an account, a node's proxy and a signature each take a right of
   assert.equal((await as("eve", "PUT", `${csrs}/r/approval`, approved)).status, 200);
 });
 
+test("who may write a claim's status neither binds the claim, nor speaks for its drivers, nor looks into what others hold", async () => {
+  await using harness = await startServer(world, { staticTokens });
+  const { as, grant } = speak(harness);
+  const group = "resource.k8s.io";
+  const claims = `/apis/${group}/v1/namespaces/default/resourceclaims`;
+  const one = { name: "one", exactly: { deviceClassName: "c" } };
+  const claim = (name: string, request: object = one) => ({
+    apiVersion: `${group}/v1`,
+    kind: "ResourceClaim",
+    metadata: { name },
+    spec: { devices: { requests: [request] } },
+  });
+  const admin = claim("admin", { ...one, exactly: { ...one.exactly, adminAccess: true } });
+  const asksTooMuch = await as("root", "POST", claims, admin);
+  assert.equal(
+    asksTooMuch.body.message,
+    'ResourceClaim.resource.k8s.io "admin" is invalid: spec.devices.requests[0].adminAccess: Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace',
+  );
+  const labels = { "resource.kubernetes.io/admin-access": "true" };
+  await as("root", "PATCH", "/api/v1/namespaces/default", { metadata: { labels } }, MERGE);
+  const allowed = async () => (await as("root", "POST", `${claims}?dryRun=All`, admin)).status === 201;
+  while (!(await allowed()));
+
+  await as("root", "POST", claims, claim("a"));
+  const agent = "system:serviceaccount:default:agent";
+  const resources = ["resourceclaims/status", "resourceclaims"];
+  await grant(agent, { verbs: ["get", "update", "patch"], apiGroups: [group], resources });
+  const device = { driver: "d.example.com", pool: "p", device: "d" };
+  const nodeSelector = {
+    nodeSelectorTerms: [{ matchFields: [{ key: "metadata.name", operator: "In", values: ["n1"] }] }],
+  };
+  const allocation = { devices: { results: [{ request: "one", ...device }] }, nodeSelector };
+  const write = (who: As, status: object) => as(who, "PATCH", `${claims}/a/status`, { status }, MERGE);
+  assert.equal(
+    (await write("agent", { allocation })).body.message,
+    `ResourceClaim.resource.k8s.io "a" is invalid: status.allocation: Forbidden: changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="patch" permission: resourceclaims.resource.k8s.io is forbidden: User "${agent}" cannot patch resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope`,
+  );
+  await grant(agent, { verbs: ["patch"], apiGroups: [group], resources: ["resourceclaims/binding"] });
+  assert.equal((await write("agent", { allocation })).status, 200);
+  const devices = [{ ...device, conditions: [] }];
+  assert.equal(
+    (await write("agent", { devices })).body.message,
+    `ResourceClaim.resource.k8s.io "a" is invalid: status.devices: Forbidden: changing status.devices requires resource="resourceclaims/driver", verb="[associated-node:patch arbitrary-node:patch]" permission: resourceclaims.resource.k8s.io "d.example.com" is forbidden: User "${agent}" cannot associated-node:patch resource "resourceclaims/driver" in API group "resource.k8s.io" in the namespace "default"`,
+  );
+  const driver = { apiGroups: [group], resources: ["resourceclaims/driver"], resourceNames: ["d.example.com"] };
+  await grant(agent, { verbs: ["associated-node:patch"], ...driver });
+  assert.equal((await write("agent", { devices })).status, 200);
+});
+
+const MERGE = { "content-type": "application/merge-patch+json" };
+
 const CSR = `-----BEGIN CERTIFICATE REQUEST-----
 MIHJMHACAQAwDjEMMAoGA1UEAwwDZXZlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcD
 QgAEQDTFxMNXo/g+Cug/uKQrnplh+ZiVSwdAwYrwGEpGhP0QrhmwjlMdn4K4L62b

@@ -35,6 +35,10 @@ export interface HookContext {
   /** False where pods may have no privileged containers. */
   readonly allowPrivileged?: boolean;
   uuid(): string;
+  /** The labels of a namespace, as far as there is one. */
+  namespaceLabels?(namespace: string): Readonly<Record<string, string>> | undefined;
+  /** What the writer has no right to say of the object; found out before the kind is asked, and told among its own errors. */
+  readonly refused?: readonly FieldError[];
   /** Tells the client something beside the answer. */
   warn?(text: string): void;
 }

@@ -130,11 +130,17 @@ export function objectsOf(row: Asked): {
 }
 
 const NOW = "2026-01-01T00:00:00Z";
+/** The namespaces that there are, by their labels. */
+const NAMESPACES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  default: {},
+  admins: { "resource.kubernetes.io/admin-access": "true" },
+};
 const CONTEXT: HookContext = {
   now: NOW,
   user: { name: "admin", groups: ["system:masters"] },
   featureGates: new Map(),
   uuid: () => "8c3f6f0e-8f5c-4c92-9b52-4c8a7a5c0000",
+  namespaceLabels: (name) => NAMESPACES[name],
 };
 
 /** What our hooks say to a row, as `path: message`. */

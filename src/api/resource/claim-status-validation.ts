@@ -1,4 +1,5 @@
 /** What the scheduler and drivers say of a claim. Upstream: pkg/apis/resource/validation/validation.go (ValidateResourceClaimStatusUpdate) */
+import type { HookContext } from "../../machinery/resource.ts";
 import { checkText } from "../../machinery/validation/checks.ts";
 import { validateConditions } from "../../machinery/validation/conditions.ts";
 import {
@@ -19,6 +20,7 @@ import { internalValue } from "../internal-value.ts";
 import { semanticEqual } from "../semantic-equal.ts";
 import { validateBinding } from "./slice-validation.ts";
 import {
+  checkAdminNamespace,
   MAX_REQUESTS,
   namesOf,
   validateConfiguration,
@@ -37,7 +39,25 @@ const MAX_ADDRESSES = 16;
 type Status = NonNullable<ResourceClaim["status"]>;
 type Result = NonNullable<NonNullable<AllocationResult["devices"]>["results"]>[number];
 
-export function validateClaimStatus({ metadata, spec, status = {} }: ResourceClaim, old: ResourceClaim): FieldError[] {
+export function validateClaimStatus(claim: ResourceClaim, old: ResourceClaim, context: HookContext): FieldError[] {
+  const [results, before] = [claim, old].map(({ status }) => status?.allocation?.devices?.results ?? []);
+  const asking = before!.some(isForAdmin) ? -1 : results!.findIndex(isForAdmin);
+  return [
+    ...(asking < 0
+      ? []
+      : checkAdminNamespace(
+          claim.metadata.namespace ?? "",
+          `status.allocation.devices.results[${asking}].adminAccess`,
+          context,
+        )),
+    ...(context.refused ?? []),
+    ...validateStatus(claim, old),
+  ];
+}
+
+const isForAdmin = ({ adminAccess }: Result): boolean => adminAccess === true;
+
+function validateStatus({ metadata, spec, status = {} }: ResourceClaim, old: ResourceClaim): FieldError[] {
   const reserved = status.reservedFor ?? [];
   const path = "status.reservedFor";
   const errors = validateSet(

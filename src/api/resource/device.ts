@@ -1,6 +1,6 @@
 /** Defaults and words that claims, templates, slices and taint rules share in all versions. Upstream: pkg/apis/resource/v1/defaults.go */
 import type { Mutable } from "../../base/mutable.ts";
-import type { Column } from "../../machinery/resource.ts";
+import type { Column, HookContext } from "../../machinery/resource.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import { age, ageColumn, column, nameColumn } from "../columns.ts";
 import { ifEmpty } from "../defaulting.ts";
@@ -101,8 +101,11 @@ export function stampTaint(rule: Mutable<TaintRule>, old: TaintRule | undefined,
   if (taint.timeAdded === undefined || changed) taint.timeAdded = now;
 }
 
+const LISTS = ["bools", "ints", "strings", "versions"] as const;
+
 interface Device {
   taints?: { timeAdded?: string }[];
+  attributes?: Record<string, Partial<Record<(typeof LISTS)[number], unknown>>>;
   nodeAllocatableResourceMappings?: Record<string, { allocationMultiplier?: string }>;
 }
 interface DeviceList {
@@ -128,4 +131,25 @@ export function sliceWarnings({ spec }: { readonly spec?: { readonly driver?: st
   return driver === driver.toLowerCase()
     ? []
     : [`spec.driver: driver names should be lowercase; ${JSON.stringify(driver)} contains uppercase characters`];
+}
+
+/** What is behind a gate and wasn't used before goes. */
+export function dropDisabledOfSlice(
+  slice: KubeObject,
+  old: KubeObject | undefined,
+  gates: HookContext["featureGates"],
+) {
+  const before = old === undefined ? [] : devicesOf(old as DeviceList);
+  const allocatable = before.some(
+    ({ nodeAllocatableResourceMappings: mappings = {} }) => Object.keys(mappings).length > 0,
+  );
+  const lists = before.some(({ attributes = {} }) =>
+    Object.values(attributes).some((attribute) => LISTS.some((list) => attribute[list] !== undefined)),
+  );
+  for (const device of devicesOf(slice as DeviceList)) {
+    if (gates.get("DRANodeAllocatableResources") !== true && !allocatable)
+      delete device.nodeAllocatableResourceMappings;
+    if (gates.get("DRAListTypeAttributes") !== true && !lists)
+      for (const attribute of Object.values(device.attributes ?? {})) for (const list of LISTS) delete attribute[list];
+  }
 }

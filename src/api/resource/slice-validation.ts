@@ -1,10 +1,12 @@
 /** What drivers publish: pools of devices, their attributes, capacities and counters. Upstream: pkg/apis/resource/validation/validation.go */
+import { isGivenEmpty } from "../../machinery/codec/empties.ts";
 import { formatQuantity, parseQuantity } from "../../machinery/meta/quantity.ts";
 import { checkText } from "../../machinery/validation/checks.ts";
 import {
   duplicate,
   type FieldError,
   fieldForbidden,
+  fieldNotFound,
   invalid,
   required,
   tooLong,
@@ -12,6 +14,7 @@ import {
 } from "../../machinery/validation/field-error.ts";
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from "../../machinery/validation/names.ts";
 import { immutableField, sortedEntries } from "../../machinery/validation/object-meta.ts";
+import { isNativeResource } from "../core/v1/pod/validation/resources.ts";
 import { validateNodeSelector } from "../core/v1/pod/validation/scheduling.ts";
 import type { Device, DeviceAttribute, DeviceCapacity, ResourceSlice } from "../generated/resource.v1.ts";
 import { internalValue } from "../internal-value.ts";
@@ -36,6 +39,20 @@ const MAX_OPTIONS = 10;
 const MAX_CONDITIONS = 4;
 const SEMANTIC =
   /^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
+
+const MAX_ATTRIBUTE_VALUES = 48;
+const LISTS = ["bools", "ints", "strings", "versions"] as const;
+/** As an error shows them. */
+const VALUES = [
+  "IntValue",
+  "BoolValue",
+  "StringValue",
+  "VersionValue",
+  "IntValues",
+  "BoolValues",
+  "StringValues",
+  "VersionValues",
+] as const;
 
 type Spec = ResourceSlice["spec"];
 
@@ -65,7 +82,9 @@ export function validateSlice({ spec }: ResourceSlice, old?: ResourceSlice): Fie
     const terms = nodeSelector.nodeSelectorTerms ?? [];
     if (terms.length !== 1) {
       const shown =
-        terms.length === 0 ? null : terms.map((term) => internalValue(term, "io.k8s.api.core.v1.NodeSelectorTerm"));
+        terms.length === 0 && !isGivenEmpty(terms)
+          ? null
+          : terms.map((term) => internalValue(term, "io.k8s.api.core.v1.NodeSelectorTerm"));
       errors.push(invalid("spec.nodeSelector.nodeSelectorTerms", shown, "must have exactly one node selector term"));
     }
   }
@@ -131,6 +150,11 @@ function validateDevice(device: Device, old: Device | undefined, path: string, p
         `the total number of attributes and capacities must not exceed ${MAX_ATTRIBUTES_AND_CAPACITIES}`,
       ),
     );
+  const values = Object.values(attributes)
+    .map((attribute) => LISTS.reduce((sum, list) => sum + (attribute[list]?.length ?? 0), 0) || 1)
+    .reduce((sum, count) => sum + count, 0);
+  if (values > MAX_ATTRIBUTE_VALUES)
+    errors.push(invalid(path, values, `the total number of attribute values must not exceed ${MAX_ATTRIBUTE_VALUES}`));
   for (const [key, attribute] of sortedEntries(attributes))
     errors.push(
       ...validateDeviceQualifiedName(key, `${path}.attributes`),
@@ -159,8 +183,27 @@ function validateDevice(device: Device, old: Device | undefined, path: string, p
     ),
     ...validatePlace(device, path, perDevice),
     ...validateBinding(device, path),
+    ...validateMappings(device, `${path}.nodeAllocatableResourceMappings`),
   );
   return errors;
+}
+
+/** Which of a node's own amounts a device takes from. */
+function validateMappings({ nodeAllocatableResourceMappings = {}, capacity = {} }: Device, path: string): FieldError[] {
+  return sortedEntries(nodeAllocatableResourceMappings).flatMap(([resource, mapping]) => {
+    const { allocationMultiplier: multiplier, capacityKey: key } = mapping;
+    const at = `${path}[${resource}]`;
+    const errors = isNativeResource(resource)
+      ? []
+      : [invalid(at, resource, "must be a node allocatable resource name")];
+    if (multiplier === undefined && key === undefined)
+      errors.push(invalid(at, "", "at least one of allocationMultiplier or capacityKey must be set"));
+    if (multiplier !== undefined && amountOf(multiplier) <= 0n)
+      errors.push(invalid(`${at}.allocationMultiplier`, multiplier, "must be positive"));
+    if (key === "") errors.push(invalid(`${at}.capacityKey`, "", "capacityKey must not be an empty string"));
+    else if (key !== undefined && !Object.hasOwn(capacity, key)) errors.push(fieldNotFound(`${at}.capacityKey`, key));
+    return errors;
+  });
 }
 
 function validatePlace({ nodeName, nodeSelector, allNodes }: Device, path: string, perDevice: boolean): FieldError[] {
@@ -215,8 +258,8 @@ export function validateBinding(
           ),
         );
     }
-  const needs = (field: string, other: string) =>
-    errors.push(invalid(`${path}.${field}`, null, `${field} are required to use ${other}`));
+  const needs = (field: keyof typeof fields, other: string) =>
+    errors.push(invalid(`${path}.${field}`, givenOrNull(fields[field]), `${field} are required to use ${other}`));
   if (bindingConditions.length > 0 && bindingFailureConditions.length === 0)
     needs("bindingFailureConditions", "bindingConditions");
   if (bindingConditions.length === 0 && bindingFailureConditions.length > 0)
@@ -224,37 +267,36 @@ export function validateBinding(
   return errors;
 }
 
+const givenOrNull = (list: readonly unknown[]): readonly unknown[] | null => (isGivenEmpty(list) ? [] : null);
+
 function validateAttribute(attribute: DeviceAttribute, path: string): FieldError[] {
-  const { bool, int, string: text, version } = attribute;
+  const { bool, int, string: text, version, bools, ints, strings, versions } = attribute;
   const errors: FieldError[] = [];
-  if (text !== undefined && Buffer.byteLength(text) > MAX_VALUE_BYTES)
-    errors.push(tooLong(`${path}.string`, MAX_VALUE_BYTES));
-  if (version !== undefined) {
-    if (!SEMANTIC.test(version))
-      errors.push(invalid(`${path}.version`, version, "must be a string compatible with semver.org spec 2.0.0"));
-    if (Buffer.byteLength(version) > MAX_VALUE_BYTES) errors.push(tooLong(`${path}.version`, MAX_VALUE_BYTES));
+  if (text !== undefined) errors.push(...validateText(text, `${path}.string`));
+  if (version !== undefined) errors.push(...validateVersion(version, `${path}.version`));
+  for (const list of LISTS) {
+    const values: readonly (boolean | number | string)[] | undefined = attribute[list];
+    if (values === undefined) continue;
+    const at = `${path}.${list}`;
+    if (values.length === 0) errors.push(invalid(at, [], "must not be empty if specified"));
+    for (const [i, value] of values.entries())
+      if (list === "strings") errors.push(...validateText(String(value), `${at}[${i}]`));
+      else if (list === "versions") errors.push(...validateVersion(String(value), `${at}[${i}]`));
   }
-  const count = [bool, int, text, version].filter((value) => value !== undefined).length;
+  const all = [int, bool, text, version, ints, bools, strings, versions];
+  const count = all.filter((value) => value !== undefined).length;
   const words = "exactly one value must be specified";
   if (count === 0) errors.push(invalid(path, "", words));
-  if (count > 1)
-    errors.push(
-      invalid(
-        path,
-        {
-          IntValue: int ?? null,
-          BoolValue: bool ?? null,
-          StringValue: text ?? null,
-          VersionValue: version ?? null,
-          IntValues: null,
-          BoolValues: null,
-          StringValues: null,
-          VersionValues: null,
-        },
-        words,
-      ),
-    );
+  if (count > 1) errors.push(invalid(path, Object.fromEntries(VALUES.map((name, i) => [name, all[i] ?? null])), words));
   return errors;
+}
+
+const validateText = (text: string, path: string): FieldError[] =>
+  Buffer.byteLength(text) > MAX_VALUE_BYTES ? [tooLong(path, MAX_VALUE_BYTES)] : [];
+
+function validateVersion(version: string, path: string): FieldError[] {
+  const words = "must be a string compatible with semver.org spec 2.0.0";
+  return [...(SEMANTIC.test(version) ? [] : [invalid(path, version, words)]), ...validateText(version, path)];
 }
 
 const amountOf = (text: string | undefined): bigint => parseQuantity(text ?? "0")?.nano ?? 0n;
@@ -299,7 +341,7 @@ function validateOptions(preset: string, whole: string, options: readonly string
       options,
       MAX_OPTIONS,
       path,
-      (option) => option,
+      (option) => String((amountOf(option) + NANO - 1n) / NANO),
       (option, at) =>
         amountOf(option) > amountOf(whole)
           ? [invalid(at, option, `option is larger than capacity value: ${whole}`)]

@@ -2,7 +2,8 @@
  * Claims for devices and their templates, in the shape of v1. Selectors are CEL: the API server compiles them.
  * Upstream: pkg/apis/resource/validation/validation.go
  */
-import type { Condition } from "../../machinery/meta/types.ts";
+import type { Condition, ObjectMeta } from "../../machinery/meta/types.ts";
+import type { HookContext } from "../../machinery/resource.ts";
 import { validateConditions } from "../../machinery/validation/conditions.ts";
 import { checkRequiredText, checkText, checkWord } from "../../machinery/validation/checks.ts";
 import {
@@ -17,6 +18,7 @@ import {
   internalError,
 } from "../../machinery/validation/field-error.ts";
 import { isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from "../../machinery/validation/names.ts";
+import { validateTemplateMeta } from "../core/v1/pod/validation/template-meta.ts";
 import { isExtended } from "../core/v1/pod/validation/resources.ts";
 import { internalValue } from "../internal-value.ts";
 import type {
@@ -31,8 +33,42 @@ import { semanticEqual } from "../semantic-equal.ts";
 export const MAX_REQUESTS = 32;
 const MAX_ALTERNATIVES = 8;
 
-export function validateClaim({ spec }: ResourceClaim): FieldError[] {
-  return validateClaimSpec(spec, "spec");
+export function validateClaim({ metadata, spec }: ResourceClaim, context: HookContext): FieldError[] {
+  return [...validateAdminAccess(metadata, spec, context), ...validateClaimSpec(spec, "spec")];
+}
+
+export function validateNewTemplate(template: ResourceClaimTemplate, context: HookContext): FieldError[] {
+  return [...validateAdminAccess(template.metadata, template.spec?.spec, context), ...validateTemplate(template)];
+}
+
+const ADMIN_LABEL = "resource.kubernetes.io/admin-access";
+
+/** Only namespaces of administrators have claims that look into devices of others; the first that asks is told. */
+function validateAdminAccess(
+  { namespace = "" }: ObjectMeta,
+  spec: ResourceClaim["spec"] | undefined,
+  context: HookContext,
+): FieldError[] {
+  const asking = (spec?.devices?.requests ?? []).findIndex(({ exactly }) => exactly?.adminAccess === true);
+  return asking < 0 ? [] : checkAdminNamespace(namespace, `spec.devices.requests[${asking}].adminAccess`, context);
+}
+
+export function checkAdminNamespace(namespace: string, path: string, { namespaceLabels }: HookContext): FieldError[] {
+  const labels = namespaceLabels?.(namespace);
+  if (labels === undefined)
+    return [
+      internalError(
+        path,
+        `could not retrieve namespace to verify admin access: namespaces ${JSON.stringify(namespace)} not found`,
+      ),
+    ];
+  if (labels[ADMIN_LABEL] === "true") return [];
+  return [
+    fieldForbidden(
+      path,
+      `admin access to devices requires the \`${ADMIN_LABEL}: true\` label on the containing namespace`,
+    ),
+  ];
 }
 
 export function validateClaimUpdate(claim: ResourceClaim, old: ResourceClaim): FieldError[] {
@@ -42,7 +78,7 @@ export function validateClaimUpdate(claim: ResourceClaim, old: ResourceClaim): F
 }
 
 export function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
-  return validateClaimSpec(spec?.spec, "spec.spec");
+  return [...validateTemplateMeta(spec?.metadata, "spec.metadata"), ...validateClaimSpec(spec?.spec, "spec.spec")];
 }
 
 export function validateTemplateUpdate(template: ResourceClaimTemplate, old: ResourceClaimTemplate): FieldError[] {

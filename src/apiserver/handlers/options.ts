@@ -38,6 +38,7 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
       return request.signal;
     },
     dryRun: dryRun.length > 0,
+    verb: request.info.verb,
     fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
     fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,
     conversions: new Conversions(),

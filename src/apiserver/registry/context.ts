@@ -43,6 +43,8 @@ export interface WriteContext {
   readonly user: UserInfo;
   readonly signal: AbortSignal;
   readonly dryRun: boolean;
+  /** What the request does: `create`, `update`, `patch`. */
+  readonly verb?: string;
   /** Who is written into managedFields. */
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;
@@ -62,6 +64,10 @@ export function hookContext({ services, user, warn }: WriteContext): HookContext
     featureGates: services.featureGates,
     allowPrivileged: services.options.allowPrivileged ?? true,
     uuid: () => uuid(services.random),
+    namespaceLabels(namespace) {
+      const found = services.cluster.get("namespaces", "", namespace);
+      return found === undefined ? undefined : (found.metadata?.labels ?? {});
+    },
     warn,
   };
 }

@@ -176,7 +176,16 @@ async function prepare(
     restoreEmpties(draft);
     behaviour.prepareForUpdate?.(draft, old, hooks);
     keepSystemMetadata(metadata, old.metadata);
-    const errors = context.internal === true ? [] : (behaviour.validateUpdate?.(draft, old, hooks) ?? []);
+    const notAllowed =
+      context.internal === true ? [] : await hooksOf(resource)?.refusals?.(services, subresource, draft, old, context);
+    const errors =
+      context.internal === true
+        ? []
+        : (behaviour.validateUpdate?.(
+            draft,
+            old,
+            notAllowed === undefined ? hooks : { ...hooks, refused: notAllowed },
+          ) ?? []);
     if (errors.length > 0) throw refused(draft, errors);
     for (const warning of behaviour.warnings?.(draft, old) ?? []) context.warn(warning);
     dropEmpties(draft);

@@ -58,12 +58,12 @@ export function validateServiceCidr({ spec }: ServiceCIDR): FieldError[] {
     return [
       invalid(path, internalValue(spec, "io.k8s.api.networking.v1.ServiceCIDRSpec"), "may only hold up to 2 values"),
     ];
-  const errors: FieldError[] = [];
-  if (cidrs.length === 2 && parseCidr(cidrs[0]!)?.family === parseCidr(cidrs[1]!)?.family)
+  const errors = cidrs.flatMap((cidr, i) => checkText(cidr, `${path}[${i}]`, isCanonicalCidr));
+  const [first, second] = cidrs.map((cidr) => parseCidr(cidr)?.family);
+  if (first !== undefined && first === second)
     errors.push(
       invalid(path, cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"),
     );
-  for (const [i, cidr] of cidrs.entries()) errors.push(...checkText(cidr, `${path}[${i}]`, isCanonicalCidr));
   return errors;
 }
 

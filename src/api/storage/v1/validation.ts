@@ -116,9 +116,11 @@ export function validateCsiNodeUpdate(node: CSINode, old: CSINode): FieldError[]
   const still = ({ allocatable: _, ...rest }: CSINode["spec"]["drivers"][number]) => rest;
   const errors = validateCsiNode(node);
   for (const before of old.spec?.drivers ?? []) {
-    const now = node.spec?.drivers?.find(({ name }) => name === before.name);
-    if (now !== undefined && !semanticEqual(still(now), still(before)))
-      errors.push(invalid("spec.drivers", internalValue(still(now), `${STORAGE}CSINodeDriver`), "field is immutable"));
+    for (const now of (node.spec?.drivers ?? []).filter(({ name }) => name === before.name))
+      if (!semanticEqual(still(now), still(before)))
+        errors.push(
+          invalid("spec.drivers", internalValue(still(now), `${STORAGE}CSINodeDriver`), "field is immutable"),
+        );
   }
   return errors;
 }

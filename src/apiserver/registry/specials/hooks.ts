@@ -1,7 +1,9 @@
 /** Work that upstream's storage does around a write of certain kinds, beside their strategy. */
 import type { Resource } from "../../../machinery/resource.ts";
 import { qualified } from "../../../machinery/status.ts";
+import type { FieldError } from "../../../machinery/validation/field-error.ts";
 import { checkEscalation } from "../../authz/escalation.ts";
+import { claimStatusRefusals, podCertificateRefusals } from "../../authz/status-access.ts";
 import { checkParamAccess } from "../../authz/param-access.ts";
 import type { Services, WriteContext } from "../context.ts";
 import { serviceHooks } from "./service.ts";
@@ -13,6 +15,14 @@ export interface StorageHooks {
   /** Before the strategy prepares. May change the draft. */
   beginCreate?(services: Services, draft: any, context: WriteContext): Finish | Promise<Finish>;
   beginUpdate?(services: Services, draft: any, old: any, context: WriteContext): Finish | Promise<Finish>;
+  /** What the writer may not say of the object, as errors of its fields; asked between preparing and validating. */
+  refusals?(
+    services: Services,
+    subresource: string,
+    draft: any,
+    old: any,
+    context: WriteContext,
+  ): readonly FieldError[] | Promise<readonly FieldError[]>;
   afterDelete?(services: Services, object: any): void | Promise<void>;
   /** The first delete marks the object: what else it gets then. */
   markDeleted?(object: any, now: string): any;
@@ -46,6 +56,8 @@ const GUARDED: readonly (readonly [group: string, guard: typeof checkEscalation,
   ],
 ];
 
+const CLAIMS = "resourceclaims.resource.k8s.io";
+
 const HOOKS: Readonly<Record<string, StorageHooks>> = {
   services: serviceHooks,
   ...Object.fromEntries(
@@ -53,6 +65,16 @@ const HOOKS: Readonly<Record<string, StorageHooks>> = {
       plurals.map((plural) => [`${plural}.${group}`, guarded(`${plural}.${group}`, guard)]),
     ),
   ),
+  [CLAIMS]: {
+    refusals: (services, subresource, draft, old, context) =>
+      subresource === "status"
+        ? claimStatusRefusals(services, context, services.registry.named(CLAIMS)!, draft, old)
+        : [],
+  },
+  "podcertificaterequests.certificates.k8s.io": {
+    refusals: (services, subresource, draft, old, context) =>
+      subresource === "status" ? podCertificateRefusals(services, context, draft, old) : [],
+  },
   "customresourcedefinitions.apiextensions.k8s.io": { markDeleted: markDefinition },
   namespaces: {
     markDeleted(namespace) {

@@ -19,7 +19,8 @@ import { isDns1123Label, isQualifiedName } from "../../../../machinery/validatio
 import { matchesLabels, mismatch } from "../../../apps/v1/validation.ts";
 import { type TemplateOrigin, validatePodTemplate } from "../../../core/v1/pod/validation/spec.ts";
 import type { Job, JobSpec, PodFailurePolicyRule } from "../../../generated/batch.v1.ts";
-import type { Container } from "../../../generated/core.v1.ts";
+import type { Container, PodTemplateSpec } from "../../../generated/core.v1.ts";
+import { isGivenEmpty } from "../../../../machinery/codec/empties.ts";
 import { internalValue, selectorValue, sorted } from "../../../internal-value.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 
@@ -238,7 +239,7 @@ function validateFailureRule(
         ),
       );
     if (values.length === 0)
-      errors.push(invalid(`${at}.values`, onExitCodes.values ?? null, "at least one value is required"));
+      errors.push(invalid(`${at}.values`, isGivenEmpty(values) ? [] : null, "at least one value is required"));
     else if (values.length > MAX_EXIT_CODES) errors.push(tooMany(`${at}.values`, values.length, MAX_EXIT_CODES));
     for (const [i, value] of values.entries()) {
       if (operator === "In" && value === 0)
@@ -295,6 +296,11 @@ export function validateJobUpdate(job: Job, old: Job, context: TemplateOrigin = 
   return errors;
 }
 
+const withMetadata = (template: PodTemplateSpec | undefined): object => ({
+  ...template,
+  metadata: template?.metadata ?? {},
+});
+
 /** While a job is suspended and has not started, a queue controller may say where its pods go. */
 function validateTemplateUpdate({ spec }: Job, old: Job): FieldError[] {
   const before = old.spec;
@@ -321,7 +327,7 @@ function validateTemplateUpdate({ spec }: Job, old: Job): FieldError[] {
       },
     } as typeof template;
   }
-  return semanticEqual(template, before.template)
+  return semanticEqual(withMetadata(template), withMetadata(before.template))
     ? []
     : waiting
       ? [

@@ -9,10 +9,9 @@ import {
   notSupported,
   required,
 } from "../../../../machinery/validation/field-error.ts";
-import type {
-  CertificateSigningRequest,
-  CertificateSigningRequestCondition,
-} from "../../../generated/certificates.v1.ts";
+import { unifiedDiff } from "../../../../machinery/validation/unified-diff.ts";
+import type { CertificateSigningRequest } from "../../../generated/certificates.v1.ts";
+import { internalValue } from "../../../internal-value.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 
 type Request = CertificateSigningRequest;
@@ -43,12 +42,13 @@ const USAGES: readonly string[] = [
   "timestamping",
 ];
 
-export function validateSigningRequest({ spec, status }: Request): FieldError[] {
+export function validateSigningRequest(request: Request): FieldError[] {
+  const { spec } = request;
   const errors: FieldError[] = [];
   const pem = Buffer.from(spec?.request ?? "", "base64").toString();
   // Whether it parses, and is signed by its own key, is for who signs: the words of the parser are Go's.
   if (!/-----BEGIN (NEW )?CERTIFICATE REQUEST-----/.test(pem))
-    errors.push(invalid("spec.request", spec?.request ?? "", "PEM block type must be CERTIFICATE REQUEST"));
+    errors.push(invalid("spec.request", spec?.request ?? null, "PEM block type must be CERTIFICATE REQUEST"));
   const usages = spec?.usages ?? [];
   if (usages.length === 0) errors.push(required("spec.usages"));
   for (const [i, usage] of usages.entries()) {
@@ -65,26 +65,32 @@ export function validateSigningRequest({ spec, status }: Request): FieldError[] 
     errors.push(
       invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 600 seconds (10 minutes)"),
     );
-  return [...errors, ...validateConditions(status?.conditions ?? [])];
+  return [...errors, ...validateConditions(request)];
 }
 
+const CONDITION = "io.k8s.api.certificates.v1.CertificateSigningRequestCondition";
 const DECISIONS: readonly string[] = ["Approved", "Denied", "Failed"];
 
-function validateConditions(conditions: readonly CertificateSigningRequestCondition[]): FieldError[] {
+/** What an older server let in may stay. */
+function validateConditions(request: Request, old?: Request): FieldError[] {
+  const conditions = request.status?.conditions ?? [];
   const path = "status.conditions";
+  const typesBefore = (old?.status?.conditions ?? []).map(({ type }) => type);
+  const mayRepeat = new Set(typesBefore).size < typesBefore.length;
+  const mayContradict = typesBefore.includes("Approved") && typesBefore.includes("Denied");
   const types = conditions.map(({ type }) => type);
   const errors: FieldError[] = [];
   for (const [i, { type, status }] of conditions.entries()) {
-    if (!type) errors.push(required(`${path}[${i}].type`));
+    if (!type && !typesBefore.includes("")) errors.push(required(`${path}[${i}].type`));
     if (!status) errors.push(required(`${path}[${i}].status`));
     else if (DECISIONS.includes(type)) {
       if (status !== "True") errors.push(notSupported(`${path}[${i}].status`, status, ["True"]));
     } else if (!["False", "True", "Unknown"].includes(status))
       errors.push(notSupported(`${path}[${i}].status`, status, ["False", "True", "Unknown"]));
     const opposite = { Approved: "Denied", Denied: "Approved" }[type];
-    if (opposite !== undefined && types.slice(0, i).includes(opposite))
+    if (!mayContradict && opposite !== undefined && types.slice(0, i).includes(opposite))
       errors.push(invalid(path, type, "Approved and Denied conditions are mutually exclusive"));
-    if (types.indexOf(type) < i) errors.push(duplicate(`${path}[${i}].type`, type));
+    if (!mayRepeat && types.indexOf(type) < i) errors.push(duplicate(`${path}[${i}].type`, type));
   }
   return errors;
 }
@@ -105,13 +111,24 @@ function validateDecisions({ status }: Request, old: Request, approving: boolean
     if (is!.length > was!.length)
       errors.push(fieldForbidden(path, `updates may not add a condition of type "${type}"`));
     else if (is!.length === was!.length && !semanticEqual(is, was))
-      errors.push(fieldForbidden(path, `updates may not modify a condition of type "${type}"\n`));
+      errors.push(fieldForbidden(path, `updates may not modify a condition of type "${type}"\n${diffOf(was, is)}`));
   }
   return errors;
 }
 
+/** The lines in which two lists of conditions differ. */
+function diffOf(was: unknown, is: unknown): string {
+  const shown = (list: unknown) =>
+    JSON.stringify(
+      (list as readonly object[]).map((one) => internalValue(one, CONDITION)),
+      undefined,
+      1,
+    );
+  return unifiedDiff(shown(was), shown(is));
+}
+
 export function validateSigningRequestUpdate(request: Request, old: Request): FieldError[] {
-  return [...validateConditions(request.status?.conditions ?? []), ...validateDecisions(request, old, false)];
+  return [...validateConditions(request, old), ...validateDecisions(request, old, false)];
 }
 
 export function validateSigningRequestStatus(request: Request, old: Request): FieldError[] {
@@ -119,7 +136,7 @@ export function validateSigningRequestStatus(request: Request, old: Request): Fi
   const wellFormed = certificateProblem(before) === undefined;
   const problem = wellFormed ? certificateProblem(request.status?.certificate) : undefined;
   const errors = [
-    ...validateConditions(request.status?.conditions ?? []),
+    ...validateConditions(request, old),
     ...(problem === undefined ? [] : [invalid("status.certificate", "<certificate data>", problem)]),
     ...validateDecisions(request, old, false),
   ];
@@ -129,7 +146,7 @@ export function validateSigningRequestStatus(request: Request, old: Request): Fi
 }
 
 export function validateApproval(request: Request, old: Request): FieldError[] {
-  return [...validateConditions(request.status?.conditions ?? []), ...validateDecisions(request, old, true)];
+  return [...validateConditions(request, old), ...validateDecisions(request, old, true)];
 }
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([\s\S]*?)-----END \1-----/g;

@@ -20,7 +20,14 @@ export const podCertificateRequests = defineResource<PodCertificateRequest>({
     validate: validatePodCertificateRequest,
     validateUpdate: validatePodCertificateRequestUpdate,
   },
-  views: { status: { validateUpdate: validatePodCertificateRequestStatus } },
+  views: {
+    status: {
+      validateUpdate(request, old, context) {
+        const errors = validatePodCertificateRequestStatus(request, old, context);
+        return errors.length > 0 ? errors : (context.refused ?? []);
+      },
+    },
+  },
   selectableFields: {
     "spec.signerName": ({ spec }) => spec?.signerName ?? "",
     "spec.podName": ({ spec }) => spec?.podName ?? "",

@@ -1,4 +1,5 @@
 /** Upstream: pkg/registry/coordination/leasecandidate */
+import { isConfigMapKey } from "../../../../machinery/validation/names.ts";
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { LeaseCandidate } from "../../../generated/coordination.v1beta1.ts";
@@ -8,7 +9,7 @@ export const leaseCandidates = defineResource<LeaseCandidate>({
   group: "coordination.k8s.io",
   version: "v1beta1",
   kind: "LeaseCandidate",
-  nameRule: () => [],
+  nameRule: isConfigMapKey,
   behaviour: { validate: validateLeaseCandidate, validateUpdate: validateLeaseCandidateUpdate },
   columns: [
     nameColumn,

@@ -45,6 +45,7 @@ const FIXED = [
   "action",
   "related",
 ] as const;
+const TEXTS: readonly string[] = ["reason", "message", "type", "action"];
 const STRUCTURES: Readonly<Record<string, string>> = {
   involvedObject: "ObjectReference",
   related: "ObjectReference",
@@ -61,7 +62,7 @@ export function validateNewEventUpdate(event: Event, old: Event): FieldError[] {
         type === undefined || event[field] === undefined
           ? event[field]
           : internalValue(event[field], `io.k8s.api.core.v1.${type}`);
-      errors.push(invalid(field, shown ?? null, "field is immutable"));
+      errors.push(invalid(field, shown ?? (TEXTS.includes(field) ? "" : null), "field is immutable"));
     }
   // The older of the two forms shows these when they are empty, and the newer does not.
   errors.push(

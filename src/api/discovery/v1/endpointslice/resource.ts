@@ -22,8 +22,6 @@ export const endpointSlices = defineResource<EndpointSlice>({
       for (const endpoint of endpoints ?? []) delete endpoint.deprecatedTopology;
     },
     prepareForUpdate(slice, old) {
-      if (!semanticEqual(slice.endpoints, old.endpoints))
-        for (const endpoint of slice.endpoints ?? []) delete endpoint.deprecatedTopology;
       const {
         metadata: { labels },
         ...content
@@ -34,6 +32,8 @@ export const endpointSlices = defineResource<EndpointSlice>({
       } = old;
       if (!semanticEqual(content, oldContent) || !semanticEqual(labels ?? {}, oldLabels ?? {}))
         nextGeneration(slice, old);
+      if (!semanticEqual(slice.endpoints, old.endpoints))
+        for (const endpoint of slice.endpoints ?? []) delete endpoint.deprecatedTopology;
     },
     validate: (slice) => validateEndpointSlice(slice),
     validateUpdate: validateEndpointSliceUpdate,

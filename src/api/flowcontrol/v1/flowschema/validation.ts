@@ -174,8 +174,8 @@ function validateUrls({ verbs = [], nonResourceURLs = [] }: NonResourcePolicyRul
     ...validateVerbs(verbs, `${path}.verbs`),
     ...validateList(nonResourceURLs, at, "nonResourceURLs must contain at least one value", "non-resource URLs"),
   ];
+  if (nonResourceURLs.includes("*")) return errors;
   for (const [i, url] of nonResourceURLs.entries()) {
-    if (url === "*") continue;
     const problem = urlProblem(url);
     if (problem !== undefined) errors.push(invalid(`${at}[${i}]`, url, problem));
   }

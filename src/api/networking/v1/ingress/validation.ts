@@ -54,7 +54,7 @@ function validateSpec({ spec }: Ingress): FieldError[] {
   const errors: FieldError[] = [];
   const rules = spec?.rules ?? [];
   if (rules.length === 0 && spec?.defaultBackend === undefined)
-    errors.push(invalid("spec", null, "either `defaultBackend` or `rules` must be specified"));
+    errors.push(invalid("spec", spec?.rules ?? null, "either `defaultBackend` or `rules` must be specified"));
   if (spec?.defaultBackend !== undefined) errors.push(...validateBackend(spec.defaultBackend, "spec.defaultBackend"));
   for (const [i, rule] of rules.entries()) errors.push(...validateRule(rule, `spec.rules[${i}]`));
   for (const [i, { hosts, secretName }] of (spec?.tls ?? []).entries()) {

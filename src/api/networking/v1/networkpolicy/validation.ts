@@ -68,11 +68,12 @@ function validatePeer({ podSelector, namespaceSelector, ipBlock }: NetworkPolicy
     if (!cidr) errors.push(required(`${path}.ipBlock.cidr`));
     else errors.push(...checkText(cidr, `${path}.ipBlock.cidr`, isCidr));
     const outer = cidr ? parseCidr(cidr) : undefined;
-    for (const [i, text] of except.entries()) {
+    // What is excepted from no range is not looked at.
+    for (const [i, text] of outer === undefined ? [] : except.entries()) {
       const at = `${path}.ipBlock.except[${i}]`;
       errors.push(...checkText(text, at, isCidr));
       const inner = parseCidr(text);
-      if (outer === undefined || inner === undefined) continue;
+      if (inner === undefined || outer === undefined) continue;
       const rest = BigInt((outer.family === 4 ? 32 : 128) - outer.bits);
       const inside = inner.family === outer.family && inner.address >> rest === outer.address >> rest;
       if (!inside || inner.bits <= outer.bits) errors.push(invalid(at, text, "must be a strict subset of `cidr`"));

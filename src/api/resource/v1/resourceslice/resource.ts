@@ -1,7 +1,14 @@
 /** Upstream: pkg/apis/resource/v1/defaults.go, pkg/registry/resource/resourceslice */
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1.ts";
-import { defaultSlice, sliceColumns, sliceFields, sliceWarnings, stampSliceTaints } from "../../device.ts";
+import {
+  defaultSlice,
+  dropDisabledOfSlice,
+  sliceColumns,
+  sliceFields,
+  sliceWarnings,
+  stampSliceTaints,
+} from "../../device.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -11,8 +18,14 @@ export const resourceSlices = defineResource<ResourceSlice>({
   selectableFields: sliceFields,
   behaviour: {
     defaults: defaultSlice,
-    prepareForCreate: (slice, { now }) => stampSliceTaints(slice, now),
-    prepareForUpdate: (slice, _, { now }) => stampSliceTaints(slice, now),
+    prepareForCreate(slice, { now, featureGates }) {
+      stampSliceTaints(slice, now);
+      dropDisabledOfSlice(slice, undefined, featureGates);
+    },
+    prepareForUpdate(slice, old, { now, featureGates }) {
+      stampSliceTaints(slice, now);
+      dropDisabledOfSlice(slice, old, featureGates);
+    },
     validate: (slice) => validateSlice(slice as ResourceSlice),
     validateUpdate: (slice, old) => validateSlice(slice as ResourceSlice, old as ResourceSlice),
     warnings: sliceWarnings,

@@ -16,13 +16,14 @@ export const resourceClaims = defineResource<ResourceClaim>({
       defaultClaimSpec(spec);
       defaultClaimStatus(status);
     },
-    validate: (claim) => validateClaim(claimToV1(claim) as V1),
+    validate: (claim, context) => validateClaim(claimToV1(claim) as V1, context),
     validateUpdate: (claim, old) => validateClaimUpdate(claimToV1(claim) as V1, claimToV1(old) as V1),
   },
   views: {
     status: {
       prepareForUpdate: dropDeallocatedDevices,
-      validateUpdate: (claim, old) => validateClaimStatus(claimToV1(claim) as V1, claimToV1(old) as V1),
+      validateUpdate: (claim, old, context) =>
+        validateClaimStatus(claimToV1(claim) as V1, claimToV1(old) as V1, context),
     },
   },
   columns: claimColumns,

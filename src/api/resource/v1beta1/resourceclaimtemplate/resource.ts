@@ -4,7 +4,7 @@ import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta1.
 import { templateFromV1, templateToV1 } from "../conversion.ts";
 import type { ResourceClaimTemplate as V1 } from "../../../generated/resource.v1.ts";
 import { defaultClaimSpec, plainColumns } from "../../device.ts";
-import { validateTemplate, validateTemplateUpdate } from "../../validation.ts";
+import { validateNewTemplate, validateTemplateUpdate } from "../../validation.ts";
 
 export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   group: "resource.k8s.io",
@@ -12,7 +12,7 @@ export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   kind: "ResourceClaimTemplate",
   behaviour: {
     defaults: ({ spec }) => defaultClaimSpec(spec?.spec),
-    validate: (template) => validateTemplate(templateToV1(template) as V1),
+    validate: (template, context) => validateNewTemplate(templateToV1(template) as V1, context),
     validateUpdate: (template, old) => validateTemplateUpdate(templateToV1(template) as V1, templateToV1(old) as V1),
   },
   columns: plainColumns,

@@ -2,7 +2,14 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta1.ts";
 import { sliceFromV1, sliceToV1 } from "../conversion.ts";
-import { defaultSlice, sliceColumns, sliceFields, stampSliceTaints } from "../../device.ts";
+import {
+  defaultSlice,
+  dropDisabledOfSlice,
+  sliceColumns,
+  sliceFields,
+  sliceWarnings,
+  stampSliceTaints,
+} from "../../device.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -12,10 +19,17 @@ export const resourceSlices = defineResource<ResourceSlice>({
   selectableFields: sliceFields,
   behaviour: {
     defaults: defaultSlice,
-    prepareForCreate: (slice, { now }) => stampSliceTaints(slice, now),
-    prepareForUpdate: (slice, _, { now }) => stampSliceTaints(slice, now),
+    prepareForCreate(slice, { now, featureGates }) {
+      stampSliceTaints(slice, now);
+      dropDisabledOfSlice(slice, undefined, featureGates);
+    },
+    prepareForUpdate(slice, old, { now, featureGates }) {
+      stampSliceTaints(slice, now);
+      dropDisabledOfSlice(slice, old, featureGates);
+    },
     validate: (slice) => validateSlice(sliceToV1(slice) as never),
     validateUpdate: (slice, old) => validateSlice(sliceToV1(slice) as never, sliceToV1(old) as never),
+    warnings: (slice) => sliceWarnings(slice),
   },
   columns: sliceColumns,
   toStored: sliceToV1,

@@ -2,7 +2,7 @@
 import { defineResource } from "../../../define.ts";
 import type { ResourceClaimTemplate } from "../../../generated/resource.v1beta2.ts";
 import { defaultClaimSpec, plainColumns } from "../../device.ts";
-import { validateTemplate, validateTemplateUpdate } from "../../validation.ts";
+import { validateNewTemplate, validateTemplateUpdate } from "../../validation.ts";
 
 export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   group: "resource.k8s.io",
@@ -10,7 +10,7 @@ export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   kind: "ResourceClaimTemplate",
   behaviour: {
     defaults: ({ spec }) => defaultClaimSpec(spec?.spec),
-    validate: validateTemplate,
+    validate: validateNewTemplate,
     validateUpdate: validateTemplateUpdate,
   },
   columns: plainColumns,

@@ -1,7 +1,14 @@
 /** Upstream: pkg/apis/resource/v1beta2/defaults.go, pkg/registry/resource/resourceslice */
 import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta2.ts";
-import { defaultSlice, sliceColumns, sliceFields, stampSliceTaints } from "../../device.ts";
+import {
+  defaultSlice,
+  dropDisabledOfSlice,
+  sliceColumns,
+  sliceFields,
+  sliceWarnings,
+  stampSliceTaints,
+} from "../../device.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -11,10 +18,17 @@ export const resourceSlices = defineResource<ResourceSlice>({
   selectableFields: sliceFields,
   behaviour: {
     defaults: defaultSlice,
-    prepareForCreate: (slice, { now }) => stampSliceTaints(slice, now),
-    prepareForUpdate: (slice, _, { now }) => stampSliceTaints(slice, now),
+    prepareForCreate(slice, { now, featureGates }) {
+      stampSliceTaints(slice, now);
+      dropDisabledOfSlice(slice, undefined, featureGates);
+    },
+    prepareForUpdate(slice, old, { now, featureGates }) {
+      stampSliceTaints(slice, now);
+      dropDisabledOfSlice(slice, old, featureGates);
+    },
     validate: (slice) => validateSlice(slice as ResourceSlice),
     validateUpdate: (slice, old) => validateSlice(slice as ResourceSlice, old as ResourceSlice),
+    warnings: (slice) => sliceWarnings(slice),
   },
   columns: sliceColumns,
 });

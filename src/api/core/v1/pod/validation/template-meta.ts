@@ -28,9 +28,10 @@ export function validateTemplateMeta(metadata: Partial<ObjectMeta> | undefined, 
   return [
     ...validateAnnotations(metadata.annotations, `${path}.annotations`),
     ...validateLabels(metadata.labels, `${path}.labels`),
-    ...OTHERS.filter((field) => isSet(metadata[field])).map((field) =>
-      fieldForbidden(`${path}.${field === "uid" ? "uID" : field}`, "cannot be set"),
-    ),
+    ...OTHERS.filter(
+      (field) =>
+        isSet(metadata[field]) || (metadata.deletionGracePeriodSeconds === 0 && field === "deletionGracePeriodSeconds"),
+    ).map((field) => fieldForbidden(`${path}.${field === "uid" ? "uID" : field}`, "cannot be set")),
   ];
 }
 

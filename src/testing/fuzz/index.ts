@@ -6,6 +6,7 @@ import { peerFrames } from "./frames.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { grpcBodies } from "./grpc.ts";
 import { hpackBlocks, hpackHeaders } from "./hpack.ts";
+import { http1 } from "./http1.ts";
 import { http2Clients, http2Servers } from "./http2.ts";
 import { memberFuzzers } from "./member.ts";
 import { snapFiles } from "./snap.ts";
@@ -14,6 +15,7 @@ import { walFiles } from "./wal.ts";
 export const fuzzers: readonly Fuzzer[] = [
   hpackBlocks,
   hpackHeaders,
+  http1,
   http2Servers,
   http2Clients,
   grpcBodies,

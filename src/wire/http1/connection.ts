@@ -15,7 +15,7 @@ import type { HeadWriter } from "./answer-head.ts";
 import { type BodyReader, BadBody, Chunked, Counted } from "./body-reader.ts";
 import { lost, ServerExchange } from "./exchange.ts";
 import { type HeaderBlock, parseHeaders } from "./header-block.ts";
-import { headEnd, HeadInput } from "./head-input.ts";
+import { beginsEmpty, headEnd, HeadInput } from "./head-input.ts";
 import * as limits from "./limits.ts";
 import { Refusal, type RequestHead, requestHead, TOO_LARGE } from "./request-head.ts";
 import { parseRequestLine } from "./request-line.ts";
@@ -52,7 +52,8 @@ export class ServerConnection implements ByteSink, HttpConnection {
   /** Headers of the last requests, with their bytes. */
   readonly #known: { readonly bytes: Buffer; readonly block: HeaderBlock }[] = [];
   #nextKnown = 0;
-  #lastMethod = "";
+  /** Some clients of old send line ends behind a body: so many bytes of them are overlooked. */
+  #forgiven = 0;
   /** What has come and not been looked at: requests behind the one at hand. */
   #behind: Buffer[] = [];
   #behindBytes = 0;
@@ -145,12 +146,15 @@ export class ServerConnection implements ByteSink, HttpConnection {
       const end = this.#partial.push(chunk);
       if (this.#partial.length > limits.HEAD_BYTES && (end < 0 || end > limits.HEAD_BYTES))
         return this.#refuse(TOO_LARGE, chunk);
-      if (end < 0) return chunk.length;
+      if (end < 0 && !this.#partial.isEmpty) return chunk.length;
       buffer = this.#partial.take();
-    } else if (this.#lastMethod === "POST") {
-      // Some clients of old send a line end behind a body.
-      while (start < 4 && (chunk[start] === 13 || chunk[start] === 10)) start++;
+    } else if (this.#forgiven > 0) {
+      while (this.#forgiven > 0 && (chunk[start] === 13 || chunk[start] === 10)) {
+        this.#forgiven--;
+        start++;
+      }
       if (start === chunk.length) return start;
+      this.#forgiven = 0;
     }
     const lineEnd = buffer.indexOf(10, start);
     const known = lineEnd < 0 ? undefined : this.#knownBlock(buffer, lineEnd + 1);
@@ -160,9 +164,7 @@ export class ServerConnection implements ByteSink, HttpConnection {
       ({ block } = known);
       end = lineEnd + 1 + known.bytes.length;
     } else {
-      // An empty first line is no request.
-      const isEmpty = lineEnd === start || (lineEnd === start + 1 && buffer[start] === 13);
-      if (isEmpty) return this.#refuse(requestHead(undefined, parseHeaders("")) as Refusal, chunk);
+      if (beginsEmpty(buffer, start)) return this.#refuse(requestHead(undefined, parseHeaders("")) as Refusal, chunk);
       end = headEnd(buffer, Math.max(lineEnd, 0));
       if (lineEnd < 0 || end < 0) {
         if (buffer.length > limits.HEAD_BYTES) return this.#refuse(TOO_LARGE, chunk);
@@ -202,7 +204,7 @@ export class ServerConnection implements ByteSink, HttpConnection {
 
   #begin(head: RequestHead, chunk: Buffer, at: number): number {
     this.#deadline = Number.POSITIVE_INFINITY;
-    this.#lastMethod = head.method;
+    this.#forgiven = head.method === "POST" ? 4 : 0;
     this.#head = head;
     this.#closesAfter = false;
     const exchange = new ServerExchange(this, head);

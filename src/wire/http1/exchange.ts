@@ -127,14 +127,18 @@ export class ServerExchange implements Exchange, HttpRequest, ResponseStream, Bo
 
   /** There will be no more of the body, or it makes no sense. */
   onFailure(error: unknown): void {
-    if (this.#trailers !== undefined || this.#failure !== undefined) return;
+    if (this.#isBodyOver) return;
     this.#failure = { error };
     this.#sink?.onError(error);
   }
 
+  get #isBodyOver(): boolean {
+    return this.#trailers !== undefined || this.#failure !== undefined;
+  }
+
   /** The client has gone. */
   leave(): void {
-    this.onFailure(lost("the client cut the request"));
+    if (!this.#isBodyOver) this.onFailure(lost("the client cut the request"));
     if (this.#state !== "ended") {
       this.#state = "ended";
       this.#left = true;
@@ -227,7 +231,7 @@ export class ServerExchange implements Exchange, HttpRequest, ResponseStream, Bo
   #finish(): void {
     this.#isDropped = true;
     this.#early = undefined;
-    this.onFailure(lost("the request was answered before its end"));
+    if (!this.#isBodyOver) this.onFailure(lost("the request was answered before its end"));
     this.#body?.drop();
     this.#unread = 0;
     this.#connection.onAnswered();

@@ -24,6 +24,11 @@ export class HeadInput {
     return headEnd(this.#bytes.subarray(0, this.length), Math.max(0, seen - 2));
   }
 
+  /** Its first line is none. */
+  get isEmpty(): boolean {
+    return beginsEmpty(this.#bytes, 0);
+  }
+
   /** All of it, with what came behind the head. */
   take(): Buffer {
     const all = this.#bytes.subarray(0, this.length);
@@ -31,6 +36,11 @@ export class HeadInput {
     this.length = 0;
     return all;
   }
+}
+
+/** An empty first line is no request. */
+export function beginsEmpty(buffer: Buffer, start: number): boolean {
+  return buffer[start] === 10 || (buffer[start] === 13 && buffer[start + 1] === 10);
 }
 
 /** Behind the first empty line from `from` on, where a line ends; negative where there is none. */

@@ -39,6 +39,8 @@ const QUICKLY_FOUND = [
   "compaction-takes-revision-back",
   "snapshot-of-wrong-index",
   "goes-on-without-db",
+  "downgrade-forgotten",
+  "v2-write-overwrites",
 ];
 const QUICKLY = 30;
 

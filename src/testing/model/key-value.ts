@@ -13,6 +13,8 @@ export type KvInput =
   | { readonly kind: "delete"; readonly key: string }
   /** A lease has run out, with these keys on it, all of them there. */
   | { readonly kind: "expire"; readonly keys: readonly string[] }
+  /** Something that isn't in the model was written. */
+  | { readonly kind: "beside" }
   /** `modRevision` 0: the key must not exist. */
   | { readonly kind: "swap"; readonly key: string; readonly modRevision: number; readonly value: string }
   | { readonly kind: "get"; readonly key: string }
@@ -90,6 +92,10 @@ export const keyValueModel: Model<KvState, KvInput, KvOutput> = {
         const keys = new Map(state.keys);
         for (const key of input.keys) if (!keys.delete(key)) return undefined;
         return { revision, keys };
+      }
+      case "beside": {
+        const revision = state.revision + 1;
+        return output !== undefined && output.revision !== revision ? undefined : { ...state, revision };
       }
       case "delete": {
         const next = removed(state, input.key);

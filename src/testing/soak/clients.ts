@@ -125,6 +125,7 @@ async function answer({ kv }: EtcdClient, input: KvInput, timeoutMs: number): Pr
       return { revision: header!.revision, kvs: kvs.map(versionOf) };
     }
     case "expire":
+    case "beside":
       throw new Error("leases expire by themselves");
   }
 }

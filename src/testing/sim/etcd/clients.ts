@@ -8,6 +8,7 @@ import type { EtcdHost } from "./host.ts";
 import type { KeyValue } from "../../../etcd/backend/backend.ts";
 import { describe, isSame, keyOf, type Ledger } from "./ledger.ts";
 import { ClientLink, NotSent } from "./link.ts";
+import { V2_PREFIX } from "./v2-clients.ts";
 
 /** An operation as its client saw it; the output of a write whose outcome it didn't learn may be found in the ledger afterwards. */
 export interface Recorded {
@@ -326,6 +327,8 @@ export function text(input: KvInput): string {
       return `swap ${input.key}@${input.modRevision}=${input.value}`;
     case "list":
       return "list";
+    case "beside":
+      return "something else";
     case "expire":
       return `expire ${input.keys.join(" ")}`;
     default:
@@ -350,7 +353,8 @@ export function completed(history: readonly Recorded[], ledger: Ledger): Operati
       if (!refused) unknownDeletes.push(one);
       continue;
     }
-    const [first] = input.kind === "puts" ? input.entries : input.kind === "expire" ? [] : [input];
+    const [first] =
+      input.kind === "puts" ? input.entries : input.kind === "expire" || input.kind === "beside" ? [] : [input];
     const revision = first && ledger.values.get(`${first.key}=${first.value}`);
     if (revision === undefined) continue;
     if (refused) ledger.fail(`${text(input)} was refused and is there, at revision ${revision}`);
@@ -363,6 +367,10 @@ export function completed(history: readonly Recorded[], ledger: Ledger): Operati
   for (let revision = 2; revision <= ledger.revision; revision++) {
     const written = ledger.at(revision);
     const [first] = written;
+    if (first?.key.startsWith(V2_PREFIX) === true) {
+      operations.push({ client: -1, input: { kind: "beside" }, call: 0, return: Infinity, output: { revision } });
+      continue;
+    }
     if (first === undefined || first.version !== 0 || claimed.has(revision)) continue;
     if (first.key.startsWith("l")) {
       const input: KvInput = { kind: "expire", keys: written.map(({ key }) => key) };

@@ -39,7 +39,15 @@ export class EtcdCluster {
     this.#tell = tell;
     this.links = world.net.links;
     this.wires = new Wires(this.links);
-    const deps = { world, ledger, messages: this.messages, options: plan.options, logger, tell };
+    const deps = {
+      world,
+      ledger,
+      messages: this.messages,
+      options: plan.options,
+      servesV2: plan.v2Clients > 0,
+      logger,
+      tell,
+    };
     this.hosts = Array.from({ length: HOSTS }, (_, i) => new EtcdHost(`m${i + 1}`, plan.rates[i]!, deps));
     const first = this.hosts.slice(0, plan.members);
     for (const host of first) host.isWanted = true;

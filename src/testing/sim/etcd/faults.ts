@@ -1,7 +1,9 @@
 /** What may happen to a cluster. Each undoes itself after a while; what is not undone when the run ends is undone then. */
 import { assert } from "../../../base/assert.ts";
 import { authService } from "../../../etcd/api/auth.ts";
+import { clusterVersionOf, previousMinor } from "../../../etcd/cluster/versions.ts";
 import type { Member } from "../../../etcd/member.ts";
+import { ETCD_VERSION } from "../../../etcd/version.ts";
 import type { Message } from "../../../raft/types.ts";
 import { randomInt, type Random } from "../../../world/world.ts";
 import type { EtcdCluster } from "./cluster.ts";
@@ -140,6 +142,7 @@ const ofItsOwnTerm =
 const withoutEntries = ({ type, entries }: Message) =>
   type === "MsgHeartbeat" || (type === "MsgApp" && entries.length === 0);
 
+const PREVIOUS_VERSION = previousMinor(clusterVersionOf(ETCD_VERSION)!);
 const ROOT = { name: "root", password: "secret" } as const;
 
 async function enableAuth(member: Member): Promise<void> {
@@ -378,6 +381,15 @@ export const FAULTS = {
     await asked(scene, "an alarm: no space", ask("ACTIVATE"));
     await scene.pause(span(scene.random, 100, 2500));
     await asked(scene, "the alarm is over", ask("DEACTIVATE"));
+  },
+  /** The cluster goes back to the version before, and comes again. */
+  downgrade: async (scene) => {
+    const client = (host: EtcdHost) => host.server!.client().maintenance;
+    await asked(scene, "the cluster is to go back a version", (_, host) =>
+      client(host).Downgrade({ action: "ENABLE", version: PREVIOUS_VERSION }),
+    );
+    await scene.pause(span(scene.random, 500, 9000));
+    await asked(scene, "the cluster needn't go back", (_, host) => client(host).Downgrade({ action: "CANCEL" }));
   },
   addMember: (scene) => scene.cluster.addMember(scene),
   removeMember: (scene) => scene.cluster.removeMember(scene),

@@ -6,6 +6,7 @@ import type { Logger } from "../../../observe/log.ts";
 import { Metrics } from "../../../observe/metrics.ts";
 import type { Message } from "../../../raft/types.ts";
 import type { Random } from "../../../world/world.ts";
+import { V2Store } from "../../../etcd/v2/store.ts";
 import { SimulatedFs } from "../fs.ts";
 import { mortal, type MortalWorld } from "../mortal.ts";
 import type { SimulatedWorld } from "../world.ts";
@@ -20,6 +21,8 @@ export interface HostDeps {
   readonly ledger: Ledger;
   readonly messages: MessageFaults;
   readonly options: Partial<EtcdOptions>;
+  /** There are clients of the v2 API. */
+  readonly servesV2: boolean;
   readonly logger: (name: string) => Logger;
   readonly tell: (line: string) => void;
 }
@@ -48,6 +51,7 @@ export class EtcdHost {
   /** Of the process that runs, once it is open. */
   member: Member | undefined;
   observed: Observed | undefined;
+  v2: V2Store | undefined;
   isReady = false;
   lives = 0;
   /** It was removed from the cluster, and its data is of no more use. */
@@ -157,7 +161,9 @@ export class EtcdHost {
     const stop = this.#stop;
     tell(`${life} starts`);
     const run = server.run(stop.signal, () => {
-      if (this.world === own) this.isReady = true;
+      if (this.world !== own) return;
+      this.isReady = true;
+      if (this.#deps.servesV2) this.v2 = new V2Store(this.member!, { clock: own.clock, log: logger(this.name) });
     });
     this.#ended = run.then(
       () => {
@@ -196,6 +202,8 @@ export class EtcdHost {
     this.server = undefined;
     this.member = undefined;
     this.observed = undefined;
+    this.v2?.[Symbol.dispose]();
+    this.v2 = undefined;
     this.isReady = false;
     world.kill();
     delete this.broken.crashAfter;

@@ -110,8 +110,11 @@ export class Ledger {
       this.fail(
         `state machine safety: revision ${revision} is ${describe(changes.map(({ kv }) => writtenOf(kv)))} on ${who} and ${describe(known)} elsewhere`,
       );
-    for (const { kv, previous } of changes) {
-      const before = this.keyAt(keyOf(kv), revision - 1);
+    for (const [i, { kv, previous }] of changes.entries()) {
+      // It may have been taken away and put anew in one transaction.
+      const earlier = known.slice(0, i).findLast(({ key }) => key === keyOf(kv));
+      const before =
+        earlier === undefined ? this.keyAt(keyOf(kv), revision - 1) : earlier.version === 0 ? undefined : earlier;
       if (before === undefined ? previous !== undefined : previous === undefined || !isSame(before, previous))
         this.fail(`${who} replaced another version of ${keyOf(kv)} at revision ${revision} than others did`);
     }

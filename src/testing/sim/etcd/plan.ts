@@ -21,6 +21,7 @@ export interface Plan {
   readonly forMs: number;
   /** How much faster than real time each machine's clock runs. */
   readonly rates: readonly number[];
+  readonly v2Clients: number;
   readonly options: Partial<EtcdOptions>;
   readonly faults: readonly Fault[];
 }
@@ -69,5 +70,6 @@ export function planOf(random: Random, forMs: number): Plan {
       features: featuresOf(chance(0.5) ? { LeaseCheckpoint: "true", LeaseCheckpointPersist: "true" } : {}),
     },
     faults,
+    v2Clients: chance(0.3) ? between(1, 2) : 0,
   };
 }

@@ -6,12 +6,18 @@ import { Alarms } from "../../../etcd/apply/alarms.ts";
 import { StoredIndex } from "../../../etcd/apply/consistent-index.ts";
 import { AuthStore } from "../../../etcd/auth/store.ts";
 import { Lessor } from "../../../etcd/lease/lessor.ts";
+import type { Request } from "../../../etcd/apply/chain.ts";
+import type { Backend } from "../../../etcd/backend/backend.ts";
+import { Membership } from "../../../etcd/cluster/membership.ts";
+import { clusterVersionOf } from "../../../etcd/cluster/versions.ts";
 import { Member } from "../../../etcd/member.ts";
 import { Store } from "../../../etcd/mvcc/store.ts";
 import { Watchable, WatchStream } from "../../../etcd/mvcc/watchable.ts";
 import { Proposals } from "../../../etcd/proposals.ts";
 import { RaftDriver } from "../../../etcd/raft-driver.ts";
 import { Storage } from "../../../etcd/storage.ts";
+import { INDEX_KEY } from "../../../etcd/v2/layout.ts";
+import { ETCD_VERSION } from "../../../etcd/version.ts";
 import { Wal } from "../../../etcd/wal/wal.ts";
 import { decodeConfChange } from "../../../raft/conf-change.ts";
 import { RaftLog } from "../../../raft/log.ts";
@@ -369,6 +375,32 @@ export const PLANTED: readonly PlantedBug[] = [
     "load",
     () => () => {},
     ["auth", "kill"],
+  ),
+  bug(
+    "downgrade-forgotten",
+    undefined,
+    "a member that starts, or gets a snapshot, takes the cluster to be of its own version",
+    Membership.prototype,
+    "load",
+    (load) =>
+      function (backend: Backend) {
+        load.call(this, backend);
+        if (this.version !== undefined) this.setVersion(clusterVersionOf(ETCD_VERSION));
+      },
+    ["downgrade", "kill"],
+  ),
+  bug(
+    "v2-write-overwrites",
+    undefined,
+    "a write of the v2 API holds whatever has been written since it was planned",
+    Member.prototype,
+    "propose",
+    (propose) =>
+      function (request: Request, ...rest: unknown[]) {
+        const isV2 = request.txn?.compare?.[0]?.key === INDEX_KEY;
+        return propose.call(this, isV2 ? { txn: { ...request.txn, compare: [] } } : request, ...rest);
+      },
+    ["delay", "kill"],
   ),
   bug(
     "removed-member-counts",

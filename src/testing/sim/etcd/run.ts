@@ -14,6 +14,7 @@ import { FAULTS, type FaultKind } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
 import { ClientLink } from "./link.ts";
 import { planOf, type Fault, type Plan } from "./plan.ts";
+import { V2Client, V2History } from "./v2-clients.ts";
 import { Watcher } from "./watchers.ts";
 
 export interface EtcdRunOptions {
@@ -109,7 +110,10 @@ class EtcdRun {
     this.#plan = plan;
     this.#faults = faults;
     this.#tell = tell;
-    const names = Array.from({ length: plan.clients + plan.leaseHolders + plan.watchers }, (_, i) => `c${i + 1}`);
+    const names = Array.from(
+      { length: plan.clients + plan.leaseHolders + plan.watchers + plan.v2Clients },
+      (_, i) => `c${i + 1}`,
+    );
     const logger = (name: string) => (verbose ? telling((line) => tell(`${name}: ${line}`)) : silent);
     this.#cluster = new EtcdCluster(world, plan, names, logger, this.#ledger, tell);
   }
@@ -184,6 +188,8 @@ class EtcdRun {
       this.#watchers.push(watcher);
       this.#go(watcher.run());
     }
+    const v2 = new V2History(this.#ledger);
+    for (let n = 0; n < plan.v2Clients; n++, i++) this.#go(new V2Client(i + 1, link(i), v2, deps(i)).run());
   }
 
   async #fault({ kind, number }: Fault): Promise<void> {

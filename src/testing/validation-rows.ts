@@ -24,7 +24,10 @@ export interface Base {
   readonly allowPrivileged?: boolean;
 }
 
-/** New values by path (`spec.ports[0].name`, keys with dots as `["a.b/c"]`); null takes the field away. */
+/**
+ * New values by path (`spec.ports[0].name`, keys with dots as `["a.b/c"]`); null takes the field away. `{"times": 3, "of": x}` is a list of three, or a
+ * text repeated where `x` is one.
+ */
 export type Changes = Readonly<Record<string, unknown>>;
 
 export interface Row {
@@ -103,9 +106,20 @@ function setAt(object: any, steps: readonly (string | number)[], value: unknown)
   const last = steps.at(-1)!;
   let at = object;
   for (const [i, step] of steps.slice(0, -1).entries()) at = at[step] ??= typeof steps[i + 1] === "number" ? [] : {};
-  if (value !== null) at[last] = structuredClone(value);
+  if (value !== null) at[last] = repeated(structuredClone(value));
   else if (Array.isArray(at)) at.splice(last as number, 1);
   else delete at[last];
+}
+
+/** What a row says in short, at any depth. */
+function repeated(value: any): unknown {
+  if (Array.isArray(value)) return value.map(repeated);
+  if (typeof value !== "object" || value === null) return value;
+  if (typeof value.times === "number" && "of" in value)
+    return typeof value.of === "string"
+      ? value.of.repeat(value.times)
+      : Array.from({ length: value.times }, () => repeated(value.of));
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, repeated(one)]));
 }
 
 type Asked = Pick<PlacedRow, "object" | "op" | "old" | "set" | "gates" | "allowPrivileged">;

@@ -201,10 +201,11 @@ export function validatePodGroupStatus({ spec, status }: PodGroup, old: PodGroup
   const errors = validateConditions(status?.conditions, "status.conditions");
   const claims = status?.resourceClaimStatuses ?? [];
   const path = "status.resourceClaimStatuses";
-  if (semanticEqual(claims, old.status?.resourceClaimStatuses)) return errors;
   for (const [i, { name = "" }] of claims.entries())
     if (spec?.resourceClaims?.some((claim) => claim.name === name) !== true)
       errors.push(invalid(`${path}[${i}].name`, name, "must match the name of an entry in `spec.resourceClaims`"));
+  if (semanticEqual(claims, old.status?.resourceClaimStatuses)) return errors;
+  if (claims.length > MAX_CLAIMS) return [...errors, tooMany(path, claims.length, MAX_CLAIMS)];
   for (const [i, claim] of claims.entries())
     if (claims.slice(0, i).some(({ name }) => name === claim.name)) errors.push(duplicate(`${path}[${i}]`, claim));
   for (const [i, { resourceClaimName }] of claims.entries())

@@ -58,15 +58,16 @@ function validateTimeZone(zone: string | undefined): FieldError[] {
   const path = "spec.timeZone";
   if (zone === undefined) return [];
   if (zone === "") return [invalid(path, zone, "timeZone must be nil or non-empty string")];
-  if (zone.toLowerCase() === "local")
-    return [
-      invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"),
-    ];
+  const errors =
+    zone.toLowerCase() === "local"
+      ? [invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")]
+      : [];
+  if (zone === "Local") return errors;
   try {
     new Intl.DateTimeFormat("en", { timeZone: zone });
-    return [];
+    return errors;
   } catch {
-    return [invalid(path, zone, `unknown time zone ${zone}`)];
+    return [...errors, invalid(path, zone, `unknown time zone ${zone}`)];
   }
 }
 

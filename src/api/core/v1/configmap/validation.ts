@@ -29,7 +29,7 @@ export function validateConfigMap(configMap: ConfigMap): FieldError[] {
     errors.push(...checkText(key, `binaryData[${key}]`, isConfigMapKey));
     bytes += decodedLength(base64);
   }
-  if (bytes > MAX_DATA_BYTES) errors.push(tooLong("", MAX_DATA_BYTES));
+  if (bytes > MAX_DATA_BYTES) errors.push(tooLong("[]", MAX_DATA_BYTES));
   return errors;
 }
 

@@ -4,17 +4,20 @@ import { constants, crc32, deflateRawSync } from "node:zlib";
 /** As Go's: no name, no time, an unknown system. */
 const HEAD = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255]);
 
+/** A flush ends on a whole byte, and what follows may be another stream's blocks. */
+export const FLUSHED = { level: 1, finishFlush: constants.Z_FULL_FLUSH } as const;
+const LAST = { level: 1, finishFlush: constants.Z_FINISH } as const;
+
 export class GzipWriter {
   #crc = 0;
   #bytes = 0;
   #hasBegun = false;
 
-  write(piece: Uint8Array, isLast: boolean): Uint8Array {
+  /** `packed`: the piece as somebody has compressed it already, with `FLUSHED`; not the last one. */
+  write(piece: Uint8Array, isLast: boolean, packed?: Uint8Array): Uint8Array {
     this.#crc = crc32(piece, this.#crc);
     this.#bytes += piece.length;
-    // A flush ends on a whole byte, and what follows may be another stream's blocks.
-    const finishFlush = isLast ? constants.Z_FINISH : constants.Z_FULL_FLUSH;
-    const parts: Uint8Array[] = [deflateRawSync(piece, { level: 1, finishFlush })];
+    const parts: Uint8Array[] = [packed ?? deflateRawSync(piece, isLast ? LAST : FLUSHED)];
     if (!this.#hasBegun) parts.unshift(HEAD);
     this.#hasBegun = true;
     if (isLast) {

@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { InvariantError } from "../base/assert.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Resource } from "../machinery/resource.ts";
+import { apiVersionOf } from "../machinery/resource.ts";
 import { badRequest, StatusError } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Exchange, Headers, HttpHandler, Peer, ResponseStream } from "../world/net.ts";
@@ -13,7 +14,7 @@ import type { Clock } from "../world/world.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate, statusEncoding } from "./negotiation.ts";
 import { GzipWriter } from "./gzip.ts";
-import { listParts } from "./list-parts.ts";
+import { type JsonList, jsonList, listParts } from "./list-parts.ts";
 import { encodeResponse } from "./responses.ts";
 import type { AuditTrail } from "./audit/trail.ts";
 import type { UserInfo } from "./authn/user.ts";
@@ -25,13 +26,15 @@ import { DecodeError } from "../machinery/codec/decode.ts";
 import { MEDIA_TYPES, PATCH_TYPES } from "../machinery/codec/content.ts";
 import { openYamlInGoes } from "../machinery/codec/yaml.ts";
 import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
+import { pieceOf, PIECE_BYTES, type Reading, SharedLists } from "./shared-lists.ts";
 import { Turns } from "./turns.ts";
 import { serveWatch } from "./watch-stream.ts";
 
 const BODY_MAX = 3 * 1024 * 1024;
 const GZIP_FROM = 128 * 1024;
-/** Of a long answer, what is put together; no more than what is never compressed. */
-const PIECE_BYTES = GZIP_FROM;
+/** A client that hasn't read for so long keeps nobody else waiting. */
+const STALLED_MS = 500;
+const GIVEN_UP_MS = 60_000;
 /** Parts of an answer between two looks at the clock. */
 const LOOK_EVERY = 8;
 const WARNINGS_MAX = 4096;
@@ -50,10 +53,10 @@ export interface HttpOptions {
   watched?(resource: Resource): (bytes: number) => void;
 }
 
-type Options = HttpOptions & { readonly turns: Turns };
+type Options = HttpOptions & { readonly turns: Turns; readonly lists: SharedLists };
 
 export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
-  const options: Options = { ...given, turns: new Turns(given.clock) };
+  const options: Options = { ...given, turns: new Turns(given.clock), lists: new SharedLists() };
   return async (exchange) => {
     if (BROKEN_ESCAPE.test(exchange.request.url)) return refuseUrl(exchange);
     const started = options.clock.monotonic();
@@ -221,11 +224,24 @@ async function answer(
       return 200;
     default: {
       const encoding = negotiate(request, endpointOf(request, response));
+      const json = response.kind === "list" && request.method !== "HEAD" ? jsonList(response, encoding) : undefined;
+      if (json !== undefined && response.kind === "list") {
+        const headers = { ...commonHeaders(request), "content-type": encoding.mediaType };
+        const { source } = response;
+        const key = source && `${apiVersionOf(response.resource)} ${source.prefix}`;
+        const reading = source && options.lists.read(source.state, key!, json);
+        try {
+          await sendJsonList(request, exchange, headers, json, reading, options);
+        } finally {
+          reading?.[Symbol.dispose]();
+        }
+        return 200;
+      }
       const parts =
         response.kind === "list" ? listParts(response, encoding, options.clock.now(), options.codec) : undefined;
       if (parts !== undefined) {
         const headers = { ...commonHeaders(request), "content-type": encoding.mediaType };
-        await sendParts(request, exchange, headers, parts, options.turns);
+        await sendParts(request, exchange, headers, parts, options);
         return 200;
       }
       const body = encodeResponse(response, encoding, options.clock.now(), options.codec);
@@ -242,7 +258,7 @@ async function sendParts(
   exchange: Exchange,
   headers: Record<string, string | readonly string[]>,
   parts: Iterable<Uint8Array>,
-  turns: Turns,
+  { turns, clock }: Options,
 ): Promise<void> {
   // The time of a request is over when its list is there; its client's isn't.
   const { signal } = exchange.request;
@@ -267,8 +283,9 @@ async function sendParts(
     if (part.length > 0) waiting.push(part);
     bytes += part.length;
     if (bytes > PIECE_BYTES && request.method !== "HEAD") {
-      if (!write(false)) await stream!.drained;
-      else if (!turns.isOver) continue;
+      if (!write(false)) {
+        if (!(await drained(stream!, request, clock))) return;
+      } else if (!turns.isOver) continue;
     } else if (++sinceLooked < LOOK_EVERY || !turns.isOver) continue;
     sinceLooked = 0;
     await turns.next();
@@ -277,6 +294,53 @@ async function sendParts(
   if (stream === undefined) return send(request, exchange, 200, headers, Buffer.concat(waiting, bytes));
   write(true);
   stream.end();
+}
+
+/** The same for a list in JSON, whose items others may be reading too. */
+async function sendJsonList(
+  request: ApiRequest,
+  exchange: Exchange,
+  headers: Record<string, string | readonly string[]>,
+  list: JsonList,
+  reading: Reading | undefined,
+  { turns, clock }: Options,
+): Promise<void> {
+  const { signal } = exchange.request;
+  await turns.next();
+  const piece = (number: number, from: number) => reading?.piece(number, from) ?? pieceOf(list, from);
+  const first = piece(0, 0);
+  if (first.to === list.count && first.bytes.length <= PIECE_BYTES)
+    return send(request, exchange, 200, headers, Buffer.concat([list.head, first.bytes, list.tail]));
+  const gzip = takesGzip(request.header("accept-encoding") ?? "") ? new GzipWriter() : undefined;
+  const packing = gzip && { "content-encoding": "gzip", vary: "Accept-Encoding" };
+  const stream = exchange.stream(200, { ...headers, ...packing });
+  stream.write(gzip === undefined ? list.head : gzip.write(list.head, false));
+  for (let number = 0, from = 0; from < list.count; number++) {
+    const next = number === 0 ? first : piece(number, from);
+    from = next.to;
+    const isTaken = stream.write(gzip === undefined ? next.bytes : gzip.write(next.bytes, false, next.packed));
+    if (!isTaken) {
+      if (!(await drained(stream, request, clock))) return;
+    } else if (!turns.isOver) continue;
+    await turns.next();
+    if (signal.aborted) return;
+  }
+  stream.write(gzip === undefined ? list.tail : gzip.write(list.tail, true));
+  stream.end();
+}
+
+/** Until the client has read on. False where it is given up: it has read nothing for a minute. */
+async function drained(stream: ResponseStream, request: ApiRequest, clock: Clock): Promise<boolean> {
+  let isGivenUp = false;
+  const stalled = clock.after(STALLED_MS, () => request.onStall?.());
+  const deaf = clock.after(GIVEN_UP_MS, () => {
+    isGivenUp = true;
+    stream.destroy();
+  });
+  await stream.drained;
+  stalled[Symbol.dispose]();
+  deaf[Symbol.dispose]();
+  return !isGivenUp;
 }
 
 function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, codec }: HttpOptions): number {

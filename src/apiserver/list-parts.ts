@@ -59,22 +59,46 @@ export function listParts(
   return jsonParts(response);
 }
 
-function* jsonParts({ resource, entries, metadata }: ListResponse): Generator<Uint8Array> {
+/** A list in JSON: what is its own, and items that another list of the same state has too. */
+export interface JsonList {
+  readonly head: Uint8Array;
+  readonly count: number;
+  /** What stands before an item. */
+  before(at: number): Uint8Array;
+  item(at: number): Uint8Array;
+  readonly tail: Uint8Array;
+}
+
+/** Undefined where a list isn't one of whole objects in plain JSON. */
+export function jsonList(response: ListResponse, { mediaType, as, pretty }: Encoding): JsonList | undefined {
+  return mediaType === "application/json" && as === "object" && !pretty ? jsonListOf(response) : undefined;
+}
+
+function jsonListOf({ resource, entries, metadata }: ListResponse): JsonList {
   const custom = isCustom(resource);
-  yield Buffer.from(listHead(resource, metadata));
   // A built-in kind's items don't say their kind, which every entry's bytes begin with.
   const kindLength = custom ? 0 : kindHead(resource).length;
-  for (let i = 0; i < entries.length; i++) {
-    const item = entryJson(resource, entries[i]!);
-    if (kindLength === 0) {
-      if (i > 0) yield COMMA;
-      yield item;
-    } else {
-      yield i > 0 ? COMMA_OPEN : OPEN;
-      yield item.subarray(kindLength);
-    }
+  const [first, other] = custom ? [NOTHING, COMMA] : [OPEN, COMMA_OPEN];
+  return {
+    head: Buffer.from(listHead(resource, metadata)),
+    count: entries.length,
+    before: (at) => (at === 0 ? first : other),
+    item: (at) => {
+      const item = entryJson(resource, entries[at]!);
+      return kindLength === 0 ? item : item.subarray(kindLength);
+    },
+    tail: Buffer.from(`]${custom ? `,${listTail(resource, metadata)}` : ""}}\n`),
+  };
+}
+
+function* jsonParts(response: ListResponse): Generator<Uint8Array> {
+  const list = jsonListOf(response);
+  yield list.head;
+  for (let at = 0; at < list.count; at++) {
+    yield list.before(at);
+    yield list.item(at);
   }
-  yield Buffer.from(`]${custom ? `,${listTail(resource, metadata)}` : ""}}\n`);
+  yield list.tail;
 }
 
 function* madeParts(

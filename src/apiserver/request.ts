@@ -38,6 +38,8 @@ export interface ApiRequest {
   readonly atEnd: ((outcome: Outcome) => void)[];
   /** Whether CBOR is spoken here. */
   readonly cbor?: boolean;
+  /** Set by who holds something back for this request: called when its client hasn't read on for a while, maybe more than once. */
+  onStall?: () => void;
   /** How long the answer is, before it is packed. */
   answeredBytes?: number;
   /** There for requests over HTTP: streaming endpoints take it over. */
@@ -90,6 +92,8 @@ export interface ListResponse {
   readonly kind: "list";
   readonly resource: Resource;
   readonly entries: readonly Entry[];
+  /** What was read, where that was all there is below a prefix: lists of the same state and prefix have the same items. */
+  readonly source?: { readonly state: object; readonly prefix: string };
   readonly metadata: {
     readonly resourceVersion?: string;
     readonly continue?: string;

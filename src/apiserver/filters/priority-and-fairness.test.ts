@@ -49,7 +49,10 @@ function setup() {
     } as unknown as ApiRequest;
     const answer = filter(
       request,
-      () => new Promise<ApiResponse>((resolve) => ends.push(() => resolve({ kind: "taken" }))),
+      () =>
+        new Promise<ApiResponse>((resolve) =>
+          ends.push(() => resolve({ kind: request.info.verb === "list" ? "list" : "taken" } as ApiResponse)),
+        ),
     ) as Promise<RawResponse>;
     return { request, answer };
   };
@@ -116,4 +119,22 @@ test("a watch gives its seat back when it has begun, and counts until it ends", 
   assert.equal(watches.interestedIn(write), 1);
   for (const end of request.atEnd) end({ code: 200 });
   assert.equal(watches.interestedIn(write), 0);
+});
+
+test("a list keeps its seats until its last piece has left, or its client doesn't read", async () => {
+  const { ask, ends, flow } = setup();
+  const { queues } = flow.levels.get("one")!;
+  const read = ask("/api/v1/pods");
+  ends.shift()!();
+  await read.answer;
+  assert.equal(queues.seatsInUse, 1);
+  for (const end of read.request.atEnd) end({ code: 200 });
+  assert.equal(queues.seatsInUse, 0);
+  const unread = ask("/api/v1/pods");
+  ends.shift()!();
+  await unread.answer;
+  unread.request.onStall!();
+  assert.equal(queues.seatsInUse, 0);
+  for (const end of unread.request.atEnd) end({ code: 200 });
+  assert.equal(queues.executing, 0);
 });

@@ -1,5 +1,6 @@
 /**
- * Each request takes seats of its priority level, waits for them in a queue, or is sent away. A watch gives its seats back when it has begun.
+ * Each request takes seats of its priority level, waits for them in a queue, or is sent away. A watch gives its seats back when it has begun, a list
+ * when its last piece has left, since that is most of the work; or when its client doesn't read, for then there is none.
  * Upstream: pkg/server/filters/priority-and-fairness.go
  */
 import type { Clock } from "../../world/world.ts";
@@ -106,15 +107,32 @@ async function run(
   if (!level.exempt) counts.waitedAndRan.observe((ticket.startedAt - ticket.arrivedAt) / 1000);
   flow.readWrite.add(ticket.startedAt, "executing", kind, 1);
   if (isWatch) request.atEnd.push(watches.add(info));
-  try {
-    return await next(request);
-  } finally {
+  const finish = () => {
+    if (ticket.state !== "executing") return;
     const now = clock.monotonic();
     flow.readWrite.add(now, "executing", kind, -1);
     (isWatch ? counts.watched : counts.ran).observe((now - ticket.startedAt) / 1000);
     const lingerMs = level.queues.finish(ticket, now);
     if (lingerMs > 0) clock.after(lingerMs, () => level.queues.release(ticket, clock.monotonic()));
     if (level.quiescing) flow.ended(level);
+  };
+  if (info.verb !== "list") {
+    try {
+      return await next(request);
+    } finally {
+      finish();
+    }
+  }
+  // Also where somebody else has answered meanwhile, since this one took too long.
+  request.atEnd.push(finish);
+  request.onStall = finish;
+  try {
+    const response = await next(request);
+    if (response.kind !== "list") finish();
+    return response;
+  } catch (error) {
+    finish();
+    throw error;
   }
 }
 

@@ -162,3 +162,13 @@ test("a change of the configuration loses nobody", () => {
   assert.equal(set.queues.length, QUEUING.queues - 5, "a surplus queue goes with its last request");
   assert.equal(set.seatsInUse, 0);
 });
+
+test("wide requests leave some seats to those of one, unless they need all there are", () => {
+  const set = new QueueSet(QUEUING, 50, 0, quiet);
+  const lists = Array.from({ length: 10 }, () => set.start(0, flowOf("lister"), wide(8), undefined)!);
+  assert.equal(lists.filter(({ state }) => state === "executing").length, 5);
+  assert.equal(set.seatsInUse, 40);
+  for (let i = 0; i < 10; i++) assert.equal(set.start(0, flowOf("getter"), ONE_SEAT, undefined)!.state, "executing");
+  const all = new QueueSet(QUEUING, 10, 0, quiet);
+  assert.equal(all.start(0, flowOf("lister"), wide(10), undefined)!.state, "executing");
+});

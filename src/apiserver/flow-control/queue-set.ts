@@ -90,6 +90,8 @@ export interface Observer {
 
 /** The guess of how long a request takes, before it is known. */
 const SERVICE_SECONDS = 0.003;
+/** Part of the seats that only requests of one seat get. */
+const KEPT_FOR_ONES = 0.1;
 
 export class QueueSet {
   readonly #observer: Observer;
@@ -293,7 +295,9 @@ export class QueueSet {
     if (this.#queuing.queues < 0) return true;
     // One that asks for more than there is runs alone.
     if (seats > this.#limit) return this.executing === 0;
-    return this.seatsInUse + seats <= this.#limit;
+    // Long lists don't take every seat: who wants little would wait until one of them is over. That is more than upstream does.
+    const kept = seats > 1 ? Math.min(Math.floor(this.#limit * KEPT_FOR_ONES), this.#limit - seats) : 0;
+    return this.seatsInUse + seats <= this.#limit - kept;
   }
 
   #dispatch(now: number): void {

@@ -143,7 +143,16 @@ async function listStored(
   // Where nothing is left out, no more is looked at than goes along.
   const entries = cache.list({ prefix }, matches === undefined && page > 0 ? page + 1 : undefined, read.start);
   const count = () => cache.count(prefix, read.start);
-  return pageOf(read, single ? entries.filter(({ key }) => key === prefix) : entries, cache.revision, page, count);
+  const { revision, state } = cache;
+  const isAll = !single && matches === undefined && page === 0 && read.start === undefined;
+  const response = await pageOf(
+    read,
+    single ? entries.filter(({ key }) => key === prefix) : entries,
+    revision,
+    page,
+    count,
+  );
+  return isAll ? { ...response, source: { state, prefix } } : response;
 }
 
 /** What of a resource is listed. */

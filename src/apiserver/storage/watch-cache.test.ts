@@ -199,3 +199,66 @@ test("a watcher of one node hears of the pods that come to it and leave it, and 
     if (item.type !== "BOOKMARK") events.push(`${item.type} ${item.entry.stored.metadata.name}`);
   assert.deepEqual(events, ["ADDED a", "DELETED a"]);
 });
+
+test("large values make the window short, and cut off sooner who doesn't read", async () => {
+  const etcd = new FakeEtcd();
+  const large = Buffer.alloc(2 * 1024 * 1024);
+  const store = new Store({ etcd, clock, decode: () => assert.fail(), encode: () => large });
+  const cache = new WatchCache({ etcd, store, clock, log: silent, prefix: PREFIX });
+  const stop = new AbortController();
+  const done = cache.run(stop.signal);
+  await cache.whenReady;
+  const begin = cache.revision;
+  const from = (revision: number) =>
+    cache.watch({ prefix: PREFIX, revision, sendInitialEvents: false, bookmarks: false });
+  const deaf = from(begin);
+  for (let i = 0; i < 150; i++) {
+    if (i === 20) assert.equal(deaf.overrun, false);
+    if (i === 40) assert.equal(deaf.overrun, true);
+    await store.update(`${PREFIX}a`, undefined, () => ({ put: thing("a", i) }));
+    await cache.waitUntil(begin + i + 1);
+  }
+  from(begin + 60).close();
+  assert.throws(() => from(begin + 40), /too old resource version/);
+  stop.abort();
+  await done;
+});
+
+test("very many watchers are told of news in slices, and each hears of all of it in order", async () => {
+  const etcd = new FakeEtcd();
+  const soon: (() => void)[] = [];
+  let now = 0;
+  const slow = { ...clock, monotonic: () => now, soon: (fn: () => void) => void soon.push(fn) };
+  const store = new Store({ etcd, clock, decode: (value) => JSON.parse(Buffer.from(value).toString()) });
+  const cache = new WatchCache({ etcd, store, clock: slow, log: silent, prefix: PREFIX });
+  const stop = new AbortController();
+  const done = cache.run(stop.signal);
+  await cache.whenReady;
+  const heard = Array.from({ length: 30 }, () => [] as number[]);
+  for (const mine of heard) {
+    const watcher = cache.watch({
+      prefix: PREFIX,
+      revision: cache.revision,
+      sendInitialEvents: false,
+      bookmarks: false,
+    });
+    const hear = () => {
+      now += 1;
+      for (const item of watcher.take() as readonly any[]) mine.push(item.entry.stored.value);
+      watcher.whenMore(hear);
+    };
+    watcher.whenMore(hear);
+  }
+  const reached = cache.revision;
+  for (const value of [1, 2]) await store.update(`${PREFIX}a`, undefined, () => ({ put: thing("a", value) }));
+  await cache.waitUntil(reached + 2);
+  const told = () => heard.filter((mine) => mine.length > 0).length;
+  assert.ok(told() > 0 && told() < 30, `${told()} were told at once`);
+  while (soon.length > 0) soon.shift()!();
+  assert.deepEqual(
+    heard.map((mine) => mine.join()),
+    heard.map(() => "1,2"),
+  );
+  stop.abort();
+  await done;
+});

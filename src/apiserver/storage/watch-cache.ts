@@ -20,11 +20,17 @@ import { prefixEnd, withRevision } from "./store.ts";
 const WINDOW_MS = 75_000;
 const WINDOW_MIN = 100;
 const WINDOW_MAX = 102_400;
+/** Of stored values: large objects that change all the time are kept for less long. */
+const WINDOW_MAX_BYTES = 128 * 1024 * 1024;
 /** A reader waits so long for the cache to reach a revision. */
 const FRESH_TIMEOUT_MS = 3_000;
 const PROGRESS_EVERY_MS = 100;
 /** Items that a watcher may leave unread. */
 const WATCHER_QUEUE_MAX = 10_000;
+const WATCHER_QUEUE_MAX_BYTES = 64 * 1024 * 1024;
+/** Telling watchers of news may take so long before whoever else waits has his turn. */
+const SLICE_MS = 5;
+const TOLD_BETWEEN_LOOKS = 8;
 /** Events whose bytes are kept for watchers that are a little late. */
 const EVENTS_WITH_BYTES = 1000;
 const PAGE = 10_000;
@@ -41,10 +47,13 @@ class CacheEvent {
   readonly entry: Entry;
   readonly old: Entry | undefined;
   readonly at: number;
+  /** Of the stored value, for bounds. */
+  readonly size: number;
   #bytes: Map<string, Uint8Array> | undefined;
   #left: Entry | undefined;
 
-  constructor(type: EventType, revision: number, entry: Entry, old: Entry | undefined, at: number) {
+  constructor(type: EventType, revision: number, entry: Entry, old: Entry | undefined, at: number, size = 0) {
+    this.size = size;
     this.type = type;
     this.revision = revision;
     this.entry = entry;
@@ -120,6 +129,7 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
   readonly #selection: Selection;
   readonly #onClose: (watcher: CacheWatcher) => void;
   #queue: WatchItem[] = [];
+  #queueBytes = 0;
   /** Of the queue, what the watch began with: that is as long as it is. */
   #initial = 0;
   readonly #prepare: WatchStart["prepare"];
@@ -178,8 +188,10 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
   #add(item: WatchItem, atOnce = false): void {
     if (this.#closed) return;
     this.#queue.push(item);
+    if (item.type !== "BOOKMARK") this.#queueBytes += item.source?.size ?? 0;
     if (this.#wake === undefined) {
-      if (this.#queue.length > WATCHER_QUEUE_MAX + this.#initial) this.#overflow();
+      if (this.#queue.length > WATCHER_QUEUE_MAX + this.#initial || this.#queueBytes > WATCHER_QUEUE_MAX_BYTES)
+        this.#overflow();
     } else if (atOnce || this.#news === undefined) this.wake();
     else if (this.#queue.length === 1) this.#news.push(this);
   }
@@ -243,6 +255,7 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     const batch = this.#queue;
     if (batch.length === 0) return batch;
     this.#queue = [];
+    this.#queueBytes = 0;
     this.#initial = 0;
     return this.#prepare === undefined ? batch : this.#prepare(batch);
   }
@@ -299,6 +312,7 @@ export class WatchCache {
   readonly #byKey = new Map<string, Entry>();
   /** The same entries in key order. */
   #sorted = new SortedEntries();
+  #state: object | undefined;
   /** The events of the window; those before `#head` are forgotten. */
   #events: CacheEvent[] = [];
   #head = 0;
@@ -316,6 +330,9 @@ export class WatchCache {
   readonly #listeners = new Set<(event: CacheEvent) => void>();
   /** Watchers that have something to read since the events of one answer are being taken in: they are told when all are. */
   readonly #news: CacheWatcher[] = [];
+  #isTelling = false;
+  /** Of the window's events. */
+  #windowBytes = 0;
   #ready = deferred();
   #isReady = false;
   #waiting: Waiter[] = [];
@@ -339,6 +356,10 @@ export class WatchCache {
   }
   get size(): number {
     return this.#byKey.size;
+  }
+  /** Another one after each change of what is here. */
+  get state(): object {
+    return (this.#state ??= {});
   }
   get watchers(): number {
     return this.#watchers.size;
@@ -502,7 +523,9 @@ export class WatchCache {
     this.#byKey.clear();
     for (const entry of entries) this.#byKey.set(entry.key, entry);
     this.#sorted = SortedEntries.of(entries);
+    this.#state = undefined;
     this.#events = [];
+    this.#windowBytes = 0;
     this.#head = 0;
     this.#pasts = [];
     this.#complete = revision;
@@ -558,7 +581,7 @@ export class WatchCache {
             );
         if (wait !== undefined) await wait;
         for (const event of response.events) this.#apply(event);
-        for (const watcher of this.#news.splice(0)) watcher.wake();
+        this.#tell();
         // Only a progress answer says that everything up to etcd's revision was sent: others carry a revision that events under way may not have reached.
         if (response.events.length > 0) this.#advance(response.events.at(-1)!.kv!.mod_revision);
         else if (!response.created) this.#advance(response.header!.revision);
@@ -567,6 +590,25 @@ export class WatchCache {
       this.#requestProgress = undefined;
       stream.cancel();
     }
+  }
+
+  /** Wakes those who have news, in slices: a thousand watchers of everything are a lot of work, and hear of more at once when they come late. */
+  #tell(): void {
+    if (this.#isTelling) return;
+    const { clock } = this.#options;
+    const begun = clock.monotonic();
+    for (let told = 0; told < this.#news.length;) {
+      this.#news[told++]!.wake();
+      if (told % TOLD_BETWEEN_LOOKS !== 0 || clock.monotonic() - begun <= SLICE_MS) continue;
+      this.#news.splice(0, told);
+      this.#isTelling = true;
+      clock.soon(() => {
+        this.#isTelling = false;
+        this.#tell();
+      });
+      return;
+    }
+    this.#news.length = 0;
   }
 
   #apply({ type, kv, prev_kv }: MvccpbEvent): void {
@@ -579,7 +621,7 @@ export class WatchCache {
       const last = old?.stored ?? (prev_kv && store.entryOf(prev_kv, undefined, key).stored);
       if (last === undefined) return;
       const entry = new Entry(key, revision, withRevision(last, revision));
-      event = new CacheEvent("DELETED", revision, entry, old, clock.monotonic());
+      event = new CacheEvent("DELETED", revision, entry, old, clock.monotonic(), prev_kv?.value.length ?? 0);
       if (old !== undefined) {
         this.#byKey.delete(key);
         this.#sorted.delete(key);
@@ -592,10 +634,12 @@ export class WatchCache {
         log.error("A stored object can't be decoded", error, { key });
         return;
       }
-      event = new CacheEvent(old === undefined ? "ADDED" : "MODIFIED", revision, entry, old, clock.monotonic());
+      const happened = old === undefined ? "ADDED" : "MODIFIED";
+      event = new CacheEvent(happened, revision, entry, old, clock.monotonic(), kv!.value.length);
       this.#byKey.set(key, entry);
       this.#sorted.set(entry);
     }
+    this.#state = undefined;
     this.#remember(event);
     for (const listener of this.#listeners) listener(event);
     for (const watcher of this.#general) watcher.offer(event);
@@ -608,6 +652,7 @@ export class WatchCache {
 
   #remember(event: CacheEvent): void {
     this.#events.push(event);
+    this.#windowBytes += event.size;
     event.old?.forgetBytes();
     const late = this.#events.length - EVENTS_WITH_BYTES;
     if (late >= 0) {
@@ -617,12 +662,15 @@ export class WatchCache {
     }
     const horizon = event.at - WINDOW_MS;
     let count = this.#events.length - this.#head;
-    while (count > WINDOW_MIN && (this.#events[this.#head]!.at < horizon || count > WINDOW_MAX)) {
-      this.#complete = this.#events[this.#head]!.revision;
+    while (count > WINDOW_MIN) {
+      const first = this.#events[this.#head]!;
+      if (first.at >= horizon && count <= WINDOW_MAX && this.#windowBytes <= WINDOW_MAX_BYTES) break;
+      this.#complete = first.revision;
+      this.#windowBytes -= first.size;
       this.#head++;
       count--;
     }
-    if (this.#head > 1024 && this.#head > this.#events.length / 2) {
+    if (this.#head > WINDOW_MIN && this.#head > this.#events.length / 2) {
       this.#events = this.#events.slice(this.#head);
       this.#head = 0;
     }

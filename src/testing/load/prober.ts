@@ -83,7 +83,7 @@ async function probe({ target, path }: { readonly target: Target; readonly path:
       let due = performance.now() + EVERY_MS;
       const next = () => {
         for (; due <= performance.now(); due += EVERY_MS) askAt(due);
-        timer = setTimeout(next, due - performance.now());
+        timer = setTimeout(next, Math.max(0, due - performance.now()));
       };
       next();
       parentPort!.postMessage("begun");

@@ -39,6 +39,7 @@ import type { Request } from "./apply/chain.ts";
 import { Entries, type EntryMachine } from "./apply/entries.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { HeldCommits } from "./held-commits.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
 import * as counted from "./metrics.ts";
@@ -125,6 +126,7 @@ export class RaftDriver {
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
   readonly #heartbeats: Heartbeats;
+  readonly #heldCommits: HeldCommits;
 
   constructor(options: RaftDriverOptions) {
     const { id, clock, storage, heartbeatIntervalMs, electionTimeoutMs, log, applied } = options;
@@ -142,6 +144,9 @@ export class RaftDriver {
       waited === "queued" ? etcdError("deadlineExceeded") : this.#timeoutError(startedAt),
     );
     this.#heartbeats = new Heartbeats(2 * heartbeatIntervalMs);
+    this.#heldCommits = new HeldCommits(clock, (messages) => {
+      if (this.#leadership.isLeader) options.send(messages);
+    });
     this.#catchUp = new CatchUp(clock, storage, options.catchupEntries);
     this.#ticker = new Ticker(clock, heartbeatIntervalMs, () => this.#input(() => this.node.tick()));
     this.#entries = new Entries({
@@ -253,7 +258,10 @@ export class RaftDriver {
   /** Takes a message from another member. */
   step(message: Message): void {
     if (this.#stopped !== undefined) return;
-    this.#input(() => this.node.step(message));
+    this.#input(() => {
+      this.node.step(message);
+      if (message.type === "MsgProp") this.#heldCommits.await(this.node.raft.log.lastIndex());
+    });
   }
 
   readIndex(context: Uint8Array): void {
@@ -370,6 +378,7 @@ export class RaftDriver {
       if (entries === undefined) this.proposals.sent(batch[i]!);
       else this.proposals.placed(batch[i]!, entries[i]!.index, entries[i]!.term);
     }
+    if (entries !== undefined && batch[0]!.type !== 0) this.#heldCommits.await(entries.at(-1)!.index);
   }
 
   #work(ready: Ready): void {
@@ -391,13 +400,16 @@ export class RaftDriver {
       this.#state = hardState;
       this.#stateIsUnwritten = true;
     }
-    // Entries that are on disk already needn't wait for those that aren't.
+    // Entries that are on disk already needn't wait for those that aren't. A leader's clients wait for them; a follower's leader waits for its answer.
     const isKept =
       committedEntries.length > 0 &&
       committedEntries.at(-1)!.index < (entries[0]?.index ?? Infinity) &&
       snapshot === undefined;
-    if (isKept) this.#apply(committedEntries);
-    const rest = isKept ? [] : committedEntries;
+    let rest = committedEntries;
+    if (isKept && (this.#leadership.isLeader || later.length === 0)) {
+      this.#apply(rest);
+      rest = [];
+    }
     if (snapshot !== undefined) return this.#elsewhere(this.#install(snapshot, ready), rest, later);
     if (entries.length === 0 && !ready.mustSync) return this.#finish(entries, rest, later);
     if (this.#failpoints.raftBeforeSave !== undefined) this.#failpoints.raftBeforeSave.strike();
@@ -407,6 +419,10 @@ export class RaftDriver {
     const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined, mayBlock);
     this.#stateIsUnwritten = false;
     if (writing === undefined) return this.#finish(entries, rest, later);
+    if (isKept && rest.length > 0) {
+      this.#apply(rest);
+      rest = [];
+    }
     this.#elsewhere(
       writing.then(() => entries),
       rest,
@@ -501,6 +517,7 @@ export class RaftDriver {
     metrics.set(counted.isLeader, {}, lead === id ? 1 : 0);
     this.#ticker.confirm();
     this.#heartbeats.reset();
+    this.#heldCommits.clear();
     if (isNew) log.v(1).info("leader changed", { "leader-id": lead.toString(16) });
     this.#tickOrRest();
   }
@@ -531,8 +548,12 @@ export class RaftDriver {
       }
       kept.push(message);
     }
-    if (kept.length > 0) this.#options.send(kept.reverse());
+    if (kept.length === 0) return;
+    const leaving = this.#leadership.isLeader ? this.#heldCommits.pass(kept.reverse(), this.#isInStep) : kept.reverse();
+    if (leaving.length > 0) this.#options.send(leaving);
   }
+
+  readonly #isInStep = (id: NodeId): boolean => this.node.raft.tracker.progress.get(id)?.state === "StateReplicate";
 
   #checkHeartbeat(to: NodeId): void {
     const { heartbeatIntervalMs, log, metrics } = this.#options;
@@ -575,6 +596,7 @@ export class RaftDriver {
     this.#stopped ??= error;
     this.#ticker.rest();
     this.#catchUp.stop();
+    this.#heldCommits.clear();
     this.proposals.failAll(this.#stopped);
     this.applied.stop(this.#stopped);
     this.#reads?.stop(this.#stopped);

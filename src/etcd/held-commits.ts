@@ -17,7 +17,7 @@ interface Follower {
 }
 
 export class HeldCommits {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "monotonic" | "after">;
   readonly #release: (messages: readonly Message[]) => void;
   readonly #followers = new Map<NodeId, Follower>();
   #timer: Disposable | undefined;
@@ -25,7 +25,7 @@ export class HeldCommits {
   #awaited = 0;
 
   /** `release` gets what has waited in vain. */
-  constructor(clock: Clock, release: (messages: readonly Message[]) => void) {
+  constructor(clock: Pick<Clock, "monotonic" | "after">, release: (messages: readonly Message[]) => void) {
     this.#clock = clock;
     this.#release = release;
   }

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { atTurnsEnd } from "./turn.ts";
 import type { ByteChannel, ByteSink, ByteStream, Peer } from "../net.ts";
 import { ByteQueue } from "./byte-queue.ts";
 
@@ -75,7 +76,7 @@ function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
     flushSoon() {
       if (flushing) return;
       flushing = true;
-      setImmediate(flush); // When everything that the poll found has been handled: answers to many requests leave together.
+      atTurnsEnd(flush); // Answers to many requests leave together.
     },
     write(chunks) {
       if (socket.destroyed || socket.writableEnded) return true; // It goes nowhere.

@@ -24,9 +24,11 @@ const PREPARE_BYTES = 1024 * 1024;
 const aheadIn = (segmentBytes: number) => Math.min(PREPARE_BYTES, segmentBytes);
 /** Writes up to this size are done on the calling thread: a trip through the thread pool costs more than they do. */
 const SYNCHRONOUS_BYTES = 256 * 1024;
-/** … as long as the disk answers within this. On a slower one, other work goes on meanwhile. */
+/** … as long as the disk answers most of them within this. On a slower one, other work goes on meanwhile. */
 const SYNCHRONOUS_MS = 1;
 const WINDOW_WRITES = 16;
+/** What a write takes elsewhere says little of the disk where processors are busy too. So one of so many shows what it takes here. */
+const PROBE_WRITES = 64;
 
 export interface WalOptions {
   readonly fs: Fs;
@@ -64,10 +66,11 @@ export class Wal {
   readonly #frames: FrameWriter;
   #state: HardState | undefined;
   #lastIndex: number;
-  /** The mean of the last whole window of durable writes: what they cost whoever waits, be it the disk or a busy processor. */
-  #diskMs = 0;
-  #windowMs = 0;
+  /** Most writes of the last whole window took long. A single one that does tells nothing. */
+  #isSlow = false;
+  #slowWrites = 0;
   #windowWrites = 0;
+  #untilProbe = PROBE_WRITES;
   #writtenBytes = 0;
 
   private constructor(
@@ -279,14 +282,19 @@ export class Wal {
   #write(bytes: Uint8Array, mayBlock = true): Promise<void> | undefined {
     const end = this.#position + bytes.length;
     if (end > this.#prepared || end > this.#segmentBytes) return this.#writeSlowly(bytes);
-    if (!mayBlock || bytes.length > SYNCHRONOUS_BYTES || this.#diskMs > SYNCHRONOUS_MS)
-      return this.#writeElsewhere(bytes);
+    if (!mayBlock || bytes.length > SYNCHRONOUS_BYTES) return this.#writeElsewhere(bytes);
+    const probes = this.#isSlow && --this.#untilProbe === 0;
+    if (this.#isSlow && !probes) return this.#writeElsewhere(bytes);
     const { walBeforeSync, walAfterSync } = this.#failpoints;
     if (walBeforeSync !== undefined) walBeforeSync.strike();
     const started = this.#options.monotonic();
     this.#file.writeSync(this.#position, [bytes]);
     if (walAfterSync !== undefined) walAfterSync.strike();
-    this.#wrote(bytes.length, started);
+    const ms = this.#wrote(bytes.length, started);
+    if (probes) {
+      this.#untilProbe = PROBE_WRITES;
+      this.#judge(ms <= SYNCHRONOUS_MS ? 0 : WINDOW_WRITES, WINDOW_WRITES);
+    } else this.#judge(ms <= SYNCHRONOUS_MS ? 0 : 1, 1);
     this.#lookAhead();
     return undefined;
   }
@@ -296,8 +304,18 @@ export class Wal {
     const started = this.#options.monotonic();
     await this.#file.write(this.#position, [bytes]);
     this.#failpoints.walAfterSync?.strike();
-    this.#wrote(bytes.length, started);
+    const ms = this.#wrote(bytes.length, started);
+    if (this.#isSlow) this.#judge(ms <= SYNCHRONOUS_MS ? 0 : 1, 1);
     this.#lookAhead();
+  }
+
+  #judge(slow: number, writes: number): void {
+    this.#slowWrites += slow;
+    this.#windowWrites += writes;
+    if (this.#windowWrites < WINDOW_WRITES) return;
+    this.#isSlow = this.#slowWrites > this.#windowWrites / 2;
+    this.#slowWrites = 0;
+    this.#windowWrites = 0;
   }
 
   /** What fails here, the write that needs it meets again. */
@@ -318,18 +336,13 @@ export class Wal {
     if (this.#position > this.#segmentBytes) await this.#cut();
   }
 
-  #wrote(length: number, started: number): void {
+  #wrote(length: number, started: number): number {
     this.#position += length;
     this.#writtenBytes += length;
     const ms = this.#options.monotonic() - started;
-    this.#windowMs += ms;
-    if (++this.#windowWrites === WINDOW_WRITES) {
-      this.#diskMs = this.#windowMs / WINDOW_WRITES;
-      this.#windowMs = 0;
-      this.#windowWrites = 0;
-    }
     if (ms > 1000) this.#options.log.info("slow fdatasync", { took: ms, "expected-duration": 1000 });
     this.#options.onWrite?.(ms, length);
+    return ms;
   }
 
   /** Puts zeros behind what is prepared. Never behind the position alone: records beyond it would be lost. */

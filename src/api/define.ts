@@ -78,6 +78,7 @@ export interface Definition<T extends KubeObject> {
   readonly gracefulDeletionSeconds?: (object: T) => number | undefined;
   readonly toStored?: (object: any) => any;
   readonly fromStored?: (object: any) => any;
+  readonly fromOlder?: (object: any) => any;
 }
 
 interface Named {
@@ -123,12 +124,13 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
   };
 }
 
-function storageOf(fact: Facts, { toStored, fromStored }: Definition<any>): StorageSpec {
+function storageOf(fact: Facts, { toStored, fromStored, fromOlder }: Definition<any>): StorageSpec {
   if (fact.storage === null) return { prefix: fact.plural, group: fact.group, version: fact.version, virtual: true };
   return {
     ...fact.storage,
     ...(toStored !== undefined && { toStored }),
     ...(fromStored !== undefined && { fromStored }),
+    ...(fromOlder !== undefined && { fromOlder }),
   };
 }
 

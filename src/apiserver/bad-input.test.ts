@@ -301,7 +301,7 @@ const CASES: readonly Case[] = [
     APPLY,
     500,
     undefined,
-    "failed to create typed patch object (default/a; /v1, Kind=ConfigMap): .extra: field not declared in schema",
+    "failed to create typed patch object (/a; /v1, Kind=ConfigMap): .extra: field not declared in schema",
   ],
   ["PATCH", `${MAPS}/nobody`, {}, MERGE, 404, "NotFound", 'configmaps "nobody" not found'],
   // Lists and watches.

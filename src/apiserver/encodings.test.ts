@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { schemaOf } from "../api/schemas.ts";
-import { encodeCbor, parseCbor } from "../machinery/codec/cbor.ts";
+import { encodeCbor, isCbor, parseCbor } from "../machinery/codec/cbor.ts";
 import { openEnvelope, ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { parseYaml } from "../machinery/codec/yaml.ts";
 import { FrameParser } from "../wire/websocket/frames.ts";
@@ -379,3 +379,49 @@ function withoutEmpty(value: unknown): unknown {
       ),
   );
 }
+
+test("with its gate custom objects are stored in CBOR, and without it they are read all the same", async () => {
+  const things = "/apis/example.com/v1/namespaces/default/things";
+  const definition = {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: "things.example.com" },
+    spec: {
+      group: "example.com",
+      scope: "Namespaced",
+      names: { plural: "things", kind: "Thing" },
+      versions: [
+        {
+          name: "v1",
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+        },
+      ],
+    },
+  };
+  const thing = {
+    apiVersion: "example.com/v1",
+    kind: "Thing",
+    metadata: { name: "a" },
+    spec: { half: 1.5, text: "ü" },
+  };
+  const speaking = await startServer(world, SPEAKS_CBOR);
+  const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  assert.equal((await send(speaking, "POST", definitions, "application/json", JSON.stringify(definition))).status, 201);
+  while ((await get(speaking, things, "*/*")).status !== 200) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await send(speaking, "POST", things, "application/json", JSON.stringify(thing))).status, 201);
+  const stored = async (key: string) =>
+    Buffer.from((await speaking.etcd.kv.Range({ key: Buffer.from(`/registry/${key}`) })).kvs[0]!.value);
+  const value = await stored("example.com/things/default/a");
+  assert.ok(isCbor(value));
+  // Names are in the order of their lengths, as upstream's deterministic mode has them.
+  assert.equal(value.subarray(3, 15).toString("latin1"), "\xa4DkindEThing");
+  assert.equal((parseCbor(value) as any).metadata.resourceVersion, undefined);
+  assert.equal((await stored("apiextensions.k8s.io/customresourcedefinitions/things.example.com"))[0], 0x7b);
+  await speaking[Symbol.asyncDispose]();
+
+  await using silent = await startServer(world, ASKABLE, speaking.etcd);
+  while ((await get(silent, things, "*/*")).status !== 200) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(json(await get(silent, `${things}/a`, "*/*")).spec, thing.spec);
+});

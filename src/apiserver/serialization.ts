@@ -1,4 +1,6 @@
 /** Stored values to objects, whichever of upstream's formats they are in. */
+import { isCbor, parseCbor } from "../machinery/codec/cbor.ts";
+import { textOf } from "../machinery/codec/json.ts";
 import { isProtobuf } from "../machinery/codec/protobuf.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { readObject } from "../machinery/codec/custom.ts";
@@ -16,7 +18,9 @@ export function decodeStored(
   let object: any;
   if (isProtobuf(value)) object = codec.decode(value, resource.schema).object;
   else {
-    const tree = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString());
+    let tree: any = isCbor(value) ? parseCbor(value) : JSON.parse(textOf(value));
+    if (tree.apiVersion !== apiVersionOf(resource) && resource.storage.fromOlder !== undefined)
+      tree = resource.storage.fromOlder(tree);
     if (tree.apiVersion !== apiVersionOf(resource)) {
       const other = versions?.(tree.apiVersion);
       return other === undefined ? tree : readObject(tree, other.schema, true);

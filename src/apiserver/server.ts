@@ -96,7 +96,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const protobuf = options.storageMediaType === "application/vnd.kubernetes.protobuf";
   const counted = new ServerMetrics(metrics, () => registry.stored());
   const asked = (resource: Resource) => counted.asked(resource);
-  const registry = new Registry({ etcd, clock, log, codec, protobuf, asked, ...(encryption && { encryption }) });
+  const cbor = options.featureGates?.get("CBORServingAndStorage") === true;
+  const registry = new Registry({ etcd, clock, log, codec, protobuf, cbor, asked, ...(encryption && { encryption }) });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
@@ -271,7 +272,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   );
   const handler = httpHandler(handle, {
     codec,
-    cbor: options.featureGates?.get("CBORServingAndStorage") === true,
+    cbor,
     clock,
     log,
     begun: (request) => counted.begun(request),

@@ -122,6 +122,8 @@ export interface StorageSpec {
   /** Between this version and the stored one, where they differ in more than `apiVersion`. */
   readonly toStored?: (object: any) => any;
   readonly fromStored?: (object: any) => any;
+  /** What an older server has stored in another version, in the version that is stored now. */
+  readonly fromOlder?: (object: any) => any;
   /** Converts objects of this kind to a version by asking somebody else, which takes time. In the order given, one for each. */
   readonly convert?: (objects: readonly any[], apiVersion: string) => Promise<readonly any[]>;
   /** Not stored at all: reviews and the like answer a create. */

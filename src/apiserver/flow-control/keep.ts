@@ -206,7 +206,6 @@ async function applyCondition(services: Services, name: string, condition: Condi
     context,
     resource,
     "status",
-    { namespace: "", name },
     { kind: "object", value, contentType: APPLY_PATCH },
     { force: true, fieldManager: CONSUMER },
   );

@@ -173,7 +173,7 @@ async function change(
   const context = writeContext(services, request, "PatchOptions");
   const force = request.query.get("force");
   const type = body.kind === "none" ? "" : body.contentType;
-  const make = patcher(context, resource, subresource, { namespace, name }, body, {
+  const make = patcher(context, resource, subresource, body, {
     force: force === null ? undefined : isTrue(force),
     fieldManager: request.query.get("fieldManager") ?? "",
   });

@@ -28,14 +28,12 @@ export function applyConfiguration(
   resource: Resource,
   subresource: string,
   live: any,
-  at: { readonly namespace: string; readonly name: string },
   configuration: unknown,
   force: boolean,
 ): any {
   const base = live ?? { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: {} };
   return apply(base, configuration, {
     ...endpoint(context, resource, subresource),
-    ...at,
     manager: context.fieldManager,
     force,
     time: hookContext(context).now,

@@ -57,7 +57,6 @@ export function patcher(
   context: WriteContext,
   resource: Resource,
   subresource: string,
-  at: { readonly namespace: string; readonly name: string },
   body: RequestBody,
   options: PatchOptions,
 ): (current: any) => any {
@@ -70,7 +69,7 @@ export function patcher(
 
   if (isApply(type))
     return (current) => {
-      const applied = applyConfiguration(context, resource, subresource, current, at, document, options.force === true);
+      const applied = applyConfiguration(context, resource, subresource, current, document, options.force === true);
       if (applied === current) return structuredClone(current);
       const draft = decodePatched(applied, expected, context, warn);
       // Managed fields of the result are settled; decoding keeps them as they are.
@@ -101,7 +100,8 @@ export function parsePatch(body: RequestBody, type: string, validation: FieldVal
     try {
       return parseCbor(body.bytes);
     } catch (error) {
-      throw badRequest(`error decoding CBOR: ${(error as Error).message}`);
+      // Upstream's word, whatever it was.
+      throw badRequest(`error decoding YAML: ${(error as Error).message}`);
     }
   }
   if (type === APPLY_PATCH) {

@@ -1,4 +1,5 @@
 /** All resources that are served, and the storage of each: versions of one kind share a storage. */
+import { encodeCbor } from "../../machinery/codec/cbor.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource } from "../../machinery/resource.ts";
@@ -23,6 +24,8 @@ export interface RegistryOptions {
   readonly codec: ProtobufCodec;
   /** Whether built-in kinds are written in protobuf. */
   readonly protobuf?: boolean;
+  /** Whether custom ones are written in CBOR. */
+  readonly cbor?: boolean;
   /** A function that is told of each request to etcd about a resource. */
   readonly asked?: (resource: Resource) => NonNullable<StoreOptions["asked"]>;
   /** What a resource's values go through on their way to etcd. */
@@ -133,6 +136,7 @@ export class Registry {
       ...(this.#options.protobuf === true &&
         schema.name !== undefined &&
         !ALWAYS_JSON.has(resource.group) && { encode: (object: KubeObject) => codec.encode(object, schema) }),
+      ...(this.#options.cbor === true && schema.name === undefined && { encode: (object) => encodeCbor(object) }),
     });
     const cache = new WatchCache({ etcd, store, clock, log, prefix });
     const abort = new AbortController();

@@ -138,7 +138,7 @@ function applied(
   };
   if (replicas !== undefined)
     setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, checked(resource, replicas, at.name));
-  return applyConfiguration(context, resource, "scale", current, at, configuration, isTrue(force));
+  return applyConfiguration(context, resource, "scale", current, configuration, isTrue(force));
 }
 
 function checked(resource: Resource, replicas: any, name: string): number {

@@ -34,9 +34,7 @@ class Store {
     const { metadata, ...rest } = fields as { metadata?: object };
     const live = this.live ?? ({ apiVersion, kind, metadata: { name: "x", namespace: "default" } } as unknown as Any);
     const config = { apiVersion, kind, metadata: { name: "x", ...metadata }, ...rest };
-    return (this.live = this.#store(
-      apply(live, config, { manager, force, time, apiVersion, schema, name: "x", namespace: "default", subresource }),
-    ));
+    return (this.live = this.#store(apply(live, config, { manager, force, time, apiVersion, schema, subresource })));
   }
   update(manager: string, change: (object: any) => void, { time = T0, subresource = "" } = {}): Any {
     const { apiVersion, kind, schema } = this;
@@ -214,7 +212,6 @@ test("applying the same again changes nothing, not even the time", () => {
       time: T1,
       apiVersion: "v1",
       schema: CONFIG_MAP,
-      name: "x",
     },
   );
   assert.equal(again, first);
@@ -313,8 +310,6 @@ test("what upstream refuses is refused in its words", () => {
     time: T0,
     apiVersion: "v1",
     schema: CONFIG_MAP,
-    name: "x",
-    namespace: "default",
   };
   const cases: [object, number, string][] = [
     [{ ...config, kind: "Secret" }, 400, "invalid object type: /v1, Kind=Secret"],
@@ -322,12 +317,12 @@ test("what upstream refuses is refused in its words", () => {
     [
       { ...config, spec: {} },
       500,
-      "failed to create typed patch object (default/x; /v1, Kind=ConfigMap): .spec: field not declared in schema",
+      "failed to create typed patch object (/x; /v1, Kind=ConfigMap): .spec: field not declared in schema",
     ],
     [
-      { ...config, metadata: { finalizers: ["a", "a"] } },
+      { ...config, metadata: { name: "x", finalizers: ["a", "a"] } },
       500,
-      'failed to create typed patch object (default/x; /v1, Kind=ConfigMap): .metadata.finalizers: duplicate entries for key [="a"]',
+      'failed to create typed patch object (/x; /v1, Kind=ConfigMap): .metadata.finalizers: duplicate entries for key [="a"]',
     ],
   ];
   for (const [applied, code, message] of cases) {
@@ -443,9 +438,9 @@ test("a field that moved between versions is followed: owned, fought over and ta
   };
   const base = { apiVersion: "e.com/v1", kind: "Foo", metadata: { name: "x" } } as unknown as Any;
   const apply1 = (manager: string, live: Any, spec: object) =>
-    apply(live, { ...base, spec }, { manager, force: false, time: T0, apiVersion: "e.com/v1", schema: v1, name: "x" });
+    apply(live, { ...base, spec }, { manager, force: false, time: T0, apiVersion: "e.com/v1", schema: v1 });
   const apply2 = (manager: string, live: Any, spec: object) =>
-    apply(live, { ...base, apiVersion: "e.com/v2", spec }, { ...at2, manager, force: false, time: T0, name: "x" });
+    apply(live, { ...base, apiVersion: "e.com/v2", spec }, { ...at2, manager, force: false, time: T0 });
   const live = rename("size", "replicas", "e.com/v2")(apply1("A", base, { size: 1, other: "a" }));
   assert.throws(() => apply2("B", live, { replicas: 2 }), {
     message: 'Apply failed with 1 conflict: conflict with "A": .spec.size',

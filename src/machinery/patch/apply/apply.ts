@@ -40,9 +40,6 @@ export interface ApplyOptions extends Endpoint {
   readonly force: boolean;
   /** RFC 3339, whole seconds. */
   readonly time: string;
-  /** For messages: `default` and `web`. */
-  readonly namespace?: string;
-  readonly name: string;
 }
 
 /**
@@ -63,12 +60,18 @@ export function apply<T extends KubeObject>(live: T, applied: unknown, options: 
   if (errors.length > 0) {
     throw new StatusError(
       "Unknown",
-      `failed to create typed patch object (${options.namespace ?? ""}/${options.name}; ${gvk(apiVersion, live.kind)}): ${typedErrorText(errors)}`,
+      `failed to create typed patch object (${placeOf(applied["metadata"])}; ${gvk(apiVersion, live.kind)}): ${typedErrorText(errors)}`,
     );
   }
   const upgraded =
     options.manager === "kubectl" ? applyUpgrading(live, applied, options) : merge(live, applied, options);
   return options.manager === "kubectl" ? withFreshAnnotation(upgraded, applied) : upgraded;
+}
+
+/** As the configuration says it, which need not name its namespace. */
+function placeOf(metadata: unknown): string {
+  const { namespace = "", name = "" } = isObject(metadata) ? metadata : {};
+  return `${String(namespace)}/${String(name)}`;
 }
 
 /** A first apply by kubectl over its own client-side apply doesn't conflict with what that one last wrote. */

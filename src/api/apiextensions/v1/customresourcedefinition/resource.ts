@@ -7,6 +7,7 @@ import { ifAbsent, ifEmpty } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import { knownFormat } from "../../../../machinery/validation/schema/formats.ts";
 import type { CustomResourceDefinition } from "../../../generated/apiextensions.v1.ts";
+import { definitionFromBeta } from "./beta.ts";
 import { internalForm } from "./internal.ts";
 import { everySchema } from "./walk.ts";
 import { validateDefinition, validateDefinitionUpdate, validateStatus } from "./validation.ts";
@@ -40,6 +41,7 @@ export const customResourceDefinitions = defineResource<CustomResourceDefinition
     },
   },
   views: { status: { validateUpdate: validateStatus } },
+  fromOlder: definitionFromBeta,
 });
 
 /** Every version that was ever stored is remembered, so that nobody drops one that objects are still in. */

@@ -57,7 +57,8 @@ function readTable(file: string, from: number): Rule[] {
 function fromCore(rule: Rule): Rule {
   const { detail } = rule;
   // The rules for names have their kind for a place.
-  const [kind, path] = rule.kind === "ObjectMeta names" ? [rule.path, "metadata.name"] : [rule.kind, rule.path];
+  const [kind, at] = rule.kind === "ObjectMeta names" ? [rule.path, "metadata.name"] : [rule.kind, rule.path];
+  const path = kind === INLINE ? `spec.source.inlineVolumeSpec.${at}` : at;
   const shared = /^shared:(.+)$/.exec(kind)?.[1];
   const words = detail
     .replace(/(^|\s)\|\s*$/, "")
@@ -91,10 +92,16 @@ const PLACES: Readonly<Record<string, string>> = {
   "reportingComponent (v1) / reportingController (events.k8s.io)": "{reportingComponent,reportingController}",
 };
 
+/** A node's references to its configuration, of which there are four. */
+const CONFIGURATIONS = /^\{spec\.configSource\.configMap, [^]*\.configMap\}\./;
+/** Volumes of attachments, whose rules are said from where the volume starts. */
+const INLINE = "PersistentVolume (inline, VolumeAttachment.spec.source.inlineVolumeSpec)";
+
 const place = (path: string): string =>
   (PLACES[path] ?? path)
     .replace(/^\((path|value|any)\)$/, "{path}")
     .replace(/^\(empty path\)$/, "[]")
+    .replace(CONFIGURATIONS, "{reference}.configMap.")
     .replaceAll("[*]", "[i]");
 
 function relative(path: string): string {
@@ -119,7 +126,7 @@ function detailPattern(detail: string): string {
 }
 
 function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at = rule.path, depth = 0): Leaf[] {
-  if (isReference(rule))
+  if (isReference(rule) || rule.detail.startsWith("{core part:"))
     return [{ chain: [rule.id], path: new RegExp(`^${pathPattern(at)}`), words: /^/, blank: true }];
   const words = WORDS[rule.type];
   // What has no type is told without a place: by a handler, or as a warning.
@@ -286,7 +293,77 @@ const EXCUSES: readonly (readonly [kind: string, path: string, why: string])[] =
 ];
 
 /** Rules that nobody can break, each by how its condition begins, with what makes it so. */
-const PROVEN: readonly (readonly [kind: string, condition: string, why: string])[] = [];
+const PROVEN: readonly (readonly [kind: string, condition: string, why: string])[] = [
+  [
+    "any",
+    "generateName set but name still empty",
+    "upstream makes the name before it looks at it, and fails if it can't",
+  ],
+  ["any", "cluster-scoped kind and set", "the namespace of the URL, none, is put in before anything is looked at"],
+  ["any", "changed", "the stored time of creation is put back before anything is looked at"],
+  ["any", "lower than old", "the stored generation is put back before anything is looked at"],
+  [
+    "core/PriorityClass, RuntimeClass, StorageClass, ResourceClaim, ResourceClaimTemplate, PodGroup references",
+    "name rule",
+    "the rows of each of the kinds",
+  ],
+  ["core/Service", "dual-stack check failed to parse", "each address is looked at before the two are compared"],
+  ["core/Service", "ClientIP and", "defaulting fills all of it in"],
+  ["core/Service", "affinity None and config set", "defaulting takes the configuration away"],
+  ["apps/ControllerRevision", "no JSON", "decoding refuses what isn't JSON"],
+  ["apps/DaemonSet", "unset with RollingUpdate", "defaulting fills it in"],
+  ["apps/DaemonSet", "negative", "a field of the internal type that the server sets and no version has"],
+  ["apps/DaemonSet", "lower than before", "a field of the internal type that the server sets and no version has"],
+  ["apps/DaemonSet", "same though", "a field of the internal type that the server sets and no version has"],
+  ["apps/DaemonSet", "raised though", "a field of the internal type that the server sets and no version has"],
+  ["apps/Deployment", "rollbackTo.revision negative", "no version that is served has the field"],
+  ["apps/Deployment", "unset with RollingUpdate", "defaulting fills it in"],
+  ["apps/DeploymentRollback", "", "a kind of no version that is served"],
+  ["apps/StatefulSet", "type empty", "defaulting fills it in"],
+  ["autoscaling/Scale", "", "no object that is stored: tested over HTTP"],
+  ["batch/CronJob", "empty", "defaulting fills it in"],
+  ["batch/Job", "generated selector but no uid", "the server gives the object its uid before it is looked at"],
+  ["batch/Job", "label missing", "the server sets the labels wherever it makes the selector"],
+  [
+    "batch/Job",
+    "SuccessCriteriaMet on a NonIndexed job",
+    "allowed since jobs may succeed early for any reason, which is always on",
+  ],
+  [
+    "batch/Job",
+    "SuccessCriteriaMet without successPolicy",
+    "allowed since jobs may succeed early for any reason, which is always on",
+  ],
+  [
+    "certificates.k8s.io/CertificateSigningRequest",
+    "changed outside the status",
+    "the stored status is put back first",
+  ],
+  ["certificates.k8s.io/CertificateSigningRequest", "an Approved", "the stored status is put back first"],
+  ["certificates.k8s.io/PodCertificateRequest", "unset", "defaulting fills it in"],
+  ["certificates.k8s.io/PodCertificateRequest", "user may not sign", "what the writer may do is tested over HTTP"],
+  ["certificates.k8s.io/PodCertificateRequest", "no user on the request", "every request has a user"],
+  [
+    "discovery.k8s.io/EndpointSlice",
+    "more than 16",
+    "taken away wherever endpoints change, and not looked at where they don't",
+  ],
+  [
+    "discovery.k8s.io/EndpointSlice",
+    "bad labels",
+    "taken away wherever endpoints change, and not looked at where they don't",
+  ],
+  [
+    "discovery.k8s.io/EndpointSlice",
+    "zone key left",
+    "taken away wherever endpoints change, and not looked at where they don't",
+  ],
+  ["resource.k8s.io/ResourceClaim", "allocation or reservedFor changed", "what the writer may do is tested over HTTP"],
+  ["resource.k8s.io/ResourceClaim", "devices changed", "what the writer may do is tested over HTTP"],
+  ["resource.k8s.io/ResourceClaim", "attributes cannot be built", "every request has a user and a resource"],
+  ["resource.k8s.io/ResourceSlice", "no multiplier and no capacity key", "defaulting fills the multiplier in"],
+  ["shared/deviceToleration", "empty", "defaulting fills it in"],
+];
 
 /** What isn't an object that is stored. */
 const HANDLED = /^core\/(Pod(Exec|Log)Options|Binding|Options|ServiceAccount token|Service \(allocation\))/;

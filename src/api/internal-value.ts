@@ -130,7 +130,7 @@ function zero(schema: Schema | undefined): unknown {
   if (schema?.format === "int-or-string" && schema.pointer !== true) return 0;
   if (schema === undefined || schema.pointer === true) return null;
   if (schema.format === "quantity") return "0";
-  if (schema.format === "byte") return null;
+  if (schema.format === "byte" || schema.format === "date-time" || schema.format === "micro-time") return null;
   if (schema.type === "string") return "";
   if (schema.type === "integer" || schema.type === "number") return 0;
   if (schema.type === "boolean") return false;

@@ -340,6 +340,16 @@ const PROVEN: readonly (readonly [kind: string, condition: string, why: string])
     "the stored status is put back first",
   ],
   ["certificates.k8s.io/CertificateSigningRequest", "an Approved", "the stored status is put back first"],
+  [
+    "certificates.k8s.io/ClusterTrustBundle",
+    "bad basic constraints",
+    "a certificate without them has no CA bit, which is told first",
+  ],
+  [
+    "certificates.k8s.io/PodCertificateRequest",
+    "another key type",
+    "a request is signed by its own key, which those three types alone can check",
+  ],
   ["certificates.k8s.io/PodCertificateRequest", "unset", "defaulting fills it in"],
   ["certificates.k8s.io/PodCertificateRequest", "user may not sign", "what the writer may do is tested over HTTP"],
   ["certificates.k8s.io/PodCertificateRequest", "no user on the request", "every request has a user"],
@@ -363,6 +373,7 @@ const PROVEN: readonly (readonly [kind: string, condition: string, why: string])
   ["resource.k8s.io/ResourceClaim", "attributes cannot be built", "every request has a user and a resource"],
   ["resource.k8s.io/ResourceSlice", "no multiplier and no capacity key", "defaulting fills the multiplier in"],
   ["shared/deviceToleration", "empty", "defaulting fills it in"],
+  ["shared/jobSpec", "empty", "defaulting fills it in"],
 ];
 
 /** What isn't an object that is stored. */

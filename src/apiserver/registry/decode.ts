@@ -108,12 +108,13 @@ export function bodyFormats(cbor: boolean, custom: boolean): readonly Format[] {
   return ["json", "yaml", ...(custom ? [] : (["protobuf"] as const)), ...(cbor ? (["cbor"] as const) : [])];
 }
 
-/** A tree that is not from the wire (a patched object): brought to its kind's shape, as decoding would. */
+/** A tree that is not from the wire (a patched object): brought to its kind's shape, as decoding would. `faults` are told before its own. */
 export function decodeTree(
   tree: unknown,
   expected: Expected,
   validation: FieldValidation,
   warn: (text: string) => void,
+  faults: readonly string[] = [],
 ): any {
   const text = JSON.stringify(tree);
   const decoded = decodeJson(text, expected.schema, {
@@ -121,8 +122,9 @@ export function decodeTree(
     custom: expected.custom === true,
     empties: true,
   });
-  if (validation === "Strict" && decoded.warnings.length > 0) throw strictError(decoded.warnings);
-  if (validation === "Warn") for (const warning of decoded.warnings) warn(warning);
+  const wrong = [...faults, ...decoded.warnings];
+  if (validation === "Strict" && wrong.length > 0) throw strictError(wrong);
+  if (validation === "Warn") for (const warning of wrong) warn(warning);
   fillDefaults(decoded.object, expected);
   return fillKind(decoded.object, expected);
 }

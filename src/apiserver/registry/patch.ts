@@ -1,30 +1,27 @@
 /** The four kinds of patch, as the `make` of an update. Upstream: pkg/endpoints/handlers/patch.go. */
 import { DecodeError } from "../../machinery/codec/decode.ts";
-import { parseCbor } from "../../machinery/codec/cbor.ts";
-import { parseJson, textOf } from "../../machinery/codec/json.ts";
-import { infiniteNumber } from "../../machinery/codec/json-text.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../../machinery/patch/strategic.ts";
 import type { Resource } from "../../machinery/resource.ts";
-import { badRequest, StatusError } from "../../machinery/status.ts";
+import { StatusError } from "../../machinery/status.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { fieldForbidden, invalid, invalidObject, required } from "../../machinery/validation/field-error.ts";
 import type { RequestBody } from "../request.ts";
-import type { FieldValidation, WriteContext } from "./context.ts";
+import type { WriteContext } from "./context.ts";
 import type { Expected } from "./decode.ts";
-import { decodeTree, expectedOf, isCustom, yamlOf } from "./decode.ts";
+import { decodeTree, expectedOf, isCustom } from "./decode.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
-
-export const JSON_PATCH = "application/json-patch+json";
-export const MERGE_PATCH = "application/merge-patch+json";
-export const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
-export const APPLY_PATCH = "application/apply-patch+yaml";
-const APPLY_PATCH_CBOR = "application/apply-patch+cbor";
-
-export function isApply(type: string): boolean {
-  return type === APPLY_PATCH || type === APPLY_PATCH_CBOR;
-}
+import {
+  APPLY_PATCH,
+  APPLY_PATCH_CBOR,
+  checkRepeated,
+  isApply,
+  JSON_PATCH,
+  MERGE_PATCH,
+  parsePatch,
+  STRATEGIC_PATCH,
+} from "./patch-document.ts";
 
 export function patchTypes(resource: Resource, cbor: boolean): readonly string[] {
   return [
@@ -64,12 +61,13 @@ export function patcher(
   assertPatchType(resource, body);
   assertPatchOptions(type, options);
   const expected = expectedOf(resource);
-  const document = parsePatch(body, type, context.fieldValidation);
+  const { value: document, faults } = parsePatch(body, type, context.fieldValidation);
   const warn = once((text) => context.warn(text));
 
   if (isApply(type))
     return (current) => {
       const applied = applyConfiguration(context, resource, subresource, current, document, options.force === true);
+      checkRepeated(faults, context.fieldValidation, warn);
       if (applied === current) return structuredClone(current);
       const draft = decodePatched(applied, expected, context, warn);
       // Managed fields of the result are settled; decoding keeps them as they are.
@@ -87,62 +85,21 @@ export function patcher(
       default:
         patched = applyStrategicMergePatch(current, document, resource.schema);
     }
-    const draft = decodePatched(patched, expected, context, warn);
+    const draft = decodePatched(patched, expected, context, warn, faults);
     return recordUpdate(context, resource, subresource, current, draft);
   };
 }
 
-/** The document of a patch. */
-export function parsePatch(body: RequestBody, type: string, validation: FieldValidation): unknown {
-  if (body.kind === "object") return body.value;
-  if (body.kind === "none") return undefined;
-  if (type === APPLY_PATCH_CBOR) {
-    try {
-      return parseCbor(body.bytes);
-    } catch (error) {
-      // Upstream's word, whatever it was.
-      throw badRequest(`error decoding YAML: ${(error as Error).message}`);
-    }
-  }
-  if (type === APPLY_PATCH) {
-    try {
-      return yamlOf(body).value;
-    } catch (error) {
-      throw badRequest(`error decoding YAML: error converting YAML to JSON: ${(error as Error).message}`);
-    }
-  }
-  // Upstream reads it as any JSON first, for what is unknown or double in it; only without that check the merge itself complains.
-  const prefix = validation === "Ignore" ? "" : "error decoding patch: ";
-  let document: unknown;
-  try {
-    document = parseJson(body.bytes);
-  } catch (error) {
-    const { message } = error as Error;
-    throw badRequest(type === STRATEGIC_PATCH && message.endsWith("exceeded max depth") ? message : prefix + message);
-  }
-  const infinite = infiniteNumber(textOf(body.bytes));
-  if (infinite !== undefined) throw badRequest(prefix + infinite);
-  const isList = Array.isArray(document);
-  if (document !== null && (typeof document !== "object" || isList !== (type === JSON_PATCH)))
-    throw badRequest(
-      `${prefix}json: cannot unmarshal ${isList ? "array" : jsonType(document)} into Go value of type ${type === JSON_PATCH ? "[]interface {}" : "map[string]interface {}"}`,
-    );
-  return document;
-}
-
-function jsonType(value: unknown): string {
-  return typeof value === "boolean" ? "bool" : typeof value;
-}
-
-/** What a patch made, as an object of its kind. */
+/** What a patch made, as an object of its kind. `faults` are the patch's own, told before the object's. */
 export function decodePatched(
   tree: unknown,
   expected: Expected,
   context: WriteContext,
   warn: (text: string) => void,
+  faults: readonly string[] = [],
 ): any {
   try {
-    return decodeTree(tree, expected, context.fieldValidation, warn);
+    return decodeTree(tree, expected, context.fieldValidation, warn, faults);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw invalidObject("", "", "", [invalid("patch", JSON.stringify(tree), error.message)]);

@@ -1,5 +1,6 @@
 /** What only the text of a JSON document tells: fields that come twice, in the order of the document, and where it is broken, in Go's words. */
 import { goQuote } from "../validation/field-error.ts";
+import { countTree } from "./custom.ts";
 import type { Schema } from "../schema/schema.ts";
 
 /** The fields of all objects in a valid document, those that come twice counted twice. */
@@ -64,6 +65,11 @@ export function tooDeep(text: string): string | undefined {
     }
   }
   return most > DEPTH_MAX ? "exceeded max depth" : undefined;
+}
+
+/** What a valid document, of which `tree` was made, says twice. */
+export function repeatedFields(text: string, tree: unknown): readonly string[] {
+  return countFields(text) === countTree(tree) ? [] : strictErrors(text, undefined);
 }
 
 /** Upstream stops collecting here. */

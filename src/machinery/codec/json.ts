@@ -4,7 +4,7 @@
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/json
  */
 import type { Schema } from "../schema/schema.ts";
-import { countTree, readCustom } from "./custom.ts";
+import { readCustom } from "./custom.ts";
 import {
   type Decoded,
   DecodeError,
@@ -15,7 +15,7 @@ import {
   withinDepth,
 } from "./decode.ts";
 import { rememberEmpties } from "./empties.ts";
-import { countFields, infiniteNumber, strictErrors, syntaxError, tooDeep } from "./json-text.ts";
+import { countFields, infiniteNumber, repeatedFields, strictErrors, syntaxError, tooDeep } from "./json-text.ts";
 
 export function decodeJson<T = any>(
   input: string | Uint8Array,
@@ -42,7 +42,7 @@ function decodeCustom<T>(text: string, schema: Schema, validation: FieldValidati
   if (wrong !== undefined) throw new DecodeError(wrong);
   const { object, unknown } = readCustom(tree, schema);
   if (validation === "Ignore") return { object, warnings: [] };
-  const repeated = countFields(text) === countTree(tree) ? [] : strictErrors(text, undefined);
+  const repeated = repeatedFields(text, tree);
   const warnings = [...repeated, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)];
   if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
   return { object, warnings };

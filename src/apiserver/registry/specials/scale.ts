@@ -13,16 +13,8 @@ import type { ApiRequest, ObjectResponse, RequestBody } from "../../request.ts";
 import { isTrue } from "../../request-info.ts";
 import type { WriteContext } from "../context.ts";
 import { applyConfiguration, recordUpdate } from "../managed-fields.ts";
-import {
-  APPLY_PATCH,
-  assertPatchOptions,
-  assertPatchType,
-  decodePatched,
-  isApply,
-  JSON_PATCH,
-  MERGE_PATCH,
-  parsePatch,
-} from "../patch.ts";
+import { assertPatchOptions, assertPatchType, decodePatched } from "../patch.ts";
+import { APPLY_PATCH, checkRepeated, isApply, JSON_PATCH, MERGE_PATCH, parsePatch } from "../patch-document.ts";
 import { isCustom } from "../decode.ts";
 import { get } from "../read.ts";
 import { update } from "../update.ts";
@@ -125,7 +117,8 @@ function applied(
     force: force === null ? undefined : isTrue(force),
     fieldManager: query.get("fieldManager") ?? "",
   });
-  const document: any = parsePatch(body, type, context.fieldValidation);
+  const { value, faults } = parsePatch(body, type, context.fieldValidation);
+  const document = value as any;
   const { apiVersion = "", kind = "" } = document ?? {};
   if (apiVersion !== apiVersionOf(SCALE) || kind !== SCALE.kind)
     throw badRequest(`invalid object type: ${String(apiVersion)}, Kind=${String(kind)}`);
@@ -138,7 +131,9 @@ function applied(
   };
   if (replicas !== undefined)
     setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, checked(resource, replicas, at.name));
-  return applyConfiguration(context, resource, "scale", current, configuration, isTrue(force));
+  const applied = applyConfiguration(context, resource, "scale", current, configuration, isTrue(force));
+  checkRepeated(faults, context.fieldValidation, (text) => context.warn(text));
+  return applied;
 }
 
 function checked(resource: Resource, replicas: any, name: string): number {
@@ -156,14 +151,14 @@ function checked(resource: Resource, replicas: any, name: string): number {
 function patched(resource: Resource, body: RequestBody, current: any, context: WriteContext): any {
   const type = body.kind === "none" ? "" : body.contentType;
   assertPatchType(resource, body);
-  const document = parsePatch(body, type, context.fieldValidation);
+  const { value: document, faults } = parsePatch(body, type, context.fieldValidation);
   const next =
     type === JSON_PATCH
       ? applyJsonPatch(current, document)
       : type === MERGE_PATCH
         ? applyMergePatch(current, document)
         : applyStrategicMergePatch(current, document, SCALE.schema);
-  return decodePatched(next, SCALE, context, (text) => context.warn(text));
+  return decodePatched(next, SCALE, context, (text) => context.warn(text), faults);
 }
 
 function scaleOf(resource: Resource, parent: any): any {

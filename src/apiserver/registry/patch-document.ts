@@ -1,0 +1,92 @@
+/** What the body of a patch says, and what is wrong in how it says it. Upstream: pkg/endpoints/handlers/patch.go. */
+import { parseCbor } from "../../machinery/codec/cbor.ts";
+import { parseJson, textOf } from "../../machinery/codec/json.ts";
+import { infiniteNumber, repeatedFields, strictErrors } from "../../machinery/codec/json-text.ts";
+import type { Schema } from "../../machinery/schema/schema.ts";
+import { badRequest } from "../../machinery/status.ts";
+import type { RequestBody } from "../request.ts";
+import type { FieldValidation } from "./context.ts";
+import { yamlOf } from "./decode.ts";
+
+export const JSON_PATCH = "application/json-patch+json";
+export const MERGE_PATCH = "application/merge-patch+json";
+export const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
+export const APPLY_PATCH = "application/apply-patch+yaml";
+export const APPLY_PATCH_CBOR = "application/apply-patch+cbor";
+
+export function isApply(type: string): boolean {
+  return type === APPLY_PATCH || type === APPLY_PATCH_CBOR;
+}
+
+export interface PatchDocument {
+  readonly value: unknown;
+  /** What is said twice in it, or is no part of a patch: lines of libyaml for an apply, else upstream's strict decoding errors. */
+  readonly faults: readonly string[];
+}
+
+export function parsePatch(body: RequestBody, type: string, validation: FieldValidation): PatchDocument {
+  if (body.kind === "object") return { value: body.value, faults: [] };
+  if (body.kind === "none") return { value: undefined, faults: [] };
+  if (type === APPLY_PATCH_CBOR) {
+    try {
+      return { value: parseCbor(body.bytes), faults: [] };
+    } catch (error) {
+      // Upstream's word, whatever it was.
+      throw badRequest(`error decoding YAML: ${(error as Error).message}`);
+    }
+  }
+  if (type === APPLY_PATCH) {
+    try {
+      const { value, duplicates } = yamlOf(body);
+      return { value, faults: duplicates };
+    } catch (error) {
+      throw badRequest(`error decoding YAML: error converting YAML to JSON: ${(error as Error).message}`);
+    }
+  }
+  // Upstream reads it as any JSON first, for what is unknown or double in it; only without that check the merge itself complains.
+  const prefix = validation === "Ignore" ? "" : "error decoding patch: ";
+  let document: unknown;
+  try {
+    document = parseJson(body.bytes);
+  } catch (error) {
+    const { message } = error as Error;
+    throw badRequest(type === STRATEGIC_PATCH && message.endsWith("exceeded max depth") ? message : prefix + message);
+  }
+  const infinite = infiniteNumber(textOf(body.bytes));
+  if (infinite !== undefined) throw badRequest(prefix + infinite);
+  const isList = Array.isArray(document);
+  if (document !== null && (typeof document !== "object" || isList !== (type === JSON_PATCH)))
+    throw badRequest(
+      `${prefix}json: cannot unmarshal ${isList ? "array" : jsonType(document)} into Go value of type ${type === JSON_PATCH ? "[]interface {}" : "map[string]interface {}"}`,
+    );
+  return { value: document, faults: validation === "Ignore" ? [] : faultsOf(textOf(body.bytes), document, type) };
+}
+
+/** An apply that says something twice is refused or warned of once it has been merged. */
+export function checkRepeated(
+  faults: readonly string[],
+  validation: FieldValidation,
+  warn: (text: string) => void,
+): void {
+  if (faults.length === 0 || validation === "Ignore") return;
+  if (validation === "Warn") for (const fault of faults) warn(fault);
+  else
+    throw badRequest(
+      `error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n${faults.map((line) => `  ${line}`).join("\n")}`,
+    );
+}
+
+const ANYTHING: Schema = { type: "object", preserveUnknownFields: true };
+const OPERATIONS: Schema = {
+  type: "array",
+  items: { type: "object", properties: new Map(["op", "path", "from", "value"].map((name) => [name, ANYTHING])) },
+};
+
+function faultsOf(text: string, document: unknown, type: string): readonly string[] {
+  if (type !== JSON_PATCH) return repeatedFields(text, document);
+  return strictErrors(text, OPERATIONS).map((fault) => `json patch ${fault}`);
+}
+
+function jsonType(value: unknown): string {
+  return typeof value === "boolean" ? "bool" : typeof value;
+}

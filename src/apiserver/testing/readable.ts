@@ -4,7 +4,7 @@ import type { Answer } from "./ask.ts";
 
 /** An answer that a client can read: never a failure of the server, but for the few that upstream has as bare 500s. */
 const BARE =
-  /^(resourceVersion should not be set on objects to be created|resourceVersion: Invalid value: |failed to create typed |Invalid JSON Document|map: .* does not contain declared merge key|unknown patch type|expected a \S+( \{\})?, but received a |unable to find api field in struct |list element types are not identical: |merging an object in json but data type is not struct|merging lists cannot yet be specified in the patch|cannot merge lists without merge key |no elements in any of the given slices|The order in patch list:|unexpected patch strategy: |etcdserver: request is too large)/;
+  /^(resourceVersion should not be set on objects to be created|resourceVersion: Invalid value: |failed to create typed |Invalid JSON Document|map: [^]*? does not contain declared merge key|unknown patch type|expected a \S+( \{\})?, but received a |unable to find api field in struct |list element types are not identical: |merging an object in json but data type is not struct|merging lists cannot yet be specified in the patch|cannot merge lists without merge key |no elements in any of the given slices|The order in patch list:|unexpected patch strategy: |etcdserver: request is too large)/;
 
 export function assertReadable(answer: Answer, what: string): void {
   const text = answer.body.toString();

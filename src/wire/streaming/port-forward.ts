@@ -109,6 +109,11 @@ function channelPortForward(socket: WebSocket, ports: readonly number[], peer: B
       ? socket.send(`${String.fromCharCode(0x30 + channel)}${Buffer.from(data).toString("base64")}`)
       : socket.send(Buffer.concat([Buffer.from([channel]), data]));
   const inputs = ports.map(() => new MessageQueue<Uint8Array>());
+  // There is no half-close on a channel: the connection ends with the last of its ports.
+  const open = new Set(ports.keys());
+  const over = (port: number) => {
+    if (open.delete(port) && open.size === 0) socket.close();
+  };
   const connections = ports.map((port, i): ForwardedConnection => {
     const head = Buffer.alloc(2);
     head.writeUInt16LE(port);
@@ -124,10 +129,11 @@ function channelPortForward(socket: WebSocket, ports: readonly number[], peer: B
         closed: socket.closed,
         [Symbol.asyncIterator]: () => inputs[i]!,
       },
-      fail: (message) => void send(2 * i + 1, Buffer.from(message)).catch(() => {}),
-      finish: () => {
-        if (ports.length === 1) socket.close(); // The only one: there is no half-close on a channel.
+      fail: (message) => {
+        send(2 * i + 1, Buffer.from(message)).catch(() => {});
+        over(i);
       },
+      finish: () => over(i),
     };
   });
   void (async () => {

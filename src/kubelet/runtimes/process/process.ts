@@ -101,6 +101,8 @@ interface Container {
 }
 
 const STOP_GRACE_SECONDS = 2;
+/** For one half of a forwarded connection after the end of the other, as containerd. */
+const FORWARD_GRACE_MS = 1000;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const SIGNALS: Readonly<Record<string, string>> = { "": "SIGTERM", RUNTIME_DEFAULT: "SIGTERM" };
 
@@ -694,7 +696,7 @@ class Runner implements StreamingRuntime {
     // nsenter waits for the command in a pid namespace: both are of one group.
     const onAbort = () => void host.kill(-child.pid, "SIGKILL");
     streams.signal.addEventListener("abort", onAbort, { once: true });
-    void this.#feed(streams, child);
+    void this.#feed(streams, child, true);
     // What the last program before the command says about a command that isn't there is for us: it is held back until it is clear who speaks.
     let held = "";
     const copy = async (
@@ -732,13 +734,14 @@ class Runner implements StreamingRuntime {
     return { exitCode: code };
   }
 
-  async #feed(streams: ExecStreams, child: Process): Promise<void> {
+  /** `once`: its input ends with that of the client, for nobody else comes. */
+  async #feed(streams: ExecStreams, child: Process, once: boolean): Promise<void> {
     void (async () => {
       for await (const { columns, rows } of streams.resizes ?? []) child.resize(columns, rows);
     })().catch(() => {});
     try {
       for await (const chunk of streams.stdin ?? []) await child.write(chunk);
-      child.closeStdin();
+      if (once) child.closeStdin();
     } catch {
       // The program has ended: nobody reads what is typed.
     }
@@ -748,8 +751,9 @@ class Runner implements StreamingRuntime {
     const { fs, clock } = this.#deps;
     const container = this.#container(containerId);
     const { process: child, record } = container;
-    if (record.config.stdin && child !== undefined) void this.#feed(streams, child);
-    if (record.config.tty) {
+    const { stdin, stdin_once, tty } = record.config;
+    if (stdin && child !== undefined) void this.#feed(streams, child, stdin_once && !tty);
+    if (tty) {
       container.attached.add(streams);
       await this.#untilOver(container, streams);
       container.attached.delete(streams);
@@ -758,7 +762,7 @@ class Runner implements StreamingRuntime {
     // Output goes to files: follow them from where they are now.
     const follow = async (name: "stdout" | "stderr") => {
       const file = await fs.open(`${this.#dirOf(containerId)}/${name}`, {});
-      let at = record.config.stdin ? 0 : await file.size();
+      let at = stdin ? 0 : await file.size();
       while (!streams.signal.aborted) {
         const over = record.finishedAt !== undefined;
         const data = await file.read(at, 65_536);
@@ -789,7 +793,12 @@ class Runner implements StreamingRuntime {
       for await (const chunk of from) await to.write(chunk);
       to.end();
     };
-    await Promise.allSettled([copy(stream, target), copy(target, stream)]);
+    const copies = [copy(stream, target), copy(target, stream)].map((one) => one.catch(() => {}));
+    await Promise.race(copies);
+    // Some clients have no way to end their half, and wait for ours to end the whole.
+    const both = new AbortController();
+    void Promise.all(copies).then(() => both.abort());
+    await pause(this.#deps.clock, FORWARD_GRACE_MS, both.signal);
     target.destroy();
   }
 
@@ -799,17 +808,20 @@ class Runner implements StreamingRuntime {
       const { exit, stdin, stdout, stderr } = process;
       const socket = require("node:net").connect({ host: "127.0.0.1", port: ${port}, allowHalfOpen: true });
       socket.on("error", (error) => { stderr.write(error.message); exit(1); });
+      socket.on("end", () => setTimeout(exit, ${FORWARD_GRACE_MS}).unref());
       socket.pipe(stdout);
       stdin.pipe(socket);
       stdout.on("error", () => exit());`;
     const network = this.#network!.pathOf(sandboxId);
     const child = this.#deps.host.spawn(this.#programs.nsenter, [`--net=${network}`, process.execPath, "-e", script]);
     let said = "";
+    const feed = async () => {
+      for await (const chunk of stream) await child.write(chunk);
+      child.closeStdin();
+    };
+    // The input of a client that can't end its half outlives the program.
+    feed().catch(() => {});
     await Promise.allSettled([
-      (async () => {
-        for await (const chunk of stream) await child.write(chunk);
-        child.closeStdin();
-      })(),
       (async () => {
         for await (const chunk of child.stdout ?? []) await stream.write(chunk);
         stream.end();

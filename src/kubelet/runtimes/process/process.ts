@@ -808,7 +808,6 @@ class Runner implements StreamingRuntime {
       const { exit, stdin, stdout, stderr } = process;
       const socket = require("node:net").connect({ host: "127.0.0.1", port: ${port}, allowHalfOpen: true });
       socket.on("error", (error) => { stderr.write(error.message); exit(1); });
-      socket.on("end", () => setTimeout(exit, ${FORWARD_GRACE_MS}).unref());
       socket.pipe(stdout);
       stdin.pipe(socket);
       stdout.on("error", () => exit());`;
@@ -825,6 +824,10 @@ class Runner implements StreamingRuntime {
       (async () => {
         for await (const chunk of child.stdout ?? []) await stream.write(chunk);
         stream.end();
+        const gone = new AbortController();
+        void child.exited.then(() => gone.abort());
+        await pause(this.#deps.clock, FORWARD_GRACE_MS, gone.signal);
+        child.closeStdin();
       })(),
       (async () => {
         for await (const chunk of child.stderr ?? []) said += Buffer.from(chunk).toString();

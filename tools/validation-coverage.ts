@@ -6,6 +6,7 @@
  * `see shared:name`, and paths of shared rules that start where they are used.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { PROOFS } from "./validation-proofs.ts";
 import { type PlacedRow, readValidationRows } from "../src/testing/validation-rows.ts";
 
 interface Rule {
@@ -148,7 +149,11 @@ function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at =
   if (inner.length === 0 || depth > 4) return names.length === 0 || depth <= 4 ? [own] : [];
   return inner.flatMap(({ name, one }) => {
     // A preference is one term of a selector.
-    const place = at.endsWith(".preference") ? one.path.replace(".nodeSelectorTerms[i]", "") : one.path;
+    const place = at.endsWith(".preference")
+      ? one.path.replace(".nodeSelectorTerms[i]", "")
+      : at.endsWith(".requirements[i]")
+        ? one.path.replace(/\.matchExpressions\[\w\]/, "")
+        : one.path;
     const path =
       rule.kind === META_UPDATE
         ? one.path
@@ -176,7 +181,7 @@ function requestRows(): readonly AskedRow[] {
       if (kinds === undefined) return [];
       const op = method === "POST" ? "create" : url.endsWith("/status") ? "status" : "update";
       // Without causes a message may be that of an error all the same.
-      const said = message === undefined ? [] : [`: ${message}`, message];
+      const said = message === undefined ? [] : [`: ${message}`, message.replace(/^.* as requested: /, "")];
       return [
         { of: "", op, set: {}, kinds, errors: [...errors, ...said], group: "", file, line: i + 1, object: undefined },
       ];
@@ -199,7 +204,7 @@ function customRows(): readonly PlacedRow[] {
     .trimEnd()
     .split("\n")
     .flatMap((text, i) => {
-      const { of, op, errors, warnings = [] } = JSON.parse(text);
+      const { of, op, problem, warnings = [], errors = problem && [problem.replace("decode: ", "")] } = JSON.parse(text);
       return errors === undefined
         ? []
         : [
@@ -234,6 +239,8 @@ function kindOf({ object, group: from }: PlacedRow): string {
 
 /** Tags count only where they are enforced. */
 const DECLARED: readonly string[] = ["shared/declarativeValidation"];
+/** Of what all errors have in common, any error tells. */
+const FORMAT = "shared/errorFormat";
 const ENFORCED = /^(scheduling\.k8s\.io\/(PodGroup|Workload)|resource\.k8s\.io\/ResourcePoolStatusRequest)$/;
 
 function coveredRules(rules: readonly Rule[], rows: readonly AskedRow[]): ReadonlySet<number> {
@@ -252,7 +259,7 @@ function coveredRules(rules: readonly Rule[], rows: readonly AskedRow[]): Readon
     if (asked.length === 0) continue;
     const isShared = rule.kind.startsWith("shared/");
     // A shared rule is seen wherever its words are; without words of its own, only where it is used, or where that is known.
-    const isKnown = asked.every(({ kinds }) => kinds !== undefined) || DECLARED.includes(rule.kind);
+    const isKnown = asked.every(({ kinds }) => kinds !== undefined) || rule.kind === FORMAT || DECLARED.includes(rule.kind);
     for (const leaf of leavesOf(rule, shared).filter(({ blank }) => !isShared || !blank || isKnown))
       for (const row of asked)
         for (const error of row.errors) {
@@ -274,7 +281,7 @@ function rowsFor(
   if (ONLY_ASKED.includes(rule.kind)) return (byKind.get(rule.kind) ?? []).filter((row) => applies(rule, row.op));
   if (rule.kind === ANY_KIND || rule.kind.startsWith("shared/")) return rows.filter((row) => applies(rule, row.op));
   // The rules of a definition's schema have tables of their own.
-  const kind = rule.kind.replace(/ .*$/, "");
+  const kind = byKind.has(rule.kind) ? rule.kind : rule.kind.replace(/ .*$/, "");
   const asked =
     kind === "core/Event"
       ? [...(byKind.get(kind) ?? []), ...(byKind.get("events.k8s.io/Event") ?? [])]
@@ -292,97 +299,14 @@ const EXCUSES: readonly (readonly [kind: string, path: string, why: string])[] =
   ["core/ClusterTrustBundle (projected volume)", "", "the rows of pods with such a volume"],
 ];
 
-/** Rules that nobody can break, each by how its condition begins, with what makes it so. */
-const PROVEN: readonly (readonly [kind: string, condition: string, why: string])[] = [
-  [
-    "any",
-    "generateName set but name still empty",
-    "upstream makes the name before it looks at it, and fails if it can't",
-  ],
-  ["any", "cluster-scoped kind and set", "the namespace of the URL, none, is put in before anything is looked at"],
-  ["any", "changed", "the stored time of creation is put back before anything is looked at"],
-  ["any", "lower than old", "the stored generation is put back before anything is looked at"],
-  [
-    "core/PriorityClass, RuntimeClass, StorageClass, ResourceClaim, ResourceClaimTemplate, PodGroup references",
-    "name rule",
-    "the rows of each of the kinds",
-  ],
-  ["core/Service", "dual-stack check failed to parse", "each address is looked at before the two are compared"],
-  ["core/Service", "ClientIP and", "defaulting fills all of it in"],
-  ["core/Service", "affinity None and config set", "defaulting takes the configuration away"],
-  ["apps/ControllerRevision", "no JSON", "decoding refuses what isn't JSON"],
-  ["apps/DaemonSet", "unset with RollingUpdate", "defaulting fills it in"],
-  ["apps/DaemonSet", "negative", "a field of the internal type that the server sets and no version has"],
-  ["apps/DaemonSet", "lower than before", "a field of the internal type that the server sets and no version has"],
-  ["apps/DaemonSet", "same though", "a field of the internal type that the server sets and no version has"],
-  ["apps/DaemonSet", "raised though", "a field of the internal type that the server sets and no version has"],
-  ["apps/Deployment", "rollbackTo.revision negative", "no version that is served has the field"],
-  ["apps/Deployment", "unset with RollingUpdate", "defaulting fills it in"],
-  ["apps/DeploymentRollback", "", "a kind of no version that is served"],
-  ["apps/StatefulSet", "type empty", "defaulting fills it in"],
-  ["autoscaling/Scale", "", "no object that is stored: tested over HTTP"],
-  ["batch/CronJob", "empty", "defaulting fills it in"],
-  ["batch/Job", "generated selector but no uid", "the server gives the object its uid before it is looked at"],
-  ["batch/Job", "label missing", "the server sets the labels wherever it makes the selector"],
-  [
-    "batch/Job",
-    "SuccessCriteriaMet on a NonIndexed job",
-    "allowed since jobs may succeed early for any reason, which is always on",
-  ],
-  [
-    "batch/Job",
-    "SuccessCriteriaMet without successPolicy",
-    "allowed since jobs may succeed early for any reason, which is always on",
-  ],
-  [
-    "certificates.k8s.io/CertificateSigningRequest",
-    "changed outside the status",
-    "the stored status is put back first",
-  ],
-  ["certificates.k8s.io/CertificateSigningRequest", "an Approved", "the stored status is put back first"],
-  [
-    "certificates.k8s.io/ClusterTrustBundle",
-    "bad basic constraints",
-    "a certificate without them has no CA bit, which is told first",
-  ],
-  [
-    "certificates.k8s.io/PodCertificateRequest",
-    "another key type",
-    "a request is signed by its own key, which those three types alone can check",
-  ],
-  ["certificates.k8s.io/PodCertificateRequest", "unset", "defaulting fills it in"],
-  ["certificates.k8s.io/PodCertificateRequest", "user may not sign", "what the writer may do is tested over HTTP"],
-  ["certificates.k8s.io/PodCertificateRequest", "no user on the request", "every request has a user"],
-  [
-    "discovery.k8s.io/EndpointSlice",
-    "more than 16",
-    "taken away wherever endpoints change, and not looked at where they don't",
-  ],
-  [
-    "discovery.k8s.io/EndpointSlice",
-    "bad labels",
-    "taken away wherever endpoints change, and not looked at where they don't",
-  ],
-  [
-    "discovery.k8s.io/EndpointSlice",
-    "zone key left",
-    "taken away wherever endpoints change, and not looked at where they don't",
-  ],
-  ["resource.k8s.io/ResourceClaim", "allocation or reservedFor changed", "what the writer may do is tested over HTTP"],
-  ["resource.k8s.io/ResourceClaim", "devices changed", "what the writer may do is tested over HTTP"],
-  ["resource.k8s.io/ResourceClaim", "attributes cannot be built", "every request has a user and a resource"],
-  ["resource.k8s.io/ResourceSlice", "no multiplier and no capacity key", "defaulting fills the multiplier in"],
-  ["shared/deviceToleration", "empty", "defaulting fills it in"],
-  ["shared/jobSpec", "empty", "defaulting fills it in"],
-];
-
 /** What isn't an object that is stored. */
 const HANDLED = /^core\/(Pod(Exec|Log)Options|Binding|Options|ServiceAccount token|Service \(allocation\))/;
 
 /** Why a rule can have no row, where its own words say so. */
 function excuseOf(rule: Rule): string | undefined {
-  const proven = PROVEN.find(([kind, of]) => kind === rule.kind && rule.condition.startsWith(of));
-  if (proven !== undefined) return proven[2];
+  for (const [why, rules] of Object.entries(PROOFS))
+    if (rules.some(([kind, ...conditions]) => kind === rule.kind && conditions.some((one) => rule.condition.startsWith(one))))
+      return why;
   const text = `${rule.condition} ${rule.note}`;
   if (HANDLED.test(rule.kind) || /^(4\d\d|one 400)\b/.test(rule.note) || /\b400 BadRequest/.test(rule.note))
     return "told by the handler, tested over HTTP";
@@ -409,7 +333,7 @@ function report(rules: readonly Rule[], covered: ReadonlySet<number>, rows: numb
   lines.push(
     "# Validation rules and their tests",
     "",
-    `Written by \`tools/validation-coverage.ts\`. ${rows} rows of \`src/api/*/validation.rows.jsonl\` and \`src/apiserver/crd/objects.rows.jsonl\` give upstream's errors for a change of a valid object; one test asks our hooks for each. Of ${rules.length} rules ${covered.size} have a row.`,
+    `Written by \`tools/validation-coverage.ts\`. ${rows} rows of \`src/api/*/validation*.rows.jsonl\`, \`src/apiserver/crd/objects.rows.jsonl\` and \`src/apiserver/requests.rows.jsonl\` give upstream's errors for a change of a valid object, or for a request; tests ask our hooks and our server for each. Of ${rules.length} rules ${covered.size} have a row.`,
     "",
     "| kind | rules | with a row | without | of these excused |",
     "|---|---|---|---|---|",

@@ -13,6 +13,7 @@ import { recordUpdate } from "../registry/managed-fields.ts";
 import { patcher } from "../registry/patch.ts";
 import { isApply } from "../registry/patch-document.ts";
 import { get, list, listOptions, watch } from "../registry/read.ts";
+import { hooksOf } from "../registry/specials/hooks.ts";
 import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
 import { update } from "../registry/update.ts";
 import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../request.ts";
@@ -76,6 +77,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
       if (options !== undefined && Object.keys(options).length > 0)
         request.audit?.requestObject({ kind: "DeleteOptions", apiVersion: apiVersionOf(resource), ...options });
+      hooksOf(resource)?.beforeDelete?.(resource, name);
       const result = await remove(context, resource, namespace, name, options);
       if (result.kind === "pending" || result.answersObject) return entryResponse(200, resource, result.entry);
       return { kind: "object", status: 200, object: deletedStatus(resource, result.entry) };

@@ -61,6 +61,7 @@ export function decodeBody(
   const format = bodyFormat(body.contentType, bodyFormats(cbor, expected.custom === true), bodyFormats(cbor, false));
   const options = { fieldValidation: validation, custom: expected.custom === true, empties: true };
   let object: any;
+  let isParsed = false;
   try {
     if (format === "cbor") {
       checkKind(parseCbor(bytes), expected, () => bytes);
@@ -73,6 +74,7 @@ export function decodeBody(
     } else {
       const document = format === "yaml" ? yamlOf(body) : undefined;
       checkKind(document === undefined ? parseJson(bytes) : document.value, expected, () => bytes);
+      isParsed = true;
       const decoded =
         document === undefined
           ? decodeJson(bytes, expected.schema, options)
@@ -82,7 +84,7 @@ export function decodeBody(
     }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw undecodable(expected, error.message, bytes, format === "json");
+    throw undecodable(expected, error.message, bytes, format === "json", isParsed);
   }
   fillDefaults(object, expected);
   return fillKind(object, expected);
@@ -212,9 +214,15 @@ function isRegistered(apiVersion: string, kind: string): boolean {
 const goVersion = (apiVersion: unknown): string => String(apiVersion).split("/").at(-1)!;
 
 /** The type is known, its content is wrong. */
-function undecodable(expected: Expected, why: string, bytes: Uint8Array, isJson: boolean): StatusError {
+function undecodable(
+  expected: Expected,
+  why: string,
+  bytes: Uint8Array,
+  isJson: boolean,
+  isParsed: boolean,
+): StatusError {
   const ofEmbedded = expected.custom === true && /^\S+: Invalid value: /.test(why);
-  if (ofEmbedded || why.startsWith("strict decoding error") || why.startsWith("json: cannot unmarshal"))
+  if (isParsed || ofEmbedded || why.startsWith("strict decoding error") || why.startsWith("json: cannot unmarshal"))
     return badRequest(
       `${expected.kind} in version ${JSON.stringify(expected.version)} cannot be handled as a ${expected.kind}: ${why}`,
     );

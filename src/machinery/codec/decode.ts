@@ -109,11 +109,11 @@ class Reader {
         case "quantity":
           return quantity(typeof value === "string" ? value.trim() : JSON.stringify(value));
         case "date-time":
-          return typeof value === "string" ? canonicalTime(value) : wrongValue(value, "string");
+          return typeof value === "string" ? canonicalTime(value) : this.#wrong(value, "string");
         case "micro-time":
-          return typeof value === "string" ? canonicalMicroTime(value) : wrongValue(value, "string");
+          return typeof value === "string" ? canonicalMicroTime(value) : this.#wrong(value, "string");
         case "duration":
-          return typeof value === "string" ? formatDuration(parseDuration(value)) : wrongValue(value, "string");
+          return typeof value === "string" ? formatDuration(parseDuration(value)) : this.#wrong(value, "string");
         case "byte":
           return typeof value === "string" ? base64(value) : this.#mismatch(value, schema);
       }
@@ -225,9 +225,9 @@ class Reader {
     switch (schema.format) {
       case "int-or-string":
         if (typeof value === "string") return value;
-        if (typeof value !== "number") return wrongValue(value, "int32");
+        if (typeof value !== "number") return this.#wrong(value, "int32");
         if (!Number.isInteger(value) || value >= 2 ** 31 || value < -(2 ** 31))
-          return wrongValue(value, "int32", `number ${value}`);
+          return this.#wrong(value, "int32", `number ${value}`);
         return value;
       case "schema-or-array":
         return Array.isArray(value)
@@ -289,8 +289,11 @@ class Reader {
     return value;
   }
 
-  #mismatch(value: unknown, schema: Schema, words?: string): unknown {
-    const type = goType(schema);
+  #mismatch(value: unknown, schema: Schema, words?: string): never {
+    return this.#wrong(value, goType(schema), words);
+  }
+
+  #wrong(value: unknown, type: string, words?: string): never {
     // Go names the innermost struct and all fields on the way; indexes and map keys are no fields.
     let at: Schema | undefined = this.#root;
     let struct: string | undefined;

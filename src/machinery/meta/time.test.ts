@@ -13,7 +13,7 @@ test("times are read in any zone and written in UTC", () => {
   assert.equal(canonicalTime("2024-02-29T12:00:00Z"), "2024-02-29T12:00:00Z");
   assert.equal(canonicalTime("2024-01-01T01:00:00.999+02:00"), "2023-12-31T23:00:00Z");
   assert.equal(canonicalTime("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00Z");
-  assert.equal(canonicalMicroTime("2024-01-01T01:00:00.1234567Z"), "2024-01-01T01:00:00.123456Z");
+  assert.equal(canonicalMicroTime("2024-01-01T01:00:00,123456+01:00"), "2024-01-01T00:00:00.123456Z");
   assert.equal(formatTime(1_700_000_000_999), "2023-11-14T22:13:20Z");
   assert.equal(formatMicroTime(1_700_000_000_000.25), "2023-11-14T22:13:20.000250Z");
 });
@@ -26,6 +26,13 @@ test("what is no time is refused with Go's words", () => {
     ["2023-02-28T00:00:00Zx", 'parsing time "2023-02-28T00:00:00Zx": extra text: "x"'],
   ] as const)
     assert.throws(() => canonicalTime(text), { message: words });
+  for (const [decimals, rest, part] of [
+    ["", "Z", ".000000"],
+    [".1234567", "7Z", "Z07:00"],
+  ])
+    assert.throws(() => canonicalMicroTime(`2024-01-01T01:00:00${decimals}Z`), {
+      message: `parsing time "2024-01-01T01:00:00${decimals}Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "${rest}" as "${part}"`,
+    });
 });
 
 test("durations are Go's", () => {

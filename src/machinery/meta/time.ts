@@ -1,6 +1,9 @@
 /** Times as the API writes them: RFC 3339 in UTC, with whole seconds (Time) or six decimals (MicroTime); and Go's durations. */
 
 const LAYOUT = "2006-01-02T15:04:05Z07:00";
+const MICRO_LAYOUT = "2006-01-02T15:04:05.000000Z07:00";
+/** Six decimals: no more, no less. */
+const SIX_DECIMALS = /^.{19}[.,]\d{6}\D/;
 /** Right for sure, and written as it should be; the last days of months take the slower way. */
 const CANONICAL = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/;
 const CANONICAL_MICRO = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/;
@@ -27,9 +30,9 @@ export function parseTime(text: string): number {
   return seconds * 1000 + nanos / 1e6;
 }
 
-export function secondsAndNanos(text: string): { readonly seconds: number; readonly nanos: number } {
+export function secondsAndNanos(text: string, layout = LAYOUT): { readonly seconds: number; readonly nanos: number } {
   const match = RFC3339.exec(text);
-  if (match === null) throw new TimeError(whereItFails(text));
+  if (match === null) throw new TimeError(whereItFails(text, layout));
   const [, year, month, day, hour, minute, second, fraction = "", zone] = match as unknown as string[];
   const days = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
   const range = (what: string) => new TimeError(`parsing time ${JSON.stringify(text)}: ${what} out of range`);
@@ -52,7 +55,8 @@ export function canonicalTime(text: string): string {
 
 export function canonicalMicroTime(text: string): string {
   if (CANONICAL_MICRO.test(text)) return text;
-  const { seconds, nanos } = secondsAndNanos(text);
+  if (!SIX_DECIMALS.test(text)) throw new TimeError(whereItFails(text, MICRO_LAYOUT));
+  const { seconds, nanos } = secondsAndNanos(text, MICRO_LAYOUT);
   return microTimeOf(seconds, nanos);
 }
 
@@ -61,7 +65,7 @@ export function microTimeOf(seconds: number, nanos: number): string {
 }
 
 /** Go's words for the first part of the layout that the text doesn't fit. */
-function whereItFails(text: string): string {
+function whereItFails(text: string, whole: string): string {
   const parts: readonly (readonly [RegExp, string])[] = [
     [/^\d{4}/, "2006"],
     [/^-/, "-"],
@@ -73,14 +77,19 @@ function whereItFails(text: string): string {
     [/^:/, ":"],
     [/^\d\d/, "04"],
     [/^:/, ":"],
-    [/^\d\d(?:[.,]\d+)?/, "05"],
+    ...(whole === MICRO_LAYOUT
+      ? ([
+          [/^\d\d/, "05"],
+          [/^[.,]\d{6}/, ".000000"],
+        ] as const)
+      : ([[/^\d\d(?:[.,]\d+)?/, "05"]] as const)),
     [/^(?:Z|[+-]\d\d:\d\d)/, "Z07:00"],
   ];
   let rest = text;
   for (const [pattern, layout] of parts) {
     const match = pattern.exec(rest);
     if (match === null)
-      return `parsing time ${JSON.stringify(text)} as ${JSON.stringify(LAYOUT)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(layout)}`;
+      return `parsing time ${JSON.stringify(text)} as ${JSON.stringify(whole)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(layout)}`;
     rest = rest.slice(match[0].length);
   }
   return `parsing time ${JSON.stringify(text)}: extra text: ${JSON.stringify(rest)}`;

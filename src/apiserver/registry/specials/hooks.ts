@@ -1,7 +1,8 @@
 /** Work that upstream's storage does around a write of certain kinds, beside their strategy. */
 import type { Resource } from "../../../machinery/resource.ts";
-import { qualified } from "../../../machinery/status.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";
+import { isSystemPriorityClass } from "../../../api/scheduling/v1/priorityclass/validation.ts";
+import { forbidden, qualified } from "../../../machinery/status.ts";
 import { checkEscalation } from "../../authz/escalation.ts";
 import { claimStatusRefusals, podCertificateRefusals } from "../../authz/status-access.ts";
 import { checkParamAccess } from "../../authz/param-access.ts";
@@ -23,6 +24,8 @@ export interface StorageHooks {
     old: any,
     context: WriteContext,
   ): readonly FieldError[] | Promise<readonly FieldError[]>;
+  /** Throws for an object that nobody takes away by its name. */
+  beforeDelete?(resource: Resource, name: string): void;
   afterDelete?(services: Services, object: any): void | Promise<void>;
   /** The first delete marks the object: what else it gets then. */
   markDeleted?(object: any, now: string): any;
@@ -76,6 +79,12 @@ const HOOKS: Readonly<Record<string, StorageHooks>> = {
       subresource === "status" ? podCertificateRefusals(services, context, draft, old) : [],
   },
   "customresourcedefinitions.apiextensions.k8s.io": { markDeleted: markDefinition },
+  "priorityclasses.scheduling.k8s.io": {
+    beforeDelete(resource, name) {
+      if (!isSystemPriorityClass(name)) return;
+      throw forbidden(resource, name, "this is a system priority class and cannot be deleted");
+    },
+  },
   namespaces: {
     markDeleted(namespace) {
       const { deletionGracePeriodSeconds: _, ...metadata } = namespace.metadata;

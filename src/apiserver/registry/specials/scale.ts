@@ -60,14 +60,14 @@ export const scale: SpecialSubresource = {
       make(current) {
         if (body.kind !== "none" && isApply(body.contentType))
           return applied(context, resource, current, { namespace, name }, body, request);
-        const next = wanted ?? patched(resource, body, scaleOf(resource, current), context);
+        const next = wanted ?? patched(resource, body, patchable(resource, current), context);
         if (next.metadata.uid && next.metadata.uid !== current.metadata.uid)
           throw conflict(
             { group: resource.group, plural: `${resource.plural}/scale` },
             name,
             `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
           );
-        if (wanted === undefined && next.spec?.replicas === undefined && lacksReplicas(resource, current))
+        if (next.spec?.replicas === NEVER_SET)
           throw badRequest(`the spec replicas field ${shownPath(resource)} cannot be empty`);
         const replicas: number = next.spec?.replicas ?? 0;
         checked(resource, replicas, name);
@@ -79,6 +79,14 @@ export const scale: SpecialSubresource = {
     return answer(resource, updated.entry.view(resource));
   },
 };
+
+/** What a patch finds where there is no number yet, so that a patch of something else is known. */
+const NEVER_SET = -2_147_483_648;
+
+function patchable(resource: Resource, parent: any): any {
+  const scale = scaleOf(resource, parent);
+  return lacksReplicas(resource, parent) ? { ...scale, spec: { replicas: NEVER_SET } } : scale;
+}
 
 /** A custom kind whose objects needn't say how many there should be. */
 const lacksReplicas = ({ scale }: Resource, parent: object): boolean =>

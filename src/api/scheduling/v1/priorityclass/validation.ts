@@ -10,6 +10,8 @@ const SYSTEM_PRIORITY_CLASSES: Readonly<Record<string, number>> = {
   "system-cluster-critical": 2_000_000_000,
 };
 
+export const isSystemPriorityClass = (name: string): boolean => Object.hasOwn(SYSTEM_PRIORITY_CLASSES, name);
+
 export function validatePriorityClass({
   metadata,
   value,

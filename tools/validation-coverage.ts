@@ -204,7 +204,13 @@ function customRows(): readonly PlacedRow[] {
     .trimEnd()
     .split("\n")
     .flatMap((text, i) => {
-      const { of, op, problem, warnings = [], errors = problem && [problem.replace("decode: ", "")] } = JSON.parse(text);
+      const {
+        of,
+        op,
+        problem,
+        warnings = [],
+        errors = problem && [problem.replace("decode: ", "")],
+      } = JSON.parse(text);
       return errors === undefined
         ? []
         : [
@@ -259,7 +265,8 @@ function coveredRules(rules: readonly Rule[], rows: readonly AskedRow[]): Readon
     if (asked.length === 0) continue;
     const isShared = rule.kind.startsWith("shared/");
     // A shared rule is seen wherever its words are; without words of its own, only where it is used, or where that is known.
-    const isKnown = asked.every(({ kinds }) => kinds !== undefined) || rule.kind === FORMAT || DECLARED.includes(rule.kind);
+    const isKnown =
+      asked.every(({ kinds }) => kinds !== undefined) || rule.kind === FORMAT || DECLARED.includes(rule.kind);
     for (const leaf of leavesOf(rule, shared).filter(({ blank }) => !isShared || !blank || isKnown))
       for (const row of asked)
         for (const error of row.errors) {
@@ -305,7 +312,11 @@ const HANDLED = /^core\/(Pod(Exec|Log)Options|Binding|Options|ServiceAccount tok
 /** Why a rule can have no row, where its own words say so. */
 function excuseOf(rule: Rule): string | undefined {
   for (const [why, rules] of Object.entries(PROOFS))
-    if (rules.some(([kind, ...conditions]) => kind === rule.kind && conditions.some((one) => rule.condition.startsWith(one))))
+    if (
+      rules.some(
+        ([kind, ...conditions]) => kind === rule.kind && conditions.some((one) => rule.condition.startsWith(one)),
+      )
+    )
       return why;
   const text = `${rule.condition} ${rule.note}`;
   if (HANDLED.test(rule.kind) || /^(4\d\d|one 400)\b/.test(rule.note) || /\b400 BadRequest/.test(rule.note))

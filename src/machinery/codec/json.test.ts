@@ -116,7 +116,11 @@ test("type errors have Go's words", () => {
       "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
     ],
     [pod, "[]", "json: cannot unmarshal array into Go value of type v1.Pod"],
-    [pod, '{"metadata":{"creationTimestamp":1}}', "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string"],
+    [
+      pod,
+      '{"metadata":{"creationTimestamp":1}}',
+      "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string",
+    ],
     [
       pod,
       '{"spec":{"containers":[{"resources":{"limits":{"cpu":"x"}}}]}}',

@@ -63,8 +63,8 @@ const KEY = Buffer.from("key");
 const KEY_FILL = 0.9;
 /** Of the cache; the rest is for rows that were written of late. */
 const PAGES_SHARE = 0.25;
-/** Rows gathered between two pauses: about a millisecond. */
-const ROWS_A_SLICE = 1000;
+/** Rows gathered between two pauses: a fraction of a millisecond. */
+const ROWS_A_SLICE = 200;
 /** Leaves that a defragmentation looks at in one transaction. */
 const DEFRAG_PAGES = 512;
 
@@ -324,10 +324,12 @@ export class BoltBackend implements Backend {
         if (puts.length % ROWS_A_SLICE === 0) await pause(this.#deps.clock);
       }
     if (deleted.length === 0) return puts;
-    deleted.sort((a, b) => a.main - b.main || a.sub - b.sub || a.key.length - b.key.length);
+    // A compaction goes along the revisions: they are nearly always in order.
+    if (deleted.some((one, i) => i > 0 && inOrder(deleted[i - 1]!, one) > 0)) deleted.sort(inOrder);
     const all: Change[] = [];
     let at = 0;
-    for (const put of puts) {
+    for (const [i, put] of puts.entries()) {
+      if (i % ROWS_A_SLICE === 0) await pause(this.#deps.clock);
       while (at < deleted.length && Buffer.compare(deleted[at]!.key, put.key) < 0) all.push(deleted[at++]!);
       // Written and compacted in one batch: it never was.
       if (at < deleted.length && Buffer.compare(deleted[at]!.key, put.key) === 0) continue;
@@ -416,6 +418,10 @@ type RowId = number | string;
 
 function rowId(main: number, sub: number): RowId {
   return sub === 0 ? main : `${main}_${sub}`;
+}
+
+function inOrder(a: DeletedRow, b: DeletedRow): number {
+  return a.main - b.main || a.sub - b.sub || a.key.length - b.key.length;
 }
 
 function newBatch(number: number): Batch {

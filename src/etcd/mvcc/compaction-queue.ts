@@ -11,10 +11,12 @@ export interface CompactionWork {
   step(rows: number, isTime?: () => boolean): boolean;
 }
 
-/** A batch ends after this, however little it has done: requests wait for it. */
-const BATCH_MS = 3;
+/** A batch and the rest behind it are cut into so many parts: requests wait for one of them, and for the next after they had their turn. */
+const PARTS = 5;
+/** A part ends after this, however little it has done. */
+const PART_MS = 1;
 
-/** So many rows at a time, and so long a rest behind them. */
+/** So many rows a batch, and so long a rest behind it. */
 export interface CompactionPace {
   readonly compactionBatchLimit: number;
   readonly compactionSleepIntervalMs: number;
@@ -71,10 +73,11 @@ export class CompactionQueue {
 
   #schedule(): void {
     if (this.#timer !== undefined || this.#stopped || this.#queue.length === 0) return;
-    this.#timer = this.#clock.after(this.#options.compactionSleepIntervalMs, () => {
+    const { compactionBatchLimit, compactionSleepIntervalMs } = this.#options;
+    this.#timer = this.#clock.after(compactionSleepIntervalMs / PARTS, () => {
       this.#timer = undefined;
       if (this.#stopped || this.#queue.length === 0) return;
-      this.#step(this.#options.compactionBatchLimit);
+      this.#step(Math.ceil(compactionBatchLimit / PARTS));
       this.#schedule();
     });
   }
@@ -83,7 +86,7 @@ export class CompactionQueue {
     const first = this.#queue[0]!;
     const begun = this.#clock.monotonic();
     first.startedAt ??= begun;
-    const isOver = first.work.step(rows, () => this.#clock.monotonic() - begun >= BATCH_MS);
+    const isOver = first.work.step(rows, () => this.#clock.monotonic() - begun >= PART_MS);
     const now = this.#clock.monotonic();
     this.#listener.onStep(now - begun);
     if (!isOver) return;

@@ -49,8 +49,8 @@ export type Pause = () => Promise<void> | undefined;
 
 const PAGE_SIZE_DEFAULT = 4096;
 const CACHE_BYTES_DEFAULT = 32 * 1024 * 1024;
-/** Pages between two pauses: about a millisecond. */
-const PAGES_A_SLICE = 32;
+/** Pages between two pauses: a fraction of a millisecond. */
+const PAGES_A_SLICE = 8;
 /** Bytes in one write. */
 const WRITE_BYTES = 1024 * 1024;
 /** What a walk reads ahead at once. */

@@ -68,6 +68,8 @@ interface Draft {
 }
 
 const EMPTY = new Uint8Array(0);
+/** They cost as much as a page. */
+const CHECKS_A_STEP = 128;
 const FILL_DEFAULT = 0.5;
 
 export function bucketValue(root: number, sequence: number): Uint8Array {
@@ -86,8 +88,10 @@ export function* changeBucket(
   const fill = changes.fill ?? FILL_DEFAULT;
   const root = rootPage(pages, value);
   let all = changes.changes;
-  for (let i = 1; i < all.length; i++)
+  for (let i = 1; i < all.length; i++) {
     assert(Buffer.compare(all[i - 1]!.key, all[i]!.key) < 0, "changes are out of order");
+    if (i % CHECKS_A_STEP === 0) yield;
+  }
   if (changes.buckets !== undefined && changes.buckets.length > 0) {
     const nested: (Change & { readonly isBucket: true })[] = [];
     for (const [name, inner] of changes.buckets) {

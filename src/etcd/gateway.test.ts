@@ -26,6 +26,37 @@ async function ask(world: SimulatedWorld, text: string): Promise<string> {
   return answer;
 }
 
+test("what DNS says of members decides: the best priority that is there, and in that by weight", async () => {
+  const world = simulatedWorld(2);
+  const stop = new AbortController();
+  let done = false;
+  const work = (async () => {
+    const near = [await echo(world, 1, "heavy"), await echo(world, 2, "light"), await echo(world, 3, "none")];
+    await using _far = await echo(world, 4, "far");
+    const endpoints = [
+      { ...at(4), priority: 20 },
+      { ...at(1), priority: 10, weight: 9 },
+      { ...at(2), priority: 10, weight: 1 },
+      { ...at(3), priority: 10 },
+    ];
+    const gateway = createGateway({ listen: at(2379), endpoints, retryMs: 60_000 }, { ...world, log: silent });
+    await new Promise<void>((resolve) => void gateway.run(stop.signal, resolve));
+    const times: Record<string, number> = { heavy: 0, light: 0, none: 0, far: 0 };
+    for (let i = 0; i < 1000; i++) times[(await ask(world, "x")).slice(0, -2)]!++;
+    assert.ok(
+      times["heavy"]! > 850 && times["light"]! > 60 && times["none"]! > 0 && times["none"]! < 30,
+      JSON.stringify(times),
+    );
+    assert.equal(times["far"], 0);
+    for (const one of near) await one[Symbol.asyncDispose]();
+    assert.equal(await ask(world, "x"), "far:x");
+    stop.abort();
+  })().finally(() => (done = true));
+  work.catch(() => {});
+  await world.clock.until(() => done, 600_000);
+  await work;
+});
+
 test("connections go to the members in turn, past one that is gone, and to it again when it is back", async () => {
   const world = simulatedWorld(1);
   const stop = new AbortController();

@@ -1,6 +1,6 @@
 /**
- * A port that hands its connections on to the members of a cluster, in turn, byte for byte. A member that can't be reached is left out until it
- * can be again.
+ * A port that hands its connections on to the members of a cluster, byte for byte: in turn, or by what DNS says of their priority and weight. A member that
+ * can't be reached is left out until it can be again.
  *
  * Upstream: server/proxy/tcpproxy/userspace.go
  */
@@ -11,30 +11,54 @@ import type { Logger } from "../observe/log.ts";
 import type { Address, ByteStream } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 
+export interface Endpoint extends Address {
+  /** As in a SRV record, 0 where there is none. */
+  readonly priority?: number;
+  readonly weight?: number;
+}
+
 export interface GatewayOptions {
   readonly listen: Address;
-  readonly endpoints: readonly Address[];
+  readonly endpoints: readonly Endpoint[];
   /** How long a member that failed is left alone. */
   readonly retryMs: number;
 }
 
 interface Remote {
   readonly address: Address;
+  readonly priority: number;
+  readonly weight: number;
   isActive: boolean;
 }
 
+/** Beside those with a weight, who has none is chosen as seldom as this. */
+const WITHOUT_WEIGHT = 0.01;
+
 export function createGateway(
   { listen, endpoints, retryMs }: GatewayOptions,
-  { net, clock, log }: Pick<World, "net" | "clock"> & { readonly log: Logger },
+  { net, clock, random, log }: Pick<World, "net" | "clock" | "random"> & { readonly log: Logger },
 ): Component {
-  const remotes = endpoints.map((address): Remote => ({ address, isActive: true }));
+  const remotes = endpoints.map(({ priority = 0, weight = 0, ...address }): Remote => ({
+    address,
+    priority,
+    weight,
+    isActive: true,
+  }));
   const open = new Set<ByteStream>();
   let turn = 0;
 
   const pick = (): Remote | undefined => {
+    const active = remotes.filter(({ isActive }) => isActive);
+    const best = Math.min(...active.map(({ priority }) => priority));
+    const first = active.filter(({ priority }) => priority === best);
+    const weighted = first.filter(({ weight }) => weight > 0);
+    if (weighted.length > 0 && (weighted.length === first.length || random.next() >= WITHOUT_WEIGHT)) {
+      let left = random.next() * weighted.reduce((sum, { weight }) => sum + weight, 0);
+      return weighted.find(({ weight }) => (left -= weight) < 0) ?? weighted.at(-1);
+    }
     for (let i = 0; i < remotes.length; i++) {
       const remote = remotes[turn++ % remotes.length]!;
-      if (remote.isActive) return remote;
+      if (remote.weight === 0 && first.includes(remote)) return remote;
     }
     return undefined;
   };

@@ -1,5 +1,6 @@
 /** `t8s etcd gateway start`: a TCP proxy before a cluster. `etcd grpc-proxy` is refused here as well, with its reason. */
 import { ComponentGroup } from "../../base/component-group.ts";
+import type { Endpoint } from "../../etcd/gateway.ts";
 import { createZapLogger } from "../../observe/zap.ts";
 import { CommandError, defineCommand } from "../command.ts";
 import { etcdGatewayFlags } from "../flags/etcd-gateway.ts";
@@ -23,19 +24,18 @@ export const etcdGateway = defineCommand({
     const log = createZapLogger({ clock: world.clock, format: "json", level: "info", write: err });
     log.info("Running: ", { args: process.argv.slice(1) });
     const listen = addressOf(values["listen-addr"]);
-    const found: string[] = [];
+    const found: Endpoint[] = [];
     if (values["discovery-srv"] !== "") {
       const suffix = values["discovery-srv-name"] === "" ? "" : `-${values["discovery-srv-name"]}`;
       const services = [`etcd-client-ssl${suffix}`, ...(values["insecure-discovery"] ? [`etcd-client${suffix}`] : [])];
       for (const service of services)
-        for (const { target, port } of await resolver(world)
+        for (const { target: host, ...rest } of await resolver(world)
           .srv(`_${service}._tcp.${values["discovery-srv"]}`)
           .catch(() => []))
-          found.push(`${target}:${port}`);
+          found.push({ host, ...rest });
     }
-    const endpoints = (found.length > 0 ? found : values.endpoints).map((endpoint) =>
-      addressOf(endpoint.replace(/^\w+:\/\//, "").replace(/\/.*$/, "")),
-    );
+    const told = values.endpoints.map((endpoint) => addressOf(endpoint.replace(/^\w+:\/\//, "").replace(/\/.*$/, "")));
+    const endpoints = found.length > 0 ? found : told;
     if (endpoints.length === 0) throw new CommandError("no endpoints found");
     const own = endpoints.find(({ host, port }) => port === listen.port && host === listen.host);
     if (own !== undefined)

@@ -7,8 +7,16 @@ import type { World } from "../../world/world.ts";
 const TRY_MS = 2000;
 const TRIES = 3;
 
+/** The lowest priority is to be used first; among equals, each in proportion to its weight. */
+export interface Service {
+  readonly target: string;
+  readonly port: number;
+  readonly priority: number;
+  readonly weight: number;
+}
+
 export interface Resolver {
-  srv(name: string): Promise<readonly { readonly target: string; readonly port: number }[]>;
+  srv(name: string): Promise<readonly Service[]>;
   /** All addresses of a host; the host itself where it is one. */
   addresses(host: string): Promise<readonly string[]>;
   /** All names of an address. */
@@ -45,8 +53,13 @@ export function resolver(deps: Pick<World, "clock" | "net" | "fs">, servers?: re
       const found = answers.flatMap((answer) => (answer.type === "SRV" ? [answer.data] : []));
       if (found.length === 0) throw new NoSuchName(name);
       return found
-        .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0))
-        .map(({ target, port }) => ({ target: target.replace(/\.$/, ""), port }));
+        .map(({ target, port, priority = 0, weight = 0 }) => ({
+          target: target.replace(/\.$/, ""),
+          port,
+          priority,
+          weight,
+        }))
+        .sort((a, b) => a.priority - b.priority);
     },
     async addresses(host) {
       const plain = host.replace(/^\[|\]$/g, "").replace(/\.$/, "");

@@ -25,6 +25,7 @@ const CHECKS: Readonly<Record<string, Checks>> = {
   "/Node": SAME_AS_CREATE,
   "/PersistentVolume": { update: "CCS" },
   "/PersistentVolumeClaim": { update: "VCS" },
+  "/Pod": { update: "VCS", ephemeralcontainers: "VCS", resize: "VCS" },
   "/Secret": { update: "VSC" },
   "/ServiceAccount": { update: "VCS" },
   "admissionregistration.k8s.io/MutatingAdmissionPolicy": GENERIC,

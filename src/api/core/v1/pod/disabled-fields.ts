@@ -57,6 +57,14 @@ export function dropDisabledStatus(
   const off = (gate: string) => gates.get(gate) !== true;
   if (off("DRANodeAllocatableResources") && (old?.nodeAllocatableResourceClaimStatuses ?? []).length === 0)
     delete status.nodeAllocatableResourceClaimStatuses;
+  if (
+    gates.get("InPlacePodLevelResourcesVerticalScaling") === false &&
+    old?.resources === undefined &&
+    old?.allocatedResources === undefined
+  ) {
+    delete status.resources;
+    delete status.allocatedResources;
+  }
   if (off("ImageVolumeWithDigest")) dropVolumeStatuses(status, old);
 }
 

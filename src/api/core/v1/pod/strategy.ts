@@ -124,11 +124,12 @@ export function preparePodStatus(pod: Mutable<Pod>, old: Pod, { featureGates }: 
 
 /** Only the list of ephemeral containers comes from the request. */
 export const ephemeralContainersView: Behaviour<Pod> = {
-  prepareForUpdate(pod, old) {
+  prepareForUpdate(pod, old, { featureGates }) {
     const wanted = pod.spec.ephemeralContainers;
     keepAllBut(pod, old);
     if (wanted === undefined) delete pod.spec.ephemeralContainers;
     else pod.spec.ephemeralContainers = wanted;
+    dropDisabledFields(pod.spec, old.spec, featureGates);
     if (!semanticEqual(pod.spec, old.spec)) nextGeneration(pod, old);
   },
 };
@@ -139,6 +140,7 @@ export const resizeView: Behaviour<Pod> = {
     const wanted = pod.spec;
     const lists = ["containers", "initContainers"] as const;
     if (lists.some((list) => (wanted[list] ?? []).length !== (old.spec[list] ?? []).length)) {
+      dropDisabledFields(pod.spec, old.spec, featureGates);
       nextGeneration(pod, old);
       return;
     }
@@ -159,6 +161,7 @@ export const resizeView: Behaviour<Pod> = {
     if (featureGates.get("InPlacePodLevelResourcesVerticalScaling") === false) keep(pod.spec, old.spec, "resources");
     else if (wanted.resources === undefined) delete pod.spec.resources;
     else pod.spec.resources = wanted.resources;
+    dropDisabledFields(pod.spec, old.spec, featureGates);
     if (!semanticEqual(pod.spec, old.spec)) nextGeneration(pod, old);
   },
 };

@@ -37,7 +37,7 @@ import type {
 } from "../../../../generated/core.v1.ts";
 import { isSidecar } from "../resources.ts";
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from "./downward-api.ts";
-import { validateResourceRequirements } from "./resources.ts";
+import { claimNamesOf, validateResourceRequirements } from "./resources.ts";
 import { validateSecurityContext } from "./security.ts";
 import type { PodRules } from "./rules.ts";
 import { validateLifecycle } from "./lifecycle.ts";
@@ -176,7 +176,7 @@ function validateContainer(container: Container, path: string, context: PodConte
     ...checkWord(container.imagePullPolicy, `${path}.imagePullPolicy`, ["Always", "IfNotPresent", "Never"]),
     ...validateResourceRequirements(container.resources, `${path}.resources`, {
       level: "container",
-      claimNames: (spec.resourceClaims ?? []).map(({ name }) => name),
+      claimNames: claimNamesOf(spec),
       allowOddHugePages: context.rules.allowOddHugePages,
     }),
     ...validateResizePolicy(container, `${path}.resizePolicy`, spec.restartPolicy),
@@ -362,7 +362,8 @@ function validateDevices(container: Container, path: string, { volumes }: PodCon
     else paths.add(devicePath);
     if (mounts.some((mount) => mount.name === name))
       errors.push(invalid(`${at}.name`, name, "must not already exist in volumeMounts"));
-    if (mounts.some(({ mountPath }) => mountPath === devicePath))
+    // Of mounts of one name the last counts.
+    if ([...new Map(mounts.map((mount) => [mount.name, mount.mountPath])).values()].includes(devicePath))
       errors.push(invalid(`${at}.devicePath`, devicePath, "must not already exist as a path in volumeMounts"));
     if (name) names.add(name);
     return errors;

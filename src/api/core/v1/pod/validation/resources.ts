@@ -14,7 +14,7 @@ import {
   required,
 } from "../../../../../machinery/validation/field-error.ts";
 import { isDns1123Label, isQualifiedName } from "../../../../../machinery/validation/names.ts";
-import type { ResourceRequirements } from "../../../../generated/core.v1.ts";
+import type { PodSpec, ResourceRequirements } from "../../../../generated/core.v1.ts";
 
 const CONTAINER: readonly string[] = ["cpu", "memory", "ephemeral-storage"];
 const INTEGER: readonly string[] = [
@@ -179,3 +179,7 @@ function validateClaims(
   }
   return errors;
 }
+
+/** The claims of a pod, by which its containers call them. */
+export const claimNamesOf = ({ resourceClaims = [] }: Pick<PodSpec, "resourceClaims">): readonly string[] =>
+  resourceClaims.map(({ name }) => name).filter((name) => name !== "" && name !== undefined);

@@ -30,7 +30,7 @@ import {
   validateEphemeralContainers,
   validateInitContainers,
 } from "./containers.ts";
-import { isHugePages, validateResourceRequirements } from "./resources.ts";
+import { claimNamesOf, isHugePages, validateResourceRequirements } from "./resources.ts";
 import { validateAffinity, validateTolerations, validateTopologySpread } from "./scheduling.ts";
 import {
   isDeletionCost,
@@ -210,7 +210,7 @@ function validatePodResources(spec: PodSpec, path: string, rules: PodRules): Fie
   errors.push(
     ...validateResourceRequirements(resources, path, {
       level: "pod",
-      claimNames: [],
+      claimNames: claimNamesOf(spec),
       allowOddHugePages: rules.allowOddHugePages,
     }),
   );

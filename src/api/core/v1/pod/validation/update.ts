@@ -94,16 +94,14 @@ function affinityOfGated(affinity: Affinity | undefined, old: Affinity | undefin
 }
 
 function validateGatesUpdate({ schedulingGates = [] }: PodSpec, old: PodSpec): FieldError[] {
-  const known = new Set((old.schedulingGates ?? []).map(({ name }) => name));
-  return schedulingGates.flatMap(({ name }, i) =>
-    known.has(name)
-      ? []
-      : [
-          fieldForbidden(
-            `spec.schedulingGates[${i}].name`,
-            `only deletion is allowed, but found new scheduling gate '${name}'`,
-          ),
-        ],
+  // Of gates of one name the last is told.
+  const added = new Map(schedulingGates.map(({ name }, i) => [name, i]));
+  for (const { name } of old.schedulingGates ?? []) added.delete(name);
+  return [...added].map(([name, i]) =>
+    fieldForbidden(
+      `spec.schedulingGates[${i}].name`,
+      `only deletion is allowed, but found new scheduling gate '${name}'`,
+    ),
   );
 }
 

@@ -4,6 +4,7 @@
  */
 import { gzipSync } from "node:zlib";
 import { InvariantError } from "../base/assert.ts";
+import { type MediaType, parseAccept } from "../machinery/codec/content.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
@@ -53,12 +54,22 @@ export interface HttpOptions {
   watched?(resource: Resource): (bytes: number) => void;
 }
 
-type Options = HttpOptions & { readonly turns: Turns; readonly lists: SharedLists };
+interface Options extends HttpOptions {
+  readonly turns: Turns;
+  readonly lists: SharedLists;
+  readonly accepted: Accepted;
+}
 
 export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
-  const options: Options = { ...given, turns: new Turns(given.clock), lists: new SharedLists() };
+  const options: Options = {
+    ...given,
+    turns: new Turns(given.clock),
+    lists: new SharedLists(),
+    accepted: new Accepted(),
+  };
   return async (exchange) => {
-    if (BROKEN_ESCAPE.test(exchange.request.url)) return refuseUrl(exchange);
+    const { url } = exchange.request;
+    if (url.includes("%") && BROKEN_ESCAPE.test(url)) return refuseUrl(exchange);
     const started = options.clock.monotonic();
     const request = new ServedRequest(exchange, options);
     options.begun?.(request);
@@ -75,6 +86,20 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
   };
 }
 
+/** What was made of Accept headers, of which there are few. */
+class Accepted {
+  readonly #known = new Map<string, readonly MediaType[]>();
+
+  of(header: string): readonly MediaType[] {
+    let known = this.#known.get(header);
+    if (known === undefined) {
+      known = parseAccept(header);
+      if (header.length < 200 && this.#known.size < 200) this.#known.set(header, known);
+    }
+    return known;
+  }
+}
+
 /** In the path; in a query it is the handlers' to tell. */
 const BROKEN_ESCAPE = /^[^?]*%(?![0-9a-fA-F]{2})/;
 
@@ -87,7 +112,6 @@ function refuseUrl(exchange: Exchange): void {
 class ServedRequest implements ApiRequest {
   readonly method: string;
   readonly path: string;
-  readonly query: URLSearchParams;
   readonly info: RequestInfo;
   readonly peer: Peer;
   user: UserInfo | undefined = undefined;
@@ -99,6 +123,8 @@ class ServedRequest implements ApiRequest {
   readonly exchange: Exchange;
   readonly #options: Options;
   readonly #headers: Headers;
+  readonly #search: string;
+  #query: URLSearchParams | undefined = undefined;
   #body: Promise<RequestBody> | undefined = undefined;
   #limit: AbortController | undefined = undefined;
   #expired: unknown = undefined;
@@ -108,13 +134,21 @@ class ServedRequest implements ApiRequest {
     const mark = url.indexOf("?");
     this.method = method;
     this.path = mark < 0 ? url : url.slice(0, mark);
-    this.query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
-    this.info = requestInfo(method, this.path, this.query);
+    this.#search = mark < 0 ? "" : url.slice(mark + 1);
+    this.info = requestInfo(method, this.path, this.#search === "" ? undefined : this.query);
     this.peer = peer;
     this.cbor = options.cbor;
     this.exchange = exchange;
     this.#options = options;
     this.#headers = headers;
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.#search));
+  }
+
+  accepts(): readonly MediaType[] {
+    return this.#options.accepted.of(this.header("accept") ?? "");
   }
 
   header(name: string): string | undefined {
@@ -240,13 +274,13 @@ async function answer(
       const parts =
         response.kind === "list" ? listParts(response, encoding, options.clock.now(), options.codec) : undefined;
       if (parts !== undefined) {
-        const headers = { ...commonHeaders(request), "content-type": encoding.mediaType };
+        const headers = headersOf(request, encoding.mediaType);
         await sendParts(request, exchange, headers, parts, options);
         return 200;
       }
       const body = encodeResponse(response, encoding, options.clock.now(), options.codec);
       const status = response.kind === "list" ? 200 : response.status;
-      send(request, exchange, status, { ...commonHeaders(request), "content-type": encoding.mediaType }, body);
+      send(request, exchange, status, headersOf(request, encoding.mediaType), body);
       return status;
     }
   }
@@ -370,10 +404,7 @@ function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, co
     0,
     codec,
   );
-  const headers: Record<string, string | readonly string[]> = {
-    ...commonHeaders(request),
-    "content-type": encoding.mediaType,
-  };
+  const headers = headersOf(request, encoding.mediaType);
   if (status.details.retryAfterSeconds) headers["retry-after"] = String(status.details.retryAfterSeconds);
   try {
     send(request, exchange, status.code, headers, body);
@@ -403,6 +434,22 @@ const hasEmptyDetails = (error: StatusError) => error instanceof RouteError || E
 
 function commonHeaders(request: ApiRequest): Record<string, string | readonly string[]> {
   const headers: Record<string, string | readonly string[]> = Object.fromEntries(request.responseHeaders);
+  if (request.warnings.length > 0) headers["warning"] = warningHeaders(request.warnings);
+  return headers;
+}
+
+/** In the order in which they are sent, so that nobody has to sort them. */
+function headersOf(request: ApiRequest, contentType: string): Record<string, string | readonly string[]> {
+  const headers: Record<string, string | readonly string[]> = {};
+  let isTyped = false;
+  for (const [name, value] of request.responseHeaders) {
+    if (!isTyped && name >= "content-type") {
+      isTyped = true;
+      headers["content-type"] = contentType;
+    }
+    if (name !== "content-type") headers[name] = value;
+  }
+  if (!isTyped) headers["content-type"] = contentType;
   if (request.warnings.length > 0) headers["warning"] = warningHeaders(request.warnings);
   return headers;
 }

@@ -1,7 +1,7 @@
 /** The server's own numbers: requests, answers, watches, what is stored, and what etcd took. Upstream: pkg/endpoints/metrics, pkg/storage/etcd3/metrics. */
 import type { Resource } from "../machinery/resource.ts";
 import { qualified } from "../machinery/status.ts";
-import { counter, gauge, histogram, type Metrics, type Reading } from "../observe/metrics.ts";
+import { counter, type Distribution, gauge, histogram, type Metrics, type Reading } from "../observe/metrics.ts";
 import { counts, distributions } from "../observe/series.ts";
 import type { ApiRequest } from "./request.ts";
 import { isLongRunning } from "./request-info.ts";
@@ -104,7 +104,18 @@ export interface StoredOf {
   readonly cache: Pick<WatchCache, "size" | "revision" | "isReady">;
 }
 
+/** Where a request of one kind is counted; what it has none of is not there. */
+interface Counted {
+  readonly about: readonly string[];
+  readonly total: { value: number };
+  duration?: Distribution;
+  sli?: Distribution;
+  sizes?: Distribution;
+}
+const KNOWN_MAX = 1000;
+
 export class ServerMetrics {
+  readonly #counted = new Map<string, Counted>();
   readonly #total = counts(requestTotal);
   readonly #duration = distributions(requestDuration);
   readonly #sli = distributions(requestSliDuration);
@@ -129,17 +140,32 @@ export class ServerMetrics {
 
   ended(request: ApiRequest, code: number, ms: number): void {
     const verb = verbOf(request);
-    const about = aboutOf(request);
     const dryRun = request.query.has("dryRun") ? request.query.getAll("dryRun").sort().join(",") : "";
-    this.#total.at([verb, dryRun, ...about, String(code)]).value++;
-    if (isLongRunning(request.info)) {
-      this.#running.at([verb, ...about]).value--;
+    const { info, path } = request;
+    // All that the labels are made of.
+    const about = info.isResourceRequest
+      ? `${info.apiGroup}\u0000${info.apiVersion}\u0000${info.resource}\u0000${info.subresource}\u0000${info.name !== "" ? "resource" : info.namespace === ""}`
+      : path;
+    const key = `${verb}\u0000${dryRun}\u0000${code}\u0000${about}`;
+    let counted = this.#counted.get(key);
+    if (counted === undefined) {
+      counted = { about: aboutOf(request), total: this.#total.at([verb, dryRun, ...aboutOf(request), String(code)]) };
+      // Paths that are no resource's are anybody's to invent.
+      if (this.#counted.size >= KNOWN_MAX) this.#counted.clear();
+      this.#counted.set(key, counted);
+    }
+    counted.total.value++;
+    if (isLongRunning(info)) {
+      this.#running.at([verb, ...counted.about]).value--;
       return;
     }
-    this.#duration.at([verb, dryRun, ...about]).value.observe(ms / 1000);
-    this.#sli.at([verb, ...about]).value.observe(ms / 1000);
-    if (READS.has(verb) && request.answeredBytes !== undefined)
-      this.#sizes.at([verb, ...about]).value.observe(request.answeredBytes);
+    counted.duration ??= this.#duration.at([verb, dryRun, ...counted.about]).value;
+    counted.sli ??= this.#sli.at([verb, ...counted.about]).value;
+    counted.duration.observe(ms / 1000);
+    counted.sli.observe(ms / 1000);
+    if (request.answeredBytes === undefined || !READS.has(verb)) return;
+    counted.sizes ??= this.#sizes.at([verb, ...counted.about]).value;
+    counted.sizes.observe(request.answeredBytes);
   }
 
   deprecated({ group, version, plural }: Resource, subresource: string): void {
@@ -159,11 +185,17 @@ export class ServerMetrics {
 
   /** A function to call with each request to etcd about a kind. */
   asked({ group, plural }: Resource): (operation: EtcdOperation, ms: number, failed: boolean) => void {
+    const known = new Map<EtcdOperation, { readonly requests: { value: number }; readonly seconds: Distribution }>();
     return (operation, ms, failed) => {
-      const labels = [operation, group, plural];
-      this.#etcdRequests.at(labels).value++;
-      this.#etcdSeconds.at(labels).value.observe(ms / 1000);
-      if (failed) this.#etcdErrors.at(labels).value++;
+      let counted = known.get(operation);
+      if (counted === undefined) {
+        const labels = [operation, group, plural];
+        counted = { requests: this.#etcdRequests.at(labels), seconds: this.#etcdSeconds.at(labels).value };
+        known.set(operation, counted);
+      }
+      counted.requests.value++;
+      counted.seconds.observe(ms / 1000);
+      if (failed) this.#etcdErrors.at([operation, group, plural]).value++;
     };
   }
 

@@ -31,9 +31,11 @@ const CBOR = "application/cbor";
 const CBOR_SEQUENCE = "application/cbor-seq";
 const ALL: readonly MediaType[] = ["application/json", "application/yaml", PROTOBUF, CBOR];
 
+const WITHOUT_CBOR = ALL.filter((type) => type !== CBOR);
+
 /** What a server can write, in the order in which it says so. */
 export function mediaTypesFor(cbor: boolean): readonly MediaType[] {
-  return cbor ? ALL : ALL.filter((type) => type !== CBOR);
+  return cbor ? ALL : WITHOUT_CBOR;
 }
 /** YAML has no frames. */
 export function streamTypesFor(cbor: boolean): readonly string[] {
@@ -95,7 +97,7 @@ export function assertAcceptable(request: ApiRequest, endpoint: Endpoint): void 
 }
 
 function fromHeader(request: ApiRequest, endpoint: Endpoint, known: readonly MediaType[]): Encoding | undefined {
-  for (const { type, parameters } of parseAccept(request.header("accept") ?? ""))
+  for (const { type, parameters } of request.accepts?.() ?? parseAccept(request.header("accept") ?? ""))
     for (const mediaType of known) {
       if (type !== mediaType && type !== "*/*" && type !== "application/*") continue;
       const { as = "", g: group = "", v: version = "", stream = "", sv = "" } = parameters;

@@ -23,7 +23,7 @@ export interface RequestInfo {
   readonly watched: boolean;
 }
 
-const SLASHES_AROUND = /^\/+|\/+$/g;
+const SLASH = 47;
 const VERBS: Readonly<Record<string, string>> = {
   GET: "get",
   HEAD: "get",
@@ -35,28 +35,12 @@ const VERBS: Readonly<Record<string, string>> = {
 /** Subresources of a namespace, where the third part would otherwise be a resource in it. */
 const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
 
-export function requestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
+export function requestInfo(method: string, path: string, query: URLSearchParams | undefined): RequestInfo {
   // As Go has it: a slash that was written `%2f` is one as well, for whoever reads the path.
-  const split = decode(path).replace(SLASHES_AROUND, "").split("/");
-  const none: RequestInfo = {
-    isResourceRequest: false,
-    path,
-    verb: method.toLowerCase(),
-    apiPrefix: "",
-    apiGroup: "",
-    apiVersion: "",
-    namespace: "",
-    resource: "",
-    subresource: "",
-    name: "",
-    parts: [],
-    fieldSelector: "",
-    labelSelector: "",
-    watched: false,
-  };
+  const split = withoutSlashesAround(decode(path)).split("/");
   const grouped = split[0] === "apis";
-  if (split.length < 3 || (split[0] !== "api" && !grouped)) return none;
-  if (grouped && split.length < 4) return none;
+  if (split.length < 3 || (split[0] !== "api" && !grouped)) return noResource(method, path);
+  if (grouped && split.length < 4) return noResource(method, path);
   const apiPrefix = split[0]!;
   const apiGroup = grouped ? split[1]! : "";
   const apiVersion = grouped ? split[2]! : split[1]!;
@@ -64,7 +48,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   let verb = VERBS[method] ?? "";
   const watched = rest[0] === "watch";
   if (rest[0] === "watch" || rest[0] === "proxy") {
-    if (rest.length < 2) return { ...none, apiPrefix, apiGroup, apiVersion };
+    if (rest.length < 2) return { ...noResource(method, path), apiPrefix, apiGroup, apiVersion };
     verb = rest[0];
     rest = rest.slice(1);
   }
@@ -76,16 +60,17 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   const resource = rest[0] ?? "";
   let name = rest[1] ?? "";
   const subresource = rest.length > 2 && verb !== "proxy" ? rest[2]! : "";
-  const fieldSelector = query.get("fieldSelector") ?? "";
+  const fieldSelector = query?.get("fieldSelector") ?? "";
+  const watches = query !== undefined && isTrue(query.get("watch"));
   if (name === "" && verb === "get") {
-    verb = isTrue(query.get("watch")) ? "watch" : "list";
+    verb = watches ? "watch" : "list";
     name = nameSelected(fieldSelector);
   } else if (name === "" && verb === "watch") {
     name = nameSelected(fieldSelector);
   } else if (name === "" && verb === "delete") {
     verb = "deletecollection";
     name = nameSelected(fieldSelector);
-  } else if (verb === "get" && subresource === "" && isTrue(query.get("watch"))) {
+  } else if (verb === "get" && subresource === "" && watches) {
     verb = "watch";
   }
   return {
@@ -101,9 +86,36 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
     name,
     parts: rest,
     fieldSelector,
-    labelSelector: query.get("labelSelector") ?? "",
+    labelSelector: query?.get("labelSelector") ?? "",
     watched,
   };
+}
+
+function noResource(method: string, path: string): RequestInfo {
+  return {
+    isResourceRequest: false,
+    path,
+    verb: method.toLowerCase(),
+    apiPrefix: "",
+    apiGroup: "",
+    apiVersion: "",
+    namespace: "",
+    resource: "",
+    subresource: "",
+    name: "",
+    parts: [],
+    fieldSelector: "",
+    labelSelector: "",
+    watched: false,
+  };
+}
+
+function withoutSlashesAround(path: string): string {
+  let start = 0;
+  let end = path.length;
+  while (path.charCodeAt(start) === SLASH) start++;
+  while (end > start && path.charCodeAt(end - 1) === SLASH) end--;
+  return path.slice(start, end);
 }
 
 /** Go's idea of a true query value: present and neither false nor 0. */
@@ -112,6 +124,7 @@ export function isTrue(value: string | null): boolean {
 }
 
 function nameSelected(fieldSelector: string): string {
+  if (fieldSelector === "") return "";
   return /^(?:.*,)?metadata\.name={1,2}([^,]+)(?:,.*)?$/.exec(fieldSelector)?.[1] ?? "";
 }
 

@@ -1,6 +1,7 @@
 /** A request and its answer as the filter chain sees them: the same for one that came over HTTPS and one from this process. */
 import type { DecodeError } from "../machinery/codec/decode.ts";
 import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
+import type { MediaType } from "../machinery/codec/content.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import type { Exchange, Peer } from "../world/net.ts";
 import type { AuditTrail } from "./audit/trail.ts";
@@ -19,6 +20,8 @@ export interface ApiRequest {
   /** Lower-cased name; the first value. */
   header(name: string): string | undefined;
   headers(name: string): readonly string[];
+  /** The clauses of `accept`, where somebody knows them already. */
+  accepts?(): readonly MediaType[];
   readonly info: RequestInfo;
   readonly peer: Peer | undefined;
   /** Set by the transport in this process, else by authentication. */

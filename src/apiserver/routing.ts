@@ -38,8 +38,10 @@ export function route(request: ApiRequest, resource: Resource): void {
     !patchTypes(resource, request.cbor === true).includes(essence(request.header("content-type")))
   )
     throw new RouteError("UnsupportedMediaType", "415: Unsupported Media Type");
+  const accept = request.header("accept") || "*/*";
+  if (accept === "*/*" || accept === "application/json") return;
   const produced = typesProduced(request);
-  const accepted = (request.header("accept") || "*/*").split(",").map(essence);
+  const accepted = accept.split(",").map(essence);
   if (!accepted.some((type) => type === "*/*" || produced.includes(type)))
     throw new RouteError("NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${produced.join(", ")}`);
 }

@@ -219,9 +219,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const dispatch: Handler = async (request) => {
     // Filters take slashes at the start as one. No page and no resource does.
     if (!request.path.startsWith("/") || request.path.startsWith("//")) return pageNotFound();
-    const [root, group, version] = request.path.split("/").filter((part) => part !== "");
-    if (root === "apis" && group !== undefined && version !== undefined) {
-      const remote = aggregator.remote(group, version);
+    if (request.path.startsWith("/apis/")) {
+      const [, group, version] = request.path.split("/").filter((part) => part !== "");
+      const remote = group === undefined || version === undefined ? undefined : aggregator.remote(group, version);
       if (remote !== undefined) return aggregator.answer(request, remote);
     }
     return request.info.isResourceRequest

@@ -38,17 +38,20 @@ export function priorityAndFairness(options: FairnessOptions): Filter {
     const { level } = schema;
     request.responseHeaders.set("x-kubernetes-pf-flowschema-uid", schema.headers[0]);
     request.responseHeaders.set("x-kubernetes-pf-prioritylevel-uid", schema.headers[1]);
-    const work = estimateWork({
-      info,
-      query: request.query,
-      maxSeats: level.maxSeats,
-      stored: () => options.stored(info),
-      watchers() {
-        const count = watches.interestedIn(info);
-        schema.counts.watchers.observe(count);
-        return count;
-      },
-    });
+    const work =
+      info.verb === "get"
+        ? ONE_SEAT
+        : estimateWork({
+            info,
+            query: request.query,
+            maxSeats: level.maxSeats,
+            stored: () => options.stored(info),
+            watchers() {
+              const count = watches.interestedIn(info);
+              schema.counts.watchers.observe(count);
+              return count;
+            },
+          });
     schema.counts.seats.observe(work === ONE_SEAT ? 1 : Math.max(work.initialSeats, work.finalSeats));
     const now = clock.monotonic();
     const ticket = level.queues.start(now, schema.flowOf(info, request.user!), work, request);

@@ -7,31 +7,102 @@ import type { ApiRequest, ApiResponse, Filter, Handler } from "../request.ts";
 import { isLongRunning } from "../request-info.ts";
 
 export function requestTimeout(clock: Clock, defaultMs: number): Filter {
+  const limits = new Limits(clock, defaultMs);
   return (request, next) => {
     if (isLongRunning(request.info)) return next(request);
     const ms = timeoutMs(request.query.get("timeout"), defaultMs);
     // A request of this process ends with its work: it holds nothing that a timer would have to take away.
     if (request.exchange === undefined && ms === defaultMs) return next(request);
-    return request.expire === undefined ? withSignal(clock, ms, request, next) : limited(clock, ms, request, next);
+    if (request.expire === undefined) return withSignal(clock, ms, request, next);
+    return limited(ms === defaultMs ? limits : new Limits(clock, ms), request, next);
   };
 }
 
 const late = () => new StatusError("Timeout", "Timeout: request did not complete within the allotted timeout");
 
-function limited(clock: Clock, ms: number, request: ApiRequest, next: Handler): Promise<ApiResponse> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(ms, () => {
-      const error = late();
-      request.expire!(error);
-      reject(error);
+/** Requests under way that have the same time, in the order in which it ends: one timer is enough for all of them. */
+class Limits {
+  readonly #clock: Clock;
+  readonly #ms: number;
+  #first: Limited | undefined;
+  #last: Limited | undefined;
+  #timer: Disposable | undefined;
+
+  constructor(clock: Clock, ms: number) {
+    this.#clock = clock;
+    this.#ms = ms;
+  }
+
+  add(limited: Limited): void {
+    limited.endsAt = this.#clock.monotonic() + this.#ms;
+    limited.before = this.#last;
+    if (this.#last === undefined) this.#first = limited;
+    else this.#last.after = limited;
+    this.#last = limited;
+    if (this.#timer === undefined) this.#wait(this.#ms);
+  }
+
+  /** Once more is as good as once. */
+  remove(limited: Limited): void {
+    if (limited.isOver) return;
+    limited.isOver = true;
+    const { before, after } = limited;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    limited.before = undefined;
+    limited.after = undefined;
+    if (this.#first !== undefined) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+
+  /** It goes off for the first one, or too early, when that is over by then. */
+  #wait(ms: number): void {
+    this.#timer = this.#clock.after(ms, () => {
+      this.#timer = undefined;
+      const now = this.#clock.monotonic();
+      for (let first = this.#first; first !== undefined; first = this.#first) {
+        if (first.endsAt > now) return this.#wait(first.endsAt - now);
+        this.remove(first);
+        first.expire();
+      }
     });
+  }
+}
+
+class Limited {
+  before: Limited | undefined = undefined;
+  after: Limited | undefined = undefined;
+  endsAt = 0;
+  isOver = false;
+  readonly #request: ApiRequest;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(request: ApiRequest, reject: (error: unknown) => void) {
+    this.#request = request;
+    this.#reject = reject;
+  }
+
+  expire(): void {
+    const error = late();
+    this.#request.expire!(error);
+    this.#reject(error);
+  }
+}
+
+function limited(limits: Limits, request: ApiRequest, next: Handler): Promise<ApiResponse> {
+  return new Promise((resolve, reject) => {
+    const limited = new Limited(request, reject);
+    limits.add(limited);
     const failed = (error: unknown) => {
-      timer[Symbol.dispose]();
+      limits.remove(limited);
       reject(error as Error);
     };
     try {
       next(request).then((response) => {
-        timer[Symbol.dispose]();
+        limits.remove(limited);
         resolve(response);
       }, failed);
     } catch (error) {

@@ -78,10 +78,17 @@ const ODD = /[^\t\x20-\xff]/;
 /** The server's to say, not the handler's; but that the connection ends is said where he says it. */
 const FRAMING = new Set(["keep-alive", "proxy-connection", "transfer-encoding"]);
 
+interface KnownName {
+  /** How its line begins; undefined for what is left out. */
+  readonly start: string | undefined;
+  /** Its last value, and the line with it. */
+  value: string;
+  line: string;
+}
+
 export class HeadWriter {
   readonly #date: () => string;
-  /** By name: how its line begins, or undefined for what is left out. */
-  readonly #names = new Map<string, string | undefined>();
+  readonly #names = new Map<string, KnownName>();
 
   constructor(date: () => string) {
     this.#date = date;
@@ -117,13 +124,21 @@ export class HeadWriter {
   }
 
   #line(name: string, value: string | readonly string[] | undefined): string {
-    let start = this.#names.get(name);
-    if (start === undefined && !this.#names.has(name)) {
-      start = FRAMING.has(name) || name.startsWith(":") ? undefined : `${capitals(name)}: `;
-      if (this.#names.size < KNOWN_NAMES_MAX) this.#names.set(name, start);
+    if (value === undefined) return "";
+    let known = this.#names.get(name);
+    if (known === undefined) {
+      const start = FRAMING.has(name) || name.startsWith(":") ? undefined : `${capitals(name)}: `;
+      known = { start, value: "", line: "" };
+      if (this.#names.size < KNOWN_NAMES_MAX) this.#names.set(name, known);
     }
-    if (start === undefined || value === undefined || (name === "connection" && value !== "close")) return "";
-    return values(start, value);
+    const { start } = known;
+    if (start === undefined || (name === "connection" && value !== "close")) return "";
+    if (typeof value !== "string") return values(start, value);
+    if (value !== known.value || value === "") {
+      known.line = values(start, value);
+      known.value = value;
+    }
+    return known.line;
   }
 }
 

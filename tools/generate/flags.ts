@@ -11,7 +11,9 @@ export const FLAGS_FOLDER = join(import.meta.dirname, "../../docs/reference/flag
 export async function flagPages(): Promise<ReadonlyMap<string, string>> {
   // A command's own subcommand stands behind it where its flags are others.
   const all = await Promise.all(
-    commands.flatMap(({ name, load }) => (name === "etcd" ? [load([]), load(["dump-logs"])] : [load([])])),
+    commands.flatMap(({ name, load }) =>
+      name === "etcd" ? [load([]), load(["dump-logs"]), load(["gateway"])] : [load([])],
+    ),
   );
   return new Map([
     ["README.md", overview(all)],

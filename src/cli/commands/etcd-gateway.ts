@@ -6,7 +6,7 @@ import { CommandError, defineCommand } from "../command.ts";
 import { etcdGatewayFlags } from "../flags/etcd-gateway.ts";
 
 export const etcdGateway = defineCommand({
-  name: "etcd-gateway",
+  name: "etcd gateway",
   program: "etcd gateway",
   usage: "start [flags]",
   about: "Hand connections on to the members of an etcd cluster, in turn.",

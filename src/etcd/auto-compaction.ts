@@ -8,7 +8,7 @@ import type { Logger } from "../observe/log.ts";
 import { isEtcdError } from "../protocols/etcd/errors.ts";
 import { pause } from "../world/time.ts";
 import type { Clock } from "../world/world.ts";
-import { formatDuration } from "../machinery/meta/time.ts";
+import { duration } from "./duration.ts";
 
 export type AutoCompaction =
   | { readonly mode: "periodic"; readonly periodMs: number }
@@ -125,5 +125,3 @@ async function compactOnce({ compact }: AutoCompactionDeps, revision: number): P
     if (!isEtcdError(error, "compacted")) throw error;
   }
 }
-
-const duration = (ms: number): string => formatDuration(Math.round(ms * 1e6));

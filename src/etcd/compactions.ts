@@ -2,7 +2,7 @@
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { World } from "../world/world.ts";
-import { duration } from "./apply/measured.ts";
+import { duration } from "./duration.ts";
 import * as counted from "./metrics.ts";
 import { CompactionHashes } from "./mvcc/compaction-hashes.ts";
 import { CompactionQueue, type CompactionPace, type CompactionWork } from "./mvcc/compaction-queue.ts";

@@ -6,10 +6,10 @@
  */
 import type { Component } from "../base/component-group.ts";
 import { hostPort } from "../base/host-port.ts";
-import { formatDuration } from "../machinery/meta/time.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Address, ByteStream } from "../world/net.ts";
 import type { World } from "../world/world.ts";
+import { duration } from "./duration.ts";
 
 export interface Endpoint extends Address {
   /** As in a SRV record, 0 where there is none. */
@@ -73,7 +73,7 @@ export function createGateway(
         remote.isActive = false;
         log.warn("deactivated endpoint", {
           address: textOf(remote.address),
-          interval: formatDuration(retryMs * 1e6),
+          interval: duration(retryMs),
           error,
         });
       }

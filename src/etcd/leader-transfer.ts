@@ -4,6 +4,7 @@ import { etcdError } from "../protocols/etcd/errors.ts";
 import type { NodeId } from "../raft/types.ts";
 import { sleep } from "../world/time.ts";
 import type { World } from "../world/world.ts";
+import { duration } from "./duration.ts";
 import { hexId } from "./cluster/identity.ts";
 import type { Membership } from "./cluster/membership.ts";
 import type { Failpoints } from "./failpoints.ts";
@@ -47,7 +48,7 @@ export class LeaderTransfer {
       if (driver.isStopped) throw etcdError("stopped");
       await sleep(clock, this.#deps.heartbeatIntervalMs);
     }
-    log.info("leadership transfer finished", { ...fields, took: `${clock.monotonic() - started}ms` });
+    log.info("leadership transfer finished", { ...fields, took: duration(clock.monotonic() - started) });
   }
 
   /** To who was reached the longest, where this member leads and there is someone; whatever comes of it. */

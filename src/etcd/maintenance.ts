@@ -9,6 +9,7 @@ import type { SnapshotResponse } from "../protocols/etcd/generated.ts";
 import type { NodeId } from "../raft/types.ts";
 import { RpcError, type ServerStream } from "../wire/rpc/service.ts";
 import type { World } from "../world/world.ts";
+import { duration } from "./duration.ts";
 import { sendSnapshot } from "./backend/send-snapshot.ts";
 import { hexId } from "./cluster/identity.ts";
 import type { Membership } from "./cluster/membership.ts";
@@ -115,7 +116,7 @@ export class Maintenance {
       path: storage.dbPath,
       "current-db-size-bytes-diff": backend.sizeBytes - before,
       ...sizes(),
-      took: `${clock.monotonic() - started}ms`,
+      took: duration(clock.monotonic() - started),
     });
   }
 }

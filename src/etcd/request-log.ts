@@ -6,7 +6,7 @@ import type { TxnRequest } from "../protocols/etcd/generated.ts";
 import type { Init } from "../wire/rpc/service.ts";
 import { isReadOnly } from "./apply/check.ts";
 import { describeRequest } from "./apply/describe.ts";
-import { duration } from "./apply/measured.ts";
+import { duration } from "./duration.ts";
 
 export interface RequestLogDeps {
   readonly clock: Clock;

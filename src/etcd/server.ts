@@ -28,7 +28,7 @@ import { memberReadings } from "./readings.ts";
 import { CorruptionCheck } from "./corruption.ts";
 import { hashRevDuration, SHOWN_AT_ZERO } from "./metrics.ts";
 import { serve, type Serving } from "./serving.ts";
-import { duration } from "./apply/measured.ts";
+import { duration } from "./duration.ts";
 import { ETCD_VERSION, Member, type MemberDeps } from "./member.ts";
 import { DEFAULTS, type EtcdOptions } from "./options.ts";
 import { peerHandler } from "./peer/handler.ts";

@@ -1,8 +1,8 @@
 /** How long committed requests take to apply, and a line about each that took too long. Upstream: server/etcdserver/txn/util.go */
-import { formatDuration } from "../../machinery/meta/time.ts";
 import type { Logger } from "../../observe/log.ts";
 import { Distribution, type Reading } from "../../observe/metrics.ts";
 import type { Clock } from "../../world/world.ts";
+import { duration } from "../duration.ts";
 import * as counted from "../metrics.ts";
 import type { Applied } from "./applier.ts";
 import type { Link, Request } from "./chain.ts";
@@ -69,8 +69,6 @@ export class ApplyTimes {
           yield { metric: counted.applyDuration, labels: { version: "v3", op, success: ok }, value };
   }
 }
-
-export const duration = (ms: number): string => formatDuration(Math.round(ms * 1e6));
 
 /** The first field that is there and isn't the header: `lease_grant` is `LeaseGrant`. */
 function operationOf(request: Request): string {

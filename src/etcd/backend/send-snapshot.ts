@@ -9,6 +9,7 @@ import type { Logger } from "../../observe/log.ts";
 import type { SnapshotResponse } from "../../protocols/etcd/generated.ts";
 import type { ServerStream } from "../../wire/rpc/service.ts";
 import type { World } from "../../world/world.ts";
+import { duration } from "../duration.ts";
 import type { BackendSnapshot } from "./backend.ts";
 
 const PIECE_BYTES = 32 * 1024;
@@ -34,7 +35,7 @@ export async function sendSnapshot(
   stream.send({ remaining_bytes: 0, blob: digest, version });
   log.info("successfully sent database snapshot to client", {
     "total-bytes": total,
-    took: `${clock.monotonic() - started}ms`,
+    took: duration(clock.monotonic() - started),
     "storage-version": version,
   });
 }

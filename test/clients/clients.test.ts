@@ -1,10 +1,14 @@
-/** Clients in other languages at work against our executables: `npm run clients`. Building Go's takes a minute or more the first time. */
+/** Clients in other languages and of other people at work: `npm run clients`. Building Go's takes a minute or more the first time. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { test } from "node:test";
+import { basename, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { TestCluster } from "../../src/testing/cluster.ts";
+import { noNamespaces } from "../../src/testing/netns.ts";
+import { realClients } from "../../tools/clients.ts";
+import { npmSessions, pythonSessions } from "./sessions.ts";
 
 const T8S = join(import.meta.dirname, "../../bin/t8s");
 const go = spawnSync("go", ["version"]).status === 0;
@@ -26,5 +30,29 @@ test("client-go and controller-runtime", { skip: go ? false : "go is not install
     assert.equal(status, 0, stdout + stderr);
   } finally {
     rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+const clients = realClients();
+const noCluster = noNamespaces() ?? (clients === undefined ? "kubectl could not be fetched" : undefined);
+
+describe("a cluster of processes", { skip: noCluster }, () => {
+  let cluster: TestCluster;
+  before(async () => {
+    cluster = new TestCluster("clients", clients!);
+    await cluster.up("--runtime", "process");
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  for (const [language, sessions] of Object.entries({ npm: npmSessions(), Python: pythonSessions() })) {
+    if (typeof sessions === "string") test(`${language}'s clients`, { skip: sessions }, () => {});
+    else
+      for (const file of sessions.files)
+        test(`${language}: ${basename(file).replace(/(_session)?\.\w+$/, "")}`, async () => {
+          const [command, ...args] = sessions.command;
+          const { code, out, err } = await cluster.run(command!, [...args, file], { timeoutMs: 90_000 });
+          assert.equal(code, 0, out + err.slice(-4000));
+          if (process.env["T8S_TIMES"]) console.log(out);
+        });
   }
 });

@@ -37,7 +37,9 @@ await step("kubernetes-fluent-client: apply, filters, patches, finalizers, scale
   const [pod] = (await K8s(kind.Pod).InNamespace(namespace).WithField("status.phase", "Running").Get()).items;
   await K8s(kind.Pod).InNamespace(namespace).Evict(pod.metadata.name);
   await eventually(async () =>
-    (await K8s(kind.Pod).InNamespace(namespace).Get()).items.every(({ metadata }) => metadata.name !== pod.metadata.name),
+    (await K8s(kind.Pod).InNamespace(namespace).Get()).items.every(
+      ({ metadata }) => metadata.name !== pod.metadata.name,
+    ),
   );
   await K8s(kind.Namespace).Delete(namespace);
 });

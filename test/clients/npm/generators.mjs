@@ -63,7 +63,9 @@ await step("kubernetes-models: objects that its schemas take are taken strictly"
         scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "modelled" },
         minReplicas: 1,
         maxReplicas: 2,
-        metrics: [{ type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } }],
+        metrics: [
+          { type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } },
+        ],
       },
     }),
   ];

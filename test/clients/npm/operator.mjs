@@ -34,7 +34,11 @@ class Things extends framework.default {
     const { group, versions, plural } = await this.registerCustomResourceDefinition(file);
     await this.watchResource(group, versions[0].name, plural, async (event) => {
       seen.push(`${event.type} ${event.meta.name}`);
-      const taken = await this.handleResourceFinalizer(event, "dot-i.example.com/x", async () => void seen.push("let go"));
+      const taken = await this.handleResourceFinalizer(
+        event,
+        "dot-i.example.com/x",
+        async () => void seen.push("let go"),
+      );
       if (!taken && event.object.status === undefined) await this.setResourceStatus(event.meta, { phase: "Seen" });
     });
   }

@@ -14,7 +14,7 @@ export async function step(name, work) {
 }
 
 export async function eventually(ask, seconds = 20) {
-  for (const deadline = Date.now() + seconds * 1000; ; ) {
+  for (const deadline = Date.now() + seconds * 1000; ;) {
     const value = await ask();
     if (value) return value;
     if (Date.now() > deadline) throw new Error(`it never came true: ${ask}`);

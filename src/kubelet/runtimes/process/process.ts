@@ -101,7 +101,7 @@ interface Container {
 }
 
 const STOP_GRACE_SECONDS = 2;
-/** For one half of a forwarded connection after the end of the other, as containerd. */
+/** For the client's half of a forwarded connection after the end of the pod's, as containerd. */
 const FORWARD_GRACE_MS = 1000;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const SIGNALS: Readonly<Record<string, string>> = { "": "SIGTERM", RUNTIME_DEFAULT: "SIGTERM" };
@@ -793,12 +793,13 @@ class Runner implements StreamingRuntime {
       for await (const chunk of from) await to.write(chunk);
       to.end();
     };
-    const copies = [copy(stream, target), copy(target, stream)].map((one) => one.catch(() => {}));
-    await Promise.race(copies);
+    const sent = new AbortController();
+    void copy(stream, target)
+      .catch(() => {})
+      .then(() => sent.abort());
+    await copy(target, stream).catch(() => {});
     // Some clients have no way to end their half, and wait for ours to end the whole.
-    const both = new AbortController();
-    void Promise.all(copies).then(() => both.abort());
-    await pause(this.#deps.clock, FORWARD_GRACE_MS, both.signal);
+    await pause(this.#deps.clock, FORWARD_GRACE_MS, sent.signal);
     target.destroy();
   }
 

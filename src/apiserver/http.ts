@@ -30,6 +30,7 @@ import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
 import { pieceOf, PIECE_BYTES, type Reading, SharedLists } from "./shared-lists.ts";
 import { Turns } from "./turns.ts";
 import { serveWatch } from "./watch-stream.ts";
+import { WriteGate } from "./write-gate.ts";
 
 const BODY_MAX = 3 * 1024 * 1024;
 const GZIP_FROM = 128 * 1024;
@@ -67,6 +68,11 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
     lists: new SharedLists(),
     accepted: new Accepted(),
   };
+  const gate = new WriteGate(given.clock);
+  const inTurn = (request: ApiRequest, exchange: Exchange) =>
+    READS.has(request.method)
+      ? handle(request)
+      : gate.pass(Number(exchange.request.headers["content-length"] ?? 0), () => handle(request));
   return async (exchange) => {
     const { url } = exchange.request;
     if (url.includes("%") && BROKEN_ESCAPE.test(url)) return refuseUrl(exchange);
@@ -76,7 +82,7 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
     let code = 200;
     let failure: unknown;
     try {
-      code = await answer(request, exchange, await handle(request), options);
+      code = await answer(request, exchange, await inTurn(request, exchange), options);
     } catch (error) {
       failure = error;
       code = fail(request, exchange, error, options);
@@ -85,6 +91,8 @@ export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
     options.observe(request, code, options.clock.monotonic() - started);
   };
 }
+
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** What was made of Accept headers, of which there are few. */
 class Accepted {

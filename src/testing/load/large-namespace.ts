@@ -47,7 +47,7 @@ export const largeNamespace: LoadCase = {
   name: "large-namespace",
   about: "a namespace of very many objects is deleted",
   size: ({ objects }) => `${figure(objects)} config maps`,
-  maxMb: ({ objects }) => 600 + objects * 0.005,
+  maxMb: ({ objects }) => 600 + objects * 0.0015,
   words: ({ objects }) => ["namespaces", `laid-down=${objects}`],
   nodeArgs: ["--max-old-space-size=8192"],
   run,

@@ -61,10 +61,16 @@ async function run(
   written.versions.forEach((one, i) => ofPart[i % parts]!.push(one));
   const due = watches.map(({ part }) => (part === undefined ? all : ofPart[part]!));
   const hear = () => heard.every(({ count }, i) => count >= due[i]!.length);
-  while (!hear() && ended === "" && performance.now() - done < 60_000) await pause(5);
+  const eventsHeard = () => heard.reduce((sum, { count }) => sum + count, 0);
+  // As long as anything comes.
+  for (let last = 0, at = done; !hear() && ended === "" && performance.now() - at < 20_000; await pause(5)) {
+    const now = eventsHeard();
+    if (now > last) at = performance.now();
+    last = now;
+  }
   const over = performance.now();
   await end();
-  const events = heard.reduce((sum, { count }) => sum + count, 0);
+  const events = eventsHeard();
   const seconds = (over - begun) / 1000;
   const wrong = heard.flatMap((one, i) => one.wrong(due[i]!) ?? []);
   say(

@@ -1,0 +1,55 @@
+/**
+ * Writes that come at once begin a few at a time, with a look at the sockets in between: two hundred of them on one connection are a tenth of a second
+ * of work, and whoever asks for one object would wait for all of it. Their order stays as it is.
+ */
+import type { Clock } from "../world/world.ts";
+
+/** What begins in one turn of the event loop: so many small writes. */
+const TURN_COST = 32;
+/** A write costs one, and as much for each so many bytes. */
+const BYTES_PER_COST = 4096;
+
+export class WriteGate {
+  readonly #clock: Clock;
+  readonly #waiting: { readonly cost: number; begin(): void }[] = [];
+  #used = 0;
+  #isDue = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Does the work now, or when its turn comes. */
+  pass<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    const cost = 1 + bytes / BYTES_PER_COST;
+    this.#nextTurnSoon();
+    if (this.#waiting.length === 0 && this.#fits(cost)) {
+      this.#used += cost;
+      return work();
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ cost, begin: () => void work().then(resolve, reject) });
+    });
+  }
+
+  /** The first of a turn always does. */
+  #fits(cost: number): boolean {
+    return this.#used === 0 || this.#used + cost <= TURN_COST;
+  }
+
+  #nextTurnSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#clock.soon(() => {
+      this.#isDue = false;
+      this.#used = 0;
+      while (this.#waiting.length > 0 && this.#fits(this.#waiting[0]!.cost)) {
+        const { cost, begin } = this.#waiting.shift()!;
+        this.#used += cost;
+        begin();
+      }
+      // What begins now is part of the turn to come.
+      if (this.#used > 0) this.#nextTurnSoon();
+    });
+  }
+}

@@ -35,6 +35,7 @@ import { taintEvictionController } from "./taint-eviction/controller.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/controller.ts";
 import { ttlController } from "./ttl/controller.ts";
 import { validatingAdmissionPolicyStatusController } from "./validatingadmissionpolicy-status/controller.ts";
+import { attributesClassProtectionController } from "./volume-protection/attributes-classes.ts";
 import { claimProtectionController } from "./volume-protection/claims.ts";
 import { volumeProtectionController } from "./volume-protection/volumes.ts";
 
@@ -71,6 +72,7 @@ export const CONTROLLERS: readonly ControllerDefinition[] = [
   clusterRoleAggregationController,
   claimProtectionController,
   volumeProtectionController,
+  attributesClassProtectionController,
   ttlAfterFinishedController,
   rootCaPublisher,
   clusterTrustBundlePublisher,

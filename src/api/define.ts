@@ -74,6 +74,8 @@ export interface Definition<T extends KubeObject> {
   readonly selectableFields?: Readonly<Record<string, (object: T) => string>>;
   readonly scale?: ScalePaths;
   readonly nameRule?: NameRule;
+  /** What a name is generated from need not be as a name is. */
+  readonly anyPrefix?: true;
   readonly deprecated?: { readonly warning: string };
   readonly gracefulDeletionSeconds?: (object: T) => number | undefined;
   readonly toStored?: (object: any) => any;
@@ -141,7 +143,7 @@ interface Loose extends KubeObject {
 
 function mainBehaviour<T extends KubeObject>(
   fact: Facts,
-  { behaviour = {}, podTemplate }: Definition<T>,
+  { behaviour = {}, podTemplate, anyPrefix }: Definition<T>,
   nameRule: NameRule,
 ): Behaviour<T> {
   const has = (rule: Rule) => fact.strategy.includes(rule);
@@ -172,7 +174,7 @@ function mainBehaviour<T extends KubeObject>(
     validate(object: T, context: HookContext): readonly FieldError[] {
       const own = () => behaviour.validate?.(object, context) ?? [];
       if (fact.storage === null) return own();
-      const errors = checked(checksOf(fact, "create"), { object, own, namespaced, nameRule });
+      const errors = checked(checksOf(fact, "create"), { object, own, namespaced, nameRule, anyPrefix });
       return errors.length > 0 ? errors : validateObjectMeta(object.metadata, namespaced, nameIsPathSegment);
     },
     validateUpdate: updateChecks<T>(
@@ -191,18 +193,20 @@ interface Checked {
   readonly own: () => readonly FieldError[];
   readonly namespaced: boolean;
   readonly nameRule: NameRule;
+  readonly anyPrefix?: true | undefined;
 }
 
 /** A kind's checks in its order; see `metadata-checks.ts` for the letters. */
-function checked(order: string, { object, old, own, namespaced, nameRule }: Checked): readonly FieldError[] {
+function checked(order: string, { object, old, own, namespaced, nameRule, anyPrefix }: Checked): readonly FieldError[] {
   const { metadata } = object;
+  const { generateName: _, ...named } = metadata;
   const before = old?.metadata ?? metadata;
   return [...order].flatMap((letter): readonly FieldError[] => {
     switch (letter) {
       case "O":
         return validateObjectMeta(metadata, namespaced, nameRule);
       case "C":
-        return validateKubeObjectMeta(metadata, namespaced, nameRule);
+        return validateKubeObjectMeta(anyPrefix === true ? named : metadata, namespaced, nameRule);
       case "U":
         return validateObjectMetaUpdate(metadata, before);
       case "V":

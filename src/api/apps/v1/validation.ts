@@ -68,7 +68,12 @@ function validateSelectorAndTemplate(
     errors.push(...validateLabelSelector(selector, path));
     const broken = errors.length > 0;
     if (isEmpty(selector)) errors.push(invalid(path, selectorValue(selector), `empty selector is invalid for ${kind}`));
-    if (broken) return [...errors, invalid(path, selectorValue(selector), unusable)];
+    if (broken)
+      return [
+        ...errors,
+        invalid(path, selectorValue(selector), unusable),
+        ...(owner === "StatefulSet" ? validateAlwaysRunning(template, "spec.template", owner) : []),
+      ];
   }
   if ((selector === undefined || !isEmpty(selector)) && !matchesLabels(selector, template?.metadata?.labels ?? {}))
     errors.push(mismatch(template));

@@ -121,7 +121,7 @@ export function validateClaimUpdate(claim: PersistentVolumeClaim, old: Persisten
   });
   const still = without({ ...before, volumeName: before.volumeName || undefined });
   if (!semanticEqual(compared, still)) {
-    const name = before.volumeName || spec.volumeName;
+    const name = before.volumeName ? undefined : spec.volumeName;
     const shown =
       name === undefined ? [still, compared] : [still, compared].map((one) => ({ volumeName: name, ...one }));
     errors.push(

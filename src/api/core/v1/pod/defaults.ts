@@ -135,14 +135,27 @@ function defaultHook(hook: Pick<NonNullable<Mutable<Lifecycle>["preStop"]>, "htt
   ifEmpty(hook.httpGet, "scheme", "HTTP");
 }
 
+const IDENTIFIER = /^[a-f0-9]{64}$/;
+const DIGEST = /^@(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/;
+const MAX_REPOSITORY = 255;
+
+/** What is behind the registry; what names none is from the library. */
+function repositoryOf(name: string): string {
+  const [first, ...rest] = name.split("/") as [string, ...string[]];
+  if (rest.length === 0) return `library/${name}`;
+  return first === "localhost" || /[.:A-Z]/.test(first) ? rest.join("/") : name;
+}
+
 /** An image that may move (no tag, or `latest`) is pulled every time; one that is pinned, or that makes no sense, only when it is missing. */
 function pullPolicyFor(image: string): "Always" | "IfNotPresent" {
   const match =
-    /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[a-fA-F0-9:]+\])(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::([\w][\w.-]{0,127}))?(@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/.exec(
+    /^((?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[a-fA-F0-9:]+\])(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)(?::([\w][\w.-]{0,127}))?(@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/.exec(
       image,
     );
-  if (match === null) return "IfNotPresent";
-  const [, tag, digest] = match;
+  if (match === null || IDENTIFIER.test(image)) return "IfNotPresent";
+  const [, name, tag, digest] = match;
+  if (repositoryOf(name!).length > MAX_REPOSITORY || (digest !== undefined && !DIGEST.test(digest)))
+    return "IfNotPresent";
   if (tag === "latest") return "Always";
   return tag === undefined && digest === undefined ? "Always" : "IfNotPresent";
 }

@@ -17,6 +17,7 @@ export const replicationControllers = defineResource<ReplicationController>({
   group: "",
   version: "v1",
   kind: "ReplicationController",
+  anyPrefix: true,
   behaviour: {
     defaults(controller) {
       const labels = controller.spec.template?.metadata?.labels;

@@ -9,7 +9,7 @@ import { defineResource } from "../../../define.ts";
 import type { Service, ServiceSpec } from "../../../generated/core.v1.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { nameIsLabel } from "../../../../machinery/validation/names.ts";
-import { hasClusterIPs, isExternallyAccessible, needsHealthCheck, needsNodePorts } from "./needs.ts";
+import { hasClusterIPs, isExternallyAccessible, needsHealthCheck } from "./needs.ts";
 import { validateService, validateServiceStatus, validateServiceUpdate } from "./validation.ts";
 import { balancerWarnings, serviceWarnings } from "./warnings.ts";
 
@@ -78,7 +78,9 @@ function defaultService(service: Mutable<Service>): void {
 
 /** A client that changes the type and nothing else means the fields of the old type to go; one that changes them means what he says. */
 function dropWhatTheTypeNoLongerNeeds(spec: Mutable<ServiceSpec>, old: ServiceSpec): void {
-  if (hasClusterIPs(old) && !hasClusterIPs(spec)) {
+  const [hadAddresses, hasAddresses] = [old, spec].map(({ type }) => type !== "ExternalName");
+  const [hadPorts, hasPorts] = [old, spec].map(({ type }) => type === "NodePort" || type === "LoadBalancer");
+  if (hadAddresses && !hasAddresses) {
     if (spec.clusterIP === old.clusterIP && semanticEqual(spec.clusterIPs, old.clusterIPs)) {
       delete spec.clusterIP;
       delete spec.clusterIPs;
@@ -86,7 +88,7 @@ function dropWhatTheTypeNoLongerNeeds(spec: Mutable<ServiceSpec>, old: ServiceSp
     if (semanticEqual(spec.ipFamilies, old.ipFamilies)) delete spec.ipFamilies;
     if (spec.ipFamilyPolicy === old.ipFamilyPolicy) delete spec.ipFamilyPolicy;
   }
-  if (needsNodePorts(old) && !needsNodePorts(spec)) {
+  if (hadPorts && !hasPorts) {
     const before = new Set((old.ports ?? []).map(({ nodePort }) => nodePort ?? 0));
     if ((spec.ports ?? []).every(({ nodePort }) => before.has(nodePort ?? 0)))
       for (const port of spec.ports ?? []) delete port.nodePort;

@@ -213,11 +213,14 @@ function validateLoadBalancer({ spec, metadata }: Service, old: Service | undefi
     errors.push(fieldForbidden("spec.allocateLoadBalancerNodePorts", detail));
   if (spec.allocateLoadBalancerNodePorts === undefined && balanced)
     errors.push(required("allocateLoadBalancerNodePorts"));
-  if (spec.loadBalancerClass !== undefined) {
-    if (!balanced) errors.push(fieldForbidden("spec.loadBalancerClass", detail));
-    else errors.push(...checkText(spec.loadBalancerClass, "spec.loadBalancerClass", isQualifiedName));
-  }
-  return errors;
+  return [...errors, ...validateClass(spec)];
+}
+
+function validateClass({ type, loadBalancerClass }: ServiceSpec): FieldError[] {
+  const path = "spec.loadBalancerClass";
+  if (loadBalancerClass === undefined) return [];
+  if (type !== "LoadBalancer") return [fieldForbidden(path, "may only be used when `type` is 'LoadBalancer'")];
+  return checkText(loadBalancerClass, path, isQualifiedName);
 }
 
 function validateTrafficPolicies(spec: ServiceSpec): FieldError[] {
@@ -258,17 +261,19 @@ export function validateServiceUpdate(service: Service, old: Service): FieldErro
   if (spec.type !== "ExternalName" && before.type !== "ExternalName")
     errors.push(...validateAddressesUpdate(spec, before));
   if (
-    needsHealthCheck(spec) &&
-    needsHealthCheck(before) &&
-    (spec.healthCheckNodePort ?? 0) !== (before.healthCheckNodePort ?? 0)
-  )
-    errors.push(fieldForbidden("spec.healthCheckNodePort", "field is immutable"));
-  if (
     spec.type === "LoadBalancer" &&
     before.type === "LoadBalancer" &&
     spec.loadBalancerClass !== before.loadBalancerClass
   )
     errors.push(invalid("spec.loadBalancerClass", spec.loadBalancerClass ?? null, "may not change once set"));
+  // Looked at as a change and as part of the whole.
+  errors.push(...validateClass(spec));
+  if (
+    needsHealthCheck(spec) &&
+    needsHealthCheck(before) &&
+    (spec.healthCheckNodePort ?? 0) !== (before.healthCheckNodePort ?? 0)
+  )
+    errors.push(fieldForbidden("spec.healthCheckNodePort", "field is immutable"));
   return [...errors, ...validateAny(service, old)];
 }
 

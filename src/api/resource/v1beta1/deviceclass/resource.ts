@@ -8,6 +8,7 @@ export const deviceClasses = defineResource<DeviceClass>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "DeviceClass",
+  anyPrefix: true,
   behaviour: {
     validate: (deviceClass) => validateDeviceClass(deviceClass),
     validateUpdate: (deviceClass, old) => validateDeviceClass(deviceClass, old),

@@ -10,7 +10,7 @@ import { semanticEqual } from "../../../semantic-equal.ts";
 export function validateStorageClass(storageClass: StorageClass): FieldError[] {
   const { provisioner, parameters = {}, reclaimPolicy, volumeBindingMode } = storageClass;
   const errors = [...checkProvisioner(provisioner, "provisioner"), ...validateParameters(parameters)];
-  errors.push(...checkWord(reclaimPolicy, "reclaimPolicy", ["Delete", "Retain"]));
+  if (reclaimPolicy) errors.push(...checkWord(reclaimPolicy, "reclaimPolicy", ["Delete", "Retain"]));
   if (volumeBindingMode === undefined) errors.push(required("volumeBindingMode"));
   errors.push(...checkOptionalWord(volumeBindingMode, "volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]));
   return [...errors, ...validateTopologies(storageClass.allowedTopologies ?? [])];

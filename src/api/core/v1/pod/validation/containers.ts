@@ -299,7 +299,9 @@ function validateMounts(container: Container, path: string, { volumes }: PodCont
     seen.add(mount.mountPath);
     if (devices.some(({ name }: VolumeDevice) => name === mount.name))
       errors.push(invalid(`${one}.name`, mount.name, "must not already exist in volumeDevices"));
-    if (devices.some(({ devicePath }: VolumeDevice) => devicePath === mount.mountPath))
+    // Of devices of one name the last counts.
+    const paths = new Map(devices.map(({ name, devicePath }: VolumeDevice) => [name, devicePath]));
+    if ([...paths.values()].includes(mount.mountPath))
       errors.push(invalid(`${one}.mountPath`, mount.mountPath, "must not already exist as a path in volumeDevices"));
     if (mount.subPath) errors.push(...checkText(mount.subPath, `${at}.subPath`, isDescendingPath));
     if (mount.subPathExpr) {

@@ -217,9 +217,11 @@ class EtcdRun {
     for (let waited = 0; ; waited += 500) {
       assert(waited < HEALED_MS, `not level ${HEALED_MS / 1000} s after the faults: ${state}`);
       await this.#pass(500);
-      const settling = cluster.settle();
-      const isSettled = await settling;
-      if (!isSettled || !cluster.isLevel) {
+      let isSettled: boolean | undefined;
+      this.#go(cluster.settle().then((is) => (isSettled = is)));
+      // Members that are started take their time.
+      await this.#until(() => isSettled !== undefined, HEALED_MS, "members don't start");
+      if (isSettled !== true || !cluster.isLevel) {
         state = cluster.hosts
           .map(
             ({ name, member, isReady }) =>

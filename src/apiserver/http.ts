@@ -52,7 +52,7 @@ export interface HttpOptions {
   begun?(request: ApiRequest): void;
   observe(request: ApiRequest, code: number, ms: number): void;
   /** A function that is told of the bytes of each event of a watch. */
-  watched?(resource: Resource): (bytes: number) => void;
+  watched?(resource: Resource, request: ApiRequest): (bytes: number, endsList: boolean) => void;
 }
 
 interface Options extends HttpOptions {
@@ -134,6 +134,7 @@ class ServedRequest implements ApiRequest {
   readonly #search: string;
   #query: URLSearchParams | undefined = undefined;
   #body: Promise<RequestBody> | undefined = undefined;
+  bodyBytes = 0;
   #limit: AbortController | undefined = undefined;
   #expired: unknown = undefined;
 
@@ -170,7 +171,7 @@ class ServedRequest implements ApiRequest {
   }
 
   body(): Promise<RequestBody> {
-    return (this.#body ??= readBody(this.exchange, this.#options));
+    return (this.#body ??= readBody(this.exchange, this.#options, (bytes) => (this.bodyBytes = bytes)));
   }
 
   /** Few look at it, and so it is made when somebody does: it ends with the client or with the request's time. */
@@ -191,7 +192,11 @@ class ServedRequest implements ApiRequest {
   }
 }
 
-async function readBody({ request }: Exchange, { codec, cbor, turns }: Options): Promise<RequestBody> {
+async function readBody(
+  { request }: Exchange,
+  { codec, cbor, turns }: Options,
+  tell: (bytes: number) => void,
+): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
@@ -205,6 +210,7 @@ async function readBody({ request }: Exchange, { codec, cbor, turns }: Options):
     if (error instanceof StatusError) throw error;
     throw new StatusError("Unknown", (error as Error).message, {}, { code: 500, cause: error });
   }
+  tell(size);
   const header = request.headers["content-type"];
   const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
   if (size === 0) return { kind: "none", contentType };

@@ -23,6 +23,17 @@ after(() => harness[Symbol.asyncDispose]());
   await ask(harness, "GET", MAPS);
   await ask(harness, "GET", "/api/v1/componentstatuses");
   await ask(harness, "GET", "/version");
+  await ask(harness, "GET", "/livez");
+  const listing = new AbortController();
+  await ask(
+    harness,
+    "GET",
+    `${MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`,
+    {
+      signal: listing.signal,
+      onStream: (chunks) => void (Buffer.concat(chunks).includes("initial-events-end") && listing.abort()),
+    },
+  );
   const gone = new AbortController();
   await ask(harness, "GET", `${MAPS}?watch=1`, { signal: gone.signal, onStream: () => gone.abort() });
 }
@@ -57,7 +68,35 @@ const UPSTREAM: Readonly<Record<string, string>> = {
   apiserver_response_sizes: "histogram",
   apiserver_storage_objects: "gauge",
   kubernetes_build_info: "gauge",
+  apiserver_storage_events_received_total: "counter",
+  apiserver_storage_size_bytes: "gauge",
+  kubernetes_feature_enabled: "gauge",
 };
+
+/** Upstream's that aren't told, and why. */
+const ABSENT: readonly (readonly [names: string, why: string])[] = [
+  ["`go_*`", "there is no Go here; `nodejs_*` tells of the runtime instead"],
+  ["`rest_client_*`", "the server doesn't call itself by HTTP, and has no plugins that log in"],
+  ["`workqueue_*`", "what upstream's loops take from queues is done as it is heard of"],
+  [
+    "`registered_metrics_total`, `hidden_metrics_total`, `disabled_metrics_total`, `cardinality_enforcement_*`",
+    "metrics are neither hidden nor cut",
+  ],
+  ["`aggregator_discovery_*`, `apiserver_rerouted_request_total`", "servers of one cluster serve the same kinds here"],
+  ["`apiextensions_openapi_*`", "documents are written when they are asked for"],
+  [
+    "`apiserver_validation_declarative_validation_*`, `apiserver_validation_duplicate_*`",
+    "each rule is written once, so that there is nothing to compare",
+  ],
+  ["`authentication_token_cache_*`", "only webhooks' answers are kept, which have metrics of their own"],
+  [
+    "`apiserver_admission_step_admission_duration_seconds_summary`",
+    "the histogram of the same name tells it; summaries can't be added up",
+  ],
+  ["`apiserver_request_filter_duration_seconds`, `apiserver_request_timestamp_comparison_time`", "not measured"],
+  ["`apiserver_selfrequest_total`", "what the server does for itself goes past the handlers"],
+  ["`serviceaccount_*`, `*_x509_*`, `apiserver_tls_handshake_errors_total`", "not counted"],
+];
 
 test("what upstream has promised to keep is told here, too", async () => {
   const told = new Map(metricsOf(await scrape()).map(({ name, type }) => [name, type]));
@@ -72,11 +111,20 @@ test("requests are counted by what they were about", async () => {
     `apiserver_request_total{verb="POST",dry_run="All",${about('"resource",component="apiserver",code="201"')}} 1`,
     `apiserver_request_total{verb="GET",dry_run="",${about('"resource",component="apiserver",code="200"')}} 1`,
     `apiserver_request_total{verb="LIST",dry_run="",${about('"namespace",component="apiserver",code="200"')}} 1`,
-    `apiserver_request_total{verb="WATCH",dry_run="",${about('"namespace",component="apiserver",code="200"')}} 1`,
+    `apiserver_request_total{verb="WATCH",dry_run="",${about('"namespace",component="apiserver",code="200"')}} 2`,
     `apiserver_request_duration_seconds_count{verb="LIST",dry_run="",${about('"namespace",component="apiserver"')}} 1`,
     `apiserver_response_sizes_count{verb="LIST",${about('"namespace",component="apiserver"')}} 1`,
     `apiserver_longrunning_requests{verb="WATCH",${about('"namespace",component="apiserver"')}} 0`,
-    `apiserver_watch_events_total{group="",version="v1",resource="configmaps"} 1`,
+    `apiserver_watch_events_total{group="",version="v1",resource="configmaps"} 3`,
+    `apiserver_request_body_size_bytes_count{group="",resource="configmaps",verb="create"} 2`,
+    `apiserver_watch_list_duration_seconds_count{group="",version="v1",resource="configmaps",scope="namespace"} 1`,
+    `apiserver_storage_events_received_total{group="",resource="configmaps"} 3`,
+    `apiserver_cache_list_total{group="",resource="configmaps",index=""} 1`,
+    `apiserver_watch_cache_consistent_read_total{group="",resource="configmaps",success="true",fallback="false"} 1`,
+    `apiserver_storage_size_bytes{storage_cluster_id="etcd-0"} 0`,
+    `kubernetes_feature_enabled{name="CBORServingAndStorage",stage="ALPHA"} 0`,
+    `kubernetes_feature_enabled{name="ListFromCacheSnapshot",stage="BETA"} 1`,
+    `version_info{binary="1.36.2",component="kube",emulation="1.36",min_compat="1.35"} 1`,
     `apiserver_requested_deprecated_apis{group="",version="v1",resource="componentstatuses",subresource="",removed_release=""} 1`,
     `apiserver_storage_objects{resource="configmaps"} 3`,
     `etcd_requests_total{operation="create",group="",resource="configmaps"} 3`,
@@ -88,6 +136,43 @@ test("requests are counted by what they were about", async () => {
     );
 });
 
+test("what health checks found is a page of its own", async () => {
+  const page = (await ask(harness, "GET", "/metrics/slis")).body.toString();
+  assert.match(page, /^kubernetes_healthcheck\{name="ping",type="livez"\} 1$/m);
+  assert.match(page, /^kubernetes_healthchecks_total\{name="ping",status="success",type="livez"\} 1$/m);
+});
+
+test("a policy's conditions, expressions and verdicts are counted", async () => {
+  const of = (kind: string) => `/apis/admissionregistration.k8s.io/v1/${kind}`;
+  const rules = [{ apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"], operations: ["CREATE"] }];
+  const spec = {
+    matchConstraints: { resourceRules: rules },
+    matchConditions: [{ name: "c", expression: "object.metadata.name != 'x'" }],
+    validations: [{ expression: "object.metadata.name != 'bad'" }],
+  };
+  await ask(harness, "POST", of("validatingadmissionpolicies"), {
+    body: JSON.stringify({ metadata: { name: "p" }, spec }),
+  });
+  await ask(harness, "POST", of("validatingadmissionpolicybindings"), {
+    body: JSON.stringify({ metadata: { name: "b" }, spec: { policyName: "p", validationActions: ["Deny"] } }),
+  });
+  const make = async (name: string) =>
+    (await ask(harness, "POST", `${MAPS}?dryRun=All`, { body: JSON.stringify({ metadata: { name } }) })).status;
+  while ((await make("bad")) !== 422) await new Promise((resolve) => setImmediate(resolve));
+  await make("x");
+  const text = await scrape();
+  const about = 'name="p",kind="policy",type="validate",operation="CREATE"';
+  assert.match(text, new RegExp(`^apiserver_admission_match_condition_exclusions_total\\{${about}\\} 1$`, "m"));
+  assert.match(
+    text,
+    new RegExp(`^apiserver_admission_match_condition_evaluation_seconds_count\\{${about}\\} [2-9]`, "m"),
+  );
+  const check = 'policy="p",policy_binding="b",error_type="invalid_error",enforcement_action="deny"';
+  assert.match(text, new RegExp(`^apiserver_validating_admission_policy_check_total\\{${check}\\} 1$`, "m"));
+  assert.match(text, /^apiserver_cel_compilation_duration_seconds_count [1-9]/m);
+  assert.match(text, /^apiserver_cel_evaluation_duration_seconds_count [1-9]/m);
+});
+
 test("the page of metrics is what the server tells", async () => {
   const lines = metricsOf(await scrape())
     .filter(({ name }) => !/^(?:process|nodejs)_/.test(name))
@@ -96,6 +181,9 @@ test("the page of metrics is what the server tells", async () => {
     "# Metrics of the API server",
     "What `/metrics` tells after the first requests, by upstream's names. Written by a test (`UPDATE=1`). More appear when there is something to count: webhooks, audit, encryption, other servers.",
     ["| name | type | stability | what it tells |", "| --- | --- | --- | --- |", ...lines].join("\n"),
+    "`/metrics/slis` has `kubernetes_healthcheck` and `kubernetes_healthchecks_total`.",
+    "## What upstream tells, and this server doesn't",
+    ["| upstream's | why not |", "| --- | --- |", ...ABSENT.map(([names, why]) => `| ${names} | ${why} |`)].join("\n"),
   ].join("\n\n");
   goldenFile(PAGE, `${text}\n`);
 });

@@ -5,8 +5,11 @@ import { counter, type Distribution, gauge, histogram, type Metrics, type Readin
 import { counts, distributions } from "../observe/series.ts";
 import type { ApiRequest } from "./request.ts";
 import { isLongRunning } from "./request-info.ts";
-import type { EtcdOperation } from "./storage/store.ts";
+import type { EtcdOperation, Store } from "./storage/store.ts";
 import type { WatchCache } from "./storage/watch-cache.ts";
+import type { EtcdClient } from "../protocols/etcd/client.ts";
+import type { Clock } from "../world/world.ts";
+import gates from "./feature-gates.json" with { type: "json" };
 import { VERSION } from "./version.ts";
 
 const ABOUT = ["group", "version", "resource", "subresource", "scope", "component"] as const;
@@ -54,7 +57,7 @@ export const watchEventSizes = histogram("apiserver_watch_events_sizes", {
   buckets: [1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072],
 });
 export const storageObjects = gauge("apiserver_storage_objects", {
-  help: "Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.",
+  help: "(Deprecated since 1.34.0) [DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.",
   labels: ["resource"],
   stability: "STABLE",
 });
@@ -63,7 +66,7 @@ export const resourceObjects = gauge("apiserver_resource_objects", {
   labels: ["group", "resource"],
 });
 export const cacheRevision = gauge("apiserver_watch_cache_resource_version", {
-  help: "Current resource version of watch cache broken by resource type.",
+  help: "Current resource version of watch cache broken by resource type. This is truncated to the 15 least significant digits.",
   labels: ["group", "resource"],
 });
 export const etcdSeconds = histogram("etcd_request_duration_seconds", {
@@ -78,6 +81,44 @@ export const etcdRequests = counter("etcd_requests_total", {
 export const etcdErrors = counter("etcd_request_errors_total", {
   help: "Etcd failed request counts for each operation and object type.",
   labels: ["operation", "group", "resource"],
+});
+export const bodySizes = histogram("apiserver_request_body_size_bytes", {
+  help: "Apiserver request body size in bytes broken out by resource and verb.",
+  labels: ["group", "resource", "verb"],
+  buckets: Array.from({ length: 31 }, (_, i) => 50_000 + i * 100_000),
+});
+export const terminations = counter("apiserver_request_terminations_total", {
+  help: "Number of requests which apiserver terminated in self-defense.",
+  labels: ["verb", ...ABOUT, "code"],
+});
+export const watchListSeconds = histogram("apiserver_watch_list_duration_seconds", {
+  help: "Response latency distribution in seconds for watch list requests broken by group, version, resource and scope.",
+  labels: ["group", "version", "resource", "scope"],
+  stability: "BETA",
+  buckets: [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 6, 8, 10, 15, 20, 30, 45, 60],
+});
+export const fieldValidationSeconds = histogram("field_validation_request_duration_seconds", {
+  help: "Response latency distribution in seconds for each field validation value",
+  labels: ["field_validation"],
+  buckets: SECONDS,
+});
+export const sizeEstimate = gauge("apiserver_resource_size_estimate_bytes", {
+  help: "Estimated size of stored objects in database. Estimate is based on sum of last observed sizes of serialized objects. In case of a fetching error, the value will be -1.",
+  labels: ["group", "resource"],
+});
+export const storageBytes = gauge("apiserver_storage_size_bytes", {
+  help: "Size of the storage database file physically allocated in bytes.",
+  labels: ["storage_cluster_id"],
+  stability: "STABLE",
+});
+export const featureEnabled = gauge("kubernetes_feature_enabled", {
+  help: "This metric records the data about the stage and enablement of a k8s feature.",
+  labels: ["name", "stage"],
+  stability: "BETA",
+});
+export const versionInfo = gauge("version_info", {
+  help: "Provides the compatibility version info of the component. The component label is the name of the component, usually kube, but is relevant for aggregated-apiservers.",
+  labels: ["binary", "component", "emulation", "min_compat"],
 });
 export const buildInfo = gauge("kubernetes_build_info", {
   help: "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
@@ -101,7 +142,8 @@ const READS = new Set(["GET", "LIST"]);
 
 export interface StoredOf {
   readonly resource: Resource;
-  readonly cache: Pick<WatchCache, "size" | "revision" | "isReady">;
+  readonly cache: Pick<WatchCache, "size" | "revision" | "isReady" | "counts">;
+  readonly store: Pick<Store, "averageBytes">;
 }
 
 /** Where a request of one kind is counted; what it has none of is not there. */
@@ -111,8 +153,18 @@ interface Counted {
   duration?: Distribution;
   sli?: Distribution;
   sizes?: Distribution;
+  bodies?: Distribution;
 }
 const KNOWN_MAX = 1000;
+
+export interface ServerMetricsOptions {
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly etcd: Pick<EtcdClient, "maintenance">;
+  readonly featureGates?: ReadonlyMap<string, boolean>;
+  stored(): Iterable<StoredOf>;
+}
+
+const WRITES: ReadonlySet<string> = new Set(["create", "update", "patch", "delete"]);
 
 export class ServerMetrics {
   readonly #counted = new Map<string, Counted>();
@@ -127,14 +179,33 @@ export class ServerMetrics {
   readonly #etcdSeconds = distributions(etcdSeconds);
   readonly #etcdRequests = counts(etcdRequests);
   readonly #etcdErrors = counts(etcdErrors);
-  readonly #stored: () => Iterable<StoredOf>;
+  readonly #bodies = distributions(bodySizes);
+  readonly #terminations = counts(terminations);
+  readonly #watchLists = distributions(watchListSeconds);
+  readonly #fieldValidation = distributions(fieldValidationSeconds);
+  readonly #options: ServerMetricsOptions;
+  /** When lists began that are watches. */
+  readonly #lists = new WeakMap<ApiRequest, number>();
+  /** As of the last question; undefined before the first. */
+  #storageBytes: number | undefined;
 
-  constructor(metrics: Metrics, stored: () => Iterable<StoredOf>) {
-    this.#stored = stored;
+  constructor(metrics: Metrics, options: ServerMetricsOptions) {
+    this.#options = options;
     metrics.from(() => this.#read());
   }
 
+  /** Asks etcd how large its file is: to be told when metrics are read. */
+  async refresh(): Promise<void> {
+    try {
+      this.#storageBytes = Number((await this.#options.etcd.maintenance.Status({})).dbSize);
+    } catch {
+      this.#storageBytes = undefined; // Who reads metrics sees from others that etcd is away.
+    }
+  }
+
   begun(request: ApiRequest): void {
+    if (request.info.verb === "watch" && request.query.get("sendInitialEvents") === "true")
+      this.#lists.set(request, this.#options.clock.monotonic());
     if (isLongRunning(request.info)) this.#running.at([verbOf(request), ...aboutOf(request)]).value++;
   }
 
@@ -163,6 +234,12 @@ export class ServerMetrics {
     counted.sli ??= this.#sli.at([verb, ...counted.about]).value;
     counted.duration.observe(ms / 1000);
     counted.sli.observe(ms / 1000);
+    if (info.isResourceRequest && info.subresource === "" && WRITES.has(info.verb)) {
+      counted.bodies ??= this.#bodies.at([info.apiGroup, info.resource, info.verb]).value;
+      counted.bodies.observe(request.bodyBytes ?? 0);
+      if (info.verb !== "delete")
+        this.#fieldValidation.at([request.query.get("fieldValidation") ?? ""]).value.observe(ms / 1000);
+    }
     if (request.answeredBytes === undefined || !READS.has(verb)) return;
     counted.sizes ??= this.#sizes.at([verb, ...counted.about]).value;
     counted.sizes.observe(request.answeredBytes);
@@ -172,14 +249,23 @@ export class ServerMetrics {
     this.#deprecated.at([group, version, plural, subresource, ""]).value = 1;
   }
 
-  /** A function to call with the bytes of each event of a watch. */
-  watched({ group, version, plural }: Resource): (bytes: number) => void {
+  /** A request that took too long. */
+  terminated(request: ApiRequest): void {
+    this.#terminations.at([verbOf(request), ...aboutOf(request), "504"]).value++;
+  }
+
+  /** A function to call with the bytes of each event of a watch, and whether it is the one that ends the list the watch began with. */
+  watched({ group, version, plural }: Resource, request: ApiRequest): (bytes: number, endsList: boolean) => void {
     const labels = [group, version, plural];
     const events = this.#events.at(labels);
     const sizes = this.#eventSizes.at(labels);
-    return (bytes) => {
+    const began = this.#lists.get(request);
+    return (bytes, endsList) => {
       events.value++;
       sizes.value.observe(bytes);
+      if (!endsList || began === undefined) return;
+      const seconds = (this.#options.clock.monotonic() - began) / 1000;
+      this.#watchLists.at([...labels, scopeOf(request)]).value.observe(seconds);
     };
   }
 
@@ -212,15 +298,26 @@ export class ServerMetrics {
       this.#etcdSeconds,
       this.#etcdRequests,
       this.#etcdErrors,
+      this.#bodies,
+      this.#terminations,
+      this.#watchLists,
+      this.#fieldValidation,
     ])
       yield* series.readings();
-    for (const { resource, cache } of this.#stored()) {
+    for (const { resource, cache, store } of this.#options.stored()) {
       const { group, plural } = resource;
       const objects = cache.isReady ? cache.size : -1;
       yield { metric: storageObjects, labels: { resource: qualified(resource) }, value: objects };
       yield { metric: resourceObjects, labels: { group, resource: plural }, value: objects };
-      yield { metric: cacheRevision, labels: { group, resource: plural }, value: cache.revision };
+      yield { metric: cacheRevision, labels: { group, resource: plural }, value: cache.revision % 1e15 };
+      const bytes = cache.isReady ? Math.round(cache.size * store.averageBytes) : -1;
+      yield { metric: sizeEstimate, labels: { group, resource: plural }, value: bytes };
+      yield* cache.counts.readings(group, plural);
     }
+    if (this.#storageBytes !== undefined)
+      yield { metric: storageBytes, labels: { storage_cluster_id: "etcd-0" }, value: this.#storageBytes };
+    for (const [name, stage, otherwise] of gates as unknown as readonly (readonly [string, string, number])[])
+      yield { metric: featureEnabled, labels: { name, stage }, value: this.#enabled(name, stage, otherwise) };
     const { major, minor, gitVersion, gitCommit, gitTreeState, buildDate, goVersion, compiler, platform } = VERSION;
     const labels = {
       major,
@@ -234,6 +331,21 @@ export class ServerMetrics {
       platform,
     };
     yield { metric: buildInfo, labels, value: 1 };
+    const info = {
+      binary: gitVersion.replace(/^v|[-+].*$/g, ""),
+      component: "kube",
+      emulation: `${VERSION.emulationMajor}.${VERSION.emulationMinor}`,
+      min_compat: `${VERSION.minCompatibilityMajor}.${VERSION.minCompatibilityMinor}`,
+    };
+    yield { metric: versionInfo, labels: info, value: 1 };
+  }
+
+  /** As it was asked for by its own name, with all of its stage, or as it is. */
+  #enabled(name: string, stage: string, otherwise: number): number {
+    const { featureGates } = this.#options;
+    const all = { ALPHA: "AllAlpha", BETA: "AllBeta" }[stage] ?? "";
+    const asked = featureGates?.get(name) ?? (otherwise === 1 ? undefined : featureGates?.get(all));
+    return asked === undefined ? otherwise : Number(asked);
   }
 }
 
@@ -257,7 +369,10 @@ function aboutOf({ info, path }: ApiRequest): readonly string[] {
     const known = PATHS.find((one) => path === one || path.startsWith(`${one}/`)) ?? "";
     return ["", "", "", known, "", ""];
   }
-  const { apiGroup, apiVersion, resource, subresource, name, namespace, verb } = info;
-  const scope = name !== "" || verb === "create" ? "resource" : namespace !== "" ? "namespace" : "cluster";
-  return [apiGroup, apiVersion, resource, subresource, scope, "apiserver"];
+  const { apiGroup, apiVersion, resource, subresource } = info;
+  return [apiGroup, apiVersion, resource, subresource, scopeOf({ info }), "apiserver"];
+}
+
+function scopeOf({ info: { name, namespace, verb } }: Pick<ApiRequest, "info">): string {
+  return name !== "" || verb === "create" ? "resource" : namespace !== "" ? "namespace" : "cluster";
 }

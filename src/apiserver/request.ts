@@ -43,6 +43,8 @@ export interface ApiRequest {
   readonly cbor?: boolean;
   /** Set by who holds something back for this request: called when its client hasn't read on for a while, maybe more than once. */
   onStall?: () => void;
+  /** How long the body is, once it was read. */
+  bodyBytes?: number;
   /** How long the answer is, before it is packed. */
   answeredBytes?: number;
   /** There for requests over HTTP: streaming endpoints take it over. */

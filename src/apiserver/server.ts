@@ -38,7 +38,7 @@ import { FlowControl } from "./flow-control/flow-control.ts";
 import { followFlowControl } from "./flow-control/keep.ts";
 import { WatchTracker } from "./flow-control/watch-tracker.ts";
 import { Documents } from "./handlers/documents.ts";
-import type { HealthCheck } from "./handlers/health.ts";
+import { type HealthCheck, HealthResults } from "./handlers/health.ts";
 import { handleNonResource } from "./handlers/non-resource.ts";
 import { handleResource, pageNotFound } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
@@ -94,13 +94,19 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const encryption =
     options.encryption && new EncryptionAtRest(options.encryption, { ...deps, random: random.fork("encryption") });
   const protobuf = options.storageMediaType === "application/vnd.kubernetes.protobuf";
-  const counted = new ServerMetrics(metrics, () => registry.stored());
+  const counted = new ServerMetrics(metrics, {
+    clock,
+    etcd,
+    ...(options.featureGates && { featureGates: options.featureGates }),
+    stored: () => registry.stored(),
+  });
   const asked = (resource: Resource) => counted.asked(resource);
   const cbor = options.featureGates?.get("CBORServingAndStorage") === true;
   const registry = new Registry({ etcd, clock, log, codec, protobuf, cbor, asked, ...(encryption && { encryption }) });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
+  const admissionMetrics = new AdmissionMetrics(metrics);
   const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster, log });
   const access = createAccess(options, {
     cluster,
@@ -124,8 +130,15 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       net,
       log,
       matchConditions: new MatchConditions(),
-      policies: new CompiledPolicies(),
-      metrics: new AdmissionMetrics(metrics),
+      policies: new CompiledPolicies((compile) => {
+        const began = clock.monotonic();
+        try {
+          return compile();
+        } finally {
+          admissionMetrics.compiled(clock.monotonic() - began);
+        }
+      }),
+      metrics: admissionMetrics,
       gate: (name, otherwise) => options.featureGates?.get(name) ?? otherwise,
       async createNamespace(name) {
         await ensure(services, "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
@@ -175,6 +188,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const livezFrom = clock.monotonic() + livezGraceMs;
   let state: "starting" | "ready" | "stopping" = "starting";
   let address: Address | undefined;
+  const health = new HealthResults();
   const checks: readonly HealthCheck[] = [
     { name: "ping", on: ["healthz", "livez", "readyz"], check: () => undefined },
     { name: "log", on: ["healthz", "livez", "readyz"], check: () => undefined },
@@ -227,7 +241,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     return request.info.isResourceRequest
       ? handleResource(services, request)
       : handleNonResource(
-          { services, codec, aggregator, checks, metrics, documents, flow, address: () => address },
+          { services, codec, aggregator, checks, health, metrics, counted, documents, flow, address: () => address },
           request,
         );
   };
@@ -249,6 +263,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       log,
       constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
       requestTimeoutMs,
+      terminated: (request) => counted.terminated(request),
       goawayChance: options.goawayChance ?? 0,
       lifecycle,
       ...(auditor !== undefined && { auditor }),
@@ -277,7 +292,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     log,
     begun: (request) => counted.begun(request),
     observe: (request, code, ms) => counted.ended(request, code, ms),
-    watched: (resource) => counted.watched(resource),
+    watched: (resource, request) => counted.watched(resource, request),
   });
 
   /** Clients are told first that this server goes; one whose etcd is gone ends all the same. */

@@ -29,8 +29,8 @@ export interface WatchOptions {
   readonly clock: Clock;
   readonly codec: ProtobufCodec;
   readonly turns: Turns;
-  /** A function that is told of the bytes of each event. */
-  watched?(resource: Resource): (bytes: number) => void;
+  /** A function that is told of the bytes of each event, and whether it ends the list that the watch began with. */
+  watched?(resource: Resource, request: ApiRequest): (bytes: number, endsList: boolean) => void;
 }
 
 export async function serveWatch(
@@ -48,7 +48,7 @@ export async function serveWatch(
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
   try {
-    await pump(watcher, stream, told(encoder(resource, encoding, clock, codec), watched?.(resource)), turns);
+    await pump(watcher, stream, told(encoder(resource, encoding, clock, codec), watched?.(resource, request)), turns);
   } catch (error) {
     if (request.signal.aborted) return;
     const status =
@@ -63,11 +63,11 @@ export async function serveWatch(
   }
 }
 
-function told<T>(encode: (item: T) => Uint8Array, tell: ((bytes: number) => void) | undefined) {
+function told(encode: (item: WatchItem) => Uint8Array, tell: ((bytes: number, endsList: boolean) => void) | undefined) {
   if (tell === undefined) return encode;
-  return (item: T) => {
+  return (item: WatchItem) => {
     const event = encode(item);
-    tell(event.length);
+    tell(event.length, item.type === "BOOKMARK" && item.initialEventsEnd);
     return event;
   };
 }

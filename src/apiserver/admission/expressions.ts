@@ -18,7 +18,8 @@ import { BOOL } from "../../machinery/cel/types.ts";
 import { fromJson, type Value } from "../../machinery/cel/values.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Attributes, Authorizer, Decision } from "../authz/authorizer.ts";
-import type { AdmissionRequest, AnyObject } from "./framework.ts";
+import type { AdmissionContext, AdmissionRequest, AnyObject } from "./framework.ts";
+import type { Half } from "./metrics.ts";
 
 /** The AdmissionRequest that webhooks and expressions see, without the objects. */
 export function requestOf(request: AdmissionRequest): AnyObject {
@@ -181,6 +182,21 @@ export class Budget {
   }
 }
 
+/** Decides the match conditions of a policy or webhook, and counts how long that took. */
+export async function timedMatch(
+  context: Pick<AdmissionContext, "matchConditions" | "authorizer" | "clock" | "metrics">,
+  { name, kind, half }: { readonly name: string; readonly kind: "policy" | "webhook"; readonly half: Half },
+  hook: AnyObject,
+  request: AdmissionRequest,
+  params?: AnyObject,
+): ReturnType<MatchConditions["match"]> {
+  if ((hook.matchConditions ?? []).length === 0) return { matches: true };
+  const began = context.clock.monotonic();
+  const result = await context.matchConditions.match(hook, request, context.authorizer, params);
+  context.metrics.matchConditions(name, kind, half, request.operation, result, context.clock.monotonic() - began);
+  return result;
+}
+
 interface Condition {
   readonly expression: string;
   readonly compiled: CompiledExpression;
@@ -241,10 +257,16 @@ export class MatchConditions {
 /** What was made of policies, for as long as they are there. */
 export class CompiledPolicies {
   readonly #compiled = new WeakMap<object, unknown>();
+  readonly #timed: <T>(compile: () => T) => T;
+
+  /** `timed` is told of each compilation. */
+  constructor(timed: <T>(compile: () => T) => T = (compile) => compile()) {
+    this.#timed = timed;
+  }
 
   get<T>(policy: AnyObject, compile: (policy: AnyObject) => T): T {
     let compiled = this.#compiled.get(policy) as T | undefined;
-    if (compiled === undefined) this.#compiled.set(policy, (compiled = compile(policy)));
+    if (compiled === undefined) this.#compiled.set(policy, (compiled = this.#timed(() => compile(policy))));
     return compiled;
   }
 }

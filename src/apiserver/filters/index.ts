@@ -7,7 +7,7 @@ import type { Authenticator } from "../authn/authenticator.ts";
 import type { AccessMetrics } from "../authn/metrics.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { Lifecycle } from "../lifecycle.ts";
-import type { Filter, Handler } from "../request.ts";
+import type { ApiRequest, Filter, Handler } from "../request.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import type { Auditor } from "../audit/auditor.ts";
 import { audit, auditId, auditRefused } from "./audit.ts";
@@ -33,6 +33,8 @@ export interface FilterOptions {
   /** The gate ConstrainedImpersonation. */
   readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
+  /** Told of requests that took longer than that. */
+  readonly terminated?: (request: ApiRequest) => void;
   readonly goawayChance: number;
   readonly lifecycle: Lifecycle;
   /** Where there is a collector. */
@@ -54,7 +56,7 @@ export function filters(options: FilterOptions): readonly Filter[] {
     cacheControl,
     ...(options.goawayChance > 0 ? [goaway(options.goawayChance, options.random)] : []),
     untilShutdown(options.lifecycle),
-    requestTimeout(options.clock, options.requestTimeoutMs),
+    requestTimeout(options.clock, options.requestTimeoutMs, options.terminated),
     ...(auditing === undefined ? [] : [auditRefused(auditing)]),
     authenticate(options.authenticator, options),
     ...(options.tracing === undefined ? [] : [trace(options.tracing)]),

@@ -6,15 +6,18 @@ import type { Clock } from "../../world/world.ts";
 import type { ApiRequest, ApiResponse, Filter, Handler } from "../request.ts";
 import { isLongRunning } from "../request-info.ts";
 
-export function requestTimeout(clock: Clock, defaultMs: number): Filter {
-  const limits = new Limits(clock, defaultMs);
+type Told = ((request: ApiRequest) => void) | undefined;
+
+/** `terminated` is told of those that took too long. */
+export function requestTimeout(clock: Clock, defaultMs: number, terminated?: Told): Filter {
+  const limits = new Limits(clock, defaultMs, terminated);
   return (request, next) => {
     if (isLongRunning(request.info)) return next(request);
     const ms = timeoutMs(request.query.get("timeout"), defaultMs);
     // A request of this process ends with its work: it holds nothing that a timer would have to take away.
     if (request.exchange === undefined && ms === defaultMs) return next(request);
     if (request.expire === undefined) return withSignal(clock, ms, request, next);
-    return limited(ms === defaultMs ? limits : new Limits(clock, ms), request, next);
+    return limited(ms === defaultMs ? limits : new Limits(clock, ms, terminated), request, next);
   };
 }
 
@@ -28,9 +31,12 @@ class Limits {
   #last: Limited | undefined;
   #timer: Disposable | undefined;
 
-  constructor(clock: Clock, ms: number) {
+  readonly #terminated: Told;
+
+  constructor(clock: Clock, ms: number, terminated: Told) {
     this.#clock = clock;
     this.#ms = ms;
+    this.#terminated = terminated;
   }
 
   add(limited: Limited): void {
@@ -66,6 +72,7 @@ class Limits {
       for (let first = this.#first; first !== undefined; first = this.#first) {
         if (first.endsAt > now) return this.#wait(first.endsAt - now);
         this.remove(first);
+        this.#terminated?.(first.request);
         first.expire();
       }
     });
@@ -77,17 +84,17 @@ class Limited {
   after: Limited | undefined = undefined;
   endsAt = 0;
   isOver = false;
-  readonly #request: ApiRequest;
+  readonly request: ApiRequest;
   readonly #reject: (error: unknown) => void;
 
   constructor(request: ApiRequest, reject: (error: unknown) => void) {
-    this.#request = request;
+    this.request = request;
     this.#reject = reject;
   }
 
   expire(): void {
     const error = late();
-    this.#request.expire!(error);
+    this.request.expire!(error);
     this.#reject(error);
   }
 }

@@ -1,5 +1,7 @@
 /** `/healthz`, `/livez`, `/readyz`, whole and check by check. Upstream: pkg/server/healthz. */
 import type { ApiRequest, ApiResponse } from "../request.ts";
+import { counter, gauge, Metrics } from "../../observe/metrics.ts";
+import { counts } from "../../observe/series.ts";
 import { text } from "../request.ts";
 
 export interface HealthCheck {
@@ -8,6 +10,39 @@ export interface HealthCheck {
   readonly on: readonly ("healthz" | "livez" | "readyz")[];
   /** What is wrong; undefined when all is well. */
   check(endpoint: "healthz" | "livez" | "readyz"): Promise<string | undefined> | string | undefined;
+}
+
+const healthcheck = gauge("kubernetes_healthcheck", {
+  help: "This metric records the result of a single healthcheck.",
+  labels: ["name", "type"],
+  stability: "STABLE",
+});
+const healthchecks = counter("kubernetes_healthchecks_total", {
+  help: "This metric records the results of all healthcheck.",
+  labels: ["name", "status", "type"],
+  stability: "STABLE",
+});
+
+/** What checks have found so far, whoever asked: a page of metrics of its own. Upstream: component-base/metrics/prometheus/slis */
+export class HealthResults {
+  readonly #metrics = new Metrics();
+  readonly #last = counts(healthcheck);
+  readonly #total = counts(healthchecks);
+
+  constructor() {
+    const series = [this.#last, this.#total];
+    this.#metrics.from(() => series.flatMap((one) => [...one.readings()]));
+  }
+
+  note(name: string, endpoint: string, error: string | undefined): string | undefined {
+    this.#last.at([name, endpoint]).value = Number(error === undefined);
+    this.#total.at([name, error === undefined ? "success" : "error", endpoint]).value++;
+    return error;
+  }
+
+  render(): Promise<string> {
+    return this.#metrics.render();
+  }
 }
 
 /** One check alone is answered in other words than all of them. */
@@ -19,13 +54,14 @@ export async function health(
   request: ApiRequest,
   endpoint: "healthz" | "livez" | "readyz",
   checks: readonly HealthCheck[],
+  results: HealthResults,
 ): Promise<ApiResponse> {
   const mine = checks.filter(({ on }) => on.includes(endpoint));
   const single = request.path.slice(endpoint.length + 2);
   if (request.path.length > endpoint.length + 1) {
     const check = mine.find(({ name }) => name === single);
     if (check === undefined) return text(404, "404 page not found\n");
-    const error = await check.check(endpoint);
+    const error = results.note(check.name, endpoint, await check.check(endpoint));
     return error === undefined ? ok() : text(500, `internal server error: ${error}\n`);
   }
   const excluded = new Set(request.query.getAll("exclude"));
@@ -37,7 +73,7 @@ export async function health(
       lines.push(`[+]${name} excluded: ok\n`);
       continue;
     }
-    if ((await check(endpoint)) === undefined) lines.push(`[+]${name} ok\n`);
+    if (results.note(name, endpoint, await check(endpoint)) === undefined) lines.push(`[+]${name} ok\n`);
     else {
       failed = true;
       lines.push(`[-]${name} failed: reason withheld\n`);

@@ -13,7 +13,8 @@ import { dumpPage } from "../flow-control/dump.ts";
 import { groupsOf } from "../../machinery/discovery/groups.ts";
 import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
-import type { HealthCheck } from "./health.ts";
+import type { ServerMetrics } from "../metrics.ts";
+import type { HealthCheck, HealthResults } from "./health.ts";
 import { health } from "./health.ts";
 import { noSuchResource, notAllowed, pageNotFound } from "./resources.ts";
 
@@ -21,12 +22,17 @@ export interface NonResourceOptions {
   readonly services: Services;
   readonly codec: ProtobufCodec;
   readonly checks: readonly HealthCheck[];
+  readonly health: HealthResults;
   readonly metrics: Metrics;
+  /** Of which some have to be asked for first. */
+  readonly counted: Pick<ServerMetrics, "refresh">;
   readonly documents: Documents;
   readonly aggregator: Aggregator;
   readonly flow: FlowControl | undefined;
   address(): Address | undefined;
 }
+
+const METRICS_HEADERS = { "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores" };
 
 const ANY_METHOD =
   /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug)(?:\/|$)|apis(?:\/[^/]*)?\/?$|(?:index\.html)?$)/;
@@ -47,16 +53,15 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
     case "healthz":
     case "livez":
     case "readyz":
-      return health(request, first, checks);
+      return health(request, first, checks, options.health);
     case "version":
       if (path !== "/version" && path !== "/version/") throw noSuchResource();
       return json(VERSION, 2);
     case "metrics":
-      return path === "/metrics"
-        ? text(200, await options.metrics.render(), {
-            "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
-          })
-        : pageNotFound();
+      if (path === "/metrics/slis") return text(200, await options.health.render(), METRICS_HEADERS);
+      if (path !== "/metrics") return pageNotFound();
+      await options.counted.refresh();
+      return text(200, await options.metrics.render(), METRICS_HEADERS);
     case "api":
     case "apis": {
       return (

@@ -121,21 +121,29 @@ async function listStored(
     throw badRequest("specifying resource version is not allowed when using continue");
   const wanted = from?.revision ?? (exactAsked(options, single) ? Number(resourceVersion) : undefined);
   const read: ListRead = { resource, prefix, single, predicate, matches, start: from?.start };
+  const { counts } = cache;
   const fromEtcd = () => listFromEtcd(services, read, limit, Math.max(wanted ?? 0, 0));
+  const paged = async (...page: [entries: readonly Entry[], revision: number, limit: number, count?: () => number]) => {
+    const answer = await pageOf(read, ...page);
+    counts.listed("cache", page[0].length, answer.entries.length);
+    return answer;
+  };
   if (wanted !== undefined && wanted >= 0) {
     if (single || wanted === 0) return fromEtcd();
     if (wanted > cache.revision) await cache.waitUntil(wanted);
     if (!cache.reachesBack(wanted)) return fromEtcd();
-    return pageOf(read, cache.listAt(wanted, prefix, read.start ?? prefix), wanted, limit);
+    return paged(cache.listAt(wanted, prefix, read.start ?? prefix), wanted, limit);
   }
   if (resourceVersion === "" || wanted !== undefined) {
     const now = await store.currentRevision(prefix);
     try {
       await cache.waitUntil(now);
+      counts.consistent(false);
     } catch (error) {
+      if (!(error instanceof StatusError) || error.reason !== "Timeout") throw error;
       // A cache that can't keep up is no reason not to answer.
-      if (error instanceof StatusError && error.reason === "Timeout") return fromEtcd();
-      throw error;
+      counts.consistent(true);
+      return fromEtcd();
     }
   } else await cache.waitUntil(parseRevision(resourceVersion));
   // With resourceVersion 0 any state will do, and upstream's cache gives it all at once.
@@ -145,13 +153,7 @@ async function listStored(
   const count = () => cache.count(prefix, read.start);
   const { revision, state } = cache;
   const isAll = !single && matches === undefined && page === 0 && read.start === undefined;
-  const response = await pageOf(
-    read,
-    single ? entries.filter(({ key }) => key === prefix) : entries,
-    revision,
-    page,
-    count,
-  );
+  const response = await paged(single ? entries.filter(({ key }) => key === prefix) : entries, revision, page, count);
   return isAll ? { ...response, source: { state, prefix } } : response;
 }
 
@@ -202,11 +204,20 @@ function exactAsked({ resourceVersion, resourceVersionMatch, limit }: ListOption
 }
 
 /** From the past that only etcd knows, or where the cache can't keep up (0) from now. */
-async function listFromEtcd(
+async function listFromEtcd(services: Services, read: ListRead, limit: number, wanted: number): Promise<ListResponse> {
+  const { counts } = services.registry.storage(read.resource).cache;
+  let fetched = 0;
+  const answer = await readFromEtcd(services, read, limit, wanted, (entries) => (fetched += entries));
+  counts.listed("etcd", fetched, answer.entries.length);
+  return answer;
+}
+
+async function readFromEtcd(
   { registry }: Services,
   { resource, prefix, predicate, matches, start }: ListRead,
   limit: number,
   wanted: number,
+  fetched: (entries: number) => void,
 ): Promise<ListResponse> {
   const { store, cache } = registry.storage(resource);
   const known = (key: string) => cache.get(key);
@@ -216,6 +227,7 @@ async function listFromEtcd(
   try {
     for (;;) {
       const page = await store.list(prefix, { start: from, limit, revision }, known);
+      fetched(page.entries.length);
       if (revision === 0) revision = page.revision;
       if (wanted > page.revision) throw tooLarge(wanted, page.revision, 0);
       if (predicate.fields !== undefined) await prepareViews(resource, page.entries);

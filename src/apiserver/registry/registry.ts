@@ -146,8 +146,8 @@ export class Registry {
   }
 
   /** What is stored, each kind once. */
-  *stored(): Iterable<{ readonly resource: Resource; readonly cache: WatchCache }> {
-    for (const { resource, storage } of this.#storages.values()) yield { resource, cache: storage.cache };
+  *stored(): Iterable<{ readonly resource: Resource } & Storage> {
+    for (const { resource, storage } of this.#storages.values()) yield { resource, ...storage };
   }
 
   async closeStorage(resource: Resource): Promise<void> {

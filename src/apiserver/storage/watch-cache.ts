@@ -11,6 +11,7 @@ import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { MvccpbEvent } from "../../protocols/etcd/generated.ts";
 import { pause } from "../../world/time.ts";
 import type { Clock } from "../../world/world.ts";
+import { StorageCounts } from "./counts.ts";
 import { Entry } from "./entry.ts";
 import { SortedEntries } from "./sorted-entries.ts";
 import type { Store } from "./store.ts";
@@ -338,6 +339,7 @@ export class WatchCache {
   #waiting: Waiter[] = [];
   #progressTimer: Disposable | undefined;
   #requestProgress: (() => void) | undefined;
+  readonly counts = new StorageCounts();
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
@@ -428,7 +430,11 @@ export class WatchCache {
 
   /** Resolves when the cache reflects `revision`; rejects with upstream's 504 after three seconds. */
   async waitUntil(revision: number): Promise<void> {
-    if (this.#isReady && this.#revision >= revision) return;
+    if (this.#isReady && this.#revision >= revision) {
+      this.counts.readWait.observe(0);
+      return;
+    }
+    const began = this.#options.clock.monotonic();
     const reached = deferred();
     const waiter: Waiter = { revision, ...reached };
     this.#waiting.push(waiter);
@@ -441,6 +447,7 @@ export class WatchCache {
     try {
       await reached.promise;
     } finally {
+      this.counts.readWait.observe((clock.monotonic() - began) / 1000);
       timer[Symbol.dispose]();
     }
   }
@@ -468,6 +475,7 @@ export class WatchCache {
       if (sendInitialEvents && bookmarks)
         items.push({ type: "BOOKMARK", revision: this.#revision, initialEventsEnd: true });
       watcher.start(items);
+      this.counts.initial += items.length;
     } else {
       for (let i = this.#firstEventAfter(revision); i < this.#events.length; i++) watcher.offer(this.#events[i]!);
     }
@@ -530,6 +538,9 @@ export class WatchCache {
     this.#pasts = [];
     this.#complete = revision;
     this.#isReady = true;
+    this.counts.initializations++;
+    this.counts.capacity = Math.max(WINDOW_MIN, this.counts.capacity);
+    this.counts.listed("etcd", entries.length, entries.length);
     this.#ready.resolve();
     this.#tellOfRelist(before, revision);
     this.#advance(revision);
@@ -584,7 +595,10 @@ export class WatchCache {
         this.#tell();
         // Only a progress answer says that everything up to etcd's revision was sent: others carry a revision that events under way may not have reached.
         if (response.events.length > 0) this.#advance(response.events.at(-1)!.kv!.mod_revision);
-        else if (!response.created) this.#advance(response.header!.revision);
+        else if (!response.created) {
+          this.counts.bookmarks++;
+          this.#advance(response.header!.revision);
+        }
       }
     } finally {
       this.#requestProgress = undefined;
@@ -652,6 +666,7 @@ export class WatchCache {
 
   #remember(event: CacheEvent): void {
     this.#events.push(event);
+    this.counts.received++;
     this.#windowBytes += event.size;
     event.old?.forgetBytes();
     const late = this.#events.length - EVENTS_WITH_BYTES;
@@ -670,6 +685,8 @@ export class WatchCache {
       this.#head++;
       count--;
     }
+    // As upstream's grows, by doubling.
+    while (this.counts.capacity < Math.min(count, WINDOW_MAX)) this.counts.capacity *= 2;
     if (this.#head > WINDOW_MIN && this.#head > this.#events.length / 2) {
       this.#events = this.#events.slice(this.#head);
       this.#head = 0;

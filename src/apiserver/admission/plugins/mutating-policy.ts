@@ -21,7 +21,7 @@ import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import type { JsonObject } from "../../../machinery/patch/json-value.ts";
 import type { Schema } from "../../../machinery/schema/schema.ts";
 import { StatusError } from "../../../machinery/status.ts";
-import { activationOf, Budget, OutOfBudget, Questions } from "../expressions.ts";
+import { activationOf, Budget, OutOfBudget, Questions, timedMatch } from "../expressions.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
@@ -90,7 +90,13 @@ async function mutate(
 ): Promise<boolean> {
   const { spec } = policy;
   const fail = (message: string) => void failures.push({ policy, binding, message });
-  const matched = await context.matchConditions.match(spec, request, context.authorizer, params);
+  const matched = await timedMatch(
+    context,
+    { name: policy.metadata.name, kind: "policy", half: "admit" },
+    spec,
+    request,
+    params,
+  );
   if ("error" in matched) {
     fail(matched.error);
     return false;

@@ -6,7 +6,8 @@
 import { admissionEnvironment, type CompiledExpression, compileExpression } from "../../../machinery/cel/admission.ts";
 import { BOOL, NULL, STRING } from "../../../machinery/cel/types.ts";
 import { type Reason, StatusError } from "../../../machinery/status.ts";
-import { activationOf, Budget, type Evaluated, OutOfBudget, Questions } from "../expressions.ts";
+import { activationOf, Budget, type Evaluated, OutOfBudget, Questions, timedMatch } from "../expressions.ts";
+import { policyErrorOf } from "../metrics.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
@@ -69,8 +70,16 @@ async function evaluate(
     if (isLenient) return;
     act({ index: 0, message, reason: "Invalid" });
   };
+  const began = context.clock.monotonic();
   const act = ({ index, message, reason }: Failure) => {
     for (const action of binding.spec.validationActions ?? []) {
+      context.metrics.policyCheck(
+        policy.metadata.name,
+        binding.metadata.name,
+        policyErrorOf(message),
+        action.toLowerCase(),
+        context.clock.monotonic() - began,
+      );
       if (action === "Deny") deny(message, reason);
       else if (action === "Warn")
         request.warn(
@@ -91,7 +100,13 @@ async function evaluate(
         );
     }
   };
-  const matched = await context.matchConditions.match(spec, request, context.authorizer, params);
+  const matched = await timedMatch(
+    context,
+    { name: policy.metadata.name, kind: "policy", half: "validate" },
+    spec,
+    request,
+    params,
+  );
   if ("error" in matched) {
     fail(matched.error);
     return denials;
@@ -104,11 +119,13 @@ async function evaluate(
       ? undefined
       : context.cluster.get("namespaces", "", request.namespace);
   const base = activationOf(request, questions, { namespaceObject, params });
+  const evaluating = context.clock.monotonic();
   const outcome = await questions.run(() => {
     const failures = validate(spec, compiled, new VariableValues(compiled.variables, base));
     const annotations = annotate(spec, compiled, new VariableValues(compiled.variables, base));
     return { failures, annotations };
   });
+  context.metrics.evaluated(context.clock.monotonic() - evaluating);
   for (const failure of outcome.failures) {
     if (!failure.isError) act(failure);
     else if (!isLenient) act(failure);

@@ -8,7 +8,7 @@ import { deadline } from "../../../world/time.ts";
 import { uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration } from "../framework.ts";
 import type { Half } from "../metrics.ts";
-import { requestOf } from "../expressions.ts";
+import { requestOf, timedMatch } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
 import { askedAs } from "../selection.ts";
 import type { ResourceName } from "../../../machinery/resource.ts";
@@ -45,7 +45,7 @@ interface Calling extends AdmissionContext {
 async function mutateAll(hooks: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
   const touched = new Map<AnyObject, string>();
   for (const [index, webhook] of hooks.entries()) {
-    const seen = await seenBy(webhook.hook, request, context);
+    const seen = await seenBy(webhook.hook, request, context, "admit");
     if (seen === undefined) continue;
     await mutate(webhook, request, seen, context, `round_0_index_${index}`);
     touched.set(webhook.hook, JSON.stringify(request.object));
@@ -54,7 +54,7 @@ async function mutateAll(hooks: readonly Webhook[], request: AdmissionRequest, c
   for (const [index, webhook] of hooks.entries()) {
     if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
     if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
-    const seen = await seenBy(webhook.hook, request, context);
+    const seen = await seenBy(webhook.hook, request, context, "admit");
     if (seen !== undefined) await mutate(webhook, request, seen, context, `round_1_index_${index}`);
   }
 }
@@ -74,7 +74,7 @@ export const validatingWebhook = defineAdmission({
 async function validateAll(all: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
   const hooks: { readonly hook: AnyObject; readonly seen: AdmissionRequest }[] = [];
   for (const { hook } of all) {
-    const seen = await seenBy(hook, request, context);
+    const seen = await seenBy(hook, request, context, "validate");
     if (seen !== undefined) hooks.push({ hook, seen });
   }
   await Promise.all(
@@ -105,12 +105,13 @@ async function seenBy(
   hook: AnyObject,
   request: AdmissionRequest,
   context: AdmissionContext,
+  half: Half,
 ): Promise<AdmissionRequest | undefined> {
   const resource = askedAs(hook, hook.rules ?? [], request, context);
   if (resource === undefined) return undefined;
   const seen = resource === request.resource ? request : await inVersion(resource, request, context);
   if ((hook.matchConditions ?? []).length === 0) return seen;
-  const result = await context.matchConditions.match(hook, seen, context.authorizer);
+  const result = await timedMatch(context, { name: hook.name, kind: "webhook", half }, hook, seen);
   if ("error" in result) throw forbidden(request.resource, request.name, result.error);
   return result.matches ? seen : undefined;
 }

@@ -201,7 +201,7 @@ function checked(order: string, { object, old, own, namespaced, nameRule, anyPre
   const { metadata } = object;
   const { generateName: _, ...named } = metadata;
   const before = old?.metadata ?? metadata;
-  return [...order].flatMap((letter): readonly FieldError[] => {
+  const errors = [...order].flatMap((letter): readonly FieldError[] => {
     switch (letter) {
       case "O":
         return validateObjectMeta(metadata, namespaced, nameRule);
@@ -215,7 +215,18 @@ function checked(order: string, { object, old, own, namespaced, nameRule, anyPre
         return own();
     }
   });
+  if (!ENFORCED.includes(object.kind ?? "")) return errors;
+  const said = new Set<string>();
+  return errors.filter(({ field, message }) => {
+    const text = `${field}: ${message}`;
+    const again = field.startsWith("metadata") && said.has(text);
+    said.add(text);
+    return !again;
+  });
 }
+
+/** Kinds whose own rules are declared: what is said twice of their metadata is told once. */
+const ENFORCED: readonly string[] = ["PodGroup", "ResourcePoolStatusRequest", "Workload"];
 
 /** What every update is asked (a name that an older rule let in stays valid), and then what its kind asks, which may be the same again. */
 function updateChecks<T extends KubeObject>(

@@ -101,6 +101,10 @@ function securityContextOf(spec: Tree): Tree {
 export function sorted(object: Tree, schema?: Schema): unknown {
   const entries = Object.entries(object);
   if (schema?.properties !== undefined) {
+    // A time is a structure, which is written where there is none.
+    for (const [name, field] of schema.properties)
+      if (field.format === "date-time" && field.omitEmpty !== true && field.pointer !== true && !(name in object))
+        if (name !== "creationTimestamp") entries.push([name, null]);
     const order = [...schema.properties.keys()];
     entries.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
     return Object.fromEntries(

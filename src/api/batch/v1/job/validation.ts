@@ -19,7 +19,7 @@ import { isDns1123Label, isQualifiedName } from "../../../../machinery/validatio
 import { matchesLabels, mismatch } from "../../../apps/v1/validation.ts";
 import { type TemplateOrigin, validatePodTemplate } from "../../../core/v1/pod/validation/spec.ts";
 import type { Job, JobSpec, PodFailurePolicyRule } from "../../../generated/batch.v1.ts";
-import type { Container, PodTemplateSpec } from "../../../generated/core.v1.ts";
+import type { Affinity, Container, PodTemplateSpec } from "../../../generated/core.v1.ts";
 import { isGivenEmpty } from "../../../../machinery/codec/empties.ts";
 import { internalValue, selectorValue, sorted } from "../../../internal-value.ts";
 import { semanticEqual } from "../../../semantic-equal.ts";
@@ -296,6 +296,8 @@ export function validateJobUpdate(job: Job, old: Job, context: TemplateOrigin = 
   return errors;
 }
 
+const ofPods = ({ nodeAffinity: _, ...rest }: Affinity = {}): object => rest;
+
 const withMetadata = (template: PodTemplateSpec | undefined): object => ({
   ...template,
   metadata: template?.metadata ?? {},
@@ -315,11 +317,12 @@ function validateTemplateUpdate({ spec }: Job, old: Job): FieldError[] {
       spec: {
         ...template.spec,
         ...Object.fromEntries(
-          (["nodeSelector", "tolerations", "affinity", "schedulingGates"] as const).map((field) => [
-            field,
-            from.spec![field],
-          ]),
+          (["nodeSelector", "tolerations", "schedulingGates"] as const).map((field) => [field, from.spec![field]]),
         ),
+        // To which nodes, not to which pods.
+        ...(semanticEqual(ofPods(template.spec.affinity), ofPods(from.spec!.affinity)) && {
+          affinity: from.spec!.affinity,
+        }),
         containers: withResourcesOf(template.spec.containers, from.spec!.containers),
         ...(template.spec.initContainers !== undefined && {
           initContainers: withResourcesOf(template.spec.initContainers, from.spec!.initContainers ?? []),
@@ -327,7 +330,10 @@ function validateTemplateUpdate({ spec }: Job, old: Job): FieldError[] {
       },
     } as typeof template;
   }
-  return semanticEqual(withMetadata(template), withMetadata(before.template))
+  const same = waiting
+    ? semanticEqual(template?.spec, before.template?.spec)
+    : semanticEqual(withMetadata(template), withMetadata(before.template));
+  return same
     ? []
     : waiting
       ? [

@@ -15,8 +15,8 @@ export const secrets = defineResource<Secret>({
     defaults(secret) {
       // Write-only convenience: text goes in plain and is stored encoded.
       if (secret.stringData !== undefined) {
-        const data = (secret.data ??= {});
-        for (const [key, text] of Object.entries(secret.stringData)) data[key] = Buffer.from(text).toString("base64");
+        for (const [key, text] of Object.entries(secret.stringData))
+          (secret.data ??= {})[key] = Buffer.from(text).toString("base64");
         delete secret.stringData;
       }
       ifEmpty(secret, "type", "Opaque");

@@ -395,6 +395,8 @@ export class RaftDriver {
       later = later.filter((message) => !leavesAtOnce(message));
       isSending = early.length > 0;
       if (isSending) this.#send(early);
+      // They are to work on it while this thread applies, and not after that.
+      if (isSending && committedEntries.length > 0) this.#options.flush();
     }
     if (hardState !== undefined) {
       this.#state = hardState;
@@ -460,7 +462,10 @@ export class RaftDriver {
     const changes = committed.some(({ type }) => type !== 0);
     if (this.#failpoints.raftBeforeFollowerSend !== undefined && messages.length > 0 && !this.#leadership.isLeader)
       this.#failpoints.raftBeforeFollowerSend.strike();
-    if (!changes && messages.length > 0) this.#send(messages);
+    if (!changes && messages.length > 0) {
+      this.#send(messages);
+      if (committed.length > 0) this.#options.flush();
+    }
     if (committed.length > 0) this.#apply(committed);
     if (changes && messages.length > 0) this.#send(messages);
     if (this.#failpoints.raftBeforeAdvance !== undefined) this.#failpoints.raftBeforeAdvance.strike();

@@ -137,6 +137,8 @@ export interface ByteChannel {
   flushSoon(): void;
   /** False says that the other side is slow: wait for `onDrain`. The bytes are shared, never copied or changed. */
   write(chunks: readonly Uint8Array[]): boolean;
+  /** Whether all that was written has left, so that its memory may be used for something else. Undefined where a channel can't say. */
+  readonly hasLeft?: boolean;
   /** No more `onData` for now: the other side has to wait. */
   pause(): void;
   resume(): void;

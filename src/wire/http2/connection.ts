@@ -196,6 +196,7 @@ export abstract class Connection implements ByteSink, FrameSink, HttpConnection 
   onFlush(): void {
     if (this.state === "closed" || this.#writer.length === 0) return;
     if (!this.#channel.write(this.#writer.take())) this.#blocked = true;
+    else if (this.#channel.hasLeft === true) this.#writer.reuse();
   }
 
   onDrain(): void {

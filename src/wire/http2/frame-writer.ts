@@ -44,6 +44,13 @@ export class FrameWriter {
     return chunks;
   }
 
+  /** Whatever was taken has left: the same memory serves the next frames. */
+  reuse(): void {
+    if (this.#bytes > 0) return;
+    this.#start = 0;
+    this.#at = 0;
+  }
+
   raw(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
     if (bytes.length <= COPIED_MAX) this.#copy(bytes);
@@ -156,7 +163,7 @@ export class FrameWriter {
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#slab.length) return;
     this.#seal();
-    // A slab is never written over: what was taken of it may still be on its way.
+    // The old one may still be on its way.
     this.#slab = Buffer.allocUnsafeSlow(Math.max(Math.min(this.#slab.length * 4, LARGEST_SLAB_BYTES), bytes));
     this.#start = 0;
     this.#at = 0;

@@ -1,6 +1,6 @@
 /** Sockets of Node as byte streams. */
 import type { Duplex } from "node:stream";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { atTurnsEnd } from "./turn.ts";
 import type { ByteChannel, ByteSink, ByteStream, Peer } from "../net.ts";
@@ -63,6 +63,7 @@ export function byteStream(socket: Duplex, peer: Peer): ByteStream {
 }
 
 function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
+  const isSystems = socket instanceof Socket;
   let flushing = false;
   const flush = () => {
     flushing = false;
@@ -85,6 +86,10 @@ function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
       for (const chunk of chunks) socket.write(chunk);
       socket.uncork();
       return !socket.writableNeedDrain;
+    },
+    /** A socket of the system's tries at once, and counts what the system didn't take. */
+    get hasLeft() {
+      return isSystems && socket.writableLength === 0;
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),

@@ -191,6 +191,8 @@ export interface BodySink {
 export interface ResponseStream {
   /** Queues bytes. False says that the client is slow: wait for `drained` or drop it. The bytes are shared, never copied or changed. */
   write(data: Uint8Array | string): boolean;
+  /** Up to so many bytes at a time are copied after all, where none are queued: then the writer may use their memory again at once. */
+  readonly copiesUpTo?: number;
   readonly drained: Promise<void>;
   /** What was written leaves now, where it would else leave with all that this turn writes. */
   flush?(): void;

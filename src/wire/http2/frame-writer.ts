@@ -20,7 +20,7 @@ import {
 const FIRST_SLAB_BYTES = 256;
 const LARGEST_SLAB_BYTES = 32 * 1024;
 /** What is larger leaves as it is; smaller is copied to where the frames are. */
-const COPIED_MAX = 2048;
+export const COPIED_MAX = 2048;
 
 export class FrameWriter {
   #slab: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);

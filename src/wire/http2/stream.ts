@@ -1,4 +1,5 @@
 /** What both ends of a stream share: bytes out as windows allow, bytes in to whoever reads them. */
+import { COPIED_MAX } from "./frame-writer.ts";
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import type { BodySink, Headers } from "../../world/net.ts";
 import { Body } from "../body.ts";
@@ -74,6 +75,10 @@ export abstract class Http2Stream {
 
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  get copiesUpTo(): number {
+    return COPIED_MAX;
   }
 
   /** Ends our side with a last piece of data, trailers, or both. */

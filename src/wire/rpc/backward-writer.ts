@@ -29,6 +29,11 @@ export class BackwardWriter {
     return new Uint8Array(buffer as ArrayBuffer, this.#position, this.#end - this.#position);
   }
 
+  /** The message that was taken last is of no more use: its place is free again. */
+  release(taken: Uint8Array): void {
+    if (taken.buffer === this.#buffer.buffer && taken.byteOffset === this.#position) this.#position += taken.length;
+  }
+
   /** The message in memory of its own; the slab is as it was at `start`. */
   copy(): Uint8Array {
     const copied = this.take().slice();

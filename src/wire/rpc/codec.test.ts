@@ -214,3 +214,21 @@ test("what was encoded for sending stays as it is while more is encoded", () => 
   );
   for (const [i, bytes] of made) assert.equal(codec.decode(Mount, bytes.subarray(5)).host_path, "x".repeat(i % 70) + i);
 });
+
+test("what is released last gives its memory to the next message, and anything else stays as it is", () => {
+  const codec = createCodec({ messages: criMessages, enums: criEnums });
+  const encode = (host_path: string) => codec.encodeTransient(Mount, { host_path }, 5);
+  const first = encode("first");
+  const second = encode("second");
+  codec.release(first);
+  const third = encode("third");
+  codec.release(third);
+  const fourth = encode("other");
+  assert.equal(fourth.byteOffset, third.byteOffset);
+  for (const [path, bytes] of [
+    ["first", first],
+    ["second", second],
+    ["other", fourth],
+  ] as const)
+    assert.equal(codec.decode(Mount, bytes.subarray(5)).host_path, path);
+});

@@ -18,6 +18,8 @@ export interface Codec {
   encode<T>(type: MessageType<T>, message: Init<T>, prefixBytes?: number): Uint8Array;
   /** As `encode`, in memory shared with other messages: for bytes that are sent and forgotten. */
   encodeTransient<T>(type: MessageType<T>, message: Init<T>, prefixBytes?: number): Uint8Array;
+  /** What `encodeTransient` gave last is not needed any more; anything else is left alone. */
+  release(encoded: Uint8Array): void;
   /** The message's `bytes` fields are views of `data`. Throws `DecodeError`. */
   decode<T>(type: MessageType<T>, data: Uint8Array): T;
   /** The whole message that the other side would see. Bytes are shared. */
@@ -113,6 +115,7 @@ export function createCodec(registry: Registry): Codec {
       write(type, message as object, prefixBytes);
       return writer.take();
     },
+    release: (encoded) => writer.release(encoded),
     decode: <T>(type: MessageType<T>, data: Uint8Array) => {
       const reader = new Reader(data, halves);
       return compile(type as MessageType<unknown>).read(reader, data.length) as T;

@@ -141,7 +141,12 @@ function unknownMethod(path: string, services: ReadonlySet<string>): RpcError {
 
 async function runStream({ method, handler }: Route, call: StreamCall, { codec }: GrpcServerOptions): Promise<void> {
   const stream: ServerStream<unknown, unknown> = {
-    send: (message) => call.write(framed(codec.encodeTransient(method.output, message as Init<any>, PREFIX_BYTES))),
+    send(message) {
+      const frame = framed(codec.encodeTransient(method.output, message as Init<any>, PREFIX_BYTES));
+      const wantsMore = call.write(frame);
+      if (call.hasCopied(frame)) codec.release(frame);
+      return wantsMore;
+    },
     get drained() {
       return call.drained;
     },
@@ -404,6 +409,12 @@ class StreamCall extends ServerCall {
     this.sent(frame.length - PREFIX_BYTES);
     this.#response ??= this.exchange.stream(200, ANSWER_HEADERS);
     return this.#response.write(frame);
+  }
+
+  /** A frame that was written just now is not needed any more. */
+  hasCopied(frame: Uint8Array): boolean {
+    const response = this.#response;
+    return response !== undefined && response.queuedBytes === 0 && frame.length <= (response.copiesUpTo ?? 0);
   }
 
   get drained(): Promise<void> {

@@ -5,12 +5,13 @@ import { defineResource } from "../../../define.ts";
 import type { MutatingAdmissionPolicy } from "../../../generated/admissionregistration.v1.ts";
 import { defaultMatchResources, paramKindText } from "../../policy.ts";
 import { validateMutatingPolicy } from "../../policy-validation.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const mutatingAdmissionPolicies = defineResource<MutatingAdmissionPolicy>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "MutatingAdmissionPolicy",
-  behaviour: {
+  behaviour: withStaticNames({
     validate: (object) => validateMutatingPolicy(object),
     validateUpdate: (object, old) => validateMutatingPolicy(object, old),
     defaults({ spec }) {
@@ -18,7 +19,7 @@ export const mutatingAdmissionPolicies = defineResource<MutatingAdmissionPolicy>
       ifEmpty(spec, "failurePolicy", "Fail");
       defaultMatchResources(spec.matchConstraints);
     },
-  },
+  }),
   columns: [
     nameColumn,
     column("Mutations", "integer", ({ spec }) => (spec?.mutations ?? []).length),

@@ -4,18 +4,19 @@ import { defineResource } from "../../../define.ts";
 import type { MutatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1.ts";
 import { defaultMatchResources, paramRefText } from "../../policy.ts";
 import { validateMutatingBinding } from "../../policy-validation.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const mutatingAdmissionPolicyBindings = defineResource<MutatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "MutatingAdmissionPolicyBinding",
-  behaviour: {
+  behaviour: withStaticNames({
     validate: (object) => validateMutatingBinding(object),
     defaults({ spec }) {
       if (spec === undefined) return;
       defaultMatchResources(spec.matchResources);
     },
-  },
+  }),
   columns: [
     nameColumn,
     column("PolicyName", "string", ({ spec }) => spec?.policyName ?? ""),

@@ -6,12 +6,13 @@ import type { MutatingWebhookConfiguration } from "../../../generated/admissionr
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateWebhooks, validateWebhooksUpdate } from "../validation.ts";
 import { defaultWebhook } from "../webhook.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const mutatingWebhookConfigurations = defineResource<MutatingWebhookConfiguration>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "MutatingWebhookConfiguration",
-  behaviour: {
+  behaviour: withStaticNames<MutatingWebhookConfiguration>({
     defaults({ webhooks }) {
       for (const webhook of webhooks ?? []) {
         defaultWebhook(webhook);
@@ -23,6 +24,6 @@ export const mutatingWebhookConfigurations = defineResource<MutatingWebhookConfi
     },
     validate: validateWebhooks,
     validateUpdate: validateWebhooksUpdate,
-  },
+  }),
   columns: [nameColumn, column("Webhooks", "integer", ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

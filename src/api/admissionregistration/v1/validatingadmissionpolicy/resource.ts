@@ -5,12 +5,13 @@ import { defineResource } from "../../../define.ts";
 import type { ValidatingAdmissionPolicy } from "../../../generated/admissionregistration.v1.ts";
 import { defaultMatchResources, paramKindText } from "../../policy.ts";
 import { validateValidatingPolicy } from "../../policy-validation.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPolicy>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "ValidatingAdmissionPolicy",
-  behaviour: {
+  behaviour: withStaticNames({
     validate: (object) => validateValidatingPolicy(object),
     validateUpdate: (object, old) => validateValidatingPolicy(object, old),
     defaults({ spec }) {
@@ -18,7 +19,7 @@ export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPol
       ifEmpty(spec, "failurePolicy", "Fail");
       defaultMatchResources(spec.matchConstraints);
     },
-  },
+  }),
   views: { status: { validateUpdate: (object, old) => validateValidatingPolicy(object, old) } },
   columns: [
     nameColumn,

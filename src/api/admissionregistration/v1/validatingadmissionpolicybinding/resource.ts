@@ -4,15 +4,16 @@ import { defineResource } from "../../../define.ts";
 import type { ValidatingAdmissionPolicyBinding } from "../../../generated/admissionregistration.v1.ts";
 import { defaultMatchResources, paramRefText } from "../../policy.ts";
 import { validateValidatingBinding } from "../../policy-validation.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const validatingAdmissionPolicyBindings = defineResource<ValidatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "ValidatingAdmissionPolicyBinding",
-  behaviour: {
+  behaviour: withStaticNames({
     validate: (object) => validateValidatingBinding(object),
     defaults: ({ spec }) => defaultMatchResources(spec?.matchResources),
-  },
+  }),
   columns: [
     nameColumn,
     column("PolicyName", "string", ({ spec }) => spec?.policyName ?? ""),

@@ -5,12 +5,13 @@ import type { ValidatingWebhookConfiguration } from "../../../generated/admissio
 import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateWebhooks, validateWebhooksUpdate } from "../validation.ts";
 import { defaultWebhook } from "../webhook.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const validatingWebhookConfigurations = defineResource<ValidatingWebhookConfiguration>({
   group: "admissionregistration.k8s.io",
   version: "v1",
   kind: "ValidatingWebhookConfiguration",
-  behaviour: {
+  behaviour: withStaticNames<ValidatingWebhookConfiguration>({
     defaults({ webhooks }) {
       for (const webhook of webhooks ?? []) {
         defaultWebhook(webhook);
@@ -21,6 +22,6 @@ export const validatingWebhookConfigurations = defineResource<ValidatingWebhookC
     },
     validate: validateWebhooks,
     validateUpdate: validateWebhooksUpdate,
-  },
+  }),
   columns: [nameColumn, column("Webhooks", "integer", ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

@@ -5,19 +5,20 @@ import type { MutatingAdmissionPolicyBinding } from "../../../generated/admissio
 import { ifAbsent } from "../../../defaulting.ts";
 import { defaultMatchResources, paramRefText } from "../../policy.ts";
 import { validateMutatingBinding } from "../../policy-validation.ts";
+import { withStaticNames } from "../../static-names.ts";
 
 export const mutatingAdmissionPolicyBindings = defineResource<MutatingAdmissionPolicyBinding>({
   group: "admissionregistration.k8s.io",
   version: "v1alpha1",
   kind: "MutatingAdmissionPolicyBinding",
-  behaviour: {
+  behaviour: withStaticNames({
     validate: (object) => validateMutatingBinding(object),
     defaults({ spec }) {
       if (spec === undefined) return;
       if (spec.paramRef !== undefined) ifAbsent(spec.paramRef, "parameterNotFoundAction", "Deny");
       defaultMatchResources(spec.matchResources);
     },
-  },
+  }),
   columns: [
     nameColumn,
     column("PolicyName", "string", ({ spec }) => spec?.policyName ?? ""),

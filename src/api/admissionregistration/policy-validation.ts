@@ -65,7 +65,7 @@ type CommonSpec = Pick<
 const isBlank = (text: string | undefined): boolean => text === undefined || text.trim() === "";
 
 export function validateValidatingPolicy(
-  { metadata, spec, status }: ValidatingAdmissionPolicy,
+  { metadata, spec }: ValidatingAdmissionPolicy,
   old?: ValidatingAdmissionPolicy,
 ): FieldError[] {
   const { validations = [], auditAnnotations = [], variables = [], paramKind } = spec ?? {};
@@ -82,7 +82,7 @@ export function validateValidatingPolicy(
   for (const [i, one] of validations.entries())
     errors.push(...validateValidation(one, `spec.validations[${i}]`, expressions, before));
   errors.push(...validateAuditAnnotations(auditAnnotations, metadata, expressions, before));
-  return [...errors, ...validatePolicyStatus(status)];
+  return errors;
 }
 
 /** What a policy had before, by the places where upstream looks for it. */

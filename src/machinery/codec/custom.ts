@@ -3,6 +3,7 @@
  * stay, for validation to tell. Metadata is Go's own type here as well.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/{pruning,defaulting,objectmeta}
  */
+import { asMaps } from "../validation/field-error.ts";
 import { Fields, layoutOf } from "../schema/fields.ts";
 import type { Schema } from "../schema/schema.ts";
 import { DecodeError, readTree } from "./decode.ts";
@@ -76,12 +77,12 @@ class CustomReader {
       const property = properties?.get(name) ?? values;
       if (property === undefined) {
         if (keep || (schema?.embeddedResource === true && IDENTITY.has(name))) put(out, name, given);
-        else this.unknown.push(below(path, name));
+        else this.unknown.push(dotted(below(path, name)));
       } else if (given === undefined || (given === null && property.nullable !== true)) {
         if (property.default !== undefined) put(out, name, this.default(property));
       } else {
-        if (schema?.embeddedResource === true) checkIdentity(name, given, below(path, name));
-        const at = below(path, name);
+        const at = property === values ? `${path}${KEY}${name}${KEY_END}` : below(path, name);
+        if (schema?.embeddedResource === true) checkIdentity(name, given, bracketed(at));
         const isMeta = property.name === OBJECT_META;
         put(out, name, isMeta ? this.#metadata(given, property, at) : this.read(given, property, at, false));
       }
@@ -95,12 +96,14 @@ class CustomReader {
       if (unknown > 0)
         for (const text of strictErrors(JSON.stringify(value), schema)) {
           const name = below(path, JSON.parse(text.slice("unknown field ".length)) as string);
-          (path === "metadata" ? this.ofMetadata : this.unknown).push(name);
+          (path === "metadata" ? this.ofMetadata : this.unknown).push(bracketed(name));
         }
       return object;
     } catch (error) {
       if (!(error instanceof DecodeError) || path === "metadata") throw error;
-      throw new DecodeError(`${path}: Invalid value: ${JSON.stringify(value)}: ${error.message}`, { cause: error });
+      throw new DecodeError(`${bracketed(path)}: Invalid value: ${JSON.stringify(asMaps(value))}: ${error.message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -115,8 +118,14 @@ class CustomReader {
 
 function checkIdentity(name: string, value: unknown, path: string): void {
   if (name !== "metadata" && IDENTITY.has(name) && typeof value !== "string")
-    throw new DecodeError(`${path}: Invalid value: ${JSON.stringify(value)}: must be a string`);
+    throw new DecodeError(`${path}: Invalid value: ${JSON.stringify(asMaps(value))}: must be a string`);
 }
+
+/** A key of a map within a path: who prunes shows it with a dot, and who reads metadata in brackets. */
+const KEY = "\u0001";
+const KEY_END = "\u0002";
+const dotted = (path: string): string => path.replaceAll(KEY, ".").replaceAll(KEY_END, "");
+const bracketed = (path: string): string => path.replaceAll(KEY, "[").replaceAll(KEY_END, "]");
 
 const below = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 

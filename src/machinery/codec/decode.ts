@@ -194,6 +194,7 @@ class Reader {
     this.#path.push(name);
     const read = this.read(given, schema);
     this.#path.pop();
+    if (read === undefined) return;
     if (schema.omitEmpty === true && schema.pointer !== true && isEmpty(read, schema)) {
       if (typeof read === "object") this.#empty(name, schema);
       if (schema.default !== undefined && !isEmpty(schema.default, schema)) out[name] = this.#default(schema);
@@ -230,12 +231,17 @@ class Reader {
           return this.#wrong(value, "int32", `number ${value}`);
         return value;
       case "schema-or-array":
+        // Upstream takes anything else for nothing.
+        if (!isObject(value) && !Array.isArray(value)) return undefined;
         return Array.isArray(value)
           ? this.#array(value, { type: "array", items: schema.items! })
           : this.read(value, schema.items!);
       case "schema-or-bool":
+        if (typeof value !== "boolean" && !isObject(value)) throw new DecodeError("boolean or JSON schema expected");
         return typeof value === "boolean" ? value : this.read(value, schema.items!);
       case "schema-or-strings":
+        // Upstream takes anything else for nothing.
+        if (!isObject(value) && !Array.isArray(value)) return undefined;
         return Array.isArray(value)
           ? this.#array(value, { type: "array", items: { type: "string" } })
           : this.read(value, schema.items!);

@@ -1,5 +1,5 @@
 /** Small checks that many kinds make: each returns the errors of one value at one path. */
-import { type FieldError, fieldForbidden, invalid, notSupported, required, tooLong } from "./field-error.ts";
+import { byPointer, type FieldError, fieldForbidden, invalid, notSupported, notSupportedText, required, tooLong } from "./field-error.ts";
 import {
   isDns1123Label,
   isDns1123Subdomain,
@@ -43,6 +43,12 @@ export function checkWord(value: string | undefined, path: string, words: readon
   return words.includes(value) ? [] : [notSupported(path, value, words)];
 }
 
+/** The same of a value whose type in Go is plainly a text. */
+export function checkPlainWord(value: string | undefined, path: string, words: readonly string[]): FieldError[] {
+  if (value === undefined || value === "") return [required(path)];
+  return words.includes(value) ? [] : [notSupportedText(path, value, words)];
+}
+
 /** As `checkWord`, where absence is fine. */
 export function checkOptionalWord(value: string | undefined, path: string, words: readonly string[]): FieldError[] {
   return value === undefined || words.includes(value) ? [] : [notSupported(path, value, words)];
@@ -73,7 +79,7 @@ export function validateRequirement(
 ): FieldError[] {
   const errors = checkCount(operator, values, path);
   if (!allowUnknownOperator && !OPERATORS.includes(operator ?? ""))
-    errors.push(invalid(`${path}.operator`, operator ?? "", "not a valid selector operator"));
+    errors.push(invalid(`${path}.operator`, byPointer(operator ?? ""), "not a valid selector operator"));
   errors.push(...checkText(key ?? "", `${path}.key`, isQualifiedName));
   if (!allowInvalidValues)
     for (const [j, value] of values.entries()) errors.push(...checkText(value, `${path}.values[${j}]`, isLabelValue));

@@ -52,6 +52,10 @@ export const internalError = (field: string, detail: string): FieldError => ({
 });
 /** The supported values are listed as they are given: upstream sorts most of its lists, and not all. */
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
+  // Texts of a type of their own, as nearly all of these are, Go shows as JSON.
+  notSupportedText(field, typeof value === "string" ? byPointer(value) : value, supported);
+/** Of a value whose type in Go is plainly a text. */
+export const notSupportedText = (field: string, value: unknown, supported: readonly string[]): FieldError =>
   make(
     "FieldValueNotSupported",
     field,

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { ObjectMeta, OwnerReference } from "../meta/types.ts";
-import { type FieldError, fieldForbidden, invalid, required, tooLong } from "./field-error.ts";
+import { byPointer, type FieldError, fieldForbidden, invalid, required, tooLong } from "./field-error.ts";
 import { isDns1123Label, isLabelValue, isQualifiedName, type NameRule } from "./names.ts";
 
 const MAX_ANNOTATION_BYTES = 256 * 1024;
@@ -69,8 +69,10 @@ export function validateObjectMetaUpdate(
     errors.push(invalid(`${path}.resourceVersion`, "", "must be specified for an update"));
   if ((meta.generation ?? 0) < (old.generation ?? 0))
     errors.push(invalid(`${path}.generation`, meta.generation ?? 0, "must not be decremented"));
-  for (const field of ["name", "namespace", "uid"] as const)
+  for (const field of ["name", "namespace"] as const)
     errors.push(...immutableField(meta[field] ?? "", old[field] ?? "", `${path}.${field}`));
+  const uid = meta.uid ?? "";
+  if (uid !== (old.uid ?? "")) errors.push(invalid(`${path}.uid`, byPointer(uid), "field is immutable"));
   for (const field of ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const)
     errors.push(...immutableField(meta[field], old[field], `${path}.${field}`));
   errors.push(...validateLabels(meta.labels, `${path}.labels`));

@@ -23,6 +23,7 @@ import type {
   ValidatingWebhook,
   WebhookClientConfig,
 } from "../../generated/admissionregistration.v1.ts";
+import { parseGoUrl } from "../../../machinery/validation/go-url.ts";
 
 type Webhook = ValidatingWebhook & Pick<MutatingWebhook, "reinvocationPolicy">;
 
@@ -61,7 +62,9 @@ function leniencyFor(old: readonly Webhook[] = []): Leniency {
   const selectors = old.flatMap(({ namespaceSelector, objectSelector }) => [namespaceSelector, objectSelector]);
   return {
     sideEffects: old.some(({ sideEffects }) => sideEffects !== "None" && sideEffects !== "NoneOnDryRun"),
-    reviewVersions: !old.every(({ admissionReviewVersions = [] }) => admissionReviewVersions.some(isKnownVersion)),
+    reviewVersions: old.some(
+      ({ admissionReviewVersions: versions = [] }) => versions.length > 0 && !versions.some(isKnownVersion),
+    ),
     names: new Set(old.map(({ name }) => name)).size !== old.length,
     selectors: selectors.some((selector) => {
       const strict = validateLabelSelector(selector, "").length;
@@ -84,7 +87,8 @@ function validateAll(
     errors.push(...conditions(webhook.matchConditions ?? [], `${path}.matchConditions`));
     const versions = webhook.admissionReviewVersions ?? [];
     errors.push(...validateReviewVersions(versions, `${path}.admissionReviewVersions`, leniency.reviewVersions));
-    if (!leniency.names && names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
+    // Without a name it has been told already.
+    if (!leniency.names && webhook.name && names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
     names.add(webhook.name);
     return errors;
   });
@@ -147,30 +151,15 @@ export function validateClientConfig(config: WebhookClientConfig | undefined, pa
 
 const WANTED = "desired format: https://host[/path]";
 
-/** As Go's net/url takes a URL apart, for as much as is asked of it. */
 function validateUrl(text: string, path: string): FieldError[] {
-  const broken = (why: string) => [
-    required(path, `url must be a valid URL: parse ${JSON.stringify(text)}: ${why}; ${WANTED}`),
-  ];
-  if (text.startsWith(":")) return broken("missing protocol scheme");
-  const [, scheme = "", rest = ""] = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?([^]*)$/.exec(text) ?? [];
-  const [, authority, tail = ""] = /^\/\/([^/?#]*)([^]*)$/.exec(rest) ?? [undefined, undefined, rest];
-  const at = authority?.lastIndexOf("@") ?? -1;
-  const host = authority?.slice(at + 1) ?? "";
-  const bad = /[\s"<>\\^`{|}]/.exec(host)?.[0];
-  if (bad !== undefined) return broken(`invalid character ${JSON.stringify(bad)} in host name`);
-  const port = /:([^:\]]*)$/.exec(host)?.[1] ?? "";
-  if (!/^\d*$/.test(port)) return broken(`invalid port ${JSON.stringify(`:${port}`)} after host`);
-  if (scheme !== "" && authority !== undefined && host !== "" && !URL.canParse(`https://${host}/`))
-    return broken("invalid URL");
+  const url = parseGoUrl(text);
+  if (typeof url === "string") return [required(path, `url must be a valid URL: ${url}; ${WANTED}`)];
   const errors: FieldError[] = [];
-  if (scheme.toLowerCase() !== "https")
-    errors.push(invalid(path, scheme.toLowerCase(), `'https' is the only allowed URL scheme; ${WANTED}`));
+  const { scheme, host, user, fragment, query } = url;
+  if (scheme !== "https") errors.push(invalid(path, scheme, `'https' is the only allowed URL scheme; ${WANTED}`));
   if (host === "") errors.push(invalid(path, "", `host must be specified; ${WANTED}`));
-  if (at >= 0) errors.push(invalid(path, authority!.slice(0, at), "user information is not permitted in the URL"));
-  const [beforeHash = "", fragment = ""] = tail.split(/#([^]*)/);
+  if (user !== undefined) errors.push(invalid(path, user, "user information is not permitted in the URL"));
   if (fragment !== "") errors.push(invalid(path, fragment, "fragments are not permitted in the URL"));
-  const query = beforeHash.split(/\?([^]*)/)[1] ?? "";
   if (query !== "") errors.push(invalid(path, query, "query parameters are not permitted in the URL"));
   return errors;
 }
@@ -182,10 +171,11 @@ function validateService({ name, namespace, path: text, port }: ServiceReference
   if (!name) errors.push(required(`${path}.namespace`));
   for (const message of isPortNumber(port ?? 0))
     errors.push(invalid(`${path}.port`, port ?? 0, `port is not valid: ${message}`));
-  if (text === undefined || text === "/") return errors;
+  if (text === undefined || text === "/" || text === "") return errors;
   if (text === "//") return [...errors, invalid(`${path}.path`, text, "segment[0] may not be empty")];
   if (!text.startsWith("/")) errors.push(invalid(`${path}.path`, text, "must start with a '/'"));
-  const segments = text.slice(1).replace(/\/$/, "").split("/");
+  // Go leaves out a byte.
+  const segments = Buffer.from(text).subarray(1).toString().replace(/\/$/, "").split("/");
   for (const [i, segment] of segments.entries()) {
     if (segment === "") errors.push(invalid(`${path}.path`, text, `segment[${i}] may not be empty`));
     else

@@ -12,7 +12,7 @@ import {
   type FieldError,
   invalid,
   invalidShown,
-  notSupported,
+  notSupportedText,
   required,
   tooLong,
   tooMany,
@@ -357,7 +357,7 @@ function checkEnum({ enum: values = [] }: ValueSchema, value: unknown, path: str
   result.add({
     text: `${path} in body should be one of [${shown.join(" ")}]`,
     name: path,
-    error: (at) => notSupported(at, asMaps(value), shown),
+    error: (at) => notSupportedText(at, asMaps(value), shown),
   });
 }
 

@@ -1,10 +1,10 @@
 /** Upstream: pkg/apis/admissionregistration/v1/defaults.go, pkg/registry/admissionregistration/validatingadmissionpolicy */
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
-import { ifEmpty } from "../../../defaulting.ts";
+import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { ValidatingAdmissionPolicy } from "../../../generated/admissionregistration.v1.ts";
 import { defaultMatchResources, paramKindText } from "../../policy.ts";
-import { validateValidatingPolicy } from "../../policy-validation.ts";
+import { validatePolicyStatus, validateValidatingPolicy } from "../../policy-validation.ts";
 import { withStaticNames } from "../../static-names.ts";
 
 export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPolicy>({
@@ -16,11 +16,11 @@ export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPol
     validateUpdate: (object, old) => validateValidatingPolicy(object, old),
     defaults({ spec }) {
       if (spec === undefined) return;
-      ifEmpty(spec, "failurePolicy", "Fail");
+      ifAbsent(spec, "failurePolicy", "Fail");
       defaultMatchResources(spec.matchConstraints);
     },
   }),
-  views: { status: { validateUpdate: (object, old) => validateValidatingPolicy(object, old) } },
+  views: { status: { validateUpdate: ({ status }) => validatePolicyStatus(status) } },
   columns: [
     nameColumn,
     column("Validations", "integer", ({ spec }) => (spec?.validations ?? []).length),

@@ -1,6 +1,6 @@
 /** Upstream: pkg/apis/admissionregistration/v1alpha1/defaults.go, pkg/registry/admissionregistration/mutatingadmissionpolicy */
 import { ageColumn, column, nameColumn } from "../../../columns.ts";
-import { ifEmpty } from "../../../defaulting.ts";
+import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource } from "../../../define.ts";
 import type { MutatingAdmissionPolicy } from "../../../generated/admissionregistration.v1alpha1.ts";
 import { defaultMatchResources, paramKindText } from "../../policy.ts";
@@ -16,7 +16,7 @@ export const mutatingAdmissionPolicies = defineResource<MutatingAdmissionPolicy>
     validateUpdate: (object, old) => validateMutatingPolicy(object, old),
     defaults({ spec }) {
       if (spec === undefined) return;
-      ifEmpty(spec, "failurePolicy", "Fail");
+      ifAbsent(spec, "failurePolicy", "Fail");
       defaultMatchResources(spec.matchConstraints);
     },
   }),

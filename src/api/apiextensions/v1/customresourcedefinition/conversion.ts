@@ -1,7 +1,7 @@
 /** How objects come from one version to another. Upstream: pkg/apis/apiextensions/validation/validation.go */
 import { X509Certificate } from "node:crypto";
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
-import { checkWord } from "../../../../machinery/validation/checks.ts";
+import { checkPlainWord } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, fieldForbidden, invalid, required } from "../../../../machinery/validation/field-error.ts";
 import { isDns1035Label } from "../../../../machinery/validation/names.ts";
 import { validateClientConfig } from "../../../admissionregistration/v1/validation.ts";
@@ -37,7 +37,7 @@ export function validateConversion(
   path: string,
   options: ConversionOptions,
 ): FieldError[] {
-  const errors = checkWord(conversion.strategy, `${path}.strategy`, ["None", "Webhook"]);
+  const errors = checkPlainWord(conversion.strategy, `${path}.strategy`, ["None", "Webhook"]);
   const { clientConfig, conversionReviewVersions = [] } = conversion.webhook ?? {};
   const [ofClient, ofReviews] = [`${path}.webhookClientConfig`, `${path}.conversionReviewVersions`];
   if (conversion.strategy !== "Webhook") {

@@ -139,7 +139,9 @@ const FIELDS: readonly (readonly [name: string, field: keyof JSONSchemaProps, ab
     "dependencies",
     null,
     byName((one) =>
-      Array.isArray(one) ? { Schema: null, Property: one } : { Schema: shownSchema(one), Property: null },
+      one === undefined || Array.isArray(one)
+        ? { Schema: null, Property: one ?? null }
+        : { Schema: shownSchema(one), Property: null },
     ),
   ],
   ["AdditionalItems", "additionalItems", null, orBool],

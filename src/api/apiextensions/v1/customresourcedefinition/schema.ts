@@ -6,7 +6,7 @@ import {
   type FieldError,
   fieldForbidden,
   invalid,
-  notSupported,
+  notSupportedText,
   required,
 } from "../../../../machinery/validation/field-error.ts";
 import type { CustomResourceValidation, JSONSchemaProps } from "../../../generated/apiextensions.v1.ts";
@@ -137,7 +137,7 @@ function validateOpenApi(
   if (isList(schema.items)) for (const [i, one] of schema.items.entries()) go(one, `items[${i}]`, ofItems, true);
   else if (schema.items !== undefined) go(schema.items, "items", ofItems, true);
   for (const [name, one] of Object.entries(schema.dependencies ?? {}))
-    if (!Array.isArray(one)) go(one as JSONSchemaProps, `dependencies[${name}]`, inner, false);
+    if (one !== undefined && !Array.isArray(one)) go(one as JSONSchemaProps, `dependencies[${name}]`, inner, false);
   errors.push(...validateExtensions(schema, path, options), ...validateRuleTexts(schema, path));
   if (errors.length === 0 && rules !== undefined)
     ruleErrors.push(...validateRules(schema, path, rules, options, place.uncorrelated));
@@ -166,7 +166,7 @@ function validateSupported(
 ): FieldError[] {
   const errors: FieldError[] = [];
   const { type = "" } = schema;
-  if (requireKnownTypes && type !== "" && !TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, TYPES));
+  if (requireKnownTypes && type !== "" && !TYPES.includes(type)) errors.push(notSupportedText(`${path}.type`, type, TYPES));
   if (schema.default !== undefined && place.noDefault !== undefined)
     errors.push(fieldForbidden(`${path}.default`, `must not be set ${place.noDefault}`));
   const { id = "", additionalItems, patternProperties = {}, definitions = {}, dependencies, $ref } = schema;
@@ -200,11 +200,11 @@ function validateExtensions(schema: JSONSchemaProps, path: string, options: Sche
   };
   if (mapType !== undefined && schema.type !== "object") typed("object", "x-kubernetes-map-type");
   if (mapType !== undefined && mapType !== "atomic" && mapType !== "granular")
-    errors.push(notSupported(`${path}.x-kubernetes-map-type`, mapType, ["atomic", "granular"]));
+    errors.push(notSupportedText(`${path}.x-kubernetes-map-type`, mapType, ["atomic", "granular"]));
   if (listType !== undefined && schema.type !== "array") typed("array", "x-kubernetes-list-type");
   else if (options.requireAtomicSets) errors.push(...validateAtomicSet(schema, path));
   if (listType !== undefined && !["atomic", "set", "map"].includes(listType))
-    errors.push(notSupported(`${path}.x-kubernetes-list-type`, listType, ["atomic", "set", "map"]));
+    errors.push(notSupportedText(`${path}.x-kubernetes-list-type`, listType, ["atomic", "set", "map"]));
   const keys = schema["x-kubernetes-list-map-keys"] ?? [];
   if (keys.length > 0 && listType !== "map") {
     const words = "must be map if x-kubernetes-list-map-keys is non-empty";

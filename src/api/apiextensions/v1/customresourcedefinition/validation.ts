@@ -3,7 +3,7 @@
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go
  */
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
-import { checkWord } from "../../../../machinery/validation/checks.ts";
+import { checkPlainWord } from "../../../../machinery/validation/checks.ts";
 import { type FieldError, invalid, required } from "../../../../machinery/validation/field-error.ts";
 import { isDns1123Subdomain } from "../../../../machinery/validation/names.ts";
 import { immutableField } from "../../../../machinery/validation/object-meta.ts";
@@ -61,8 +61,11 @@ const NEW: Options = {
 export function validateDefinition(definition: CustomResourceDefinition): FieldError[] {
   const { metadata, spec } = definition;
   const errors: FieldError[] = [];
-  if (metadata.name !== `${spec.names.plural}.${spec.group}`)
-    errors.push(invalid("metadata.name", metadata.name, 'must be spec.names.plural+"."+spec.group'));
+  for (const field of ["generateName", "name"] as const) {
+    const said = metadata[field] ?? "";
+    if (said !== "" && said !== `${spec.names.plural}.${spec.group}`)
+      errors.push(invalid(`metadata.${field}`, said, 'must be spec.names.plural+"."+spec.group'));
+  }
   errors.push(...validateSpec(spec, NEW), ...validateStatus(definition), ...validateStored(definition));
   return [...errors, ...validateApproval(definition, undefined), ...validatePreserving(spec, undefined)];
 }
@@ -125,7 +128,7 @@ function validateSpec(spec: CustomResourceDefinitionSpec, given: Options): Field
   const preserving = spec.preserveUnknownFields === true;
   const errors = [
     ...validateGroup(spec.group),
-    ...checkWord(spec.scope, "spec.scope", ["Cluster", "Namespaced"]),
+    ...checkPlainWord(spec.scope, "spec.scope", ["Cluster", "Namespaced"]),
     ...validateSchemasAreThere(internal, preserving, given),
   ];
   const hasDefaults = all.some((schema) => schema.default !== undefined);
@@ -226,8 +229,19 @@ function validateFields(
   mayBeMany: boolean,
 ): FieldError[] {
   const odd = notConvertible(schema);
-  // Upstream fails badly where it goes on with no structure.
-  if (odd !== undefined) return [invalid(`${path}.schema.openAPIV3Schema`, "", odd)];
+  if (odd !== undefined)
+    return [
+      invalid(`${path}.schema.openAPIV3Schema`, "", odd),
+      // Upstream goes on without a structure: only what needs none is told, and all else fails badly.
+      ...fields.flatMap(({ jsonPath }, i) =>
+        /^[.[]/.test(jsonPath ?? "")
+          ? []
+          : validateSelectableFields([{ jsonPath }], {}, `${path}.selectableFields`, mayBeMany).map((error) => ({
+              ...error,
+              field: error.field.replace("[0]", `[${i}]`),
+            })),
+      ),
+    ];
   return validateSelectableFields(fields, schema, `${path}.selectableFields`, mayBeMany);
 }
 
@@ -261,10 +275,14 @@ function validateStored({ spec, status }: CustomResourceDefinition): FieldError[
   const { versions = [] } = spec;
   return [
     ...versions
-      .filter(({ name, storage }) => storage === true && !stored.includes(name))
+      // Upstream forgets a version once it has seen it.
+      .filter(({ name, storage }, i) => {
+        const isSeen = versions.findIndex((one) => one.name === name) < i;
+        return storage === true && (isSeen || !stored.includes(name));
+      })
       .map(({ name }) => invalid(path, stored, `must have the storage version ${name}`)),
     ...stored.flatMap((name, i) =>
-      versions.some((version) => version.name === name)
+      versions.some((version) => version.name === name) || stored.includes(name, i + 1)
         ? []
         : [
             invalid(

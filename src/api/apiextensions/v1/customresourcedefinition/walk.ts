@@ -18,7 +18,7 @@ export function* everySchema(schema: JSONSchemaProps): Generator<JSONSchemaProps
   yield schema;
   const { items, additionalItems, not } = schema;
   const inner = [
-    ...(items === undefined ? [] : isList(items) ? items : [items]),
+    ...(isList(items) ? items : [itemsOf(schema) ?? []].flat()),
     ...(["allOf", "anyOf", "oneOf"] as const).flatMap((junctor) => schema[junctor] ?? []),
     ...(not === undefined ? [] : [not]),
     ...Object.values(schema.properties ?? {}),
@@ -27,7 +27,7 @@ export function* everySchema(schema: JSONSchemaProps): Generator<JSONSchemaProps
     ),
     ...Object.values(schema.patternProperties ?? {}),
     ...Object.values(schema.definitions ?? {}),
-    ...Object.values(schema.dependencies ?? {}).filter((one): one is JSONSchemaProps => !Array.isArray(one)),
+    ...Object.values(schema.dependencies ?? {}).filter((one): one is JSONSchemaProps => one !== undefined && !Array.isArray(one)),
   ];
   for (const one of inner) yield* everySchema(one);
 }

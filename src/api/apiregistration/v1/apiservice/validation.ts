@@ -1,15 +1,18 @@
 /** Upstream: staging/src/k8s.io/kube-aggregator/pkg/apis/apiregistration/validation */
 import { checkText } from "../../../../machinery/validation/checks.ts";
-import { type FieldError, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
-import { isDns1035Label, isDns1123Subdomain, isPortNumber } from "../../../../machinery/validation/names.ts";
+import { type FieldError, goQuote, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
+import { isDns1035Label, isDns1123Subdomain, isPathSegmentName, isPortNumber } from "../../../../machinery/validation/names.ts";
 import type { APIService } from "../../../generated/apiregistration.v1.ts";
 
 export function validateApiService({ metadata, spec }: APIService): FieldError[] {
   const errors: FieldError[] = [];
   const { group = "", version = "", service, caBundle, insecureSkipTLSVerify } = spec ?? {};
   const name = `${version}.${group}`;
-  if (metadata.name !== name)
-    errors.push(invalid("metadata.name", metadata.name, `must be \`spec.version+"."+spec.group\`: "${name}"`));
+  for (const field of ["generateName", "name"] as const) {
+    const said = metadata[field] ?? "";
+    if (said !== "" && said !== name && isPathSegmentName(said).length === 0)
+      errors.push(invalid(`metadata.${field}`, said, `must be \`spec.version+"."+spec.group\`: ${goQuote(name)}`));
+  }
   if (group === "") {
     if (version !== "v1")
       errors.push(required("spec.group", "only v1 may have an empty group and it better be legacy kube"));

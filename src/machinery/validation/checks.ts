@@ -1,5 +1,14 @@
 /** Small checks that many kinds make: each returns the errors of one value at one path. */
-import { byPointer, type FieldError, fieldForbidden, invalid, notSupported, notSupportedText, required, tooLong } from "./field-error.ts";
+import {
+  byPointer,
+  type FieldError,
+  fieldForbidden,
+  invalid,
+  notSupported,
+  notSupportedText,
+  required,
+  tooLong,
+} from "./field-error.ts";
 import {
   isDns1123Label,
   isDns1123Subdomain,

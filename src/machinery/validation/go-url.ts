@@ -106,9 +106,11 @@ function unescaped(text: string): string {
 
 const bytesOf = (text: string): string =>
   Buffer.from(
-    [...Buffer.from(text).toString("latin1").matchAll(/%([0-9a-fA-F]{2})|([^])/g)].map(([, hex, letter]) =>
-      hex === undefined ? letter!.charCodeAt(0) : Number.parseInt(hex, 16),
-    ),
+    [
+      ...Buffer.from(text)
+        .toString("latin1")
+        .matchAll(/%([0-9a-fA-F]{2})|([^])/g),
+    ].map(([, hex, letter]) => (hex === undefined ? letter!.charCodeAt(0) : Number.parseInt(hex, 16))),
   ).toString();
 
 const escapedUser = (text: string): string =>

@@ -88,7 +88,8 @@ function validateAll(
     const versions = webhook.admissionReviewVersions ?? [];
     errors.push(...validateReviewVersions(versions, `${path}.admissionReviewVersions`, leniency.reviewVersions));
     // Without a name it has been told already.
-    if (!leniency.names && webhook.name && names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
+    if (!leniency.names && webhook.name && names.has(webhook.name))
+      errors.push(duplicate(`${path}.name`, webhook.name));
     names.add(webhook.name);
     return errors;
   });

@@ -166,7 +166,8 @@ function validateSupported(
 ): FieldError[] {
   const errors: FieldError[] = [];
   const { type = "" } = schema;
-  if (requireKnownTypes && type !== "" && !TYPES.includes(type)) errors.push(notSupportedText(`${path}.type`, type, TYPES));
+  if (requireKnownTypes && type !== "" && !TYPES.includes(type))
+    errors.push(notSupportedText(`${path}.type`, type, TYPES));
   if (schema.default !== undefined && place.noDefault !== undefined)
     errors.push(fieldForbidden(`${path}.default`, `must not be set ${place.noDefault}`));
   const { id = "", additionalItems, patternProperties = {}, definitions = {}, dependencies, $ref } = schema;

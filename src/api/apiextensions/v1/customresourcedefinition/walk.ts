@@ -27,7 +27,9 @@ export function* everySchema(schema: JSONSchemaProps): Generator<JSONSchemaProps
     ),
     ...Object.values(schema.patternProperties ?? {}),
     ...Object.values(schema.definitions ?? {}),
-    ...Object.values(schema.dependencies ?? {}).filter((one): one is JSONSchemaProps => one !== undefined && !Array.isArray(one)),
+    ...Object.values(schema.dependencies ?? {}).filter(
+      (one): one is JSONSchemaProps => one !== undefined && !Array.isArray(one),
+    ),
   ];
   for (const one of inner) yield* everySchema(one);
 }

@@ -1,7 +1,18 @@
 /** Upstream: staging/src/k8s.io/kube-aggregator/pkg/apis/apiregistration/validation */
 import { checkText } from "../../../../machinery/validation/checks.ts";
-import { type FieldError, goQuote, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
-import { isDns1035Label, isDns1123Subdomain, isPathSegmentName, isPortNumber } from "../../../../machinery/validation/names.ts";
+import {
+  type FieldError,
+  goQuote,
+  invalid,
+  notSupported,
+  required,
+} from "../../../../machinery/validation/field-error.ts";
+import {
+  isDns1035Label,
+  isDns1123Subdomain,
+  isPathSegmentName,
+  isPortNumber,
+} from "../../../../machinery/validation/names.ts";
 import type { APIService } from "../../../generated/apiregistration.v1.ts";
 
 export function validateApiService({ metadata, spec }: APIService): FieldError[] {

@@ -26,7 +26,8 @@ class UrlError extends Error {}
 
 function parse(text: string): GoUrl {
   const [whole, fragment] = cut(text, "#");
-  if (/[\x00-\x1f\x7f]/.test(whole)) throw new UrlError("net/url: invalid control character in URL");
+  if ([...whole].some((letter) => letter < " " || letter === "\u007f"))
+    throw new UrlError("net/url: invalid control character in URL");
   const none = { scheme: "", host: "", user: undefined, query: "" };
   const url = whole === "*" ? none : parseWhole(whole);
   return { ...url, fragment: unescaped(fragment) };
@@ -88,7 +89,7 @@ function checkPort(port: string): void {
 }
 
 function unescapedHost(text: string): string {
-  for (const [found, escape, other] of text.matchAll(/(%.{0,2})|([\x00-\x7f])/gsu)) {
+  for (const [found, escape, other] of text.matchAll(/(%.{0,2})|(\p{ASCII})/gsu)) {
     if (escape !== undefined) {
       if (!/^%[0-9a-fA-F]{2}$/.test(escape) || (Number.parseInt(escape[1]!, 16) < 8 && escape !== "%25"))
         throw new UrlError(`invalid URL escape ${goQuote(escape)}`);

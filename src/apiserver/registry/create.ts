@@ -111,7 +111,7 @@ async function store(
     dropEmpties(draft);
     behaviour.canonicalize?.(draft);
     canonicalizeAlways(resource, draft);
-    if (context.internal !== true) await services.admission.validate({ ...admission, object: draft });
+    if (context.internal !== true) await services.admission.validate(withObject(admission, draft));
     const name: string = draft.metadata.name;
     const stored = deepFreeze(await convertedToStored(resource, draft));
     const storage = services.registry.storage(resource);
@@ -206,4 +206,14 @@ export function admissionRequest(
     warn: (text) => context.warn(text),
     annotate: (key, value, level) => context.annotate?.(key, value, level),
   };
+}
+
+/** The same request about another object. Its signal stays unasked for: nobody makes one who needs none. */
+export function withObject(request: AdmissionRequest, object: any): AdmissionRequest {
+  if (request.object === object) return request;
+  const properties = Object.getOwnPropertyDescriptors(request);
+  return Object.defineProperties(
+    {},
+    { ...properties, object: { ...properties.object, value: object } },
+  ) as AdmissionRequest;
 }

@@ -24,6 +24,7 @@ import {
   refused,
   resetSystemMetadata,
   ttlSecondsOf,
+  withObject,
 } from "./create.ts";
 import type { Finish } from "./specials/hooks.ts";
 import { hooksOf } from "./specials/hooks.ts";
@@ -191,7 +192,7 @@ async function prepare(
     dropEmpties(draft);
     behaviour.canonicalize?.(draft);
     canonicalizeAlways(resource, draft);
-    if (admitted) await services.admission.validate({ ...admission, object: draft });
+    if (admitted) await services.admission.validate(withObject(admission, draft));
     return { draft, gone: isGone(resource, draft), finish };
   } catch (error) {
     await finish?.(false);

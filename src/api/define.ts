@@ -71,6 +71,7 @@ export interface Definition<T extends KubeObject> {
   /** The template that a kind makes pods of. */
   readonly podTemplate?: (object: T) => PodTemplateSpec | undefined;
   readonly columns?: readonly Column<T>[];
+  readonly rowOrder?: (a: T, b: T) => number;
   readonly selectableFields?: Readonly<Record<string, (object: T) => string>>;
   readonly scale?: ScalePaths;
   readonly nameRule?: NameRule;
@@ -110,6 +111,7 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
     },
     behaviour: mainBehaviour<T>(fact, definition, nameRule),
     columns: definition.columns ?? defaultColumns,
+    ...(definition.rowOrder && { rowOrder: definition.rowOrder }),
     selectableFields: definition.selectableFields ?? {},
     subresources: subresourcesOf(fact, definition, nameRule),
     ...(definition.scale !== undefined && { scale: definition.scale }),

@@ -228,7 +228,7 @@ const CASES: readonly Case[] = [
     JSON_PATCH,
     400,
     "BadRequest",
-    "error decoding patch: json: cannot unmarshal object into Go value of type []interface {}",
+    "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
   ],
   [
     "PATCH",

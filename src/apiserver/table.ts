@@ -56,7 +56,8 @@ function versionOf(object: KubeObject | undefined): object {
 
 export function rowsOf(resource: Resource, objects: readonly KubeObject[], options: TableOptions): readonly object[] {
   const columns = columnsOf(resource);
-  return objects.map((object) => rowOf(columns, object, options));
+  const ordered = resource.rowOrder === undefined ? objects : objects.toSorted(resource.rowOrder);
+  return ordered.map((object) => rowOf(columns, object, options));
 }
 
 const columnsOf = (resource: Resource) => (resource.columns.length > 0 ? resource.columns : [NAME, CREATED]);

@@ -93,6 +93,8 @@ export interface Resource<T extends KubeObject = any> extends ResourceOf<T> {
   readonly schema: Schema;
   readonly behaviour: Behaviour<T>;
   readonly columns: readonly Column<T>[];
+  /** Of a table's rows, where it isn't that of the names. */
+  readonly rowOrder?: (a: any, b: any) => number;
   /** Field selectors beyond `metadata.name` and `metadata.namespace`. */
   readonly selectableFields: Readonly<Record<string, (object: T) => string>>;
   readonly subresources: Readonly<Record<string, Subresource>>;

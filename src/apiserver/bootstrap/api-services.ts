@@ -5,11 +5,17 @@ import { apiVersionOf } from "../../machinery/resource.ts";
 import type { Services } from "../registry/context.ts";
 import { ensure } from "./write.ts";
 
+/** Whose own versions aren't listed. */
+const AGGREGATOR = "apiregistration.k8s.io";
 const MANAGED = "kube-aggregator.kubernetes.io/automanaged";
 
 export async function ensureApiServices(services: Services): Promise<void> {
   const now = formatTime(services.clock.now());
-  const versions = new Map(services.registry.resources.map((resource) => [apiVersionOf(resource), resource]));
+  const versions = new Map(
+    services.registry.resources
+      .filter(({ group }) => group !== AGGREGATOR)
+      .map((resource) => [apiVersionOf(resource), resource]),
+  );
   await Promise.all(
     [...versions.values()].map(({ group, version }) => {
       const priority = priorityOf(group, version);

@@ -165,9 +165,17 @@ async function removeStaleLeases({ registry, cluster, clock }: Services): Promis
   }
 }
 
+function base32(bytes: Uint8Array): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  return bits.replace(
+    /.{1,5}/g,
+    (five) => "abcdefghijklmnopqrstuvwxyz234567"[Number.parseInt(five.padEnd(5, "0"), 2)]!,
+  );
+}
+
 function identityLease(services: Services, serving: Serving): () => Promise<void> {
   const host = serving.address ?? "localhost";
-  const name = `apiserver-${createHash("sha256").update(`${host}:${serving.port}`).digest("hex").slice(0, 26)}`;
+  const name = `apiserver-${base32(createHash("sha256").update(`${host}:${serving.port}`).digest().subarray(0, 16))}`;
   const holderIdentity = `${name}_${uuid(services.random)}`;
   return async () => {
     const now = formatMicroTime(services.clock.now());

@@ -44,20 +44,21 @@ export function parsePatch(body: RequestBody, type: string, validation: FieldVal
     }
   }
   // Upstream reads it as any JSON first, for what is unknown or double in it; only without that check the merge itself complains.
-  const prefix = validation === "Ignore" ? "" : "error decoding patch: ";
+  const prefix = validation === "Ignore" || type === STRATEGIC_PATCH ? "" : "error decoding patch: ";
+  const list = validation === "Ignore" ? "jsonpatch.Patch" : "[]handlers.jsonPatchOp";
   let document: unknown;
   try {
     document = parseJson(body.bytes);
   } catch (error) {
     const { message } = error as Error;
-    throw badRequest(type === STRATEGIC_PATCH && message.endsWith("exceeded max depth") ? message : prefix + message);
+    throw badRequest(prefix + message);
   }
   const infinite = infiniteNumber(textOf(body.bytes));
   if (infinite !== undefined) throw badRequest(prefix + infinite);
   const isList = Array.isArray(document);
   if (document !== null && (typeof document !== "object" || isList !== (type === JSON_PATCH)))
     throw badRequest(
-      `${prefix}json: cannot unmarshal ${isList ? "array" : jsonType(document)} into Go value of type ${type === JSON_PATCH ? "[]interface {}" : "map[string]interface {}"}`,
+      `${prefix}json: cannot unmarshal ${isList ? "array" : jsonType(document)} into Go value of type ${type === JSON_PATCH ? list : "map[string]interface {}"}`,
     );
   return { value: document, faults: validation === "Ignore" ? [] : faultsOf(textOf(body.bytes), document, type) };
 }

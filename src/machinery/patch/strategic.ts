@@ -288,7 +288,7 @@ const GO_TYPES: Readonly<Record<string, string>> = {
 const goType = (value: unknown): string => GO_TYPES[kindOf(value)] ?? kindOf(value);
 
 /** As Go's %v prints a map or a list. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(show).join(" ")}]`;
   if (value === null) return "<nil>";
   if (!isObject(value)) return String(value);

@@ -127,7 +127,8 @@ function chargeOf(
   if (!inScope(quota, isPod ? request.object : undefined)) return undefined;
   const { name } = quota.metadata;
   if (isPod && request.operation === "CREATE") checkStated(request, quota);
-  const mine = Object.keys(quota.spec.hard ?? {}).filter((resource) => delta[resource] !== undefined);
+  // A quota that nobody has counted yet limits nothing.
+  const mine = Object.keys(quota.status?.hard ?? {}).filter((resource) => delta[resource] !== undefined);
   if (mine.length === 0) return undefined;
   return (current) => {
     const hard = amountsOf(current.status?.hard);
@@ -155,7 +156,7 @@ function chargeOf(
 
 /** A quota on an amount makes every container state it. */
 function checkStated(request: AdmissionRequest, quota: AnyObject): void {
-  const wanted = Object.keys(quota.spec.hard ?? {}).flatMap((resource) => {
+  const wanted = Object.keys(quota.status?.hard ?? {}).flatMap((resource) => {
     if (resource === "cpu" || resource === "memory") return [["requests", resource, resource]];
     const match = /^(requests|limits)\.(cpu|memory)$/.exec(resource);
     return match === null ? [] : [[match[1]!, match[2]!, resource]];

@@ -2,6 +2,7 @@
 import type { Resource } from "../../../machinery/resource.ts";
 import { parseFieldSelector } from "../../../machinery/selector/fields.ts";
 import { parseLabelSelector, SelectorError } from "../../../machinery/selector/labels.ts";
+import { formatTime } from "../../../machinery/meta/time.ts";
 import { finished } from "../../../machinery/patch/apply/unfinished.ts";
 import { badRequest } from "../../../machinery/status.ts";
 import { INVALID, withAuthenticatedGroup } from "../../authn/authenticator.ts";
@@ -50,7 +51,11 @@ export const tokenReviews: VirtualResource = async (services, request, resource)
 export const selfSubjectReviews: VirtualResource = async (services, request, resource) => {
   const asked = await review(services, request, resource);
   const { name, uid, groups, extra } = request.user!;
-  return created(asked, { userInfo: { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) } });
+  const metadata = { ...asked.metadata, creationTimestamp: formatTime(services.clock.now()) };
+  return created(
+    { ...asked, metadata },
+    { userInfo: { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) } },
+  );
 };
 
 export const subjectAccessReviews: VirtualResource = async (services, request, resource) => {

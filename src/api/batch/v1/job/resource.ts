@@ -53,6 +53,8 @@ function generateSelector(job: Mutable<Job>): void {
   const { name, uid } = job.metadata;
   const metadata = (job.spec.template.metadata ??= {});
   const labels = (metadata.labels ??= {});
+  // Upstream's defaults do so as soon as the job is read again.
+  if (Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = labels;
   labels["controller-uid"] ??= uid;
   labels["batch.kubernetes.io/controller-uid"] ??= uid;
   labels["job-name"] ??= name;

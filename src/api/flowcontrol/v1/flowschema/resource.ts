@@ -16,6 +16,9 @@ export const flowSchemas = defineResource<FlowSchema>({
     validate: validateFlowSchema,
   },
   views: { status: { validateUpdate: ({ status }) => validateConditionTypes(status?.conditions) } },
+  rowOrder: (a, b) =>
+    (a.spec?.matchingPrecedence ?? 0) - (b.spec?.matchingPrecedence ?? 0) ||
+    ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1),
   columns: [
     nameColumn,
     column("PriorityLevel", "string", ({ spec }) => spec?.priorityLevelConfiguration?.name ?? ""),

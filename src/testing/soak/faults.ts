@@ -126,6 +126,9 @@ export const FAULTS = {
   },
   "replace one": async ({ cluster, random, tell }) => {
     const member = pick(random, cluster.members);
+    // Of those who stay, a quorum must hear each other: one whom the fault before has cut off may still be counted as connected.
+    await cluster.heal();
+    await cluster.untilLevel();
     tell(`${member.name} is replaced, with an empty disk`);
     await cluster.replace(member);
   },

@@ -185,6 +185,7 @@ function mainBehaviour<T extends KubeObject>(
       nameRule,
       (object, old, context) =>
         behaviour.validateUpdate?.(object, old, context) ?? behaviour.validate?.(object, context),
+      anyPrefix,
     ),
   };
 }
@@ -236,6 +237,7 @@ function updateChecks<T extends KubeObject>(
   view: string,
   nameRule: NameRule,
   check: (object: T, old: T, context: HookContext) => readonly FieldError[] | undefined,
+  anyPrefix?: true,
 ): NonNullable<Behaviour<T>["validateUpdate"]> {
   const namespaced = fact.scope === "Namespaced";
   return (object, old, context) => {
@@ -243,7 +245,7 @@ function updateChecks<T extends KubeObject>(
     return [
       ...validateObjectMeta(object.metadata, namespaced, nameIsPathSegment),
       ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...checked(checksOf(fact, view), { object, old, own, namespaced, nameRule }),
+      ...checked(checksOf(fact, view), { object, old, own, namespaced, nameRule, anyPrefix }),
     ];
   };
 }

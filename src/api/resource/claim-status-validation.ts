@@ -153,7 +153,7 @@ function validateShare(id: string | undefined, path: string): FieldError[] {
   const hex = id.length === 36 ? id : /^(?:urn:uuid:(.{36})|\{(.{36})\}|(.{32}))$/i.exec(id)?.slice(1).join("");
   const problem =
     hex === undefined
-      ? `error validating uid: invalid UUID length: ${id.length}`
+      ? `error validating uid: invalid UUID length: ${Buffer.byteLength(id)}`
       : !/^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/i.test(hex)
         ? "error validating uid: invalid UUID format"
         : id !== id.toLowerCase() || id.length !== 36

@@ -103,6 +103,14 @@ function validateClaims(claims: readonly PodGroupResourceClaim[], path: string):
   return errors;
 }
 
+/** As an error shows it: what comes first is always there. */
+const inOrder = ({ name, schedulingPolicy, schedulingConstraints, ...rest }: PodGroupTemplate): object => ({
+  name,
+  schedulingPolicy,
+  schedulingConstraints: schedulingConstraints ?? null,
+  ...rest,
+});
+
 export function validateWorkload({ spec }: Workload): FieldError[] {
   const errors: FieldError[] = [];
   const { controllerRef, podGroupTemplates: templates = [] } = spec ?? {};
@@ -120,14 +128,7 @@ export function validateWorkload({ spec }: Workload): FieldError[] {
   if (templates.length > MAX_TEMPLATES) return [...errors, tooMany(path, templates.length, MAX_TEMPLATES)];
   for (const [i, template] of templates.entries())
     if (templates.slice(0, i).some(({ name }) => name === template.name))
-      errors.push(
-        duplicate(`${path}[${i}]`, {
-          ...template,
-          name: template.name,
-          schedulingPolicy: template.schedulingPolicy,
-          schedulingConstraints: template.schedulingConstraints ?? null,
-        }),
-      );
+      errors.push(duplicate(`${path}[${i}]`, inOrder(template)));
   for (const [i, template] of templates.entries()) {
     const { name = "", schedulingPolicy } = template;
     const at = `${path}[${i}]`;

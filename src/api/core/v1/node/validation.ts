@@ -68,7 +68,13 @@ function validateAnnotations(annotations: Readonly<Record<string, string>>): Fie
   if (!avoid) return errors;
   const problem = syntaxError(avoid);
   if (problem !== undefined) return [...errors, invalid("metadata.annotations.AvoidPods", AVOID_PODS, problem)];
-  const { preferAvoidPods = [] } = JSON.parse(avoid) as AvoidPods;
+  const said: unknown = JSON.parse(avoid);
+  if (said !== null && (typeof said !== "object" || Array.isArray(said))) {
+    const type = Array.isArray(said) ? "array" : typeof said === "boolean" ? "bool" : typeof said;
+    const words = `json: cannot unmarshal ${type} into Go value of type v1.AvoidPods`;
+    return [...errors, invalid("metadata.annotations.AvoidPods", AVOID_PODS, words)];
+  }
+  const { preferAvoidPods = [] } = (said ?? {}) as AvoidPods;
   for (const [i, { podSignature }] of preferAvoidPods.entries()) {
     const path = `metadata.annotations.${AVOID_PODS}[${i}].PodSignature`;
     const controller = podSignature?.podController;

@@ -157,8 +157,8 @@ function validateVolumeSpec({ spec, metadata }: PersistentVolume, leniency: Leni
   }
   errors.push(...validateSource(spec, metadata.name));
   if (
-    spec?.hostPath !== undefined &&
-    posix.normalize(`${spec.hostPath.path ?? ""}/`) === "/" &&
+    spec?.hostPath?.path &&
+    posix.normalize(`${spec.hostPath.path}/`) === "/" &&
     spec.persistentVolumeReclaimPolicy === "Recycle"
   )
     errors.push(

@@ -78,12 +78,15 @@ export function validatePoolStatusRequestStatus(
 
 type Status = NonNullable<ResourcePoolStatusRequest["status"]>;
 
+const CONDITION = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition";
+
 /** The declarative rules leave alone what hasn't changed. */
 function validateChanged(status: Status, before: Status | undefined): FieldError[] {
   const errors: FieldError[] = [];
   const { poolCount, pools = [], conditions = [] } = status;
-  if (poolCount === undefined) errors.push(required("status.poolCount"));
-  else if (poolCount !== before?.poolCount) errors.push(...checkLeast(poolCount, "status.poolCount", 0));
+  if (poolCount === undefined) {
+    if (before === undefined || before.poolCount !== undefined) errors.push(required("status.poolCount"));
+  } else if (poolCount !== before?.poolCount) errors.push(...checkLeast(poolCount, "status.poolCount", 0));
   if (!semanticEqual(pools, before?.pools)) {
     if (pools.length > MAX_POOLS) errors.push(tooMany("status.pools", pools.length, MAX_POOLS));
     else for (const [i, pool] of pools.entries()) errors.push(...validatePool(pool, `status.pools[${i}]`));
@@ -93,7 +96,7 @@ function validateChanged(status: Status, before: Status | undefined): FieldError
     return [...errors, tooMany("status.conditions", conditions.length, MAX_CONDITIONS)];
   for (const [i, condition] of conditions.entries())
     if (conditions.slice(0, i).some(({ type }) => type === condition.type))
-      errors.push(duplicate(`status.conditions[${i}]`, condition));
+      errors.push(duplicate(`status.conditions[${i}]`, internalValue(condition, CONDITION)));
   return errors;
 }
 

@@ -107,7 +107,13 @@ test("bad requests get upstream's words and codes", async () => {
       /406: Not Acceptable\\n\\nAvailable representations: application\/json, application\/yaml, application\/vnd.kubernetes.protobuf, /,
     ],
     ["GET", `${MAPS}?labelSelector=a+b`, {}, 400, /unable to parse requirement: found 'b', expected: /],
-    ["GET", `${MAPS}?fieldSelector=spec.x%3D1`, {}, 400, /field label not supported: spec.x/],
+    [
+      "GET",
+      `${MAPS}?fieldSelector=spec.x%3D1`,
+      {},
+      400,
+      /spec\.x\\" is not a known field selector: only \\"metadata\.name\\", \\"metadata\.namespace\\""/,
+    ],
     [
       "GET",
       `${MAPS}?resourceVersion=1000000&resourceVersionMatch=Exact`,

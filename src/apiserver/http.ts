@@ -213,7 +213,8 @@ async function readBody(
   tell(size);
   const header = request.headers["content-type"];
   const contentType = (typeof header === "string" ? header : (header?.[0] ?? "")).split(";")[0]!.trim().toLowerCase();
-  if (size === 0) return { kind: "none", contentType };
+  // A patch of nothing is a patch that can't be read.
+  if (size === 0 && request.method !== "PATCH") return { kind: "none", contentType };
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   const yaml = size > LONG_YAML && YAML_TYPES.has(contentType) ? await readYaml(bytes, turns) : undefined;
   return { kind: "bytes", bytes, contentType, codec, cbor, ...(yaml && { yaml }) };

@@ -103,6 +103,12 @@ test("every operation that upstream's document lists has its answer", async () =
     // A version of a kind that another version has made already.
     assert.ok([201, 409].includes(answer.status), answer.body.toString());
   }
+  // Without one the proxy of a service says that there is no such service.
+  const services = builtinResources.find(({ plural }) => plural === "services")!;
+  const behind = { "kubernetes.io/service-name": sampleOf(services).metadata.name };
+  await ask(harness, "POST", `/apis/discovery.k8s.io/v1/namespaces/${SAMPLE_NAMESPACE}/endpointslices`, {
+    body: JSON.stringify({ metadata: { name: "behind", labels: behind }, addressType: "IPv4", endpoints: [] }),
+  });
   const unanswered: string[] = [];
   let asked = 0;
   for (const operation of operationsOf()) {

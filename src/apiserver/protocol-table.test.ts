@@ -104,6 +104,8 @@ test("what discovery promises is there, and nothing else", () => {
       const name = `${column} of ${resource.plural}/${subresource} in ${apiVersionOf(resource)}: ${status}`;
       // A binding is created for a pod that has to be there, and the log of a pod is not an object.
       if (resource.kind === "Binding" && verb === "create") continue;
+      // A service that nothing stands behind is told of as one that isn't there.
+      if (resource.kind === "Service" && subresource === "proxy") continue;
       assert.equal(served, verbs.includes(verb), name);
     }
   }

@@ -2,7 +2,9 @@
 import { DecodeError } from "../../machinery/codec/decode.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
+import { restoreError } from "../../machinery/patch/restore.ts";
 import { applyStrategicMergePatch, show } from "../../machinery/patch/strategic.ts";
+import type { Schema } from "../../machinery/schema/schema.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { StatusError } from "../../machinery/status.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
@@ -84,42 +86,17 @@ export function patcher(
         patched = applyMergePatch(current, document);
         break;
       default:
-        patched = applyStrategicMergePatch(current, document, resource.schema);
-        return recorded(decodeMerged(patched, document, expected, context, warn, faults));
+        patched = applyStrategicMergePatch(current, document ?? {}, resource.schema);
+        assertRestorable(patched, document, resource.schema);
     }
     return recorded(decodePatched(patched, expected, context, warn, faults));
   };
 }
 
-/** What a strategic merge made: upstream never writes it as JSON, and tells of the patch what the fields of the object don't take. */
-function decodeMerged(
-  tree: unknown,
-  patch: unknown,
-  expected: Expected,
-  context: WriteContext,
-  warn: (text: string) => void,
-  faults: readonly string[],
-): any {
-  try {
-    return decodeTree(tree, expected, context.fieldValidation, warn, faults);
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw invalidObject("", "", "", [invalid("patch", show(patch), conversionError(error.message))]);
-  }
-}
-
-/** How Go's conversion of maps says what its decoder of JSON says, for the types whose names tell what they are. */
-export function conversionError(message: string): string {
-  const [, words, type] =
-    /^json: cannot unmarshal (.*) into Go (?:value|struct field .*) of type (.*)$/.exec(message) ?? [];
-  if (words === undefined || type === undefined) return message;
-  const [kind, fraction] = words.split(" ");
-  const from = { number: fraction === undefined ? "int64" : "float64", object: "map", array: "slice" }[kind!] ?? kind!;
-  if (type.startsWith("map[")) return `cannot restore map from ${from}`;
-  if (type.startsWith("[]")) return `cannot restore slice from ${from}`;
-  if (!/^(string|bool|u?int\d*|float\d*)$/.test(type)) return message;
-  const converts = kind === "number" && type !== "bool" && !(fraction !== undefined && type === "string");
-  return converts ? `cannot convert ${from} to ${type}` : `unrecognized type: ${type}`;
+/** Upstream puts what a strategic merge patch made together without the detour over JSON, and shows the patch where it can't. */
+function assertRestorable(patched: unknown, patch: unknown, schema: Schema): void {
+  const wrong = restoreError(patched, schema);
+  if (wrong !== undefined) throw invalidObject("", "", "", [invalid("patch", show(patch), wrong)]);
 }
 
 /** What a patch made, as an object of its kind. `faults` are the patch's own, told before the object's. */

@@ -35,8 +35,7 @@ function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "n
     field === "metadata.name" ||
     (field === "metadata.namespace" && resource.scope === "Namespaced") ||
     Object.hasOwn(resource.selectableFields, field);
-  for (const { field } of selector.requirements)
-    if (!known(field)) throw badRequest(`field label not supported: ${field}`);
+  for (const { field } of selector.requirements) if (!known(field)) throw badRequest(unknownWords(resource, field));
   const name = selector.exactValue("metadata.name");
   if (name !== undefined && selector.requirements.length === 1) return { name };
   const nodeName = selector.exactValue("spec.nodeName");
@@ -51,4 +50,14 @@ function fieldsOf(resource: Resource, text: string): Pick<Predicate, "name" | "n
     ...(nodeName !== undefined && nodeName !== "" && { nodeName }),
     fields: (object) => selector.matches(valueOf(object)),
   };
+}
+
+/** Kinds with fields of their own to select by have words of their own for others; the rest share theirs. */
+function unknownWords(resource: Resource, field: string): string {
+  if (resource.schema.name !== undefined && Object.keys(resource.selectableFields).length === 0)
+    return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
+  if (resource.kind === "Job") return `field label ${JSON.stringify(field)} not supported for Job`;
+  if (resource.kind === "ResourceSlice")
+    return `field label not supported for ${resource.group}/${resource.version}, Kind=ResourceSlice: ${field}`;
+  return `field label not supported: ${field}`;
 }

@@ -1,6 +1,7 @@
 /** `…/proxy/…` of nodes, pods and services. Upstream: pkg/registry/core/{node,pod,service}/rest (proxy). */
 import { hostPort } from "../../base/host-port.ts";
 import type { Pod, Service } from "../../api/generated/core.v1.ts";
+import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
 import { randomInt } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
@@ -72,23 +73,24 @@ export const serviceProxy: SpecialSubresource = {
     const { scheme, name, port } = split(request.info.name, "service");
     const service = await services.cluster.live("services", namespace, name);
     if (service === undefined) throw notFound(resource, name);
-    const endpoint = endpointOf(services, service as Service, port);
+    const endpoint = endpointOf(services, resource, service as Service, port);
     return relay(services, request, reached(scheme, endpoint), rest(request));
   },
 };
 
-function endpointOf(services: Services, service: Service, asked: string): ServiceEndpoint {
+/** A port's number stands for its name; a name is looked for where the service is reached. */
+function endpointOf(services: Services, resource: Resource, service: Service, asked: string): ServiceEndpoint {
   const { name, namespace = "" } = service.metadata;
   const ports = service.spec.ports ?? [];
-  const port = asked === "" ? ports[0] : ports.find((one) => one.name === asked || String(one.port) === asked);
-  if (port === undefined)
-    throw new StatusError(
-      "ServiceUnavailable",
-      `no service port ${JSON.stringify(asked)} found for service ${JSON.stringify(name)}`,
-    );
-  const candidates = readyEndpoints(slicesOf(services.cluster, namespace, name), port.name);
-  if (candidates.length === 0)
-    throw new StatusError("ServiceUnavailable", `no endpoints available for service ${JSON.stringify(name)}`);
+  const isNumber = /^\d+$/.test(asked);
+  const port = asked === "" ? ports[0] : ports.find((one) => isNumber && one.port === Number(asked));
+  const unavailable = (why: string) =>
+    new StatusError("ServiceUnavailable", `${why} for service ${JSON.stringify(name)}`);
+  if (isNumber && port === undefined) throw unavailable(`no service port ${Number(asked)} found`);
+  const slices = slicesOf(services.cluster, namespace, name);
+  if (slices.length === 0) throw notFound(resource, name);
+  const candidates = readyEndpoints(slices, port === undefined ? asked : port.name);
+  if (candidates.length === 0) throw unavailable("no endpoints available");
   return candidates[randomInt(services.random, candidates.length)]!;
 }
 

@@ -29,7 +29,7 @@ function mergeMap(live: JsonObject, patch: JsonObject, schema: Schema | undefine
   const directive = member(patch, DIRECTIVE);
   if (directive !== undefined) {
     if (directive === "delete") return {};
-    if (directive !== "replace") throw plain(`unknown patch type: ${show(directive)} in map: ${show(patch)}`);
+    if (directive !== "replace") throw plain(`unknown patch type: ${showText(directive)} in map: ${show(patch)}`);
     const { [DIRECTIVE]: _, ...replacement } = patch;
     return replacement;
   }
@@ -113,7 +113,7 @@ function mergeList(live: readonly unknown[], patch: readonly unknown[], field: S
       const value = mergeValue(item, key);
       items = items.filter((old) => !jsonEqual(member(old as JsonObject, key), value));
     } else if (directive === "merge") throw plain("merging lists cannot yet be specified in the patch");
-    else throw plain(`unknown patch type: ${show(directive)} in map: ${show(item)}`);
+    else throw plain(`unknown patch type: ${showText(directive)} in map: ${show(item)}`);
   }
   if (replace) return wanted;
   for (const item of wanted) {
@@ -296,6 +296,13 @@ export function show(value: unknown): string {
     .sort()
     .map((key) => `${key}:${show(value[key])}`)
     .join(" ")}]`;
+}
+
+/** Where upstream prints what it took for text. */
+function showText(value: unknown): string {
+  if (typeof value === "string" || typeof value === "object") return show(value);
+  const kind = typeof value === "boolean" ? "bool" : Number.isInteger(value) ? "int64" : "float64";
+  return `%!s(${kind}=${String(value)})`;
 }
 
 const rejected = (words: string): StatusError =>

@@ -48,6 +48,8 @@ export function parseFieldSelector(text: string): FieldSelector {
     const match = /^(.*?)(!=|==|=)(.*)$/s.exec(term);
     if (match === null) throw new SelectorError(`invalid selector: '${text}'; can't understand '${term}'`);
     const value = unescapeValue(match[3]!);
+    // Nothing of nothing is anything.
+    if (match[1] === "" && value === "") continue;
     requirements.push({ field: match[1]!, operator: match[2] === "!=" ? "!=" : "=", value });
   }
   return requirements.length === 0 ? ALL_FIELDS : new FieldSelector(requirements);

@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PerformanceObserver } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { createApiServer } from "../src/apiserver/server.ts";
 import { machineWorld } from "../src/cli/world.ts";
@@ -108,6 +109,10 @@ async function started(component: { run(signal: AbortSignal, ready: () => void):
 function watchTurns(): { read(): object } {
   let longest = 0;
   let over = 0;
+  let longestCollection = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longestCollection = Math.max(longestCollection, duration);
+  }).observe({ entryTypes: ["gc"] });
   let last = process.threadCpuUsage();
   setInterval(() => {
     const now = process.threadCpuUsage();
@@ -118,8 +123,8 @@ function watchTurns(): { read(): object } {
   }, 2).unref();
   return {
     read() {
-      const result = { longestTurnMs: longest, turnsOver20Ms: over };
-      longest = over = 0;
+      const result = { longestTurnMs: longest, turnsOver20Ms: over, longestCollectionMs: longestCollection };
+      longest = over = longestCollection = 0;
       return result;
     },
   };

@@ -84,7 +84,7 @@ export async function runCase(
     `gets beside it: p50 ${figure(probed.p50)} ms, p99 ${figure(probed.p99)} ms, at most ${figure(probed.max)} ms of ${probed.gets}; the prober itself was ${figure(probed.lateP99)} ms late at the p99`,
   );
   say(
-    `the server kept ${figure(serverCores)} cores busy, its clients ${figure(clientCores)}; longest turn ${figure(turns.longestTurnMs)} ms of CPU, ${turns.turnsOver20Ms} over ${TURN_MAX_MS}; ${figure(peakMb)} MB at most; heap ${figure(turns.heapMb)} MB, buffers ${figure(turns.buffersMb)} MB`,
+    `the server kept ${figure(serverCores)} cores busy, its clients ${figure(clientCores)}; longest turn ${figure(turns.longestTurnMs)} ms of CPU, ${turns.turnsOver20Ms} over ${TURN_MAX_MS}; longest collection of garbage ${figure(turns.longestCollectionMs)} ms; ${figure(peakMb)} MB at most; heap ${figure(turns.heapMb)} MB, buffers ${figure(turns.buffersMb)} MB`,
   );
   const short = [
     ...account.short,

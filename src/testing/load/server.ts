@@ -107,6 +107,7 @@ export class LoadServer implements AsyncDisposable {
   async turns(): Promise<{
     readonly longestTurnMs: number;
     readonly turnsOver20Ms: number;
+    readonly longestCollectionMs: number;
     readonly heapMb: number;
     readonly buffersMb: number;
   }> {

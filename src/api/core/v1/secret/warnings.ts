@@ -16,11 +16,13 @@ interface Block {
   readonly pem: string;
 }
 
+/** What isn't base64 within is passed over. */
 const blocksOf = (text: string): readonly Block[] =>
-  [...text.matchAll(/^-----BEGIN ([^\n-]+)-----[ \t\r]*\n[^]*?\n-----END \1-----[ \t\r]*$/gm)].map(([pem, type]) => ({
-    type: type!,
-    pem,
-  }));
+  [...text.matchAll(/^-----BEGIN ([^\n-]+)-----[ \t\r]*\n([^]*?)\n-----END \1-----[ \t\r]*$/gm)]
+    .filter(([, , body = ""]) => isBase64(body.replace(/^[\w-]+:.*\n/gm, "").replace(/\s/g, "")))
+    .map(([pem, type]) => ({ type: type!, pem }));
+
+const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 
 const isKey = ({ type }: Block): boolean => type === "PRIVATE KEY" || type.endsWith(" PRIVATE KEY");
 const typesOf = (blocks: readonly Block[]): string => `[${blocks.map(({ type }) => type).join(" ")}]`;

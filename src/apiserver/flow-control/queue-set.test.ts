@@ -169,6 +169,17 @@ test("wide requests leave some seats to those of one, unless they need all there
   assert.equal(lists.filter(({ state }) => state === "executing").length, 5);
   assert.equal(set.seatsInUse, 40);
   for (let i = 0; i < 10; i++) assert.equal(set.start(0, flowOf("getter"), ONE_SEAT, undefined)!.state, "executing");
+  // Older lists that wait for seats are no reason to wait for a list's end, and neither is a limit that has shrunk meanwhile.
+  for (let i = 0; i < 20; i++) lists.push(set.start(1000, flowOf("lister"), wide(8), undefined)!);
+  set.configure(QUEUING, 30, 9000);
+  const more = Array.from({ length: 5 }, () => set.start(9000, flowOf("prober"), ONE_SEAT, undefined)!);
+  assert.equal(more.filter(({ state }) => state === "executing").length, 3);
+  set.finish(more[0]!, 9010);
+  assert.equal(more.filter(({ state }) => state === "executing").length, 3);
+  // Where no wide ones are at work, all is as ever.
+  const ones = new QueueSet(QUEUING, 50, 0, quiet);
+  for (let i = 0; i < 60; i++) ones.start(0, flowOf("getter"), ONE_SEAT, undefined);
+  assert.equal(ones.executing, 50);
   const all = new QueueSet(QUEUING, 10, 0, quiet);
   assert.equal(all.start(0, flowOf("lister"), wide(10), undefined)!.state, "executing");
 });

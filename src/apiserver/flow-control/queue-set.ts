@@ -59,6 +59,10 @@ export class Ticket {
   /** In seat-seconds, by the guess of how long a request takes. */
   totalWork: number;
   startedAt = 0;
+  /** It takes many seats while it runs: a list, not a write that many watch. */
+  readonly isWide: boolean;
+  /** It has one of the seats that are kept for such as it. */
+  isOnKept = false;
   /** Called when a request that waited begins. */
   onDecision: (() => void) | undefined;
 
@@ -69,6 +73,7 @@ export class Ticket {
     this.arrivedAt = arrivedAt;
     this.arrivalR = arrivalR;
     this.seats = Math.max(work.initialSeats, work.finalSeats);
+    this.isWide = work.initialSeats > 1;
     this.totalWork = work.initialSeats * SERVICE_SECONDS + (work.finalSeats * work.additionalLatencyMs) / 1000;
   }
 }
@@ -90,7 +95,10 @@ export interface Observer {
 
 /** The guess of how long a request takes, before it is known. */
 const SERVICE_SECONDS = 0.003;
-/** Part of the seats that only requests of one seat get. */
+/**
+ * Part of the seats that only requests of one seat get, also past wide ones that wait for seats: who wants little would wait until a long list is over.
+ * That is more than upstream does.
+ */
 const KEPT_FOR_ONES = 0.1;
 
 export class QueueSet {
@@ -106,6 +114,9 @@ export class QueueSet {
   #activeQueues = 0;
   /** Seats of requests that came through a queue. */
   #queuedSeatsInUse = 0;
+  /** Requests on seats that are kept for those of one, and wide requests that run. */
+  #keptInUse = 0;
+  #wideInUse = 0;
   waiting = 0;
   executing = 0;
   seatsInUse = 0;
@@ -169,7 +180,7 @@ export class QueueSet {
     this.#advance(now);
     const ticket = new Ticket(flow, about, work, now, this.#r);
     if (this.#queuing.queues < 1) {
-      if (!this.#accommodates(ticket.seats)) return this.#refuse(flow.schema, "concurrency-limit");
+      if (!this.#accommodates(ticket)) return this.#refuse(flow.schema, "concurrency-limit");
       this.#queueless.add(ticket);
       this.#begin(ticket, now);
       this.#observer.changed(now);
@@ -191,7 +202,7 @@ export class QueueSet {
     this.seatsWaiting += ticket.seats;
     this.#observer.queued(ticket, queue.waiting.length);
     this.#bound(queue);
-    if (this.waiting === 1 && this.seatsInUse < this.#limit && this.#accommodates(ticket.seats)) {
+    if (this.waiting === 1 && this.seatsInUse < this.#limit && this.#accommodates(ticket)) {
       // Nobody else waits: there is nothing to choose.
       this.#robin = queue.index;
       this.#dispatchFrom(queue, now);
@@ -247,6 +258,8 @@ export class QueueSet {
     assert(ticket.state === "lingering", "seats are given back twice");
     ticket.state = "done";
     this.seatsInUse -= ticket.seats;
+    if (ticket.isWide) this.#wideInUse--;
+    if (ticket.isOnKept) this.#keptInUse--;
     this.#observer.released(ticket);
     const { queue } = ticket;
     if (queue !== undefined) {
@@ -291,21 +304,45 @@ export class QueueSet {
     return best!;
   }
 
-  #accommodates(seats: number): boolean {
+  #accommodates({ seats, isWide }: Ticket): boolean {
     if (this.#queuing.queues < 0) return true;
     // One that asks for more than there is runs alone.
     if (seats > this.#limit) return this.executing === 0;
-    // Long lists don't take every seat: who wants little would wait until one of them is over. That is more than upstream does.
-    const kept = seats > 1 ? Math.min(Math.floor(this.#limit * KEPT_FOR_ONES), this.#limit - seats) : 0;
+    const kept = isWide ? Math.min(this.#kept, this.#limit - seats) : 0;
     return this.seatsInUse + seats <= this.#limit - kept;
+  }
+
+  get #kept(): number {
+    return this.#queuing.queues < 0 ? 0 : Math.floor(this.#limit * KEPT_FOR_ONES);
   }
 
   #dispatch(now: number): void {
     while (this.waiting > 0 && this.seatsInUse < this.#limit) {
       const queue = this.#next();
-      if (queue === undefined) return;
+      if (queue === undefined) break;
       this.#dispatchFrom(queue, now);
     }
+    // All seats may be taken: these are besides, so that they are there at once.
+    while (this.waiting > 0 && this.#keptInUse < this.#kept) {
+      const queue = this.#nextOfOne();
+      if (queue === undefined) return;
+      queue.waiting[0]!.isOnKept = true;
+      this.#keptInUse++;
+      this.#dispatchFrom(queue, now);
+    }
+  }
+
+  /** Of the queues whose first request takes one seat, the one that the model would finish first; none where no wide one is in the way. */
+  #nextOfOne(): Queue | undefined {
+    let best: Queue | undefined;
+    let isInTheWay = false;
+    for (const queue of this.#queues) {
+      const head = queue.waiting[0];
+      if (head === undefined) continue;
+      if (head.isWide) isInTheWay = true;
+      else if (head.seats === 1 && (best === undefined || queue.nextDispatchR < best.nextDispatchR)) best = queue;
+    }
+    return isInTheWay || this.#wideInUse > 0 ? best : undefined;
   }
 
   /** The queue whose first request the model would finish first, if there are seats for it. */
@@ -334,7 +371,7 @@ export class QueueSet {
       }
     }
     const head = best!.waiting[0]!;
-    if (!this.#accommodates(head.seats)) {
+    if (!this.#accommodates(head)) {
       this.#observer.notAccommodated(head.flow.schema);
       return undefined;
     }
@@ -371,6 +408,7 @@ export class QueueSet {
     this.executing++;
     this.dispatched++;
     this.seatsInUse += ticket.seats;
+    if (ticket.isWide) this.#wideInUse++;
     this.#observer.started(ticket);
   }
 

@@ -4,6 +4,10 @@
  */
 import { versionIn } from "./paced-writes.ts";
 
+/** Where a line has the first letter of its type, and the one of a bookmark, which is no event. */
+const TYPE_AT = '{"type":"'.length;
+const BOOKMARK = "B".charCodeAt(0);
+
 export class Heard {
   count = 0;
   failure: string | undefined;
@@ -23,7 +27,7 @@ export class Heard {
     for (;;) {
       const line = data.indexOf(0x0a, at);
       if (line < 0 || line >= to) break;
-      this.#event(versionIn(data, at, line));
+      if (data[at + TYPE_AT] !== BOOKMARK) this.#event(versionIn(data, at, line));
       at = line + 1;
     }
     if (at < to) this.#rest = Buffer.from(data.subarray(at, to));

@@ -301,6 +301,8 @@ function validateVersion(version: string, path: string): FieldError[] {
 
 const amountOf = (text: string | undefined): bigint => parseQuantity(text ?? "0")?.nano ?? 0n;
 const NANO = 1_000_000_000n;
+/** Away from zero. */
+const wholeOf = (nano: bigint): bigint => (nano < 0n ? -wholeOf(-nano) : (nano + NANO - 1n) / NANO);
 
 /** Printed in the unit of the first. */
 function sumOf(a: string, b: string): string {
@@ -341,7 +343,7 @@ function validateOptions(preset: string, whole: string, options: readonly string
       options,
       MAX_OPTIONS,
       path,
-      (option) => String((amountOf(option) + NANO - 1n) / NANO),
+      (option) => String(wholeOf(amountOf(option))),
       (option, at) =>
         amountOf(option) > amountOf(whole)
           ? [invalid(at, option, `option is larger than capacity value: ${whole}`)]

@@ -1,5 +1,5 @@
 /** Upstream: pkg/apis/resource/v1beta2/defaults.go, pkg/registry/resource/resourceslice */
-import { defineResource } from "../../../define.ts";
+import { defineResource, nextGeneration } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta2.ts";
 import {
   defaultSlice,
@@ -9,6 +9,7 @@ import {
   sliceWarnings,
   stampSliceTaints,
 } from "../../device.ts";
+import { semanticEqual } from "../../../semantic-equal.ts";
 import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
@@ -24,6 +25,8 @@ export const resourceSlices = defineResource<ResourceSlice>({
     },
     prepareForUpdate(slice, old, { now, featureGates }) {
       stampSliceTaints(slice, now);
+      // What goes for its gate counts as a change all the same.
+      if (!semanticEqual(slice.spec, old.spec)) nextGeneration(slice, old);
       dropDisabledOfSlice(slice, old, featureGates);
     },
     validate: (slice) => validateSlice(slice as ResourceSlice),

@@ -7,6 +7,8 @@ import type { CustomResourceDefinition } from "../../api/generated/apiextensions
 import type { Services } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
+import { hasReason } from "../../machinery/status.ts";
+import { recordUpdate } from "../registry/managed-fields.ts";
 import { update } from "../registry/update.ts";
 import { pause } from "../../world/time.ts";
 import {
@@ -127,26 +129,63 @@ function isServable(services: Services, definition: CustomResourceDefinition): b
 
 /** Accepts the names, as far as they are free, and says what is served. */
 async function settle(services: Services, { metadata }: CustomResourceDefinition): Promise<void> {
-  await services.cluster.update(CRDS, "", metadata.name, (current: CustomResourceDefinition) => {
+  let others = false;
+  await writeStatus(services, metadata.name, (current) => {
     if (current.metadata.deletionTimestamp !== undefined) return undefined;
     const { names, condition } = acceptNames(current, takenNames(current, definitions(services)));
     const before = current.status?.conditions ?? [];
     const odd = nonStructural(current);
-    const wanted = [condition, established(current, condition), approval(current), odd];
+    const wanted = [approval(current), condition, established(current, condition), odd];
     const now = withConditions(before, wanted, formatTime(services.clock.now()));
     const conditions =
       odd === undefined && now.some(({ type }) => type === NON_STRUCTURAL)
         ? now.filter(({ type }) => type !== NON_STRUCTURAL)
         : now;
-    const sameNames = JSON.stringify(names) === JSON.stringify(current.status?.acceptedNames);
-    if (conditions === before && sameNames) return undefined;
-    return { ...current, status: { ...current.status, conditions, acceptedNames: names } };
+    others = JSON.stringify(names) !== JSON.stringify(current.status?.acceptedNames);
+    if (conditions === before && !others) return undefined;
+    return { ...current.status, conditions: [...conditions], acceptedNames: names };
   });
   await registerApiServices(services, metadata.name);
+  if (others)
+    await settleOthers(services, { metadata, spec: { group: metadata.name.slice(metadata.name.indexOf(".") + 1) } });
+}
+
+type Status = NonNullable<CustomResourceDefinition["status"]>;
+
+/** As its owner, the server itself. Undefined: it stays as it is. */
+async function writeStatus(
+  services: Services,
+  name: string,
+  change: (current: CustomResourceDefinition) => Status | undefined,
+  finalizers?: (before: readonly string[]) => readonly string[],
+): Promise<void> {
+  const resource = services.registry.named(CRDS)!;
+  const context = internalContext(services);
+  await update(context, {
+    resource,
+    subresource: "status",
+    namespace: "",
+    name,
+    onMissing: "fail",
+    behaviour: {},
+    skipAdmission: true,
+    make(current: CustomResourceDefinition) {
+      const status = change(current);
+      const draft: any = structuredClone(current);
+      if (status === undefined) return draft;
+      if (finalizers !== undefined) draft.metadata.finalizers = finalizers(current.metadata.finalizers ?? []);
+      return recordUpdate(context, resource, "status", current, { ...draft, status });
+    },
+  }).catch((error: unknown) => {
+    if (!hasReason(error, "NotFound")) throw error;
+  });
 }
 
 /** Names that were refused may be free by now. */
-async function settleOthers(services: Services, { metadata, spec }: CustomResourceDefinition): Promise<void> {
+async function settleOthers(
+  services: Services,
+  { metadata, spec }: { readonly metadata: { readonly name: string }; readonly spec: { readonly group: string } },
+): Promise<void> {
   for (const other of definitions(services)) {
     if (other.spec.group !== spec.group || other.metadata.name === metadata.name) continue;
     const names = other.status?.conditions?.find(({ type }) => type === "NamesAccepted");
@@ -193,24 +232,12 @@ async function cleanUp(services: Services, definition: CustomResourceDefinition,
   const over = wasServed
     ? terminating("False", "InstanceDeletionCompleted", "removed all instances")
     : terminating("False", "NeverEstablished", "resource was never established");
-  await update(internalContext(services), {
-    resource: services.registry.named(CRDS)!,
-    subresource: "",
-    behaviour: {},
-    namespace: "",
+  await writeStatus(
+    services,
     name,
-    onMissing: "fail",
-    make: (current) => ({
-      ...structuredClone(current),
-      metadata: {
-        ...current.metadata,
-        finalizers: (current.metadata.finalizers ?? []).filter((one: string) => one !== CLEANUP_FINALIZER),
-      },
-      status: { ...current.status, conditions: conditionsWith(services, current, over) },
-    }),
-  }).catch((error: unknown) => {
-    services.log.v(2).info("A definition is gone already", { name, error: String(error) });
-  });
+    (current) => ({ ...current.status, conditions: [...conditionsWith(services, current, over)] }) as Status,
+    (before) => before.filter((one) => one !== CLEANUP_FINALIZER),
+  );
 }
 
 const NOT_GONE = "could not confirm zero CustomResources remaining: context deadline exceeded";
@@ -230,12 +257,12 @@ const conditionsWith = (
   condition: ReturnType<typeof terminating>,
 ) => withConditions(status?.conditions ?? [], [condition], formatTime(clock.now()));
 
-async function say(services: Services, name: string, condition: ReturnType<typeof terminating>): Promise<void> {
-  await services.cluster.update(CRDS, "", name, (current: CustomResourceDefinition) => {
+function say(services: Services, name: string, condition: ReturnType<typeof terminating>): Promise<void> {
+  return writeStatus(services, name, (current) => {
     const conditions = conditionsWith(services, current, condition);
     return conditions === current.status?.conditions
       ? undefined
-      : { ...current, status: { ...current.status, conditions } };
+      : ({ ...current.status, conditions: [...conditions] } as Status);
   });
 }
 

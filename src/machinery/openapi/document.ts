@@ -12,8 +12,8 @@ import { Definitions, type Dialect, type Json, META, type OpenApiSource } from "
 type Kind = { readonly group: string; readonly version: string; readonly kind: string };
 
 const ANSWERS = [MEDIA_TYPES.json, MEDIA_TYPES.yaml, MEDIA_TYPES.protobuf];
+const CUSTOM_TYPES = [MEDIA_TYPES.json, MEDIA_TYPES.yaml];
 const WATCHES = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
-const PATH_PARAMETERS = new Set(["name", "namespace", "path"]);
 
 /** The validator of a document's bytes: its ETag (in quotes) and, for v3, the hash in its URL. */
 export function documentHash(bytes: string | Uint8Array): string {
@@ -36,6 +36,9 @@ function customName({ group, version, kind }: Kind): string {
 export function openApiV3(group: string, version: string, resources: readonly Resource[], source: OpenApiSource): Json {
   const definitions = new Definitions(source, "v3");
   const paths = pathsOf(group, version, resources, source, definitions, "v3");
+  // What definitions make has no group of its own to speak for it.
+  if (!isBuiltinGroup(group))
+    return { openapi: "3.0.0", info: OF_DEFINITIONS, paths, components: { schemas: definitions.sorted() } };
   return {
     openapi: "3.0.0",
     info: { title: "Kubernetes", version: source.version },
@@ -43,6 +46,8 @@ export function openApiV3(group: string, version: string, resources: readonly Re
     components: { schemas: definitions.sorted(), securitySchemes: { BearerToken: BEARER } },
   };
 }
+
+const OF_DEFINITIONS = { title: "Kubernetes CRD Swagger", version: "v0.1.0" };
 
 /** The documents of what isn't a resource, by their path in the index; `groups` are the served ones, without the core group. */
 export function openApiV3NonResource(groups: readonly string[], source: OpenApiSource): ReadonlyMap<string, Json> {
@@ -152,8 +157,9 @@ function pathsOf(
 ): Json {
   const typeOf = typeNames(source);
   const tag = group === "" ? `core_${version}` : `${lower(groupWord(group))}_${version}`;
-  const paths: Record<string, Record<string, unknown>> = {
-    [`${rootOf({ group, version })}/`]: {
+  const paths: Record<string, Record<string, unknown>> = {};
+  if (isBuiltinGroup(group))
+    paths[`${rootOf({ group, version })}/`] = {
       get: render(
         {
           path: "",
@@ -169,17 +175,18 @@ function pathsOf(
         definitions,
         dialect,
       ),
-    },
-  };
+    };
   for (const resource of resources) {
     const custom = !isBuiltinGroup(group);
     if (custom) addCustom(resource, source, definitions, dialect);
-    for (const operation of operationsOf(resource, typeOf)) {
-      if (custom && operation.path.includes("/watch/")) continue;
-      const item = (paths[operation.path] ??=
-        dialect === "v2" ? {} : { parameters: pathParameters(operation, dialect) });
-      if (dialect === "v2") item["parameters"] ??= pathParameters(operation, dialect);
-      item[operation.method] = render(operation, tag, definitions, dialect, custom);
+    const operations = operationsOf(resource, typeOf).filter(({ path }) => !custom || !path.includes("/watch/"));
+    for (const [path, all] of Map.groupBy(operations, (operation) => operation.path)) {
+      const common = commonParameters(path, all);
+      const item = (paths[path] ??= {
+        parameters: common.map((name) => parameter(name, path.includes(`{${name}}`) ? "path" : "query", dialect)),
+      });
+      for (const operation of all)
+        item[operation.method] = render(operation, tag, definitions, dialect, custom, common);
     }
   }
   return sortedByKey(paths);
@@ -187,11 +194,12 @@ function pathsOf(
 
 const lower = (word: string) => word[0]!.toLowerCase() + word.slice(1);
 
-/** What stands for all operations of a path. */
-function pathParameters({ path, parameters }: Operation, dialect: Dialect): readonly Json[] {
+/** What all operations of a path take stands for all of them. */
+function commonParameters(path: string, operations: readonly Operation[]): readonly string[] {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
-  const all = inPath.map((name) => parameter(name, "path", dialect));
-  return parameters.includes("pretty") ? [...all, parameter("pretty", "query", dialect)] : all;
+  const [first, ...others] = operations.map(({ parameters }) => parameters);
+  const shared = first!.filter((name) => others.every((names) => names.includes(name)));
+  return [...new Set([...inPath, ...shared.filter((name) => name !== "name" && name !== "namespace")])].sort();
 }
 
 function parameter(name: string, place: "path" | "query", dialect: Dialect): Json {
@@ -222,11 +230,19 @@ const PARAMETER_WORDS: Readonly<Record<string, string>> = {
   watch: "Stream the changes instead of returning a list.",
 };
 
-function render(operation: Operation, tag: string, definitions: Definitions, dialect: Dialect, custom = false): Json {
+function render(
+  operation: Operation,
+  tag: string,
+  definitions: Definitions,
+  dialect: Dialect,
+  custom = false,
+  shared: readonly string[] = [],
+): Json {
   const { method, action, returns, body } = operation;
   const schema = returns === undefined || returns === "string" ? { type: "string" } : definitions.ref(returns);
-  const types =
-    returns === undefined
+  const types = custom
+    ? CUSTOM_TYPES
+    : returns === undefined
       ? ["*/*"]
       : returns === "string"
         ? ["text/plain", ...ANSWERS]
@@ -234,18 +250,16 @@ function render(operation: Operation, tag: string, definitions: Definitions, dia
           ? [...ANSWERS, ...WATCHES]
           : ANSWERS;
   const query = [...new Set(operation.parameters)]
-    .filter(
-      (name) =>
-        name !== "pretty" && (!PATH_PARAMETERS.has(name) || (name === "path" && !operation.path.endsWith("{path}"))),
-    )
+    .filter((name) => !shared.includes(name))
+    .sort()
     .map((name) => parameter(name, "query", dialect));
-  const bodies = method === "patch" && body !== undefined ? patchTypes(custom) : ["*/*"];
+  const bodies = method === "patch" && body !== undefined ? patchTypes(custom) : custom ? CUSTOM_TYPES : ["*/*"];
   const answer = (description: string): Json =>
     dialect === "v2"
       ? { description, schema }
       : { description, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
   const responses = Object.fromEntries([
-    ...codesOf(operation).map((code) => [code, answer({ 200: "OK", 201: "Created", 202: "Accepted" }[code]!)]),
+    ...codesOf(operation, custom).map((code) => [code, answer({ 200: "OK", 201: "Created", 202: "Accepted" }[code]!)]),
     ["401", { description: "Unauthorized" }],
   ]);
   const common = {
@@ -296,7 +310,8 @@ function patchTypes(custom: boolean): readonly string[] {
     .sort();
 }
 
-function codesOf({ action, method }: Operation): readonly (200 | 201 | 202)[] {
+function codesOf({ action, method }: Operation, custom: boolean): readonly (200 | 201 | 202)[] {
+  if (custom && action === "patch") return [200];
   if (action === "post") return [200, 201, 202];
   if (action === "put" || action === "patch") return [200, 201];
   return action === "delete" && method === "delete" ? [200, 202] : [200];
@@ -306,7 +321,15 @@ function codesOf({ action, method }: Operation): readonly (200 | 201 | 202)[] {
 function addCustom(resource: Resource, source: OpenApiSource, definitions: Definitions, dialect: Dialect): void {
   const { group, version, kind, listKind, plural } = resource;
   const written = source.custom?.(group, version, kind) ?? { type: "object" };
-  const own = dialect === "v2" ? (simplified(written) as Json) : written;
+  const isOpen = dialect === "v2" && written["x-kubernetes-preserve-unknown-fields"] === true;
+  // What may have any field is told to v2's readers as no more than an object.
+  const own = isOpen
+    ? { type: "object" }
+    : (withIdentity(dialect === "v2" ? simplified(written) : written, definitions, dialect) as Json);
+  const selectable = Object.keys(resource.selectableFields);
+  const selects = selectable.length > 0 && {
+    "x-kubernetes-selectable-fields": selectable.map((fieldPath) => ({ fieldPath })),
+  };
   const gvk = (of: string) => ({ "x-kubernetes-group-version-kind": [{ group, version, kind: of }] });
   const typeMeta = {
     apiVersion: { type: "string", description: "The version of the schema of this object." },
@@ -317,10 +340,11 @@ function addCustom(resource: Resource, source: OpenApiSource, definitions: Defin
   const name = customName(resource);
   definitions.add(name, {
     ...own,
-    ...(own["x-kubernetes-preserve-unknown-fields"] === true && dialect === "v2"
+    ...(isOpen
       ? {}
       : { properties: sortedByKey({ ...properties, ...typeMeta, metadata: refTo(`${META}ObjectMeta`) }) }),
     ...gvk(kind),
+    ...selects,
   });
   definitions.add(customName({ group, version, kind: listKind }), {
     description: `${listKind} is a list of ${kind}`,
@@ -336,7 +360,37 @@ function addCustom(resource: Resource, source: OpenApiSource, definitions: Defin
       metadata: refTo(`${META}ListMeta`),
     },
     ...gvk(listKind),
+    ...selects,
   });
+}
+
+/** Objects within an object say what they are, too; not to v2 where anything goes. */
+function withIdentity(schema: unknown, definitions: Definitions, dialect: Dialect): unknown {
+  if (typeof schema !== "object" || schema === null || Array.isArray(schema)) return schema;
+  const inner = (one: unknown) => withIdentity(one, definitions, dialect);
+  const { properties, items, additionalProperties, ...rest } = schema as Record<string, any>;
+  const out: Record<string, unknown> = {
+    ...rest,
+    ...(properties !== undefined && {
+      properties: Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, inner(one)])),
+    }),
+    ...(items !== undefined && { items: inner(items) }),
+    ...(additionalProperties !== undefined && { additionalProperties: inner(additionalProperties) }),
+  };
+  const isOpen = dialect === "v2" && rest["x-kubernetes-preserve-unknown-fields"] === true;
+  if (rest["x-kubernetes-embedded-resource"] !== true || isOpen) return out;
+  const meta = definitions.ref(`${META}ObjectMeta`);
+  const required: readonly string[] = rest["required"] ?? [];
+  return {
+    ...out,
+    properties: sortedByKey({
+      ...(out["properties"] as Json | undefined),
+      apiVersion: { type: "string", description: "The version of the schema of this object." },
+      kind: { type: "string", description: "The type of this object." },
+      metadata: dialect === "v2" ? meta : { allOf: [meta] },
+    }),
+    required: [...required, ...["kind", "apiVersion"].filter((name) => !required.includes(name))],
+  };
 }
 
 const definitionsPath = (dialect: Dialect) => (dialect === "v2" ? "#/definitions/" : "#/components/schemas/");
@@ -345,7 +399,15 @@ const definitionsPath = (dialect: Dialect) => (dialect === "v2" ? "#/definitions
 function simplified(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(simplified);
   if (typeof schema !== "object" || schema === null) return schema;
-  const { allOf: _all, anyOf: _any, oneOf: _one, not: _not, nullable, ...rest } = schema as Record<string, unknown>;
+  const {
+    allOf: _all,
+    anyOf: _any,
+    oneOf: _one,
+    not: _not,
+    nullable,
+    default: _default,
+    ...rest
+  } = schema as Record<string, unknown>;
   const out: Record<string, unknown> = { ...rest };
   if (out["x-kubernetes-preserve-unknown-fields"] === true) {
     delete out["properties"];

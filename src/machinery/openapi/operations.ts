@@ -1,4 +1,5 @@
 /** What can be done with a resource, as paths and operations; both dialects of OpenAPI are written from these. */
+import { isBuiltinGroup } from "../discovery/groups.ts";
 import { apiVersionOf, type Resource } from "../resource.ts";
 import { META } from "./schemas.ts";
 
@@ -130,6 +131,7 @@ export function operationsOf(
 ): readonly Operation[] {
   const { group, version, kind, plural, listKind } = resource;
   const namespaced = resource.scope === "Namespaced";
+  const custom = !isBuiltinGroup(group);
   const root = rootOf(resource);
   const place = namespaced ? `${root}/namespaces/{namespace}/${plural}` : `${root}/${plural}`;
   const named = `${place}/{name}`;
@@ -153,7 +155,7 @@ export function operationsOf(
         method: "get",
         action: "list",
         id: `list${word}${kind}ForAllNamespaces`,
-        description: `list or watch objects of kind ${kind}`,
+        description: `list ${custom ? "" : "or watch "}objects of kind ${kind}`,
         parameters: ["pretty", ...LIST],
         returns: list,
         watchable: has("watch"),
@@ -163,7 +165,7 @@ export function operationsOf(
       method: "get",
       action: "list",
       id: `list${word}${scoped}`,
-      description: `list or watch objects of kind ${kind}`,
+      description: `list ${custom ? "" : "or watch "}objects of kind ${kind}`,
       parameters: [...at, ...LIST],
       returns: list,
       watchable: has("watch"),
@@ -187,8 +189,8 @@ export function operationsOf(
       action: "deletecollection",
       id: `delete${word}Collection${scoped}`,
       description: `delete collection of ${kind}`,
-      parameters: [...at, ...DELETE_COLLECTION],
-      body: options,
+      parameters: [...at, ...(custom ? LIST : DELETE_COLLECTION)],
+      ...(!custom && { body: options }),
       returns: status,
     });
   if (has("get"))
@@ -198,7 +200,7 @@ export function operationsOf(
       action: "get",
       id: `read${word}${scoped}`,
       description: `read the specified ${kind}`,
-      parameters: atName,
+      parameters: custom ? [...atName, "resourceVersion"] : atName,
       returns: type,
     });
   if (has("update"))
@@ -238,7 +240,8 @@ export function operationsOf(
   for (const [name, subresource] of Object.entries(resource.subresources).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const path = `${named}/${name}`;
     const sub = capitalized(name);
-    const of = subresource.kind ?? { group, version, kind };
+    // A custom kind's Scale goes by the kind itself here.
+    const of = custom ? { group, version, kind } : (subresource.kind ?? { group, version, kind });
     const connect = CONNECT[name];
     if (connect !== undefined) {
       const methods = name === "proxy" ? PROXY_METHODS : (["get", "post"] as const);
@@ -267,7 +270,7 @@ export function operationsOf(
       }
       continue;
     }
-    const subType = typeOf(of);
+    const subType = typeOf(subresource.kind ?? of);
     const what = `${name} of the specified ${kind}`;
     const can = (verb: string) => subresource.verbs.includes(verb);
     if (can("create"))
@@ -290,7 +293,7 @@ export function operationsOf(
         kind: of,
         id: `read${word}${scoped}${sub}`,
         description: `read ${what}`,
-        parameters: name === "log" ? [...atName, ...LOG] : atName,
+        parameters: name === "log" ? [...atName, ...LOG] : custom ? [...atName, "resourceVersion"] : atName,
         returns: name === "log" ? "string" : subType,
       });
     if (can("update"))

@@ -102,7 +102,8 @@ const CLEANUP = "customresourcecleanup.apiextensions.k8s.io";
 
 /** A definition goes after all objects of its kind. */
 function markDefinition(definition: any, now: string): any {
-  const { finalizers = [] } = definition.metadata;
+  const { deletionGracePeriodSeconds: _, ...metadata } = definition.metadata;
+  const { finalizers = [], generation } = metadata;
   const condition = {
     type: "Terminating",
     status: "True",
@@ -113,7 +114,9 @@ function markDefinition(definition: any, now: string): any {
   return {
     ...definition,
     metadata: {
-      ...definition.metadata,
+      ...metadata,
+      // That it goes is no new wish of a definition's.
+      ...(generation > 1 && { generation: generation - 1 }),
       finalizers: finalizers.includes(CLEANUP) ? finalizers : [...finalizers, CLEANUP],
     },
     status: {

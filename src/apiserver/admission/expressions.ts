@@ -16,6 +16,7 @@ import {
 import { type Activation, EvaluationError, type Program } from "../../machinery/cel/program.ts";
 import { BOOL } from "../../machinery/cel/types.ts";
 import { fromJson, type Value } from "../../machinery/cel/values.ts";
+import type { ResourceName } from "../../machinery/resource.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Attributes, Authorizer, Decision } from "../authz/authorizer.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "./framework.ts";
@@ -23,15 +24,15 @@ import type { Half } from "./metrics.ts";
 
 /** The AdmissionRequest that webhooks and expressions see, without the objects. */
 export function requestOf(request: AdmissionRequest): AnyObject {
-  const { resource, user, object } = request;
-  const kind = { group: resource.group, version: resource.version, kind: object?.kind ?? resource.kind };
-  const name = { group: resource.group, version: resource.version, resource: resource.plural };
+  const { resource, original = resource, user, object } = request;
+  const kindOf = ({ group, version, kind }: ResourceName) => ({ group, version, kind: object?.kind ?? kind });
+  const nameOf = ({ group, version, plural }: ResourceName) => ({ group, version, resource: plural });
   return {
-    kind,
-    resource: name,
+    kind: kindOf(resource),
+    resource: nameOf(resource),
     ...(request.subresource !== "" && { subResource: request.subresource }),
-    requestKind: kind,
-    requestResource: name,
+    requestKind: kindOf(original),
+    requestResource: nameOf(original),
     ...(request.subresource !== "" && { requestSubResource: request.subresource }),
     ...((request.name || object?.metadata?.name) && { name: request.name || object.metadata.name }),
     ...(request.namespace !== "" && { namespace: request.namespace }),

@@ -23,6 +23,8 @@ export type AnyObject = any;
 export interface AdmissionRequest {
   readonly operation: Operation;
   readonly resource: ResourceName;
+  /** Where this is the request as somebody sees it who asked for another version: what it is really for. */
+  readonly original?: ResourceName;
   /** Empty for the resource itself. */
   readonly subresource: string;
   readonly namespace: string;

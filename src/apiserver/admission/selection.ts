@@ -18,15 +18,45 @@ export function askedAs(
   { cluster, equivalents }: Pick<AdmissionContext, "cluster" | "equivalents">,
 ): ResourceName | undefined {
   if (!labelsMatch(match, request, cluster)) return undefined;
-  if (rules.some((rule) => ruleMatches(rule, request, "Exact"))) return request.resource;
-  if (match.matchPolicy === "Exact") return undefined;
-  const others = equivalents(request.resource);
+  return meantBy(rules, match.matchPolicy, request, () => equivalents(request.resource));
+}
+
+/** As which resource rules are about a request; undefined where they aren't. A rule may name the objects that it is about. */
+export function meantBy(
+  rules: readonly AnyObject[],
+  matchPolicy: string | undefined,
+  request: AdmissionRequest,
+  equivalents: () => readonly ResourceName[],
+): ResourceName | undefined {
+  const means = (rule: AnyObject, resource: ResourceName): boolean =>
+    ruleMatches(rule, resource === request.resource ? request : { ...request, resource }) &&
+    ((rule.resourceNames ?? []).length === 0 || rule.resourceNames.includes(request.name));
+  if (rules.some((rule) => means(rule, request.resource))) return request.resource;
+  if (matchPolicy === "Exact" || rules.length === 0) return undefined;
+  const others = equivalents();
   if (others.length === 0) return undefined;
   for (const rule of rules) {
-    const found = others.find((resource) => ruleMatches(rule, { ...request, resource }, "Exact"));
+    const found = others.find((resource) => means(rule, resource));
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** The request as one for an equivalent resource, with its objects in that version. */
+export async function seenAs(
+  resource: ResourceName,
+  request: AdmissionRequest,
+  { carryOver }: Pick<AdmissionContext, "carryOver">,
+): Promise<AdmissionRequest> {
+  if (resource === request.resource) return request;
+  const { kind } = request.resource;
+  // A scale, say, is the same in all versions of what is scaled.
+  const convert = async (object: AnyObject) =>
+    object === undefined || (object.kind ?? kind) !== kind
+      ? object
+      : structuredClone(await carryOver(object, request.resource, resource));
+  const [object, oldObject] = [await convert(request.object), await convert(request.oldObject)];
+  return { ...request, resource, original: request.resource, object, oldObject };
 }
 
 export function labelsMatch(match: AnyObject, request: AdmissionRequest, cluster: ClusterView): boolean {
@@ -47,14 +77,13 @@ function objectSelected(match: AnyObject, { object, oldObject }: AdmissionReques
   return [object, oldObject].some((one) => one?.metadata !== undefined && selector.matches(one.metadata.labels));
 }
 
-export function ruleMatches(rule: AnyObject, request: AdmissionRequest, matchPolicy: string | undefined): boolean {
+export function ruleMatches(rule: AnyObject, request: Omit<AdmissionRequest, "object" | "oldObject">): boolean {
   const has = (list: readonly string[] | undefined, value: string) =>
     list?.includes("*") === true || list?.includes(value) === true;
   if (!has(rule.operations, request.operation)) return false;
   const { group, version, plural, scope } = request.resource;
   if (!has(rule.apiGroups, group)) return false;
-  // Another version of the same resource counts too, unless the rule's owner is exact about it.
-  if (!has(rule.apiVersions, version) && matchPolicy === "Exact") return false;
+  if (!has(rule.apiVersions, version)) return false;
   const wanted = request.subresource === "" ? plural : `${plural}/${request.subresource}`;
   const named = (rule.resources ?? []).some((one: string) => {
     const [resource, subresource] = one.split("/") as [string, string | undefined];

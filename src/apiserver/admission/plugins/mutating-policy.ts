@@ -25,6 +25,7 @@ import { activationOf, Budget, OutOfBudget, Questions, timedMatch } from "../exp
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
+import { seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
 /** Of one expression. */
@@ -83,6 +84,23 @@ function denied(request: AdmissionRequest, failures: readonly Failure[]): Status
 
 /** False where the policy's conditions say that it isn't meant. */
 async function mutate(
+  invocation: Invocation,
+  request: AdmissionRequest,
+  context: AdmissionContext,
+  failures: Failure[],
+): Promise<boolean> {
+  const seen = await seenAs(invocation.resource, request, context);
+  const before = seen.object;
+  const isMeant = await mutateSeen(invocation, seen, context, failures);
+  // What was changed in another version is carried back.
+  if (seen !== request && seen.object !== before) {
+    const object = await context.carryOver(seen.object, invocation.resource, request.resource);
+    takeObject(request, structuredClone(object), context);
+  }
+  return isMeant;
+}
+
+async function mutateSeen(
   { policy, binding, params }: Invocation,
   request: AdmissionRequest,
   context: AdmissionContext,

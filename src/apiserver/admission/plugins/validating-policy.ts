@@ -10,6 +10,7 @@ import { activationOf, Budget, type Evaluated, OutOfBudget, Questions, timedMatc
 import { policyErrorOf } from "../metrics.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
+import { seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
 /** All validations and their messages together, of one binding with one parameter; audit annotations get as much again. */
@@ -56,7 +57,7 @@ function denied(request: AdmissionRequest, { policy, binding, message, reason }:
 }
 
 async function evaluate(
-  { policy, binding, params }: Invocation,
+  { policy, binding, params, resource }: Invocation,
   request: AdmissionRequest,
   context: AdmissionContext,
   notes: Map<string, Set<string>>,
@@ -100,11 +101,12 @@ async function evaluate(
         );
     }
   };
+  const seen = await seenAs(resource, request, context);
   const matched = await timedMatch(
     context,
     { name: policy.metadata.name, kind: "policy", half: "validate" },
     spec,
-    request,
+    seen,
     params,
   );
   if ("error" in matched) {
@@ -118,7 +120,7 @@ async function evaluate(
     request.namespace === "" || request.resource.plural === "namespaces"
       ? undefined
       : context.cluster.get("namespaces", "", request.namespace);
-  const base = activationOf(request, questions, { namespaceObject, params });
+  const base = activationOf(seen, questions, { namespaceObject, params });
   const evaluating = context.clock.monotonic();
   const outcome = await questions.run(() => {
     const failures = validate(spec, compiled, new VariableValues(compiled.variables, base));

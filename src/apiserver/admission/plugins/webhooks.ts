@@ -10,8 +10,7 @@ import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration
 import type { Half } from "../metrics.ts";
 import { requestOf, timedMatch } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
-import { askedAs } from "../selection.ts";
-import type { ResourceName } from "../../../machinery/resource.ts";
+import { askedAs, seenAs } from "../selection.ts";
 import { defineAdmission } from "../framework.ts";
 import { destinationOf } from "../../webhook-destination.ts";
 
@@ -109,26 +108,11 @@ async function seenBy(
 ): Promise<AdmissionRequest | undefined> {
   const resource = askedAs(hook, hook.rules ?? [], request, context);
   if (resource === undefined) return undefined;
-  const seen = resource === request.resource ? request : await inVersion(resource, request, context);
+  const seen = await seenAs(resource, request, context);
   if ((hook.matchConditions ?? []).length === 0) return seen;
   const result = await timedMatch(context, { name: hook.name, kind: "webhook", half }, hook, seen);
   if ("error" in result) throw forbidden(request.resource, request.name, result.error);
   return result.matches ? seen : undefined;
-}
-
-async function inVersion(
-  resource: ResourceName,
-  request: AdmissionRequest,
-  { carryOver }: AdmissionContext,
-): Promise<AdmissionRequest> {
-  const { kind } = request.resource;
-  // A scale, say, is the same in all versions of what is scaled.
-  const convert = async (object: AnyObject) =>
-    object === undefined || (object.kind ?? kind) !== kind
-      ? object
-      : structuredClone(await carryOver(object, request.resource, resource));
-  const [object, oldObject] = [await convert(request.object), await convert(request.oldObject)];
-  return { ...request, resource, object, oldObject };
 }
 
 /** `place` says in the audit which call it was. */
@@ -206,7 +190,7 @@ async function call(
     metrics.webhook(hook.name, half, operation, rejected, code, clock.monotonic() - started);
   let response: AnyObject;
   try {
-    response = await exchange(hook, review(hook, request, seen, context), seconds, request.signal, context);
+    response = await exchange(hook, review(hook, seen, context), seconds, request.signal, context);
   } catch (error) {
     const ignored = hook.failurePolicy === "Ignore";
     observe(!ignored, error instanceof Answered ? error.code : 0);
@@ -263,17 +247,11 @@ function denial(hook: AnyObject, status: AnyObject): StatusError {
 const VERSIONS = ["v1", "v1beta1"];
 
 /** In the first version that the webhook names of those there are. */
-function review(
-  hook: AnyObject,
-  request: AdmissionRequest,
-  seen: AdmissionRequest,
-  { random }: AdmissionContext,
-): AnyObject {
+function review(hook: AnyObject, seen: AdmissionRequest, { random }: AdmissionContext): AnyObject {
   const asked: readonly string[] = hook.admissionReviewVersions ?? ["v1"];
   const version = asked.find((one) => VERSIONS.includes(one));
   if (version === undefined) throw new Error("webhook does not accept known AdmissionReview versions (v1, v1beta1)");
   const { object, oldObject } = seen;
-  const { requestKind, requestResource } = requestOf(request);
   const { dryRun, options, ...what } = requestOf(seen);
   return {
     kind: "AdmissionReview",
@@ -281,8 +259,6 @@ function review(
     request: {
       uid: uuid(random),
       ...what,
-      requestKind,
-      requestResource,
       object: object ?? null,
       oldObject: oldObject ?? null,
       dryRun,

@@ -4,9 +4,9 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/generic, pkg/admission/plugin/policy/matching
  */
 import { selectorOf } from "../../../machinery/selector/labels.ts";
-import type { Resource } from "../../../machinery/resource.ts";
+import type { Resource, ResourceName } from "../../../machinery/resource.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
-import { labelsMatch, ruleMatches } from "../selection.ts";
+import { labelsMatch, meantBy } from "../selection.ts";
 
 const GROUP = "admissionregistration.k8s.io";
 /** Policies don't decide about policies: one could lock itself in. */
@@ -22,6 +22,8 @@ export interface Invocation {
   readonly binding: AnyObject;
   /** Null where the policy takes none, or the binding gives none. */
   readonly params: AnyObject | null;
+  /** What the policy's rules name: the request's resource, or one in another version of the same objects. */
+  readonly resource: ResourceName;
 }
 
 /** A policy or a binding that is not what it should be. */
@@ -44,9 +46,13 @@ export async function invocationsFor(
   const policies = cluster.list(`${kind}admissionpolicies.${GROUP}`);
   if (policies.length === 0) return { invocations, misconfigured };
   const bindings = cluster.list(`${kind}admissionpolicybindings.${GROUP}`);
+  let known: readonly ResourceName[] | undefined;
+  const equivalents = () => (known ??= context.equivalents(request.resource));
   for (const policy of policies) {
     const own = bindings.filter(({ spec }) => spec.policyName === policy.metadata.name);
-    if (own.length === 0 || !matchesResources(policy.spec.matchConstraints, request, context)) continue;
+    if (own.length === 0) continue;
+    const seenResource = matchedAs(policy.spec.matchConstraints, request, context, equivalents);
+    if (seenResource === undefined) continue;
     const { paramKind } = policy.spec;
     const resource = paramKind === undefined ? undefined : resourceOf(paramKind, context);
     if (paramKind !== undefined && resource === undefined) {
@@ -56,31 +62,30 @@ export async function invocationsFor(
     }
     for (const binding of own) {
       const { matchResources } = binding.spec;
-      if (matchResources !== undefined && !matchesResources(matchResources, request, context, true)) continue;
+      if (matchResources !== undefined && !matchedAs(matchResources, request, context, equivalents, true)) continue;
       const params = await paramsOf(paramKind, resource, binding.spec.paramRef, request.namespace, context);
       if (typeof params === "string")
         misconfigured.push({ policy, binding, message: `failed to configure binding: ${params}` });
-      else for (const one of params) invocations.push({ policy, binding, params: one });
+      else for (const one of params) invocations.push({ policy, binding, params: one, resource: seenResource });
     }
   }
   return { invocations, misconfigured };
 }
 
-/** `rulesOptional`: a binding without rules is about all that its policy is about. */
-function matchesResources(
+/** As which resource a policy or a binding is about the request. `rulesOptional`: a binding without rules is about all that its policy is about. */
+function matchedAs(
   match: AnyObject,
   request: AdmissionRequest,
   { cluster }: AdmissionContext,
+  equivalents: () => readonly ResourceName[],
   rulesOptional = false,
-): boolean {
-  if (match === undefined) return false;
-  const holds = (rule: AnyObject): boolean =>
-    ruleMatches(rule, request, match.matchPolicy) &&
-    ((rule.resourceNames ?? []).length === 0 || rule.resourceNames.includes(request.name));
-  if ((match.excludeResourceRules ?? []).some(holds)) return false;
+): ResourceName | undefined {
+  if (match === undefined) return undefined;
+  const meant = (rules: readonly AnyObject[]) => meantBy(rules, match.matchPolicy, request, equivalents);
+  if (meant(match.excludeResourceRules ?? []) !== undefined) return undefined;
   const rules: readonly AnyObject[] = match.resourceRules ?? [];
-  if (!rules.some(holds) && !(rulesOptional && rules.length === 0)) return false;
-  return labelsMatch(match, request, cluster);
+  const found = rulesOptional && rules.length === 0 ? request.resource : meant(rules);
+  return found !== undefined && labelsMatch(match, request, cluster) ? found : undefined;
 }
 
 function resourceOf({ apiVersion = "", kind = "" }: AnyObject, context: AdmissionContext): Resource | undefined {

@@ -60,6 +60,25 @@ async function textOf(body: Uint8Array | string | AsyncIterable<Uint8Array>): Pr
   return Buffer.concat(chunks).subarray(0, WORDS_MAX).toString("utf8");
 }
 
+/** The object that admission sees of a connection: what the query says, in the types of the kind. */
+export function optionsOf(kind: "exec" | "attach" | "portforward", query: URLSearchParams): Record<string, unknown> {
+  if (kind === "portforward") {
+    const ports = query.getAll("ports").map(Number);
+    return { kind: "PodPortForwardOptions", apiVersion: "v1", ...(ports.length > 0 && { ports }) };
+  }
+  const isSet = (name: string) => query.has(name) && !/^(false|0)$/i.test(query.get(name)!);
+  const flags = ["stdin", "stdout", "stderr", "tty"].filter(isSet);
+  const container = query.get("container");
+  const command = query.getAll("command");
+  return {
+    kind: kind === "exec" ? "PodExecOptions" : "PodAttachOptions",
+    apiVersion: "v1",
+    ...Object.fromEntries(flags.map((name) => [name, true])),
+    ...(container !== null && container !== "" && { container }),
+    ...(kind === "exec" && { command }),
+  };
+}
+
 export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubresource {
   return {
     verbs: ["get", "create"],
@@ -69,7 +88,7 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
       await mayCreate(services, request, namespace, kind);
       const pod = (await get(services, pods, namespace, name, "")).view(pods) as Pod;
       const context: WriteContext = writeContext(services, request, "CreateOptions");
-      const options = Object.fromEntries(request.query);
+      const options = optionsOf(kind, request.query);
       const admission = admissionRequest(context, pods, kind, "CONNECT", namespace, name, options, undefined);
       await services.admission.admit(admission);
       await services.admission.validate(admission);

@@ -321,31 +321,32 @@ function codesOf({ action, method }: Operation, custom: boolean): readonly (200 
 function addCustom(resource: Resource, source: OpenApiSource, definitions: Definitions, dialect: Dialect): void {
   const { group, version, kind, listKind, plural } = resource;
   const written = source.custom?.(group, version, kind) ?? { type: "object" };
-  const isOpen = dialect === "v2" && written["x-kubernetes-preserve-unknown-fields"] === true;
-  // What may have any field is told to v2's readers as no more than an object.
-  const own = isOpen
-    ? { type: "object" }
-    : (withIdentity(dialect === "v2" ? simplified(written) : written, definitions, dialect) as Json);
-  const selectable = Object.keys(resource.selectableFields);
-  const selects = selectable.length > 0 && {
-    "x-kubernetes-selectable-fields": selectable.map((fieldPath) => ({ fieldPath })),
-  };
-  const gvk = (of: string) => ({ "x-kubernetes-group-version-kind": [{ group, version, kind: of }] });
-  const typeMeta = {
-    apiVersion: { type: "string", description: "The version of the schema of this object." },
-    kind: { type: "string", description: "The type of this object." },
-  };
-  const refTo = (name: string): Json => (dialect === "v2" ? definitions.ref(name) : { allOf: [definitions.ref(name)] });
-  const properties = own["properties"] as Json | undefined;
-  const name = customName(resource);
-  definitions.add(name, {
-    ...own,
-    ...(isOpen
-      ? {}
-      : { properties: sortedByKey({ ...properties, ...typeMeta, metadata: refTo(`${META}ObjectMeta`) }) }),
-    ...gvk(kind),
-    ...selects,
+  const selectable = Object.keys(resource.selectableFields).map((fieldPath) => ({ fieldPath }));
+  const of = (what: string) => ({
+    "x-kubernetes-group-version-kind": [{ group, version, kind: what }],
+    ...(selectable.length > 0 && { "x-kubernetes-selectable-fields": selectable }),
   });
+  const described = (field: string, otherwise: string) => ({
+    type: "string",
+    description: source.describe?.("io.k8s.api.core.v1.Pod", field) ?? otherwise,
+  });
+  const typeMeta = {
+    apiVersion: described("apiVersion", "The version of the schema of this object."),
+    kind: described("kind", "The type of this object."),
+  };
+  const refTo = (name: string, description: string): Json =>
+    dialect === "v2" ? { description, ...definitions.ref(name) } : { description, allOf: [definitions.ref(name)] };
+  const metadata = refTo(`${META}ObjectMeta`, `Standard object's metadata. More info: ${CONVENTIONS}#metadata`);
+  const name = customName(resource);
+  // What may have any field is told to v2's readers as no more than an object.
+  if (dialect === "v2" && written["x-kubernetes-preserve-unknown-fields"] === true)
+    definitions.add(name, { type: "object", ...of(kind) });
+  else {
+    const identity = { ...typeMeta, metadata };
+    const own = withIdentity(dialect === "v2" ? simplified(written) : written, identity, dialect) as Json;
+    const properties = sortedByKey({ ...(own["properties"] as Json | undefined), ...identity });
+    definitions.add(name, { ...own, properties, ...of(kind) });
+  }
   definitions.add(customName({ group, version, kind: listKind }), {
     description: `${listKind} is a list of ${kind}`,
     type: "object",
@@ -354,20 +355,21 @@ function addCustom(resource: Resource, source: OpenApiSource, definitions: Defin
       ...typeMeta,
       items: {
         type: "array",
-        description: `List of ${plural}.`,
+        description: `List of ${plural}. More info: ${CONVENTIONS}`,
         items: { $ref: (definitionsPath(dialect) + name) as string },
       },
-      metadata: refTo(`${META}ListMeta`),
+      metadata: refTo(`${META}ListMeta`, `Standard list metadata. More info: ${CONVENTIONS}#types-kinds`),
     },
-    ...gvk(listKind),
-    ...selects,
+    ...of(listKind),
   });
 }
 
+const CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
+
 /** Objects within an object say what they are, too; not to v2 where anything goes. */
-function withIdentity(schema: unknown, definitions: Definitions, dialect: Dialect): unknown {
+function withIdentity(schema: unknown, identity: Json, dialect: Dialect): unknown {
   if (typeof schema !== "object" || schema === null || Array.isArray(schema)) return schema;
-  const inner = (one: unknown) => withIdentity(one, definitions, dialect);
+  const inner = (one: unknown) => withIdentity(one, identity, dialect);
   const { properties, items, additionalProperties, ...rest } = schema as Record<string, any>;
   const out: Record<string, unknown> = {
     ...rest,
@@ -379,16 +381,10 @@ function withIdentity(schema: unknown, definitions: Definitions, dialect: Dialec
   };
   const isOpen = dialect === "v2" && rest["x-kubernetes-preserve-unknown-fields"] === true;
   if (rest["x-kubernetes-embedded-resource"] !== true || isOpen) return out;
-  const meta = definitions.ref(`${META}ObjectMeta`);
   const required: readonly string[] = rest["required"] ?? [];
   return {
     ...out,
-    properties: sortedByKey({
-      ...(out["properties"] as Json | undefined),
-      apiVersion: { type: "string", description: "The version of the schema of this object." },
-      kind: { type: "string", description: "The type of this object." },
-      metadata: dialect === "v2" ? meta : { allOf: [meta] },
-    }),
+    properties: sortedByKey({ ...(out["properties"] as Json | undefined), ...identity }),
     required: [...required, ...["kind", "apiVersion"].filter((name) => !required.includes(name))],
   };
 }

@@ -88,6 +88,17 @@ test("a custom resource is shown as its CRD says, in v2 with less", () => {
   assert.deepEqual(v2.definitions[name].properties.spec, { type: "object", properties: { size: { minimum: 1 } } });
 });
 
+test("a custom resource that keeps unknown fields names none in v2, and says by which fields it is selected", () => {
+  const custom = () => ({ type: "object", "x-kubernetes-preserve-unknown-fields": true });
+  const selectable = { ...crontab, selectableFields: { "spec.color": () => "" } };
+  const { definitions } = openApiV2([selectable], { ...source, custom }) as any;
+  assert.deepEqual(definitions["com.example.stable.v1.CronTab"], {
+    type: "object",
+    "x-kubernetes-group-version-kind": [{ group: "stable.example.com", version: "v1", kind: "CronTab" }],
+    "x-kubernetes-selectable-fields": [{ fieldPath: "spec.color" }],
+  });
+});
+
 test("descriptions appear where there are some", () => {
   const describe = (name: string, field?: string) =>
     name.endsWith(".DeploymentSpec")

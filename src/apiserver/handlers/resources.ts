@@ -87,7 +87,8 @@ export async function handleResource(services: Services, request: ApiRequest): P
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
       const found = await list(services, resource, namespace, name, listOptions(request.query));
       const removed = await removeAll(context, resource, found.entries, options);
-      return { ...found, entries: removed };
+      // Not with its source: what was removed is no longer what was read.
+      return { kind: "list", resource, metadata: found.metadata, entries: removed };
     }
     default:
       throw notAllowed();

@@ -28,8 +28,8 @@ export interface Surroundings {
 export interface Account {
   /** What was done, for the table. */
   readonly reached: string;
-  /** Writes a second that were offered, and that were taken. */
-  readonly pace?: { readonly asked: number; readonly reached: number };
+  /** What there had to be a second, and what there was. */
+  readonly pace?: readonly { readonly what: string; readonly asked: number; readonly reached: number }[];
   /** What wasn't as it has to be. */
   readonly short: readonly string[];
 }

@@ -72,7 +72,7 @@ async function run({ server, user, sizes, say, begin, end }: Surroundings): Prom
       ...(written.failed > 0 ? [`${written.failed} writes failed: ${written.firstFailure}`] : []),
       ...(wrong === undefined ? [] : [wrong]),
     ],
-    pace: { asked: pace, reached: written.perSecond },
+    pace: [{ what: "writes", asked: pace, reached: written.perSecond }],
   };
 }
 

@@ -7,7 +7,7 @@ import { LoadServer } from "./server.ts";
 
 /** A get waits no longer, at the 99th percentile, on a machine with two cores to itself. */
 const P99_MAX_MS = 50;
-/** So much of the writes that are offered has to be taken. */
+/** So much of a pace has to be held. */
 const PACE_HELD = 0.98;
 /** Nothing that the server does at once takes longer. */
 const TURN_MAX_MS = 20;
@@ -95,11 +95,11 @@ export async function runCase(
   return { size: load.size(sizes), reached: account.reached, probed, peakMb, serverCores, clientCores, short };
 }
 
-function late({ pace }: Account, { p99 }: Probed): readonly string[] {
+function late({ pace = [] }: Account, { p99 }: Probed): readonly string[] {
   return [
-    ...(pace !== undefined && pace.reached < pace.asked * PACE_HELD
-      ? [`${figure(pace.reached)} writes/s were taken of ${figure(pace.asked)} that were offered`]
-      : []),
+    ...pace
+      .filter(({ asked, reached }) => reached < asked * PACE_HELD)
+      .map(({ what, asked, reached }) => `${figure(reached)} ${what} a second, where ${figure(asked)} were due`),
     ...(p99 > P99_MAX_MS ? [`the p99 of a get is ${figure(p99)} ms, over ${P99_MAX_MS}`] : []),
   ];
 }

@@ -71,6 +71,7 @@ async function run(
   const over = performance.now();
   await end();
   const events = eventsHeard();
+  const eventsOfWrite = watches.reduce((sum, { part }) => sum + (part === undefined ? 1 : 1 / parts), 0);
   const seconds = (over - begun) / 1000;
   const wrong = heard.flatMap((one, i) => one.wrong(due[i]!) ?? []);
   say(
@@ -84,7 +85,10 @@ async function run(
       ...(written.failed > 0 ? [`${written.failed} writes failed: ${written.firstFailure}`] : []),
       ...(wrong.length > 0 ? [`${wrong.length} watches aren't right: ${wrong[0]}`] : []),
     ],
-    pace: { asked: sizes.writesPerSecond, reached: written.perSecond },
+    pace: [
+      { what: "writes", asked: sizes.writesPerSecond, reached: written.perSecond },
+      { what: "events heard", asked: sizes.writesPerSecond * eventsOfWrite, reached: events / seconds },
+    ],
   };
 }
 

@@ -81,6 +81,15 @@ const CASES: readonly Case[] = [
     "Invalid",
     'HorizontalPodAutoscaler.autoscaling "there" is invalid: spec.behavior.scaleDown.policies: Required value: must specify at least one Policy',
   ],
+  [
+    "PATCH",
+    `${SCALERS}/there?fieldManager=m&force=true`,
+    scaler({ behavior: { scaleDown: { policies: [] } } }, "there"),
+    APPLY,
+    422,
+    "Invalid",
+    'HorizontalPodAutoscaler.autoscaling "there" is invalid: spec.behavior.scaleDown.policies: Required value: must specify at least one Policy',
+  ],
   // Decoding.
   ["POST", MAPS, "", undefined, 400, "BadRequest", /^(the object provided is unrecognized|Object 'Kind' is missing)/],
   [

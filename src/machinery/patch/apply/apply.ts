@@ -150,7 +150,7 @@ function merge<T extends KubeObject>(live: T, config: JsonObject, options: Apply
   const claimed = new Map(table).set(who, mine);
 
   const laid = mergeTyped(bare, config, schema);
-  // What is compared is what the configuration says, down to a list that is empty; what is kept is what Go's types make of it.
+  // What is compared is what the configuration says, down to a list that is empty.
   const pruned = prune(laid, last, claimed, options);
   const changes = compare(bare, pruned, schema);
   const views = new Views(bare, pruned, changes, options);
@@ -198,8 +198,8 @@ function startingTable(live: KubeObject, bare: JsonObject, options: ApplyOptions
 }
 
 /**
- * What Go's types make of an object: a null is nothing, and a map or list that is left out when empty is left out. Fields that are no Go fields
- * (those of custom resources) stay as they are.
+ * What Go's types make of an object: a null is nothing. An empty list or map stays for as long as the write takes, as in any object that a client
+ * gives. Fields that are no Go fields (those of custom resources) stay as they are.
  */
 function settled(object: JsonObject, schema: Schema): JsonObject {
   return settle(object, schema) as JsonObject;
@@ -228,12 +228,7 @@ function settle(value: unknown, schema: Schema): unknown {
 }
 
 function isNothing(value: unknown, field: Schema): boolean {
-  if (field.proto === undefined) return false;
-  if (value === null) return true;
-  const container = field.type === "array" || (field.type === "object" && field.properties === undefined);
-  return (
-    container && field.omitEmpty === true && field.pointer !== true && field.format === undefined && isEmpty(value)
-  );
+  return value === null && field.proto !== undefined;
 }
 
 /** Takes out what the manager applied last, doesn't mention any more, and nobody else owns. Worked out in the version of that last apply. */

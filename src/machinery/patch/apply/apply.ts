@@ -7,7 +7,7 @@
 import type { KubeObject } from "../../meta/object.ts";
 import type { Schema } from "../../schema/schema.ts";
 import { StatusError, badRequest } from "../../status.ts";
-import { isEmpty, isObject, jsonEqual, setMember, type JsonObject } from "../json-value.ts";
+import { isObject, jsonEqual, setMember, type JsonObject } from "../json-value.ts";
 import {
   EMPTY,
   difference,

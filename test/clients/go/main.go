@@ -74,6 +74,8 @@ func main() {
 			}},
 		},
 	}
+	environment.ControlPlane.GetAPIServer().Configure().Append("feature-gates", "CBORServingAndStorage=true")
+	_ = os.Setenv("KUBE_FEATURE_ClientsAllowCBOR", "true")
 	config, err := environment.Start()
 	must("envtest starts, installs a CRD and a webhook", err)
 	fmt.Printf("after %d ms\n", time.Since(begun).Milliseconds())
@@ -97,6 +99,11 @@ func work(ctx context.Context, config *rest.Config, environment *envtest.Environ
 		{"one of two candidates leads, and the other when it lets go", elected},
 		{"a manager reconciles, its webhook refuses", func(ctx context.Context, config *rest.Config) error {
 			return manages(ctx, config, environment)
+		}},
+		{"informers of dynamic objects and of metadata alone", factories},
+		{"the dynamic client speaks CBOR", binary},
+		{"a manager converts between two versions and mutates", func(ctx context.Context, config *rest.Config) error {
+			return converts(ctx, config, environment)
 		}},
 	}
 	for _, step := range steps {

@@ -12,6 +12,23 @@ export interface Destination {
   readonly serverName?: string;
 }
 
+/** Why nobody answered, in Go's words where they are known. */
+export function unreachable(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, address, port } = error as {
+    readonly code?: string;
+    readonly address?: string;
+    readonly port?: number;
+  };
+  const words = {
+    ECONNREFUSED: "connection refused",
+    EHOSTUNREACH: "no route to host",
+    ENETUNREACH: "network is unreachable",
+  };
+  if (code === undefined || address === undefined || port === undefined || !(code in words)) return error.message;
+  return `dial tcp ${hostPort(address, port)}: connect: ${words[code as keyof typeof words]}`;
+}
+
 /** A URL, or a service: one of its ready endpoints, under the service's name. */
 export function destinationOf(
   config: AnyObject,

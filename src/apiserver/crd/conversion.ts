@@ -11,7 +11,7 @@ import { validateAnnotations, validateLabels } from "../../machinery/validation/
 import { deadline } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
-import { destinationOf } from "../webhook-destination.ts";
+import { destinationOf, unreachable } from "../webhook-destination.ts";
 import { structureOf } from "./structure.ts";
 
 const TIMEOUT_SECONDS = 30;
@@ -165,7 +165,7 @@ async function post({ net, clock, cluster, random }: Services, clientConfig: any
         signal: limit.signal,
       })
       .catch((error: unknown) => {
-        throw limit.signal.aborted ? limit.signal.reason : fail(error instanceof Error ? error.message : String(error));
+        throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
       });
     const chunks: Uint8Array[] = [];
     for await (const chunk of response.body) chunks.push(chunk);

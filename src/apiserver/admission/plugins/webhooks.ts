@@ -12,7 +12,7 @@ import { requestOf, timedMatch } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
 import { askedAs, seenAs } from "../selection.ts";
 import { defineAdmission } from "../framework.ts";
-import { destinationOf } from "../../webhook-destination.ts";
+import { destinationOf, unreachable } from "../../webhook-destination.ts";
 
 const GROUP = "admissionregistration.k8s.io";
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -298,7 +298,7 @@ async function exchange(
         signal: limit.signal,
       })
       .catch((error: unknown) => {
-        throw limit.signal.aborted ? limit.signal.reason : fail(error instanceof Error ? error.message : String(error));
+        throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
       });
     const chunks: Uint8Array[] = [];
     for await (const chunk of response.body) chunks.push(chunk);

@@ -76,7 +76,6 @@ export function patcher(
       return draft;
     };
   return (current) => {
-    const recorded = (draft: any) => recordUpdate(context, resource, subresource, current, draft);
     let patched: unknown;
     switch (type) {
       case JSON_PATCH:
@@ -89,7 +88,8 @@ export function patcher(
         patched = applyStrategicMergePatch(current, document ?? {}, resource.schema);
         assertRestorable(patched, document, resource.schema);
     }
-    return recorded(decodePatched(patched, expected, context, warn, faults));
+    const draft = decodePatched(patched, expected, context, warn, faults);
+    return recordUpdate(context, resource, subresource, current, draft);
   };
 }
 

@@ -90,6 +90,8 @@ export interface Resource<T extends KubeObject = any> extends ResourceOf<T> {
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly verbs: readonly Verb[];
+  /** Its definition goes: discovery no longer says that anything may be made or changed. */
+  readonly isLeaving?: boolean;
   readonly schema: Schema;
   readonly behaviour: Behaviour<T>;
   readonly columns: readonly Column<T>[];

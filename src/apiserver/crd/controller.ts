@@ -52,6 +52,7 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
     if (definition.metadata.deletionTimestamp !== undefined) {
       // What finalizers hold takes its time: others don't wait for it.
       const { name } = definition.metadata;
+      if (served.has(name)) serve(services, definition, served);
       if (cleaning.has(name)) return;
       cleaning.add(name);
       void cleanUp(services, definition, signal)
@@ -75,7 +76,11 @@ interface Served {
 function serve(services: Services, definition: CustomResourceDefinition, served: Map<string, Served>): void {
   const { group, names } = definition.spec;
   const now = definition.spec.versions.filter((version) => version.served);
-  const text = JSON.stringify([definition.spec, definition.status?.acceptedNames]);
+  const text = JSON.stringify([
+    definition.spec,
+    definition.status?.acceptedNames,
+    definition.metadata.deletionTimestamp !== undefined,
+  ]);
   const before = served.get(definition.metadata.name);
   if (before?.text === text) return;
   // What is in memory was read by the old definition: it is read anew, and whoever watches begins again.

@@ -53,6 +53,9 @@ export function customResource(
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     verbs: VERBS,
+    ...((status.conditions ?? []).some((one) => one.type === "Terminating" && one.status === "True") && {
+      isLeaving: true,
+    }),
     schema: structureOf(version.schema?.openAPIV3Schema),
     behaviour,
     columns: columnsOf(version),

@@ -1,5 +1,6 @@
 /** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
 import type { AuditTrail } from "../audit/trail.ts";
+import { isBuiltinGroup } from "../../machinery/discovery/groups.ts";
 import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
@@ -31,8 +32,9 @@ export async function handleResource(services: Services, request: ApiRequest): P
     // A group that nobody has is another matter than a version that a group doesn't have.
     const { registry } = services;
     const { apiPrefix, apiGroup, apiVersion } = info;
-    if (apiPrefix !== "api" && !registry.hasGroup(apiGroup) && !registry.hasVersion(apiGroup, apiVersion))
-      return pageNotFound();
+    const isKnown = registry.hasGroup(apiGroup) || registry.hasVersion(apiGroup, apiVersion);
+    // Nor does anybody answer for groups that definitions make.
+    if (apiPrefix !== "api" && (!isKnown || !isBuiltinGroup(apiGroup))) return pageNotFound();
     throw noSuchResource();
   }
   if (resource.scope === "Cluster" && info.namespace !== "" && info.resource !== "namespaces") throw noSuchResource();

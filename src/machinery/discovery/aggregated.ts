@@ -4,7 +4,7 @@
  */
 import type { Resource } from "../resource.ts";
 import { type ApiGroup, isBuiltinGroup } from "./groups.ts";
-import { verbsOf } from "./legacy.ts";
+import { mainVerbsOf, verbsOf } from "./legacy.ts";
 
 export const AGGREGATED_DISCOVERY = {
   kind: "APIGroupDiscoveryList",
@@ -73,7 +73,7 @@ function discovered(resource: Resource): APIResourceDiscovery {
     responseKind: responseKind(resource, resource),
     scope: resource.scope,
     singularResource: resource.singular,
-    verbs: verbsOf(resource, resource.verbs),
+    verbs: mainVerbsOf(resource),
     ...(resource.shortNames.length > 0 && { shortNames: resource.shortNames }),
     ...(resource.categories.length > 0 && { categories: resource.categories }),
     ...(subresources.length > 0 && {

@@ -52,7 +52,7 @@ function apiResources(resource: Resource): APIResource[] {
     singularName: resource.singular,
     namespaced,
     kind: resource.kind,
-    verbs: verbsOf(resource, resource.verbs),
+    verbs: mainVerbsOf(resource),
     ...(resource.shortNames.length > 0 && { shortNames: resource.shortNames }),
     ...(resource.categories.length > 0 && { categories: resource.categories }),
     ...(resource.storage.virtual !== true && { storageVersionHash: storageVersionHash(resource) }),
@@ -72,6 +72,11 @@ function apiResources(resource: Resource): APIResource[] {
       };
     });
   return [main, ...parts];
+}
+
+export function mainVerbsOf(resource: Resource): readonly string[] {
+  const verbs = verbsOf(resource, resource.verbs);
+  return resource.isLeaving === true ? verbs.filter((verb) => !/^(patch|create|update)$/.test(verb)) : verbs;
 }
 
 /** Built-in resources list their verbs by name, custom ones as they were given. */

@@ -18,13 +18,13 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
 ]);
 const HISTORY_MAX = 2000;
 
-export function revisionOf(set: ReplicaSet): number {
-  const text = set.metadata.annotations?.[REVISION];
-  return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : 0;
-}
+/** Of 64 bits: whoever writes the annotation may begin anywhere. */
+export const revisionOf = ({ metadata }: ReplicaSet): bigint => revisionIn(metadata.annotations?.[REVISION]);
 
-export function maxRevision(sets: readonly ReplicaSet[]): number {
-  return sets.reduce((most, set) => Math.max(most, revisionOf(set)), 0);
+const revisionIn = (text = ""): bigint => (/^-?\d+$/.test(text) ? BigInt(text) : 0n);
+
+export function maxRevision(sets: readonly ReplicaSet[]): bigint {
+  return sets.map(revisionOf).reduce((most, revision) => (revision > most ? revision : most), 0n);
 }
 
 export function numberIn(set: ReplicaSet, annotation: string): number | undefined {
@@ -36,14 +36,13 @@ export function numberIn(set: ReplicaSet, annotation: string): number | undefine
 export function annotationsForNew(
   deployment: Deployment,
   set: Pick<ReplicaSet, "metadata"> | undefined,
-  revision: number,
+  revision: bigint,
 ): Readonly<Record<string, string>> {
   const result: Record<string, string> = { ...set?.metadata.annotations };
   for (const [name, value] of Object.entries(deployment.metadata.annotations ?? {}))
     if (!NOT_COPIED.has(name)) result[name] = value;
   const old = result[REVISION];
-  const oldRevision = old !== undefined && /^-?\d+$/.test(old) ? Number(old) : 0;
-  if (oldRevision < revision) {
+  if (revisionIn(old) < revision) {
     result[REVISION] = String(revision);
     // The set comes back from an earlier life: its former number goes on record.
     if (old !== undefined) result[REVISION_HISTORY] = historyWith(result[REVISION_HISTORY], old);

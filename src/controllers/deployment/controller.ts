@@ -157,7 +157,7 @@ class Rollout {
     await this.#notePause();
     if (spec.paused) return await this.#resize();
     if (metadata.annotations?.[ROLLBACK_TO] !== undefined && /^\d+$/.test(metadata.annotations[ROLLBACK_TO]))
-      return await this.#rollBack(Number(metadata.annotations[ROLLBACK_TO]));
+      return await this.#rollBack(BigInt(metadata.annotations[ROLLBACK_TO]));
     if (isScalingEvent(this.#deployment, this.#sets)) return await this.#resize();
     if (spec.strategy.type === "Recreate") return await this.#recreate(podsOf);
     if (spec.strategy.type === "RollingUpdate") return await this.#roll();
@@ -220,12 +220,12 @@ class Rollout {
   /** The set of the present template, made or brought up to date. Undefined when the rest waits for the next pass. */
   async #ensureNewSet(create: boolean): Promise<ReplicaSet | undefined> {
     const found = this.#newSet();
-    const revision = maxRevision(this.#old(found)) + 1;
+    const revision = maxRevision(this.#old(found)) + 1n;
     if (found !== undefined) return await this.#updateNewSet(found, revision);
     return create ? await this.#createNewSet(revision) : undefined;
   }
 
-  async #updateNewSet(set: ReplicaSet, revision: number): Promise<ReplicaSet> {
+  async #updateNewSet(set: ReplicaSet, revision: bigint): Promise<ReplicaSet> {
     const { minReadySeconds } = this.#deployment.spec;
     const annotations = annotationsForNew(this.#deployment, set, revision);
     if (
@@ -258,7 +258,7 @@ class Rollout {
     );
   }
 
-  async #createNewSet(revision: number): Promise<ReplicaSet | undefined> {
+  async #createNewSet(revision: bigint): Promise<ReplicaSet | undefined> {
     const { metadata, spec, status = {} } = this.#deployment;
     const template = withoutHash(spec.template);
     const hash = podTemplateHash(template, status.collisionCount);
@@ -396,14 +396,14 @@ class Rollout {
     await this.#updateStatus({ ...status, conditions: withCondition(status.conditions ?? [], next) });
   }
 
-  async #rollBack(revision: number): Promise<Outcome> {
+  async #rollBack(revision: bigint): Promise<Outcome> {
     const newSet = await this.#ensureNewSet(false);
-    const target = revision === 0 ? this.#lastRevision() : revision;
-    const set = target === 0 ? undefined : this.#sets.find((each) => revisionOf(each) === target);
+    const target = revision === 0n ? this.#lastRevision() : revision;
+    const set = target === 0n ? undefined : this.#sets.find((each) => revisionOf(each) === target);
     const { [ROLLBACK_TO]: _, ...annotations } = this.#deployment.metadata.annotations ?? {};
     let next: Deployment = { ...this.#deployment, metadata: { ...this.#deployment.metadata, annotations } };
     if (set === undefined) {
-      const words = target === 0 ? "Unable to find last revision." : "Unable to find the revision to rollback to.";
+      const words = target === 0n ? "Unable to find last revision." : "Unable to find the revision to rollback to.";
       this.#events.event(this.#deployment, "Warning", "DeploymentRollbackRevisionNotFound", words);
     } else if (sameTemplate(set.spec.template, this.#deployment.spec.template) || set === newSet) {
       const words = `The rollback revision contains the same template as current deployment "${next.metadata.name}"`;
@@ -421,8 +421,8 @@ class Rollout {
     return done;
   }
 
-  #lastRevision(): number {
-    return [...this.#sets].map(revisionOf).sort((a, b) => b - a)[1] ?? 0;
+  #lastRevision(): bigint {
+    return [...this.#sets].map(revisionOf).sort((a, b) => Number(b - a))[1] ?? 0n;
   }
 
   /** `rollout` is false where only sizes changed: then the story of the rollout isn't told on. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Deployment, ReplicaSet } from "../../api/generated/apps.v1.ts";
-import { annotationsForNew } from "./annotations.ts";
+import { annotationsForNew, maxRevision } from "./annotations.ts";
 import { fenceposts, maxUnavailable, newSetSize, planCleanup, planProportional, planRolling } from "./plan.ts";
 
 const deployment = (
@@ -104,6 +104,12 @@ test("the history keeps the latest revisions and whatever still has pods", () =>
   );
 });
 
+test("revisions have 64 bits", () => {
+  const next = maxRevision([set("a", 1, 1, { "deployment.kubernetes.io/revision": "3546343826724305832" })]) + 1n;
+  const annotations = annotationsForNew(deployment(1), undefined, next);
+  assert.equal(annotations["deployment.kubernetes.io/revision"], "3546343826724305833");
+});
+
 test("a set that comes back keeps its former numbers on record", () => {
   const owner = {
     ...deployment(1),
@@ -113,7 +119,7 @@ test("a set that comes back keeps its former numbers on record", () => {
     annotationsForNew(
       owner,
       set("s", 1, 1, { "deployment.kubernetes.io/revision": "2", "deployment.kubernetes.io/revision-history": "1" }),
-      8,
+      8n,
     ),
     {
       team: "x",

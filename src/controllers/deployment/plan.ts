@@ -187,7 +187,7 @@ export function planCleanup(deployment: Deployment, old: readonly ReplicaSet[]):
   const surplus = candidates.length - limit;
   if (surplus <= 0) return [];
   return [...candidates]
-    .sort((a, b) => revisionOf(a) - revisionOf(b) || oldestFirst(a, b))
+    .sort((a, b) => Number(revisionOf(a) - revisionOf(b)) || oldestFirst(a, b))
     .slice(0, surplus)
     .filter(
       (set) =>

@@ -1,6 +1,5 @@
 /** The key index as it comes back from rows in order of revision, and which keys hang on leases. A store takes it over as a whole. */
 import { SortedMap } from "../../base/sorted-map.ts";
-import type { KeyValue } from "../backend/backend.ts";
 import { KeyIndex } from "./key-index.ts";
 
 /** What the index wants to know of a row. */
@@ -42,8 +41,4 @@ function take(index: KeyIndex, { main, sub, created, version }: RestoredRow): vo
 /** Weighed by life: the weight of a range is how many keys it has now. */
 export function emptyIndex(): SortedMap<KeyIndex> {
   return new SortedMap<KeyIndex>((key) => (key.alive ? 1 : 0));
-}
-
-export function restoredRow({ mod_revision, create_revision, version, lease }: KeyValue, sub: number): RestoredRow {
-  return { main: mod_revision, sub, created: create_revision, version, lease };
 }

@@ -6,7 +6,7 @@ import type { KeyValue } from "../backend/backend.ts";
 import { MemoryBackend } from "../../testing/memory-backend.ts";
 import type { CompactionWork } from "./compaction-queue.ts";
 import { keyText } from "./key-text.ts";
-import { RestoredIndex, restoredRow } from "./restored-index.ts";
+import { RestoredIndex } from "./restored-index.ts";
 import { Store } from "./store.ts";
 
 type Op =
@@ -100,7 +100,8 @@ test("a store reads at every revision as a store that keeps whole copies, throug
         const restored = new Store(new MemoryBackend(), { attach() {}, detach() {}, leaseOf: () => 0n });
         store.backend.scan(0, store.revision, (row, sub) => {
           restored.backend.put(row, sub);
-          index.add(Buffer.from(row.key).toString("latin1"), restoredRow(row, sub));
+          const { mod_revision: main, create_revision: created, version, lease } = row;
+          index.add(Buffer.from(row.key).toString("latin1"), { main, sub, created, version, lease });
         });
         restored.restore(index, store.revision, store.compactRevision);
         compareAll(restored, naive);

@@ -5,11 +5,9 @@ export const INTEGER = 0x02;
 export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
 export const OBJECT_IDENTIFIER = 0x06;
-export const UTF8_STRING = 0x0c;
 export const UTC_TIME = 0x17;
 export const GENERALIZED_TIME = 0x18;
 export const SEQUENCE = 0x30;
-export const SET = 0x31;
 /** `[n]` with parts, as in `[0] EXPLICIT`. */
 export const tagged = (n: number): number => 0xa0 + n;
 /** `[n]` with plain content. */

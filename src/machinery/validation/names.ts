@@ -247,17 +247,3 @@ export function isDomainPrefixedPath(value: string): readonly string[] {
   if (!new RegExp(`^${allowed}$`).test(path)) errors.push(`Invalid path (regex used for validation is '${allowed}')`);
   return errors;
 }
-
-/** `kubernetes.io/kube-apiserver-client`: who signs certificates. */
-export function isSignerName(value: string): readonly string[] {
-  const parts = value.split("/");
-  if (parts.length !== 2) return ["must be a fully qualified domain and path of the form 'example.com/signer-name'"];
-  const [host, path] = parts as [string, string];
-  const errors: string[] = [];
-  for (const label of host.split("."))
-    for (const message of isDns1123Label(label)) errors.push(`validating label "${label}": ${message}`);
-  if (host.split(".").length < 2) errors.push("should be a domain with at least two segments separated by dots");
-  for (const label of path.split("."))
-    for (const message of isDns1123Subdomain(label)) errors.push(`validating label "${label}": ${message}`);
-  return errors;
-}

@@ -10,10 +10,6 @@ export const hasClusterIPs = ({ type }: Spec): boolean =>
 export const isExternallyAccessible = ({ type, externalIPs }: Spec): boolean =>
   type === "NodePort" || type === "LoadBalancer" || (type === "ClusterIP" && (externalIPs ?? []).length > 0);
 
-/** Whether this service takes ports on every node. */
-export const needsNodePorts = ({ type, allocateLoadBalancerNodePorts }: Spec): boolean =>
-  type === "NodePort" || (type === "LoadBalancer" && allocateLoadBalancerNodePorts !== false);
-
 /** Whether load balancers ask a port of their own which nodes have endpoints. */
 export const needsHealthCheck = ({ type, externalTrafficPolicy }: Spec): boolean =>
   type === "LoadBalancer" && externalTrafficPolicy === "Local";

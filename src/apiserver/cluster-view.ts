@@ -1,7 +1,7 @@
 /** The server's own look at its objects, for admission, authentication and authorisation: from the watch caches, by reference. */
 import type { AnyObject, ClusterView } from "./admission/framework.ts";
 import type { Registry } from "./registry/registry.ts";
-import { keyFor, prefixFor } from "./storage/watch-cache.ts";
+import { keyFor, prefixFor } from "./storage/keys.ts";
 import { prepareViews, viewOf, storedOf } from "./storage/entry.ts";
 import { PodsByNode } from "./pods-by-node.ts";
 import { deepFreeze } from "../base/mutable.ts";

@@ -8,7 +8,7 @@ import type { AuditTrail } from "./audit/trail.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { RequestInfo } from "./request-info.ts";
 import type { Entry } from "./storage/entry.ts";
-import type { CacheWatcher } from "./storage/watch-cache.ts";
+import type { CacheWatcher } from "./storage/cache-watcher.ts";
 import type { Resource } from "../machinery/resource.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
 import type { StatusError } from "../machinery/status.ts";

@@ -16,7 +16,7 @@ import { endpointOf, negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";
 import { entryCbor, entryProtobuf, metadataSchema } from "./responses.ts";
 import type { Entry } from "./storage/entry.ts";
-import type { CacheWatcher, EventType, WatchItem } from "./storage/watch-cache.ts";
+import type { CacheWatcher, EventType, WatchItem } from "./storage/cache-watcher.ts";
 import { partialMetadata, tableOf } from "./table.ts";
 import type { Turns } from "./turns.ts";
 

@@ -4,7 +4,7 @@ import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { every } from "../../world/time.ts";
-import { keyFor } from "../storage/watch-cache.ts";
+import { keyFor } from "../storage/keys.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import { ensureFlowControl } from "../flow-control/keep.ts";

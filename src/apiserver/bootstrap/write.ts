@@ -7,7 +7,7 @@ import { decodeBody, expectedOf } from "../registry/decode.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { update } from "../registry/update.ts";
 import type { Entry } from "../storage/entry.ts";
-import { keyFor } from "../storage/watch-cache.ts";
+import { keyFor } from "../storage/keys.ts";
 
 const never = new AbortController().signal;
 

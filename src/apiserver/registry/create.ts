@@ -12,7 +12,7 @@ import { uuid } from "../../world/world.ts";
 import type { AdmissionRequest, Operation } from "../admission/framework.ts";
 import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
 import { ExistsError } from "../storage/store.ts";
-import { keyFor } from "../storage/watch-cache.ts";
+import { keyFor } from "../storage/keys.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";
 import { isCustom } from "./decode.ts";

@@ -10,7 +10,7 @@ import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
 import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
-import { keyFor } from "../storage/watch-cache.ts";
+import { keyFor } from "../storage/keys.ts";
 import type { WriteContext } from "./context.ts";
 import { admissionRequest } from "./create.ts";
 import { hooksOf } from "./specials/hooks.ts";

@@ -15,7 +15,8 @@ import type { Entry } from "../storage/entry.ts";
 import type { StoreOptions } from "../storage/store.ts";
 import { Store } from "../storage/store.ts";
 import type { Storage } from "../storage/watch-cache.ts";
-import { keyFor, prefixFor, WatchCache } from "../storage/watch-cache.ts";
+import { keyFor, prefixFor } from "../storage/keys.ts";
+import { WatchCache } from "../storage/watch-cache.ts";
 
 export interface RegistryOptions {
   readonly etcd: EtcdClient;

@@ -12,7 +12,7 @@ import type { UserInfo } from "../authn/user.ts";
 import type { Entry } from "../storage/entry.ts";
 import { convertedToStored, entryOfView, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
-import { keyFor } from "../storage/watch-cache.ts";
+import { keyFor } from "../storage/keys.ts";
 import { allowOrThrow } from "../authz/refuse.ts";
 import type { WriteContext } from "./context.ts";
 import { hookContext } from "./context.ts";

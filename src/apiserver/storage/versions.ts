@@ -3,7 +3,7 @@ import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
 import { storedOf, viewOf } from "./entry.ts";
-import { prefixFor } from "./watch-cache.ts";
+import { prefixFor } from "./keys.ts";
 
 /** Under which other groups and versions the same objects are served. */
 export function equivalentsOf(resource: Resource, all: readonly Resource[]): readonly Resource[] {

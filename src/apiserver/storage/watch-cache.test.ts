@@ -4,7 +4,8 @@ import { silent } from "../../observe/log.ts";
 import { nodeWorld } from "../../world/node/index.ts";
 import { FakeEtcd } from "../testing/fake-etcd.ts";
 import { Store } from "./store.ts";
-import { nodeTopic, WatchCache } from "./watch-cache.ts";
+import { nodeTopic } from "./cache-watcher.ts";
+import { WatchCache } from "./watch-cache.ts";
 
 const { clock } = nodeWorld();
 const PREFIX = "/registry/things/";

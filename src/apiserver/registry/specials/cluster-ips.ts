@@ -9,7 +9,7 @@ import { uuid } from "../../../world/world.ts";
 import type { Registry } from "../registry.ts";
 import { ExistsError } from "../../storage/store.ts";
 import { storedOf } from "../../storage/entry.ts";
-import { keyFor, prefixFor } from "../../storage/watch-cache.ts";
+import { keyFor, prefixFor } from "../../storage/keys.ts";
 import { AllocationError } from "./allocation-error.ts";
 import type { AllocationMetrics } from "./allocation-metrics.ts";
 import { familyOf, IpRange } from "./ip-range.ts";

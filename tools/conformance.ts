@@ -11,7 +11,15 @@ import { noCluster, TestCluster } from "../src/testing/cluster.ts";
 import { nodeWorld } from "../src/world/node/index.ts";
 import { realClients } from "./clients.ts";
 import { imagesOf } from "./conformance/images.ts";
-import { counts, merged, type Outcomes, outcomesOf, pageOf, readPage, type Spec } from "./conformance/page.ts";
+import {
+  counts,
+  merged,
+  type Outcomes,
+  outcomesOf,
+  pageOf,
+  readPage,
+  type Spec,
+} from "../src/testing/conformance/page.ts";
 import { programs } from "./conformance/programs.ts";
 
 const ROOT = join(import.meta.dirname, "..");

@@ -57,7 +57,7 @@ export function readPage(text: string): Outcomes {
   for (const line of text.split("\n")) {
     if (line.startsWith("## sig-")) sig = line.slice(3);
     const row = ROW.exec(line)?.groups;
-    if (row !== undefined)
+    if (row !== undefined && sig !== "")
       found.set(`[${sig}] ${row["name"]}`, {
         result: row["result"] as Outcome["result"],
         runtime: row["runtime"]!,

@@ -35,7 +35,11 @@ export async function imagesOf(world: Pick<World, "clock" | "random">, programs:
     { path: "etc/nsswitch.conf", data: Buffer.from("hosts: files dns\n") },
   ];
   const Env = ["PATH=/usr/local/bin:/usr/bin:/bin:/"];
-  const base = busyboxLayer(users);
+  // Busybox's own shell passes on no variable whose name it could not set.
+  const shell = existsSync("/usr/bin/bash")
+    ? [...withLibraries(["bash"]), { path: "bin/sh", linkTo: "../usr/bin/bash" }]
+    : [];
+  const base = busyboxLayer([...users, ...shell]);
   const tools = busyboxLayer([...users, ...withLibraries(PROGRAMS), { path: "uploads", dir: true, mode: 0o1777 }]);
   const { cert, key } = await selfMade(world, "conformance", ["localhost"], 1);
   const agnhost = layer([

@@ -17,7 +17,9 @@ export const configMap: VolumeKind = {
     const { fs } = context.world;
     await fs.mkdir(dir, { recursive: true });
     await fs.chmod(dir, 0o777);
-    await writeAtomically(context.world, dir, payload, (root) => applyFsGroup(fs, pod, root, { always: true }));
+    await writeAtomically(context.world, dir, payload, (root) =>
+      applyFsGroup(fs, pod, root, { always: true, readOnly: true }),
+    );
     return dir;
   },
 };

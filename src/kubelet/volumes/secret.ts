@@ -18,7 +18,9 @@ export const secret: VolumeKind = {
     const { fs } = context.world;
     await mountTmpfs(context, dir);
     await fs.chmod(dir, 0o777);
-    await writeAtomically(context.world, dir, payload, (root) => applyFsGroup(fs, pod, root, { always: true }));
+    await writeAtomically(context.world, dir, payload, (root) =>
+      applyFsGroup(fs, pod, root, { always: true, readOnly: true }),
+    );
     return dir;
   },
 };

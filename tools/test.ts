@@ -11,6 +11,8 @@ const [part, ...names] = process.argv.slice(2);
 const totals = { pass: 0, fail: 0, skipped: 0 };
 const failed: string[] = [];
 const started = Date.now();
+/** A part that hangs is ended; `timeoutMs` is for each test of it, and a busy machine may need many of those. */
+const PART_MS = 900_000;
 
 function run(title: string, files: readonly string[], isolation: "none" | "process", timeoutMs: number): void {
   const report = join(tmpdir(), `t8s-tests-${process.pid}.tap`);
@@ -29,7 +31,7 @@ function run(title: string, files: readonly string[], isolation: "none" | "proce
       `--test-reporter-destination=${report}`,
       ...files,
     ],
-    { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, NODE_ENV: "test" }, timeout: timeoutMs + 60_000 },
+    { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, NODE_ENV: "test" }, timeout: PART_MS },
   );
   let tap = "";
   try {

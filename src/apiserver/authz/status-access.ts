@@ -9,6 +9,7 @@ import { isDns1123Subdomain } from "../../machinery/validation/names.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import type { Attributes } from "./authorizer.ts";
 import { forbiddenTo } from "./refuse.ts";
+import { mayActFor } from "./signers.ts";
 
 const GROUP = "resource.k8s.io";
 const NODE_NAME = "authentication.kubernetes.io/node-name";
@@ -104,21 +105,7 @@ export async function podCertificateRefusals(
 ): Promise<Refusals> {
   if (semanticEqual(draft.status, old.status)) return [];
   const signer: string = old.spec.signerName;
-  for (const name of [signer, `${signer.split("/")[0]}/*`]) {
-    const decision = await services.authorizer.authorize({
-      user,
-      verb: "sign",
-      resourceRequest: true,
-      namespace: "",
-      group: "certificates.k8s.io",
-      version: "*",
-      resource: "signers",
-      subresource: "",
-      path: "",
-      name,
-    });
-    if (decision.decision === "allow") return [];
-  }
+  if (await mayActFor(signer, { user, verb: "sign", authorizer: services.authorizer })) return [];
   return [
     fieldForbidden(
       "spec.signerName",

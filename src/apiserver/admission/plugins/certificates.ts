@@ -1,31 +1,12 @@
 /** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing,subjectrestriction,ctbattest} */
 import { isDeepStrictEqual } from "node:util";
 import { parseSigningRequest } from "../../../machinery/pki/signing-request.ts";
+import { mayActFor } from "../../authz/signers.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 
-/** May this user act for this signer? Rights are on the signer's name, or on all of its domain. */
-async function mayFor(
-  request: AdmissionRequest,
-  { authorizer }: AdmissionContext,
-  verb: string,
-  signer: string,
-): Promise<boolean> {
-  const base = {
-    user: request.user,
-    verb,
-    resourceRequest: true,
-    namespace: "",
-    group: "certificates.k8s.io",
-    version: "*",
-    resource: "signers",
-    subresource: "",
-    path: "",
-  };
-  for (const name of [signer, `${signer.split("/")[0]}/*`])
-    if ((await authorizer.authorize({ ...base, name })).decision === "allow") return true;
-  return false;
-}
+const mayFor = ({ user }: AdmissionRequest, { authorizer }: AdmissionContext, verb: string, signer: string) =>
+  mayActFor(signer, { user, verb, authorizer });
 
 const CSRS = "certificatesigningrequests.certificates.k8s.io";
 

@@ -1,0 +1,23 @@
+/** Who may act for a signer of certificates: rights are on its name, or on all of its domain. Upstream: pkg/certauthorization */
+import type { UserInfo } from "../authn/user.ts";
+import type { Authorizer } from "./authorizer.ts";
+
+export async function mayActFor(
+  signer: string,
+  { user, verb, authorizer }: { readonly user: UserInfo; readonly verb: string; readonly authorizer: Authorizer },
+): Promise<boolean> {
+  const base = {
+    user,
+    verb,
+    resourceRequest: true,
+    namespace: "",
+    group: "certificates.k8s.io",
+    version: "*",
+    resource: "signers",
+    subresource: "",
+    path: "",
+  };
+  for (const name of [signer, `${signer.split("/")[0]}/*`])
+    if ((await authorizer.authorize({ ...base, name })).decision === "allow") return true;
+  return false;
+}

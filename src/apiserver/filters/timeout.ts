@@ -17,7 +17,7 @@ export function requestTimeout(clock: Clock, defaultMs: number, terminated?: Tol
     // A request of this process ends with its work: it holds nothing that a timer would have to take away.
     if (request.exchange === undefined && ms === defaultMs) return next(request);
     if (request.expire === undefined) return withSignal(clock, ms, request, next);
-    return limited(ms === defaultMs ? limits : new Limits(clock, ms, terminated), request, next);
+    return withLimit(ms === defaultMs ? limits : new Limits(clock, ms, terminated), request, next);
   };
 }
 
@@ -27,11 +27,10 @@ const late = () => new StatusError("Timeout", "Timeout: request did not complete
 class Limits {
   readonly #clock: Clock;
   readonly #ms: number;
+  readonly #terminated: Told;
   #first: Limited | undefined;
   #last: Limited | undefined;
   #timer: Disposable | undefined;
-
-  readonly #terminated: Told;
 
   constructor(clock: Clock, ms: number, terminated: Told) {
     this.#clock = clock;
@@ -99,7 +98,7 @@ class Limited {
   }
 }
 
-function limited(limits: Limits, request: ApiRequest, next: Handler): Promise<ApiResponse> {
+function withLimit(limits: Limits, request: ApiRequest, next: Handler): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     const limited = new Limited(request, reject);
     limits.add(limited);

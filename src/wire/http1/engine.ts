@@ -3,7 +3,7 @@
  *
  * Where it stands: `world/net.ts` has the interface (`Http1Engine`), `world/node` listens, does TLS with ALPN, and hands connections that speak
  * HTTP/1 to the engine that whoever made the world put in (`cli` puts in this one). Without an engine the world's `node:http` serves the same
- * interface: it is the second implementation, and every suite runs on both.
+ * interface: it is the second implementation, and the network's suite (`world/node/net.test.ts`) runs on both.
  *
  * How it goes: a connection is told of chunks by callback (`ByteSink`). A client that asks again says its headers in the same bytes, so they are
  * compared with those of its last requests before anybody reads them (`#known`). One request is at hand at a time; what comes behind it waits. An

@@ -2,9 +2,9 @@
  * HTTP/2 of our own: protocol code over the World's byte streams, so that a call costs a tenth of what it costs over `node:http2`, and the same code
  * runs in the simulator.
  *
- * Where it stands: `world/net.ts` has the interface (`Http2Engine`), `world/node` listens, dials, does TLS with ALPN and HTTP/1.1, and hands
- * connections that speak HTTP/2 to the engine that whoever made the world put in (`cli` puts in this one). Without an engine the world's
- * `node:http2` serves the same interface: it is the second implementation, and every suite runs on both.
+ * Where it stands: `world/net.ts` has the interface (`Http2Engine`), `world/node` listens, dials, does TLS with ALPN, and hands connections
+ * that speak HTTP/2 to the engine that whoever made the world put in (`cli` puts in this one). Without an engine the world's
+ * `node:http2` serves the same interface: it is the second implementation, and the network's suite (`world/node/net.test.ts`) runs on both.
  *
  * How it goes: a connection is told of chunks by callback (`ByteSink`), `FrameReader` cuts them into frames, `Connection` does what is the
  * connection's business, and its streams what is theirs. What is sent is put into one buffer, which leaves when the turn of work ends; so a unary

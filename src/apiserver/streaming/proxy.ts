@@ -30,12 +30,11 @@ function split(id: string, what: string): { readonly scheme: string; readonly na
 }
 
 /** The path behind `proxy`, as it was sent. */
-function rest(request: ApiRequest): string {
-  const mark = "/proxy";
-  const at = request.path.indexOf(mark, request.path.indexOf(`/${request.info.resource}/`));
-  const path = request.path.slice(at + mark.length);
-  const query = request.query.toString();
-  return `${path === "" ? "/" : path}${query === "" ? "" : `?${query}`}`;
+export function rest({ path, query, info }: Pick<ApiRequest, "path" | "query" | "info">): string {
+  // Counted, not looked for: namespaces and names may be called `proxy`, too.
+  const before = info.namespace === "" ? "/api/v1/RESOURCE/NAME/proxy" : "/api/v1/namespaces/NAMESPACE/RESOURCE/NAME/proxy";
+  const behind = path.split("/").slice(before.split("/").length);
+  return `/${behind.join("/")}${query.size === 0 ? "" : `?${query.toString()}`}`;
 }
 
 export const nodeProxy: SpecialSubresource = {

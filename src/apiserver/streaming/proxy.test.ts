@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RequestInfo } from "../request-info.ts";
+import { rest } from "./proxy.ts";
+
+const behind = (path: string, namespace: string, query = "") =>
+  rest({ path, query: new URLSearchParams(query), info: { namespace } as unknown as RequestInfo });
+
+test("what is behind `proxy` is asked for, whatever is called proxy before it", () => {
+  const service = "/api/v1/namespaces/proxy-1/services/proxy-service:http/proxy";
+  assert.equal(behind(`${service}/`, "proxy-1"), "/");
+  assert.equal(behind(service, "proxy-1"), "/");
+  assert.equal(behind(`${service}/a/proxy/b/`, "proxy-1", "c=d"), "/a/proxy/b/?c=d");
+  assert.equal(behind("/api/v1/nodes/proxy/proxy/logs/", ""), "/logs/");
+});

@@ -75,6 +75,10 @@ export async function imagesOf(world: Pick<World, "clock" | "random">, programs:
     image(["nginx:1.15-4", "nginx:1.27-0"], [base, pages], { Cmd: web, ExposedPorts: { "80/tcp": {} } }),
     image(["registry.k8s.io/pause:3.10.2"], [base, agnhost], { Entrypoint: ["/agnhost", "pause"] }),
   ];
+  if (existsSync(join(programs, "nonewprivs")))
+    images.push(
+      image(["nonewprivs:1.4"], [base, layer([...["usr/local", "usr/local/bin"].map((path) => ({ path, dir: true })), { ...file("usr/local/bin/nnp", read("nonewprivs")), mode: 0o6755 }])], { Cmd: ["nnp"] }), // prettier-ignore
+    );
   if (existsSync(join(programs, "sample-apiserver")))
     images.push(
       image(["sample-apiserver:1.29.2"], [base, layer([file("sample-apiserver", read("sample-apiserver"))])], {

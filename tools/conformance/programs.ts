@@ -15,6 +15,7 @@ const PROGRAMS: Readonly<Record<string, { readonly of: string; readonly isTest?:
   "e2e.test": { of: `${KUBERNETES}/test/e2e`, isTest: true },
   ginkgo: { of: "github.com/onsi/ginkgo/v2/ginkgo" },
   agnhost: { of: `${KUBERNETES}/test/images/agnhost` },
+  nonewprivs: { of: `${KUBERNETES}/test/images/nonewprivs` },
   "sample-apiserver": { of: "k8s.io/sample-apiserver" },
   etcd: { of: "go.etcd.io/etcd/server/v3" },
 };

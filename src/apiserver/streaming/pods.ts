@@ -1,4 +1,6 @@
 /** Logs, exec, attach and port-forward: the kubelet of the pod's node does the work. Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go. */
+import { acceptWebSocket, isWebSocketRequest } from "../../wire/websocket/websocket.ts";
+import type { Exchange } from "../../world/net.ts";
 import { containersOf } from "../../api/core/v1/pod/validation/containers-of.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { badRequest, forbidden, StatusError } from "../../machinery/status.ts";
@@ -25,12 +27,39 @@ export const podLog: SpecialSubresource = {
     if (!pod.spec.nodeName) return { kind: "raw", status: 204, headers: {}, body: "" };
     const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
     const target = await kubeletOf(services, nodeOf(pod));
-    const answer = await relay(services, request, target, withQuery(path, query));
+    const { exchange } = request;
+    const inMessages = exchange !== undefined && isWebSocketRequest(exchange);
+    const answer = await relay(services, request, target, withQuery(path, query), { upgrades: !inMessages });
     if (answer.kind === "raw" && (answer.status < 200 || answer.status > 206))
       throw refusedLog(pod.metadata.name, answer.status, await textOf(answer.body));
-    return answer;
+    if (!inMessages || answer.kind !== "raw") return answer;
+    await sendInMessages(exchange, answer.body);
+    return { kind: "taken" };
   },
 };
+
+const BASE64 = "base64.binary.k8s.io";
+
+/** A log over a WebSocket: a message for each piece. Upstream: k8s.io/streaming/pkg/httpstream/wsstream (Reader) */
+async function sendInMessages(
+  exchange: Exchange,
+  body: AsyncIterable<Uint8Array> | Uint8Array | string,
+): Promise<void> {
+  const socket = acceptWebSocket(exchange, ["binary.k8s.io", BASE64]);
+  if (socket === undefined) return;
+  let isOpen = true;
+  void socket.closed.then(() => (isOpen = false));
+  const pieces = typeof body === "string" || body instanceof Uint8Array ? [Buffer.from(body)] : body;
+  try {
+    for await (const piece of pieces) {
+      if (!isOpen) break;
+      if (piece.length === 0) continue;
+      await socket.send(socket.protocol === BASE64 ? Buffer.from(piece).toString("base64") : piece);
+    }
+  } finally {
+    socket.close();
+  }
+}
 
 /** What the kubelet said in plain words becomes a Status. Upstream: pkg/registry/generic/rest/response_checker.go */
 function refusedLog(name: string, code: number, words: string): StatusError {

@@ -32,7 +32,8 @@ function split(id: string, what: string): { readonly scheme: string; readonly na
 /** The path behind `proxy`, as it was sent. */
 export function rest({ path, query, info }: Pick<ApiRequest, "path" | "query" | "info">): string {
   // Counted, not looked for: namespaces and names may be called `proxy`, too.
-  const before = info.namespace === "" ? "/api/v1/RESOURCE/NAME/proxy" : "/api/v1/namespaces/NAMESPACE/RESOURCE/NAME/proxy";
+  const before =
+    info.namespace === "" ? "/api/v1/RESOURCE/NAME/proxy" : "/api/v1/namespaces/NAMESPACE/RESOURCE/NAME/proxy";
   const behind = path.split("/").slice(before.split("/").length);
   return `/${behind.join("/")}${query.size === 0 ? "" : `?${query.toString()}`}`;
 }

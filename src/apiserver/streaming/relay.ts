@@ -17,6 +17,7 @@ export interface Target {
 /** What is between the client and this server, and nobody else's. */
 const DROPPED =
   /^(authorization|host|connection|content-length|transfer-encoding|accept-encoding|impersonate-.*|x-remote-.*|:.*)$/;
+const OF_UPGRADES = /^(upgrade|sec-websocket-.*)$/;
 const HOP_BY_HOP = new Set(["connection", "keep-alive", "transfer-encoding", "content-length"]);
 
 /** Passes a request on, whatever it is: an upgrade as a stream of bytes, anything else with its body and answer streamed. */
@@ -25,10 +26,11 @@ export async function relay(
   request: ApiRequest,
   { base, tls, refusal = unreachable, headers: said = {} }: Target,
   path: string,
+  { upgrades = true }: { readonly upgrades?: boolean } = {},
 ): Promise<ApiResponse> {
   const { exchange } = request;
   const client = services.net.httpClient({ base, ...(tls !== undefined && { tls }), version: "1.1" });
-  if (exchange !== undefined && isUpgrade(request)) {
+  if (exchange !== undefined && upgrades && isUpgrade(request)) {
     try {
       const hidden = Object.fromEntries(
         Object.keys(exchange.request.headers)
@@ -50,7 +52,7 @@ export async function relay(
   const headers: Record<string, string | readonly string[] | undefined> = {};
   if (exchange !== undefined)
     for (const [name, value] of Object.entries(exchange.request.headers))
-      if (!DROPPED.test(name)) headers[name] = value;
+      if (!DROPPED.test(name) && !OF_UPGRADES.test(name)) headers[name] = value;
   const body = await request.body();
   let response;
   try {

@@ -10,7 +10,7 @@ import type { Clock } from "../world/world.ts";
 import { apiVersionOf } from "../machinery/resource.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { zeroOf } from "../machinery/schema/zero.ts";
-import { orderedStatus } from "./http.ts";
+import { orderedStatus } from "./status-order.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate } from "./negotiation.ts";
 import type { ApiRequest, WatchResponse } from "./request.ts";

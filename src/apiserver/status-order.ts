@@ -1,0 +1,21 @@
+/** A Status as upstream writes it: the order of its keys, and which have details though there are none. */
+import type { StatusError } from "../machinery/status.ts";
+import { RouteError } from "./routing.ts";
+
+/** Upstream's order of keys, and `details` even where it is empty if the reason is one of those that carry it. */
+export function orderedStatus(error: StatusError): object {
+  const { details, reason, code, message } = error.toStatus() as any;
+  const { metadata } = error.toStatus();
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata,
+    status: "Failure",
+    message,
+    ...(reason !== undefined && { reason }),
+    ...(details !== undefined ? { details } : hasEmptyDetails(error) && { details: {} }),
+    code,
+  };
+}
+const EMPTY_DETAILS = new Set(["Forbidden", "NotFound", "MethodNotAllowed", "Timeout"]);
+const hasEmptyDetails = (error: StatusError) => error instanceof RouteError || EMPTY_DETAILS.has(error.reason);

@@ -60,7 +60,10 @@ test("names that a definition gives back are taken by the one that waits for the
     "unknown undefined",
   ]);
   await define("fruit.example.com", "pears", "Pear", { shortNames: ["ap"] });
-  const refused = await once(`${CRDS}/pears.fruit.example.com`, ({ status }) => status.conditions !== undefined);
+  const refused = await once(
+    `${CRDS}/pears.fruit.example.com`,
+    (one) => !condition(one, "Established").startsWith("undefined"),
+  );
   assert.equal(condition(refused, "NamesAccepted"), 'False ShortNamesConflict: "ap" is already in use');
   assert.equal(condition(refused, "Established"), "False NotAccepted: not all names are accepted");
   assert.equal(await send("GET", "/apis/fruit.example.com/v1/pears"), "404 page not found\n");

@@ -3,13 +3,13 @@ import type { Resource } from "../machinery/resource.ts";
 import { qualified } from "../machinery/status.ts";
 import { counter, type Distribution, gauge, histogram, type Metrics, type Reading } from "../observe/metrics.ts";
 import { counts, distributions } from "../observe/series.ts";
+import type { EtcdClient } from "../protocols/etcd/client.ts";
+import type { Clock } from "../world/world.ts";
+import gates from "./feature-gates.json" with { type: "json" };
 import type { ApiRequest } from "./request.ts";
 import { isLongRunning } from "./request-info.ts";
 import type { EtcdOperation, Store } from "./storage/store.ts";
 import type { WatchCache } from "./storage/watch-cache.ts";
-import type { EtcdClient } from "../protocols/etcd/client.ts";
-import type { Clock } from "../world/world.ts";
-import gates from "./feature-gates.json" with { type: "json" };
 import { VERSION } from "./version.ts";
 
 const ABOUT = ["group", "version", "resource", "subresource", "scope", "component"] as const;

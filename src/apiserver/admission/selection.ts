@@ -77,7 +77,7 @@ function objectSelected(match: AnyObject, { object, oldObject }: AdmissionReques
   return [object, oldObject].some((one) => one?.metadata !== undefined && selector.matches(one.metadata.labels));
 }
 
-export function ruleMatches(rule: AnyObject, request: Omit<AdmissionRequest, "object" | "oldObject">): boolean {
+function ruleMatches(rule: AnyObject, request: Omit<AdmissionRequest, "object" | "oldObject">): boolean {
   const has = (list: readonly string[] | undefined, value: string) =>
     list?.includes("*") === true || list?.includes(value) === true;
   if (!has(rule.operations, request.operation)) return false;

@@ -5,8 +5,8 @@ import type { Attributes, Authorizer, Decision } from "../authz/authorizer.ts";
 import { attributesOf, escapeHtml } from "../authz/authorizer.ts";
 import { forbiddenTo } from "../authz/refuse.ts";
 import type { ApiRequest, ApiResponse, Filter, Handler } from "../request.ts";
-import { markForbidden } from "./headers.ts";
 import { text } from "../request.ts";
+import { markForbidden } from "./headers.ts";
 
 export interface AuthorizationDeps {
   readonly clock: Clock;

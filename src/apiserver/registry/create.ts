@@ -133,7 +133,7 @@ async function store(
 }
 
 /** What a client gets back is what is stored, in the client's version. */
-export async function viewable(resource: Resource, entry: Entry): Promise<Entry> {
+async function viewable(resource: Resource, entry: Entry): Promise<Entry> {
   await prepareViews(resource, [entry]);
   return entry;
 }

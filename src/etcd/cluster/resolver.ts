@@ -129,7 +129,7 @@ function hostLines(text: string): readonly (readonly string[])[] {
 }
 
 /** Where the names of an address stand: its digits backwards. */
-export function reverseName(address: string): string {
+function reverseName(address: string): string {
   if (!address.includes(":")) return `${address.split(".").reverse().join(".")}.in-addr.arpa`;
   const [head = "", tail = ""] = address.split("::");
   const groups = (text: string) => (text === "" ? [] : text.split(":"));

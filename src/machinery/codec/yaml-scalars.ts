@@ -49,7 +49,7 @@ export function readsAsString(text: string, base60 = true): boolean {
 }
 
 /** A plain scalar without a tag. */
-export function resolvePlain(text: string): Scalar {
+function resolvePlain(text: string): Scalar {
   if (text === "") return null;
   const first = text.charCodeAt(0);
   // Most letters and signs begin strings: that is told without looking further.

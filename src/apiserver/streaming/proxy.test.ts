@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RequestInfo } from "../request-info.ts";
-import { rest } from "./proxy.ts";
+import { rest, withLinks } from "./proxy.ts";
 
 const behind = (path: string, namespace: string, query = "") =>
   rest({ path, query: new URLSearchParams(query), info: { namespace } as unknown as RequestInfo });
@@ -12,4 +12,11 @@ test("what is behind `proxy` is asked for, whatever is called proxy before it", 
   assert.equal(behind(service, "proxy-1"), "/");
   assert.equal(behind(`${service}/a/proxy/b/`, "proxy-1", "c=d"), "/a/proxy/b/?c=d");
   assert.equal(behind("/api/v1/nodes/proxy/proxy/logs/", ""), "/logs/");
+});
+
+test("links within a page lead below the proxy", () => {
+  const prefix = "/api/v1/namespaces/n/pods/p/proxy";
+  assert.equal(withLinks(`<a class="/x" href='/a/'>`, prefix), `<a class="/x" href='${prefix}/a/'>`);
+  for (const link of ["b", "//host/b", "https://host/b", `${prefix}/b`])
+    assert.equal(withLinks(`<img src="${link}">`, prefix), `<img src="${link}">`);
 });

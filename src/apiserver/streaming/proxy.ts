@@ -6,7 +6,7 @@ import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
 import { randomInt } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
-import type { ApiRequest } from "../request.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
 import { readyEndpoints, slicesOf, type ServiceEndpoint } from "../service-endpoints.ts";
 import { kubeletOf } from "./kubelet.ts";
 import type { Target } from "./relay.ts";
@@ -38,6 +38,56 @@ export function rest({ path, query, info }: Pick<ApiRequest, "path" | "query" | 
   return `/${behind.join("/")}${query.size === 0 ? "" : `?${query.toString()}`}`;
 }
 
+/** What was asked for of a pod. Where links within pages lead below the proxy, pages are told so. Upstream: apimachinery/pkg/util/proxy */
+async function proxied(services: Services, request: ApiRequest, target: Target): Promise<ApiResponse> {
+  const behind = rest(request);
+  // The browser resolves links within the page against this path, so it has to be a folder's.
+  const query = request.query.toString();
+  if (
+    isWithoutPath(request) &&
+    request.header("upgrade") === undefined &&
+    (request.method === "GET" || request.method === "HEAD")
+  )
+    return {
+      kind: "raw",
+      status: 301,
+      headers: { Location: `${request.path}/${query === "" ? "" : `?${query}`}` },
+      body: "",
+    };
+  const answer = await relay(services, request, target, behind);
+  if (answer.kind !== "raw") return answer;
+  const [path] = behind.split("?");
+  const prefix = request.path.slice(0, request.path.length - path!.length);
+  const { location, "content-type": type = "" } = answer.headers as Readonly<Record<string, string | undefined>>;
+  const headers = { ...answer.headers, ...(location !== undefined && { location: linked(location, prefix) }) };
+  if (!/^text\/html\b/i.test(type)) return { ...answer, headers };
+  const page = await wholeOf(answer.body);
+  return { ...answer, headers, body: page.replace(/<[a-z][^>]*>/gi, (tag) => withLinks(tag, prefix)) };
+}
+
+const isWithoutPath = ({ path, info }: ApiRequest) => path.split("/").length === (info.namespace === "" ? 6 : 8);
+
+const LINKS =
+  /(\s(?:action|cite|classid|codebase|data|formaction|href|icon|longdesc|poster|src|usemap)\s*=\s*)(["'])(.*?)\2/gi;
+
+export function withLinks(tag: string, prefix: string): string {
+  return tag.replace(
+    LINKS,
+    (_, name: string, quote: string, link: string) => name + quote + linked(link, prefix) + quote,
+  );
+}
+
+/** A path from the root, and not yet of the proxy's, is below it. */
+const linked = (link: string, prefix: string): string =>
+  link.startsWith("/") && !link.startsWith("//") && !link.startsWith(prefix) ? prefix + link : link;
+
+async function wholeOf(body: AsyncIterable<Uint8Array> | Uint8Array | string): Promise<string> {
+  if (typeof body === "string" || body instanceof Uint8Array) return Buffer.from(body).toString();
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
 export const nodeProxy: SpecialSubresource = {
   verbs: VERBS,
   connects: true,
@@ -58,7 +108,7 @@ export const podProxy: SpecialSubresource = {
     const ip: string = pod.status?.podIP ?? "";
     if (ip === "") throw badRequest("address not allowed");
     const endpoint = { ip, port: port === "" ? firstPort(pod as Pod) : Number(port) };
-    return relay(services, request, reached(scheme, endpoint), rest(request));
+    return proxied(services, request, reached(scheme, endpoint));
   },
 };
 
@@ -74,7 +124,7 @@ export const serviceProxy: SpecialSubresource = {
     const service = await services.cluster.live("services", namespace, name);
     if (service === undefined) throw notFound(resource, name);
     const endpoint = endpointOf(services, resource, service as Service, port);
-    return relay(services, request, reached(scheme, endpoint), rest(request));
+    return proxied(services, request, reached(scheme, endpoint));
   },
 };
 

@@ -40,7 +40,12 @@ export async function imagesOf(world: Pick<World, "clock" | "random">, programs:
     ? [...withLibraries(["bash"]), { path: "bin/sh", linkTo: "../usr/bin/bash" }]
     : [];
   const base = busyboxLayer([...users, ...shell]);
-  const tools = busyboxLayer([...users, ...withLibraries(PROGRAMS), { path: "uploads", dir: true, mode: 0o1777 }]);
+  const tools = busyboxLayer([
+    ...users,
+    ...shell,
+    ...withLibraries(PROGRAMS),
+    { path: "uploads", dir: true, mode: 0o1777 },
+  ]);
   const { cert, key } = await selfMade(world, "conformance", ["localhost"], 1);
   const agnhost = layer([
     file("agnhost", read("agnhost")),

@@ -17,7 +17,11 @@ export interface Spec {
   readonly Failure?: { readonly Message?: string };
 }
 
-const REASONS: readonly (readonly [RegExp, string])[] = [];
+/** What is known of those that don't pass, by their names. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/InPlace Resize/, "running containers are not given other resources in place"],
+  [/ImageVolume/, "the image would have to come from a registry"],
+];
 
 /** The conformance tests of a report: those it ran with what came of them, the others as not run. */
 export function outcomesOf(specs: readonly Spec[], runtime: string): Outcomes {
@@ -29,12 +33,14 @@ export function outcomesOf(specs: readonly Spec[], runtime: string): Outcomes {
     if (spec.State === "passed") found.set(name, { result: "pass", runtime, why: "" });
     else if (spec.State === "skipped" && spec.Failure?.Message === undefined)
       found.set(name, { result: "not run", runtime: "", why: noted ?? "" });
-    else if (spec.State === "skipped" || spec.State === "interrupted" || spec.State === "pending")
-      found.set(name, { result: "not run", runtime, why: noted ?? firstLine(spec.Failure?.Message) });
+    else if (["skipped", "interrupted", "pending", "aborted"].includes(spec.State) || isCutShort(spec))
+      found.set(name, { result: "not run", runtime: "", why: noted ?? "the run's time was over" });
     else found.set(name, { result: "fail", runtime, why: noted ?? firstLine(spec.Failure?.Message) });
   }
   return found;
 }
+
+const isCutShort = ({ State, Failure }: Spec) => State === "timedout" && /suite timeout/i.test(Failure?.Message ?? "");
 
 const firstLine = (text = "") =>
   text.split("\n").find((line) => line.trim() !== "")?.trim().replaceAll("|", "\\|").slice(0, 200) ?? ""; // prettier-ignore

@@ -57,7 +57,7 @@ async function runTests(): Promise<void> {
   await using cluster = new TestCluster("conformance", clients!);
   try {
     console.log("starting a cluster of two nodes");
-    await cluster.up("--runtime", values.runtime, "--nodes", "2");
+    await cluster.up("--name", cluster.name, "--runtime", values.runtime, "--nodes", "2");
     if (values.runtime !== "simulated") await load(cluster, bin);
     const focuses =
       positionals.length > 0 ? positionals.map((one) => `(${one}).*\\[Conformance\\]`) : ["\\[Conformance\\]"];

@@ -32,7 +32,7 @@ export function outcomesOf(specs: readonly Spec[], runtime: string): Outcomes {
     const noted = REASONS.find(([pattern]) => pattern.test(name))?.[1];
     if (spec.State === "passed") found.set(name, { result: "pass", runtime, why: "" });
     else if (spec.State === "skipped" && spec.Failure?.Message === undefined)
-      found.set(name, { result: "not run", runtime: "", why: noted ?? "" });
+      found.set(name, { result: "not run", runtime: "", why: noted ?? "no run has come to it yet" });
     else if (["skipped", "interrupted", "pending", "aborted"].includes(spec.State) || isCutShort(spec))
       found.set(name, { result: "not run", runtime: "", why: noted ?? "the run's time was over" });
     else found.set(name, { result: "fail", runtime, why: noted ?? firstLine(spec.Failure?.Message) });

@@ -110,7 +110,7 @@ export function pageOf(outcomes: Outcomes): string {
 
 Upstream's end-to-end tests of version 1.36.2 that bear \`[Conformance]\`, run as they are against \`t8s up\`. Written by \`npm run conformance\`, which builds them from upstream's modules; a run of some (\`npm run conformance -- 'sig-auth' 'Job'\`) brings those rows up to date.
 
-With the containerd runtime there are two nodes of one machine, each with a network of its own. Images come from no registry. agnhost, the sample API server and etcd are upstream's programs built from upstream's sources, on busybox, with the machine's curl, dig and nc. \`nginx\` is busybox's web server under that name, \`pause\` is agnhost's.
+With the containerd runtime there are two nodes of one machine, each with a network of its own. Images come from no registry. agnhost, the sample API server and etcd are upstream's programs built from upstream's sources, on busybox, with the machine's bash, curl, dig and nc. \`nginx\` is busybox's web server under that name; \`pause\`, \`nautilus\` and \`kitten\` are agnhost's.
 
 ${row(head!)}
 ${row(head!.map((_, index) => (index === 0 ? "---" : "---:")))}

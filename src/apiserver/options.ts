@@ -111,6 +111,8 @@ export interface ApiServerOptions {
   readonly minRequestTimeoutMs?: number;
   /** `--event-ttl`, default an hour. */
   readonly eventTtlMs?: number;
+  /** `--delete-collection-workers`, default 1: how many objects of a collection are deleted at the same time. */
+  readonly deleteCollectionWorkers?: number;
   /** `--goaway-chance`, default 0. */
   readonly goawayChance?: number;
   /** `--livez-grace-period`: so long after its start a server is alive though its hooks aren't finished. */

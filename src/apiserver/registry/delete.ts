@@ -229,9 +229,6 @@ export function deletedStatus(resource: Resource, entry: Entry): object {
   };
 }
 
-/** So many deletions of a collection are under way at once: one after the other, each would wait for the disk alone. */
-const COLLECTION_WORKERS = 16;
-
 /** Deletes what a selection holds, until the request's time is over; what another deleted meanwhile is no failure. */
 export async function removeAll(
   context: WriteContext,
@@ -256,7 +253,9 @@ export async function removeAll(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(COLLECTION_WORKERS, entries.length) }, work));
+  // More of them are done sooner, and everybody else waits longer for the collection of their garbage.
+  const { deleteCollectionWorkers = 1 } = context.services.options;
+  await Promise.all(Array.from({ length: Math.min(Math.max(deleteCollectionWorkers, 1), entries.length) }, work));
   const all = removed.filter((entry) => entry !== undefined);
   await prepareViews(resource, all);
   return all;

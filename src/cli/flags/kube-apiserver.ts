@@ -294,6 +294,11 @@ export const kubeApiserverFlags = withRefused(
         help: "File that says where spans are sent, and of how many requests.",
       },
       "allow-privileged": { type: "bool", default: false, help: "Take pods with privileged containers." },
+      "delete-collection-workers": {
+        type: "int",
+        default: 1,
+        help: "How many objects of a collection are deleted at the same time.",
+      },
       "event-ttl": { type: "duration", default: 3_600_000, help: "How long events are kept." },
       "goaway-chance": {
         type: "float",
@@ -339,7 +344,7 @@ export const kubeApiserverFlags = withRefused(
       },
     },
     `aggregator-reject-forwarding-redirect:bool cloud-provider cloud-config cors-allowed-origins:list
-    default-watch-cache-size:int delete-collection-workers:int
+    default-watch-cache-size:int
     enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool
     etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
     etcd-servers-overrides:list identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int

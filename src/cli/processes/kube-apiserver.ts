@@ -112,6 +112,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     etcdCompactionIntervalMs: values["etcd-compaction-interval"] || NEVER_MS,
     ...(proxyClient && { proxyClient }),
     eventTtlMs: values["event-ttl"],
+    deleteCollectionWorkers: values["delete-collection-workers"],
     minRequestTimeoutMs: values["min-request-timeout"] * 1000,
     goawayChance: values["goaway-chance"],
     livezGraceMs: values["livez-grace-period"],

@@ -72,8 +72,8 @@ def session():
     objects.delete_namespaced_custom_object(*where, "b")
     eventually(lambda: core.list_namespaced_config_map(NAMESPACE, field_selector="metadata.name=b-was").items)
     eventually(lambda: objects.list_namespaced_custom_object(*where)["items"] == [])
-    # Its owner has gone: so does the child.
-    eventually(lambda: size() is None)
+    # Its owner has gone: so does the child, once the garbage collector has found the new kind; it looks every 30 seconds, as upstream's.
+    eventually(lambda: size() is None, 90)
     stop.set()
     operator.join(10)
     core.delete_namespace(NAMESPACE)

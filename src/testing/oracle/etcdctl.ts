@@ -68,6 +68,9 @@ export function masked(text: string, server: EtcdProcess): string {
       .replace(/(?<=added to cluster|removed from cluster|updated in cluster) +(?=[0-9a-f]{8,16}\b)/g, " ")
       .replace(/(?<=\bMember) +(?=[0-9a-f]{8,16}\b)/g, " ")
       .replace(/\b[0-9a-f]{12,16}\b/g, "HEX")
+      // A table is as wide as its widest id, and an id has fifteen digits once in sixteen times.
+      .replace(/^\+[-+]+\+$/gm, (rule) => rule.replaceAll(/-+/g, "-"))
+      .replace(/^\|.*\|$/gm, (row) => row.replaceAll(/ +(?=\|)|(?<=\|) +/g, ""))
       .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
       .replace(/remaining\(\d+s\)/g, "remaining(N)")
   );

@@ -13,7 +13,8 @@ import {
   type Answer,
   type Question,
 } from "../../machinery/cel/libraries/authorizer.ts";
-import { type Activation, EvaluationError, type Program } from "../../machinery/cel/program.ts";
+import type { Activation } from "../../machinery/cel/frame.ts";
+import { EvaluationError, type Program } from "../../machinery/cel/program.ts";
 import { BOOL } from "../../machinery/cel/types.ts";
 import { fromJson, type Value } from "../../machinery/cel/values.ts";
 import type { ResourceName } from "../../machinery/resource.ts";

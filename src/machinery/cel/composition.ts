@@ -5,7 +5,8 @@
  */
 import { type CompiledExpression, compileExpression } from "./admission.ts";
 import type { Environment } from "./environment.ts";
-import { type Activation, EvaluationError } from "./program.ts";
+import type { Activation } from "./frame.ts";
+import { EvaluationError } from "./program.ts";
 import { DYN, struct, type Type } from "./types.ts";
 import { CelError, Opaque, type Value } from "./values.ts";
 

@@ -6,7 +6,8 @@ import { compile } from "./expression.ts";
 import { kubernetesEnvironment, PER_CALL_LIMIT, programOf } from "./kubernetes.ts";
 import { formatDurationSeconds, formatTimestamp } from "./libraries/time.ts";
 
-import { EvaluationError, show } from "./program.ts";
+import { show } from "./access.ts";
+import { EvaluationError } from "./program.ts";
 import { DYN } from "./types.ts";
 import { CelError, Duration, fromJson, ListValue, MapValue, Timestamp, TypeValue, Uint, type Value } from "./values.ts";
 

@@ -6,7 +6,7 @@
 import { sizeOf } from "./libraries/standard.ts";
 import { IpValue } from "./libraries/network.ts";
 import { FormatValue } from "./libraries/values.ts";
-import type { CallCost } from "./program.ts";
+import type { CallCost } from "./frame.ts";
 import { CelAbort, ListValue, MapValue, Opaque, Optional, type Value } from "./values.ts";
 
 const TRAVERSAL = 0.1;

@@ -12,7 +12,8 @@ import {
   required,
 } from "../../validation/field-error.ts";
 import { COST_BUDGET, PER_CALL_LIMIT } from "../kubernetes.ts";
-import { type Activation, EvaluationError, type Program } from "../program.ts";
+import type { Activation } from "../frame.ts";
+import { EvaluationError, type Program } from "../program.ts";
 import { Optional } from "../values.ts";
 import { type CompiledRule, compileRules, STORED_RULES } from "./compile.ts";
 import { type Correlated, OldItems } from "./correlation.ts";

@@ -4,7 +4,7 @@
  *
  * Upstream: github.com/google/cel-go cel/env.go, common/decls
  */
-import type { Macro } from "./parser.ts";
+import type { Macro } from "./macro-builder.ts";
 import {
   BOOL,
   BYTES,

@@ -4,7 +4,7 @@
  * Upstream: github.com/google/cel-go parser/macro.go, ext/comprehensions.go, cel/library.go
  */
 import { ACCUMULATOR, OPERATORS, type Expr } from "./ast.ts";
-import type { Builder, Macro } from "./parser.ts";
+import type { Builder, Macro } from "./macro-builder.ts";
 
 type Fail = (at: Expr, message: string) => never;
 

@@ -1,141 +1,26 @@
 /**
- * Tokens into a tree, by recursive descent; macros are expanded on the way, each call that has a macro's name and number of arguments.
+ * Builds the syntax tree by recursive descent. A call with the name and number of arguments of a macro is expanded on the way.
  *
  * Upstream: github.com/google/cel-go parser/parser.go
  */
-import { ACCUMULATOR, OPERATORS, type Expr, type MapEntry, type StructField } from "./ast.ts";
+import { OPERATORS, type Expr, type MapEntry, type StructField } from "./ast.ts";
 import { tokenize, type Token } from "./lexer.ts";
+import { Builder, type Macro } from "./macro-builder.ts";
 import { Source, type Issue } from "./source.ts";
-import { Uint, type Value } from "./values.ts";
-
-/** Builds what a macro stands for. Ids are taken from where the macro is written. */
-export class Builder {
-  readonly #source: Source;
-  readonly #offset: () => number;
-  #next: () => number;
-  constructor(source: Source, next: () => number, offset: () => number) {
-    this.#source = source;
-    this.#next = next;
-    this.#offset = offset;
-  }
-  id(): number {
-    const id = this.#next();
-    this.#source.offsets.set(id, this.#offset());
-    return id;
-  }
-  literal(value: Value): Expr {
-    return { id: this.id(), kind: "literal", value };
-  }
-  ident(name: string): Expr {
-    return { id: this.id(), kind: "ident", name };
-  }
-  accumulator(): Expr {
-    return this.ident(ACCUMULATOR);
-  }
-  call(name: string, ...args: readonly Expr[]): Expr {
-    return { id: this.id(), kind: "call", name, target: undefined, args };
-  }
-  member(name: string, target: Expr, ...args: readonly Expr[]): Expr {
-    return { id: this.id(), kind: "call", name, target, args };
-  }
-  list(...elements: readonly Expr[]): Expr {
-    return { id: this.id(), kind: "list", elements, optional: new Set() };
-  }
-  map(): Expr {
-    return { id: this.id(), kind: "map", entries: [] };
-  }
-  loop(
-    range: Expr,
-    variable: string,
-    second: string | undefined,
-    parts: {
-      readonly initial: Expr;
-      readonly condition: Expr;
-      readonly step: Expr;
-      readonly result: Expr;
-      readonly accumulator?: string;
-    },
-  ): Expr {
-    return { id: this.id(), kind: "comprehension", range, variable, second, accumulator: ACCUMULATOR, ...parts };
-  }
-  /** A copy with ids of its own, for what a macro needs twice. */
-  copy(expr: Expr): Expr {
-    const id = this.#next();
-    this.#source.offsets.set(id, this.#source.at(expr.id));
-    const copy = (inner: Expr): Expr => this.copy(inner);
-    switch (expr.kind) {
-      case "ident":
-      case "literal":
-        return { ...expr, id };
-      case "select":
-        return { ...expr, id, operand: copy(expr.operand) };
-      case "call":
-        return { ...expr, id, target: expr.target && copy(expr.target), args: expr.args.map(copy) };
-      case "list":
-        return { ...expr, id, elements: expr.elements.map(copy) };
-      case "map":
-        return {
-          ...expr,
-          id,
-          entries: expr.entries.map((entry) => ({
-            ...entry,
-            id: this.id(),
-            key: copy(entry.key),
-            value: copy(entry.value),
-          })),
-        };
-      case "struct":
-        return {
-          ...expr,
-          id,
-          fields: expr.fields.map((field) => ({ ...field, id: this.id(), value: copy(field.value) })),
-        };
-      case "comprehension":
-        return {
-          ...expr,
-          id,
-          range: copy(expr.range),
-          initial: copy(expr.initial),
-          condition: copy(expr.condition),
-          step: copy(expr.step),
-          result: copy(expr.result),
-        };
-    }
-  }
-}
-
-export interface Macro {
-  readonly name: string;
-  readonly args: number;
-  /** Of `target.name(…)`. */
-  readonly isMember: boolean;
-  /** Undefined leaves the call as it is; `fail` gives up with a message. */
-  expand(
-    b: Builder,
-    target: Expr | undefined,
-    args: readonly Expr[],
-    fail: (at: Expr, message: string) => never,
-  ): Expr | undefined;
-}
+import { expressionStart, startsExpression, SyntaxFailure, TokenCursor } from "./token-cursor.ts";
+import { Uint } from "./values.ts";
 
 export type Parsed =
   | { readonly ok: true; readonly source: Source; readonly expr: Expr; readonly nextId: number }
   | { readonly ok: false; readonly message: string };
 
-class SyntaxFailure extends Error {}
-/** Has no place in the text. */
+/** A limit that concerns the expression as a whole, so its message names no place in it. */
 class TooDeep extends Error {}
 
 const MAX_DEPTH = 250;
 const MAX_NODES = 500_000;
-/** Code points. */
+/** In code points. */
 const MAX_LENGTH = 100_000;
-/** What an expression may start with; with more that may stand in its place, in the order of the grammar. */
-const anything = (more = ""): string =>
-  `{${["[", "]", "{", "}", "(", ")", ".", ",", "-", "!", "?"]
-    .filter((token) => "[{(.-!".includes(token) || more.includes(token))
-    .map((token) => `'${token}'`)
-    .join(", ")}, 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`;
 const RESERVED = new Set([
   "as",
   "break",
@@ -183,7 +68,7 @@ export function parse(text: string, macros: readonly Macro[]): Parsed {
       message: `ERROR: <input>:-1:0: expression code point size exceeds limit: size: ${[...text].length}, limit ${MAX_LENGTH}`,
     };
   const issues: Issue[] = [];
-  const parser = new Parser(source, tokenize(text, issues), macros, issues);
+  const parser = new Parser(source, new TokenCursor(tokenize(text, issues), issues), macros, issues);
   let expr: Expr | undefined;
   try {
     expr = parser.whole();
@@ -197,18 +82,16 @@ export function parse(text: string, macros: readonly Macro[]): Parsed {
 
 class Parser {
   readonly #source: Source;
-  readonly #tokens: readonly Token[];
+  readonly #tokens: TokenCursor;
   readonly #macros: readonly Macro[];
   readonly #issues: Issue[];
-  readonly #closers: string[] = [];
-  /** How deep operators, selections and calls are nested inside, by id. */
+  /** How deeply operators, selections and calls are nested inside each node, by id. */
   readonly #heights = new Map<number, number>();
-  #at = 0;
-  /** How deep we are in each of the grammar's rules that hold themselves. */
+  /** The present depth in each of the grammar's recursive rules. */
   readonly #depth = { expr: 0, relation: 0, calc: 0 };
   nextId = 1;
 
-  constructor(source: Source, tokens: readonly Token[], macros: readonly Macro[], issues: Issue[]) {
+  constructor(source: Source, tokens: TokenCursor, macros: readonly Macro[], issues: Issue[]) {
     this.#source = source;
     this.#tokens = tokens;
     this.#macros = macros;
@@ -217,73 +100,16 @@ class Parser {
 
   whole(): Expr {
     const expr = this.#operand();
-    const rest = this.#peek();
+    const rest = this.#tokens.peek();
     if (rest.kind !== "end")
-      this.#fail(
+      this.#tokens.fail(
         rest.offset,
-        `Syntax error: ${this.#ahead().kind === "end" ? "extraneous" : "mismatched"} input '${rest.text}' expecting <EOF>`,
+        `Syntax error: ${this.#tokens.peek(1).kind === "end" ? "extraneous" : "mismatched"} input '${rest.text}' expecting <EOF>`,
       );
     return expr;
   }
 
-  #isStart(token: Token): boolean {
-    if (token.kind === "operator") return "[{(.-!".includes(token.text);
-    return token.kind !== "end" && token.kind !== "escaped" && token.text !== "in";
-  }
-  /** The token after the next. */
-  #ahead(): Token {
-    return this.#tokens[this.#at + 1] ?? this.#tokens.at(-1)!;
-  }
-
-  #peek(): Token {
-    return this.#tokens[this.#at]!;
-  }
-  #is(operator: string): boolean {
-    const token = this.#peek();
-    return token.kind === "operator" && token.text === operator;
-  }
-  #accept(operator: string): Token | undefined {
-    return this.#is(operator) ? this.#tokens[this.#at++] : undefined;
-  }
-  /**
-   * Goes on after a mistake of one token: one too many is skipped, one that is missing is taken for granted where `mayMiss` and the next
-   * could follow it.
-   */
-  #expect(operator: string, expecting = `'${operator}'`, mayMiss = false): Token {
-    const token = this.#accept(operator);
-    if (token !== undefined) return token;
-    const found = this.#peek();
-    const complain = (words: string) => this.#issues.push({ offset: found.offset, message: `Syntax error: ${words}` });
-    const ahead = this.#ahead();
-    if (found.kind !== "end" && ahead.kind === "operator" && ahead.text === operator) {
-      complain(`extraneous input '${found.text}' expecting ${expecting}`);
-      this.#at += 2;
-      return ahead;
-    }
-    if (mayMiss && this.#mayFollow(operator, found)) {
-      complain(`missing '${operator}' at '${found.text}'`);
-      return found;
-    }
-    return this.#fail(found.offset, `Syntax error: mismatched input '${found.text}' expecting ${expecting}`);
-  }
-  #mayFollow(operator: string, found: Token): boolean {
-    if (operator === ":") return this.#isStart(found);
-    const outer = this.#closers.at(-1);
-    if (outer === undefined) return found.kind === "end";
-    return found.kind === "operator" && (found.text === outer || found.text === ",");
-  }
-  /** What `read` reads stands between brackets of which `closer` is the second. */
-  #within<T>(closer: string, read: () => T): T {
-    this.#closers.push(closer);
-    const result = read();
-    this.#closers.pop();
-    return result;
-  }
-  #fail(offset: number, message: string): never {
-    this.#issues.push({ offset, message });
-    throw new SyntaxFailure();
-  }
-  /** Macros that copy what they are applied to could double it again and again. */
+  /** Nested macros that copy an argument could otherwise double the tree at every level. */
   #nextId(): number {
     if (this.nextId > MAX_NODES) throw new TooDeep("expression is too large");
     return this.nextId++;
@@ -308,7 +134,7 @@ class Parser {
     return expr;
   }
 
-  /** Notes how high the tree is with this on top of the parts. */
+  /** Records the height of `expr`, which stands above `parts`. */
   #tall(expr: Expr, parts: readonly Expr[], own: number): Expr {
     let height = 0;
     for (const { id } of parts) height = Math.max(height, this.#heights.get(id) ?? 0);
@@ -320,12 +146,12 @@ class Parser {
 
   #conditional(): Expr {
     const condition = this.#chain("||", OPERATORS.or, () => this.#chain("&&", OPERATORS.and, () => this.#relation()));
-    const question = this.#accept("?");
+    const question = this.#tokens.accept("?");
     let expr = condition;
     if (question !== undefined) {
       const id = this.#id(question.offset);
       const then = this.#chain("||", OPERATORS.or, () => this.#chain("&&", OPERATORS.and, () => this.#relation()));
-      this.#expect(":", undefined, true);
+      this.#tokens.expect(":", undefined, true);
       const otherwise = this.#expr();
       const args = [condition, then, otherwise];
       expr = this.#tall({ id, kind: "call", name: OPERATORS.conditional, target: undefined, args }, args, 1);
@@ -333,11 +159,11 @@ class Parser {
     return expr;
   }
 
-  /** A balanced tree: long chains stay shallow. */
+  /** A chain becomes a balanced tree, so that a long one stays shallow. */
   #chain(operator: string, name: string, next: () => Expr): Expr {
     const terms = [next()];
     const offsets: number[] = [];
-    for (let token = this.#accept(operator); token !== undefined; token = this.#accept(operator)) {
+    for (let token = this.#tokens.accept(operator); token !== undefined; token = this.#tokens.accept(operator)) {
       offsets.push(token.offset);
       terms.push(next());
     }
@@ -354,13 +180,13 @@ class Parser {
   #binary(rule: "relation" | "calc", operators: Readonly<Record<string, string>>, next: () => Expr): Expr {
     let left = next();
     for (;;) {
-      const token = this.#peek();
+      const token = this.#tokens.peek();
       const name =
         token.kind === "operator" || (token.kind === "ident" && token.text === "in")
           ? operators[token.text]
           : undefined;
       if (name === undefined) return left;
-      this.#at++;
+      this.#tokens.skip();
       const id = this.#id(token.offset);
       const args = [left, this.#deeper(rule, next)];
       left = this.#tall({ id, kind: "call", name, target: undefined, args }, args, 1);
@@ -373,25 +199,25 @@ class Parser {
   }
 
   #unary(): Expr {
-    const start = this.#peek();
-    if (this.#is("!")) {
+    const start = this.#tokens.peek();
+    if (this.#tokens.is("!")) {
       let count = 0;
-      while (this.#accept("!") !== undefined) count++;
-      const next = this.#peek();
-      if (!this.#isStart(next))
-        this.#fail(next.offset, `Syntax error: extraneous input '${next.text}' expecting ${anything()}`);
+      while (this.#tokens.accept("!") !== undefined) count++;
+      const next = this.#tokens.peek();
+      if (!startsExpression(next))
+        this.#tokens.fail(next.offset, `Syntax error: extraneous input '${next.text}' expecting ${expressionStart()}`);
       const operand = this.#member();
       return count % 2 === 0 ? operand : this.#call(start.offset, OPERATORS.not, [operand]);
     }
-    if (this.#is("-")) {
+    if (this.#tokens.is("-")) {
       let count = 0;
-      const next = this.#tokens[this.#at + 1]!;
+      const next = this.#tokens.peek(1);
       if (next.kind === "int" || next.kind === "double") {
-        this.#at++;
-        return this.#members(this.#number(this.#tokens[this.#at++]!, start));
+        this.#tokens.skip(2);
+        return this.#members(this.#number(next, start));
       }
-      while (this.#accept("-") !== undefined) count++;
-      const end = this.#peek();
+      while (this.#tokens.accept("-") !== undefined) count++;
+      const end = this.#tokens.peek();
       if (end.kind === "end")
         this.#issues.push({ offset: end.offset, message: "Syntax error: no viable alternative at input '-'" });
       const operand = this.#member();
@@ -407,11 +233,11 @@ class Parser {
   #members(start: Expr): Expr {
     let expr = start;
     for (;;) {
-      const dot = this.#accept(".");
+      const dot = this.#tokens.accept(".");
       if (dot !== undefined) {
-        const isOptional = this.#accept("?") !== undefined;
+        const isOptional = this.#tokens.accept("?") !== undefined;
         const field = this.#field(isOptional ? "{IDENTIFIER, ESC_IDENTIFIER}" : undefined);
-        const open = isOptional ? undefined : this.#accept("(");
+        const open = isOptional ? undefined : this.#tokens.accept("(");
         if (open !== undefined) {
           const id = this.#id(open.offset);
           const args = this.#arguments();
@@ -429,19 +255,19 @@ class Parser {
         }
         continue;
       }
-      const bracket = this.#accept("[");
+      const bracket = this.#tokens.accept("[");
       if (bracket === undefined) return expr;
       const id = this.#id(bracket.offset);
-      const name = this.#accept("?") === undefined ? OPERATORS.index : OPERATORS.optIndex;
-      const index = this.#within("]", () => this.#operand(name === OPERATORS.index ? "?" : ""));
-      this.#expect("]", undefined, true);
+      const name = this.#tokens.accept("?") === undefined ? OPERATORS.index : OPERATORS.optIndex;
+      const index = this.#tokens.within("]", () => this.#operand(name === OPERATORS.index ? "?" : ""));
+      this.#tokens.expect("]", undefined, true);
       const args = [expr, index];
       expr = this.#tall({ id, kind: "call", name, target: undefined, args }, args, 1);
     }
   }
 
   #field(expecting?: string): Token {
-    const token = this.#peek();
+    const token = this.#tokens.peek();
     if (token.kind === "escaped") {
       this.#issues.push({ offset: token.offset, message: "unsupported syntax: '`'" });
     } else if (token.kind !== "ident" || WORDS.has(token.text)) {
@@ -450,18 +276,21 @@ class Parser {
           offset: token.offset,
           message: `Syntax error: mismatched input '${token.text}' expecting ${expecting}`,
         });
-        return this.#fail(token.offset, "unsupported ident kind");
+        return this.#tokens.fail(token.offset, "unsupported ident kind");
       }
       this.#noAlternative(token);
-      // A word of the language is taken for the name it can't be; an expression would go on behind it.
+      // ANTLR takes a keyword for the name that it cannot be, and then expects the expression to go on.
       if (token.kind === "ident") {
-        const next = this.#ahead();
+        const next = this.#tokens.peek(1);
         if (next.kind === "end")
-          this.#fail(next.offset, `Syntax error: mismatched input '${next.text}' expecting ${anything()}`);
+          this.#tokens.fail(
+            next.offset,
+            `Syntax error: mismatched input '${next.text}' expecting ${expressionStart()}`,
+          );
       }
       throw new SyntaxFailure();
     }
-    this.#at++;
+    this.#tokens.skip();
     return token;
   }
   #noAlternative(token: Token): void {
@@ -473,88 +302,76 @@ class Parser {
 
   #arguments(): readonly Expr[] {
     const args: Expr[] = [];
-    if (this.#accept(")") !== undefined) return args;
-    this.#unexpected(")");
-    if (this.#accept(")") !== undefined) return args;
-    this.#within(")", () => {
+    if (this.#tokens.accept(")") !== undefined) return args;
+    this.#tokens.unexpected(")");
+    if (this.#tokens.accept(")") !== undefined) return args;
+    this.#tokens.within(")", () => {
       do args.push(this.#operand());
-      while (this.#accept(",") !== undefined);
+      while (this.#tokens.accept(",") !== undefined);
     });
-    this.#expect(")", undefined, true);
+    this.#tokens.expect(")", undefined, true);
     return args;
   }
 
   #primary(): Expr {
-    const token = this.#peek();
+    const token = this.#tokens.peek();
     switch (token.kind) {
       case "int":
       case "uint":
       case "double":
-        this.#at++;
+        this.#tokens.skip();
         return this.#number(token, undefined);
       case "string":
       case "bytes":
-        this.#at++;
+        this.#tokens.skip();
         return { id: this.#id(token.offset), kind: "literal", value: token.value! };
       case "ident":
         if (token.text === "in") break;
         if (WORDS.has(token.text)) {
-          this.#at++;
+          this.#tokens.skip();
           const value = token.text === "null" ? null : token.text === "true";
           return { id: this.#id(token.offset), kind: "literal", value };
         }
         return this.#named("");
       case "operator":
-        if (this.#accept(".") !== undefined) return this.#named(".");
-        if (this.#accept("(") !== undefined) {
-          const inner = this.#within(")", () => this.#operand());
-          this.#expect(")", undefined, true);
+        if (this.#tokens.accept(".") !== undefined) return this.#named(".");
+        if (this.#tokens.accept("(") !== undefined) {
+          const inner = this.#tokens.within(")", () => this.#operand());
+          this.#tokens.expect(")", undefined, true);
           return inner;
         }
-        if (this.#is("[")) return this.#list();
-        if (this.#is("{")) return this.#map();
+        if (this.#tokens.is("[")) return this.#list();
+        if (this.#tokens.is("{")) return this.#map();
         if (token.text === "-" || token.text === "!") return this.#signed(token);
     }
-    this.#unexpected();
+    this.#tokens.unexpected();
     return this.#primary();
   }
 
-  /** Behind `!` or `-`: a number may have a sign of its own, nothing else may. */
+  /** After `!` or `-`: only a number may carry a sign of its own. */
   #signed(token: Token): Expr {
-    const next = this.#ahead();
+    const next = this.#tokens.peek(1);
     if (token.text === "-" && (next.kind === "int" || next.kind === "double")) {
-      this.#at += 2;
+      this.#tokens.skip(2);
       return this.#number(next, token);
     }
     const at = token.text === "-" ? next : token;
-    return this.#fail(at.offset, `Syntax error: no viable alternative at input '-${at.text}'`);
+    return this.#tokens.fail(at.offset, `Syntax error: no viable alternative at input '-${at.text}'`);
   }
 
   #operand(more = ""): Expr {
-    this.#unexpected(more);
+    this.#tokens.unexpected(more);
     return this.#expr();
   }
 
-  /** A token that no expression starts with, nor is one of `more`, is skipped where the one after it would do. */
-  #unexpected(more = ""): void {
-    const fits = (token: Token): boolean =>
-      this.#isStart(token) || (token.kind === "operator" && more.includes(token.text));
-    const token = this.#peek();
-    if (fits(token)) return;
-    const words = `input '${token.text}' expecting ${anything(more)}`;
-    if (!fits(this.#ahead()) || token.kind === "end") this.#fail(token.offset, `Syntax error: mismatched ${words}`);
-    this.#issues.push({ offset: token.offset, message: `Syntax error: extraneous ${words}` });
-    this.#at++;
-  }
-
   #named(prefix: string): Expr {
-    const token = this.#peek();
+    const token = this.#tokens.peek();
     if (token.kind !== "ident" || WORDS.has(token.text)) {
       this.#noAlternative(token);
       throw new SyntaxFailure();
     }
-    this.#at++;
-    const open = this.#is("(") ? this.#accept("(") : undefined;
+    this.#tokens.skip();
+    const open = this.#tokens.is("(") ? this.#tokens.accept("(") : undefined;
     if (open !== undefined) {
       if (RESERVED.has(token.text))
         this.#issues.push({ offset: token.offset, message: `reserved identifier: ${token.text}` });
@@ -564,7 +381,7 @@ class Parser {
     }
     const struct = this.#structAhead();
     if (struct !== undefined) {
-      this.#at = struct.at;
+      this.#tokens.skip(struct.tokens);
       return this.#struct(prefix + token.text + struct.suffix);
     }
     if (RESERVED.has(token.text))
@@ -572,79 +389,76 @@ class Parser {
     return { id: this.#id(token.offset), kind: "ident", name: prefix + token.text };
   }
 
-  /** `a.b.C{`: names and dots up to a brace. */
-  #structAhead(): { readonly at: number; readonly suffix: string } | undefined {
-    let at = this.#at;
+  /** `a.b.C{`: names and dots up to a brace, and how many tokens they are. */
+  #structAhead(): { readonly tokens: number; readonly suffix: string } | undefined {
+    let tokens = 0;
     let suffix = "";
-    while (
-      this.#tokens[at]!.kind === "operator" &&
-      this.#tokens[at]!.text === "." &&
-      this.#tokens[at + 1]!.kind === "ident"
-    ) {
-      suffix += `.${this.#tokens[at + 1]!.text}`;
-      at += 2;
+    const isOperator = (token: Token, text: string): boolean => token.kind === "operator" && token.text === text;
+    for (; isOperator(this.#tokens.peek(tokens), "."); tokens += 2) {
+      const name = this.#tokens.peek(tokens + 1);
+      if (name.kind !== "ident") break;
+      suffix += `.${name.text}`;
     }
-    const brace = this.#tokens[at]!;
-    return brace.kind === "operator" && brace.text === "{" ? { at, suffix } : undefined;
+    return isOperator(this.#tokens.peek(tokens), "{") ? { tokens, suffix } : undefined;
   }
 
   #struct(type: string): Expr {
-    const open = this.#expect("{");
+    const open = this.#tokens.expect("{");
     const id = this.#id(open.offset);
     const fields: StructField[] = [];
-    while (!this.#is("}") && this.#accept(",") === undefined) {
-      const isOptional = this.#accept("?") !== undefined;
-      const found = this.#peek();
+    while (!this.#tokens.is("}") && this.#tokens.accept(",") === undefined) {
+      const isOptional = this.#tokens.accept("?") !== undefined;
+      const found = this.#tokens.peek();
       if (found.kind !== "ident" && found.kind !== "escaped")
-        this.#fail(
+        this.#tokens.fail(
           found.offset,
           `Syntax error: mismatched input '${found.text}' expecting {'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}`,
         );
       const name = this.#field();
-      const colon = this.#expect(":");
+      const colon = this.#tokens.expect(":");
       fields.push({ id: this.#id(colon.offset), name: name.text, value: this.#expr(), optional: isOptional });
-      if (this.#accept(",") === undefined) break;
+      if (this.#tokens.accept(",") === undefined) break;
     }
-    this.#expect("}");
+    this.#tokens.expect("}");
     const parts = fields.map(({ value }) => value);
     return this.#tall({ id, kind: "struct", type, fields }, parts, 0);
   }
 
   #list(): Expr {
-    const open = this.#expect("[");
+    const open = this.#tokens.expect("[");
     const id = this.#id(open.offset);
     const elements: Expr[] = [];
     const optional = new Set<number>();
-    this.#within("]", () => {
-      while (!this.#is("]")) {
-        if (elements.length === 0) this.#unexpected("],?");
-        if (elements.length === 0 && this.#accept(",") !== undefined) break;
-        if (this.#accept("?") !== undefined) optional.add(elements.length);
+    this.#tokens.within("]", () => {
+      while (!this.#tokens.is("]")) {
+        if (elements.length === 0) this.#tokens.unexpected("],?");
+        if (elements.length === 0 && this.#tokens.accept(",") !== undefined) break;
+        if (this.#tokens.accept("?") !== undefined) optional.add(elements.length);
         elements.push(this.#expr());
-        if (this.#accept(",") === undefined) break;
+        if (this.#tokens.accept(",") === undefined) break;
       }
     });
-    this.#expect("]", elements.length === 0 ? undefined : "{']', ','}");
+    this.#tokens.expect("]", elements.length === 0 ? undefined : "{']', ','}");
     return this.#tall({ id, kind: "list", elements, optional }, elements, 0);
   }
 
   #map(): Expr {
-    const open = this.#expect("{");
+    const open = this.#tokens.expect("{");
     const id = this.#id(open.offset);
     const entries: MapEntry[] = [];
-    this.#within("}", () => {
-      while (!this.#is("}")) {
-        if (entries.length === 0) this.#unexpected("},?");
-        if (entries.length === 0 && this.#accept(",") !== undefined) break;
-        const isOptional = this.#accept("?") !== undefined;
+    this.#tokens.within("}", () => {
+      while (!this.#tokens.is("}")) {
+        if (entries.length === 0) this.#tokens.unexpected("},?");
+        if (entries.length === 0 && this.#tokens.accept(",") !== undefined) break;
+        const isOptional = this.#tokens.accept("?") !== undefined;
         const key = this.#expr();
-        const colon = this.#expect(":", undefined, true);
+        const colon = this.#tokens.expect(":", undefined, true);
         const entryId = this.#id(colon.offset);
         entries.push({ id: entryId, key, value: this.#operand(), optional: isOptional });
-        if (this.#accept(",") === undefined) break;
+        if (this.#tokens.accept(",") === undefined) break;
       }
     });
-    this.#expect("}", entries.length === 0 ? undefined : "{'}', ','}");
+    this.#tokens.expect("}", entries.length === 0 ? undefined : "{'}', ','}");
     const parts = entries.flatMap(({ key, value }) => [key, value]);
     return this.#tall({ id, kind: "map", entries }, parts, 0);
   }

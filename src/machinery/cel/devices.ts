@@ -4,7 +4,8 @@
  */
 import type { StructType } from "./environment.ts";
 import type { Environment } from "./environment.ts";
-import { estimateCost, type SizeOf } from "./estimate.ts";
+import { estimateCost } from "./estimate.ts";
+import type { SizeOf } from "./library-costs.ts";
 import { compile } from "./expression.ts";
 import { type Age, kubernetesEnvironment, programOf } from "./kubernetes.ts";
 import { QUANTITY } from "./libraries/values.ts";

@@ -1,58 +1,33 @@
 /**
- * What an expression may cost at least and at most, told before it runs. A definition whose rules could cost too much is refused, so these
- * numbers are part of the API: other numbers accept or refuse other definitions.
+ * What an expression may cost at least and at most, estimated before it runs. A definition whose rules could cost too much is refused, so these
+ * numbers are part of the API: different ones would accept or refuse different definitions.
  *
- * Upstream: github.com/google/cel-go checker/cost.go, ext/{lists,sets}.go, staging/src/k8s.io/apiserver/pkg/cel/library/cost.go
+ * Upstream: github.com/google/cel-go checker/cost.go
  */
 import { ACCUMULATOR, type CallExpr, type Comprehension, type Expr } from "./ast.ts";
 import type { Checked } from "./checker.ts";
-import { CIDR, IP, URL_TYPE } from "./libraries/network.ts";
-import { FORMAT } from "./libraries/values.ts";
+import {
+  factor,
+  fixed,
+  LIST_COST,
+  MAP_COST,
+  MOST,
+  NONE,
+  ONE,
+  plus,
+  type Range,
+  REGEX_LENGTH,
+  saturated,
+  STRUCT_COST,
+  sum,
+  times,
+  TRAVERSAL,
+  union,
+  UNKNOWN,
+} from "./cost-range.ts";
+import { type CallEstimate, type Described, libraryCost, type SizeOf } from "./library-costs.ts";
 import { isOptional, type Type } from "./types.ts";
 
-/** A range of sizes or costs, saturating where Go's uint64 ends. */
-export interface Range {
-  readonly min: number;
-  readonly max: number;
-}
-
-const MOST = 2 ** 64;
-const saturated = (value: number): number => Math.min(value, MOST);
-const fixed = (value: number): Range => ({ min: value, max: value });
-const UNKNOWN: Range = { min: 0, max: MOST };
-const ONE = fixed(1);
-const NONE = fixed(0);
-
-const plus = (a: Range, b: Range): Range => ({ min: saturated(a.min + b.min), max: saturated(a.max + b.max) });
-const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : saturated(a * b));
-const times = (a: Range, b: Range): Range => ({ min: product(a.min, b.min), max: product(a.max, b.max) });
-const factor = (a: Range, by: number): Range => ({
-  min: saturated(Math.ceil(product(a.min, by))),
-  max: saturated(Math.ceil(product(a.max, by))),
-});
-const union = (a: Range, b: Range): Range => ({ min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) });
-const sum = (ranges: readonly Range[]): Range => ranges.reduce(plus, NONE);
-
-const TRAVERSAL = 0.1;
-const REGEX_LENGTH = 0.25;
-const LIST_COST = fixed(10);
-const MAP_COST = fixed(30);
-const STRUCT_COST = fixed(40);
-/** Of the longest text that a named format's check stands for. */
-const MAX_FORMAT_REGEX = 128;
-const MAX_FORMAT_SIZE = 64;
-
-/**
- * How large what stands at `path` may be: the variable first, then names of fields, `@items`, `@keys`, `@values`. Undefined where nothing is known.
- */
-export type SizeOf = (path: readonly string[], type: Type) => Range | undefined;
-
-interface Described {
-  readonly expr: Expr | undefined;
-  readonly path: readonly string[] | undefined;
-  readonly type: Type;
-  readonly size: Range | undefined;
-}
 interface EntrySize {
   readonly container: "list" | "map";
   readonly key: Range;
@@ -63,11 +38,6 @@ interface Local {
   readonly size: Range | undefined;
   readonly entries: EntrySize | undefined;
 }
-interface CallEstimate {
-  readonly cost: Range;
-  readonly result?: Range | undefined;
-}
-
 export function estimateCost(checked: Checked, sizeOf: SizeOf = () => undefined): Range {
   return new Coster(checked, sizeOf).cost(checked.expr);
 }
@@ -262,10 +232,6 @@ class Coster {
     return total;
   }
 
-  #measure({ size, path, type }: Described): Range {
-    return size ?? this.#sizeOf(path ?? [], type) ?? UNKNOWN;
-  }
-
   #overload(
     expr: CallExpr,
     name: string,
@@ -274,7 +240,7 @@ class Coster {
     args: readonly Described[],
     costs: readonly Range[],
   ): CallEstimate {
-    const own = this.#ownCost(name, id, target, args);
+    const own = libraryCost(this.#sizeOf, name, id, target, args);
     if (own !== undefined) return { cost: plus(own.cost, sum(costs)), result: own.result };
     const known = (described: Described): Range => described.size ?? UNKNOWN;
     const walk = (described: Described): Range => factor(known(described), TRAVERSAL);
@@ -336,195 +302,6 @@ class Coster {
         return total(ONE);
     }
   }
-
-  /** Of the functions that Kubernetes and the extensions bring. */
-  #ownCost(
-    name: string,
-    id: string,
-    target: Described | undefined,
-    args: readonly Described[],
-  ): CallEstimate | undefined {
-    const measure = (described: Described): Range => this.#measure(described);
-    const walk = (described: Described): Range => factor(measure(described), TRAVERSAL);
-    const [first, second] = args as [Described, Described];
-    const allocating = (by: number, size: Range): CallEstimate => ({
-      cost: plus(plus(factor(size, by), ONE), LIST_COST),
-      result: size,
-    });
-    const sorting = (values: Described, elements: string): CallEstimate => {
-      const size = measure(values);
-      return allocating(elements === "string" || elements === "bytes" ? 2 + TRAVERSAL : 2, times(size, size));
-    };
-    const sets = (by: number): CallEstimate => ({
-      cost: plus(factor(times(measure(first), measure(second)), by), ONE),
-    });
-    switch (id) {
-      case "list_slice": {
-        const from = wholeLiteral(first, 0);
-        const to = wholeLiteral(second, measure(target!).max);
-        // Upstream counts without a sign: less than none is the most there is.
-        return allocating(1, fixed(to < from ? MOST - (from - to) : to - from));
-      }
-      case "lists_range":
-        return allocating(1, fixed(wholeLiteral(first, MOST)));
-      case "list_reverse":
-        return allocating(1, measure(target!));
-      case "list_flatten":
-      case "list_flatten_int":
-        return allocating(first === undefined ? 1 : wholeLiteral(first, MOST), measure(target!));
-      case "list_distinct":
-        return allocating(2, times(measure(target!), measure(target!)));
-      case "list_sets_contains_list":
-      case "list_sets_intersects_list":
-        return sets(1);
-      case "list_sets_equivalent_list":
-        return sets(2);
-    }
-    const sort = /^list_(\w+)_sort$/.exec(id);
-    if (sort !== null) return sorting(target!, sort[1]!);
-    const sortBy = /^list_(\w+)_sortByAssociatedKeys$/.exec(id);
-    if (sortBy !== null) return sorting(first, sortBy[1]!);
-    switch (name) {
-      case "check":
-        return { cost: fixed(350_000) };
-      case "fieldSelector":
-      case "labelSelector":
-        return { cost: plus(plus(LIST_COST, walk(first)), factor(factor(measure(first), 0.5), 50)) };
-      case "isSorted":
-      case "sum":
-      case "max":
-      case "min":
-      case "indexOf":
-      case "lastIndexOf": {
-        if (target === undefined) return undefined;
-        const element = target.type.kind === "list" ? target.type.parameters[0]! : undefined;
-        if (element === undefined) return { cost: walk(target) };
-        const size = this.#itemSize(target, element);
-        const each = element.kind === "string" || element.kind === "bytes" ? plus(ONE, factor(size, TRAVERSAL)) : ONE;
-        return { cost: times(measure(target), each) };
-      }
-      case "url":
-      case "jsonpatch.escapeKey":
-        return { cost: walk(first), result: measure(first) };
-      case "lowerAscii":
-      case "upperAscii":
-      case "substring":
-      case "trim":
-        return { cost: walk(target!), result: measure(target!) };
-      case "replace":
-        return {
-          cost: factor(measure(target!), 2 * TRAVERSAL),
-          result: replaced(measure(target!), measure(first), measure(second)),
-        };
-      case "split":
-        return {
-          cost: factor(measure(target!), 2 * TRAVERSAL),
-          result: {
-            min: 0,
-            max: second === undefined ? measure(target!).max : wholeLiteral(second, measure(target!).max),
-          },
-        };
-      case "join": {
-        const count = measure(target!);
-        const element = target!.type.kind === "list" ? target!.type.parameters[0]! : undefined;
-        let size = element === undefined ? NONE : times(count, this.#itemSize(target!, element));
-        if (first !== undefined)
-          size = plus(
-            size,
-            times(measure(first), { min: Math.max(0, count.min - 1), max: Math.max(0, count.max - 1) }),
-          );
-        return { cost: factor(size, TRAVERSAL), result: size };
-      }
-      case "find":
-      case "findAll": {
-        const size = measure(target!);
-        return {
-          cost: times(factor(plus(size, ONE), TRAVERSAL), factor(measure(first), REGEX_LENGTH)),
-          result: { min: 0, max: size.max },
-        };
-      }
-      case "ip":
-        return id === "cidr_ip" ? { cost: ONE } : { cost: walk(first) };
-      case "cidr":
-      case "isIP":
-      case "isCIDR":
-      case "quantity":
-      case "isQuantity":
-      case "semver":
-      case "isSemver":
-        return { cost: walk(first) };
-      case "ip.isCanonical":
-        return { cost: factor(measure(first), 2 * TRAVERSAL) };
-      case "containsIP":
-      case "containsCIDR": {
-        const bytes: Range = { min: 4, max: 16 };
-        let cost = factor(plus(bytes, bytes), TRAVERSAL);
-        if (name === "containsCIDR") cost = plus(plus(cost, factor(bytes, TRAVERSAL)), ONE);
-        return { cost: id.endsWith("_string") ? plus(cost, walk(first)) : cost };
-      }
-      case "validate":
-        return { cost: factor(walk(first), MAX_FORMAT_REGEX * REGEX_LENGTH) };
-      case "serviceAccount":
-      case "path":
-      case "group":
-      case "resource":
-      case "subresource":
-      case "namespace":
-      case "name":
-      case "allowed":
-      case "reason":
-      case "error":
-      case "errored":
-      case "masked":
-      case "prefixLength":
-      case "family":
-      case "isUnspecified":
-      case "isLoopback":
-      case "isLinkLocalMulticast":
-      case "isLinkLocalUnicast":
-      case "isGlobalUnicast":
-      case "format.named":
-      case "sign":
-      case "asInteger":
-      case "isInteger":
-      case "asApproximateFloat":
-      case "isGreaterThan":
-      case "isLessThan":
-      case "compareTo":
-      case "add":
-      case "sub":
-      case "major":
-      case "minor":
-      case "patch":
-      case "getScheme":
-      case "getHostname":
-      case "getHost":
-      case "getPort":
-      case "getEscapedPath":
-      case "getQuery":
-        return { cost: ONE };
-      case "_==_": {
-        if (first.type.name !== second.type.name) return undefined;
-        if (first.type.kind === "opaque")
-          return first.type.name === IP.name || first.type.name === CIDR.name ? { cost: ONE } : undefined;
-        if (
-          first.type.kind !== "struct" ||
-          !/^kubernetes\.(Quantity|Semver|URL|NamedFormat|authorization\.)/.test(first.type.name)
-        )
-          return undefined;
-        if (first.type.name === FORMAT.name) return { cost: factor({ min: 1, max: MAX_FORMAT_SIZE }, TRAVERSAL) };
-        if (first.type.name === URL_TYPE.name)
-          return { cost: factor({ min: 1, max: (second.size ?? ONE).max }, TRAVERSAL) };
-        return { cost: ONE };
-      }
-      default:
-        return undefined;
-    }
-  }
-
-  #itemSize(list: Described, element: Type): Range {
-    return this.#sizeOf(list.path === undefined ? [] : [...list.path, "@items"], element) ?? UNKNOWN;
-  }
 }
 
 function isBinding(expr: Comprehension): boolean {
@@ -560,24 +337,4 @@ function literalSize(expr: Expr): Range | undefined {
 function isScalar(type: Type): boolean {
   if (isOptional(type)) return isScalar(type.parameters[0]!);
   return ["bool", "double", "duration", "int", "timestamp", "uint"].includes(type.kind);
-}
-
-function wholeLiteral({ expr }: Described, otherwise: number): number {
-  if (expr?.kind !== "literal" || typeof expr.value !== "bigint") return otherwise;
-  return expr.value < 0n ? 0 : Number(expr.value);
-}
-
-/** How long a text may get in which parts of some size give way to others. */
-function replaced(text: Range, old: Range, by: Range): Range {
-  let most = 0;
-  let keptMost = 0;
-  if (old.min === 0) [most, keptMost] = [saturated(text.max + 1), text.max];
-  else if (by.max <= old.min) keptMost = text.max;
-  else most = Math.ceil(text.max / old.min);
-  let least = 0;
-  let keptLeast = 0;
-  if (old.max === 0) [least, keptLeast] = [saturated(text.min + 1), text.min];
-  else if (old.max <= by.min) keptLeast = text.min;
-  else least = Math.ceil(text.min / old.max);
-  return plus(times({ min: least, max: most }, by), { min: keptLeast, max: keptMost });
 }

@@ -4,7 +4,8 @@
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/compilation.go
  */
 import type { Environment } from "../environment.ts";
-import { estimateCost, type SizeOf } from "../estimate.ts";
+import { estimateCost } from "../estimate.ts";
+import type { SizeOf } from "../library-costs.ts";
 import { compile } from "../expression.ts";
 import { type Age, kubernetesEnvironment, MAX_REQUEST_BYTES, programOf } from "../kubernetes.ts";
 import type { Program } from "../program.ts";

@@ -4,7 +4,7 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/common/schemas.go, types.go, limits.go
  */
 import type { StructType } from "../environment.ts";
-import type { SizeOf } from "../estimate.ts";
+import type { SizeOf } from "../library-costs.ts";
 import { MAX_REQUEST_BYTES } from "../kubernetes.ts";
 import { BOOL, BYTES, DOUBLE, DURATION, DYN, INT, list, map, STRING, struct, TIMESTAMP, type Type } from "../types.ts";
 import { escapeName, isEmbedded, itemsOf, type RuleSchema, valuesOf, withIdentity } from "./schema.ts";

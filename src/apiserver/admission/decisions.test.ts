@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { goldenFile } from "../../testing/golden.ts";
 import { simulatedWorld } from "../../testing/sim/world.ts";
 import { contains, decide } from "../testing/decide.ts";
-import { DECISIONS } from "../testing/decisions.ts";
+import { DECISIONS } from "../testing/decisions/index.ts";
 import { plugins } from "./plugins/index.ts";
 
 for (const row of DECISIONS)

@@ -7,6 +7,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { Net } from "../world/net.ts";
 import { pause } from "../world/time.ts";
 import type { Clock, Random } from "../world/world.ts";
+import type { AccessMetrics } from "./authn/metrics.ts";
 import type { ClusterView } from "./admission/framework.ts";
 import type { Authenticator, RequestAuthenticator, TokenAuthenticator } from "./authn/authenticator.ts";
 import { createAuthenticator, forAudiences, tokenUnion } from "./authn/authenticator.ts";
@@ -41,6 +42,7 @@ export interface AccessDeps {
   readonly net: Net;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly accessMetrics: AccessMetrics;
   readonly accounts: ServiceAccountTokens;
   readonly expressions: ExpressionCompiler;
 }
@@ -76,7 +78,14 @@ export function createAccess(options: ApiServerOptions, deps: AccessDeps): Acces
   const requests: RequestAuthenticator[] = [];
   if (options.requestHeader !== undefined)
     requests.push(requestHeaderUsers(options.requestHeader, () => proxyRoots, clock));
-  if (options.secure?.clientCa !== undefined) requests.push(certificateUsers(() => clientRoots, clock));
+  if (options.secure?.clientCa !== undefined)
+    requests.push(
+      certificateUsers(
+        () => clientRoots,
+        clock,
+        (inMs) => deps.accessMetrics.certificateEnds(inMs),
+      ),
+    );
 
   let issuers = startIssuers(options, options.authentication ?? {}, deps);
   const { staticTokens, tokenWebhook: webhook } = options;

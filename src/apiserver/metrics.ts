@@ -82,6 +82,10 @@ export const etcdErrors = counter("etcd_request_errors_total", {
   help: "Etcd failed request counts for each operation and object type.",
   labels: ["operation", "group", "resource"],
 });
+export const leaseObjects = histogram("etcd_lease_object_counts", {
+  help: "Number of objects attached to a single etcd lease.",
+  buckets: [10, 50, 100, 500, 1000, 2500, 5000],
+});
 export const bodySizes = histogram("apiserver_request_body_size_bytes", {
   help: "Apiserver request body size in bytes broken out by resource and verb.",
   labels: ["group", "resource", "verb"],
@@ -181,6 +185,7 @@ export class ServerMetrics {
   readonly #etcdErrors = counts(etcdErrors);
   readonly #bodies = distributions(bodySizes);
   readonly #terminations = counts(terminations);
+  readonly #leases = distributions(leaseObjects);
   readonly #watchLists = distributions(watchListSeconds);
   readonly #fieldValidation = distributions(fieldValidationSeconds);
   readonly #options: ServerMetricsOptions;
@@ -249,9 +254,11 @@ export class ServerMetrics {
     this.#deprecated.at([group, version, plural, subresource, ""]).value = 1;
   }
 
-  /** A request that took too long. */
-  terminated(request: ApiRequest): void {
-    this.#terminations.at([verbOf(request), ...aboutOf(request), "504"]).value++;
+  /** A request that was ended to protect the server, or since whoever should answer it isn't there. */
+  terminated(request: ApiRequest, code: number, component = "apiserver"): void {
+    const [group = "", version = "", resource = "", subresource = ""] = aboutOf(request);
+    const about = [group, version, resource, subresource, scopeOf(request), component];
+    this.#terminations.at([verbOf(request), ...about, String(code)]).value++;
   }
 
   /** A function to call with the bytes of each event of a watch, and whether it is the one that ends the list the watch began with. */
@@ -267,6 +274,10 @@ export class ServerMetrics {
       const seconds = (this.#options.clock.monotonic() - began) / 1000;
       this.#watchLists.at([...labels, scopeOf(request)]).value.observe(seconds);
     };
+  }
+
+  leased(objects: number): void {
+    this.#leases.at([]).value.observe(objects);
   }
 
   /** A function to call with each request to etcd about a kind. */
@@ -301,6 +312,7 @@ export class ServerMetrics {
       this.#bodies,
       this.#terminations,
       this.#watchLists,
+      this.#leases,
       this.#fieldValidation,
     ])
       yield* series.readings();

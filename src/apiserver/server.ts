@@ -20,7 +20,7 @@ import { createAdmission } from "./admission/framework.ts";
 import { enabledPlugins } from "./admission/plugins/index.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
 import type { AuthenticationConfiguration } from "./authn/configuration.ts";
-import { AccessMetrics } from "./authn/metrics.ts";
+import { AccessMetrics, type TokenUse } from "./authn/metrics.ts";
 import { serviceAccountTokens } from "./authn/service-account.ts";
 import type { UserInfo } from "./authn/user.ts";
 import { compactRegularly } from "./bootstrap/compaction.ts";
@@ -32,6 +32,8 @@ import { pause } from "../world/time.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
 import { Auditor } from "./audit/auditor.ts";
+import { auditEvents, auditRejected } from "./audit/metrics.ts";
+import { cacheMisses, seedSeconds } from "./encryption/metrics.ts";
 import { EncryptionAtRest } from "./encryption/at-rest.ts";
 import { chain, filters } from "./filters/index.ts";
 import { FlowControl } from "./flow-control/flow-control.ts";
@@ -43,13 +45,16 @@ import { handleNonResource } from "./handlers/non-resource.ts";
 import { handleResource, pageNotFound } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { countedEtcd } from "./storage/counted-etcd.ts";
 import { tracedAdmission, tracedEtcd } from "./tracing/traced.ts";
 import { Tracing } from "./tracing/tracing.ts";
+import { logTlsFailures } from "./streaming/pods.ts";
 import { inProcessTransport } from "./in-process.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { ServerMetrics } from "./metrics.ts";
 import { expressionCompiler } from "./expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
+import { OwnQueues } from "./own-queues.ts";
 import type { Services } from "./registry/context.ts";
 import { Registry } from "./registry/registry.ts";
 import { AllocationMetrics } from "./registry/specials/allocation-metrics.ts";
@@ -89,7 +94,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const tracing =
     options.tracing &&
     new Tracing(options.tracing, options.advertiseAddress ?? "localhost", { ...deps, random: random.fork("tracing") });
-  const etcd = tracing === undefined ? deps.etcd : tracedEtcd(deps.etcd, tracing);
+  const asking = countedEtcd(deps.etcd, metrics);
+  const etcd = tracing === undefined ? asking : tracedEtcd(asking, tracing);
   const codec = new ProtobufCodec();
   const encryption =
     options.encryption && new EncryptionAtRest(options.encryption, { ...deps, random: random.fork("encryption") });
@@ -102,12 +108,25 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   });
   const asked = (resource: Resource) => counted.asked(resource);
   const cbor = options.featureGates?.get("CBORServingAndStorage") === true;
-  const registry = new Registry({ etcd, clock, log, codec, protobuf, cbor, asked, ...(encryption && { encryption }) });
+  const leased = (objects: number) => counted.leased(objects);
+  const registry = new Registry({
+    etcd,
+    clock,
+    log,
+    codec,
+    protobuf,
+    cbor,
+    asked,
+    leased,
+    ...(encryption && { encryption }),
+  });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
   const cluster = clusterView(registry);
   const admissionMetrics = new AdmissionMetrics(metrics);
-  const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster, log });
+  const accessMetrics = new AccessMetrics(metrics);
+  const used = (use: TokenUse) => accessMetrics.token(use);
+  const accounts = serviceAccountTokens(options.serviceAccount, { clock, random, cluster, log, used });
   const access = createAccess(options, {
     cluster,
     clock,
@@ -115,6 +134,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     net,
     log,
     metrics,
+    accessMetrics,
     accounts,
     expressions: expressionCompiler(),
   });
@@ -177,6 +197,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       metrics: allocations,
     },
     featureGates: options.featureGates ?? new Map(),
+    queues: new OwnQueues(metrics, clock),
+    metrics,
   };
 
   const documents = new Documents(registry, options.describe, clock);
@@ -228,7 +250,9 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
   ];
 
-  const aggregator = new Aggregator(services);
+  const aggregator = new Aggregator(services, (request, code, component) =>
+    counted.terminated(request, code, component),
+  );
   documents.remote = aggregator.openApi;
   const dispatch: Handler = async (request) => {
     // Filters take slashes at the start as one. No page and no resource does.
@@ -245,6 +269,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           request,
         );
   };
+  metrics.declare(auditEvents, auditRejected, cacheMisses, seedSeconds, logTlsFailures);
   const auditor =
     options.audit === undefined ? undefined : new Auditor(options.audit, { ...deps, random: random.fork("audit") });
   const { maxRequestsInFlight = 400, maxMutatingRequestsInFlight = 200 } = options;
@@ -259,11 +284,11 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       random,
       authorizer,
       authenticator: access.authenticator,
-      accessMetrics: new AccessMetrics(metrics),
+      accessMetrics,
       log,
       constrainedImpersonation: options.featureGates?.get("ConstrainedImpersonation") ?? true,
       requestTimeoutMs,
-      terminated: (request) => counted.terminated(request),
+      terminated: (request, code) => counted.terminated(request, code),
       goawayChance: options.goawayChance ?? 0,
       lifecycle,
       ...(auditor !== undefined && { auditor }),
@@ -337,12 +362,12 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
                 {
                   host: secure.bindAddress ?? "0.0.0.0",
                   port: secure.port,
-                  tls: listenerTls(options, changed),
+                  tls: { ...listenerTls(options, changed), onRefused: () => accessMetrics.handshakeFailed() },
                 },
                 handler,
               );
         address = listener?.address;
-        reloadListener = (tls) => listener?.reload(tls);
+        reloadListener = (tls) => listener?.reload({ ...tls, onRefused: () => accessMetrics.handshakeFailed() });
         const hooks = new AbortController();
         const running = await bootstrap(
           services,

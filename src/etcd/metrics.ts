@@ -259,15 +259,18 @@ export const fdUsed = gauge("os_fd_used", { help: "The number of used file descr
 export const fdLimit = gauge("os_fd_limit", { help: "The file descriptor limit." });
 export const cpuSeconds = counter("process_cpu_seconds_total", {
   help: "Total user and system CPU time spent in seconds.",
+  stability: "",
 });
 export const residentMemory = gauge("process_resident_memory_bytes", {
   help: "Resident memory size in bytes.",
+  stability: "",
 });
 export const startTime = gauge("process_start_time_seconds", {
   help: "Start time of the process since unix epoch in seconds.",
+  stability: "",
 });
-export const openFds = gauge("process_open_fds", { help: "Number of open file descriptors." });
-export const maxFds = gauge("process_max_fds", { help: "Maximum number of open file descriptors." });
+export const openFds = gauge("process_open_fds", { help: "Number of open file descriptors.", stability: "" });
+export const maxFds = gauge("process_max_fds", { help: "Maximum number of open file descriptors.", stability: "" });
 
 /** Counted as they happen, and shown from the start. */
 export const SHOWN_AT_ZERO = [

@@ -9,7 +9,8 @@ export interface MetricDeclaration<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly L[];
-  readonly stability: "ALPHA" | "BETA" | "STABLE" | "INTERNAL";
+  /** Empty for what is no metric of Kubernetes' own. */
+  readonly stability: "ALPHA" | "BETA" | "STABLE" | "INTERNAL" | "";
   readonly buckets?: readonly number[];
 }
 type Options<L extends string> = {
@@ -118,7 +119,7 @@ export class Metrics {
   }
 
   #helpOf({ stability, help }: MetricDeclaration<string>): string {
-    return this.#stability ? `[${stability}] ${help}` : help;
+    return this.#stability && stability !== "" ? `[${stability}] ${help}` : help;
   }
 }
 
@@ -141,13 +142,21 @@ function renderReadings(readings: readonly Reading[], helpOf: (metric: MetricDec
       let count = 0;
       value.counts.forEach((one, i) => {
         count += one;
-        const le = i < value.bounds.length ? String(value.bounds[i]) : "+Inf";
+        const le = i < value.bounds.length ? boundText(value.bounds[i]!) : "+Inf";
         lines.push(`${name}_bucket${labelText({ ...labels, le })} ${count}`);
       });
       lines.push(`${name}_sum${labelText(labels)} ${value.sum}`, `${name}_count${labelText(labels)} ${count}`);
     }
   }
   return lines.map((line) => `${line}\n`).join("");
+}
+
+/** As Go writes it, for `le` is a label that queries name: `1e-08`, `2.592e+06`. */
+function boundText(bound: number): string {
+  const [digits, exponent] = bound.toExponential().split("e") as [string, string];
+  const power = Number(exponent);
+  if (bound === 0 || (power >= -4 && power < 6)) return String(bound);
+  return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
 }
 
 function labelText(labels: Readonly<Record<string, string>>): string {

@@ -7,6 +7,8 @@ import { hostPort } from "../../base/host-port.ts";
 import { parseJson } from "../../machinery/codec/json.ts";
 import type { APIResourceList } from "../../machinery/meta/types.ts";
 import type { Resource, Verb } from "../../machinery/resource.ts";
+import { counter, gauge, type Reading } from "../../observe/metrics.ts";
+import { counts } from "../../observe/series.ts";
 import type { ClientTls } from "../../world/net.ts";
 import { deadline, pause } from "../../world/time.ts";
 import { randomInt } from "../../world/world.ts";
@@ -22,6 +24,15 @@ import { RemoteOpenApi } from "./openapi.ts";
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
 const PROBE_EVERY_MS = 30_000;
 const PROBE_TIMEOUT_MS = 5_000;
+
+const unavailableNow = gauge("aggregator_unavailable_apiservice", {
+  help: "Gauge of APIServices which are marked as unavailable broken down by APIService name.",
+  labels: ["name"],
+});
+const unavailableTotal = counter("aggregator_unavailable_apiservice_total", {
+  help: "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.",
+  labels: ["name", "reason"],
+});
 
 interface Verdict {
   readonly status: "True" | "False";
@@ -45,11 +56,15 @@ export class Aggregator {
   /** What each remote group version last said it serves. */
   readonly #served = new Map<string, readonly Resource[]>();
   readonly openApi = new RemoteOpenApi();
+  readonly #becameUnavailable = counts(unavailableTotal);
   #changed = false;
   #wake: (() => void) | undefined;
 
-  constructor(services: Services) {
+  readonly #terminated: (request: ApiRequest, code: number, component: string) => void;
+
+  constructor(services: Services, terminated: (request: ApiRequest, code: number, component: string) => void) {
     this.#services = services;
+    this.#terminated = terminated;
   }
 
   /** Resources of other servers, for discovery alone. */
@@ -65,9 +80,9 @@ export class Aggregator {
 
   async answer(request: ApiRequest, apiService: any): Promise<ApiResponse> {
     const available = (apiService.status?.conditions ?? []).find((one: any) => one.type === "Available");
-    if (available?.status !== "True") return unavailable();
+    if (available?.status !== "True") return this.#unavailable(request);
     const target = this.#target(apiService);
-    if ("reason" in target) return unavailable();
+    if ("reason" in target) return this.#unavailable(request);
     const query = request.query.toString();
     return relay(
       this.#services,
@@ -77,9 +92,15 @@ export class Aggregator {
     );
   }
 
+  /** Plain words: whoever proxies has no Status to give. */
+  #unavailable(request: ApiRequest): ApiResponse {
+    this.#terminated(request, 503, "aggregator");
+    return text(503, "service unavailable\n");
+  }
+
   /** Asks every remote group version what it serves, now and every half minute, and says in its status how that went. */
   async run(signal: AbortSignal): Promise<void> {
-    const { registry, clock, log } = this.#services;
+    const { registry, clock, log, queues, metrics } = this.#services;
     const resource = registry.named(API_SERVICES);
     if (resource === undefined) return;
     const look = () => {
@@ -92,10 +113,13 @@ export class Aggregator {
         if (spec?.service !== undefined || this.#served.has(metadata.name)) look();
       }
       if (type === "DELETED" || spec?.service !== undefined || isLocal(entry.stored)) return;
-      this.#tell(metadata.name, LOCAL).catch((error: unknown) => {
-        log.v(2).info("An APIService's status can't be written", { name: metadata.name, error: String(error) });
-      });
+      queues
+        .run("LocalAvailabilityController", () => this.#tell(metadata.name, LOCAL))
+        .catch((error: unknown) => {
+          log.v(2).info("An APIService's status can't be written", { name: metadata.name, error: String(error) });
+        });
     });
+    metrics.from(() => this.#availability());
     // What is behind a remote group has changed: a look at once, not in half a minute.
     for (const [plural, serviceOf] of BEHIND) {
       const watched = registry.named(plural);
@@ -112,13 +136,25 @@ export class Aggregator {
       const remotes = this.#remotes();
       for (const name of this.#served.keys())
         if (!remotes.some(({ metadata }) => metadata.name === name)) this.#forget(name);
-      await Promise.all(remotes.map((one) => this.#probe(one, signal)));
+      await Promise.all(
+        remotes.map((one) => queues.run("RemoteAvailabilityController", () => this.#probe(one, signal))),
+      );
       // Without remote groups there is nothing to ask, only to wait for.
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       if (!this.#changed) await pause(clock, PROBE_EVERY_MS, AbortSignal.any([signal, woken.signal]));
       this.#wake = undefined;
     }
+  }
+
+  *#availability(): Iterable<Reading> {
+    for (const { metadata, status } of this.#services.cluster.list(API_SERVICES)) {
+      const isAvailable = (status?.conditions ?? []).some(
+        (one: any) => one.type === "Available" && one.status === "True",
+      );
+      yield { metric: unavailableNow, labels: { name: metadata.name }, value: Number(!isAvailable) };
+    }
+    yield* this.#becameUnavailable.readings();
   }
 
   #remotes(): readonly any[] {
@@ -164,10 +200,13 @@ export class Aggregator {
   }
 
   async #tell(name: string, { status, reason, message }: Verdict): Promise<void> {
+    let turned = false;
     await this.#services.cluster.update(API_SERVICES, "", name, (current) => {
+      turned = false;
       const conditions: readonly any[] = current.status?.conditions ?? [];
       const before = conditions.find(({ type }) => type === "Available");
       if (before?.status === status && before.reason === reason && before.message === message) return undefined;
+      if (status === "False" && before?.status === "True") turned = true;
       const lastTransitionTime =
         before?.status === status ? before.lastTransitionTime : formatTime(this.#services.clock.now());
       const condition = { type: "Available", status, lastTransitionTime, reason, message };
@@ -179,6 +218,7 @@ export class Aggregator {
         },
       };
     });
+    if (turned) this.#becameUnavailable.at([name, reason]).value++;
   }
 
   /** Where the service is reached, or the reason why not. */
@@ -243,9 +283,6 @@ export class Aggregator {
     }
   }
 }
-
-/** Plain words: whoever proxies has no Status to give. */
-const unavailable = (): ApiResponse => text(503, "service unavailable\n");
 
 function remoteHeaders({ name, uid, groups, extra }: UserInfo): Record<string, string | readonly string[]> {
   return {

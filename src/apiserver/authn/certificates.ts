@@ -16,6 +16,8 @@ interface Checked {
   readonly untilMs: number;
   readonly error: string | undefined;
   readonly leaf: X509Certificate;
+  /** When the client's own certificate ends. */
+  readonly endsAt: number;
 }
 
 /** Looks a connection's certificate over once, and again when the authorities change or it ends. */
@@ -37,18 +39,24 @@ export function certificateCheck(authorities: Authorities, clock: Clock): (peer:
       untilMs: "error" in verdict ? now : verdict.untilMs,
       error: "error" in verdict ? verdict.error : undefined,
       leaf,
+      endsAt: Date.parse(leaf.validTo),
     };
     known.set(peer, checked);
     return checked;
   };
 }
 
-export function certificateUsers(authorities: Authorities, clock: Clock): RequestAuthenticator {
+export function certificateUsers(
+  authorities: Authorities,
+  clock: Clock,
+  ends?: (inMs: number) => void,
+): RequestAuthenticator {
   const check = certificateCheck(authorities, clock);
   const users = new WeakMap<Checked, Finding>();
   return ({ peer }: ApiRequest) => {
     const checked = peer === undefined ? undefined : check(peer);
     if (checked === undefined) return undefined;
+    ends?.(checked.endsAt - clock.now());
     if (checked.error !== undefined)
       return { error: `verifying certificate ${identifier(checked.leaf)} failed: ${checked.error}` };
     if (users.has(checked)) return users.get(checked);

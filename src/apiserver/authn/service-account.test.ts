@@ -32,6 +32,7 @@ const OBJECTS: Record<string, AnyObject> = {
 };
 const get = (resource: string, namespace: string, name: string) => OBJECTS[`${resource}/${namespace}/${name}`];
 const updates: string[] = [];
+const uses: string[] = [];
 const cluster = {
   get,
   live: async (resource: string, namespace: string, name: string) => get(resource, namespace, name),
@@ -49,7 +50,13 @@ const tokens = serviceAccountTokens(
     verifyingKeys: [`${String(older.pub)}${String(ours.pub)}`],
     apiAudiences: ["api"],
   },
-  { clock: { ...world.clock, now: () => NOW }, random: world.random, cluster, log: silent },
+  {
+    clock: { ...world.clock, now: () => NOW },
+    random: world.random,
+    cluster,
+    log: silent,
+    used: (use) => void uses.push(use),
+  },
 );
 
 const ref = (name: string, uid = `${name}-uid`) => ({ name, uid });
@@ -167,9 +174,14 @@ test("a token in a secret is good while the secret has it, for this server alone
       data: { token: Buffer.from(token).toString("base64") },
     });
   const token = legacy();
+  uses.length = 0;
   assert.equal((await ask(token)).invalid, "Token has been invalidated");
+  assert.deepEqual(uses, []);
   keep(token);
-  assert.equal((await ask(token)).user.name, "system:serviceaccount:ns:sa");
+  const { user, annotations } = await ask(token);
+  assert.equal(user.name, "system:serviceaccount:ns:sa");
+  assert.equal(annotations["authentication.k8s.io/legacy-token-manual-secret"], "old");
+  assert.deepEqual(uses, ["legacy_manual_token_uses", "legacy_tokens"]);
   assert.deepEqual(updates, ['old {"kubernetes.io/legacy-token-last-used":"2026-05-01"}']);
   assert.match(
     (await ask(token, "vault")).invalid,
@@ -179,6 +191,8 @@ test("a token in a secret is good while the secret has it, for this server alone
   assert.equal((await ask(token)).invalid, "Token does not match server's copy");
   keep(token, { "kubernetes.io/legacy-token-invalid-since": "2026-01-01" });
   assert.match((await ask(token)).invalid, /has been marked invalid/);
+  assert.equal(uses.at(-1), "invalid_legacy_auto_token_uses");
+  assert.equal(updates.length, 2, "its use is noted all the same");
   const other = legacy("other");
   keep(other);
   assert.equal((await ask(other)).invalid, "ServiceAccount UID (sa-uid) does not match claim (other)");

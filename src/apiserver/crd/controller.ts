@@ -35,9 +35,10 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
   const served = new Map<string, Served>();
   const cleaning = new Set<string>();
   let work: Promise<void> = Promise.resolve();
-  const later = (act: () => Promise<unknown>) => {
+  const later = (queue: string, act: () => Promise<unknown>) => {
+    const begin = services.queues.add(queue);
     work = work
-      .then(act)
+      .then(() => begin(act))
       .then(() => {})
       .catch((error: unknown) => services.log.error("A custom resource definition can't be followed", error));
   };
@@ -45,8 +46,8 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
     const definition = entry.view(resource) as CustomResourceDefinition;
     if (type === "DELETED") {
       withdraw(services, definition, served);
-      later(() => closeStorage(services, definition));
-      later(() => settleOthers(services, definition));
+      later("crd_autoregistration_controller", () => closeStorage(services, definition));
+      later("crd_naming_condition_controller", () => settleOthers(services, definition));
       return;
     }
     if (definition.metadata.deletionTimestamp !== undefined) {
@@ -55,13 +56,14 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
       if (served.has(name)) serve(services, definition, served);
       if (cleaning.has(name)) return;
       cleaning.add(name);
-      void cleanUp(services, definition, signal)
+      void services.queues
+        .run("crd_finalizer", () => cleanUp(services, definition, signal))
         .catch((error: unknown) => services.log.error("A custom resource definition can't be cleaned up", error))
         .finally(() => cleaning.delete(name));
       return;
     }
     if (isServable(services, definition)) serve(services, definition, served);
-    later(() => settle(services, definition));
+    later("crd_naming_condition_controller", () => settle(services, definition));
   });
   return { settled: () => work };
 }
@@ -150,7 +152,7 @@ async function settle(services: Services, { metadata }: CustomResourceDefinition
     if (conditions === before && !others) return undefined;
     return { ...current.status, conditions: [...conditions], acceptedNames: names };
   });
-  await registerApiServices(services, metadata.name);
+  await services.queues.run("crd_autoregistration_controller", () => registerApiServices(services, metadata.name));
   if (others)
     await settleOthers(services, { metadata, spec: { group: metadata.name.slice(metadata.name.indexOf(".") + 1) } });
 }

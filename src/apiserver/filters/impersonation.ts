@@ -1,6 +1,7 @@
 /** Acts as someone else where the asker may, for this request (constrained) or for any (legacy). Upstream: pkg/endpoints/filters/impersonation */
 import { badRequest } from "../../machinery/status.ts";
 import { isDns1123Subdomain, isDomainPrefixedPath } from "../../machinery/validation/names.ts";
+import type { Clock } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import { splitServiceAccountUser } from "../authn/user.ts";
 import type { Attributes, Authorizer } from "../authz/authorizer.ts";
@@ -13,10 +14,11 @@ export interface ImpersonationOptions {
   /** The gate ConstrainedImpersonation: finer verbs are tried before the old one. */
   readonly constrained: boolean;
   /** Told how each attempt ended. */
-  observe?(mode: string, allowed: boolean): void;
+  observe?(mode: string, allowed: boolean, ms: number): void;
+  readonly clock?: Pick<Clock, "monotonic">;
 }
 
-export function impersonate(authorizer: Authorizer, { constrained, observe }: ImpersonationOptions): Filter {
+export function impersonate(authorizer: Authorizer, { constrained, observe, clock }: ImpersonationOptions): Filter {
   const modes = constrained ? [...CONSTRAINED, LEGACY] : [LEGACY];
   /** The mode by which an asker was last let through: it is tried first. */
   const last = new Map<string, Mode>();
@@ -32,6 +34,8 @@ export function impersonate(authorizer: Authorizer, { constrained, observe }: Im
 
   /** By the first way that lets him; the first refusal is what he hears. */
   async function impersonated(request: ApiRequest, wanted: Wanted): Promise<UserInfo> {
+    const began = clock?.monotonic() ?? 0;
+    const told = (mode: string, allowed: boolean) => observe?.(mode, allowed, (clock?.monotonic() ?? 0) - began);
     const attributes = attributesOf(request.user!, request.info);
     const asker = request.user!.name;
     const first = last.get(asker);
@@ -43,14 +47,14 @@ export function impersonate(authorizer: Authorizer, { constrained, observe }: Im
         const user = await mode.check(authorizer, wanted, attributes);
         if (last.size >= REMEMBERED_MAX) last.clear();
         last.set(asker, mode);
-        observe?.(mode.name, true);
+        told(mode.name, true);
         request.audit?.impersonated(user, mode === LEGACY ? "" : `impersonate:${mode.name}`);
         return user;
       } catch (error) {
         refusal ??= error;
       }
     }
-    observe?.("", false);
+    told("", false);
     markForbidden(request);
     throw refusal;
   }

@@ -33,8 +33,8 @@ export interface FilterOptions {
   /** The gate ConstrainedImpersonation. */
   readonly constrainedImpersonation: boolean;
   readonly requestTimeoutMs: number;
-  /** Told of requests that took longer than that. */
-  readonly terminated?: (request: ApiRequest) => void;
+  /** Told of requests that are turned away or given up, and with which code. */
+  readonly terminated?: (request: ApiRequest, code: number) => void;
   readonly goawayChance: number;
   readonly lifecycle: Lifecycle;
   /** Where there is a collector. */
@@ -63,11 +63,16 @@ export function filters(options: FilterOptions): readonly Filter[] {
     ...(auditing === undefined ? [] : [audit(auditing)]),
     impersonate(options.authorizer, {
       constrained: options.constrainedImpersonation,
-      observe: (mode, allowed) => options.accessMetrics.impersonated(mode, allowed),
+      clock: options.clock,
+      observe: (mode, allowed, ms) => options.accessMetrics.impersonated(mode, allowed, ms),
     }),
     options.fairness === undefined
-      ? maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight)
-      : priorityAndFairness({ ...options, ...options.fairness }),
+      ? maxInFlight(options.maxRequestsInFlight, options.maxMutatingRequestsInFlight, options.terminated)
+      : priorityAndFairness({
+          ...options,
+          ...options.fairness,
+          held: (ms) => options.accessMetrics.filter("priorityandfairness", ms),
+        }),
     authorize(options.authorizer, options),
   ];
 }

@@ -2,13 +2,17 @@
  * Bounds the requests under way, reads and writes apart. It stands in for priority and fairness where that is switched off.
  * Upstream: pkg/server/filters/maxinflight.go.
  */
-import type { Filter } from "../request.ts";
+import type { ApiRequest, Filter } from "../request.ts";
 import { text } from "../request.ts";
 import { isLongRunning } from "../request-info.ts";
 
 const READS = new Set(["get", "list", "watch"]);
 
-export function maxInFlight(reads: number, writes: number): Filter {
+export function maxInFlight(
+  reads: number,
+  writes: number,
+  terminated?: (request: ApiRequest, code: number) => void,
+): Filter {
   let readsNow = 0;
   let writesNow = 0;
   return async (request, next) => {
@@ -16,8 +20,10 @@ export function maxInFlight(reads: number, writes: number): Filter {
     if (request.exchange === undefined || isLongRunning(request.info)) return next(request);
     const isRead = READS.has(request.info.verb) || !request.info.isResourceRequest;
     const full = isRead ? readsNow >= reads : writesNow >= writes;
-    if (full && !request.user!.groups.includes("system:masters"))
+    if (full && !request.user!.groups.includes("system:masters")) {
+      terminated?.(request, 429);
       return text(429, "Too many requests, please try again later.\n", { "retry-after": "1" });
+    }
     if (isRead) readsNow++;
     else writesNow++;
     try {

@@ -22,6 +22,10 @@ export interface FairnessOptions {
   readonly watches: WatchTracker;
   readonly requestTimeoutMs: number;
   stored(info: RequestInfo): Stored | undefined;
+  /** Told of requests that are turned away. */
+  readonly terminated?: (request: ApiRequest, code: number) => void;
+  /** Told how long each request was held up. */
+  readonly held?: (ms: number) => void;
 }
 
 /** Nobody waits longer, whatever his request's time. */
@@ -57,6 +61,7 @@ export function priorityAndFairness(options: FairnessOptions): Filter {
     const ticket = level.queues.start(now, schema.flowOf(info, request.user!), work, request);
     if (ticket === undefined) {
       if (!level.exempt) schema.counts.waitedInVain.observe(0);
+      options.terminated?.(request, 429);
       return Promise.resolve(refuse(clock, schema));
     }
     return ticket.state === "waiting"
@@ -93,11 +98,12 @@ async function wait(
   if ((ticket.state as string) === "executing") return run(options, request, schema, ticket, next);
   schema.counts.waitedInVain.observe((clock.monotonic() - ticket.arrivedAt) / 1000);
   flow.ended(schema.level);
+  options.terminated?.(request, 429);
   return refuse(clock, schema);
 }
 
 async function run(
-  { clock, flow, watches }: FairnessOptions,
+  { clock, flow, watches, held }: FairnessOptions,
   request: ApiRequest,
   schema: Schema,
   ticket: Ticket,
@@ -107,6 +113,7 @@ async function run(
   const { info } = request;
   const isWatch = info.verb === "watch";
   const kind = kindOf(info);
+  held?.(ticket.startedAt - ticket.arrivedAt);
   if (!level.exempt) counts.waitedAndRan.observe((ticket.startedAt - ticket.arrivedAt) / 1000);
   flow.readWrite.add(ticket.startedAt, "executing", kind, 1);
   if (isWatch) request.atEnd.push(watches.add(info));

@@ -6,7 +6,7 @@ import type { Clock } from "../../world/world.ts";
 import type { ApiRequest, ApiResponse, Filter, Handler } from "../request.ts";
 import { isLongRunning } from "../request-info.ts";
 
-type Told = ((request: ApiRequest) => void) | undefined;
+type Told = ((request: ApiRequest, code: number) => void) | undefined;
 
 /** `terminated` is told of those that took too long. */
 export function requestTimeout(clock: Clock, defaultMs: number, terminated?: Told): Filter {
@@ -16,7 +16,7 @@ export function requestTimeout(clock: Clock, defaultMs: number, terminated?: Tol
     const ms = timeoutMs(request.query.get("timeout"), defaultMs);
     // A request of this process ends with its work: it holds nothing that a timer would have to take away.
     if (request.exchange === undefined && ms === defaultMs) return next(request);
-    if (request.expire === undefined) return withSignal(clock, ms, request, next);
+    if (request.expire === undefined) return withSignal(clock, ms, request, next, terminated);
     return withLimit(ms === defaultMs ? limits : new Limits(clock, ms, terminated), request, next);
   };
 }
@@ -71,7 +71,7 @@ class Limits {
       for (let first = this.#first; first !== undefined; first = this.#first) {
         if (first.endsAt > now) return this.#wait(first.endsAt - now);
         this.remove(first);
-        this.#terminated?.(first.request);
+        this.#terminated?.(first.request, 504);
         first.expire();
       }
     });
@@ -118,7 +118,13 @@ function withLimit(limits: Limits, request: ApiRequest, next: Handler): Promise<
 }
 
 /** For a request that has no signal of its own. */
-async function withSignal(clock: Clock, ms: number, request: ApiRequest, next: Handler): Promise<ApiResponse> {
+async function withSignal(
+  clock: Clock,
+  ms: number,
+  request: ApiRequest,
+  next: Handler,
+  terminated: Told,
+): Promise<ApiResponse> {
   const limit = new AbortController();
   const onGone = () => limit.abort(request.signal.reason);
   if (request.signal.aborted) onGone();
@@ -127,6 +133,7 @@ async function withSignal(clock: Clock, ms: number, request: ApiRequest, next: H
   const expired = deferred<never>();
   const timer = clock.after(ms, () => {
     const error = late();
+    terminated?.(request, 504);
     expired.reject(error);
     limit.abort(error);
   });

@@ -162,7 +162,8 @@ export async function followFlowControl(
   const ask = () => {
     if (asked) return;
     asked = true;
-    clock.soon(() => void digest());
+    const begin = services.queues.add("priority_and_fairness_config_queue");
+    clock.soon(() => void begin(digest));
   };
   for (const resource of [levels, schemas]) registry.storage(resource).cache.onEvent(ask);
   flow.onIdle = ask;

@@ -126,17 +126,20 @@ const METRICS = {
     help: "Fair fraction of server's concurrency to allocate to each priority level that can use it",
   }),
   seatUtilization: histogram(name("priority_level_seat_utilization"), {
-    help: "Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)",
+    stability: "",
+    help: "EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)",
     labels: [...LEVEL, "phase"],
     buckets: SEAT_RATIOS,
   }),
   requestUtilization: histogram(name("priority_level_request_utilization"), {
-    help: "Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)",
+    stability: "",
+    help: "EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)",
     labels: ["phase", ...LEVEL],
     buckets: REQUEST_RATIOS,
   }),
   readWrite: histogram(name("read_vs_write_current_requests"), {
-    help: "Observations, at the end of every nanosecond, of the number of requests (as a fraction of the relevant limit) waiting or in regular stage of execution",
+    stability: "",
+    help: "EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of the number of requests (as a fraction of the relevant limit) waiting or in regular stage of execution",
     labels: ["phase", "request_kind"],
     buckets: READ_WRITE_RATIOS,
   }),
@@ -150,7 +153,8 @@ const METRICS = {
     labels: ["request_kind"],
   }),
   demandRatio: histogram(name("demand_seats"), {
-    help: "Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)",
+    stability: "",
+    help: "EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)",
     labels: LEVEL,
     buckets: DEMAND_RATIOS,
   }),

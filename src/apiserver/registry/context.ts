@@ -2,6 +2,7 @@
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { HookContext } from "../../machinery/resource.ts";
 import type { Logger } from "../../observe/log.ts";
+import type { Metrics } from "../../observe/metrics.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import { uuid } from "../../world/world.ts";
 import type { Net } from "../../world/net.ts";
@@ -14,6 +15,7 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import type { Conversions } from "./conversions.ts";
 import type { Registry } from "./registry.ts";
 import type { Allocators } from "./specials/allocators.ts";
+import type { OwnQueues } from "../own-queues.ts";
 
 import type { Resource } from "../../machinery/resource.ts";
 
@@ -34,6 +36,8 @@ export interface Services {
   readonly authorizer: Authorizer;
   readonly allocators: Allocators;
   readonly featureGates: ReadonlyMap<string, boolean>;
+  readonly queues: OwnQueues;
+  readonly metrics: Metrics;
 }
 
 export type FieldValidation = "Ignore" | "Warn" | "Strict";

@@ -28,6 +28,7 @@ export interface RegistryOptions {
   /** Whether custom ones are written in CBOR. */
   readonly cbor?: boolean;
   /** A function that is told of each request to etcd about a resource. */
+  readonly leased?: StoreOptions["leased"];
   readonly asked?: (resource: Resource) => NonNullable<StoreOptions["asked"]>;
   /** What a resource's values go through on their way to etcd. */
   readonly encryption?: { transformerFor(group: string, resource: string): Transformer };
@@ -132,6 +133,7 @@ export class Registry {
       etcd,
       clock,
       ...(transformer && { transformer }),
+      ...(this.#options.leased && { leased: this.#options.leased }),
       ...(this.#options.asked && { asked: this.#options.asked(resource) }),
       decode: (value) => this.#decode(resource, value),
       ...(this.#options.protobuf === true &&

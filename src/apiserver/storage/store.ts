@@ -21,6 +21,8 @@ export interface StoreOptions {
   /** From a stored value to a defaulted object in the stored version. */
   decode(value: Uint8Array): KubeObject;
   /** Told of each request to etcd. */
+  /** Told with how many objects a lease is given up for the next one, which takes the last of them. */
+  leased?(objects: number): void;
   asked?(operation: EtcdOperation, ms: number, failed: boolean): void;
   /** From an object without a resourceVersion to the value that is stored; default JSON. */
   encode?(object: KubeObject): Uint8Array;
@@ -45,6 +47,7 @@ export class Store {
   readonly #encode: (object: KubeObject) => Uint8Array;
   readonly #transformer: Transformer | undefined;
   readonly #asked: StoreOptions["asked"];
+  readonly #leased: StoreOptions["leased"];
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
   readonly #written = new Map<
     string,
@@ -55,7 +58,8 @@ export class Store {
   #decoded = 0;
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
-  constructor({ etcd, clock, transformer, asked, decode, encode }: StoreOptions) {
+  constructor({ etcd, clock, transformer, asked, leased, decode, encode }: StoreOptions) {
+    this.#leased = leased;
     this.#transformer = transformer;
     this.#asked = asked;
     this.#etcd = etcd;
@@ -320,6 +324,7 @@ export class Store {
       return known.id;
     }
     const reuse = Math.min(LEASE_REUSE_SECONDS, ttlSeconds * 0.05);
+    this.#leased?.((known?.objects ?? 0) + 1);
     const answer = await this.#etcd.lease.LeaseGrant({ TTL: Math.ceil(ttlSeconds + reuse), ID: 0n });
     this.#leases.set(ttlSeconds, { id: answer.ID, until: now + reuse * 1000, objects: 1 });
     return answer.ID;

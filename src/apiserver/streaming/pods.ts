@@ -12,13 +12,25 @@ import type { ApiRequest } from "../request.ts";
 import { refusal } from "../authz/authorizer.ts";
 import { kubeletOf } from "./kubelet.ts";
 import { logQuery } from "./log-options.ts";
-import { relay } from "./relay.ts";
+import { relay, type Target } from "./relay.ts";
+import { counter } from "../../observe/metrics.ts";
 import { isTrue } from "../request-info.ts";
 import { writeContext } from "../handlers/options.ts";
+
+const logUses = counter("kube_apiserver_pod_logs_insecure_backend_total", {
+  help: "Total number of requests for pods/logs sliced by usage type: enforce_tls, skip_tls_allowed, skip_tls_denied",
+  labels: ["usage"],
+});
+export const logTlsFailures = counter("kube_apiserver_pod_logs_backend_tls_failure_total", {
+  help: "Total number of requests for pods/logs that failed due to kubelet server TLS verification",
+});
 
 export const podLog: SpecialSubresource = {
   verbs: ["get"],
   async handle(services, request, pods, namespace) {
+    // Who asks for it takes the log of whoever answers at the node's address.
+    const unchecked = isTrue(request.query.get("insecureSkipTLSVerifyBackend"));
+    services.metrics.add(logUses, { usage: unchecked ? "skip_tls_allowed" : "enforce_tls" });
     const streams = services.featureGates.get("PodLogsQuerySplitStreams") === true;
     const query = logQuery(request.query, request.info.name, { streams });
     const pod = (await get(services, pods, namespace, request.info.name, "")).view(pods) as Pod;
@@ -26,7 +38,15 @@ export const podLog: SpecialSubresource = {
     // Nobody has run it yet: there is nothing to tell.
     if (!pod.spec.nodeName) return { kind: "raw", status: 204, headers: {}, body: "" };
     const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
-    const target = await kubeletOf(services, nodeOf(pod));
+    const kubelet = await kubeletOf(services, nodeOf(pod));
+    const { ca: _, ...trusting } = { ...kubelet.tls, insecureSkipVerify: true };
+    const target: Target = {
+      ...(unchecked ? { ...kubelet, tls: trusting } : kubelet),
+      refusal(words, method, url) {
+        if (/certificate|unable to verify|altnames|signature/i.test(words)) services.metrics.add(logTlsFailures, {});
+        return kubelet.refusal!(words, method, url);
+      },
+    };
     const { exchange } = request;
     const inMessages = exchange !== undefined && isWebSocketRequest(exchange);
     const answer = await relay(services, request, target, withQuery(path, query), { upgrades: !inMessages });

@@ -7,6 +7,7 @@ import type { Random, World } from "../../world/world.ts";
 import { type Command, CommandError, type CommandContext } from "../command.ts";
 import { type Flags, type Parsed, UsageError, type Values } from "../flags.ts";
 import { KUBERNETES_VERSION, userAgent } from "../version.ts";
+import { tellProcess } from "./process-metrics.ts";
 
 export interface Process<T extends Flags> {
   readonly name: string;
@@ -73,12 +74,14 @@ async function runProcess<T extends Flags>(
   const log = context.logger({ verbosity: read.v ?? 0, format }).with({ component: name });
   log.info("Starting", { version: KUBERNETES_VERSION });
   for (const flag of parsed.ignored) log.info("A flag has no effect here", { flag: `--${flag}` });
+  const metrics = new Metrics();
+  tellProcess(metrics, world);
   const components = await make({
     name,
     world,
     random: world.random.fork(name),
     log,
-    metrics: new Metrics(),
+    metrics,
     values,
     set: parsed.set,
     signal,

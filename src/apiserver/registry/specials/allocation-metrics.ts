@@ -89,6 +89,7 @@ export class AllocationMetrics {
 
   constructor(metrics?: Metrics) {
     metrics?.from(() => this.#read());
+    this.#portRepairs.at([]);
   }
 
   readAddresses(read: () => readonly (Amounts & { readonly cidr: string })[]): void {

@@ -5,6 +5,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Mutable } from "../base/mutable.ts";
+import { DecodeError, readTree } from "../machinery/codec/decode.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type {
   Behaviour,
@@ -132,10 +133,29 @@ function storageOf(fact: Facts, { toStored, fromStored, fromOlder }: Definition<
   if (fact.storage === null) return { prefix: fact.plural, group: fact.group, version: fact.version, virtual: true };
   return {
     ...fact.storage,
-    ...(toStored !== undefined && { toStored }),
-    ...(fromStored !== undefined && { fromStored }),
+    ...(toStored !== undefined && { toStored: (object) => shaped(toStored(object), storedSchema(fact)) }),
+    ...(fromStored !== undefined && { fromStored: (object) => shaped(fromStored(object), schemaOf(fact.schema)) }),
     ...(fromOlder !== undefined && { fromOlder }),
   };
+}
+
+/** What is stored is of the kind's schema in another version. */
+function storedSchema({ storage, kind }: Facts): Schema {
+  const { group, version } = storage!;
+  return schemaOf(facts.find((row) => row.group === group && row.version === version && row.kind === kind)!.schema);
+}
+
+/**
+ * A converted object as it would be read from its bytes: with what its version always writes, without what it leaves out when empty. Two that say the
+ * same are alike then, whichever way they came. Where annotations hold what is no field of that version, it stays as it is.
+ */
+function shaped(object: unknown, schema: Schema): unknown {
+  try {
+    return readTree(object, schema).object;
+  } catch (error) {
+    if (error instanceof DecodeError) return object;
+    throw error;
+  }
 }
 
 interface Loose extends KubeObject {

@@ -597,7 +597,7 @@ test("an autoscaler and an event read the same through either version", () => {
       metrics: [metric("memory", 50), metric("cpu", 70)],
       behavior: { scaleDown: { selectPolicy: "Min" } },
     },
-    status: { desiredReplicas: 1 },
+    status: { currentMetrics: [], desiredReplicas: 1 },
   };
   const seen = v1!.storage.fromStored!(stored);
   assert.equal(seen.apiVersion, "autoscaling/v1");
@@ -617,6 +617,10 @@ test("an autoscaler and an event read the same through either version", () => {
     involvedObject: { name: "p" },
     message: "m",
     count: 2,
+    // Which are there even when they say nothing.
+    source: {},
+    reportingComponent: "",
+    reportingInstance: "",
   };
   const view = newEvents.storage.fromStored!(event);
   assert.deepEqual(view, {
@@ -625,6 +629,7 @@ test("an autoscaler and an event read the same through either version", () => {
     metadata: { name: "e" },
     regarding: { name: "p" },
     note: "m",
+    deprecatedSource: {},
     deprecatedCount: 2,
   });
   assert.deepEqual(newEvents.storage.toStored!(view), event);

@@ -226,7 +226,10 @@ async function assertBodies(resource: Resource, collection: string, sample: any,
   const same = ({ metadata, status: _, ...object }: any) => {
     const { uid: __, creationTimestamp: ___, managedFields: ____, ...rest } = metadata;
     const { clusterIP: _____, clusterIPs: ______, ...spec } = object.spec ?? {};
-    return JSON.stringify({ ...object, spec, metadata: rest }).replaceAll(/"controller-uid":"[^"]*"|uid":"[^"]*"/g, "");
+    return JSON.stringify({ ...object, spec, metadata: rest }).replaceAll(
+      /"controller-uid":"[^"]*"|uid":"[^"]*"|"timeAdded":"[^"]*"/g,
+      "",
+    );
   };
   for (const [type, body] of bodies) {
     const answer = await ask(harness, "POST", `${collection}?dryRun=All`, { body, headers: { "content-type": type } });

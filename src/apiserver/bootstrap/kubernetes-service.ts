@@ -49,7 +49,7 @@ export async function ensureKubernetesService(services: Services, serving: Servi
   });
   if (address === undefined || reconciler === "none") return;
   if (reconciler === "master-count") {
-    await ensureEndpoints(services, port, addressOfSome(addressesNow(services), address, serving.count));
+    await ensureEndpoints(services, port, addressOfSome(await addressesNow(services), address, serving.count));
     return;
   }
   await leases.renew(address);
@@ -67,8 +67,9 @@ export function addressOfSome(current: readonly string[], own: string, count: nu
   return all;
 }
 
-function addressesNow({ cluster }: Services): readonly string[] {
-  const subsets: readonly any[] = cluster.get("endpoints", NAMESPACE, NAME)?.subsets ?? [];
+/** As etcd has them: what this server or another has just written need not have come back yet. */
+async function addressesNow({ cluster }: Services): Promise<readonly string[]> {
+  const subsets: readonly any[] = (await cluster.live("endpoints", NAMESPACE, NAME))?.subsets ?? [];
   return subsets.length === 1 ? (subsets[0].addresses ?? []).map(({ ip }: any) => ip) : [];
 }
 
@@ -80,7 +81,7 @@ export async function leaveKubernetesService(services: Services, serving: Servin
     await ensureEndpoints(
       services,
       port,
-      addressesNow(services).filter((one) => one !== address),
+      (await addressesNow(services)).filter((one) => one !== address),
     );
     return;
   }
@@ -105,6 +106,7 @@ async function ensureEndpoints(services: Services, port: number, addresses: read
       subsets,
     },
     (current) => (isDeepStrictEqual(current.subsets ?? [], subsets) ? undefined : { ...current, subsets }),
+    { live: true },
   );
   const endpoints = addresses.map((address) => ({ addresses: [address], conditions: { ready: true } }));
   await ensure(
@@ -126,6 +128,7 @@ async function ensureEndpoints(services: Services, port: number, addresses: read
         ) && current.ports?.[0]?.port === port;
       return leads ? undefined : { ...current, endpoints, ports };
     },
+    { live: true },
   );
 }
 

@@ -26,14 +26,15 @@ export function internalContext(services: Services, fieldManager = "kube-apiserv
 
 /**
  * Makes sure that an object is there: created where it is missing; where it is there, `repair` may say what it should be instead.
- * `name` is `namespaces`, `clusterroles.rbac.authorization.k8s.io`. Undefined where the resource isn't served.
+ * `name` is `namespaces`, `clusterroles.rbac.authorization.k8s.io`. Undefined where the resource isn't served. `live`: what is there is looked up in
+ * etcd, where the cache would do for what one more try sets right.
  */
 export async function ensure(
   services: Services,
   name: string,
   object: any,
   repair: (current: any) => any = () => undefined,
-  fieldManager?: string,
+  { fieldManager, live = false }: { readonly fieldManager?: string; readonly live?: boolean } = {},
 ): Promise<Entry | undefined> {
   const resource = services.registry.named(name);
   if (resource === undefined) return undefined;
@@ -41,7 +42,8 @@ export async function ensure(
   const namespace = resource.scope === "Namespaced" ? (object.metadata.namespace as string) : "";
   const { store, cache } = services.registry.storage(resource);
   const key = keyFor(resource, namespace, object.metadata.name);
-  const current = cache.get(key) ?? (await store.get(key)).entry;
+  const cached = cache.get(key);
+  const current = cached === undefined || live ? (await store.get(key, cached)).entry : cached;
   if (current === undefined) {
     try {
       const body = { kind: "object", value: object, contentType: "application/json" } as const;

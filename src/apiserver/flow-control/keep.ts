@@ -58,7 +58,9 @@ async function ensureAll(
   const entries = await Promise.all(
     objects
       .filter(({ metadata }) => isMandatory(metadata.name) === mandatory)
-      .map((object) => ensure(services, resource, object, (current) => repair(current, object, mandatory), PRODUCER)),
+      .map((object) =>
+        ensure(services, resource, object, (current) => repair(current, object, mandatory), { fieldManager: PRODUCER }),
+      ),
   );
   await caughtUp(services, resource, entries);
 }

@@ -51,16 +51,22 @@ function endpoint(context: WriteContext, resource: Resource, subresource: string
   };
 }
 
-/** Versions of a custom kind may differ in what they know, where those of a built-in one don't. */
+/** What the kind looks like in the versions that entries may be in: versions differ in their fields, and in what is one value to them. */
 function otherVersions(
   { services, conversions }: WriteContext,
   resource: Resource,
   subresource: string,
 ): Endpoint["version"] {
   const { fromStored, convert } = resource.storage;
-  if (resource.schema.name !== undefined) return undefined;
-  const find = (apiVersion: string) =>
-    services.registry.find(resource.group, apiVersion.split("/")[1] ?? "", resource.plural);
+  const find = (apiVersion: string) => {
+    const [version = "", group = ""] = apiVersion.split("/").reverse();
+    return services.registry.find(group, version, resource.plural);
+  };
+  if (resource.schema.name !== undefined)
+    return (apiVersion) => {
+      const other = find(apiVersion);
+      return other && builtinView(resource, other, resetFields(other, subresource));
+    };
   if (convert !== undefined && conversions !== undefined)
     return (apiVersion) => {
       const other = find(apiVersion);
@@ -83,6 +89,15 @@ function otherVersions(
       resetFields: resetFields(other, subresource),
     };
   };
+}
+
+/** Versions of a built-in kind meet in the one that is stored. */
+function builtinView(resource: Resource, other: Resource, resetFields: FieldSet): VersionView {
+  const between = (from: Resource, to: Resource) => (object: object) => {
+    const stored = from.storage.toStored?.(object) ?? object;
+    return { ...(to.storage.fromStored?.(stored) ?? stored), apiVersion: apiVersionOf(to) };
+  };
+  return { schema: other.schema, convert: between(resource, other), revert: between(other, resource), resetFields };
 }
 
 /** What a write to an endpoint puts back: nobody gains that there. */

@@ -122,6 +122,17 @@ test("only world/node, cli and testing touch time, chance, files or sockets", ()
   assert.deepEqual(broken, []);
 });
 
+test("no module has mutable state, except in world/node, cli and testing", () => {
+  const broken: string[] = [];
+  for (const file of files.filter((file) => !/^src\/(world\/node|cli|testing)\//.test(file))) {
+    for (const [line] of texts
+      .get(file)!
+      .matchAll(/^(export )?(let |const \w+ = (new (Map|Set|WeakMap|WeakSet)\b[^;]*\(\)|\[\]);).*/gm))
+      broken.push(`${file}: ${line}: put it into an object that someone makes, or declare it readonly`);
+  }
+  assert.deepEqual(broken, []);
+});
+
 test("a registry lists every member of its family", () => {
   for (const [registry, members, declares] of REGISTRIES) {
     const listed = importsOf(registry, texts.get(registry)!);
@@ -168,8 +179,11 @@ test("the guides name files that exist", () => {
   const tree = [...globSync("{src,test,tools,bench,bin}/**")];
   const exists = (path: string) => tree.some((entry) => entry === path || entry.endsWith(`/${path}`));
   const broken: string[] = [];
-  for (const guide of ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]) {
-    for (const [, path] of readFileSync(guide, "utf8").matchAll(/`((?:[\w.<>*-]+\/)+[\w.<>*-]*)`/g)) {
+  for (const guide of ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", ...globSync("docs/{,*/}README.md")]) {
+    const text = readFileSync(guide, "utf8");
+    for (const [, target] of text.matchAll(/\]\(([^)#:]+)\)/g))
+      if (!existsSync(join(dirname(guide), target!))) broken.push(`${guide}: ${target}`);
+    for (const [, path] of text.matchAll(/`((?:[\w.<>*-]+\/)+[\w.<>*-]*)`/g)) {
       const plain = path!.replace(/\/$/, "");
       const found = /[<*]/.test(plain)
         ? globSync(`{.,src/**}/${plain.replace(/<\w+>/g, "*")}`).length > 0

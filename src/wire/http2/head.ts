@@ -28,7 +28,7 @@ type Draft = Record<string, string | string[] | number>;
 
 const REQUEST_PSEUDO = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
 const RESPONSE_PSEUDO = new Set([":status"]);
-const NO_PSEUDO = new Set<string>();
+const NO_PSEUDO: ReadonlySet<string> = new Set();
 /** Of one connection of HTTP/1.1: they mean nothing here. */
 const CONNECTION = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
 const KNOWN_NAMES = new Set(STATIC_TABLE.map(([name]) => name));

@@ -25,7 +25,7 @@ test("client-go and controller-runtime", { skip: go ? false : "go is not install
     const { status, stdout, stderr } = spawnSync(program, {
       encoding: "utf8",
       env: { ...process.env, KUBEBUILDER_ASSETS: assets },
-      timeout: 120_000,
+      timeout: 300_000,
     });
     assert.equal(status, 0, stdout + stderr);
   } finally {
@@ -50,7 +50,7 @@ describe("a cluster of processes", { skip: noCluster }, () => {
       for (const file of sessions.files)
         test(`${language}: ${basename(file).replace(/(_session)?\.\w+$/, "")}`, async () => {
           const [command, ...args] = sessions.command;
-          const { code, out, err } = await cluster.run(command!, [...args, file], { timeoutMs: 90_000 });
+          const { code, out, err } = await cluster.run(command!, [...args, file], { timeoutMs: 240_000 });
           assert.equal(code, 0, out + err.slice(-4000));
           if (process.env["T8S_TIMES"]) console.log(out);
         });

@@ -130,7 +130,7 @@ func converts(ctx context.Context, config *rest.Config, environment *envtest.Env
 	first := untyped.Resource(things).Namespace("default")
 	second := untyped.Resource(things.GroupResource().WithVersion("v2")).Namespace("default")
 	var last error
-	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 60*time.Second, true, func(ctx context.Context) (bool, error) {
 		_, last = first.Create(ctx, thing("v1", "size", 3), metav1.CreateOptions{})
 		return last == nil, nil
 	}); err != nil {
@@ -262,7 +262,7 @@ func factories(ctx context.Context, config *rest.Config) error {
 	if _, err = untyped.Resource(spaces).Create(ctx, object, metav1.CreateOptions{}); err != nil {
 		return err
 	}
-	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 60*time.Second, true, func(context.Context) (bool, error) {
 		for _, store := range stores {
 			if len(store.ListKeys()) < 4 {
 				return false, errors.New("namespaces of the start are missing")

@@ -49,7 +49,7 @@ var widgetKind = widgets.GroupVersion().WithKind("Widget")
 
 func main() {
 	log.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 240*time.Second)
 	defer cancel()
 	begun := time.Now()
 	path := "/validate-widget"
@@ -400,7 +400,7 @@ func informed(ctx context.Context, config *rest.Config) error {
 			if name != expected {
 				return fmt.Errorf("%s in place of %s", name, expected)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(60 * time.Second):
 			return fmt.Errorf("no %s", expected)
 		}
 	}
@@ -442,7 +442,7 @@ func elected(ctx context.Context, config *rest.Config) error {
 	select {
 	case <-leaders:
 		return nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		return errors.New("nobody leads")
 	}
 }
@@ -483,7 +483,7 @@ func manages(ctx context.Context, config *rest.Config, environment *envtest.Envi
 		return err
 	}
 	var last error
-	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 60*time.Second, true, func(ctx context.Context) (bool, error) {
 		err := direct.Create(ctx, widget("good", 3))
 		if ctx.Err() == nil && (last == nil || err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown) {
 			last = err
@@ -498,7 +498,7 @@ func manages(ctx context.Context, config *rest.Config, environment *envtest.Envi
 	if err = direct.Create(ctx, widget("small", -1)); !apierrors.IsInvalid(err) {
 		return fmt.Errorf("what the schema refuses: %v", err)
 	}
-	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+	if err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 60*time.Second, true, func(ctx context.Context) (bool, error) {
 		var child corev1.ConfigMap
 		if err := direct.Get(ctx, client.ObjectKey{Namespace: "default", Name: "good"}, &child); err != nil {
 			return false, client.IgnoreNotFound(err)

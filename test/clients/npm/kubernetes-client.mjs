@@ -29,6 +29,8 @@ await step("kubernetes-client: methods made of /openapi/v2, objects, patches, lo
     found.body.items.map(({ spec }) => spec.replicas),
     [2],
   );
+  // Both, because either may come first and the log of one that is still starting is an error.
+  await eventually(async () => (await inside.deployments("web").get()).body.status.availableReplicas === 2);
   const pods = await api.api.v1.namespaces(namespace).pods.get({ qs: { labelSelector: "app=web", limit: 1 } });
   const { name } = pods.body.items[0].metadata;
   await eventually(async () => (await api.api.v1.namespaces(namespace).pods(name).log.get()).body === "up\n");

@@ -13,7 +13,7 @@ export async function step(name, work) {
   console.log(`ok: ${name} (${(performance.now() - begun).toFixed(0)} ms)`);
 }
 
-export async function eventually(ask, seconds = 20) {
+export async function eventually(ask, seconds = 60) {
   for (const deadline = Date.now() + seconds * 1000; ;) {
     const value = await ask();
     if (value) return value;

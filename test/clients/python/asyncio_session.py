@@ -21,7 +21,7 @@ async def session():
         async def hear():
             seen = []
             async with watch.Watch() as watcher:
-                options = dict(resource_version=made.metadata.resource_version, timeout_seconds=10)
+                options = dict(resource_version=made.metadata.resource_version, timeout_seconds=60)
                 async for event in watcher.stream(core.list_namespaced_config_map, NAMESPACE, field_selector="metadata.name=one", **options):
                     seen.append((event["type"], event["object"].data))
                     if event["type"] == "DELETED":
@@ -43,7 +43,7 @@ async def session():
         container = {"name": "c", "image": "machine", "command": ["sh", "-c", "echo ready; sleep 1000"]}
         await core.create_namespaced_pod(NAMESPACE, {"metadata": {"name": "p"}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}})
         async with watch.Watch() as watcher:
-            async for event in watcher.stream(core.list_namespaced_pod, NAMESPACE, timeout_seconds=20):
+            async for event in watcher.stream(core.list_namespaced_pod, NAMESPACE, timeout_seconds=60):
                 if event["object"].status.phase == "Running":
                     break
         async with watch.Watch() as watcher:

@@ -58,7 +58,7 @@ def session():
         target=lambda: asyncio.run(kopf.operator(namespaces=[NAMESPACE], standalone=True, stop_flag=stop, ready_flag=ready)), daemon=True
     )
     operator.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     where = (GROUP, "v1", NAMESPACE, PLURAL)
     objects.create_namespaced_custom_object(*where, {"apiVersion": f"{GROUP}/v1", "kind": "Box", "metadata": {"name": "b"}, "spec": {"size": 1}})
     size = lambda: next((item.data["size"] for item in core.list_namespaced_config_map(NAMESPACE, field_selector="metadata.name=b").items), None)

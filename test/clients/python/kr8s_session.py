@@ -3,7 +3,7 @@ import httpx
 import kr8s
 from kr8s.objects import ConfigMap, Deployment, Namespace, Pod, new_class
 
-from steps import step
+from steps import eventually, step
 
 NAMESPACE = "python-kr8s"
 
@@ -30,13 +30,13 @@ def session():
     }
     web = Deployment({"metadata": {"name": "web", "namespace": NAMESPACE}, "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template}})
     web.create()
-    web.wait("condition=Available", timeout=30)
+    web.wait("condition=Available", timeout=60)
     web.scale(2)
-    web.wait("jsonpath='{.status.availableReplicas}'=2", timeout=30)
+    web.wait("jsonpath='{.status.availableReplicas}'=2", timeout=60)
     pod = next(iter(web.pods()))
     assert pod.ready()
     assert pod.exec(["echo", "hello"]).stdout == b"hello\n"
-    assert list(pod.logs()) == ["up"]
+    eventually(lambda: list(pod.logs()) == ["up"])
     with pod.portforward(8080, local_port="auto") as port:
         assert httpx.get(f"http://127.0.0.1:{port}").text == "served"
     web.label(a="b")
@@ -52,6 +52,6 @@ def session():
     Lease({"metadata": {"name": "l", "namespace": NAMESPACE}, "spec": {}}).create()
     assert [lease.name for lease in kr8s.get("leases.coordination.k8s.io", namespace=NAMESPACE)] == ["l"]
     config.delete()
-    config.wait("delete", timeout=10)
+    config.wait("delete", timeout=60)
     web.delete(propagation_policy="Foreground")
     Namespace.get(NAMESPACE).delete()

@@ -8,7 +8,7 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Service
 from lightkube.types import CascadeType, PatchType
 from lightkube import codecs
 
-from steps import step
+from steps import eventually, step
 
 NAMESPACE = "python-lightkube"
 MANIFEST = """
@@ -47,12 +47,14 @@ def session():
     client.apply(Service(metadata=ObjectMeta(name="web"), spec=ServiceSpec(ports=[ServicePort(port=80)], selector={"app": "web"})))
     scale = client.get(Deployment.Scale, "web")
     scale.spec.replicas = 2
+    # Of no version: the controller may have written the deployment's status since.
+    scale.metadata.resourceVersion = None
     client.replace(scale, "web")
     for kind, deployment in client.watch(Deployment, fields={"metadata.name": "web"}):
         if deployment.status.availableReplicas == 2:
             break
     pod = next(iter(client.list(Pod, labels={"app": "web"})))
-    assert list(client.log(pod.metadata.name)) == ["up\n"]
+    eventually(lambda: list(client.log(pod.metadata.name)) == ["up\n"])
     Lease = create_namespaced_resource("coordination.k8s.io", "v1", "Lease", "leases")
     client.create(Lease(metadata={"name": "l"}, spec={"holderIdentity": "me"}))
     assert client.get(Lease, "l").spec["holderIdentity"] == "me"

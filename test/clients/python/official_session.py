@@ -131,18 +131,18 @@ def watches():
         core.create_namespaced_secret(NAMESPACE, client.V1Secret(metadata=client.V1ObjectMeta(name=name), string_data={"a": name}))
     watcher = watch.Watch()
     seen = []
-    for event in watcher.stream(core.list_namespaced_secret, NAMESPACE, resource_version=listed.metadata.resource_version, timeout_seconds=10):
+    for event in watcher.stream(core.list_namespaced_secret, NAMESPACE, resource_version=listed.metadata.resource_version, timeout_seconds=60):
         seen.append((event["type"], event["object"].metadata.name))
         break
     core.delete_namespaced_secret("one", NAMESPACE)
-    for event in watcher.stream(core.list_namespaced_secret, NAMESPACE, resource_version=watcher.resource_version, timeout_seconds=10):
+    for event in watcher.stream(core.list_namespaced_secret, NAMESPACE, resource_version=watcher.resource_version, timeout_seconds=60):
         seen.append((event["type"], event["object"].metadata.name))
         if len(seen) == 3:
             watcher.stop()
     assert seen == [("ADDED", "one"), ("ADDED", "two"), ("DELETED", "one")], seen
     assert base64.b64decode(core.read_namespaced_secret("two", NAMESPACE).data["a"]) == b"two"
     kinds = []
-    options = dict(allow_watch_bookmarks=True, send_initial_events=True, resource_version_match="NotOlderThan", resource_version="0", timeout_seconds=10)
+    options = dict(allow_watch_bookmarks=True, send_initial_events=True, resource_version_match="NotOlderThan", resource_version="0", timeout_seconds=60)
     for event in watch.Watch().stream(core.list_namespaced_secret, NAMESPACE, **options):
         kinds.append((event["type"], event["raw_object"]["metadata"].get("annotations", {}).get("k8s.io/initial-events-end")))
         if kinds[-1][0] == "BOOKMARK":
@@ -207,7 +207,7 @@ def dynamically():
     gadgets.status.patch(name="applied", namespace=NAMESPACE, body={"status": {"phase": "x"}}, content_type="application/merge-patch+json")
     version = gadgets.get(namespace=NAMESPACE).metadata.resourceVersion
     gadgets.delete(name="applied", namespace=NAMESPACE)
-    for event in gadgets.watch(namespace=NAMESPACE, resource_version=version, timeout=10):
+    for event in gadgets.watch(namespace=NAMESPACE, resource_version=version, timeout=60):
         assert (event["type"], event["object"].metadata.name) == ("DELETED", "applied"), event
         break
     try:
@@ -289,7 +289,7 @@ def executes():
         core.connect_get_namespaced_pod_exec, "talker", NAMESPACE, command=["sh"], stderr=True, stdin=True, stdout=True, tty=False, _preload_content=False
     )
     session.write_stdin("echo out; echo err >&2; exit 3\n")
-    session.run_forever(timeout=10)
+    session.run_forever(timeout=60)
     assert (session.read_stdout(), session.read_stderr(), session.returncode) == ("out\n", "err\n", 3), session.returncode
     data = bytes(range(256)) * 1000
     binary = stream(
@@ -316,7 +316,7 @@ def attaches():
     running("echo")
     session = stream(core.connect_get_namespaced_pod_attach, "echo", NAMESPACE, container="c", stderr=True, stdin=True, stdout=True, tty=False, _preload_content=False)
     session.write_stdin("you\n")
-    assert session.readline_stdout(timeout=10) == "heard you"
+    assert session.readline_stdout(timeout=60) == "heard you"
     session.close()
 
 
@@ -449,9 +449,9 @@ def elections():
     except ImportError:
         from kubernetes.leaderelection.resourcelock.configmaplock import ConfigMapLock as lock
     lead("first", lock)
-    assert led.get(timeout=10) == "first"
+    assert led.get(timeout=60) == "first"
     lead("second", lock)
-    assert led.get(timeout=15) == "second"
+    assert led.get(timeout=60) == "second"
 
 
 @step("what was made goes with its namespace")

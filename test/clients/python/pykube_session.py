@@ -21,7 +21,7 @@ def session():
     web.scale(2)
     pods = pykube.Pod.objects(api, namespace=NAMESPACE)
     eventually(lambda: len([pod for pod in pods.filter(selector={"app__in": {"web"}}, field_selector={"status.phase": "Running"})]) == 2)
-    assert [pod.logs() for pod in pods] == ["up\n", "up\n"]
+    eventually(lambda: [pod.logs() for pod in pods] == ["up\n", "up\n"])
     web.reload()
     web.annotations["x"] = "y"
     web.update()

@@ -21,7 +21,7 @@ def step(name):
     return run
 
 
-def eventually(ask, seconds=20):
+def eventually(ask, seconds=60):
     deadline = time.monotonic() + seconds
     while True:
         value = ask()

@@ -240,6 +240,27 @@ async function assertBodies(resource: Resource, collection: string, sample: any,
 
 /** A watch that begins with a list: all that is there, then the bookmark that says so. */
 async function assertInitialEvents(resource: Resource, collection: string, name: string): Promise<void> {
+  const events = await initialEvents(collection);
+  const end = events.findIndex(({ type }) => type === "BOOKMARK");
+  assert.equal(events[end].object.kind, resource.kind);
+  assert.ok(Number(events[end].object.metadata.resourceVersion) > 0);
+  await assertTableOfBookmark(collection);
+  const first = events.slice(0, end);
+  assert.ok(first.every(({ type }) => type === "ADDED"));
+  assert.ok(first.some(({ object }) => object.metadata.name === name));
+}
+
+/** As a table the bookmark is a row of an object without a name: programs read the annotation from its metadata. */
+async function assertTableOfBookmark(collection: string): Promise<void> {
+  const { object: table } = (await initialEvents(collection, accept(TABLE))).at(-1);
+  const [row, ...others] = table.rows;
+  assert.deepEqual([table.kind, others.length], ["Table", 0]);
+  assert.deepEqual(row.object.metadata.annotations, { "k8s.io/initial-events-end": "true" });
+  assert.ok(row.cells.every((cell: unknown) => cell !== undefined && cell !== null && cell !== "undefined"));
+}
+
+/** What comes up to the bookmark after the list. */
+async function initialEvents(collection: string, asked: Asked = {}): Promise<any[]> {
   const query = new URLSearchParams({
     watch: "1",
     sendInitialEvents: "true",
@@ -248,6 +269,7 @@ async function assertInitialEvents(resource: Resource, collection: string, name:
   });
   const gone = new AbortController();
   const answer = await ask(harness, "GET", `${collection}?${query}`, {
+    ...asked,
     signal: gone.signal,
     onStream(chunks) {
       if (
@@ -258,17 +280,11 @@ async function assertInitialEvents(resource: Resource, collection: string, name:
         gone.abort();
     },
   });
-  const events = answer.body
+  return answer.body
     .toString()
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-  const end = events.findIndex(({ type }) => type === "BOOKMARK");
-  assert.equal(events[end].object.kind, resource.kind);
-  assert.ok(Number(events[end].object.metadata.resourceVersion) > 0);
-  const first = events.slice(0, end);
-  assert.ok(first.every(({ type }) => type === "ADDED"));
-  assert.ok(first.some(({ object }) => object.metadata.name === name));
 }
 
 /** JSON, YAML and protobuf; the object, its table and its metadata. */

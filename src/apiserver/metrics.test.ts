@@ -150,6 +150,7 @@ test("requests are counted by what they were about", async () => {
 
 test("what health checks found is a page of its own", async () => {
   const page = (await ask(harness, "GET", "/metrics/slis")).body.toString();
+  assert.match(page, /^process_start_time_seconds \d+/m);
   assert.match(page, /^kubernetes_healthcheck\{name="ping",type="livez"\} 1$/m);
   assert.match(page, /^kubernetes_healthchecks_total\{name="ping",status="success",type="livez"\} 1$/m);
 });
@@ -226,7 +227,7 @@ test("the page of metrics is what the server tells", async () => {
     "# Metrics of the API server",
     "What `/metrics` tells after the first requests, by upstream's names. Written by a test (`UPDATE=1`). More appear when there is something to count: webhooks, audit, encryption, other servers.",
     ["| name | type | stability | what it tells |", "| --- | --- | --- | --- |", ...lines].join("\n"),
-    "`/metrics/slis` has `kubernetes_healthcheck` and `kubernetes_healthchecks_total`.",
+    "`/metrics/slis` has `kubernetes_healthcheck`, `kubernetes_healthchecks_total` and `process_start_time_seconds`. The process adds `process_cpu_seconds_total`, `process_max_fds`, `process_open_fds`, `process_resident_memory_bytes` and `process_start_time_seconds`.",
     "## What upstream tells, and this server doesn't",
     ["| upstream's | why not |", "| --- | --- |", ...ABSENT.map(([names, why]) => `| ${names} | ${why} |`)].join("\n"),
   ].join("\n\n");

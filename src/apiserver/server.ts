@@ -210,10 +210,12 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const livezFrom = clock.monotonic() + livezGraceMs;
   let state: "starting" | "ready" | "stopping" = "starting";
   let address: Address | undefined;
-  const health = new HealthResults();
+  const health = new HealthResults(clock.now());
   const checks: readonly HealthCheck[] = [
     { name: "ping", on: ["healthz", "livez", "readyz"], check: () => undefined },
     { name: "log", on: ["healthz", "livez", "readyz"], check: () => undefined },
+    // The certificate for calls of the server to itself, which are made without one.
+    { name: "loopback-serving-certificate", on: ["healthz", "livez"], check: () => undefined },
     {
       name: "etcd",
       on: ["healthz", "livez", "readyz"],
@@ -237,8 +239,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
             check: () => encryption.check(),
           },
         ]),
-    ...POST_START_HOOKS.map((name): HealthCheck => ({
-      name: `poststarthook/${name}`,
+    ...START_CHECKS.map((name): HealthCheck => ({
+      name,
       on: ["healthz", "livez", "readyz"],
       check: (endpoint) =>
         state === "starting" && (endpoint !== "livez" || clock.monotonic() >= livezFrom) ? "not finished" : undefined,
@@ -419,36 +421,36 @@ const LEAVE_MS = 2_000;
 const LAST_ANSWERS_MS = 2_000;
 
 /** What a start does, by upstream's names: each is a health check of its own, and all are over when the server says that it is ready. */
-const POST_START_HOOKS = [
-  "generic-apiserver-start-informers",
-  "priority-and-fairness-config-consumer",
-  "priority-and-fairness-filter",
-  "storage-object-count-tracker-hook",
-  "start-apiserver-admission-initializer",
-  "start-apiextensions-informers",
-  "start-apiextensions-controllers",
-  "crd-informer-synced",
-  "start-system-namespaces-controller",
-  "start-cluster-authentication-info-controller",
-  "start-kube-apiserver-identity-lease-controller",
-  "start-kube-apiserver-identity-lease-garbage-collector",
-  "start-legacy-token-tracking-controller",
-  "storage-readiness",
-  "start-service-ip-repair-controllers",
-  "rbac/bootstrap-roles",
-  "scheduling/bootstrap-system-priority-classes",
-  "priority-and-fairness-config-producer",
-  "bootstrap-controller",
-  "start-kubernetes-service-cidr-controller",
-  "start-kube-aggregator-informers",
-  "apiservice-status-local-available-controller",
-  "apiservice-status-remote-available-controller",
-  "apiservice-registration-controller",
-  "apiservice-wait-for-first-sync",
-  "apiservice-discovery-controller",
-  "kube-apiserver-autoregistration",
-  "apiservice-openapi-controller",
-  "apiservice-openapiv3-controller",
+const START_CHECKS = [
+  "poststarthook/start-apiserver-admission-initializer",
+  "poststarthook/generic-apiserver-start-informers",
+  "poststarthook/priority-and-fairness-config-consumer",
+  "poststarthook/priority-and-fairness-filter",
+  "poststarthook/storage-object-count-tracker-hook",
+  "poststarthook/start-apiextensions-informers",
+  "poststarthook/start-apiextensions-controllers",
+  "poststarthook/crd-informer-synced",
+  "poststarthook/start-system-namespaces-controller",
+  "poststarthook/start-cluster-authentication-info-controller",
+  "poststarthook/start-kube-apiserver-identity-lease-controller",
+  "poststarthook/start-kube-apiserver-identity-lease-garbage-collector",
+  "poststarthook/storage-readiness",
+  "poststarthook/start-legacy-token-tracking-controller",
+  "poststarthook/start-service-ip-repair-controllers",
+  "poststarthook/rbac/bootstrap-roles",
+  "poststarthook/scheduling/bootstrap-system-priority-classes",
+  "poststarthook/priority-and-fairness-config-producer",
+  "poststarthook/bootstrap-controller",
+  "poststarthook/start-kubernetes-service-cidr-controller",
+  "poststarthook/start-kube-aggregator-informers",
+  "poststarthook/apiservice-status-local-available-controller",
+  "poststarthook/apiservice-status-remote-available-controller",
+  "poststarthook/apiservice-registration-controller",
+  "poststarthook/apiservice-discovery-controller",
+  "poststarthook/kube-apiserver-autoregistration",
+  "autoregister-completion",
+  "poststarthook/apiservice-openapi-controller",
+  "poststarthook/apiservice-openapiv3-controller",
 ] as const;
 
 /** The promise's end or the signal's, whichever comes first. */

@@ -63,8 +63,11 @@ export function rowsOf(resource: Resource, objects: readonly KubeObject[], optio
 const columnsOf = (resource: Resource) => (resource.columns.length > 0 ? resource.columns : [NAME, CREATED]);
 
 function rowOf(columns: readonly Column<any>[], object: KubeObject, options: TableOptions): object {
+  // A watch's bookmark has no name, which prints as an empty one.
+  const { metadata } = object;
+  const named = metadata.name === undefined ? { ...object, metadata: { ...metadata, name: "" } } : object;
   return {
-    cells: columns.map((column) => column.cell(object, options.nowMs)),
+    cells: columns.map((column) => column.cell(named, options.nowMs)),
     ...(options.includeObject === "Metadata" && { object: partialMetadata(object, options.apiVersion) }),
     ...(options.includeObject === "Object" && { object }),
     ...(options.includeObject === "None" && { object: null }),

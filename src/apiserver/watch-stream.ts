@@ -296,15 +296,11 @@ function encoder(
   let first = true;
   const apiVersion = `meta.k8s.io/${encoding.asVersion}`;
   return (item) => {
-    if (item.type === "BOOKMARK") {
-      const bookmark = bookmarkObject(resource, item.revision, item.initialEventsEnd);
-      const object =
-        encoding.as === "metadata"
-          ? partialMetadata(bookmark, apiVersion)
-          : { kind: "Table", apiVersion, metadata: bookmark.metadata, columnDefinitions: [], rows: [] };
-      return line("BOOKMARK", JSON.stringify(object));
-    }
-    const object = item.entry.view(resource);
+    // A bookmark is a row too, of an object that has nothing but its metadata.
+    const object =
+      item.type === "BOOKMARK"
+        ? bookmarkObject(resource, item.revision, item.initialEventsEnd)
+        : item.entry.view(resource);
     if (encoding.as === "metadata") return line(item.type, JSON.stringify(partialMetadata(object, apiVersion)));
     const table: any = tableOf(resource, [object], undefined, {
       apiVersion,

@@ -13,7 +13,7 @@ import { archiveOf, busyboxLayer } from "../../src/testing/images.ts";
 const TESTS = "registry.k8s.io/e2e-test-images";
 const architecture = process.arch === "arm64" ? "arm64" : "amd64";
 /** What images have that the machine has: upstream's bring the same programs. */
-const PROGRAMS = ["bash", "curl", "dig", "nc", "getent", "stat"];
+const PROGRAMS = ["bash", "curl", "dig", "nc", "getent", "stat", "printenv"];
 
 /** An archive of all images that can be made of the programs in a folder. */
 export async function imagesOf(world: Pick<World, "clock" | "random">, programs: string): Promise<Uint8Array> {

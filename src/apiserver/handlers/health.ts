@@ -23,15 +23,19 @@ const healthchecks = counter("kubernetes_healthchecks_total", {
   stability: "STABLE",
 });
 
+const startTime = gauge("process_start_time_seconds", {
+  help: "Start time of the process since unix epoch in seconds.",
+});
+
 /** What checks have found so far, whoever asked: a page of metrics of its own. Upstream: component-base/metrics/prometheus/slis */
 export class HealthResults {
   readonly #metrics = new Metrics();
   readonly #last = counts(healthcheck);
   readonly #total = counts(healthchecks);
 
-  constructor() {
-    const series = [this.#last, this.#total];
-    this.#metrics.from(() => series.flatMap((one) => [...one.readings()]));
+  constructor(startedAtMs: number) {
+    const start = { metric: startTime, value: startedAtMs / 1000 };
+    this.#metrics.from(() => [...this.#last.readings(), ...this.#total.readings(), start]);
   }
 
   note(name: string, endpoint: string, error: string | undefined): string | undefined {

@@ -15,6 +15,11 @@ import { hasReason } from "../machinery/status.ts";
 import { every, pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
 import { admit } from "./admission/admit.ts";
+import { Allocator } from "./allocation/allocator.ts";
+import { ResourceCheckpoint } from "./allocation/checkpoint.ts";
+import { ResizeConditions } from "./allocation/conditions.ts";
+import { resizeCompleted, resizeFailed } from "./allocation/messages.ts";
+import { allocationOf } from "./allocation/resources.ts";
 import { CgroupManager, cgroupVersionAt, hasSwapController } from "./cgroups/manager.ts";
 import { fullName, podText, secondsSince } from "./format.ts";
 import { PullQueue } from "./images/ensure.ts";
@@ -38,8 +43,10 @@ import type { RuntimeContext } from "./runtime/context.ts";
 import { parseResolvConf } from "./runtime/dns.ts";
 import type { DownwardContext } from "./runtime/downward.ts";
 import { killPod } from "./runtime/kill.ts";
+import { isResizeInProgress } from "./runtime/resize-plan.ts";
 import { rotateLogs } from "./runtime/log-rotation.ts";
 import { podLogDir } from "./runtime/sandbox-config.ts";
+import type { PodCgroupValues } from "./runtime/resize.ts";
 import type { RuntimeContainer, RuntimePod } from "./runtime/state.ts";
 import { syncPod } from "./runtime/sync.ts";
 import { withTimeouts } from "./runtime/timeouts.ts";
@@ -138,6 +145,10 @@ class Kubelet implements PodActs, KubeletView {
   readonly #cgroups: CgroupManager | undefined;
   readonly #context: RuntimeContext;
   readonly #pulls: PullQueue;
+  readonly #allocated: ResourceCheckpoint;
+  readonly #actuated: ResourceCheckpoint;
+  readonly #resizes: ResizeConditions;
+  readonly #allocator: Allocator;
 
   /** All pods of this node by uid, but for mirrors. */
   readonly #pods = new Map<string, Pod>();
@@ -149,6 +160,8 @@ class Kubelet implements PodActs, KubeletView {
   readonly #verdicts = new Map<string, { readonly reason: string; readonly message: string }>();
   readonly #deadlines = new Map<string, Disposable>();
   readonly #messages = new Map<string, string>();
+  /** What the cgroup of each pod said last. */
+  readonly #podCgroups = new Map<string, PodCgroupValues>();
   readonly #sourcesReady = new Set<string>();
   #sources: readonly Source[] = [];
   #started = false;
@@ -230,11 +243,28 @@ class Kubelet implements PodActs, KubeletView {
           })
         : undefined;
     this.#pulls = new PullQueue(settings.serializeImagePulls);
+    const checkpoint = (name: string) => (cri.usesFiles ? `${settings.rootDir}/${name}` : undefined);
+    this.#allocated = new ResourceCheckpoint(world.fs, checkpoint("allocated_pods_state"));
+    this.#actuated = new ResourceCheckpoint(world.fs, checkpoint("actuated_pods_state"));
+    this.#resizes = new ResizeConditions(world.clock, deps.metrics);
+    this.#allocator = new Allocator({
+      clock: world.clock,
+      log,
+      events: deps.events,
+      metrics: deps.metrics,
+      conditions: this.#resizes,
+      checkpoint: this.#allocated,
+      podOf: (uid) => this.#pods.get(uid),
+      activePods: () => this.#activePods(),
+      admit: (pod, others) => admit(pod, this.#node.node ?? this.#initialNode(), others, osOf(world)),
+      wake: (uid) => this.#workers.wake(uid),
+    });
     this.#context = {
       world,
       cri,
       log,
       events: deps.events,
+      metrics: deps.metrics,
       paths: this.#paths,
       containerLogsDir: settings.containerLogsDir,
       settings: {
@@ -250,6 +280,8 @@ class Kubelet implements PodActs, KubeletView {
       imageBackOff: new BackOff(10_000, 300_000),
       pullFailures: new Map(),
       startErrors: new StartErrors(),
+      actuated: this.#actuated,
+      podCgroups: this.#cgroups,
       dns: () => this.#dns(),
       cgroupParent: (pod) => this.#cgroups?.pathOf(pod) ?? "",
       runtimeHandler: (pod) => this.#runtimeHandler(pod),
@@ -283,6 +315,8 @@ class Kubelet implements PodActs, KubeletView {
         await world.fs.mkdir(dir, { recursive: true, mode: 0o750 });
     }
     await this.#cgroups?.start();
+    await this.#allocated.load();
+    await this.#actuated.load();
     this.runtimeName = (await this.#untilAnswered(signal)).runtime_name;
     await using server = settings.port === undefined ? undefined : await serveKubelet(this);
     await using _healthz = settings.healthzPort === 0 ? undefined : await serveHealthz(this);
@@ -350,6 +384,7 @@ class Kubelet implements PodActs, KubeletView {
       await this.#workers.stop();
       this.#probes.stop();
       this.#status.stop();
+      this.#allocator.stop();
       for (const timer of this.#deadlines.values()) timer[Symbol.dispose]();
       await Promise.allSettled(background);
     }
@@ -410,9 +445,14 @@ class Kubelet implements PodActs, KubeletView {
     if (this.#workers.stateOf(uid)?.phase === "finished") return this.#status.finish(pod);
     if (this.#workers.has(uid)) {
       const changed = known === undefined || known.spec !== pod.spec || known.metadata !== pod.metadata;
-      if (changed && !onlyStatusChanged(known, pod)) this.#workers.update(pod);
-      else if (known !== undefined && foreignConditionsChanged(known, pod)) this.#workers.wake(uid);
-      if (known !== undefined) this.#status.reconcile(uid);
+      if (changed && !onlyStatusChanged(known, pod)) {
+        if (known !== undefined && this.#admitted.has(uid)) this.#allocator.updated(known, pod);
+        this.#workers.update(pod);
+      } else if (known !== undefined && foreignConditionsChanged(known, pod)) this.#workers.wake(uid);
+      if (known !== undefined) {
+        this.#allocator.reconciled(known, pod);
+        this.#status.reconcile(uid);
+      }
       return;
     }
     // Admitted together, the oldest first: a node that restarts must not prefer a younger pod by chance.
@@ -426,6 +466,7 @@ class Kubelet implements PodActs, KubeletView {
       this.#arrivals.clear();
       arrivals.sort((a, b) => ((a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "") ? -1 : 1));
       for (const arrival of arrivals) this.#admit(arrival);
+      this.#allocator.added(arrivals.filter(({ metadata }) => this.#admitted.has(metadata.uid)));
     });
   }
 
@@ -433,12 +474,8 @@ class Kubelet implements PodActs, KubeletView {
     const { uid } = pod.metadata;
     const terminal = isTerminalPhase(pod.status?.phase);
     if (!terminal && pod.metadata.deletionTimestamp === undefined) {
-      const others: Pod[] = [];
-      for (const other of this.#admitted) {
-        const found = this.#pods.get(other);
-        if (found !== undefined && found !== pod && this.#holdsResources(found)) others.push(found);
-      }
-      const rejection = admit(pod, this.#node.node ?? this.#initialNode(), others, osOf(this.world));
+      this.#adopt(pod);
+      const rejection = this.#allocator.add(pod);
       if (rejection !== undefined) {
         this.#events.event(podReference(pod), "Warning", rejection.reason, rejection.message);
         this.metrics.add(METRICS.admissionRejections, { reason: rejection.reason });
@@ -453,6 +490,32 @@ class Kubelet implements PodActs, KubeletView {
     this.#workers.update(pod);
   }
 
+  /** A container that runs without a record of what it has was given what its status says, else what its pod asks for. */
+  #adopt(pod: Pod): void {
+    const { uid } = pod.metadata;
+    if (this.#pleg.get(uid).containers.every(({ state }) => state !== "running")) return;
+    const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+    const info = allocationOf(pod);
+    const had = Object.fromEntries(
+      Object.entries(info.ContainerResources).map(([name, resources]) => [
+        name,
+        statuses.find((status) => status.name === name)?.resources ?? resources,
+      ]),
+    );
+    const found = { ...info, ContainerResources: had };
+    if (this.#allocated.get(uid) === undefined) this.#allocated.set(uid, found);
+    if (this.#actuated.get(uid) === undefined) this.#actuated.set(uid, found);
+  }
+
+  #activePods(): readonly Pod[] {
+    const pods: Pod[] = [];
+    for (const uid of this.#admitted) {
+      const found = this.#pods.get(uid);
+      if (found !== undefined && this.#holdsResources(found)) pods.push(found);
+    }
+    return pods;
+  }
+
   #holdsResources(pod: Pod): boolean {
     if (isTerminalPhase(this.#status.get(pod.metadata.uid)?.phase ?? pod.status?.phase)) return false;
     return this.#workers.stateOf(pod.metadata.uid)?.phase !== "finished";
@@ -465,6 +528,7 @@ class Kubelet implements PodActs, KubeletView {
     if (pod === undefined) return;
     this.#pods.delete(uid);
     if (this.#uids.get(fullName(pod)) === uid) this.#uids.delete(fullName(pod));
+    this.#allocator.removed(uid);
     const state = this.#workers.stateOf(uid);
     if (state === undefined || state.phase === "finished") void this.#forget(pod);
     else this.#workers.kill(uid, isStatic(pod) ? undefined : ORPHAN_GRACE_SECONDS);
@@ -479,6 +543,8 @@ class Kubelet implements PodActs, KubeletView {
     this.#verdicts.delete(uid);
     this.#deadlines.get(uid)?.[Symbol.dispose]();
     this.#deadlines.delete(uid);
+    this.#actuated.remove(uid);
+    this.#podCgroups.delete(uid);
     this.#context.startErrors.forget(uid);
     this.#context.crashBackOff.forgetPrefix(`${uid}/`);
     this.#context.imageBackOff.forgetPrefix(`${uid}_`);
@@ -514,11 +580,15 @@ class Kubelet implements PodActs, KubeletView {
 
   // What the workers do.
 
-  async sync(pod: Pod, signal: AbortSignal): Promise<"running" | "completed"> {
-    const { uid } = pod.metadata;
+  async sync(asked: Pod, signal: AbortSignal): Promise<"running" | "completed"> {
+    const { uid } = asked.metadata;
+    await this.#allocated.flush();
+    const pod = this.#allocator.allocated(asked);
     const runtime = await this.#prune(this.#pleg.get(uid));
     await this.#readMessages(runtime, pod);
     this.#checkDeadline(pod);
+    this.#followResize(pod, runtime);
+    await this.#readCgroup(pod);
     const status = this.#setStatus(pod, runtime, { finished: false });
     if (isTerminalPhase(status.phase) || this.#verdicts.has(uid)) return "completed";
 
@@ -530,7 +600,12 @@ class Kubelet implements PodActs, KubeletView {
     }
     if (isStatic(pod)) await this.#ensureMirror(pod);
     try {
-      await this.#cgroups?.ensure(pod);
+      const made = await this.#cgroups?.ensure(pod);
+      const whole = pod.spec.resources;
+      if (whole !== undefined && made !== false && (made || this.#actuated.get(uid)?.PodLevelResources == null)) {
+        this.#actuated.setPod(uid, whole);
+        await this.#actuated.flush();
+      }
     } catch (error) {
       const message = `unable to ensure pod container exists: ${errorText(error)}`;
       this.#events.event(podReference(pod), "Warning", "FailedCreatePodContainer", message);
@@ -545,12 +620,14 @@ class Kubelet implements PodActs, KubeletView {
     this.#probes.add(pod);
     this.#probes.observe(uid);
 
-    const { acted, failure } = await syncPod(this.#context, this.#pulls, pod, runtime, (ips) =>
+    const { acted, failure, resizeError } = await syncPod(this.#context, this.#pulls, pod, runtime, (ips) =>
       this.#onSandbox(pod, runtime, ips),
     );
+    if (resizeError !== undefined) this.#resizeFailed(pod, resizeError);
     const after = acted ? await this.#pleg.refresh(uid) : runtime;
     if (acted) {
       this.#probes.observe(uid);
+      await this.#readCgroup(pod);
       await this.#readMessages(after, pod);
     }
     if (acted || failure !== undefined) {
@@ -587,6 +664,7 @@ class Kubelet implements PodActs, KubeletView {
     const { uid } = pod.metadata;
     await this.#volumes.tearDown(uid);
     await this.#cgroups?.remove(pod);
+    this.#resizes.forget(uid);
     this.#setStatus(pod, this.#pleg.get(uid), { finished: true });
     await this.#balance();
   }
@@ -596,6 +674,26 @@ class Kubelet implements PodActs, KubeletView {
     const current = this.#pods.get(uid);
     if (current === undefined) void this.#forget(pod);
     else this.#status.finish(current);
+  }
+
+  /** A resize is under way as long as a container has something else than its pod was granted. */
+  #followResize(pod: Pod, runtime: RuntimePod): void {
+    const { uid, generation = 0 } = pod.metadata;
+    if (isResizeInProgress(pod, runtime, this.#actuated.get(uid))) {
+      this.#resizes.setInProgress(uid, generation);
+      return;
+    }
+    const done = this.#resizes.clearInProgress(uid);
+    if (done === undefined) return;
+    this.#events.event(podReference(pod), "Normal", "ResizeCompleted", resizeCompleted(pod, done));
+    void this.#balance();
+  }
+
+  #resizeFailed(pod: Pod, error: string): void {
+    const { uid, generation = 0 } = pod.metadata;
+    const set = this.#resizes.setInProgress(uid, generation, error);
+    if (set.changed)
+      this.#events.event(podReference(pod), "Warning", "ResizeError", resizeFailed(pod, set.generation, error));
   }
 
   /** The pod can start containers: told at once, without waiting for the next look. */
@@ -616,7 +714,7 @@ class Kubelet implements PodActs, KubeletView {
   async #balance(): Promise<void> {
     if (this.#cgroups === undefined) return;
     const running = [...this.#pods.values()].filter((pod) => this.#holdsResources(pod));
-    await this.#cgroups.balance(running);
+    await this.#cgroups.balance(running.map((pod) => this.#allocator.allocated(pod)));
   }
 
   async #ensureMirror(pod: Pod): Promise<void> {
@@ -688,7 +786,8 @@ class Kubelet implements PodActs, KubeletView {
     );
   }
 
-  #setStatus(pod: Pod, runtime: RuntimePod, { finished }: { readonly finished: boolean }): PodStatus {
+  #setStatus(asked: Pod, runtime: RuntimePod, { finished }: { readonly finished: boolean }): PodStatus {
+    const pod = this.#allocator.allocated(asked);
     const { uid } = pod.metadata;
     const phase = this.#workers.stateOf(uid)?.phase;
     const status = generateStatus({
@@ -705,9 +804,19 @@ class Kubelet implements PodActs, KubeletView {
       startError: (name) => this.#context.startErrors.get(uid, name),
       terminationMessage: (container) => this.#messages.get(container.id) ?? container.message,
       verdict: this.#verdicts.get(uid),
+      resizeConditions: this.#resizes.of(uid),
+      actuated: this.#actuated.get(uid),
+      cgroup: this.#podCgroups.get(uid),
     });
     this.#status.set(pod, status);
     return status;
+  }
+
+  async #readCgroup(pod: Pod): Promise<void> {
+    const { uid } = pod.metadata;
+    const values = await this.#cgroups?.read(pod).catch(() => undefined); // Not there yet, or no more.
+    if (values === undefined) this.#podCgroups.delete(uid);
+    else this.#podCgroups.set(uid, values);
   }
 
   /** The status we gave last, with the conditions that others have set since. */
@@ -734,6 +843,7 @@ class Kubelet implements PodActs, KubeletView {
         ({ uid }) => !this.#pods.has(uid) && !this.#workers.has(uid) && !this.#arrivals.has(uid),
       );
       await Promise.all(orphans.map((orphan) => this.#removeOrphan(orphan)));
+      for (const checkpoint of [this.#allocated, this.#actuated]) checkpoint.retain((uid) => this.#isKnown(uid));
       for (const [name, mirror] of this.#mirrors) if (!this.#uids.has(name)) await deleteMirror(this.client, mirror);
       if (!this.cri.usesFiles) return;
       for (const uid of await this.world.fs.list(this.#paths.pods)) {

@@ -4,9 +4,11 @@ import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Logger } from "../../observe/log.ts";
 import { sleep } from "../../world/time.ts";
 import type { World } from "../../world/world.ts";
+import { errorText } from "../runtime/context.ts";
 import type { ResourceSettings } from "../runtime/linux-resources.ts";
+import type { PodCgroups, PodCgroupValues } from "../runtime/resize.ts";
 import { kubepodsPath, podCgroupPath, qosPath } from "./names.ts";
-import { burstableShares, cgroupFiles, podCgroupValues } from "./values.ts";
+import { burstableShares, cgroupFiles, podCgroupValues, readFiles, readValues, resizeFiles } from "./values.ts";
 import type { CgroupFile } from "./values.ts";
 
 /** Hierarchies of version 1 that a pod gets a folder in, where they are mounted. */
@@ -33,7 +35,7 @@ export async function hasSwapController(fs: World["fs"], mount: string, version:
   return false;
 }
 
-export class CgroupManager {
+export class CgroupManager implements PodCgroups {
   readonly #world: Pick<World, "clock" | "fs" | "host">;
   readonly #log: Logger;
   readonly #settings: CgroupSettings;
@@ -72,10 +74,46 @@ export class CgroupManager {
     return podCgroupPath(this.#settings.root, qosClassOf(pod.spec), pod.metadata.uid);
   }
 
-  async ensure(pod: Pod): Promise<void> {
+  /** Makes the pod's cgroup where it isn't there; one that is changes only with a resize. True where it was made. */
+  async ensure(pod: Pod): Promise<boolean> {
     const path = this.pathOf(pod);
+    const dirs = await Promise.all(this.#dirs(path).map((dir) => this.#world.fs.stat(dir)));
+    if (dirs.every((dir) => dir !== undefined)) return false;
     await this.#make(path);
     await this.#write(path, cgroupFiles(podCgroupValues(pod, this.#settings), this.#settings.cgroupVersion));
+    return true;
+  }
+
+  async read(pod: Pod): Promise<PodCgroupValues> {
+    const { cgroupVersion } = this.#settings;
+    const texts = await Promise.all(
+      readFiles(cgroupVersion).map(({ controller, name }) =>
+        this.#readFile(this.#file(this.pathOf(pod), controller, name)),
+      ),
+    );
+    return readValues(texts, cgroupVersion);
+  }
+
+  wanted(pod: Pod) {
+    const { cpuShares, cpuQuotaUs, memoryLimitBytes } = podCgroupValues(pod, this.#settings);
+    return { cpuShares, cpuQuotaUs, memoryLimitBytes };
+  }
+
+  async write(pod: Pod, values: Partial<PodCgroupValues>): Promise<void> {
+    for (const { controller, name, value } of resizeFiles(values, this.#settings.cgroupVersion)) {
+      const file = this.#file(this.pathOf(pod), controller, name);
+      await using handle = await this.#world.fs.open(file, { write: true });
+      try {
+        await handle.write(0, [Buffer.from(value)]);
+      } catch (error) {
+        throw new Error(`failed to write "${value}": write ${file}: ${errorText(error)}`, { cause: error });
+      }
+    }
+  }
+
+  async memoryUsageBytes(pod: Pod): Promise<number | undefined> {
+    const name = this.#settings.cgroupVersion === 2 ? "memory.current" : "memory.usage_in_bytes";
+    return Number(await this.#readFile(this.#file(this.pathOf(pod), "memory", name)));
   }
 
   /** Called whenever the set of pods changes. */
@@ -141,6 +179,17 @@ export class CgroupManager {
     }
   }
 
+  #file(path: string, controller: CgroupFile["controller"], name: string): string {
+    const { mount, cgroupVersion } = this.#settings;
+    return cgroupVersion === 2 ? `${mount}${path}/${name}` : `${mount}/${controller}${path}/${name}`;
+  }
+
+  async #readFile(file: string): Promise<string> {
+    return Buffer.from(await this.#world.fs.readFile(file))
+      .toString("utf8")
+      .trim();
+  }
+
   /** Version 2: a level passes on only the controllers that it is told to. */
   async #enableControllers(path: string): Promise<void> {
     const parts = path.split("/").filter((part) => part !== "");
@@ -173,11 +222,7 @@ export class CgroupManager {
   }
 
   async #write(path: string, files: readonly CgroupFile[]): Promise<void> {
-    const { mount, cgroupVersion } = this.#settings;
-    for (const { controller, name, value } of files) {
-      const dir = cgroupVersion === 2 ? `${mount}${path}` : `${mount}/${controller}${path}`;
-      await this.#writeFile(`${dir}/${name}`, value);
-    }
+    for (const { controller, name, value } of files) await this.#writeFile(this.#file(path, controller, name), value);
   }
 
   /** Values that can't be written are told and left: a pod runs without a limit rather than not at all. */

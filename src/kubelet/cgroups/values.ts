@@ -3,6 +3,7 @@ import { qosClassOf } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { CPU_PERIOD_US, podResources, sharesOf } from "../runtime/linux-resources.ts";
 import type { ResourceSettings } from "../runtime/linux-resources.ts";
+import type { PodCgroupValues } from "../runtime/resize.ts";
 
 export interface CgroupValues {
   readonly cpuShares: number;
@@ -57,6 +58,54 @@ export function cgroupFiles(values: CgroupValues, version: 1 | 2): readonly Cgro
     { controller: "memory", name: "memory.limit_in_bytes", value: String(memoryLimitBytes ?? -1) },
     { controller: "pids", name: "pids.max", value: String(pidsMax ?? "max") },
   ];
+}
+
+/** The files that tell what `PodCgroupValues` has, in an order that `readValues` knows. */
+export function readFiles(version: 1 | 2): readonly Omit<CgroupFile, "value">[] {
+  return version === 2
+    ? [
+        { controller: "cpu", name: "cpu.weight" },
+        { controller: "cpu", name: "cpu.max" },
+        { controller: "memory", name: "memory.max" },
+      ]
+    : [
+        { controller: "cpu", name: "cpu.shares" },
+        { controller: "cpu", name: "cpu.cfs_quota_us" },
+        { controller: "memory", name: "memory.limit_in_bytes" },
+      ];
+}
+
+/** What version 1 says where there is no limit: the largest number of whole pages. */
+const V1_UNLIMITED = 2 ** 62;
+
+export function readValues([cpu, quota, memory]: readonly string[], version: 1 | 2): PodCgroupValues {
+  const memoryLimitBytes = memory === "max" || Number(memory) > V1_UNLIMITED ? -1 : Number(memory);
+  if (version === 1) return { cpuShares: Number(cpu), cpuQuotaUs: Number(quota), memoryLimitBytes };
+  const [max = "max", period = String(CPU_PERIOD_US)] = (quota ?? "").split(" ");
+  return {
+    cpuShares: Math.floor(((Number(cpu) - 1) * 262_142) / 9999) + 2,
+    cpuQuotaUs: max === "max" ? -1 : Math.floor((Number(max) * CPU_PERIOD_US) / Number(period)),
+    memoryLimitBytes,
+  };
+}
+
+/** Only what a resize sets. */
+export function resizeFiles(values: Partial<PodCgroupValues>, version: 1 | 2): readonly CgroupFile[] {
+  const { cpuShares, cpuQuotaUs, memoryLimitBytes } = values;
+  const files = cgroupFiles(
+    {
+      cpuShares: cpuShares ?? 2,
+      cpuQuotaUs: cpuQuotaUs === -1 ? undefined : cpuQuotaUs,
+      memoryLimitBytes: memoryLimitBytes === -1 ? undefined : memoryLimitBytes,
+      pidsMax: undefined,
+    },
+    version,
+  );
+  return files.filter(({ controller, name }) => {
+    if (controller === "memory") return memoryLimitBytes !== undefined;
+    if (name === "cpu.shares" || name === "cpu.weight") return cpuShares !== undefined;
+    return controller === "cpu" && cpuQuotaUs !== undefined;
+  });
 }
 
 /** The shares of all burstable pods together. */

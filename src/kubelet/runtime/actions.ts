@@ -4,9 +4,12 @@
  */
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
+import type { PodResourceInfo } from "../allocation/resources.ts";
 import { ephemeralContainers, initContainers, restartPolicyOf } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
 import { containerHash } from "./container-config.ts";
+import { NO_RESIZE, resizePlan } from "./resize-plan.ts";
+import type { ResizePlan } from "./resize-plan.ts";
 import { newestOf } from "./state.ts";
 import type { RuntimeContainer, RuntimePod } from "./state.ts";
 
@@ -31,6 +34,7 @@ export interface PodActions {
   readonly ephemeral: readonly string[];
   readonly init: readonly string[];
   readonly regular: readonly string[];
+  readonly resize: ResizePlan;
 }
 
 /** What the probes say of a container id. */
@@ -88,7 +92,12 @@ function isInitialized(pod: Pod, runtime: RuntimePod): boolean {
   });
 }
 
-export function computePodActions(pod: Pod, runtime: RuntimePod, probes: ProbeResults): PodActions {
+export function computePodActions(
+  pod: Pod,
+  runtime: RuntimePod,
+  probes: ProbeResults,
+  actuated?: PodResourceInfo,
+): PodActions {
   const { changed, attempt, sandboxId } = sandboxChanged(pod, runtime);
   const nothing: PodActions = {
     killPod: false,
@@ -99,6 +108,7 @@ export function computePodActions(pod: Pod, runtime: RuntimePod, probes: ProbeRe
     ephemeral: [],
     init: [],
     regular: [],
+    resize: NO_RESIZE,
   };
   if (changed) return startOver(pod, runtime, attempt, nothing);
 
@@ -106,9 +116,10 @@ export function computePodActions(pod: Pod, runtime: RuntimePod, probes: ProbeRe
     .filter(({ name }) => newestOf(runtime, name) === undefined)
     .map(({ name }) => name);
   const kill: ContainerKill[] = [];
-  const inits = computeInitActions(pod, runtime, probes, kill);
+  const plan = actuated === undefined ? NO_RESIZE : resizePlan(pod, runtime, actuated);
+  const inits = computeInitActions(pod, runtime, probes, plan, kill);
   if (inits.killPod) return { ...nothing, killPod: true, kill };
-  if (!inits.initialized) return { ...nothing, ephemeral, init: inits.start, kill };
+  if (!inits.initialized) return { ...nothing, ephemeral, init: inits.start, kill, resize: without(kill, plan) };
 
   const regular: string[] = [];
   let kept = 0;
@@ -128,8 +139,13 @@ export function computePodActions(pod: Pod, runtime: RuntimePod, probes: ProbeRe
       continue;
     }
     const why = reasonToKill(container, status, probes);
-    if (why === undefined) {
+    if (why === undefined && !plan.restart.has(container.name)) {
       kept++;
+      continue;
+    }
+    if (why === undefined) {
+      regular.push(container.name);
+      kill.push(killToResize(status));
       continue;
     }
     const restarts = why.reason === "containerChanged" || restartPolicyOf(pod) !== "Never";
@@ -137,7 +153,21 @@ export function computePodActions(pod: Pod, runtime: RuntimePod, probes: ProbeRe
     kill.push({ ...why, container: status, message: restarts ? `${why.message}, will be restarted` : why.message });
   }
   if (kept === 0 && regular.length === 0) return { ...nothing, killPod: true };
-  return { ...nothing, ephemeral, init: inits.start, regular, kill };
+  return { ...nothing, ephemeral, init: inits.start, regular, kill, resize: without(kill, plan) };
+}
+
+const killToResize = (container: RuntimeContainer): ContainerKill => ({
+  container,
+  message: `Container ${container.name} resize requires restart`,
+  reason: "other",
+});
+
+/** A container that ends needs no update. */
+function without(kill: readonly ContainerKill[], plan: ResizePlan): ResizePlan {
+  if (plan === NO_RESIZE || kill.length === 0) return plan;
+  const ends = new Set(kill.map(({ container }) => container.id));
+  const staying = (resource: "cpu" | "memory") => plan.updates[resource].filter((each) => !ends.has(each.containerId));
+  return { ...plan, updates: { cpu: staying("cpu"), memory: staying("memory") } };
 }
 
 function reasonToKill(
@@ -187,7 +217,13 @@ interface InitActions {
 }
 
 /** Looks from the last init container to the first: the last one with a status tells how far the pod came. */
-function computeInitActions(pod: Pod, runtime: RuntimePod, probes: ProbeResults, kill: ContainerKill[]): InitActions {
+function computeInitActions(
+  pod: Pod,
+  runtime: RuntimePod,
+  probes: ProbeResults,
+  plan: ResizePlan,
+  kill: ContainerKill[],
+): InitActions {
   const inits = initContainers(pod);
   if (inits.length === 0) return { initialized: true, killPod: false, start: [] };
   const initialized = isInitialized(pod, runtime);
@@ -220,9 +256,15 @@ function computeInitActions(pod: Pod, runtime: RuntimePod, probes: ProbeResults,
         } else if (why !== undefined) {
           kill.push({ ...why, container: status, message: `Init container ${container.name} definition changed` });
           start.unshift(container.name);
-        } else if (first && !initialized && startup === "success") {
-          if (last) complete = true;
-          else start.push(inits[i + 1]!.name);
+        } else if (startup === "success") {
+          if (first && !initialized) {
+            if (last) complete = true;
+            else start.push(inits[i + 1]!.name);
+          }
+          if (plan.restart.has(container.name)) {
+            kill.push(killToResize(status));
+            start.unshift(container.name);
+          }
         }
       } else {
         start.unshift(container.name);

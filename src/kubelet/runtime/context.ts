@@ -2,7 +2,9 @@
 import type { Pod, Secret, Service } from "../../api/generated/core.v1.ts";
 import type { EventRecorder, ObjectReferenceLike } from "../../client/events.ts";
 import type { Logger } from "../../observe/log.ts";
+import type { Metrics } from "../../observe/metrics.ts";
 import type { World } from "../../world/world.ts";
+import type { ResourceCheckpoint } from "../allocation/checkpoint.ts";
 import type { Paths } from "../paths.ts";
 import { fieldPath } from "../pod.ts";
 import type { ContainerType } from "../pod.ts";
@@ -12,6 +14,7 @@ import type { BackOff } from "./back-off.ts";
 import type { DnsSettings } from "./dns.ts";
 import type { DownwardContext } from "./downward.ts";
 import type { References } from "./environment.ts";
+import type { PodCgroups } from "./resize.ts";
 import type { SandboxSettings } from "./sandbox-config.ts";
 import type { SecuritySettings } from "./security-context.ts";
 
@@ -20,6 +23,7 @@ export interface RuntimeContext {
   readonly cri: Runtime;
   readonly log: Logger;
   readonly events: EventRecorder;
+  readonly metrics: Metrics;
   readonly paths: Paths;
   readonly containerLogsDir: string;
   readonly settings: SandboxSettings & SecuritySettings & { readonly serializeImagePulls: boolean };
@@ -29,6 +33,9 @@ export interface RuntimeContext {
   /** The last failed pull, by pod uid and image. */
   readonly pullFailures: Map<string, { readonly atMs: number; readonly message: string }>;
   readonly startErrors: StartErrors;
+  /** What the runtime was told of each container's resources. */
+  readonly actuated: ResourceCheckpoint;
+  readonly podCgroups: PodCgroups | undefined;
   dns(): Promise<DnsSettings>;
   cgroupParent(pod: Pod): string;
   runtimeHandler(pod: Pod): Promise<string>;

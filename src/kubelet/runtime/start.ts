@@ -5,6 +5,7 @@
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Mount, PodSandboxConfig } from "../../protocols/cri/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
+import { actuatedResources } from "../allocation/resources.ts";
 import { ensureImage, StartError } from "../images/ensure.ts";
 import type { PullQueue } from "../images/ensure.ts";
 import type { AnyContainer, ContainerType } from "../pod.ts";
@@ -55,6 +56,10 @@ export async function startContainer(context: RuntimeContext, queue: PullQueue, 
   const config = await prepare(context, input, imageRef, restartCount).catch((error: unknown) =>
     fail("CreateContainerConfigError", error),
   );
+  if (type !== "ephemeral") {
+    context.actuated.setContainer(pod.metadata.uid, container.name, actuatedResources(pod, container.resources));
+    await context.actuated.flush().catch((error: unknown) => fail("CreateContainerConfigError", error));
+  }
   const { container_id } = await context.cri.runtime
     .CreateContainer({ pod_sandbox_id: input.sandboxId, config, sandbox_config: input.sandboxConfig })
     .catch((error: unknown) => fail("CreateContainerError", error));

@@ -2,6 +2,7 @@
 import type {
   Container as CriContainer,
   ContainerStatus,
+  LinuxContainerResources,
   PodSandbox,
   PodSandboxStatus,
 } from "../../protocols/cri/generated.ts";
@@ -37,6 +38,8 @@ export interface RuntimeContainer {
   readonly logPath: string;
   /** The file on this machine behind the termination message path, when it was mounted. */
   readonly terminationLog: string | undefined;
+  /** What it has, where the runtime says. */
+  readonly resources?: LinuxContainerResources;
   readonly user?: { readonly uid: number; readonly gid: number; readonly supplementalGroups: readonly number[] };
 }
 
@@ -97,6 +100,7 @@ export function readContainer(listed: CriContainer, status: ContainerStatus): Ru
     logPath: status.log_path,
     terminationLog:
       path === undefined ? undefined : status.mounts.find((mount) => mount.container_path === path)?.host_path,
+    ...(status.resources?.linux && { resources: status.resources.linux }),
     ...(user && { user: { uid: user.uid, gid: user.gid, supplementalGroups: user.supplemental_groups } }),
   };
 }

@@ -17,6 +17,7 @@ import { containerReference, errorText, podReference } from "./context.ts";
 import type { RuntimeContext } from "./context.ts";
 import { dnsOf } from "./dns.ts";
 import { killContainer, killPod } from "./kill.ts";
+import { resizeFailure, resizePod } from "./resize.ts";
 import { podLogDir, sandboxConfig } from "./sandbox-config.ts";
 import { startContainer } from "./start.ts";
 import type { RuntimePod } from "./state.ts";
@@ -26,7 +27,11 @@ export interface SyncOutcome {
   readonly acted: boolean;
   /** Thrown by the caller after the status was brought up to date. */
   readonly failure: RetryLater | undefined;
+  /** Why running containers could not be given other resources. */
+  readonly resizeError?: string;
 }
+
+const RESIZE_RETRY_MS = 10_000;
 
 export async function syncPod(
   context: RuntimeContext,
@@ -35,7 +40,10 @@ export async function syncPod(
   runtime: RuntimePod,
   onSandbox: (ips: readonly string[]) => void,
 ): Promise<SyncOutcome> {
-  const actions = computePodActions(pod, runtime, context.probes);
+  const actions = computePodActions(pod, runtime, context.probes, context.actuated.get(pod.metadata.uid));
+  const { resize } = actions;
+  const restarts = actions.kill.some(({ container }) => resize.restart.has(container.name));
+  const resizes = restarts || resize.podLevel || resize.updates.cpu.length + resize.updates.memory.length > 0;
   let acted = false;
 
   if (actions.killPod) {
@@ -60,8 +68,8 @@ export async function syncPod(
     }
     if (actions.init.length > 0) acted = (await removeInitContainers(context, pod, runtime, "old")) || acted;
   }
-  if (!actions.createSandbox && actions.ephemeral.length + actions.init.length + actions.regular.length === 0)
-    return { acted, failure: undefined };
+  const starts = actions.ephemeral.length + actions.init.length + actions.regular.length;
+  if (!actions.createSandbox && starts === 0 && !resizes) return { acted, failure: undefined };
 
   const { sandboxId, podIPs, config, created } = await ensureSandbox(context, pod, runtime, actions);
   if (created) {
@@ -114,8 +122,25 @@ export async function syncPod(
       break;
     }
   }
-  if (!initFailed) for (const name of actions.regular) await start("regular", name);
-  return { acted, failure: failures.length === 0 ? undefined : new RetryLater(failures.join("; "), retryMs) };
+  let resizeError: string | undefined;
+  if (!initFailed) {
+    if (resizes) {
+      acted = true;
+      try {
+        await resizePod(context, { pod, plan: resize, sandboxId, restarts });
+      } catch (error) {
+        resizeError = errorText(error);
+        failures.push(resizeFailure(pod, error));
+        retryMs = Math.min(retryMs, RESIZE_RETRY_MS);
+      }
+    }
+    for (const name of actions.regular) await start("regular", name);
+  }
+  return {
+    acted,
+    failure: failures.length === 0 ? undefined : new RetryLater(failures.join("; "), retryMs),
+    ...(resizeError !== undefined && { resizeError }),
+  };
 }
 
 async function ensureSandbox(context: RuntimeContext, pod: Pod, runtime: RuntimePod, actions: PodActions) {

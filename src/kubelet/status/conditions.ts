@@ -1,6 +1,7 @@
 /** A pod's conditions. Pure. Upstream: pkg/kubelet/status/generate.go */
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { ContainerStatus, Pod, PodCondition } from "../../api/generated/core.v1.ts";
+import { isResizeCondition } from "../allocation/conditions.ts";
 import { initContainers } from "../pod.ts";
 
 export interface ConditionInput {
@@ -12,6 +13,7 @@ export interface ConditionInput {
   readonly sandboxReady: boolean;
   /** A regular container has started once. */
   readonly started: boolean;
+  readonly resize: readonly PodCondition[];
   readonly now: string;
 }
 
@@ -20,7 +22,7 @@ type Verdict = { readonly status: "True" | "False"; readonly reason?: string; re
 const OWNED = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"] as const;
 
 export function isOwnedCondition(type: string): boolean {
-  return (OWNED as readonly string[]).includes(type) || type === "DisruptionTarget";
+  return (OWNED as readonly string[]).includes(type) || type === "DisruptionTarget" || isResizeCondition(type);
 }
 
 /** Conditions that others set come first and stay as they are. */
@@ -33,10 +35,13 @@ export function conditionsOf(input: ConditionInput): readonly PodCondition[] {
     ContainersReady: containersReady,
     PodScheduled: { status: "True" },
   };
-  const foreign = input.previous.filter(({ type }) => !(OWNED as readonly string[]).includes(type));
+  const foreign = input.previous.filter(
+    ({ type }) => !(OWNED as readonly string[]).includes(type) && !isResizeCondition(type),
+  );
   const generation = input.pod.metadata.generation;
   return [
     ...foreign,
+    ...input.resize,
     ...OWNED.map((type) => {
       const verdict = verdicts[type];
       const old = input.previous.find((condition) => condition.type === type);

@@ -1,15 +1,18 @@
 /** The status of a pod, from what the runtime has and what the probes found. Pure. Upstream: pkg/kubelet/kubelet_pods.go generateAPIPodStatus */
 import { formatTime } from "../../machinery/meta/time.ts";
 import { qosClassOf, isSidecar } from "../../api/core/v1/pod/resources.ts";
-import type { ContainerState, ContainerStatus, Pod, PodStatus } from "../../api/generated/core.v1.ts";
+import type { ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from "../../api/generated/core.v1.ts";
 import { ephemeralContainers, initContainers, isTerminalPhase } from "../pod.ts";
 import type { AnyContainer } from "../pod.ts";
 import { sandboxChanged, shouldRestart } from "../runtime/actions.ts";
 import type { StartFailure } from "../runtime/context.ts";
 import { newestOf } from "../runtime/state.ts";
 import type { RuntimeContainer, RuntimePod } from "../runtime/state.ts";
+import type { PodResourceInfo } from "../allocation/resources.ts";
+import type { PodCgroupValues } from "../runtime/resize.ts";
 import { conditionsOf } from "./conditions.ts";
 import { phaseOf } from "./phase.ts";
+import { podResourcesOf, resourcesOf } from "./resources.ts";
 
 export interface StatusInput {
   readonly pod: Pod;
@@ -30,6 +33,11 @@ export interface StatusInput {
   terminationMessage(container: RuntimeContainer): string;
   /** Why the pod was ended by the kubelet: evicted, past its deadline, not admitted. */
   readonly verdict: { readonly reason: string; readonly message: string } | undefined;
+  /** How far a resize has come. */
+  readonly resizeConditions: readonly PodCondition[];
+  /** What the runtime was told of containers' resources. */
+  readonly actuated: PodResourceInfo | undefined;
+  readonly cgroup: PodCgroupValues | undefined;
 }
 
 export function generateStatus(input: StatusInput): PodStatus {
@@ -69,6 +77,7 @@ export function generateStatus(input: StatusInput): PodStatus {
     initContainerStatuses,
     sandboxReady: !sandboxChanged(pod, runtime).changed,
     started,
+    resize: input.finished ? [] : input.resizeConditions,
     now: formatTime(input.nowMs),
   });
   return {
@@ -91,6 +100,7 @@ export function generateStatus(input: StatusInput): PodStatus {
     containerStatuses,
     ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
     qosClass: previous.qosClass ?? qosClassOf(pod.spec),
+    ...podResourcesOf(pod, input.cgroup, previous),
   };
 }
 
@@ -208,7 +218,6 @@ function present(
   old: ContainerStatus | undefined,
 ): Draft {
   const { requests } = container.resources ?? {};
-  const running = seen.state === "running";
   const mounts = container.volumeMounts ?? [];
   return {
     name: container.name,
@@ -219,8 +228,8 @@ function present(
     state: stateOf(input, seen, old),
     lastState: {},
     ready: false,
-    ...(running && requests && { allocatedResources: requests }),
-    ...(running && { resources: container.resources ?? {} }),
+    ...(requests && { allocatedResources: requests }),
+    resources: resourcesOf(container, seen, input.actuated?.ContainerResources[container.name], old),
     ...(seen.user && {
       user: {
         linux: {

@@ -6,11 +6,12 @@ import type {
   ContainerConfig,
   ContainerState,
   ImageService,
+  LinuxContainerResources,
   PodSandboxConfig,
   RuntimeService,
 } from "../../../protocols/cri/generated.ts";
 import { RpcError } from "../../../wire/rpc/service.ts";
-import type { Implementation } from "../../../wire/rpc/service.ts";
+import type { Implementation, Init } from "../../../wire/rpc/service.ts";
 import { sleep } from "../../../world/time.ts";
 import type { World } from "../../../world/world.ts";
 import { CONTAINER_NAME, POD_UID } from "../../keys.ts";
@@ -56,6 +57,7 @@ interface Container {
   /** Waiting for an end, or for more of the log. */
   readonly waiting: Set<() => void>;
   exit: Disposable | undefined;
+  resources: Init<LinuxContainerResources> | undefined;
 }
 
 const NO_NETWORK = "Network plugin returns error: cni plugin not initialized";
@@ -199,6 +201,7 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
         lines: [],
         waiting: new Set(),
         exit: undefined,
+        resources: config.linux?.resources,
       };
       this.#containers.set(container.id, container);
       return { container_id: container.id };
@@ -278,10 +281,15 @@ export class SimulatedRuntime implements StreamingRuntime, LogSource {
           annotations: config.annotations,
           mounts: config.mounts,
           log_path: config.log_path,
+          ...(container.resources && { resources: { linux: container.resources } }),
         },
       };
     },
-    UpdateContainerResources: () => ({}),
+    UpdateContainerResources: ({ container_id, linux }) => {
+      const container = this.#container(container_id);
+      container.resources = { ...container.resources, ...linux };
+      return {};
+    },
     UpdatePodSandboxResources: () => ({}),
     ReopenContainerLog: () => ({}),
     ExecSync: async ({ container_id, cmd, timeout }) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Node, Pod } from "../api/generated/core.v1.ts";
+import type { Node } from "../api/generated/core.v1.ts";
 import { configMaps, leases, nodes, pods } from "../client/resources.ts";
 import { startNode } from "../testing/simulated-node.ts";
 

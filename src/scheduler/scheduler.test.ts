@@ -155,6 +155,34 @@ test("a pod that fits nowhere is told why, and scheduled when room is made", asy
   assert.equal(cluster.placeOf("p"), "b");
 });
 
+test("a pod that shrinks holds what it has until its kubelet has carried it out, and then its room goes to one that waits", async () => {
+  const placed = (asks: string, has: string, reason?: string): Pod => {
+    const one = pod("large", { cpu: asks, node: "a" });
+    const conditions = reason === undefined ? [] : [{ type: "PodResizePending", status: "True", reason }];
+    const held = { requests: { cpu: has } };
+    const containerStatuses = one.spec.containers.map(({ name }) => ({ name, resources: held, allocatedResources: held.requests })); // prettier-ignore
+    return { ...one, status: { phase: "Running", conditions, containerStatuses } } as unknown as Pod;
+  };
+  await using cluster = await new FakeCluster().start(node("a"), placed("4", "4"), pod("p", { cpu: "1" }));
+  const backOff = async () => {
+    cluster.clock.advance(11_000);
+    await cluster.settle();
+  };
+  assert.equal(cluster.placeOf("p"), undefined);
+  cluster.put(placed("3", "4"));
+  await backOff();
+  assert.equal(cluster.placeOf("p"), undefined);
+  cluster.put(placed("3", "3"));
+  await backOff();
+  assert.equal(cluster.placeOf("p"), "a");
+  // What can't be granted takes no room from others.
+  cluster.pods.remove("default/p");
+  cluster.put(placed("4", "3", "Infeasible"));
+  cluster.put(pod("q", { cpu: "1" }));
+  await backOff();
+  assert.equal(cluster.placeOf("q"), "a");
+});
+
 test("the same failure is an event again, and no second patch", async () => {
   await using cluster = await new FakeCluster().start(node("a", { cpu: "1" }), pod("p", { cpu: "2" }));
   const before = cluster.pods.get("default/p")!;

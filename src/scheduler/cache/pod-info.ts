@@ -4,7 +4,7 @@
  * Upstream: pkg/scheduler/framework/types.go (PodInfo), staging/src/k8s.io/component-helpers/resource/helpers.go
  */
 import { isSidecar, NUMBERS, peakOf } from "../../api/core/v1/pod/resources.ts";
-import type { Container, Pod, PodAffinityTerm } from "../../api/generated/core.v1.ts";
+import type { Container, ContainerStatus, Pod, PodAffinityTerm } from "../../api/generated/core.v1.ts";
 import { selectorOf, type LabelSelector } from "../../machinery/selector/labels.ts";
 import type { Quantities } from "./quantities.ts";
 
@@ -93,10 +93,13 @@ function totalRequests(pod: Pod, quantities: Quantities): { readonly real: Sum; 
     asked.set(container, requestsOf(container, pod, quantities));
   const real = peakOf(spec, (container) => asked.get(container)!, NUMBERS);
   const nonZero = peakOf(spec, (container) => withStandIns(asked.get(container)!), NUMBERS);
-  for (const [name, text] of Object.entries(spec.resources?.requests ?? {})) {
-    if (name !== "cpu" && name !== "memory" && !name.startsWith("hugepages-")) continue;
-    real.set(name, quantities.amount(name, text));
-    nonZero.set(name, quantities.amount(name, text));
+  if (spec.resources?.requests !== undefined) {
+    const whole = whileResized(spec.resources.requests, pod.status, pod, quantities);
+    for (const name in spec.resources.requests) {
+      if (name !== "cpu" && name !== "memory" && !name.startsWith("hugepages-")) continue;
+      real.set(name, whole.get(name) ?? 0);
+      nonZero.set(name, whole.get(name) ?? 0);
+    }
   }
   if (spec.overhead !== undefined) {
     const overhead = read(spec.overhead, quantities);
@@ -106,17 +109,30 @@ function totalRequests(pod: Pod, quantities: Quantities): { readonly real: Sum; 
   return { real, nonZero };
 }
 
-/** A container's requests. While it is being resized, the larger of what it asks for and what it has. */
+/** A container's requests. An init container that ends is never resized while it counts. */
 function requestsOf(container: Container, pod: Pod, quantities: Quantities): Sum {
-  const asked = read(container.resources?.requests ?? {}, quantities);
-  if (pod.status?.resize === "Infeasible" || pod.spec.nodeName === undefined) return asked;
+  const asked = container.resources?.requests ?? {};
+  if (pod.spec.nodeName === undefined) return read(asked, quantities);
+  const byName = ({ name }: { readonly name: string }) => name === container.name;
   const status =
-    pod.status?.containerStatuses?.find(({ name }) => name === container.name) ??
-    pod.status?.initContainerStatuses?.find(({ name }) => name === container.name);
-  for (const held of [status?.resources?.requests, status?.allocatedResources]) {
-    if (held !== undefined) raiseTo(asked, read(held, quantities));
-  }
-  return asked;
+    pod.status?.containerStatuses?.find(byName) ??
+    (isSidecar(container) ? pod.status?.initContainerStatuses?.find(byName) : undefined);
+  return whileResized(asked, status, pod, quantities);
+}
+
+/** While a resize is under way, the larger of what is asked for, granted and there; what can't be granted doesn't count. */
+function whileResized(
+  asked: Readonly<Record<string, string>>,
+  held: Pick<ContainerStatus, "resources" | "allocatedResources"> | undefined,
+  { status }: Pod,
+  quantities: Quantities,
+): Sum {
+  if (held?.resources === undefined) return read(asked, quantities);
+  const pending = status.conditions?.find(({ type }) => type === "PodResizePending");
+  const sum = pending?.reason === "Infeasible" ? new Map<string, number>() : read(asked, quantities);
+  raiseTo(sum, read(held.resources.requests ?? {}, quantities));
+  raiseTo(sum, read(held.allocatedResources ?? {}, quantities));
+  return sum;
 }
 
 function read(amounts: Readonly<Record<string, string>>, quantities: Quantities): Sum {

@@ -32,6 +32,11 @@ describe("pods of a cluster", { skip: noCluster(clients), concurrency: 4 }, () =
     cluster.apply(
       `{apiVersion: v1, kind: Pod, metadata: {name: ${name}}, spec: {terminationGracePeriodSeconds: 1, ${spec} containers: [{name: c, image: "busybox:1.36", ${container}}]}}`,
     );
+  const resize = (name: string, resources: object) =>
+    cluster.kubectl([
+      ...`patch pod ${name} --subresource resize -p`.split(" "),
+      JSON.stringify({ spec: { containers: [{ name: "c", resources }] } }),
+    ]);
   const FOREVER = "command: [sleep, '1000000']";
 
   test("a security context gives user, groups, capabilities and a root that is read only", async () => {
@@ -251,5 +256,70 @@ spec:
       assert.equal(await jsonpath(`pod ${name}`, "{.status.containerStatuses[0].state.terminated.message}"), words);
       await remove(name);
     }
+  });
+
+  test("a running container is given other resources in place, and is started anew only where its policy says so", async () => {
+    const both = (amounts: object) => ({ requests: amounts, limits: amounts });
+    const limits = async () => {
+      const read = (files: string) => inside("resized", `cat ${files} 2>/dev/null || true`);
+      const memory = await read("/sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max");
+      const quota = await read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max");
+      return `${Number(memory) / 2 ** 20} ${Number.parseInt(quota, 10)}`;
+    };
+    const settled = () =>
+      cluster.until(async () => {
+        const found = await cluster.get<any>("pod resized");
+        const resizing = found.status.conditions.some(({ type }: { type: string }) => type.startsWith("PodResize"));
+        return found.status.observedGeneration === found.metadata.generation && !resizing ? found : undefined;
+      }, "the resize is done");
+    await pod(
+      "resized",
+      `${FOREVER}, resources: ${JSON.stringify(both({ cpu: "100m", memory: "64Mi" }))}, resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}, {resourceName: cpu, restartPolicy: NotRequired}]`,
+    );
+    await ready("resized");
+    assert.equal(await limits(), "64 10000");
+    await resize("resized", both({ cpu: "200m", memory: "64Mi" }));
+    const faster = await settled();
+    assert.equal(await limits(), "64 20000");
+    assert.deepEqual(faster.status.containerStatuses[0].resources.limits, { cpu: "200m", memory: "64Mi" });
+    assert.equal(faster.status.resources.limits.cpu, "200m");
+    assert.equal(faster.status.containerStatuses[0].restartCount, 0);
+    await resize("resized", both({ cpu: "200m", memory: "96Mi" }));
+    const larger = await settled();
+    await ready("resized");
+    assert.equal(await limits(), "96 20000");
+    assert.equal(larger.status.allocatedResources.memory, "96Mi");
+    await cluster.until(
+      async () => (await jsonpath("pod resized", "{.status.containerStatuses[0].restartCount}")) === "1",
+      "one restart",
+    );
+    await remove("resized");
+  });
+
+  test("memory is not taken that a container uses, and the condition says why", async () => {
+    const limit = (memory: string) => `resources: {limits: {cpu: 100m, memory: ${memory}}}`;
+    await pod(
+      "keeps",
+      `command: [sh, -c, "dd if=/dev/zero of=/dev/shm/x bs=1M count=40; sleep 1000000"], ${limit("96Mi")}`,
+    );
+    await ready("keeps");
+    await cluster.until(async () => /40.0M/.test(await inside("keeps", "du -h /dev/shm/x")), "40 MiB are used");
+    await resize("keeps", { requests: { memory: "24Mi" }, limits: { memory: "24Mi" } });
+    const condition = '{.status.conditions[?(@.type=="PodResizeInProgress")]}';
+    const told = await cluster.until(async () => {
+      const { reason, message } = JSON.parse((await jsonpath("pod keeps", condition)) || "{}");
+      return reason === "Error" ? message : undefined;
+    }, "an error");
+    assert.match(
+      told,
+      /^cannot decrease memory limits: \[attempting to set pod memory limit \(25165824\) below current usage \(\d+\), attempting to set container "c" memory limit/,
+    );
+    assert.equal(await jsonpath("pod keeps", "{.status.containerStatuses[0].resources.limits.memory}"), "96Mi");
+    await inside("keeps", "rm /dev/shm/x");
+    await cluster.until(
+      async () => (await jsonpath("pod keeps", "{.status.containerStatuses[0].resources.limits.memory}")) === "24Mi",
+      "the memory is given back",
+    );
+    await remove("keeps");
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Who asks, and what he may: built from the options, and built anew in part when a file of them changes.
+ * Authentication and authorization of API requests, built from the options. The parts that come from files are rebuilt when those files change.
  * Upstream: pkg/kubeapiserver/{authenticator,authorizer}, pkg/controlplane/apiserver/options.
  */
 import type { Logger } from "../observe/log.ts";

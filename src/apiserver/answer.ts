@@ -1,4 +1,7 @@
-/** What handlers answer, as bytes: encodings, compression, long lists in pieces, watch streams, and errors as a Status. Upstream: pkg/endpoints/handlers/responsewriters */
+/**
+ * Writes the responses of handlers: encoding, compression, long lists in pieces, watch streams, and errors as a Status.
+ * Upstream: pkg/endpoints/handlers/responsewriters
+ */
 import { gzipSync } from "node:zlib";
 import { InvariantError } from "../base/assert.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";

@@ -1,4 +1,4 @@
-/** The server's own look at its objects, for admission, authentication and authorisation: from the watch caches, by reference. */
+/** Read access to the server's own objects for admission, authentication and authorization: from the watch caches, by reference. */
 import type { AnyObject, ClusterView } from "./admission/framework.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keyFor, prefixFor } from "./storage/keys.ts";

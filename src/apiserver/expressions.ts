@@ -1,5 +1,6 @@
 /**
- * The expressions of access configuration: over the claims of a token, the user made of them, the question put to a webhook.
+ * The CEL expressions of the authentication and authorization configuration: over the claims of a token, the user made from them, and the request
+ * that is to be authorized.
  * Upstream: pkg/authentication/cel, pkg/authorization/cel
  */
 import { compileExpression } from "../machinery/cel/admission.ts";

@@ -1,4 +1,7 @@
-/** gzip, a piece at a time: each is compressed at once and alone, so that no thread is needed and nothing is kept. */
+/**
+ * Synchronous gzip, one piece at a time: each piece is compressed independently of the others, so that no thread is needed and a piece that was
+ * compressed before can be used again.
+ */
 import { constants, crc32, deflateRawSync } from "node:zlib";
 
 /** As Go's: no name, no time, an unknown system. */

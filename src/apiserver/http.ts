@@ -1,4 +1,4 @@
-/** Bytes on one side, requests and answers on the other: how a request is read off the wire, and handed to the filters. `answer.ts` has the way back. */
+/** Turns HTTP requests into API requests and passes them to the filter chain; `answer.ts` writes the responses. */
 import { type MediaType, parseAccept } from "../machinery/codec/content.ts";
 import { StatusError } from "../machinery/status.ts";
 import type { Exchange, Headers, HttpHandler, Peer } from "../world/net.ts";

@@ -1,6 +1,6 @@
 /**
- * The same chain for callers in this process: objects by reference, no bytes. The identity comes with the transport; what it may do is asked
- * all the same.
+ * The filter chain for callers in the same process: objects are passed by reference, without encoding. The transport supplies the identity, which is
+ * authorized like any other.
  */
 import { StatusError } from "../machinery/status.ts";
 import type { RestRequest, Transport, WatchEvent } from "../client/transport.ts";

@@ -1,5 +1,6 @@
 /**
- * How a server ends: it says that it is not ready, waits until nobody sends it more, takes no new requests, lets those under way end, watches last.
+ * Graceful shutdown: the server reports that it is not ready, waits until clients stop sending, rejects new requests, and lets those in flight
+ * finish, watches last.
  * Upstream: pkg/server/{lifecycle_signals.go,genericapiserver.go}, pkg/util/waitgroup
  */
 import { deferred } from "../base/deferred.ts";

@@ -1,6 +1,7 @@
 /**
- * A list as bytes, object by object, so that a long one is never there in one piece: its items' own bytes where there are any, and little made for
- * what is around them. Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/{json,protobuf}/collections.go
+ * Encodes a list object by object, so that a long list never exists as a whole: the stored bytes of its items are reused, and only what surrounds
+ * them is made.
+ * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/{json,protobuf}/collections.go
  */
 import { schemaOf } from "../api/schemas.ts";
 import { escaped } from "../machinery/codec/go-json.ts";

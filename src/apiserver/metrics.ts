@@ -1,4 +1,7 @@
-/** The server's own numbers: requests, answers, watches, what is stored, and what etcd took. Upstream: pkg/endpoints/metrics, pkg/storage/etcd3/metrics. */
+/**
+ * The server's metrics: requests, responses, watches, stored objects, and calls to etcd.
+ * Upstream: pkg/endpoints/metrics, pkg/storage/etcd3/metrics.
+ */
 import type { Resource } from "../machinery/resource.ts";
 import { qualified } from "../machinery/status.ts";
 import { counter, type Distribution, gauge, histogram, type Metrics, type Reading } from "../observe/metrics.ts";

@@ -1,5 +1,5 @@
 /**
- * What the client takes: JSON, YAML, protobuf or CBOR, as it is or as a table or as metadata alone. The first clause of Accept that can be met wins.
+ * Content negotiation: JSON, YAML, protobuf or CBOR; whole objects, a table or metadata only. The first clause of Accept that can be satisfied wins.
  * Upstream: pkg/endpoints/handlers/negotiation.
  */
 import { parseAccept } from "../machinery/codec/content.ts";

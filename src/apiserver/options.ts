@@ -1,4 +1,4 @@
-/** What a server is told when it is made. Names follow upstream's flags. */
+/** The options of an API server, named after upstream's flags. */
 import type { Resource } from "../machinery/resource.ts";
 import type { ClientTls } from "../world/net.ts";
 import type { AdmissionConfiguration } from "./admission/configuration.ts";

@@ -1,6 +1,6 @@
 /**
- * What the server's own loops take up and how long it takes them, under the names of upstream's work queues. The loops need no queues here: what
- * happens is acted upon as it is heard of.
+ * Metrics of the server's own control loops, under the names of upstream's work queues. There are no queues here: an event is handled as soon as it
+ * is received.
  * Upstream: client-go/util/workqueue/metrics.go
  */
 import {

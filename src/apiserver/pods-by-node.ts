@@ -1,4 +1,7 @@
-/** The pods of each node, kept with the watch cache: a kubelet's rights rest on them, and to look through all pods for every request takes too long. */
+/**
+ * An index of pods by node, maintained with the watch cache. A kubelet's permissions depend on its pods, and scanning all pods at every request
+ * would take too long.
+ */
 import type { AnyObject } from "./admission/framework.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { WatchCache } from "./storage/watch-cache.ts";

@@ -1,7 +1,4 @@
-/**
- * What a URL asks for: which resource, which verb, which object. Every filter reads this and none reads the path again.
- * Upstream: pkg/endpoints/request/requestinfo.go.
- */
+/** What a URL asks for: resource, verb, object. Filters use this and never look at the path again. Upstream: pkg/endpoints/request/requestinfo.go. */
 export interface RequestInfo {
   readonly isResourceRequest: boolean;
   readonly path: string;

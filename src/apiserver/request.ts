@@ -1,4 +1,4 @@
-/** A request and its answer as the filter chain sees them: the same for one that came over HTTPS and one from this process. */
+/** A request and its response as the filter chain sees them, whether the request came over HTTPS or from this process. */
 import type { DecodeError } from "../machinery/codec/decode.ts";
 import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
 import type { MediaType } from "../machinery/codec/content.ts";

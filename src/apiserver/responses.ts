@@ -1,4 +1,4 @@
-/** Objects and lists as bytes; a stored object's are made once and shared. */
+/** Encodes objects and lists; the bytes of a stored object are made once and shared. */
 import { schemaOf } from "../api/schemas.ts";
 import { encodeCbor } from "../machinery/codec/cbor.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";

@@ -1,5 +1,5 @@
 /**
- * Posts reviews to a webhook that a kubeconfig names: to the very URL in it, several times where the answer may yet come.
+ * Posts reviews to a webhook whose URL and credentials are in a kubeconfig, with retries where they can help.
  * Upstream: staging/src/k8s.io/apiserver/pkg/util/webhook
  */
 import { deadline, sleep } from "../world/time.ts";

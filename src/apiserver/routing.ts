@@ -1,5 +1,5 @@
 /**
- * What path, method and media types alone decide, before anything is read or done: 404, 405, 415 for a patch, 406.
+ * What path, method and media types decide before anything is read: 404, 405, 415 for a patch, 406.
  * Upstream: pkg/endpoints/installer.go and the router under it; for custom resources apiextensions-apiserver/pkg/apiserver/customresource_handler.go.
  */
 import type { Resource } from "../machinery/resource.ts";

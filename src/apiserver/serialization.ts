@@ -1,4 +1,4 @@
-/** Stored values to objects, whichever of upstream's formats they are in. */
+/** Decodes stored values, in any of upstream's formats. */
 import { isCbor, parseCbor } from "../machinery/codec/cbor.ts";
 import { textOf } from "../machinery/codec/json.ts";
 import { isProtobuf } from "../machinery/codec/protobuf.ts";

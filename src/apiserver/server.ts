@@ -1,6 +1,6 @@
 /**
- * The API server: etcd on one side, clients on the other, over HTTPS and in this process. This file puts the parts together; what happens to a request
- * is in `filters/index.ts` and then in `handlers/`.
+ * The API server: etcd on one side, clients on the other, over HTTPS or in process. This file puts the parts together; the path of a request is in
+ * `filters/index.ts` and then in `handlers/`.
  * Upstream: cmd/kube-apiserver, pkg/controlplane, staging/src/k8s.io/apiserver.
  */
 import type { ResourceName } from "../machinery/resource.ts";

@@ -1,5 +1,5 @@
 /**
- * Where a service is reached, for requests that this server sends itself: to webhooks, to extension servers, through `…/proxy`.
+ * Resolves a service to an address, for requests that this server sends itself: to webhooks, to extension servers, and through `…/proxy`.
  * Upstream: staging/src/k8s.io/apiserver/pkg/util/proxy/proxy.go
  */
 import type { EndpointSlice } from "../api/generated/discovery.v1.ts";

@@ -1,6 +1,6 @@
 /**
- * Long lists as bytes, made once for all who read the same one at the same time: a hundred clients that list ten thousand pods get the same pieces,
- * compressed once too. Nothing is kept when the last of them has gone.
+ * Shares the encoded bytes of a long list among clients that read the same list at the same time: a hundred clients that list ten thousand pods get
+ * the same pieces, which are also compressed only once. The pieces are dropped when the last of these clients is done.
  */
 import { deflateRawSync } from "node:zlib";
 import { FLUSHED } from "./gzip.ts";

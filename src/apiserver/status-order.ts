@@ -1,4 +1,4 @@
-/** A Status as upstream writes it: the order of its keys, and which have details though there are none. */
+/** The key order of a Status as upstream writes it, and which Statuses have empty details. */
 import type { StatusError } from "../machinery/status.ts";
 import { RouteError } from "./routing.ts";
 

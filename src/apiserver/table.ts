@@ -1,4 +1,7 @@
-/** What `kubectl get` prints: columns of the kind, one row an object. Upstream: pkg/printers/storage, pkg/endpoints/handlers/response.go. */
+/**
+ * The tables that `kubectl get` prints: the kind's columns, one row for each object.
+ * Upstream: pkg/printers/storage, pkg/endpoints/handlers/response.go.
+ */
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type { Column, Resource } from "../machinery/resource.ts";
 import { inGoOrder } from "../machinery/codec/go-json.ts";

@@ -1,6 +1,6 @@
 /**
- * Long work in slices: whoever has much to do takes a turn, and no two of them run between one look at the sockets and the next. However many lists
- * are written at once, a small request waits for one slice.
+ * Slices long work: each piece takes a turn, and at most one turn runs between two polls of the sockets. However many lists are being written, a
+ * small request waits for one slice only.
  */
 import type { Clock } from "../world/world.ts";
 

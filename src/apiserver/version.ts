@@ -1,4 +1,4 @@
-/** What `/version` says. */
+/** The response of `/version`. */
 export const VERSION = {
   major: "1",
   minor: "36",

@@ -1,4 +1,4 @@
-/** A watch as bytes: chunked JSON lines, or a message each over a WebSocket. Events are encoded once for all watchers of the same encoding. */
+/** Writes a watch: JSON lines in a chunked response, or messages over a WebSocket. An event is encoded once for all watchers of the same encoding. */
 import { schemaOf } from "../api/schemas.ts";
 import { escaped, goJson } from "../machinery/codec/go-json.ts";
 import { encodeCbor, encodeCborEvent } from "../machinery/codec/cbor.ts";

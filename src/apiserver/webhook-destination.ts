@@ -1,4 +1,7 @@
-/** Where a webhook is, from the client configuration that admission and conversion share. Upstream: apiserver/pkg/util/webhook/client.go. */
+/**
+ * The address of a webhook, from the client configuration that admission and conversion webhooks share.
+ * Upstream: apiserver/pkg/util/webhook/client.go.
+ */
 import { hostPort } from "../base/host-port.ts";
 import type { Random } from "../world/world.ts";
 import { randomInt } from "../world/world.ts";

@@ -1,6 +1,6 @@
 /**
- * Writes that come at once begin a few at a time, with a look at the sockets in between: two hundred of them on one connection are a tenth of a second
- * of work, and whoever asks for one object would wait for all of it. Their order stays as it is.
+ * Starts concurrent writes a few at a time and polls the sockets in between: two hundred writes on one connection are a tenth of a second of work,
+ * for all of which a read of one object would otherwise wait. Their order is preserved.
  */
 import type { Clock } from "../world/world.ts";
 

@@ -1,6 +1,6 @@
 /**
- * `--admission-control-config-file`: what each plugin is told, inline or in a file of its own. Upstream: apiserver/pkg/admission/config.go,
- * apiserver/pkg/apis/apiserver
+ * `--admission-control-config-file`: the configuration of each plugin, inline or in a file of its own.
+ * Upstream: apiserver/pkg/admission/config.go, apiserver/pkg/apis/apiserver
  */
 import type { AdmissionFlags, AdmissionPlugin, PluginConfiguration } from "./framework.ts";
 

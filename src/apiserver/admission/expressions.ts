@@ -1,7 +1,7 @@
 /**
- * Expressions about a request: what their variables hold, and running them within a budget. Match conditions of webhooks are decided here.
- *
- * Evaluation doesn't wait. Where the authoriser answers later, the run ends, and starts again with the answer.
+ * CEL expressions about a request: the values of their variables, and evaluation within a cost budget. Match conditions of webhooks are evaluated
+ * here, too. Evaluation is synchronous. Where the authorizer can only answer asynchronously, evaluation is abandoned and repeated once the answer is
+ * there.
  *
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/cel, pkg/admission/plugin/webhook/matchconditions
  */

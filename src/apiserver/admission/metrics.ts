@@ -1,4 +1,8 @@
-/** How long admission takes, by plugin and by webhook, counted in plain numbers: every write passes here. Upstream: apiserver/pkg/admission/metrics */
+/**
+ * How long admission takes, by plugin and by webhook. Every write passes here, so the counts are plain numbers that are read when metrics are
+ * scraped.
+ * Upstream: apiserver/pkg/admission/metrics
+ */
 import type { Distribution, Metrics, Reading } from "../../observe/metrics.ts";
 import { counter, histogram } from "../../observe/metrics.ts";
 import { counts, distributions } from "../../observe/series.ts";

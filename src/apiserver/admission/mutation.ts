@@ -1,4 +1,4 @@
-/** What others made of an object becomes the request's: read by the kind's schema, with its defaults. */
+/** Takes over an object that a webhook or a policy has changed: decoded by the kind's schema, with its defaults. */
 import { readObject } from "../../machinery/codec/custom.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "./framework.ts";

@@ -1,6 +1,5 @@
 /**
- * Whether a request is one that a webhook or a policy is about: its rules, and the labels of the object and of its namespace.
- *
+ * Whether a webhook or a policy applies to a request: by its rules, and by the labels of the object and of its namespace.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/predicates, pkg/admission/plugin/policy/matching
  */
 import { selectorOf } from "../../machinery/selector/labels.ts";

@@ -1,4 +1,4 @@
-/** Tolerations of a pod together with those that others give it. Upstream: pkg/util/tolerations */
+/** Merges a pod's tolerations with those that a namespace or a runtime class adds. Upstream: pkg/util/tolerations */
 import { isDeepStrictEqual } from "node:util";
 import type { AnyObject } from "./framework.ts";
 

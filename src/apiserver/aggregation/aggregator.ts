@@ -1,5 +1,6 @@
 /**
- * Groups that other servers answer: an APIService names the service, requests go there with the user's name in headers, and discovery shows what is served.
+ * API aggregation: an APIService names the service that serves a group version. Requests are forwarded there with the user's name in headers, and
+ * discovery includes what is served.
  * Upstream: kube-aggregator.
  */
 import { formatTime } from "../../machinery/meta/time.ts";

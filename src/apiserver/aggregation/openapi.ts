@@ -1,4 +1,4 @@
-/** What extension servers say of their kinds, as it was when they were last asked. Upstream: kube-aggregator/pkg/controllers/{openapi,openapiv3} */
+/** The OpenAPI documents of extension servers, as of the last download. Upstream: kube-aggregator/pkg/controllers/{openapi,openapiv3} */
 import type { Json } from "../../machinery/openapi/schemas.ts";
 
 /** GET of a path at an extension server; undefined where what it has is still what the tag says. */

@@ -1,4 +1,4 @@
-/** The audit of a server: its policy and where its events go, from what the flags say. Upstream: pkg/server/options/audit.go */
+/** The audit of a server: its policy and its backends, as the flags configure them. Upstream: pkg/server/options/audit.go */
 import type { Logger } from "../../observe/log.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import type { World } from "../../world/world.ts";

@@ -1,4 +1,7 @@
-/** Where audit events go: a file, a webhook; at once or in batches; cut down where they are too large. Upstream: plugin/pkg/audit, pkg/server/options/audit.go */
+/**
+ * Audit backends: a log file and a webhook, blocking or batched, with truncation of events that are too large.
+ * Upstream: plugin/pkg/audit, pkg/server/options/audit.go
+ */
 import type { Logger } from "../../observe/log.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import { pause } from "../../world/time.ts";

@@ -1,5 +1,5 @@
 /**
- * A file that is written on, and put aside under a name with the time when it is full. Old ones are pressed and thrown away.
+ * A log file that is rotated by size: the full file is renamed after the time, and old ones are compressed and removed.
  * Upstream: gopkg.in/natefinch/lumberjack.v2, as the audit log uses it
  */
 import { gzipSync } from "node:zlib";

@@ -1,4 +1,4 @@
-/** What is noted of one request on its way, and told at each stage. Upstream: pkg/audit/{context,request}.go */
+/** The audit event of one request: what is recorded on the way, and emitted at each stage. Upstream: pkg/audit/{context,request}.go */
 import { StatusError } from "../../machinery/status.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { ApiRequest, ApiResponse, Outcome } from "../request.ts";

@@ -1,6 +1,7 @@
 /**
- * Finds out who asks, trying each way in upstream's order. One way that fails doesn't hide another; but who showed a proof that nobody took is nobody,
- * not anonymous. Upstream: pkg/kubeapiserver/authenticator/config.go.
+ * Authenticates a request by trying each method in upstream's order. The failure of one method does not keep another from succeeding; but a request
+ * with credentials that no method accepts is unauthenticated, not anonymous.
+ * Upstream: pkg/kubeapiserver/authenticator/config.go.
  */
 import { aggregate } from "../authz/authorizer.ts";
 import type { ApiRequest } from "../request.ts";

@@ -1,4 +1,7 @@
-/** Tokens with which new nodes ask for their certificate: secrets in kube-system. Upstream: plugin/pkg/auth/authenticator/token/bootstrap. */
+/**
+ * Bootstrap tokens, with which new nodes request their certificate: secrets in kube-system.
+ * Upstream: plugin/pkg/auth/authenticator/token/bootstrap.
+ */
 import { timingSafeEqual } from "node:crypto";
 import type { Logger } from "../../observe/log.ts";
 import type { Clock } from "../../world/world.ts";

@@ -1,4 +1,4 @@
-/** A client certificate is a user: its common name, its organisations the groups. Upstream: pkg/authentication/request/x509. */
+/** Client certificates: the common name is the user, the organizations are the groups. Upstream: pkg/authentication/request/x509. */
 import { createHash, X509Certificate } from "node:crypto";
 import type { Peer } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";

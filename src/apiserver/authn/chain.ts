@@ -1,4 +1,8 @@
-/** Is a client's certificate signed by one of these authorities? Asked at each request, so that an authority that is gone is gone at once. Upstream: Go's crypto/x509 Verify */
+/**
+ * Verifies that a client certificate is signed by one of the given authorities. This happens at each request, so that an authority that was removed
+ * is distrusted at once.
+ * Upstream: Go's crypto/x509 Verify
+ */
 import { X509Certificate } from "node:crypto";
 
 /** The certificates of a PEM bundle. */

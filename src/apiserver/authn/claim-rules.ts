@@ -1,4 +1,4 @@
-/** The expressions of an authenticator's configuration, as functions. Upstream: pkg/authentication/cel */
+/** The expressions of an authenticator's configuration, compiled to functions. Upstream: pkg/authentication/cel */
 
 /** Throws in upstream's words where the expression fails. */
 export type Evaluate = (input: unknown) => unknown;

@@ -1,4 +1,4 @@
-/** AuthenticationConfiguration: what the file says, whether it makes sense, and its expressions as functions. Upstream: pkg/apis/apiserver/validation */
+/** AuthenticationConfiguration: decoding, validation, and compilation of its expressions. Upstream: pkg/apis/apiserver/validation */
 import { isDomainPrefixedPath } from "../../machinery/validation/names.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { duplicate, invalid, required, tooMany } from "../../machinery/validation/field-error.ts";

@@ -1,4 +1,4 @@
-/** JSON web tokens: read, signed, verified. Upstream: github.com/go-jose/go-jose */
+/** JSON web tokens: decoding, signing, verifying. Upstream: github.com/go-jose/go-jose */
 import type { KeyObject } from "node:crypto";
 import { constants, createPublicKey, sign, verify } from "node:crypto";
 

@@ -1,4 +1,4 @@
-/** How requests fared at the door, counted in plain numbers: every request passes here. Upstream: pkg/endpoints/filters/metrics.go */
+/** Counts of authentication attempts. Every request passes here, so they are plain numbers. Upstream: pkg/endpoints/filters/metrics.go */
 import type { Metrics, Reading } from "../../observe/metrics.ts";
 import { counter, Distribution, histogram } from "../../observe/metrics.ts";
 

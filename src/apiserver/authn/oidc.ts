@@ -1,5 +1,5 @@
 /**
- * Tokens of other issuers: their keys are fetched where they publish them, claims become a user as the configuration says.
+ * Tokens of external issuers: their keys are fetched from where they publish them, and their claims are mapped to a user as the configuration says.
  * Upstream: plugin/pkg/authenticator/token/oidc, github.com/coreos/go-oidc
  */
 import type { Logger } from "../../observe/log.ts";

@@ -1,4 +1,7 @@
-/** A proxy in front says in headers who asks; its certificate says that it may. Upstream: pkg/authentication/request/headerrequest. */
+/**
+ * Authentication by a trusted proxy: headers name the user, and the proxy's own client certificate makes them trustworthy.
+ * Upstream: pkg/authentication/request/headerrequest.
+ */
 import type { Clock } from "../../world/world.ts";
 import type { ApiRequest } from "../request.ts";
 import type { RequestAuthenticator } from "./authenticator.ts";

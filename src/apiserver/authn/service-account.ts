@@ -1,5 +1,5 @@
 /**
- * Tokens of service accounts: JWTs that the server signs and checks, bound to what they were made for; each check looks whether that still exists.
+ * Service account tokens: JWTs that the server signs and verifies. They are bound to objects, and each verification checks that those still exist.
  * Upstream: pkg/serviceaccount.
  */
 import type { KeyObject } from "node:crypto";

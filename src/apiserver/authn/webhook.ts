@@ -1,4 +1,7 @@
-/** Asks a webhook whose token it is, and remembers the answer for a while. Upstream: plugin/pkg/authenticator/token/webhook, pkg/authentication/token/cache. */
+/**
+ * Asks a webhook to authenticate a token, and caches the answer for a while.
+ * Upstream: plugin/pkg/authenticator/token/webhook, pkg/authentication/token/cache.
+ */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../world/world.ts";
 import type { ReviewClient } from "../review-client.ts";

@@ -1,4 +1,4 @@
-/** A file with one policy a line: who may what. Upstream: pkg/auth/authorizer/abac. */
+/** Attribute-based access control: a file with one policy a line. Upstream: pkg/auth/authorizer/abac. */
 import type { UserInfo } from "../authn/user.ts";
 import type { Attributes, Authorizer } from "./authorizer.ts";
 import { ALLOW } from "./authorizer.ts";

@@ -1,4 +1,4 @@
-/** May this user do this? Authorizers are asked in order; the first that has an opinion decides. */
+/** The authorizer interface: authorizers are asked in order, and the first that has an opinion decides. */
 import type { UserInfo } from "../authn/user.ts";
 import type { RequestInfo } from "../request-info.ts";
 import type { PolicyRule } from "./rbac.ts";

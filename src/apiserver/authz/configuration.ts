@@ -1,4 +1,4 @@
-/** AuthorizationConfiguration: what the file says, whether it makes sense, and its conditions as functions. Upstream: pkg/apis/apiserver/validation */
+/** AuthorizationConfiguration: decoding, validation, and compilation of its match conditions. Upstream: pkg/apis/apiserver/validation */
 import { parseDuration } from "../../machinery/meta/time.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { duplicate, invalid, notSupported, required, tooMany } from "../../machinery/validation/field-error.ts";

@@ -1,5 +1,6 @@
 /**
- * Nobody gives away more than he has: who writes a role holds its rules or may `escalate`, who binds one holds them or may `bind`.
+ * Prevents privilege escalation through RBAC objects: whoever writes a role must already have its permissions or the verb `escalate`, and whoever
+ * binds one must have them or the verb `bind`.
  * Upstream: pkg/registry/rbac/{clusterrole,clusterrolebinding,role,rolebinding}/policybased, component-helpers/auth/rbac/validation.
  */
 import { isDeepStrictEqual } from "node:util";

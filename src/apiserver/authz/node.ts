@@ -1,6 +1,7 @@
 /**
- * What kubelets may do: their own node, the pods bound to it, and what those pods refer to. Everything else that every kubelet may is in the role
- * `system:node`. Upstream: plugin/pkg/auth/authorizer/node.
+ * What kubelets may do: access their own node, the pods bound to it, and what those pods refer to. Everything that all kubelets may do is in the
+ * role `system:node`.
+ * Upstream: plugin/pkg/auth/authorizer/node.
  */
 import { parseFieldSelector } from "../../machinery/selector/fields.ts";
 import { SelectorError } from "../../machinery/selector/labels.ts";

@@ -1,5 +1,5 @@
 /**
- * Who makes a policy take parameters may read all of their kind; who binds one to parameters may read those.
+ * Whoever writes a policy with parameters must be allowed to read all parameters of that kind, and whoever binds it to some, to read those.
  * Upstream: pkg/registry/admissionregistration/{validating,mutating}admissionpolicy{,binding}/authz.go
  */
 import type { ParamKind, ParamRef } from "../../api/generated/admissionregistration.v1.ts";

@@ -1,5 +1,5 @@
 /**
- * Role-based access control: who is bound to which rules, read from the watch caches at each question.
+ * Role-based access control: roles and bindings are read from the watch caches at each decision.
  * Upstream: plugin/pkg/auth/authorizer/rbac, pkg/registry/rbac/validation.
  */
 import type { ClusterView } from "../admission/framework.ts";

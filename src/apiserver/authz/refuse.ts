@@ -1,4 +1,4 @@
-/** The 403 that a client gets. */
+/** The 403 response. */
 import { forbidden, StatusError } from "../../machinery/status.ts";
 import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 import { refusal } from "./authorizer.ts";

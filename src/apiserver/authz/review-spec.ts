@@ -1,4 +1,4 @@
-/** A question to authorizers as a SubjectAccessReview puts it: for webhooks, and for the expressions that choose among them. */
+/** An authorization question in the form of a SubjectAccessReview: for webhooks, and for the expressions that select among them. */
 import { parseFieldSelector } from "../../machinery/selector/fields.ts";
 import type { LabelOperator } from "../../machinery/selector/labels.ts";
 import { parseLabelSelector, SelectorError } from "../../machinery/selector/labels.ts";

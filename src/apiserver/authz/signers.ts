@@ -1,4 +1,4 @@
-/** Who may act for a signer of certificates: rights are on its name, or on all of its domain. Upstream: pkg/certauthorization */
+/** Who may act for a signer of certificates: permissions name the signer, or all signers of a domain. Upstream: pkg/certauthorization */
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "./authorizer.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Who may say what of an object's status, beyond the right to write it: who binds a claim for devices, the drivers of its devices, and who signs a
- * pod's certificate. Upstream: pkg/registry/resource/utils.go, pkg/registry/certificates/podcertificaterequest/strategy.go
+ * Permissions that writing certain statuses takes beyond the right to write them: binding a resource claim, reporting the status of devices, and
+ * signing a pod's certificate.
+ * Upstream: pkg/registry/resource/utils.go, pkg/registry/certificates/podcertificaterequest/strategy.go
  */
 import { semanticEqual } from "../../api/semantic-equal.ts";
 import type { Resource } from "../../machinery/resource.ts";

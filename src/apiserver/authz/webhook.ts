@@ -1,4 +1,4 @@
-/** Asks a webhook whether a user may, and remembers the answer for a while. Upstream: plugin/pkg/authorizer/webhook. */
+/** Asks a webhook to authorize a request, and caches the answer for a while. Upstream: plugin/pkg/authorizer/webhook. */
 import type { Metrics } from "../../observe/metrics.ts";
 import { counter, histogram } from "../../observe/metrics.ts";
 import type { Clock } from "../../world/world.ts";

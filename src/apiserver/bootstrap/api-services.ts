@@ -1,4 +1,4 @@
-/** One APIService a group version that this server answers itself. Upstream: pkg/controlplane/apiserver/aggregator.go. */
+/** Maintains one APIService for each group version that this server serves itself. Upstream: pkg/controlplane/apiserver/aggregator.go. */
 import { formatTime } from "../../machinery/meta/time.ts";
 import { priorityOf } from "../../machinery/discovery/groups.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";

@@ -1,5 +1,5 @@
 /**
- * Old revisions go every five minutes. Of several servers one does it: they agree by a key that the first to write it wins.
+ * Compacts etcd every five minutes. Several servers agree on which of them does it through a key: the first to write it wins.
  * Upstream: pkg/storage/etcd3/compact.go.
  */
 import type { EtcdClient } from "../../protocols/etcd/client.ts";

@@ -1,4 +1,4 @@
-/** What the repair of allocations finds at odds, as events on the objects and in the log. */
+/** Reports what the repair of allocations finds, as events on the objects and in the log. */
 import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";

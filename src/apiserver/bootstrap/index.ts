@@ -1,4 +1,4 @@
-/** What the server makes at its start and keeps from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
+/** What the server creates when it starts, and maintains from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
 import type { ReconcilerType } from "../options.ts";
 import { formatMicroTime } from "../../machinery/meta/time.ts";
 import { createHash } from "node:crypto";

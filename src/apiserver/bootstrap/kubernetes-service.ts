@@ -1,4 +1,7 @@
-/** The service `kubernetes` in `default` and where it leads: to this server. Upstream: pkg/controlplane/controller/kubernetesservice, pkg/controlplane/reconcilers. */
+/**
+ * Maintains the service `kubernetes` in the namespace `default` and its endpoints: the API servers.
+ * Upstream: pkg/controlplane/controller/kubernetesservice, pkg/controlplane/reconcilers.
+ */
 import { formatTime } from "../../machinery/meta/time.ts";
 import { isDeepStrictEqual } from "node:util";
 import type { Services } from "../registry/context.ts";

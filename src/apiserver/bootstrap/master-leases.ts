@@ -1,4 +1,7 @@
-/** Which API servers are there: each keeps a key in etcd that goes 15 seconds after its server does. Upstream: pkg/controlplane/reconcilers/lease.go */
+/**
+ * Registers the API servers that are running: each renews a key in etcd that expires 15 seconds after the server is gone.
+ * Upstream: pkg/controlplane/reconcilers/lease.go
+ */
 import { prefixEnd } from "../storage/store.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 

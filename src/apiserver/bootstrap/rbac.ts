@@ -1,4 +1,7 @@
-/** The default roles and bindings: what is missing is added, what people added stays. Upstream: pkg/registry/rbac/rest/storage_rbac.go. */
+/**
+ * Maintains the default roles and bindings: missing rules are added, and rules that users added are kept.
+ * Upstream: pkg/registry/rbac/rest/storage_rbac.go.
+ */
 import { isDeepStrictEqual } from "node:util";
 import policy from "../authz/bootstrap-policy.json" with { type: "json" };
 import type { Services } from "../registry/context.ts";

@@ -1,4 +1,4 @@
-/** The server's own writes: defaulted as anybody's, neither admitted nor validated. */
+/** The server's own writes: they are defaulted like any other, but neither admitted nor validated. */
 import { hasReason, StatusError } from "../../machinery/status.ts";
 import { LOOPBACK } from "../authn/user.ts";
 import type { Services, WriteContext } from "../registry/context.ts";

@@ -1,6 +1,6 @@
 /**
- * An object against its version of the definition: first its values, then the rules, which only make sense of values that are in order. An
- * update may leave as it is what was wrong before.
+ * Validates a custom object: first its values, then the CEL rules, which only make sense for valid values. An update may leave a value as it is even
+ * if it was invalid before.
  * Upstream: apiextensions-apiserver/pkg/registry/customresource/{validator,strategy,status_strategy}.go
  */
 import type {

@@ -1,5 +1,5 @@
 /**
- * What a definition's status says: which of its names it got, whether it is served, and whether its group may be used. Pure.
+ * The conditions in a definition's status: whether its names are accepted, whether it is established, and whether its group is permitted. Pure.
  * Upstream: apiextensions-apiserver/pkg/controller/{status,establish,apiapproval}.
  */
 import { notConvertible, validateStructure } from "../../api/apiextensions/v1/customresourcedefinition/structural.ts";

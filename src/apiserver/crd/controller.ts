@@ -1,5 +1,5 @@
 /**
- * CustomResourceDefinitions become resources that are served, at once, and stop being so when they go.
+ * Serves the resources that CustomResourceDefinitions define, as soon as a definition is created and until it is deleted.
  * Upstream: apiextensions-apiserver/pkg/controller/{status,establish,finalizer}.
  */
 import { formatTime } from "../../machinery/meta/time.ts";

@@ -1,5 +1,5 @@
 /**
- * Custom objects from one version to another by their definition's webhook: a ConversionReview over HTTPS, whose answer may change all but
+ * Converts custom objects between versions through the definition's webhook: a ConversionReview over HTTPS, whose response may change anything but
  * the identity of an object.
  * Upstream: apiextensions-apiserver/pkg/apiserver/conversion/webhook_converter.go.
  */

@@ -1,5 +1,5 @@
 /**
- * A version of a custom kind as a resource like any other: from here on nothing knows that it isn't built in.
+ * Turns a version of a custom kind into a resource like any other, so that nothing else has to know the difference.
  * Upstream: apiextensions-apiserver/pkg/registry/customresource.
  */
 import { humanDuration, nameColumn, ageColumn } from "../../api/columns.ts";

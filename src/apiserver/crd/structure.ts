@@ -1,4 +1,7 @@
-/** A CRD's OpenAPI schema as the structure that codecs, patches and managed fields read. Upstream: apiextensions-apiserver/pkg/apiserver/schema. */
+/**
+ * Turns the OpenAPI schema of a definition into the schema that codecs, patches and managed fields work with.
+ * Upstream: apiextensions-apiserver/pkg/apiserver/schema.
+ */
 import type { JSONSchemaProps } from "../../api/generated/apiextensions.v1.ts";
 import { schemaOf } from "../../api/schemas.ts";
 import { Fields } from "../../machinery/schema/fields.ts";

@@ -1,4 +1,4 @@
-/** AES in the three ways that upstream has it. Upstream: pkg/storage/value/encrypt/aes */
+/** AES in the three modes that upstream supports. Upstream: pkg/storage/value/encrypt/aes */
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 import type { CipherGCMTypes } from "node:crypto";
 import type { Random } from "../../world/world.ts";

@@ -1,5 +1,6 @@
 /**
- * Encryption at rest: what each resource's values go through on the way to etcd, by a file that may be read anew while the server runs.
+ * Encryption at rest: the transformers of each resource's values on the way to etcd, from a configuration file that may be reloaded while the server
+ * runs.
  * Upstream: pkg/server/options/encryptionconfig
  */
 import { createHash } from "node:crypto";

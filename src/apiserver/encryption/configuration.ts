@@ -1,4 +1,4 @@
-/** EncryptionConfiguration: which resources are encrypted how. Upstream: pkg/apis/apiserver/validation/validation_encryption.go */
+/** EncryptionConfiguration: which resources are encrypted with which providers. Upstream: pkg/apis/apiserver/validation/validation_encryption.go */
 import { parse } from "yaml";
 import { parseDuration } from "../../machinery/meta/time.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";

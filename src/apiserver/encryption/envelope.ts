@@ -1,6 +1,6 @@
 /**
- * Values under keys of their own, made from a seed that a key management plugin encrypts. The plugin is asked when the server starts, when its key
- * changes, and once for each seed that an old value was written with; each minute it is asked how it is.
+ * Envelope encryption: values are encrypted with keys derived from a seed, and a key management plugin encrypts the seed. The plugin is called when
+ * the server starts, when its key changes, and once for each seed that stored values were written with; its status is polled every minute.
  * Upstream: pkg/storage/value/encrypt/envelope/kmsv2, pkg/server/options/encryptionconfig
  */
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** What stands between an object's bytes and etcd. Upstream: pkg/storage/value/transformer.go */
+/** Transforms an object's bytes on the way to and from etcd. Upstream: pkg/storage/value/transformer.go */
 
 /** One way to encrypt. The key in etcd goes in where the way can vouch for it: a value can't be moved to another. */
 export interface Transformer {

@@ -1,4 +1,7 @@
-/** Each request has an id, the client's or a new one, and where there is a policy it is written down. Upstream: pkg/endpoints/filters/{audit,authn_audit}.go */
+/**
+ * Gives each request an audit ID, the client's or a new one, and records the request if there is an audit policy.
+ * Upstream: pkg/endpoints/filters/{audit,authn_audit}.go
+ */
 import { StatusError } from "../../machinery/status.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import { uuid } from "../../world/world.ts";

@@ -1,4 +1,7 @@
-/** Finds out who asks; a request that fails to prove who it is ends here. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/authentication.go */
+/**
+ * Authenticates the request; one whose credentials are not accepted ends here.
+ * Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/authentication.go
+ */
 import { StatusError } from "../../machinery/status.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { Clock } from "../../world/world.ts";

@@ -1,4 +1,4 @@
-/** Asks whether the user may do what the request says. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/authorization.go */
+/** Authorizes the request. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/authorization.go */
 import type { Clock } from "../../world/world.ts";
 import type { AccessMetrics } from "../authn/metrics.ts";
 import type { Attributes, Authorizer, Decision } from "../authz/authorizer.ts";

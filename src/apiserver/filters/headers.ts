@@ -1,4 +1,4 @@
-/** Headers that every answer has. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/cachecontrol.go */
+/** Sets the headers that every response has. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/filters/cachecontrol.go */
 import type { ApiRequest, Filter } from "../request.ts";
 
 export const cacheControl: Filter = (request, next) => {

@@ -1,4 +1,7 @@
-/** Acts as someone else where the asker may, for this request (constrained) or for any (legacy). Upstream: pkg/endpoints/filters/impersonation */
+/**
+ * Lets a request act as another user if its own user may impersonate that one, for this kind of request (constrained) or for any (legacy).
+ * Upstream: pkg/endpoints/filters/impersonation
+ */
 import { badRequest } from "../../machinery/status.ts";
 import { isDns1123Subdomain, isDomainPrefixedPath } from "../../machinery/validation/names.ts";
 import type { Clock } from "../../world/world.ts";

@@ -1,5 +1,5 @@
 /**
- * The filter chain: what happens to every request before its handler, outermost first. The list is the order.
+ * The filter chain: what happens to every request before its handler, outermost first. The order of the list is the order of the chain.
  * Upstream: pkg/server/config.go (DefaultBuildHandlerChain).
  */
 import type { Authorizer } from "../authz/authorizer.ts";

@@ -1,5 +1,5 @@
 /**
- * Bounds the requests under way, reads and writes apart. It stands in for priority and fairness where that is switched off.
+ * Limits the number of requests in flight, reads and writes separately. It replaces priority and fairness where that is disabled.
  * Upstream: pkg/server/filters/maxinflight.go.
  */
 import type { ApiRequest, Filter } from "../request.ts";

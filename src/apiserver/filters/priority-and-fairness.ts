@@ -1,6 +1,6 @@
 /**
- * Each request takes seats of its priority level, waits for them in a queue, or is sent away. A watch gives its seats back when it has begun, a list
- * when its last piece has left, since that is most of the work; or when its client doesn't read, for then there is none.
+ * Priority and fairness: a request occupies seats of its priority level, waits for them in a queue, or is rejected. A watch gives its seats back
+ * once it has started; a list keeps them until its last piece is sent, since writing it is most of the work, or until its client stops reading.
  * Upstream: pkg/server/filters/priority-and-fairness.go
  */
 import type { Clock } from "../../world/world.ts";

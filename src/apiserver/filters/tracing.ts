@@ -1,4 +1,4 @@
-/** A span for each request. Upstream: pkg/endpoints/filters/traces.go */
+/** Opens a span for each request. Upstream: pkg/endpoints/filters/traces.go */
 import type { ApiRequest, Filter } from "../request.ts";
 import type { RequestInfo } from "../request-info.ts";
 import type { Tracing } from "../tracing/tracing.ts";

@@ -1,4 +1,4 @@
-/** Shares the server's seats out by demand. Upstream: pkg/util/flowcontrol/conc_alloc.go */
+/** Divides the server's seats among priority levels by their demand. Upstream: pkg/util/flowcontrol/conc_alloc.go */
 
 export interface Claim {
   readonly target: number;

@@ -1,4 +1,7 @@
-/** What is integrated over time: how many seats a level could use, and how full it was. Upstream: fairqueuing/integrator.go, metrics/timing_ratio_histogram.go */
+/**
+ * Averages over time: how many seats a level could have used, and how full it was.
+ * Upstream: fairqueuing/integrator.go, metrics/timing_ratio_histogram.go
+ */
 import { Distribution } from "../../observe/metrics.ts";
 
 export interface Demand {

@@ -1,4 +1,4 @@
-/** What the queues hold now, as tables: `/debug/api_priority_and_fairness/`. Upstream: pkg/util/flowcontrol/apf_controller_debug.go */
+/** The present contents of the queues as tables, for `/debug/api_priority_and_fairness/`. Upstream: pkg/util/flowcontrol/apf_controller_debug.go */
 import { formatNanoTime } from "./nano-time.ts";
 import { formatDuration } from "../../machinery/meta/time.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";

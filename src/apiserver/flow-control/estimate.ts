@@ -1,4 +1,4 @@
-/** How many seats a request takes, guessed from what it asks for. Upstream: pkg/util/flowcontrol/request */
+/** Estimates how many seats a request takes, from what it asks for. Upstream: pkg/util/flowcontrol/request */
 import type { RequestInfo } from "../request-info.ts";
 import { isTrue } from "../request-info.ts";
 import type { Work } from "./queue-set.ts";

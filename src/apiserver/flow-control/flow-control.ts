@@ -1,6 +1,6 @@
 /**
- * Priority and fairness: which flow schema a request belongs to, and the seats of the level that the schema names. Levels that need their seats
- * less lend them to others; how many, is set anew every ten seconds by what each could have used.
+ * Priority and fairness: the flow schema that a request matches, and the seats of the priority level that the schema names. Levels lend seats that
+ * they do not need; how many is decided anew every ten seconds, from the seats that each level could have used.
  * Upstream: pkg/util/flowcontrol/apf_controller.go
  */
 import type { FlowSchema, PriorityLevelConfiguration } from "../../api/generated/flowcontrol.v1.ts";

@@ -1,6 +1,6 @@
 /**
- * Keeps priority and fairness and its objects together: the built-in objects are there, the objects that are there are in force, and each schema
- * says whether its level exists.
+ * Keeps priority and fairness in step with its API objects: creates the built-in ones, puts the present ones in force, and reports in each flow
+ * schema's status whether its priority level exists.
  * Upstream: pkg/registry/flowcontrol/ensurer, pkg/util/flowcontrol/apf_controller.go
  */
 import { isDeepStrictEqual } from "node:util";

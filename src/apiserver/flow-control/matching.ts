@@ -1,4 +1,4 @@
-/** Which flow schema a request belongs to. Upstream: pkg/util/flowcontrol/rule.go */
+/** Which flow schema a request matches. Upstream: pkg/util/flowcontrol/rule.go */
 import type { FlowSchema } from "../../api/generated/flowcontrol.v1.ts";
 import type { UserInfo } from "../authn/user.ts";
 import { splitServiceAccountUser } from "../authn/user.ts";

@@ -1,5 +1,5 @@
 /**
- * The numbers of priority and fairness: counted as additions to plain fields, told when somebody reads them.
+ * The metrics of priority and fairness, counted in plain fields and collected when they are scraped.
  * Upstream: pkg/util/flowcontrol/metrics/metrics.go
  */
 import type { Reading } from "../../observe/metrics.ts";

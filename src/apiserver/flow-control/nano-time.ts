@@ -1,4 +1,4 @@
-/** A wall time as Go's RFC3339Nano: as many digits as there are. */
+/** Formats a time as Go's RFC3339Nano does, with as many digits as are needed. */
 export function formatNanoTime(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   const nanoseconds = Math.round((ms - seconds * 1000) * 1e6);

@@ -1,7 +1,8 @@
 /**
- * The requests of one priority level: so many seats, and queues for those that find none free. Queues are served in the order in which a fluid
- * model would finish their requests, had each active queue the same share of the seats at every moment: `r` is how far that model is, in
- * seat-seconds a queue. Time comes in as an argument, in milliseconds; whoever waits is told through `onDecision`.
+ * The seats of one priority level and the queues of the requests that wait for them. Queues are served in the order in which a fluid model would
+ * finish their requests, in which all active queues share the seats equally at every moment; `r` is the progress of that model, in seat-seconds per
+ * queue. Time comes in as an argument, in milliseconds, and the waiting requests learn of the decision through `onDecision`.
+ *
  * Upstream: pkg/util/flowcontrol/fairqueuing/queueset/queueset.go
  */
 import { assert } from "../../base/assert.ts";

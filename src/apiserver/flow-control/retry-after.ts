@@ -1,4 +1,4 @@
-/** When a refused client should come back: later, the more are refused. Upstream: pkg/util/flowcontrol/dropped_requests_tracker.go */
+/** When a rejected client should retry: the more requests are rejected, the later. Upstream: pkg/util/flowcontrol/dropped_requests_tracker.go */
 const MAX_SECONDS = 32;
 
 export class RetryAfter {

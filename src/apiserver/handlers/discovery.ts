@@ -1,4 +1,4 @@
-/** What is served: `/api`, `/apis`, and the lists below them, in the legacy and the aggregated form. */
+/** Discovery: `/api`, `/apis` and the lists below them, in the legacy and the aggregated form. */
 import { createHash } from "node:crypto";
 import { schemaOf } from "../../api/schemas.ts";
 import { encodeCbor } from "../../machinery/codec/cbor.ts";

@@ -1,4 +1,4 @@
-/** OpenAPI, v2 and v3: written when first asked for, again when what is served changes. */
+/** The OpenAPI documents, v2 and v3: built when they are first requested, and again when the served resources change. */
 import { allSchemas, kindsOf } from "../../api/schemas.ts";
 import { groupsOf, isBuiltinGroup } from "../../machinery/discovery/groups.ts";
 import {

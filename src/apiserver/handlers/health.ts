@@ -1,4 +1,4 @@
-/** `/healthz`, `/livez`, `/readyz`, whole and check by check. Upstream: pkg/server/healthz. */
+/** `/healthz`, `/livez` and `/readyz`, as a whole and for each check. Upstream: pkg/server/healthz. */
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { counter, gauge, Metrics } from "../../observe/metrics.ts";
 import { counts } from "../../observe/series.ts";

@@ -1,4 +1,4 @@
-/** Everything that is no resource: health, version, discovery, documents, metrics. */
+/** All paths that are not resources: health, version, discovery, OpenAPI, metrics. */
 import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import { hostPort } from "../../base/host-port.ts";

@@ -1,4 +1,4 @@
-/** What a write's query says, checked as upstream checks CreateOptions, UpdateOptions, PatchOptions and DeleteOptions. */
+/** The query parameters of writes, validated as upstream validates CreateOptions, UpdateOptions, PatchOptions and DeleteOptions. */
 import { schemaOf } from "../../api/schemas.ts";
 import { decodeCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";

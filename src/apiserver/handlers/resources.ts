@@ -1,4 +1,4 @@
-/** Every request for a resource: the verb decides, and a subresource with a meaning of its own has its handler in `registry/specials`. */
+/** Dispatches resource requests by verb. Subresources with behaviour of their own have their handlers in `registry/specials`. */
 import type { AuditTrail } from "../audit/trail.ts";
 import { isBuiltinGroup } from "../../machinery/discovery/groups.ts";
 import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";

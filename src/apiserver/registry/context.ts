@@ -1,4 +1,4 @@
-/** What a verb knows of its request, and what it works with. */
+/** What the verbs know about a request, and the services that they use. */
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { HookContext } from "../../machinery/resource.ts";
 import type { Logger } from "../../observe/log.ts";

@@ -1,4 +1,4 @@
-/** Conversions that a definition's webhook makes, for work that looks at an object in several versions and may not wait itself. */
+/** Conversions by webhook for code that works on several versions of an object and cannot wait itself. */
 import type { JsonObject } from "../../machinery/patch/json-value.ts";
 import { Unfinished } from "../../machinery/patch/apply/unfinished.ts";
 import type { Resource } from "../../machinery/resource.ts";

@@ -1,5 +1,5 @@
 /**
- * The life of a create, in upstream's order: metadata, mutating admission, name, allocation, strategy, validation, validating admission, Txn.
+ * Create, in upstream's order: metadata, mutating admission, name, allocation, strategy, validation, validating admission, transaction.
  * Upstream: pkg/endpoints/handlers/create.go, pkg/registry/generic/registry/store.go.
  */
 import { deepFreeze } from "../../base/mutable.ts";

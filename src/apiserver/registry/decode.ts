@@ -1,4 +1,4 @@
-/** A request's body as an object of its kind: of the right kind and version, known fields only, defaults filled in. */
+/** Decodes a request body into an object of its kind: checks kind and version, handles unknown fields, fills in defaults. */
 import { builtinResources } from "../../api/index.ts";
 import { readObject } from "../../machinery/codec/custom.ts";
 import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";

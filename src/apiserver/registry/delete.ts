@@ -1,5 +1,5 @@
 /**
- * The life of a delete: preconditions, finalizers by propagation policy, a grace period for pods, and the end when nothing holds the object any more.
+ * Delete: preconditions, finalizers by propagation policy, the grace period of pods, and removal once nothing holds the object any more.
  * Upstream: pkg/registry/rest/delete.go, pkg/registry/generic/registry/store.go (Delete).
  */
 import { formatTime } from "../../machinery/meta/time.ts";

@@ -1,4 +1,4 @@
-/** Who set which field: kept at every write, so that a later apply knows what it may change. */
+/** Records at every write which manager set which field, so that a later apply knows what it may change. */
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
 import { apply } from "../../machinery/patch/apply/apply.ts";

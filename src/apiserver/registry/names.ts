@@ -1,4 +1,4 @@
-/** Names that the server makes up. Upstream: pkg/storage/names/generate.go. */
+/** Generated names. Upstream: pkg/storage/names/generate.go. */
 import type { Random } from "../../world/world.ts";
 import { randomInt } from "../../world/world.ts";
 

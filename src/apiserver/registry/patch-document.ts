@@ -1,4 +1,4 @@
-/** What the body of a patch says, and what is wrong in how it says it. Upstream: pkg/endpoints/handlers/patch.go. */
+/** Parses the body of a patch and reports what is wrong with it. Upstream: pkg/endpoints/handlers/patch.go. */
 import { parseCbor } from "../../machinery/codec/cbor.ts";
 import { parseJson, textOf } from "../../machinery/codec/json.ts";
 import { infiniteNumber, repeatedFields, strictErrors } from "../../machinery/codec/json-text.ts";

@@ -1,4 +1,4 @@
-/** The four kinds of patch, as the `make` of an update. Upstream: pkg/endpoints/handlers/patch.go. */
+/** The four types of patch, each as the `make` function of an update. Upstream: pkg/endpoints/handlers/patch.go. */
 import { DecodeError } from "../../machinery/codec/decode.ts";
 import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";

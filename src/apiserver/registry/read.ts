@@ -1,5 +1,5 @@
 /**
- * Get, list and watch. All are served by the watch cache; the resourceVersion that a client gives says how fresh the answer must be.
+ * Get, list and watch. The watch cache serves all three; the resourceVersion in the request says how fresh the result must be.
  * Upstream: pkg/endpoints/handlers/get.go, pkg/storage/cacher/delegator.
  */
 import { posix } from "node:path";

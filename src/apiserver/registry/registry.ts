@@ -1,4 +1,4 @@
-/** All resources that are served, and the storage of each: versions of one kind share a storage. */
+/** The served resources and their storages: all versions of a kind share one storage. */
 import { encodeCbor } from "../../machinery/codec/cbor.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";

@@ -1,4 +1,4 @@
-/** Label and field selectors of a request, as predicates. */
+/** The label and field selectors of a request, as predicates. */
 import type { Resource } from "../../machinery/resource.ts";
 import { parseFieldSelector } from "../../machinery/selector/fields.ts";
 import { parseLabelSelector, SelectorError } from "../../machinery/selector/labels.ts";

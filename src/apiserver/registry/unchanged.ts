@@ -1,4 +1,4 @@
-/** Whether an update says anything new. An update that doesn't is not written: nobody hears of it and its revision stays. */
+/** Detects updates that change nothing. They are not written, so no watcher is notified and the resourceVersion stays. */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Entry } from "../storage/entry.ts";
 

@@ -1,6 +1,7 @@
 /**
- * The life of an update, a patch and an apply: what is there now is read, the wanted object is made from it, and the Txn goes through only if nothing
- * came between. Upstream: pkg/registry/generic/registry/store.go (Update), pkg/endpoints/handlers/update.go.
+ * Update, patch and apply: the present object is read, the new one made from it, and the transaction succeeds only if the object has not changed in
+ * between.
+ * Upstream: pkg/registry/generic/registry/store.go (Update), pkg/endpoints/handlers/update.go.
  */
 import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { finished } from "../../machinery/patch/apply/unfinished.ts";

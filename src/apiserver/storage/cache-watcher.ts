@@ -1,4 +1,4 @@
-/** One watch of the cache: the changes that are its own, as it sees them, until they are read. Who doesn't read is closed. */
+/** One watch on the cache: it filters the changes and buffers them until they are read. A watch whose client does not read is closed. */
 import { Entry } from "./entry.ts";
 import { withRevision } from "./store.ts";
 

@@ -1,4 +1,7 @@
-/** The calls to etcd, counted as gRPC's own metrics do. Upstream: go-grpc-prometheus in pkg/storage/storagebackend/factory/etcd3.go */
+/**
+ * Counts the calls to etcd, under the names of the gRPC client's metrics.
+ * Upstream: go-grpc-prometheus in pkg/storage/storagebackend/factory/etcd3.go
+ */
 import { counter, type Metrics } from "../../observe/metrics.ts";
 import { counts } from "../../observe/series.ts";
 import { RpcError } from "../../wire/rpc/service.ts";

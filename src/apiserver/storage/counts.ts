@@ -1,4 +1,7 @@
-/** What is counted of one kind's storage: events, starts, lists. In plain numbers, read when metrics are. Upstream: pkg/storage/cacher/metrics, pkg/storage/etcd3/metrics */
+/**
+ * Counts for one resource's storage: events, initializations, lists. They are plain numbers that are read when metrics are scraped.
+ * Upstream: pkg/storage/cacher/metrics, pkg/storage/etcd3/metrics
+ */
 import { counter, Distribution, gauge, histogram, type Reading } from "../../observe/metrics.ts";
 
 const KIND = ["group", "resource"] as const;

@@ -1,6 +1,6 @@
 /**
- * One stored object as all readers share it: decoded once, frozen, with its bytes beside it. Each served version of the kind is a view,
- * made when first asked for; so is each encoding of a view.
+ * A stored object as all readers share it: decoded once, frozen, with its bytes. Each served version of the kind is a view that is made on first
+ * use, and so is each encoding of a view.
  */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource } from "../../machinery/resource.ts";

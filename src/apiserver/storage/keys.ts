@@ -1,4 +1,4 @@
-/** Where objects are in etcd. */
+/** The etcd keys of objects. */
 import type { Resource } from "../../machinery/resource.ts";
 
 export function keyFor(resource: Resource, namespace: string, name: string): string {

@@ -1,4 +1,4 @@
-/** Entries in key order, in pieces: one more or one less moves a thousand others at most, however many there are. */
+/** Entries in key order, in chunks: an insertion or removal moves at most a thousand others, however many there are. */
 import type { Entry } from "./entry.ts";
 
 const PIECE_MAX = 1024;

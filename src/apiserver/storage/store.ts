@@ -1,5 +1,6 @@
 /**
- * Objects in etcd: upstream's keys, one Txn a write that compares `mod_revision`, values in JSON or protobuf. Both are always readable.
+ * Objects in etcd: upstream's keys, one transaction per write that compares `mod_revision`, and values in JSON or protobuf, both of which can always
+ * be read.
  * Upstream: pkg/storage/etcd3/store.go.
  */
 import { deepFreeze } from "../../base/mutable.ts";

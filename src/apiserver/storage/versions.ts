@@ -1,4 +1,4 @@
-/** The versions in which one stored object is served, and objects carried over from one to another. Upstream: apimachinery/pkg/runtime/mapper.go */
+/** The versions in which a stored object is served, and its conversion between them. Upstream: apimachinery/pkg/runtime/mapper.go */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";

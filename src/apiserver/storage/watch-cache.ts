@@ -1,6 +1,8 @@
 /**
- * All objects of one resource in memory, kept by one etcd watch. Lists, gets and watches are served from here; `waitUntil` makes a read as fresh as
- * etcd. Watchers share entries, events and encoded bytes, and a watcher that doesn't keep up is closed: it starts again from its last resourceVersion.
+ * All objects of one resource in memory, maintained by one etcd watch. Gets, lists and watches are served from here; `waitUntil` makes a read as
+ * fresh as etcd. Watchers share entries, events and encoded bytes. A watcher that cannot keep up is closed, and its client resumes from its last
+ * resourceVersion.
+ *
  * Upstream: pkg/storage/cacher.
  */
 import { deferred } from "../../base/deferred.ts";

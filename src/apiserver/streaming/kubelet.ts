@@ -1,4 +1,4 @@
-/** Where a node's kubelet listens. Upstream: pkg/kubelet/client. */
+/** The address of a node's kubelet. Upstream: pkg/kubelet/client. */
 import { hostPort } from "../../base/host-port.ts";
 import { StatusError } from "../../machinery/status.ts";
 import type { Services } from "../registry/context.ts";

@@ -1,5 +1,5 @@
 /**
- * What a client asks of a log, from the query of its request.
+ * The options of a log request, from its query.
  * Upstream: pkg/apis/core/validation/validation.go (ValidatePodLogOptions), pkg/registry/core/pod/strategy.go (LogLocation)
  */
 import { badRequest } from "../../machinery/status.ts";

@@ -1,4 +1,7 @@
-/** Logs, exec, attach and port-forward: the kubelet of the pod's node does the work. Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go. */
+/**
+ * Logs, exec, attach and port-forward, which are forwarded to the kubelet of the pod's node.
+ * Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go.
+ */
 import { acceptWebSocket, isWebSocketRequest } from "../../wire/websocket/websocket.ts";
 import type { Exchange } from "../../world/net.ts";
 import { containersOf } from "../../api/core/v1/pod/validation/containers-of.ts";

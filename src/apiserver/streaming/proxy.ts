@@ -1,4 +1,4 @@
-/** `…/proxy/…` of nodes, pods and services. Upstream: pkg/registry/core/{node,pod,service}/rest (proxy). */
+/** The `…/proxy/…` subresources of nodes, pods and services. Upstream: pkg/registry/core/{node,pod,service}/rest (proxy). */
 import { hostPort } from "../../base/host-port.ts";
 import type { Pod, Service } from "../../api/generated/core.v1.ts";
 import type { Resource } from "../../machinery/resource.ts";

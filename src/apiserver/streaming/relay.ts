@@ -1,4 +1,4 @@
-/** Requests passed on to others: kubelets, pods, services, extension servers. Upstream: apimachinery/pkg/util/proxy. */
+/** Forwards requests to kubelets, pods, services and extension servers. Upstream: apimachinery/pkg/util/proxy. */
 import { StatusError } from "../../machinery/status.ts";
 import { relayUpgrade } from "../../wire/streaming/relay.ts";
 import type { ClientTls, HttpClient } from "../../world/net.ts";

@@ -1,4 +1,4 @@
-/** etcd and admission, each call in a span of its own. Upstream: otelgrpc around etcd's client, component-base/tracing in pkg/registry */
+/** Wraps calls to etcd and admission in spans. Upstream: otelgrpc around etcd's client, component-base/tracing in pkg/registry */
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { CallOptions } from "../../wire/rpc/service.ts";
 import type { Admission } from "../admission/framework.ts";

@@ -1,6 +1,6 @@
 /**
- * Spans of requests, of what they ask of etcd and of admission, sent to a collector. The span at work goes along with asynchronous work by itself;
- * where tracing is off, none of this is in any path.
+ * Spans of requests and of their calls to etcd and admission, exported to a collector. The current span follows asynchronous work by itself; where
+ * tracing is off, none of this is on any path.
  * Upstream: staging/src/k8s.io/component-base/tracing, go.opentelemetry.io/otel/sdk/trace
  */
 import { AsyncLocalStorage } from "node:async_hooks";

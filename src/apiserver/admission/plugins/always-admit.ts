@@ -1,4 +1,4 @@
-/** Refuses nothing: for those who name it in a list of plugins. Upstream: plugin/pkg/admission/admit */
+/** Admits everything. It does nothing and exists for those who list it among their plugins. Upstream: plugin/pkg/admission/admit */
 import { defineAdmission } from "../framework.ts";
 
 export const alwaysAdmit = defineAdmission({

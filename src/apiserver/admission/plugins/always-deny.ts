@@ -1,4 +1,4 @@
-/** Refuses everything: for tests of what refusal does. Upstream: plugin/pkg/admission/deny */
+/** Denies everything, which is useful only in tests. Upstream: plugin/pkg/admission/deny */
 import { defineAdmission, refuse } from "../framework.ts";
 
 export const alwaysDeny = defineAdmission({

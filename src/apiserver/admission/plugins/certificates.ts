@@ -1,4 +1,7 @@
-/** Who may approve and sign for which signer. Upstream: plugin/pkg/admission/certificates/{approval,signing,subjectrestriction,ctbattest} */
+/**
+ * Decides who may approve and sign certificate signing requests for which signer.
+ * Upstream: plugin/pkg/admission/certificates/{approval,signing,subjectrestriction,ctbattest}
+ */
 import { isDeepStrictEqual } from "node:util";
 import { parseSigningRequest } from "../../../machinery/pki/signing-request.ts";
 import { mayActFor } from "../../authz/signers.ts";

@@ -1,5 +1,5 @@
 /**
- * Claims and ingresses that name no class get the default one; of several the newest.
+ * Claims and ingresses that name no class get the default class; if several classes are default, the newest of them.
  * Upstream: plugin/pkg/admission/{storage/storageclass/setdefault,network/defaultingressclass}
  */
 import type { AnyObject } from "../framework.ts";

@@ -1,4 +1,7 @@
-/** A pod stays for a while on a node that is lost, unless it says otherwise. Upstream: plugin/pkg/admission/defaulttolerationseconds */
+/**
+ * Pods that say nothing else tolerate a node that is not ready or unreachable for a while.
+ * Upstream: plugin/pkg/admission/defaulttolerationseconds
+ */
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission } from "../framework.ts";
 

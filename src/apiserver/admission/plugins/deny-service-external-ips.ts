@@ -1,4 +1,7 @@
-/** Services get no new external IPs: who sets one takes traffic that isn't his. Upstream: plugin/pkg/admission/network/denyserviceexternalips */
+/**
+ * Services may not be given new external IPs, because with them a user can intercept traffic that is meant for others.
+ * Upstream: plugin/pkg/admission/network/denyserviceexternalips
+ */
 import { defineAdmission, refuse } from "../framework.ts";
 
 export const denyServiceExternalIps = defineAdmission({

@@ -1,5 +1,6 @@
 /**
- * So many events and no more: in all, for each namespace, user, or source and object. Upstream: plugin/pkg/admission/eventratelimit
+ * Limits the rate of event writes: for the whole server, per namespace, per user, or per source and object.
+ * Upstream: plugin/pkg/admission/eventratelimit
  */
 import { StatusError } from "../../../machinery/status.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";

@@ -1,4 +1,7 @@
-/** Nodes with rare devices are tainted with the device's name: pods that ask for it go there. Upstream: plugin/pkg/admission/extendedresourcetoleration */
+/**
+ * A pod that requests an extended resource tolerates the taint of that name, which keeps other pods off the nodes that have it.
+ * Upstream: plugin/pkg/admission/extendedresourcetoleration
+ */
 import { isQualifiedName } from "../../../machinery/validation/names.ts";
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission } from "../framework.ts";

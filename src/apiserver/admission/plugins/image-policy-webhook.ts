@@ -1,4 +1,4 @@
-/** Asks a service outside whether a pod may run its images. Upstream: plugin/pkg/admission/imagepolicy */
+/** Asks an external service whether a pod may run its images. Upstream: plugin/pkg/admission/imagepolicy */
 import { reviewClient } from "../../review-client.ts";
 import type { ReviewClient } from "../../review-client.ts";
 import { formatDuration } from "../../../machinery/meta/time.ts";

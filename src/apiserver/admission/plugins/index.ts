@@ -1,6 +1,7 @@
 /**
- * The plugins in the order they run. Webhooks come late, so that they see what the others made of an object; quota comes last, so that it charges only for
- * what nobody else refuses. Upstream: pkg/kubeapiserver/options/plugins.go.
+ * The admission plugins, in the order in which they run. Webhooks come late so that they see what the other plugins made of an object; quota comes
+ * last so that it charges only for what nothing else rejects.
+ * Upstream: pkg/kubeapiserver/options/plugins.go.
  */
 import type { AdmissionConfiguration } from "../configuration.ts";
 import { configurePlugins } from "../configuration.ts";

@@ -1,4 +1,4 @@
-/** A job whose pods are scheduled all or none keeps their number. Upstream: plugin/pkg/admission/job */
+/** The parallelism of a job whose pods are scheduled as a group cannot change. Upstream: plugin/pkg/admission/job */
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 

@@ -1,4 +1,7 @@
-/** Required anti-affinity counts within nodes only: over wider areas it would keep others out. Upstream: plugin/pkg/admission/antiaffinity */
+/**
+ * Required anti-affinity may only use the topology of nodes: over a wider one, a pod could keep other users' pods out of a whole zone.
+ * Upstream: plugin/pkg/admission/antiaffinity
+ */
 import { defineAdmission, refuse } from "../framework.ts";
 
 const HOSTNAME = "kubernetes.io/hostname";

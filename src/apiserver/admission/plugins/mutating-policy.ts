@@ -1,6 +1,5 @@
 /**
- * MutatingAdmissionPolicy: changes in CEL, as configurations that are laid over the object or as JSON patches.
- *
+ * MutatingAdmissionPolicy: changes written in CEL, as apply configurations or as JSON patches.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/mutating
  */
 import { admissionEnvironment, type CompiledExpression, compileExpression } from "../../../machinery/cel/admission.ts";

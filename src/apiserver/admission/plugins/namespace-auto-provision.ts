@@ -1,4 +1,4 @@
-/** Makes a namespace when something is first created in it. Upstream: plugin/pkg/admission/namespace/autoprovision */
+/** Creates a namespace when the first object is created in it. Upstream: plugin/pkg/admission/namespace/autoprovision */
 import { defineAdmission } from "../framework.ts";
 
 export const namespaceAutoProvision = defineAdmission({

@@ -1,4 +1,4 @@
-/** Nothing is done in a namespace that isn't there. Upstream: plugin/pkg/admission/namespace/exists */
+/** Rejects requests in a namespace that does not exist. Upstream: plugin/pkg/admission/namespace/exists */
 import { notFound } from "../../../machinery/status.ts";
 import { defineAdmission } from "../framework.ts";
 

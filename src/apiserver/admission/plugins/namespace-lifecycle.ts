@@ -1,4 +1,7 @@
-/** Nothing is created in a namespace that isn't there or is going, and the system's namespaces stay. Upstream: apiserver/pkg/admission/plugin/namespace/lifecycle */
+/**
+ * Nothing can be created in a namespace that does not exist or is being deleted, and the system's namespaces cannot be deleted.
+ * Upstream: apiserver/pkg/admission/plugin/namespace/lifecycle
+ */
 import { notFound } from "../../../machinery/status.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 

@@ -1,4 +1,4 @@
-/** What is changed of a running pod must be something that its node can do. Upstream: plugin/pkg/admission/nodedeclaredfeatures */
+/** A running pod can only be changed in ways that its node supports. Upstream: plugin/pkg/admission/nodedeclaredfeatures */
 import { isDeepStrictEqual } from "node:util";
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";

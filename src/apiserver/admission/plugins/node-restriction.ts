@@ -1,4 +1,4 @@
-/** A kubelet touches its own node and the pods bound to it. Upstream: plugin/pkg/admission/noderestriction */
+/** A kubelet may write only its own node and the pods that are bound to it. Upstream: plugin/pkg/admission/noderestriction */
 import { isDeepStrictEqual } from "node:util";
 import { parseSigningRequest } from "../../../machinery/pki/signing-request.ts";
 import { notFound } from "../../../machinery/status.ts";

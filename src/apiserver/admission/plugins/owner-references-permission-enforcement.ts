@@ -1,5 +1,6 @@
 /**
- * Who makes an object depend on another must be allowed to delete it, and who makes it hold the other's deletion up, to set the other's finalizers.
+ * To change an object's owner references one must be allowed to delete the object, and to set `blockOwnerDeletion`, to set the finalizers of the
+ * owner.
  * Upstream: plugin/pkg/admission/gc
  */
 import { isDeepStrictEqual } from "node:util";

@@ -1,4 +1,4 @@
-/** Claims grow only where their class says that they may. Upstream: plugin/pkg/admission/storage/persistentvolume/resize */
+/** A claim may grow only if its storage class allows it. Upstream: plugin/pkg/admission/storage/persistentvolume/resize */
 import { compareQuantities, parseQuantity, quantityOf } from "../../../machinery/meta/quantity.ts";
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";

@@ -1,5 +1,6 @@
 /**
- * Groups of pods stay while pods are in them, and are of a workload that is there. Upstream: plugin/pkg/admission/{scheduling/podgroupprotection,podgroup}
+ * Protects a pod group while pods belong to it, and checks that the workload it names exists.
+ * Upstream: plugin/pkg/admission/{scheduling/podgroupprotection,podgroup}
  */
 import { defineAdmission, refuse } from "../framework.ts";
 

@@ -1,4 +1,4 @@
-/** A namespace, or the cluster's configuration, says on which nodes pods run. Upstream: plugin/pkg/admission/podnodeselector */
+/** A namespace, or the plugin's configuration, restricts the nodes on which its pods may run. Upstream: plugin/pkg/admission/podnodeselector */
 import { isLabelValue, isQualifiedName } from "../../../machinery/validation/names.ts";
 import { notFound } from "../../../machinery/status.ts";
 import type { AdmissionContext, AdmissionRequest } from "../framework.ts";

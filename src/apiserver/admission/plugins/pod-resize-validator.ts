@@ -1,4 +1,4 @@
-/** A pod grows no larger than its node. Upstream: plugin/pkg/admission/podresize */
+/** A pod cannot be resized beyond what its node has. Upstream: plugin/pkg/admission/podresize */
 import { podTotal } from "../../../api/core/v1/resourcequota/usage.ts";
 import type { Quantity } from "../../../machinery/meta/quantity.ts";
 import {

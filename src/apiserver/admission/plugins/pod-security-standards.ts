@@ -1,6 +1,7 @@
 /**
- * The Pod Security Standards: what a pod may not have at the levels baseline and restricted, for each version of Kubernetes, in the order and words of
- * upstream's checks. Upstream: staging/src/k8s.io/pod-security-admission/policy.
+ * The Pod Security Standards: what the levels baseline and restricted forbid, for each version of Kubernetes, in the order and words of upstream's
+ * checks.
+ * Upstream: staging/src/k8s.io/pod-security-admission/policy.
  */
 import type { AnyObject } from "../framework.ts";
 

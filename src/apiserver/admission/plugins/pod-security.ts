@@ -1,6 +1,7 @@
 /**
- * Namespaces say by labels how much their pods may: enforced for pods, told of for what makes pods. Who is exempt, and what holds where a namespace says
- * nothing, is in the plugin's configuration. Upstream: staging/src/k8s.io/pod-security-admission/admission
+ * Enforces the pod security level that a namespace's labels name, for pods; for objects that contain a pod template it warns and audits only.
+ * Exemptions and default levels are in the plugin's configuration.
+ * Upstream: staging/src/k8s.io/pod-security-admission/admission
  */
 import { isDns1123Label, isDns1123Subdomain } from "../../../machinery/validation/names.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";

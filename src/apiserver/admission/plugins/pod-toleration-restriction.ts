@@ -1,4 +1,7 @@
-/** A namespace, or the cluster, gives its pods tolerations and says which they may have. Upstream: plugin/pkg/admission/podtolerationrestriction */
+/**
+ * A namespace, or the plugin's configuration, adds default tolerations to pods and says which ones they may have.
+ * Upstream: plugin/pkg/admission/podtolerationrestriction
+ */
 import { qosClassOf } from "../../../api/core/v1/pod/resources.ts";
 import { notFound } from "../../../machinery/status.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";

@@ -1,4 +1,4 @@
-/** Where a node is, its pods are. Upstream: plugin/pkg/admission/podtopologylabels */
+/** Copies the topology labels of a node to the pods that are bound to it. Upstream: plugin/pkg/admission/podtopologylabels */
 import { defineAdmission } from "../framework.ts";
 
 const KEYS = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];

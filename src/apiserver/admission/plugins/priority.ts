@@ -1,4 +1,4 @@
-/** The class of a pod becomes a number. Upstream: plugin/pkg/admission/priority. */
+/** Resolves a pod's priority class to its priority. Upstream: plugin/pkg/admission/priority. */
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Charges what an object uses to the quotas of its namespace, or refuses it. It runs last, so that nothing is charged that another plugin refuses; the
- * controller corrects what a failed write left charged. Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota.
+ * Charges what an object uses to the quotas of its namespace, or rejects it. It runs last, so that nothing is charged that another plugin rejects;
+ * the quota controller corrects what a failed write leaves charged.
+ * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota.
  */
 import { amountsOf, inScope, meetsScope, sum, type Usage, usageOf } from "../../../api/core/v1/resourcequota/usage.ts";
 import { compareQuantities, formatQuantity, subtractQuantities } from "../../../machinery/meta/quantity.ts";

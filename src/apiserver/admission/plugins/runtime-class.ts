@@ -1,4 +1,4 @@
-/** A pod gets the overhead and the placement of its runtime class. Upstream: plugin/pkg/admission/runtimeclass */
+/** A pod gets the overhead, node selector and tolerations of its runtime class. Upstream: plugin/pkg/admission/runtimeclass */
 import { canonicalQuantity } from "../../../machinery/meta/quantity.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";

@@ -1,4 +1,4 @@
-/** Every pod runs as a service account and finds its token in a volume. Upstream: plugin/pkg/admission/serviceaccount. */
+/** Every pod runs as a service account and gets a volume with its token. Upstream: plugin/pkg/admission/serviceaccount. */
 import { generateName } from "../../registry/names.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse } from "../framework.ts";

@@ -1,4 +1,7 @@
-/** Keeps storage objects from going away while something uses them. Upstream: plugin/pkg/admission/storage/storageobjectinuseprotection */
+/**
+ * Adds the finalizers that keep claims and volumes from being deleted while they are in use.
+ * Upstream: plugin/pkg/admission/storage/storageobjectinuseprotection
+ */
 import { defineAdmission } from "../framework.ts";
 
 export const storageObjectInUseProtection = defineAdmission({

@@ -1,4 +1,4 @@
-/** A new node takes no pods before it says that it is ready. Upstream: plugin/pkg/admission/nodetaint */
+/** A new node is tainted as not ready, so that no pod is scheduled to it too early. Upstream: plugin/pkg/admission/nodetaint */
 import type { AnyObject } from "../framework.ts";
 import { defineAdmission } from "../framework.ts";
 

@@ -1,6 +1,5 @@
 /**
- * ValidatingAdmissionPolicy: rules in CEL that refuse, warn or leave a note in the audit log.
- *
+ * ValidatingAdmissionPolicy: rules in CEL that deny, warn or annotate the audit event.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/validating
  */
 import { admissionEnvironment, type CompiledExpression, compileExpression } from "../../../machinery/cel/admission.ts";

@@ -1,5 +1,6 @@
 /**
- * Admission by others: AdmissionReview over HTTPS, mutating ones one after the other in the order of their names, validating ones together.
+ * Admission webhooks: AdmissionReview over HTTPS. Mutating webhooks are called one after another in the order of their names, validating ones in
+ * parallel.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook.
  */
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";

@@ -1,6 +1,6 @@
 /**
- * Which policies a request meets: those whose constraints match it, by their bindings, each with the parameters that the binding names.
- *
+ * Which policies apply to a request: those whose constraints it matches and which a binding selects, each with the parameters that the binding
+ * refers to.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/generic, pkg/admission/plugin/policy/matching
  */
 import { selectorOf } from "../../../machinery/selector/labels.ts";

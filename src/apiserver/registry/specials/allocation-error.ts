@@ -1,2 +1,2 @@
-/** An address or a port can't be had; the message says why, in upstream's words. */
+/** The error when an address or a port cannot be allocated, in upstream's words. */
 export class AllocationError extends Error {}

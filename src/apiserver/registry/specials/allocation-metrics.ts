@@ -1,5 +1,5 @@
 /**
- * How many cluster IPs and node ports are taken and free, and how the allocators and their repair fare.
+ * Metrics of allocated and free cluster IPs and node ports, and of the allocators and their repair.
  * Upstream: pkg/registry/core/service/{ipallocator,portallocator}/{metrics.go,controller/metrics.go}
  */
 import type { Metrics, Reading } from "../../../observe/metrics.ts";

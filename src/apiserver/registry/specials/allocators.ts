@@ -1,4 +1,4 @@
-/** What must be one service's only, in the whole cluster. */
+/** The allocators of what only one service in the cluster may have: cluster IPs and node ports. */
 import type { AllocationMetrics } from "./allocation-metrics.ts";
 import type { ClusterIPs } from "./cluster-ips.ts";
 import type { NodePorts } from "./node-ports.ts";

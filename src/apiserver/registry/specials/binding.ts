@@ -1,4 +1,4 @@
-/** A pod gets its node, once. Upstream: pkg/registry/core/pod/storage (BindingREST). */
+/** Binds a pod to a node, once. Upstream: pkg/registry/core/pod/storage (BindingREST). */
 import { formatTime } from "../../../machinery/meta/time.ts";
 import type { Resource } from "../../../machinery/resource.ts";
 import { badRequest, conflict, StatusError } from "../../../machinery/status.ts";

@@ -1,4 +1,4 @@
-/** Bodies of subresources, whose kind isn't the parent's. */
+/** Request bodies of subresources, whose kind is not that of the parent resource. */
 import { schemaOf } from "../../../api/schemas.ts";
 import type { ApiRequest } from "../../request.ts";
 import type { WriteContext } from "../context.ts";

@@ -1,5 +1,5 @@
 /**
- * Cluster IPs: an address is taken by creating the IPAddress of its name, so that of several servers only one gets it.
+ * Cluster IPs: an address is allocated by creating the IPAddress object of that name, so that only one of several servers can get it.
  * Upstream: pkg/registry/core/service/ipallocator/{ipallocator,cidrallocator}.go
  */
 import { deepFreeze } from "../../../base/mutable.ts";

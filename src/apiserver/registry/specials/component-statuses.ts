@@ -1,4 +1,4 @@
-/** The old health list. What is asked here is asked of etcd; the others stand for themselves. Upstream: pkg/registry/core/componentstatus. */
+/** The deprecated ComponentStatus list. Every component is reported as healthy; none is probed. Upstream: pkg/registry/core/componentstatus. */
 import type { KubeObject } from "../../../machinery/meta/object.ts";
 import { notFound } from "../../../machinery/status.ts";
 import { deepFreeze } from "../../../base/mutable.ts";

@@ -1,4 +1,4 @@
-/** A delete that asks the pod's disruption budget first. Upstream: pkg/registry/core/pod/storage/eviction.go. */
+/** Eviction: a delete that respects the pod's disruption budget. Upstream: pkg/registry/core/pod/storage/eviction.go. */
 import { formatTime } from "../../../machinery/meta/time.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { badRequest, StatusError } from "../../../machinery/status.ts";

@@ -1,4 +1,4 @@
-/** Work that upstream's storage does around a write of certain kinds, beside their strategy. */
+/** What upstream's storage does around the writes of certain kinds, in addition to their strategy. */
 import type { Resource } from "../../../machinery/resource.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";
 import { isSystemPriorityClass } from "../../../api/scheduling/v1/priorityclass/validation.ts";

@@ -1,4 +1,4 @@
-/** Subresources and resources with a meaning of their own, by name. */
+/** Resources and subresources with behaviour of their own, by name. */
 import type { Resource } from "../../../machinery/resource.ts";
 import { qualified, StatusError } from "../../../machinery/status.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";

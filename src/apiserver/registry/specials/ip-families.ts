@@ -1,4 +1,7 @@
-/** Which IP families a service has, from what its writer said and what the cluster has. Upstream: pkg/registry/core/service/storage/alloc.go, initIPFamilyFields */
+/**
+ * The IP families of a service, from its spec and from those that the cluster has.
+ * Upstream: pkg/registry/core/service/storage/alloc.go, initIPFamilyFields
+ */
 import { validateClusterIPs } from "../../../api/core/v1/service/validation.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";
 import { invalid } from "../../../machinery/validation/field-error.ts";

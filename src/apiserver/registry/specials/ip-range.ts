@@ -1,4 +1,7 @@
-/** Addresses of one range: which are for services, and in what order they are tried. Upstream: pkg/registry/core/service/ipallocator/ipallocator.go */
+/**
+ * One range of addresses: which of them are for services, and in which order they are tried.
+ * Upstream: pkg/registry/core/service/ipallocator/ipallocator.go
+ */
 import { formatIp, parseCidr, parseIp } from "../../../machinery/validation/ip.ts";
 import type { Random } from "../../../world/world.ts";
 import { randomInt } from "../../../world/world.ts";

@@ -1,6 +1,7 @@
 /**
- * Node ports: one bitmap in etcd, changed by comparing its revision, so that of several servers only one gets a port. Requests that wait while a write
- * is under way share the next one. Upstream: pkg/registry/core/service/{portallocator,allocator}
+ * Node ports: one bitmap in etcd that is updated on condition of its revision, so that only one of several servers can get a port. Requests that
+ * arrive during an update share the next one.
+ * Upstream: pkg/registry/core/service/{portallocator,allocator}
  */
 import type { EtcdClient } from "../../../protocols/etcd/client.ts";
 import type { Random } from "../../../world/world.ts";

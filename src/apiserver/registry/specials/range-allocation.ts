@@ -1,6 +1,7 @@
 /**
- * The value that holds allocated ports: a RangeAllocation, whose data is a number with a bit set for each one taken. Read in both of upstream's
- * formats, written in JSON. Upstream: pkg/apis/core/types.go, pkg/registry/core/service/allocator/bitmap.go
+ * The stored form of allocated ports: a RangeAllocation whose data is a number with one bit for each port. It is read in both of upstream's formats
+ * and written in JSON.
+ * Upstream: pkg/apis/core/types.go, pkg/registry/core/service/allocator/bitmap.go
  */
 export function encodeRange(range: string, from: number, taken: ReadonlySet<number>): Uint8Array {
   const length = taken.size === 0 ? 0 : (Math.max(...taken) - from) / 8 + 1;

@@ -1,5 +1,5 @@
 /**
- * What services hold of cluster IPs and node ports, and what the allocators say of it, brought together: when a server starts, and from then on.
+ * Reconciles the cluster IPs and node ports that services have with the allocators' records: at the start of the server and periodically.
  * Upstream: pkg/registry/core/service/{ipallocator,portallocator}/controller
  */
 import type { Services } from "../context.ts";

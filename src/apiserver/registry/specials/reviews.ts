@@ -1,4 +1,7 @@
-/** Questions that answer themselves: who am I, may I, may he, whose token is this. Upstream: pkg/registry/{authentication,authorization}. */
+/**
+ * Review resources, which are answered and never stored: TokenReview, the access reviews and SelfSubjectReview.
+ * Upstream: pkg/registry/{authentication,authorization}.
+ */
 import type { Resource } from "../../../machinery/resource.ts";
 import { parseFieldSelector } from "../../../machinery/selector/fields.ts";
 import { parseLabelSelector, SelectorError } from "../../../machinery/selector/labels.ts";

@@ -1,4 +1,4 @@
-/** Any kind that has replicas, seen as a Scale. Upstream: pkg/registry/apps/deployment/storage (ScaleREST), apiextensions scale. */
+/** The scale subresource of any kind that has replicas. Upstream: pkg/registry/apps/deployment/storage (ScaleREST), apiextensions scale. */
 import { ageColumn, column, nameColumn } from "../../../api/columns.ts";
 import type { Column, Resource } from "../../../machinery/resource.ts";
 import { apiVersionOf } from "../../../machinery/resource.ts";

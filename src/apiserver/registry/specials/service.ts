@@ -1,4 +1,7 @@
-/** Cluster IPs and node ports of services: taken before the strategy runs, given back when the write fails. Upstream: pkg/registry/core/service/storage. */
+/**
+ * Allocates the cluster IPs and node ports of a service before the strategy runs, and releases them if the write fails.
+ * Upstream: pkg/registry/core/service/storage.
+ */
 import { StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import type { Services } from "../context.ts";

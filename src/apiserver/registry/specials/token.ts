@@ -1,4 +1,7 @@
-/** A token for a service account, bound to a pod, a secret or a node where asked. Upstream: pkg/registry/core/serviceaccount/storage/token.go. */
+/**
+ * Issues a token for a service account, bound to a pod, a secret or a node on request.
+ * Upstream: pkg/registry/core/serviceaccount/storage/token.go.
+ */
 import { formatTime } from "../../../machinery/meta/time.ts";
 import { badRequest, conflict, notFound } from "../../../machinery/status.ts";
 import type { FieldError } from "../../../machinery/validation/field-error.ts";

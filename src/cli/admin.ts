@@ -1,4 +1,4 @@
-/** The administrator's way into a cluster that runs: from its state and certificates on disk. */
+/** Administrator access to a running cluster, from its state and certificates on disk. */
 import { join } from "node:path";
 import { createClient } from "../client/create-client.ts";
 import type { Client } from "../client/client.ts";

@@ -1,5 +1,6 @@
 /**
- * Makes certificates: authorities, and what they sign. A file of its own, because the library for it is large and most starts find all they need on disk.
+ * Creates certificate authorities and certificates. It is a module of its own because its library is large, and most starts find all certificates on
+ * disk.
  */
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";

@@ -1,6 +1,7 @@
 /**
- * A whole cluster in one process: which components there are, in what order they start, who each of them is. The simulator calls this same function
- * with a simulated world. Components meet only in the API server; in process they reach it without bytes, as the identity they are given here.
+ * A whole cluster in one process: which components it has, in which order they start, and as which user each of them acts. The simulator calls this
+ * same function with a simulated world. Components meet only in the API server; in process they call it without serialization, as the users that are
+ * set here.
  */
 import { isTrue } from "../machinery/meta/conditions.ts";
 import { assert } from "../base/assert.ts";

@@ -1,4 +1,4 @@
-/** What a subcommand is, and what it is given. */
+/** What a subcommand is, and what it is passed. */
 import type { Logger } from "../observe/log.ts";
 import type { World } from "../world/world.ts";
 import type { Flags, Parsed, Values } from "./flags.ts";

@@ -1,4 +1,4 @@
-/** Who the components are, where they run in one process with the API server and show no certificate. */
+/** The users as which components act when they share a process with the API server and present no certificate. */
 import type { UserInfo } from "../apiserver/authn/user.ts";
 import { serviceAccountOf } from "../controllers/service-accounts.ts";
 

@@ -1,4 +1,4 @@
-/** What `up` reads off the machine before it starts. */
+/** What `up` finds out about the machine before it starts. */
 import type { Address } from "../world/net.ts";
 import type { World } from "../world/world.ts";
 

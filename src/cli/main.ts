@@ -1,4 +1,4 @@
-/** `t8s`: finds the command, reads its flags, runs it, and turns its end into an exit code. */
+/** `t8s`: finds the command, parses its flags, runs it, and turns the outcome into an exit code. */
 import { setMaxListeners } from "node:events";
 import { appendFileSync } from "node:fs";
 import { describe, createLogger } from "../observe/pino.ts";

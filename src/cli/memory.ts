@@ -1,4 +1,4 @@
-/** Gives back what a start took and nobody needs any more: a young generation grown for it, and its garbage. A fifth of the process. */
+/** Returns memory to the system after start-up: a young generation that has grown, and garbage. That is a fifth of the process. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

@@ -1,6 +1,6 @@
 /**
- * What runs on one node: the container runtime, the pod network, the kubelet, kube-proxy. The same on a machine of its own as in the process of the
- * whole cluster; only how they reach the API server is different.
+ * What runs on one node: the container runtime, the pod network, the kubelet and kube-proxy. A machine of its own runs the same as a node within the
+ * cluster's process; only the way to the API server differs.
  */
 import type { Component } from "../base/component-group.ts";
 import type { Client } from "../client/client.ts";

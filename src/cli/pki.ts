@@ -1,6 +1,6 @@
 /**
- * The cluster's certificates, laid out as kubeadm does (`pki/ca.crt`, `pki/apiserver.crt`, …): ECDSA P-256, made at first start, kept until a month
- * before they end, keys 0600. Client certificates carry upstream's users and groups, so that the bootstrap RBAC policy fits.
+ * The cluster's certificates, laid out as kubeadm does (`pki/ca.crt`, `pki/apiserver.crt`, …): ECDSA P-256, created at the first start and renewed a
+ * month before they expire, keys with mode 0600. Client certificates carry upstream's users and groups, so that the bootstrap RBAC policy applies.
  */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";

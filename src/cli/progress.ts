@@ -1,4 +1,4 @@
-/** Steps with their times, as they happen: on a terminal a line that is redrawn tells what is under way, elsewhere there is one plain line each. */
+/** The progress of a start, with times: on a terminal, a line that is redrawn shows the present step; elsewhere each step is one plain line. */
 import colors from "picocolors";
 import type { Clock } from "../world/world.ts";
 

@@ -1,4 +1,4 @@
-/** What a cluster leaves on disk about itself: where it is, who runs it. Other commands find it by name. */
+/** What a cluster records about itself on disk: where it is, and which process runs it. Other commands find it by name. */
 import { join } from "node:path";
 import type { World } from "../world/world.ts";
 import { CommandError } from "./command.ts";

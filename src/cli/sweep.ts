@@ -1,4 +1,4 @@
-/** Takes away what a killed cluster left running: its pods, its containerd, its rules. An orderly stop does the same through its components. */
+/** Removes what a killed cluster left running: its pods, its containerd, its rules. An orderly stop does this through the components. */
 import type { Logger } from "../observe/log.ts";
 import type { World } from "../world/world.ts";
 import { createContainerd, removeMounts } from "../kubelet/runtimes/containerd/containerd.ts";

@@ -1,4 +1,4 @@
-/** The versions that we report, and the one of upstream that each stands for. */
+/** The versions that we report, each with the upstream version that it stands for. */
 import { readFileSync } from "node:fs";
 import type { Host } from "../world/host.ts";
 

@@ -1,4 +1,4 @@
-/** This machine as the world that commands live in, with HTTP of our own. `T8S_HTTP1=node` and `T8S_HTTP2=node` are the way back to Node's. */
+/** The real machine as a `World`, with our own HTTP. `T8S_HTTP1=node` and `T8S_HTTP2=node` select Node's instead. */
 import { http1Engine } from "../wire/http1/engine.ts";
 import { http2Engine } from "../wire/http2/engine.ts";
 import { nodeWorld, type NodeWorldOptions } from "../world/node/index.ts";

@@ -1,4 +1,4 @@
-/** Writes all of a text to an open file on the calling thread. */
+/** Writes a text to an open file synchronously and completely. */
 import { writeSync } from "node:fs";
 
 /**

@@ -1,4 +1,4 @@
-/** The client that all components use: typed by the resource it is given, over any transport. */
+/** The client that all components use, typed by the resource it is passed, over any transport. */
 import type { Draft, KubeObject, ObjectList } from "../machinery/meta/object.ts";
 import type { ResourceName, ResourceOf } from "../machinery/resource.ts";
 import type { PatchType, Transport, WatchEvent } from "./transport.ts";

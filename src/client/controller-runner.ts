@@ -1,6 +1,7 @@
 /**
- * Runs one controller: its triggers fill a queue, its workers reconcile. A key whose last reconcile wrote something waits until the informers show
- * it, so that no controller ever decides on a state from before its own acts. Upstream: cmd/kube-controller-manager/app, pkg/controller
+ * Runs one controller: its triggers fill a queue, and its workers reconcile. A key whose last reconcile wrote something waits until the informers
+ * have seen that write, so that no controller decides on a state older than its own actions.
+ * Upstream: cmd/kube-controller-manager/app, pkg/controller
  */
 import { InvariantError } from "../base/assert.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";

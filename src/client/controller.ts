@@ -1,6 +1,6 @@
 /**
- * The frame around a reconcile loop. The framework owns informers, the work queue, workers, back-off, read-your-writes, leader election and metrics;
- * a controller reads, plans and applies.
+ * The definition of a controller. The framework owns informers, the work queue, workers, back-off, read-your-writes, leader election and metrics; a
+ * controller reads, plans and applies.
  */
 import type { Clock, Random } from "../world/world.ts";
 import type { Logger } from "../observe/log.ts";

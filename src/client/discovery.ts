@@ -1,4 +1,4 @@
-/** What a server serves, asked from the server: built-in kinds, custom ones and aggregated ones alike. Upstream: staging/src/k8s.io/client-go/discovery */
+/** Discovery: what a server serves, built-in, custom and aggregated kinds alike. Upstream: staging/src/k8s.io/client-go/discovery */
 import type { ResourceName } from "../machinery/resource.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Client } from "./client.ts";

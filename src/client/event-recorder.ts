@@ -1,6 +1,7 @@
 /**
- * Writes events: similar ones are folded into one, repeated ones are counted, an object that floods is cut off. Nothing waits for it and nothing
- * fails with it. Upstream: staging/src/k8s.io/client-go/tools/record/{event,events_cache}.go
+ * Records events: similar ones are aggregated, repeated ones counted, and an object with too many is throttled. Nobody waits for an event, and a
+ * failure to write one is only logged.
+ * Upstream: staging/src/k8s.io/client-go/tools/record/{event,events_cache}.go
  */
 import type { Event } from "../api/generated/core.v1.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";

@@ -1,5 +1,5 @@
 /**
- * A transport over HTTPS: JSON both ways, watches as lines of JSON, requests that the server turns away are asked again when it says.
+ * A transport over HTTPS: JSON in both directions, watches as JSON lines. Requests that the server rejects with Retry-After are retried then.
  * Upstream: staging/src/k8s.io/client-go/rest/request.go
  */
 import { StatusError, hasReason, type Reason } from "../machinery/status.ts";

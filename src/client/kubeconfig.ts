@@ -1,4 +1,4 @@
-/** kubeconfig files: read, chosen from, merged and written. Upstream: staging/src/k8s.io/client-go/tools/clientcmd */
+/** kubeconfig files: parsing, selection of a context, merging, writing. Upstream: staging/src/k8s.io/client-go/tools/clientcmd */
 import { parse, stringify } from "yaml";
 import type { Fs } from "../world/fs.ts";
 import type { HttpsTransportOptions } from "./https.ts";

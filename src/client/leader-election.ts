@@ -1,4 +1,7 @@
-/** One of several runs at a time: who holds the Lease. Upstream: staging/src/k8s.io/client-go/tools/leaderelection/leaderelection.go */
+/**
+ * Leader election: of several candidates, the one that holds the Lease runs.
+ * Upstream: staging/src/k8s.io/client-go/tools/leaderelection/leaderelection.go
+ */
 import type { Lease } from "../api/generated/coordination.v1.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Logger } from "../observe/log.ts";

@@ -1,6 +1,6 @@
 /**
- * What one reconcile wrote, so that the next one of the same key runs only on a cache that shows it. Upstream keeps this per controller
- * (StaleControllerConsistency, expectations); here it is watched where every write passes: at the transport.
+ * Records what a reconcile wrote, so that the next one for the same key runs only on a cache that reflects it. Upstream does this in each controller
+ * (StaleControllerConsistency, expectations); here it happens in the transport, which every write passes.
  */
 import type { KubeObject } from "../machinery/meta/object.ts";
 import { keyOf } from "../machinery/meta/object.ts";

@@ -1,6 +1,6 @@
 /**
- * How a client reaches an API server: over HTTPS (`client/https.ts`), or by calling the server's own handler in this process with an identity.
- * Authentication, authorisation and admission run on both. Objects that come back are deep-frozen; in process they are the server's own.
+ * How a client reaches an API server: over HTTPS (`client/https.ts`), or by calling the server's handler in the same process with an identity. Both
+ * are authenticated, authorized and admitted. Returned objects are deep-frozen; in process they are the server's own.
  */
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type { ByteStream } from "../world/net.ts";

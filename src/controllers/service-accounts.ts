@@ -1,5 +1,6 @@
 /**
- * The service account that each controller acts as: the bootstrap policy binds its rights to these names, which are older than the controllers'.
+ * The service account as which each controller acts. The bootstrap policy grants permissions to these names, which are older than those of the
+ * controllers.
  * Upstream: cmd/kube-controller-manager/app (ClientOrDie), plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go
  */
 const NAMES: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 /**
- * Cluster DNS: serves the zone on the node's address and puts itself behind the `kube-dns` service, so that 10.96.0.10 reaches it through the
- * proxy like any other service. Where upstream runs CoreDNS as an add-on, this is a component like the others.
+ * Cluster DNS: serves the zone at the node's address and registers itself as the endpoint of the `kube-dns` service, so that 10.96.0.10 reaches it
+ * through the proxy like any other service. Upstream runs CoreDNS as an add-on; here it is a component like the others.
  */
 import type { Component } from "../base/component-group.ts";
 import { deferred } from "../base/deferred.ts";

@@ -1,6 +1,6 @@
 /**
- * What the cluster's zone answers, from services and their slices: the Kubernetes DNS specification 1.1.0, with CoreDNS's choices where it leaves
- * some (pod names by dashed address, `a-b-c-d` host names of headless endpoints). Pure.
+ * The records of the cluster's zone, from services and their slices: the Kubernetes DNS specification 1.1.0, and CoreDNS's choices where that leaves
+ * some open (pod names by dashed address, `a-b-c-d` host names of headless endpoints). Pure.
  */
 import type { Service } from "../api/generated/core.v1.ts";
 import type { EndpointSlice } from "../api/generated/discovery.v1.ts";

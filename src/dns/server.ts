@@ -1,4 +1,4 @@
-/** DNS over UDP and TCP: decodes, looks up, encodes; what isn't ours goes to the upstream servers as it came. */
+/** DNS over UDP and TCP: decodes queries, looks them up, encodes answers. Queries for other zones are forwarded to the upstream servers unchanged. */
 import {
   AUTHORITATIVE_ANSWER,
   decode,

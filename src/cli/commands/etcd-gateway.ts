@@ -1,4 +1,4 @@
-/** `t8s etcd gateway start`: a TCP proxy before a cluster. `etcd grpc-proxy` is refused here as well, with its reason. */
+/** `t8s etcd gateway start`: a TCP proxy in front of a cluster. `etcd grpc-proxy` is refused here, too, with the reason. */
 import { ComponentGroup } from "../../base/component-group.ts";
 import type { Endpoint } from "../../etcd/gateway.ts";
 import { createZapLogger } from "../../observe/zap.ts";

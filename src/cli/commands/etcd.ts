@@ -1,4 +1,4 @@
-/** `t8s etcd`, and `bin/etcd`: one member, alone in its process. */
+/** `t8s etcd` and `bin/etcd`: one member in a process of its own. */
 import { ComponentGroup } from "../../base/component-group.ts";
 import { deferred } from "../../base/deferred.ts";
 import { CommandError, defineCommand } from "../command.ts";

@@ -1,4 +1,4 @@
-/** `t8s etcd snapshot|hashkv|defrag …`, and `bin/etcdutl`: work on etcd's files, with upstream's flags and output. */
+/** `t8s etcd snapshot|hashkv|defrag …` and `bin/etcdutl`: offline work on etcd's files, with upstream's flags and output. */
 import { CommandError, defineCommand, type CommandContext } from "../command.ts";
 import { etcdutlFlags } from "../flags/etcdutl.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";

@@ -1,6 +1,6 @@
 /**
- * All commands, in the order that `t8s help` lists them. A command is loaded when it is asked for: scripts run `kube-apiserver --help` before they start
- * one, and need not wait for the code of a whole cluster.
+ * All commands, in the order in which `t8s help` lists them. A command's code is loaded only when it is run: scripts call `kube-apiserver --help`
+ * before they start one, and should not wait for the code of a whole cluster to load.
  */
 import type { Command } from "../command.ts";
 

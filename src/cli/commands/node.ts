@@ -1,4 +1,4 @@
-/** `t8s node`: everything that a machine of its own runs to be a node of a cluster. It knows the cluster by two kubeconfigs and nothing else. */
+/** `t8s node`: everything that a machine runs to be a node of a cluster. All that it knows of the cluster are two kubeconfigs. */
 import { ComponentGroup } from "../../base/component-group.ts";
 import type { Client } from "../../client/client.ts";
 import { createClient } from "../../client/create-client.ts";

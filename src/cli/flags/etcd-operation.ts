@@ -1,4 +1,4 @@
-/** Flags of how a member is watched and looked after, and of what it spends. Upstream: server/embed/config.go */
+/** Flags for the monitoring, the maintenance and the resource limits of a member. Upstream: server/embed/config.go */
 import type { Flags } from "../flags.ts";
 
 export const operationFlags = {

@@ -1,4 +1,4 @@
-/** Makes and unmakes the network of the machines. Both may find half of it done: after a kill, or a start that failed. */
+/** Creates and removes the network of the machines. Both may find it half done, after a kill or a failed start. */
 import type { Component } from "../../base/component-group.ts";
 import { deferred } from "../../base/deferred.ts";
 import type { World } from "../../world/world.ts";

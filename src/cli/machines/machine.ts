@@ -1,4 +1,4 @@
-/** One machine: what it is given on disk, its process, and what is left when that was killed. */
+/** One machine: its files, its process, and what is left behind when that is killed. */
 import { formatKubeconfig, singleContext } from "../../client/kubeconfig.ts";
 import { createContainerd, removeMounts } from "../../kubelet/runtimes/containerd/containerd.ts";
 import type { Logger } from "../../observe/log.ts";

@@ -1,6 +1,6 @@
 /**
- * Nodes that are machines of their own on this one: each a network namespace with its own address, in which a process of its own runs containerd, kubelet
- * and kube-proxy, and reaches the API server as a computer elsewhere would. A process that dies is started again and takes its containers over.
+ * Nodes as separate machines on one computer: each is a network namespace with its own address, in which a process runs containerd, a kubelet and
+ * kube-proxy and reaches the API server as a remote computer would. A process that dies is restarted and takes its containers over.
  */
 import type { Component } from "../../base/component-group.ts";
 import type { Logger } from "../../observe/log.ts";

@@ -1,4 +1,4 @@
-/** Nodes as machines of their own on this one: what they and their network are called, and what the network is made of. Pure. */
+/** The names and addresses of the machines on this computer and of the network between them. Pure. */
 import { createHash } from "node:crypto";
 
 /** A network namespace that stands for a machine. */

@@ -1,4 +1,4 @@
-/** The flags of `kube-apiserver` that say who asks and what he may. Upstream: pkg/kubeapiserver/options/{authentication,authorization}.go */
+/** The flags of `kube-apiserver` for authentication and authorization. Upstream: pkg/kubeapiserver/options/{authentication,authorization}.go */
 import { dirname } from "node:path";
 import { parse } from "yaml";
 import type { AuthenticationConfiguration } from "../../apiserver/authn/configuration.ts";

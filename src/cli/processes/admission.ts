@@ -1,4 +1,7 @@
-/** The flags of `kube-apiserver` about admission, and the files they name. Upstream: pkg/kubeapiserver/options/admission.go, apiserver/pkg/admission/config.go */
+/**
+ * The flags of `kube-apiserver` for admission, and the files that they name.
+ * Upstream: pkg/kubeapiserver/options/admission.go, apiserver/pkg/admission/config.go
+ */
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { type AdmissionConfiguration, checkKind } from "../../apiserver/admission/configuration.ts";

@@ -1,4 +1,4 @@
-/** From the audit flags to what the server does with events. Upstream: staging/src/k8s.io/apiserver/pkg/server/options/audit.go */
+/** Turns the audit flags into the options of a server. Upstream: staging/src/k8s.io/apiserver/pkg/server/options/audit.go */
 import type { AuditOptions } from "../../apiserver/audit/auditor.ts";
 import type { Mode } from "../../apiserver/audit/backends.ts";
 import { parsePolicy } from "../../apiserver/audit/policy.ts";

@@ -1,4 +1,4 @@
-/** Component configuration files: their fields are flags by other names, and a flag that is set wins. */
+/** Component configuration files: their fields are flags by other names, and a flag that is set takes precedence. */
 import { parse } from "yaml";
 import type { Fs } from "../../world/fs.ts";
 import { CommandError } from "../command.ts";

@@ -1,4 +1,7 @@
-/** How a component reaches its API server: a kubeconfig, an address, or what a pod finds in its folder. Upstream: client-go/tools/clientcmd/client_config.go */
+/**
+ * How a component reaches its API server: by a kubeconfig, by an address, or by the service account files of a pod.
+ * Upstream: client-go/tools/clientcmd/client_config.go
+ */
 import { hostPort } from "../../base/host-port.ts";
 import { dirname } from "node:path";
 import type { HttpsTransportOptions } from "../../client/https.ts";

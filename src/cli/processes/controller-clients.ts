@@ -1,6 +1,7 @@
 /**
- * `--use-service-account-credentials`: each controller acts as a service account in kube-system, with tokens that are asked for when they are needed and
- * renewed before they end. Upstream: controller-manager/pkg/clientbuilder/client_builder_dynamic.go
+ * `--use-service-account-credentials`: each controller acts as a service account in kube-system, with tokens that are requested on first use and
+ * renewed before they expire.
+ * Upstream: controller-manager/pkg/clientbuilder/client_builder_dynamic.go
  */
 import type { Client } from "../../client/client.ts";
 import { createClient } from "../../client/create-client.ts";

@@ -1,5 +1,6 @@
 /**
- * Who may read a component's port: the API server says. Certificates of the client CA and tokens (TokenReview) tell who asks, access reviews what he may.
+ * Delegated authentication and authorization for the port of a component: client certificates and TokenReviews identify the user,
+ * SubjectAccessReviews decide what the user may do.
  * Upstream: staging/src/k8s.io/apiserver/pkg/server/options/{authentication,authorization}.go
  */
 import { X509Certificate } from "node:crypto";

@@ -1,4 +1,7 @@
-/** Controllers beside the server that they work for, each with its own service account's rights: for test environments without a manager. */
+/**
+ * Controllers in the process of the API server, each with the permissions of its own service account: for test environments without a controller
+ * manager.
+ */
 import type { ApiServer } from "../../apiserver/server.ts";
 import type { Component } from "../../base/component-group.ts";
 import { createClient } from "../../client/create-client.ts";

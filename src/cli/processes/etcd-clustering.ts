@@ -1,4 +1,4 @@
-/** From the flags about its cluster to a member's options. Upstream: server/embed/config.go */
+/** Turns the clustering flags into the options of a member. Upstream: server/embed/config.go */
 import type { EtcdOptions } from "../../etcd/options.ts";
 import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";

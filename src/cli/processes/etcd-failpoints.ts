@@ -1,4 +1,4 @@
-/** Failpoints of an etcd process, when the environment asks for them. Upstream: go.etcd.io/gofail/runtime/runtime.go */
+/** Failpoints of an etcd process, where the environment enables them. Upstream: go.etcd.io/gofail/runtime/runtime.go */
 import type { Component } from "../../base/component-group.ts";
 import { failpointHandler } from "../../etcd/failpoint-server.ts";
 import { FailpointSwitch } from "../../etcd/failpoints.ts";

@@ -1,4 +1,4 @@
-/** From the flags about certificates, passwords and tokens to a member's options. Upstream: server/embed/config.go, etcd.go */
+/** Turns the flags for certificates, passwords and tokens into the options of a member. Upstream: server/embed/config.go, etcd.go */
 import { join } from "node:path";
 import { resolver } from "../../etcd/cluster/resolver.ts";
 import type { EtcdOptions } from "../../etcd/options.ts";

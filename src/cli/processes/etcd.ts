@@ -1,4 +1,4 @@
-/** From the flags of `etcd` to a member. Upstream: server/embed/config.go, server/etcdmain */
+/** Turns the flags of `etcd` into a member. Upstream: server/embed/config.go, server/etcdmain */
 import type { Component } from "../../base/component-group.ts";
 import { parseAutoCompaction } from "../../etcd/auto-compaction.ts";
 import type { Failpoints } from "../../etcd/failpoints.ts";

@@ -1,4 +1,4 @@
-/** From the flags of `kube-apiserver` to a server. Upstream: cmd/kube-apiserver/app/{server.go,options} */
+/** Turns the flags of `kube-apiserver` into a server. Upstream: cmd/kube-apiserver/app/{server.go,options} */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { IpRange } from "../../apiserver/registry/specials/ip-range.ts";

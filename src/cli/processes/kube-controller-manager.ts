@@ -1,4 +1,4 @@
-/** From the flags of `kube-controller-manager` to controllers. Upstream: cmd/kube-controller-manager/app/controllermanager.go */
+/** Turns the flags of `kube-controller-manager` into controllers. Upstream: cmd/kube-controller-manager/app/controllermanager.go */
 import { createClient } from "../../client/create-client.ts";
 import { httpsTransport } from "../../client/https.ts";
 import {

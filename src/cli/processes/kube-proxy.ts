@@ -1,4 +1,4 @@
-/** From the flags of `kube-proxy` and its configuration file to a node's proxy. Upstream: cmd/kube-proxy/app, pkg/proxy/apis/config */
+/** Turns the flags of `kube-proxy` and its configuration file into a proxy. Upstream: cmd/kube-proxy/app, pkg/proxy/apis/config */
 import { isIP } from "node:net";
 import { stringify } from "yaml";
 import { nodes } from "../../api/core/v1/node/resource.ts";

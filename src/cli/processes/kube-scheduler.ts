@@ -1,4 +1,4 @@
-/** From the flags of `kube-scheduler` to a scheduler. Upstream: cmd/kube-scheduler/app/server.go */
+/** Turns the flags of `kube-scheduler` into a scheduler. Upstream: cmd/kube-scheduler/app/server.go */
 import { parse, stringify } from "yaml";
 import type { Component } from "../../base/component-group.ts";
 import type { Client } from "../../client/client.ts";

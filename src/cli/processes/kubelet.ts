@@ -1,4 +1,4 @@
-/** From the flags of `kubelet` and its configuration file to a node's agent. Upstream: cmd/kubelet/app/server.go, pkg/kubelet/apis/config/v1beta1 */
+/** Turns the flags of `kubelet` and its configuration file into a kubelet. Upstream: cmd/kubelet/app/server.go, pkg/kubelet/apis/config/v1beta1 */
 import type { Component } from "../../base/component-group.ts";
 import { createClient } from "../../client/create-client.ts";
 import { createEventBroadcaster } from "../../client/event-recorder.ts";

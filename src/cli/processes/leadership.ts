@@ -1,4 +1,7 @@
-/** `--leader-elect`: of several processes of a kind, one works. Upstream: client-go/tools/leaderelection, component-base/config/options/leaderelectionconfig.go */
+/**
+ * `--leader-elect`: of several processes of a component, one is active.
+ * Upstream: client-go/tools/leaderelection, component-base/config/options/leaderelectionconfig.go
+ */
 import type { LeaderElectionOptions } from "../../client/leader-election.ts";
 import type { Component } from "../../base/component-group.ts";
 import type { Client } from "../../client/client.ts";

@@ -1,4 +1,4 @@
-/** Where etcd's lines go: a standard stream or files, which may be rotated. Upstream: server/embed/config_logging.go, gopkg.in/natefinch/lumberjack.v2 */
+/** Where etcd's log lines go: standard streams or files, with rotation. Upstream: server/embed/config_logging.go, gopkg.in/natefinch/lumberjack.v2 */
 import {
   appendFileSync,
   existsSync,

@@ -1,4 +1,4 @@
-/** Metrics with the numbers of this process in them, under the names that Go's client library has. */
+/** Metrics of the process, under the names of Go's client library. */
 import { readdirSync, readFileSync } from "node:fs";
 import { Metrics, type Reading } from "../../observe/metrics.ts";
 import * as counted from "../../etcd/metrics.ts";

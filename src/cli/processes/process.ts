@@ -1,4 +1,4 @@
-/** What all component executables do alike: read the flags that all have, tell which have no effect, run until a signal or a failure. */
+/** What all component executables have in common: they parse the common flags, warn of those without effect, and run until a signal or a failure. */
 import type { Component } from "../../base/component-group.ts";
 import { ComponentGroup } from "../../base/component-group.ts";
 import type { Logger } from "../../observe/log.ts";

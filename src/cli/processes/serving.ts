@@ -1,5 +1,5 @@
 /**
- * The HTTPS port of a component that serves no API: health, metrics, its configuration.
+ * The HTTPS port of a component that serves no API: health, metrics, configuration.
  * Upstream: staging/src/k8s.io/apiserver/pkg/server/{healthz,mux}, component-base/configz
  */
 import type { Component } from "../../base/component-group.ts";

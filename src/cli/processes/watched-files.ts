@@ -1,4 +1,4 @@
-/** Files that are read again when they change: certificates and configuration, replaced under a running server. */
+/** Files that are reloaded when they change: certificates and configuration that are replaced while a server runs. */
 import { dirname } from "node:path";
 import type { Logger } from "../../observe/log.ts";
 import type { World } from "../../world/world.ts";

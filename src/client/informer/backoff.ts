@@ -1,4 +1,4 @@
-/** Waits that grow with each failure and start over after a quiet while. Upstream: staging/src/k8s.io/apimachinery/pkg/util/wait/backoff.go */
+/** Delays that grow with each failure and are reset after a quiet period. Upstream: staging/src/k8s.io/apimachinery/pkg/util/wait/backoff.go */
 import type { Clock, Random } from "../../world/world.ts";
 
 export interface BackoffOptions {

@@ -1,4 +1,4 @@
-/** What informers promise. Upstream: staging/src/k8s.io/client-go/tools/cache */
+/** The interface of informers. Upstream: staging/src/k8s.io/client-go/tools/cache */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { ResourceOf } from "../../machinery/resource.ts";
 

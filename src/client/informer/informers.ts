@@ -1,4 +1,4 @@
-/** Informers shared by all who ask for the same. Upstream: staging/src/k8s.io/client-go/informers/factory.go */
+/** Informers that are shared by everyone who asks for the same resource. Upstream: staging/src/k8s.io/client-go/informers/factory.go */
 import { assert } from "../../base/assert.ts";
 import { deferred } from "../../base/deferred.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";

@@ -1,6 +1,7 @@
 /**
- * Keeps a sink in step with the server: lists, then watches from there, and again from the newest revision seen whenever the watch ends;
- * lists anew when that revision is compacted. Upstream: staging/src/k8s.io/client-go/tools/cache/reflector.go
+ * Keeps a sink in step with the server: it lists, watches from there, and watches again from the newest known revision whenever a watch ends; if
+ * that revision is compacted, it lists anew.
+ * Upstream: staging/src/k8s.io/client-go/tools/cache/reflector.go
  */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { ResourceOf } from "../../machinery/resource.ts";

@@ -1,4 +1,7 @@
-/** A store, fed by a reflector, that tells its subscribers what changed. Upstream: staging/src/k8s.io/client-go/tools/cache/shared_informer.go */
+/**
+ * A store that a reflector feeds and that notifies its subscribers of changes.
+ * Upstream: staging/src/k8s.io/client-go/tools/cache/shared_informer.go
+ */
 import { keyOf, type KubeObject } from "../../machinery/meta/object.ts";
 import type { Logger } from "../../observe/log.ts";
 import { deferred } from "../../base/deferred.ts";

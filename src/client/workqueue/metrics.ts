@@ -1,4 +1,4 @@
-/** What a workqueue counts. Upstream: staging/src/k8s.io/client-go/util/workqueue/metrics.go */
+/** The metrics of a work queue. Upstream: staging/src/k8s.io/client-go/util/workqueue/metrics.go */
 import { counter, gauge, histogram } from "../../observe/metrics.ts";
 
 /** Ten times the one before, as Go multiplies: that isn't always the number one would write. */

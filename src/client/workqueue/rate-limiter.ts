@@ -1,4 +1,4 @@
-/** How long a failed key waits. Upstream: staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go */
+/** How long a failed key waits before it is retried. Upstream: staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go */
 import type { Clock } from "../../world/world.ts";
 
 export interface RateLimiter<K> {

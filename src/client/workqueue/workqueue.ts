@@ -1,6 +1,7 @@
 /**
- * Keys that wait for a worker. A key is in it once; a key that is being worked on comes again only when that work is done; keys can be added
- * for later. Upstream: staging/src/k8s.io/client-go/util/workqueue
+ * A queue of keys for workers. A key is queued at most once; one that is added while it is being processed is queued again when that is done; and a
+ * key can be added after a delay.
+ * Upstream: staging/src/k8s.io/client-go/util/workqueue
  */
 import { Heap } from "../../base/heap.ts";
 import type { Metrics } from "../../observe/metrics.ts";

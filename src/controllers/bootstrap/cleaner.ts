@@ -1,4 +1,4 @@
-/** Takes away bootstrap tokens whose time is over. Upstream: pkg/controller/bootstrap/tokencleaner.go */
+/** Deletes expired bootstrap tokens. Upstream: pkg/controller/bootstrap/tokencleaner.go */
 import { again, defineController, done } from "../../client/controller.ts";
 import { secrets } from "../../client/resources.ts";
 import { keyOf, splitKey } from "../../machinery/meta/object.ts";

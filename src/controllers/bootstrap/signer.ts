@@ -1,4 +1,7 @@
-/** Signs `cluster-info` with each bootstrap token, so that who has one knows the cluster's authority for true. Upstream: pkg/controller/bootstrap */
+/**
+ * Signs `cluster-info` with each bootstrap token, so that whoever has a token can trust the cluster's authority in it.
+ * Upstream: pkg/controller/bootstrap
+ */
 import type { Secret } from "../../api/generated/core.v1.ts";
 import { again, defineController, done } from "../../client/controller.ts";
 import { configMaps, secrets } from "../../client/resources.ts";

@@ -1,4 +1,4 @@
-/** Bootstrap tokens: what a secret says of one, and signatures made with them. Pure. Upstream: cluster-bootstrap/{util/secrets,token/jws} */
+/** Bootstrap tokens: parsing them from secrets, and signing with them. Pure. Upstream: cluster-bootstrap/{util/secrets,token/jws} */
 import { createHmac } from "node:crypto";
 import type { Secret } from "../../api/generated/core.v1.ts";
 

@@ -1,4 +1,4 @@
-/** Approves the requests of kubelets for client certificates, where their users may have such. Upstream: pkg/controller/certificates/approver */
+/** Approves the client certificate requests of kubelets whose users are permitted to have one. Upstream: pkg/controller/certificates/approver */
 import type { CertificateSigningRequest } from "../../api/generated/certificates.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { defineController, done } from "../../client/controller.ts";

@@ -1,4 +1,4 @@
-/** Takes away requests that are of no more use. Upstream: pkg/controller/certificates/cleaner */
+/** Deletes certificate signing requests that are no longer needed. Upstream: pkg/controller/certificates/cleaner */
 import { X509Certificate } from "node:crypto";
 import type { CertificateSigningRequest } from "../../api/generated/certificates.v1.ts";
 import { again, defineController, done } from "../../client/controller.ts";

@@ -1,4 +1,4 @@
-/** Which certificates may be asked of which signer. Pure. Upstream: pkg/apis/certificates/helpers.go, pkg/controller/certificates/signer */
+/** Which certificates may be requested from which signer. Pure. Upstream: pkg/apis/certificates/helpers.go, pkg/controller/certificates/signer */
 import type { CertificateSigningRequest } from "../../api/generated/certificates.v1.ts";
 import type { SigningRequest } from "../../machinery/pki/signing-request.ts";
 

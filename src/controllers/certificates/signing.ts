@@ -1,4 +1,4 @@
-/** Signs what is approved, with the cluster's authority. Upstream: pkg/controller/certificates/signer */
+/** Signs approved requests with the cluster's authority. Upstream: pkg/controller/certificates/signer */
 import { X509Certificate } from "node:crypto";
 import type { CertificateSigningRequest } from "../../api/generated/certificates.v1.ts";
 import { defineController, done } from "../../client/controller.ts";

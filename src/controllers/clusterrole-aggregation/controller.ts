@@ -1,4 +1,4 @@
-/** Fills cluster roles that are made of others (`admin`, `edit`, `view`). Upstream: pkg/controller/clusterroleaggregation */
+/** Aggregates cluster roles from others (`admin`, `edit`, `view`). Upstream: pkg/controller/clusterroleaggregation */
 import type { ClusterRole, PolicyRule } from "../../api/generated/rbac.v1.ts";
 import { defineController, done } from "../../client/controller.ts";
 import { clusterRoles } from "../../client/resources.ts";

@@ -1,5 +1,6 @@
 /**
- * The authority of the API server's certificate as a trust bundle that pods can mount, under a name that tells its content; those of the past go.
+ * Publishes the authority of the API server's certificate as a trust bundle that pods can mount, under a name that contains the hash of its content,
+ * and removes outdated ones.
  * Upstream: pkg/controller/certificates/clustertrustbundlepublisher
  */
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** Starts Jobs when their schedule says. Upstream: pkg/controller/cronjob/cronjob_controllerv2.go */
+/** Creates Jobs on the schedule of a CronJob. Upstream: pkg/controller/cronjob/cronjob_controllerv2.go */
 import type { CronJob, CronJobStatus, Job } from "../../api/generated/batch.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { type Outcome, again, defineController, done } from "../../client/controller.ts";

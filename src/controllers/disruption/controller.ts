@@ -1,4 +1,4 @@
-/** Says how many pods each budget can spare. Upstream: pkg/controller/disruption */
+/** Computes how many pods each disruption budget can spare. Upstream: pkg/controller/disruption */
 import { conditionOf } from "../../machinery/meta/conditions.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { PodDisruptionBudget } from "../../api/generated/policy.v1.ts";

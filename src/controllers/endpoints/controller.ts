@@ -1,4 +1,4 @@
-/** Writes where each service's pods can be reached, in one object. Upstream: pkg/controller/endpoint */
+/** Maintains the Endpoints of each service: all its pods' addresses in one object. Upstream: pkg/controller/endpoint */
 import { defineController, done } from "../../client/controller.ts";
 import { isNamespaceTerminating, itself } from "../../client/controller-runner.ts";
 import { endpoints, pods, services } from "../../client/resources.ts";

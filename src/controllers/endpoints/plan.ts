@@ -1,4 +1,4 @@
-/** A service's pods in the older, single object. Pure. Upstream: pkg/controller/endpoint, pkg/api/v1/endpoints/util.go (RepackSubsets) */
+/** The Endpoints object of a service, from its pods. Pure. Upstream: pkg/controller/endpoint, pkg/api/v1/endpoints/util.go (RepackSubsets) */
 import type {
   EndpointAddress,
   EndpointPort,

@@ -1,4 +1,4 @@
-/** Mirrors Endpoints of services without a selector into slices. Upstream: pkg/controller/endpointslicemirroring */
+/** Mirrors the Endpoints of services without a selector into EndpointSlices. Upstream: pkg/controller/endpointslicemirroring */
 import type { Endpoints, Service } from "../../api/generated/core.v1.ts";
 import type { EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import { defineController, done } from "../../client/controller.ts";

@@ -1,4 +1,4 @@
-/** Endpoints that someone wrote by hand, as slices. Pure. Upstream: pkg/controller/endpointslicemirroring */
+/** The EndpointSlices that mirror an Endpoints object. Pure. Upstream: pkg/controller/endpointslicemirroring */
 import type { EndpointAddress, EndpointSubset, Endpoints, Service } from "../../api/generated/core.v1.ts";
 import type { Endpoint, EndpointPort, EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import { canonicalJson } from "../../machinery/meta/hash.ts";

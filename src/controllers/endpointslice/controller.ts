@@ -1,4 +1,4 @@
-/** Writes where each service's pods can be reached, in slices. Upstream: pkg/controller/endpointslice */
+/** Maintains the EndpointSlices of each service. Upstream: pkg/controller/endpointslice */
 import type { EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import type { Node } from "../../api/generated/core.v1.ts";
 import { defineController, done } from "../../client/controller.ts";

@@ -1,4 +1,7 @@
-/** A service's pods as slices of at most a hundred endpoints, changing as few slices as possible. Pure. Upstream: staging/src/k8s.io/endpointslice/reconciler.go */
+/**
+ * The slices of a service, of at most a hundred endpoints each, with as few changed slices as possible. Pure.
+ * Upstream: staging/src/k8s.io/endpointslice/reconciler.go
+ */
 import type { Node, Pod, Service } from "../../api/generated/core.v1.ts";
 import type { Endpoint, EndpointPort, EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import type { Draft } from "../../machinery/meta/object.ts";

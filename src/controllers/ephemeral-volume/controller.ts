@@ -1,4 +1,4 @@
-/** Makes the claims that pods ask for in their own words. Upstream: pkg/controller/volume/ephemeral */
+/** Creates the claims of pods' ephemeral volumes. Upstream: pkg/controller/volume/ephemeral */
 import type { PersistentVolumeClaim, Pod } from "../../api/generated/core.v1.ts";
 import { defineController, done } from "../../client/controller.ts";
 import { persistentVolumeClaims, pods } from "../../client/resources.ts";

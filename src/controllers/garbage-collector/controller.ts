@@ -1,5 +1,6 @@
 /**
- * Deletes objects whose owners are gone, and helps owners end in the foreground or leave orphans. Upstream: pkg/controller/garbagecollector/garbagecollector.go
+ * Deletes objects whose owners are gone, and completes foreground deletion and orphaning.
+ * Upstream: pkg/controller/garbagecollector/garbagecollector.go
  */
 import { assert } from "../../base/assert.ts";
 import type { ControllerContext } from "../../client/controller.ts";

@@ -1,6 +1,7 @@
 /**
- * Who owns what, over all resources. Fed with what the watches show; each call answers with the objects that need a look. Owners that were never
- * seen stand in the graph as virtual nodes until someone has asked for them. Pure. Upstream: pkg/controller/garbagecollector/graph_builder.go
+ * The graph of owners and dependents over all resources. It is fed with watch events, and each call returns the objects that need attention. An
+ * owner that has not been observed is a virtual node until somebody has looked it up. Pure.
+ * Upstream: pkg/controller/garbagecollector/graph_builder.go
  */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { OwnerReference } from "../../machinery/meta/types.ts";

@@ -1,4 +1,7 @@
-/** Follows the load of pods with their number. Metrics come from metrics.k8s.io; custom and external ones are not read yet. Upstream: pkg/controller/podautoscaler */
+/**
+ * Adjusts the number of pods to their load. Metrics come from metrics.k8s.io; custom and external metrics are not read yet.
+ * Upstream: pkg/controller/podautoscaler
+ */
 import type { Scale } from "../../api/generated/autoscaling.v1.ts";
 import type {
   HorizontalPodAutoscaler,

@@ -1,5 +1,5 @@
 /**
- * Runs pods to their end, as often as asked, counting each exactly once: a pod keeps a finalizer until its end is in the Job's status.
+ * Runs pods to completion and counts each exactly once: a pod keeps a finalizer until its outcome is in the Job's status.
  * Upstream: pkg/controller/job
  */
 import type { Job, JobCondition, JobStatus } from "../../api/generated/batch.v1.ts";

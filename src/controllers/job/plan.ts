@@ -1,4 +1,7 @@
-/** What a Job needs now: whom to count, whether it is over, what to start and stop. Pure. Upstream: pkg/controller/job/job_controller.go */
+/**
+ * What a Job needs next: which pods to count, whether it is finished, what to create and delete. Pure.
+ * Upstream: pkg/controller/job/job_controller.go
+ */
 import { isTrue } from "../../machinery/meta/conditions.ts";
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Job, JobCondition } from "../../api/generated/batch.v1.ts";

@@ -1,4 +1,4 @@
-/** Empties namespaces that are being deleted: pods first, then everything else that the server knows of. Upstream: pkg/controller/namespace */
+/** Empties namespaces that are being deleted: pods first, then all other resources that the server lists. Upstream: pkg/controller/namespace */
 import type { Namespace, Pod } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { type DiscoveredResource, discover, supports } from "../../client/discovery.ts";

@@ -1,4 +1,4 @@
-/** How far a namespace's deletion got, in upstream's words. Pure. Upstream: pkg/controller/namespace/deletion */
+/** The progress of a namespace's deletion, as conditions in upstream's words. Pure. Upstream: pkg/controller/namespace/deletion */
 import type { Namespace, NamespaceCondition, NamespaceStatus, Pod } from "../../api/generated/core.v1.ts";
 import { isFinished } from "../shared/pods.ts";
 

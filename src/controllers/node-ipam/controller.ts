@@ -1,4 +1,4 @@
-/** Gives each node its range of pod addresses. Upstream: pkg/controller/nodeipam/ipam/range_allocator.go */
+/** Assigns a pod CIDR to each node. Upstream: pkg/controller/nodeipam/ipam/range_allocator.go */
 import type { Node } from "../../api/generated/core.v1.ts";
 import { defineController, done } from "../../client/controller.ts";
 import { itself } from "../../client/controller-runner.ts";

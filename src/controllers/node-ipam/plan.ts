@@ -1,4 +1,4 @@
-/** Carves node ranges out of the cluster's. Pure. Upstream: pkg/controller/nodeipam/ipam/cidrset */
+/** Allocates node CIDRs from the cluster's. Pure. Upstream: pkg/controller/nodeipam/ipam/cidrset */
 import { parseCidr } from "../../machinery/validation/ip.ts";
 
 interface Range {

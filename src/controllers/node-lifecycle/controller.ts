@@ -1,6 +1,7 @@
 /**
- * Watches the heartbeats of nodes: who is silent becomes Unknown, gets taints, and its pods are not ready. When too many fall silent at once it is
- * more likely the network, and the taints come slowly or not at all. Upstream: pkg/controller/nodelifecycle
+ * Monitors the heartbeats of nodes. A node that stops sending them becomes Unknown and is tainted, and its pods are marked not ready. When too many
+ * nodes stop at once the network is the more likely cause, and taints are added slowly or not at all.
+ * Upstream: pkg/controller/nodelifecycle
  */
 import { conditionOf } from "../../machinery/meta/conditions.ts";
 import type { Lease } from "../../api/generated/coordination.v1.ts";

@@ -1,4 +1,4 @@
-/** What a node's silence means. Pure. Upstream: pkg/controller/nodelifecycle/node_lifecycle_controller.go */
+/** What missing heartbeats mean. Pure. Upstream: pkg/controller/nodelifecycle/node_lifecycle_controller.go */
 import { conditionOf } from "../../machinery/meta/conditions.ts";
 import type { Node, NodeCondition, Taint } from "../../api/generated/core.v1.ts";
 import { sameTaint } from "../shared/node-taints.ts";

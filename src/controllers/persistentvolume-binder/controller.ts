@@ -1,6 +1,7 @@
 /**
- * Brings claims and volumes together: binds both ways, in an order that survives a crash after each step, and sets free or leaves alone what a
- * vanished claim held. Volumes are made and destroyed by provisioners outside. Upstream: pkg/controller/volume/persistentvolume
+ * Binds claims and volumes in both directions, in an order that survives a crash after each step, and reclaims or retains the volume of a deleted
+ * claim. External provisioners create and delete volumes.
+ * Upstream: pkg/controller/volume/persistentvolume
  */
 import type { PersistentVolume, PersistentVolumeClaim } from "../../api/generated/core.v1.ts";
 import type { StorageClass } from "../../api/generated/storage.v1.ts";

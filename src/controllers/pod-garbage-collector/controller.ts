@@ -1,4 +1,4 @@
-/** Deletes pods that nobody takes care of any more. Upstream: pkg/controller/podgc */
+/** Deletes pods that nothing manages any more. Upstream: pkg/controller/podgc */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { type ControllerContext, defineController, done } from "../../client/controller.ts";
 import { nodes, pods } from "../../client/resources.ts";

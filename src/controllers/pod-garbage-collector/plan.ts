@@ -1,4 +1,4 @@
-/** Which pods nobody will ever take care of. Pure. Upstream: pkg/controller/podgc/gc_controller.go */
+/** Which pods nothing will ever manage again. Pure. Upstream: pkg/controller/podgc/gc_controller.go */
 import { isTrue } from "../../machinery/meta/conditions.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 

@@ -1,4 +1,4 @@
-/** Keeps as many pods as each ReplicaSet asks for. Upstream: pkg/controller/replicaset */
+/** Keeps the number of pods that each ReplicaSet asks for. Upstream: pkg/controller/replicaset */
 import type { ReplicaSet } from "../../api/generated/apps.v1.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { type ControllerDefinition, again, defineController, done } from "../../client/controller.ts";

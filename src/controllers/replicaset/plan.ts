@@ -1,4 +1,7 @@
-/** What a ReplicaSet needs now. Pure. Upstream: pkg/controller/replicaset/replica_set.go, replica_set_utils.go */
+/**
+ * How many pods a ReplicaSet must create, and which it must delete. Pure.
+ * Upstream: pkg/controller/replicaset/replica_set.go, replica_set_utils.go
+ */
 import type { ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from "../../api/generated/apps.v1.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { compareForReplicaSetDeletion, isAvailable, isReady } from "../shared/pods.ts";

@@ -1,4 +1,4 @@
-/** ReplicationControllers: ReplicaSets in older words. Upstream: pkg/controller/replication */
+/** ReplicationControllers, which behave like ReplicaSets. Upstream: pkg/controller/replication */
 import type { ReplicaSet } from "../../api/generated/apps.v1.ts";
 import type { ReplicationController } from "../../api/generated/core.v1.ts";
 import { replicationControllers } from "../../client/resources.ts";

@@ -1,4 +1,4 @@
-/** Recounts what each quota's namespace uses: admission only ever adds. Upstream: pkg/controller/resourcequota */
+/** Recalculates the usage of each quota, because admission only ever adds to it. Upstream: pkg/controller/resourcequota */
 import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { type Trigger, again, defineController, done } from "../../client/controller.ts";

@@ -1,4 +1,4 @@
-/** Every namespace has the CA with which its pods verify the API server. Upstream: pkg/controller/certificates/rootcacertpublisher */
+/** Publishes in every namespace the CA bundle with which pods verify the API server. Upstream: pkg/controller/certificates/rootcacertpublisher */
 import type { ConfigMap } from "../../api/generated/core.v1.ts";
 import { defineController, done } from "../../client/controller.ts";
 import { isNamespaceTerminating, itself } from "../../client/controller-runner.ts";

@@ -1,4 +1,7 @@
-/** Fills token Secrets that users made, and deletes those whose account is gone. Upstream: pkg/controller/serviceaccount/tokens_controller.go */
+/**
+ * Fills in the token Secrets that users create, and deletes those whose service account is gone.
+ * Upstream: pkg/controller/serviceaccount/tokens_controller.go
+ */
 import type { Secret, ServiceAccount } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { defineController, done } from "../../client/controller.ts";

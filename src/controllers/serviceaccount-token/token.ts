@@ -1,4 +1,4 @@
-/** The legacy token of a service account: a JWT without an end, kept in a Secret. Upstream: pkg/serviceaccount/legacy.go, jwt.go */
+/** Legacy service account tokens: JWTs without an expiry, kept in Secrets. Upstream: pkg/serviceaccount/legacy.go, jwt.go */
 import { createHash, createPrivateKey, createPublicKey, sign, type KeyObject } from "node:crypto";
 
 export interface TokenSubject {

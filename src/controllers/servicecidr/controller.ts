@@ -1,4 +1,4 @@
-/** Says of service CIDRs that they are ready, and keeps them while services have addresses of theirs. Upstream: pkg/controller/servicecidrs */
+/** Marks ServiceCIDRs as ready, and protects them while services use addresses of theirs. Upstream: pkg/controller/servicecidrs */
 import type { ServiceCIDR } from "../../api/generated/networking.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { again, defineController, done } from "../../client/controller.ts";

@@ -1,5 +1,5 @@
 /**
- * Who owns what: objects that match a selector and have no controller are adopted, own ones that no longer match are let go.
+ * Adoption and release: objects that match a selector and have no controller are adopted, and owned objects that no longer match are released.
  * Upstream: pkg/controller/controller_ref_manager.go
  */
 import type { Client } from "../../client/client.ts";

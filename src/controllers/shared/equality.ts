@@ -1,4 +1,4 @@
-/** Go's maps: absent and empty are the same there. Of pointers to structs (`emptyDir: {}`) that isn't true. */
+/** Fields that are maps in Go, where an absent map equals an empty one. An empty struct behind a pointer (`emptyDir: {}`) differs from an absent one. */
 const MAPS: ReadonlySet<string> = new Set([
   "labels",
   "annotations",

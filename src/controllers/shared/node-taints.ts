@@ -1,4 +1,7 @@
-/** Changes a node's taints, on the node as it is at that moment. Upstream: pkg/controller/controller_utils.go (AddOrUpdateTaintOnNode), pkg/util/taints */
+/**
+ * Changes the taints of a node, on the latest version of the node.
+ * Upstream: pkg/controller/controller_utils.go (AddOrUpdateTaintOnNode), pkg/util/taints
+ */
 import type { Node, Taint } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { nodes } from "../../client/resources.ts";

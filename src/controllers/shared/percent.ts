@@ -1,4 +1,4 @@
-/** `3` or `"25%"` of `total`. Anything else counts as nothing. Upstream: apimachinery/pkg/util/intstr */
+/** Resolves `3` or `"25%"` against a total. Anything else counts as 0. Upstream: apimachinery/pkg/util/intstr */
 export function scaledValue(value: number | string | undefined, total: number, round: "up" | "down"): number {
   if (value === undefined) return 0;
   if (typeof value === "number") return value;

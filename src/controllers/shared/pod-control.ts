@@ -1,4 +1,7 @@
-/** Creates and deletes the pods of an owner, and says so in events about the owner. Upstream: pkg/controller/controller_utils.go (RealPodControl) */
+/**
+ * Creates and deletes the pods of an owner, and records events about it on the owner.
+ * Upstream: pkg/controller/controller_utils.go (RealPodControl)
+ */
 import type { Pod, PodTemplateSpec } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { isNamespaceTerminating } from "../../client/controller-runner.ts";

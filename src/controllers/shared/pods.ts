@@ -1,4 +1,4 @@
-/** What all workload controllers ask of pods. Upstream: pkg/controller/controller_utils.go, pkg/api/v1/pod */
+/** Questions about pods that all workload controllers ask. Upstream: pkg/controller/controller_utils.go, pkg/api/v1/pod */
 import { conditionOf } from "../../machinery/meta/conditions.ts";
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";

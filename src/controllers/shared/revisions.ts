@@ -1,4 +1,4 @@
-/** The history of templates that DaemonSets and StatefulSets keep. Upstream: pkg/controller/history */
+/** The revision history of DaemonSets and StatefulSets. Upstream: pkg/controller/history */
 import type { ControllerRevision, DaemonSet, StatefulSet } from "../../api/generated/apps.v1.ts";
 import type { PodTemplateSpec } from "../../api/generated/core.v1.ts";
 import { canonicalJson } from "../../machinery/meta/hash.ts";

@@ -1,4 +1,4 @@
-/** Whether labels are selected, for controllers that ask once. */
+/** Label selectors, for controllers that match each only once. */
 import type { LabelSelector } from "../../machinery/meta/types.ts";
 import { type Labels, selectorOf } from "../../machinery/selector/labels.ts";
 

@@ -1,4 +1,7 @@
-/** What the endpoints controllers share: which changes of pods matter, ports, families, trigger times. Upstream: staging/src/k8s.io/endpointslice, pkg/controller/endpoint */
+/**
+ * What the endpoints controllers have in common: relevant changes of pods, ports, IP families, trigger times.
+ * Upstream: staging/src/k8s.io/endpointslice, pkg/controller/endpoint
+ */
 import { conditionOf } from "../../machinery/meta/conditions.ts";
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod, Service, ServicePort } from "../../api/generated/core.v1.ts";

@@ -1,5 +1,6 @@
 /**
- * Runs `count` calls in batches of 1, 2, 4, …, and stops after a batch with a failure: when a quota refuses the first, hundreds aren't tried.
+ * Makes `count` calls in batches of 1, 2, 4, …, and stops after a batch with a failure, so that a quota that rejects the first call does not have to
+ * reject hundreds.
  * Upstream: pkg/controller/replicaset/replica_set.go (slowStartBatch)
  */
 export async function slowStart(count: number, call: (index: number) => Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-/** Pods with names, an order and disks of their own. Upstream: pkg/controller/statefulset */
+/** StatefulSets: pods with stable names, an order, and storage of their own. Upstream: pkg/controller/statefulset */
 import type { ControllerRevision, StatefulSet } from "../../api/generated/apps.v1.ts";
 import type { PersistentVolumeClaim, Pod } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";

@@ -1,6 +1,6 @@
 /**
- * The expressions of a policy against the kinds that it is about: fields that there aren't, types that don't go together. Pure, but for where the
- * schemas come from. What is found changes nothing about the policy; it is told in its status.
+ * Type-checks the expressions of a policy against the kinds it applies to: unknown fields, mismatched types. The findings have no effect on the
+ * policy; they are reported in its status. Pure, except for the source of the schemas.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/validating/typechecking.go
  */
 import type { ExpressionWarning, ValidatingAdmissionPolicy } from "../../api/generated/admissionregistration.v1.ts";

@@ -1,4 +1,7 @@
-/** Tells in a policy's status which of its expressions can't be meant for the kinds that it is about. Upstream: pkg/controller/validatingadmissionpolicystatus */
+/**
+ * Reports in a policy's status which of its expressions do not type-check against the kinds it applies to.
+ * Upstream: pkg/controller/validatingadmissionpolicystatus
+ */
 import { defineController, done } from "../../client/controller.ts";
 import { validatingAdmissionPolicies } from "../../client/resources.ts";
 import { checkPolicy } from "./check.ts";

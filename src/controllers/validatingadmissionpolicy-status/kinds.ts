@@ -1,4 +1,4 @@
-/** The schemas of kinds: those that are built in are known here, others are asked of the server that serves them. */
+/** The schemas of kinds: those of built-in kinds are known, others are requested from the server. */
 import { builtinResources } from "../../api/index.ts";
 import type { Transport } from "../../client/transport.ts";
 import type { RuleSchema } from "../../machinery/cel/rules/schema.ts";

@@ -1,4 +1,4 @@
-/** Classes of volume attributes that claims or volumes name stay until none does. Upstream: pkg/controller/volume/vacprotection */
+/** Keeps a VolumeAttributesClass until no claim and no volume names it. Upstream: pkg/controller/volume/vacprotection */
 import type { PersistentVolume, PersistentVolumeClaim } from "../../api/generated/core.v1.ts";
 import { defineController, done } from "../../client/controller.ts";
 import { itself } from "../../client/controller-runner.ts";

@@ -1,4 +1,4 @@
-/** Claims that pods use stay until the pods are gone. Upstream: pkg/controller/volume/pvcprotection */
+/** Keeps a claim until no pod uses it. Upstream: pkg/controller/volume/pvcprotection */
 import type { PersistentVolumeClaim, Pod } from "../../api/generated/core.v1.ts";
 import { defineController, done } from "../../client/controller.ts";
 import { itself } from "../../client/controller-runner.ts";

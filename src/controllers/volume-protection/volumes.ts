@@ -1,4 +1,4 @@
-/** Volumes that are bound stay until they are not. Upstream: pkg/controller/volume/pvprotection */
+/** Keeps a volume while it is bound. Upstream: pkg/controller/volume/pvprotection */
 import { defineController, done } from "../../client/controller.ts";
 import { itself } from "../../client/controller-runner.ts";
 import { persistentVolumes } from "../../client/resources.ts";

@@ -509,7 +509,7 @@ test("what is not stored answers what it is asked", async () => {
   const { items } = await expect(200, "GET", "/api/v1/componentstatuses");
   assert.deepEqual(
     items.map(({ metadata }: any) => metadata.name),
-    ["scheduler", "controller-manager", "etcd-0"],
+    ["controller-manager", "scheduler", "etcd-0"],
   );
   assert.equal(
     (await expect(404, "GET", "/api/v1/componentstatuses/nobody")).message,

@@ -161,7 +161,7 @@ function includeObjectOf(request: ApiRequest, as: "table" | "metadata" | undefin
 }
 
 /** People read what curl and browsers fetch. */
-function isPretty(request: ApiRequest, parameters: Readonly<Record<string, string>>): boolean {
+export function isPretty(request: ApiRequest, parameters: Readonly<Record<string, string>>): boolean {
   if (parameters["pretty"] === "1") return true;
   const asked = request.query.get("pretty") ?? "";
   if (asked !== "") return ["1", "t", "T", "true", "TRUE", "True"].includes(asked);

@@ -43,6 +43,12 @@ export interface ApiServerOptions {
   };
   /** The address other parts of the cluster reach this server at: it stands in the endpoints of `kubernetes`. */
   readonly advertiseAddress?: string;
+  /** `--external-hostname`: what documents call this server; default the address above. */
+  readonly externalHost?: string;
+  /** How each flag stands, for `/flagz`. */
+  readonly flags?: () => Readonly<Record<string, string>>;
+  /** Components that run in this process, and have no ports of their own that their health could be asked at. */
+  readonly partsHere?: readonly ("controller-manager" | "scheduler")[];
   readonly serviceAccount: {
     readonly issuer: string;
     /** Issuers of the past: tokens of theirs are good too. */

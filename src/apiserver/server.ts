@@ -198,6 +198,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
     featureGates: options.featureGates ?? new Map(),
     queues: new OwnQueues(metrics, clock),
+    etcdHealth: () => etcdError(etcd),
     metrics,
   };
 
@@ -207,6 +208,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     { delayMs: 0, sendRetryAfter: false, watchGraceMs: 0, ...options.shutdown, requestTimeoutMs },
     { clock, log },
   );
+  const startedAt = clock.now();
   const livezFrom = clock.monotonic() + livezGraceMs;
   let state: "starting" | "ready" | "stopping" = "starting";
   let address: Address | undefined;
@@ -267,7 +269,19 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     return request.info.isResourceRequest
       ? handleResource(services, request)
       : handleNonResource(
-          { services, codec, aggregator, checks, health, metrics, counted, documents, flow, address: () => address },
+          {
+            services,
+            codec,
+            aggregator,
+            checks,
+            startedAt,
+            health,
+            metrics,
+            counted,
+            documents,
+            flow,
+            address: () => address,
+          },
           request,
         );
   };
@@ -431,6 +445,7 @@ const START_CHECKS = [
   "poststarthook/start-apiextensions-controllers",
   "poststarthook/crd-informer-synced",
   "poststarthook/start-system-namespaces-controller",
+  "poststarthook/peer-endpoint-reconciler-controller",
   "poststarthook/start-cluster-authentication-info-controller",
   "poststarthook/start-kube-apiserver-identity-lease-controller",
   "poststarthook/start-kube-apiserver-identity-lease-garbage-collector",

@@ -255,6 +255,7 @@ function apiServer(options: ClusterOptions, { world, log }: ClusterDependencies,
       // As kubeadm has it: a kubelet touches nothing but its own node and the pods on it.
       enableAdmissionPlugins: ["NodeRestriction"],
       describe: describeFields,
+      partsHere: ["controller-manager", "scheduler"],
     },
     { ...world, etcd, log: log.with({ component: "kube-apiserver" }), metrics: new Metrics() },
   );

@@ -206,6 +206,24 @@ export function helpText(usage: string, about: string, flags: Flags): string {
   return `${about}\n\nUsage:\n  ${usage}\n\nFlags:\n${rows.map(([left, right]) => `${left.padEnd(width)}${right}`).join("\n")}\n`;
 }
 
+/** How each flag stands, as pflag writes it; those of this project alone are left out. */
+export function flagTexts<T extends Flags>(flags: T, values: Values<T>): Readonly<Record<string, string>> {
+  const texts: Record<string, string> = {};
+  for (const [name, flag] of Object.entries(flags)) {
+    if (name.startsWith("t8s-")) continue;
+    const value: unknown = values[name];
+    if (flag.type === "duration") texts[name] = formatDuration(value as number);
+    else if (Array.isArray(value)) texts[name] = `[${value.join(",")}]`;
+    else if (typeof value === "object")
+      texts[name] = Object.entries(value as object)
+        .map(([key, one]) => `${key}=${one}`)
+        .sort()
+        .join(",");
+    else texts[name] = String(value);
+  }
+  return texts;
+}
+
 /** The name of its type, as pflag shows it; a bool needs none. */
 export function kindOf({ type }: Flag): string {
   const names = {

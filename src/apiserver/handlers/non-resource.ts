@@ -14,6 +14,7 @@ import { groupsOf } from "../../machinery/discovery/groups.ts";
 import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import { flagz, statusz } from "./zpages.ts";
 import type { HealthCheck, HealthResults } from "./health.ts";
 import { health } from "./health.ts";
 import { noSuchResource, notAllowed, pageNotFound } from "./resources.ts";
@@ -22,6 +23,7 @@ export interface NonResourceOptions {
   readonly services: Services;
   readonly codec: ProtobufCodec;
   readonly checks: readonly HealthCheck[];
+  readonly startedAt: number;
   readonly health: HealthResults;
   readonly metrics: Metrics;
   /** Of which some have to be asked for first. */
@@ -35,7 +37,7 @@ export interface NonResourceOptions {
 const METRICS_HEADERS = { "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores" };
 
 const ANY_METHOD =
-  /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug)(?:\/|$)|apis(?:\/[^/]*)?\/?$|(?:index\.html)?$)/;
+  /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug|statusz|flagz)(?:\/|$)|apis(?:\/[^/]*)?\/?$|(?:index\.html)?$)/;
 
 export async function handleNonResource(options: NonResourceOptions, request: ApiRequest): Promise<ApiResponse> {
   const answer = await page(options, request);
@@ -89,6 +91,12 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       return path.replace(/\/$/, "") === "/openid/v1/jwks"
         ? published(services.accounts.jwks(), "application/jwk-set+json")
         : pageNotFound();
+    case "statusz":
+    case "flagz":
+      if (path !== `/${first}` || !isOn(services, first)) return pageNotFound();
+      return first === "flagz"
+        ? flagz(request, services.options.flags?.() ?? {})
+        : statusz(request, { now: services.clock.now(), startedAt: options.startedAt, paths: paths(options) });
     case "":
     case "index.html":
       return json({ paths: paths(options) }, 2);
@@ -96,6 +104,9 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       return pageNotFound();
   }
 }
+
+const isOn = ({ featureGates }: Services, page: "statusz" | "flagz"): boolean =>
+  featureGates.get(page === "statusz" ? "ComponentStatusz" : "ComponentFlagz") ?? true;
 
 /** A version that a group doesn't have is asked of the group, which has words of its own. */
 function notServed({ registry }: Services, path: string): ApiResponse {
@@ -106,9 +117,12 @@ function notServed({ registry }: Services, path: string): ApiResponse {
 }
 
 /** Where this server is reached; empty where it has no port. */
-function hostOf({ services, address }: NonResourceOptions): string {
+function hostOf({ services: { options }, address }: NonResourceOptions): string {
   const bound = address();
-  return bound === undefined ? "" : hostPort(services.options.advertiseAddress ?? bound.host, bound.port);
+  if (bound === undefined) return "";
+  const { externalHost = "" } = options;
+  if (/:\d+$/.test(externalHost) && !externalHost.includes("::")) return externalHost;
+  return hostPort(externalHost || (options.advertiseAddress ?? bound.host), bound.port);
 }
 
 /** Keys that others may keep for an hour. */
@@ -139,6 +153,8 @@ function paths({ services, checks }: NonResourceOptions): readonly string[] {
       ...checks.filter(({ on }) => on.includes(endpoint)).map(({ name }) => `/${endpoint}/${name}`),
     ]),
     "/metrics",
+    "/metrics/slis",
+    ...(["statusz", "flagz"] as const).filter((page) => isOn(services, page)).map((page) => `/${page}`),
     "/openapi/v2",
     "/openapi/v3",
     "/openapi/v3/",

@@ -37,6 +37,8 @@ export interface Services {
   readonly allocators: Allocators;
   readonly featureGates: ReadonlyMap<string, boolean>;
   readonly queues: OwnQueues;
+  /** What is wrong with etcd; undefined when all is well. */
+  etcdHealth(): Promise<string | undefined>;
   readonly metrics: Metrics;
 }
 

@@ -16,8 +16,8 @@ import { connectEtcd } from "../../protocols/etcd/connect.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
-import type { Values } from "../flags.ts";
-import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
+import { flagTexts, type Values } from "../flags.ts";
+import { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
 import { primaryAddress } from "../host-facts.ts";
 import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
 import { admissionOptions, checkAdmission } from "./admission.ts";
@@ -78,6 +78,8 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
       byName: await certificatesByName(world, values["tls-sni-cert-key"]),
     },
     advertiseAddress,
+    ...(values["external-hostname"] !== "" && { externalHost: values["external-hostname"] }),
+    flags: () => flagTexts(kubeApiserverFlags, values),
     serviceAccount: {
       issuer: values["service-account-issuer"][0]!,
       otherIssuers: values["service-account-issuer"].slice(1),
@@ -270,7 +272,9 @@ function check(values: Options, set: ReadonlySet<string>): void {
   if (errors.length > 0) throw new CommandError(errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
 }
 
-const specific = (address: string): string => (["", "0.0.0.0", "::"].includes(address) ? "" : address);
+/** Empty for an address that others can't reach. */
+const specific = (address: string): string =>
+  ["", "0.0.0.0", "::", "::1"].includes(address) || address.startsWith("127.") ? "" : address;
 
 async function certificate(world: World, values: Options, advertiseAddress: string) {
   const given = await readPair(

@@ -1,7 +1,7 @@
 import colors from "picocolors";
 import { formatKubeconfig } from "../../client/kubeconfig.ts";
 import { noContainerd } from "../../kubelet/runtimes/containerd/containerd.ts";
-import { noPodNetworks } from "../../kubelet/runtimes/process/process.ts";
+import { noPodNetworks } from "../../kubelet/runtimes/process/isolation.ts";
 import { pause } from "../../world/time.ts";
 import { adminKubeconfig } from "../admin.ts";
 import { type ClusterOptions, runCluster } from "../cluster.ts";

@@ -72,8 +72,8 @@ function told(encode: (item: WatchItem) => Uint8Array, tell: ((bytes: number, en
   };
 }
 
-/** What leaves at once. */
-const PIECE_BYTES = 64 * 1024;
+/** Of what only this watch is told, as the state that it begins with, so much before others have their turns. */
+const TURN_BYTES = 64 * 1024;
 
 /**
  * From a watcher to its client, as fast as that one reads, until the watch is over. No promise an event: a thousand watchers are told of each change.
@@ -104,18 +104,18 @@ function pump(
     };
     const run = () => {
       try {
-        for (;;) {
+        for (let ownBytes = 0; ;) {
           if (at < items.length) {
-            // Most watches hear of one thing at a time.
-            const parts = items.length === 1 ? [encode(items[0]!)] : piece(items, at, encode);
-            at += parts.length;
-            if (!stream.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts))) {
+            const item = items[at++]!;
+            const bytes = encode(item);
+            // What waits for a slow client are bytes that all watchers share.
+            if (!stream.write(bytes)) {
               blocked = true;
-              stream.drained.then(at < items.length ? inTurn : goOn, reject);
+              stream.drained.then(goOn, reject);
               return;
             }
-            // A watch that begins with very much leaves others room.
-            if (at < items.length) return inTurn();
+            if (item.type === "BOOKMARK" || item.source === undefined) ownBytes += bytes.length;
+            if (ownBytes >= TURN_BYTES && at < items.length) return inTurn();
             continue;
           }
           if (watcher.overrun) return cutOff();
@@ -147,17 +147,6 @@ function pump(
     });
     run();
   });
-}
-
-/** The bytes of some items, to leave together. */
-function piece(items: readonly WatchItem[], from: number, encode: (item: WatchItem) => Uint8Array): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  for (let at = from, size = 0; at < items.length && size < PIECE_BYTES; at++) {
-    const bytes = encode(items[at]!);
-    parts.push(bytes);
-    size += bytes.length;
-  }
-  return parts;
 }
 
 /** Go names the type of a stream only where it is not JSON's; CBOR has a name for it. */

@@ -139,6 +139,8 @@ export interface ByteChannel {
   write(chunks: readonly Uint8Array[]): boolean;
   /** Whether all that was written has left, so that its memory may be used for something else. Undefined where a channel can't say. */
   readonly hasLeft?: boolean;
+  /** All that is written is copied, as by encryption: one large piece costs less than several. */
+  readonly copies?: boolean;
   /** No more `onData` for now: the other side has to wait. */
   pause(): void;
   resume(): void;

@@ -5,7 +5,7 @@ import type { ByteChannel, ByteSink, ByteStream, HttpConnection, Http2Options } 
 import type { Clock } from "../../world/world.ts";
 import { Budget } from "./budget.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
-import { FrameWriter } from "./frame-writer.ts";
+import { FrameWriter, Slabs } from "./frame-writer.ts";
 import { HeaderDecoder, type HeaderLimits } from "./hpack/decoder.ts";
 import { HeaderEncoder, type HeaderSource } from "./hpack/encoder.ts";
 import * as limits from "./limits.ts";
@@ -15,6 +15,7 @@ import type { Http2Stream } from "./stream.ts";
 
 export interface ConnectionDeps {
   readonly clock: Clock;
+  readonly slabs: Slabs;
 }
 
 export interface ConnectionShape extends Http2Options {
@@ -45,7 +46,7 @@ export abstract class Connection implements ByteSink, FrameSink, HttpConnection 
   readonly #stream: ByteStream;
   readonly #channel: ByteChannel;
   readonly #reader: FrameReader;
-  readonly #writer = new FrameWriter();
+  readonly #writer: FrameWriter;
   readonly #encoder = new HeaderEncoder();
   readonly #shape: ConnectionShape;
   readonly #closed = deferred();
@@ -79,7 +80,7 @@ export abstract class Connection implements ByteSink, FrameSink, HttpConnection 
   /** Something was sent since the last ping, which may be about that. */
   #pingForgiven = false;
 
-  constructor(stream: ByteStream, shape: ConnectionShape, { clock }: ConnectionDeps) {
+  constructor(stream: ByteStream, shape: ConnectionShape, { clock, slabs }: ConnectionDeps) {
     this.clock = clock;
     this.#stream = stream;
     this.#shape = shape;
@@ -90,6 +91,7 @@ export abstract class Connection implements ByteSink, FrameSink, HttpConnection 
     this.#idleFrames = new Budget(clock, limits.IDLE_FRAMES.burst, limits.IDLE_FRAMES.perSecond);
     this.#reader = new FrameReader(this);
     this.#channel = attach(stream, this);
+    this.#writer = new FrameWriter(slabs, this.#channel.copies === true ? MAX_FRAME_SENT : undefined);
   }
 
   /** Our opening words; the client's come after the preface. */
@@ -129,12 +131,15 @@ export abstract class Connection implements ByteSink, FrameSink, HttpConnection 
       if (this.#blocked) return at;
       const size = Math.min(length - at, this.#maxFrameBytes, this.#sendWindow, stream.sendWindow);
       if (size <= 0) return at;
+      if (!this.#writer.hasRoomFor(size)) {
+        this.onFlush();
+        continue;
+      }
       const last = at + size === length;
       this.#writer.data(stream.id, size === length ? bytes : bytes.subarray(at, at + size), end && last);
       this.#sendWindow -= size;
       stream.sendWindow -= size;
       at += size;
-      if (this.#writer.length >= limits.FLUSH_BYTES) this.onFlush();
     }
     if (length === 0 && end) this.#writer.data(stream.id, bytes, true);
     return length;
@@ -196,7 +201,7 @@ export abstract class Connection implements ByteSink, FrameSink, HttpConnection 
   onFlush(): void {
     if (this.state === "closed" || this.#writer.length === 0) return;
     if (!this.#channel.write(this.#writer.take())) this.#blocked = true;
-    else if (this.#channel.hasLeft === true) this.#writer.reuse();
+    if (this.#channel.hasLeft === true) this.#writer.reuse();
   }
 
   onDrain(): void {

@@ -17,12 +17,14 @@ import type { Http2Engine } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
 import { dates } from "../dates.ts";
 import { ClientConnection } from "./client.ts";
+import { Slabs } from "./frame-writer.ts";
 import { ServerConnection } from "./server.ts";
 
 export function http2Engine(clock: Clock): Http2Engine {
   const date = dates(clock);
+  const slabs = new Slabs();
   return {
-    serve: (stream, context) => new ServerConnection(stream, context, { clock, date }),
-    dial: (stream, options) => new ClientConnection(stream, options, { clock }),
+    serve: (stream, context) => new ServerConnection(stream, context, { clock, slabs, date }),
+    dial: (stream, options) => new ClientConnection(stream, options, { clock, slabs }),
   };
 }

@@ -16,19 +16,47 @@ import {
   WINDOW_UPDATE,
 } from "./protocol.ts";
 
-/** The first is enough for the opening; those of busy connections grow to the second. */
+/** The first is enough for the opening; those of busy connections grow to the second, and beyond it they are lent one. */
 const FIRST_SLAB_BYTES = 256;
-const LARGEST_SLAB_BYTES = 32 * 1024;
+const OWN_SLAB_BYTES = 16 * 1024;
 /** What is larger leaves as it is; smaller is copied to where the frames are. */
 export const COPIED_MAX = 2048;
 
+/** Memory for what one turn of work writes to busy connections: few are at it at the same time, however many there are. */
+export class Slabs {
+  static readonly BYTES = 128 * 1024;
+  static readonly #KEPT = 16;
+  readonly #free: Buffer[] = [];
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(Slabs.BYTES);
+  }
+
+  give(slab: Buffer): void {
+    if (this.#free.length < Slabs.#KEPT) this.#free.push(slab);
+  }
+}
+
 export class FrameWriter {
-  #slab: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
+  readonly #slabs: Slabs;
+  readonly #copiedMax: number;
+  #own: Buffer = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
+  #slab: Buffer = this.#own;
   /** The slab up to here has been taken, and up to there is written. */
   #start = 0;
   #at = 0;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
+
+  constructor(slabs = new Slabs(), copiedMax = COPIED_MAX) {
+    this.#slabs = slabs;
+    this.#copiedMax = copiedMax;
+  }
+
+  /** Whether a frame of so much data can be added, and all is still one piece. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#bytes === 0 || this.#bytes + FRAME_HEADER_BYTES + bytes <= Slabs.BYTES;
+  }
 
   /** Bytes that wait to be taken. */
   get length(): number {
@@ -47,13 +75,17 @@ export class FrameWriter {
   /** Whatever was taken has left: the same memory serves the next frames. */
   reuse(): void {
     if (this.#bytes > 0) return;
+    if (this.#slab !== this.#own) {
+      if (this.#slab.length === Slabs.BYTES) this.#slabs.give(this.#slab);
+      this.#slab = this.#own;
+    }
     this.#start = 0;
     this.#at = 0;
   }
 
   raw(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
-    if (bytes.length <= COPIED_MAX) this.#copy(bytes);
+    if (bytes.length <= this.#copiedMax) this.#copy(bytes);
     else {
       this.#seal();
       this.#chunks.push(bytes);
@@ -162,11 +194,26 @@ export class FrameWriter {
 
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#slab.length) return;
-    this.#seal();
-    // The old one may still be on its way.
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(Math.min(this.#slab.length * 4, LARGEST_SLAB_BYTES), bytes));
+    const waiting = this.#at - this.#start;
+    const needed = waiting + bytes;
+    if (this.#chunks.length === 0 && this.#slab === this.#own && needed <= Slabs.BYTES) {
+      // It stays one piece: that is one write, and what has been taken of the old memory may still be on its way.
+      const slab = this.#larger(needed);
+      this.#slab.copy(slab, 0, this.#start, this.#at);
+      this.#slab = slab;
+      this.#at = waiting;
+    } else {
+      this.#seal();
+      this.#slab = this.#larger(bytes);
+      this.#at = 0;
+    }
     this.#start = 0;
-    this.#at = 0;
+  }
+
+  #larger(bytes: number): Buffer {
+    if (bytes > Slabs.BYTES) return Buffer.allocUnsafeSlow(bytes);
+    const size = Math.max(bytes, this.#slab.length * 4);
+    return size > OWN_SLAB_BYTES ? this.#slabs.take() : (this.#own = Buffer.allocUnsafeSlow(size));
   }
 
   #seal(): void {

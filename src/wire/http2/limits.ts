@@ -38,7 +38,5 @@ export const PING_TIMEOUT_MS = 15_000;
 export const PING_STRIKES_MAX = 2;
 export const PING_INTERVAL_IDLE_MS = 2 * 60 * 60_000;
 
-/** Bytes that are put together before they are written within a turn. */
-export const FLUSH_BYTES = 128 * 1024;
 /** Streams that ended lately, whose late frames are told from those of streams that never were. */
 export const REMEMBERED_STREAMS = 256;

@@ -64,6 +64,9 @@ export function byteStream(socket: Duplex, peer: Peer): ByteStream {
 
 function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
   const isSystems = socket instanceof Socket;
+  /** What is encrypted is copied, always. */
+  const encrypts = socket instanceof TLSSocket;
+  let isCopied = false;
   let flushing = false;
   const flush = () => {
     flushing = false;
@@ -81,16 +84,18 @@ function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
     },
     write(chunks) {
       if (socket.destroyed || socket.writableEnded) return true; // It goes nowhere.
+      isCopied = encrypts && socket.writableLength === 0 && !socket.connecting;
       if (chunks.length === 1) return socket.write(chunks[0]!);
       socket.cork();
       for (const chunk of chunks) socket.write(chunk);
       socket.uncork();
       return !socket.writableNeedDrain;
     },
-    /** A socket of the system's tries at once, and counts what the system didn't take. */
+    /** A socket of the system's tries at once, and counts what the system didn't take. One that encrypts has done so when nothing was before it. */
     get hasLeft() {
-      return isSystems && socket.writableLength === 0;
+      return isCopied || (isSystems && socket.writableLength === 0);
     },
+    copies: encrypts,
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
   };

@@ -91,7 +91,6 @@ const LINES: readonly (string | Line)[] = [
   "txn extra",
   ...FORMS.map((form) => `txn -w ${form} <<< \\nput t 1\\nget t\\ndel t\\n\\n\\n`),
   // lease
-  "lease grant 0",
   "lease grant nonsense",
   "lease grant",
   "lease grant 99999999999",
@@ -107,6 +106,7 @@ const LINES: readonly (string | Line)[] = [
   "lease keep-alive 1234",
   "lease keep-alive 1234 --once",
   "lease nonsense",
+  "lease grant 0", // It is gone after two seconds: no list may follow.
   // watch
   { words: "watch a", until: /5\n$/, meanwhile: ["put a 5"] },
   { words: "watch a --prev-kv", until: /DELETE\n[^]*DELETE\n[^]*\n$|DELETE\na\n5\na\n/, meanwhile: ["del a"] },
@@ -116,7 +116,7 @@ const LINES: readonly (string | Line)[] = [
   { words: "watch w --prefix --rev=1 -w fields", until: /"y"\n[^]*"Lease" : 0\n/ },
   {
     words: "watch w1 --rev=1 -- sh -c 'echo $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE'",
-    until: /PUT "w1" "x"\n/,
+    until: /"PUT" "w1" "x"\n/,
   },
   { words: "watch -i", input: "watch w1 --rev 1\nwatch nonsense extra more\n", until: /w1\nx\n/ },
   { words: "watch -i", input: "watch w --prefix --rev 1 -- echo seen\n", until: /seen\n[^]*seen\n/ },

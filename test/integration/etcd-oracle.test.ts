@@ -44,6 +44,15 @@ test("generated sequences of requests have the same answers", { skip }, async (c
     assert.ok((duel.answers.get(rpc)?.ok ?? 0) > 3, `${rpc} is answered`);
 });
 
+test("a lease of no time, or of less, has the shortest there is", { skip }, async () => {
+  await using duel = await Duel.start(UPSTREAM);
+  const steps = [0, -5].flatMap((TTL): readonly Step[] => [
+    { rpc: "LeaseGrant", request: { ID: 1, TTL } },
+    { rpc: "LeaseRevoke", request: { ID: 1 } },
+  ]);
+  assert.equal(await duel.run(steps), undefined);
+});
+
 test("a difference is found, and shrunk to what shows it", { skip }, async () => {
   // The same etcd twice, and an answer that is made another.
   await using duel = await Duel.start(UPSTREAM, UPSTREAM);

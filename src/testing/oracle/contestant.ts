@@ -40,6 +40,8 @@ export class Contestant {
   sameRows = true;
   /** Of the last answer with a header. */
   revision = 0;
+  /** How many times as long as usual to wait for what may be late. */
+  patience = 1;
   /** The version of the server whose answers are the measure: what it lacks is not looked at. */
   measure = "";
 
@@ -71,8 +73,10 @@ export class Contestant {
   }
 
   /** A new sequence: nothing of the one before has a name. */
-  async begin(sameRows: boolean, measure: string): Promise<void> {
+  async begin(sameRows: boolean, measure: string, patience: number): Promise<void> {
     this.sameRows = sameRows;
+    this.patience = patience;
+    this.#watching.patience = patience;
     this.measure = measure;
     this.#tokens.clear();
     this.#granted.length = 0;
@@ -115,7 +119,7 @@ export class Contestant {
       // Both ends have the deadline, and either may be the first to tell; the server takes back what it did.
       if (step.timeoutMs !== undefined && /^context deadline exceeded$|error code: CANCEL$/.test(error.message)) {
         outcome = { code: "DeadlineExceeded" };
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setTimeout(resolve, 100 * this.patience));
       }
     }
     if (!this.#watching.isUsed) return outcome;
@@ -139,7 +143,7 @@ export class Contestant {
     };
     const token = as === undefined ? undefined : (this.#tokens.get(as) ?? as);
     const call: CallOptions = {
-      timeoutMs: step.timeoutMs ?? 10_000,
+      timeoutMs: (step.timeoutMs ?? 10_000) * this.patience,
       ...(token !== undefined && { metadata: { token } }),
     };
     if (rpc === "Watch") {

@@ -12,10 +12,24 @@ export interface Line {
   readonly meanwhile?: readonly string[];
 }
 
+/** However busy the machine is. */
+const PATIENT = ["--command-timeout=60s", "--dial-timeout=60s"];
+const LIMIT_MS = 120_000;
+
+/** Until the server counts so many. */
+async function watchers({ endpoint }: EtcdProcess, count: number): Promise<void> {
+  for (let told = ""; ;) {
+    told = await (await fetch(`${endpoint}/metrics`)).text();
+    if (Number(/^etcd_debugging_mvcc_watcher_total (\d+)/m.exec(told)?.[1] ?? 0) === count) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /** What a user sees: standard output, the error without its log lines, how it ended. */
 export async function etcdctl(server: EtcdProcess, line: Line, dir: string): Promise<string> {
+  if (line.meanwhile !== undefined) await watchers(server, 0);
   const args = [...line.words.matchAll(/'([^']*)'|\S+/g)].map(([word, quoted]) => quoted ?? word);
-  const child = spawn("/usr/bin/etcdctl", [`--endpoints=${server.endpoint}`, "--command-timeout=3s", ...args], {
+  const child = spawn("/usr/bin/etcdctl", [`--endpoints=${server.endpoint}`, ...PATIENT, ...args], {
     env: { PATH: process.env["PATH"], ETCDCTL_API: "3" },
     stdio: ["pipe", "pipe", "pipe"],
     cwd: dir,
@@ -33,13 +47,13 @@ export async function etcdctl(server: EtcdProcess, line: Line, dir: string): Pro
   );
   child.stderr.on("data", (chunk: Buffer) => void (errors += chunk.toString()));
   child.stdin.on("error", () => {});
-  const limit = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   if (line.until === undefined) child.stdin.end(line.input ?? "");
   else {
     if (line.input !== undefined) child.stdin.write(line.input);
     for (const words of line.meanwhile ?? []) {
-      // It takes a moment until it watches, which it doesn't say.
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      // It takes a while until it watches, which it doesn't say.
+      await Promise.race([watchers(server, 1), ended]);
       await etcdctl(server, { words }, dir);
     }
     await Promise.race([matched, ended]);
@@ -73,6 +87,8 @@ export function masked(text: string, server: EtcdProcess): string {
       .replace(/^\|.*\|$/gm, (row) => row.replaceAll(/ +(?=\|)|(?<=\|) +/g, ""))
       .replace(/(took"?(?: =|:)? ?"?)[\d.]+[^\d.\s"]*s/g, "$1TIME")
       .replace(/remaining\(\d+s\)/g, "remaining(N)")
+      // What is left of a lease is less by the second; what it was granted for stands beside it.
+      .replace(/("ttl":|"TTL" : )\d+(?=,"granted-ttl"|\n"GrantedTTL")/g, "$1N")
   );
 }
 

@@ -96,6 +96,7 @@ export class Watching {
   #all: OneStream | undefined;
   #told: Told[] = [];
   #lastPast = 0;
+  patience = 1;
   /** Below this one nothing can be watched any more. */
   compacted = 0;
 
@@ -118,7 +119,7 @@ export class Watching {
       if (!(response instanceof RpcError)) this.#history.push(...response.events);
     });
     this.#all.send({ create_request: { key: ALL, range_end: ALL, ...(!isNew && { start_revision: from }) } });
-    await until(() => this.#all!.asked.length === 0 && (isNew || this.#reaches(revision)), SETTLE_MS);
+    await until(() => this.#all!.asked.length === 0 && (isNew || this.#reaches(revision)), SETTLE_MS * this.patience);
   }
 
   async send(number: number, requests: readonly Init<WatchRequest>[], token: string | undefined): Promise<void> {
@@ -132,7 +133,7 @@ export class Watching {
     if (requests.some((request) => (request.create_request?.start_revision ?? 0) > 0))
       this.#lastPast = performance.now();
     // Only those are asked for progress that have caught up; it takes a server a tenth of a second to look.
-    const wait = this.#lastPast + CATCH_UP_MS - performance.now();
+    const wait = this.#lastPast + CATCH_UP_MS * this.patience - performance.now();
     if (wait > 0 && requests.some(({ progress_request }) => progress_request !== undefined))
       await new Promise((resolve) => setTimeout(resolve, wait));
     for (const request of requests) stream.send(request);
@@ -149,10 +150,10 @@ export class Watching {
             stream.ended ||
             (stream.isQuiet && [...stream.watchers.values()].every((watcher) => watcher.seen >= this.#due(watcher))),
         ),
-      SETTLE_MS,
+      SETTLE_MS * this.patience,
     );
     if (streams.some(({ mayAnswer, answered }) => mayAnswer > answered)) {
-      await until(() => streams.every(({ mayAnswer, answered }) => mayAnswer <= answered), GRACE_MS);
+      await until(() => streams.every(({ mayAnswer, answered }) => mayAnswer <= answered), GRACE_MS * this.patience);
       for (const stream of streams) stream.mayAnswer = stream.answered;
     }
     const told = this.#told;

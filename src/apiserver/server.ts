@@ -28,6 +28,7 @@ import { bootstrap, ensureAuthenticationConfig } from "./bootstrap/index.ts";
 import { MasterLeases } from "./bootstrap/master-leases.ts";
 import { ensure } from "./bootstrap/write.ts";
 import { carryOver, equivalentsOf } from "./storage/versions.ts";
+import { WebhookClients } from "./webhook-clients.ts";
 import { pause } from "../world/time.ts";
 import { clusterView } from "./cluster-view.ts";
 import { followDefinitions } from "./crd/controller.ts";
@@ -139,6 +140,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     expressions: expressionCompiler(),
   });
   const { authorizer, tokens } = access;
+  const webhooks = new WebhookClients(net, clock);
   const served = ({ group, version, plural }: ResourceName) => registry.find(group, version, plural);
   const admission = createAdmission(
     enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? [], options.admission),
@@ -148,6 +150,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       clock,
       random,
       net,
+      webhooks,
       log,
       matchConditions: new MatchConditions(),
       policies: new CompiledPolicies((compile) => {
@@ -179,6 +182,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     clock,
     random,
     net,
+    webhooks,
     log,
     cluster,
     authorizer,
@@ -423,6 +427,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         await definitions.settled();
       } finally {
         access.close();
+        webhooks.close();
         await registry.close();
         await encryption?.close();
       }

@@ -229,6 +229,8 @@ export interface ClientRequest {
   readonly headers?: Headers;
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
+  /** Whether it may be sent once more when a kept connection turns out to be closed; one that only reads may anyway. */
+  readonly repeatable?: boolean;
 }
 
 export interface HttpResponse {

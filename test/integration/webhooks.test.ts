@@ -270,6 +270,26 @@ test("a webhook behind a service is called by the service's name, wherever the s
   assert.equal(asked[0]!.path, "/check?timeout=10s");
 });
 
+test("one connection serves all calls of a webhook, and a broken handshake none of them", async () => {
+  let [connections, handshakes] = [0, 0];
+  const connected = () => void connections++;
+  const secured = () => void handshakes++;
+  server.on("connection", connected).on("secureConnection", secured);
+  // Another trust than in the other tests, so that no connection of theirs is taken.
+  const clientConfig = {
+    url: `https://127.0.0.1:${port}/kept`,
+    caBundle: Buffer.from(`${pki.ca.cert}\n`).toString("base64"),
+  };
+  await using _ = await configured("validating", { clientConfig });
+  for (let call = 0; call < 5; call++) await send("POST", MAPS, map());
+  assert.deepEqual([asked.length, connections, handshakes], [5, 1, 1]);
+  // What it closed meanwhile is found out, and another is made.
+  server.closeAllConnections();
+  await send("POST", MAPS, map());
+  assert.deepEqual([asked.length, connections, handshakes], [6, 2, 2]);
+  server.off("connection", connected).off("secureConnection", secured);
+});
+
 test("a service without endpoints can't be asked", async () => {
   await send("POST", "/api/v1/namespaces/default/services", {
     metadata: { name: "empty" },

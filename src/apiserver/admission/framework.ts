@@ -12,6 +12,7 @@ import type { Clock, Random } from "../../world/world.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { ReviewTarget } from "../review-client.ts";
+import type { WebhookClients } from "../webhook-clients.ts";
 import type { CompiledPolicies, MatchConditions } from "./expressions.ts";
 import type { AdmissionMetrics } from "./metrics.ts";
 
@@ -67,6 +68,7 @@ export interface AdmissionContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly net: Net;
+  readonly webhooks: WebhookClients;
   readonly log: Logger;
   readonly matchConditions: MatchConditions;
   readonly policies: CompiledPolicies;

@@ -144,18 +144,19 @@ function goType(value: unknown): string {
   return { string: "string", boolean: "bool" }[typeof value as "string"] ?? "map[string]interface {}";
 }
 
-async function post({ net, clock, cluster, random }: Services, clientConfig: any, review: object): Promise<unknown> {
+async function post(
+  { webhooks, clock, cluster, random }: Services,
+  clientConfig: any,
+  review: object,
+): Promise<unknown> {
   const { base, path, serverName, url } = destinationOf(clientConfig, TIMEOUT_SECONDS, { cluster, random }, "");
   const ca = Buffer.from(clientConfig.caBundle ?? "", "base64")
     .toString()
     .trim();
-  const client = net.httpClient({
-    base,
-    tls: { ...(ca !== "" && { ca }), ...(serverName !== undefined && { serverName }) },
-  });
+  const options = { base, tls: { ...(ca !== "" && { ca }), ...(serverName !== undefined && { serverName }) } };
   const fail = (why: string) => new Error(`Post "${url}": ${why}`);
   using limit = deadline(clock, TIMEOUT_SECONDS * 1000, undefined, fail("context deadline exceeded"));
-  try {
+  return await webhooks.use(options, "", async (client) => {
     const response = await client
       .request({
         method: "POST",
@@ -163,6 +164,7 @@ async function post({ net, clock, cluster, random }: Services, clientConfig: any
         headers: { "content-type": "application/json", accept: "application/json, */*" },
         body: JSON.stringify(review),
         signal: limit.signal,
+        repeatable: true,
       })
       .catch((error: unknown) => {
         throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
@@ -172,9 +174,7 @@ async function post({ net, clock, cluster, random }: Services, clientConfig: any
     const text = Buffer.concat(chunks).toString();
     if (response.status < 200 || response.status >= 300) throw new Error(refused(response.status, text));
     return JSON.parse(text);
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 function refused(status: number, text: string): string {

@@ -13,6 +13,7 @@ import type { ApiServerOptions } from "../options.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Conversions } from "./conversions.ts";
+import type { WebhookClients } from "../webhook-clients.ts";
 import type { Registry } from "./registry.ts";
 import type { Allocators } from "./specials/allocators.ts";
 import type { OwnQueues } from "../own-queues.ts";
@@ -28,6 +29,7 @@ export interface Services {
   readonly random: Random;
   readonly log: Logger;
   readonly net: Net;
+  readonly webhooks: WebhookClients;
   readonly cluster: ClusterView;
   readonly accounts: ServiceAccountTokens;
   readonly tokens: TokenAuthenticator;

@@ -1,4 +1,5 @@
 /** Runs one admission plugin on one request, against a cluster that is a list of objects. */
+import { WebhookClients } from "../webhook-clients.ts";
 import { isDeepStrictEqual } from "node:util";
 import { StatusError } from "../../machinery/status.ts";
 import { silent } from "../../observe/log.ts";
@@ -60,6 +61,7 @@ export async function decide(row: Decision, world: Pick<World, "clock" | "random
     objects(resource).find(({ metadata }) => metadata.name === wanted && (metadata.namespace ?? "") === space);
   const context: AdmissionContext = {
     ...world,
+    webhooks: new WebhookClients(world.net, world.clock),
     log: silent,
     cluster: {
       get,

@@ -65,25 +65,42 @@ export function tlsOptions(tls: ClientTls | undefined): ConnectionOptions {
   };
 }
 
-/** Reads its certificate anew for each connection. */
-class RenewingAgent extends HttpsAgent {
-  readonly #current: NonNullable<ClientTls["current"]>;
+/** Takes over a connection that was made already, and reads its certificate anew for each that it makes where the certificate may change. */
+class TlsAgent extends HttpsAgent {
+  readonly #current: ClientTls["current"];
+  #made: Socket | undefined;
+  #adopted: Socket | undefined;
 
-  constructor(options: AgentOptions, current: NonNullable<ClientTls["current"]>) {
+  constructor(options: AgentOptions, current: ClientTls["current"]) {
     // A session that is taken up again is one of the certificate that it began with.
-    super({ ...options, maxCachedSessions: 0 });
+    super({ ...options, ...(current !== undefined && { maxCachedSessions: 0 }) });
     this.#current = current;
+  }
+
+  /** For the next request that needs a connection. */
+  adopt(socket: Socket): void {
+    if (this.#adopted === socket) return;
+    this.#made = this.#adopted = socket;
   }
 
   override createConnection(
     options: RequestOptions,
     onCreated?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
+    const made = this.#made;
+    this.#made = undefined;
+    if (made !== undefined && !made.destroyed) return made;
+    if (this.#current === undefined) return super.createConnection(options, onCreated);
     this.#current().then(
       (pair) => onCreated?.(null, super.createConnection({ ...options, ...pair })!),
       (error: Error) => onCreated?.(error, undefined as unknown as Duplex),
     );
     return undefined;
+  }
+
+  override destroy(): void {
+    this.#made?.destroy();
+    super.destroy();
   }
 }
 
@@ -98,8 +115,9 @@ export function httpClient(options: HttpClientOptions, engine: Http2Engine | und
       const send = () => (version === "2" ? http2.request(request) : http1.request(request));
       if (version !== undefined) return send();
       // Without a version the first connection's ALPN decides for the rest.
-      return http2.negotiate(request.signal).then((negotiated) => {
-        version ??= negotiated;
+      return http2.negotiate(request.signal).then((http1Socket) => {
+        version ??= http1Socket === undefined ? "2" : "1.1";
+        if (http1Socket !== undefined) http1.adopt(http1Socket);
         return send();
       });
     },
@@ -123,9 +141,11 @@ class Http1Client {
     this.#target = target;
     const agent = { keepAlive: true, maxFreeSockets: 256, timeout: 0, noDelay: true };
     const { tls } = options;
-    if (!target.encrypted) this.#agent = new Agent(agent);
-    else if (tls?.current === undefined) this.#agent = new HttpsAgent({ ...agent, ...tlsOptions(tls) });
-    else this.#agent = new RenewingAgent({ ...agent, ...tlsOptions(tls) }, tls.current);
+    this.#agent = target.encrypted ? new TlsAgent({ ...agent, ...tlsOptions(tls) }, tls?.current) : new Agent(agent);
+  }
+
+  adopt(socket: Socket): void {
+    if (this.#agent instanceof TlsAgent) this.#agent.adopt(socket);
   }
 
   #start(request: ClientRequest): Http1Request {
@@ -192,8 +212,9 @@ class Http1Client {
   }
 }
 
-const mayRepeat = ({ method, body }: ClientRequest): boolean =>
-  ["GET", "HEAD", "OPTIONS", "TRACE"].includes(method) && (body === undefined || typeof body === "string");
+const mayRepeat = ({ method, body, repeatable }: ClientRequest): boolean =>
+  (repeatable === true || ["GET", "HEAD", "OPTIONS", "TRACE"].includes(method)) &&
+  (body === undefined || typeof body === "string");
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
@@ -223,13 +244,13 @@ class Http2Client {
     this.#engine = engine;
   }
 
-  /** Connects, and says what the server would speak. An HTTP/2 connection is kept for the first request. */
-  async negotiate(signal: AbortSignal | undefined): Promise<"1.1" | "2"> {
+  /** Connects. An HTTP/2 connection is kept for the first request; that of a server that doesn't speak it is handed out. */
+  async negotiate(signal: AbortSignal | undefined): Promise<Socket | undefined> {
     try {
       await this.#connected(signal);
-      return "2";
+      return undefined;
     } catch (error) {
-      if (error === NO_HTTP2) return "1.1";
+      if (error instanceof NoHttp2) return error.socket;
       throw error;
     }
   }
@@ -289,8 +310,7 @@ class Http2Client {
       this.#closing.signal,
     );
     if (encrypted && (socket as TLSSocket).alpnProtocol !== "h2" && this.#options.version !== "2") {
-      socket.destroy();
-      throw NO_HTTP2;
+      throw new NoHttp2(socket);
     }
     const connection =
       this.#engine === undefined
@@ -309,6 +329,7 @@ class Http2Client {
   close(): void {
     this.#closing.abort(broken("the client is closed"));
     for (const connection of this.#open) connection.destroy();
+    this.#connecting?.catch((error) => error instanceof NoHttp2 && error.socket.destroy());
   }
 }
 
@@ -390,7 +411,14 @@ class NodeConnection implements Http2Connection {
   }
 }
 
-const NO_HTTP2 = new Error("the server does not speak HTTP/2");
+class NoHttp2 extends Error {
+  readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    super("the server does not speak HTTP/2");
+    this.socket = socket;
+  }
+}
 
 /** Only while requests are open: gRPC servers end connections that ping without any. */
 function watchSilence(session: ClientHttp2Session, requestsOpen: () => boolean): void {

@@ -278,14 +278,15 @@ async function exchange(
   const { base, path, serverName, url } = destinationOf(hook.clientConfig, seconds, context);
   const ca: string | undefined =
     hook.clientConfig.caBundle && Buffer.from(hook.clientConfig.caBundle, "base64").toString();
-  const shown = context.identify?.(new URL(url).port === "" ? `${new URL(url).hostname}:443` : new URL(url).host);
-  const client = context.net.httpClient({
+  const target = new URL(url).port === "" ? `${new URL(url).hostname}:443` : new URL(url).host;
+  const shown = context.identify?.(target);
+  const options = {
     base,
     tls: { ...(ca !== undefined && { ca }), ...(serverName !== undefined && { serverName }), ...shown?.tls },
-  });
+  };
   const fail = (why: string) => new Error(`failed to call webhook: Post "${url}": ${why}`);
   using limit = deadline(context.clock, seconds * 1000, signal, fail("context deadline exceeded"));
-  try {
+  return await context.webhooks.use(options, target, async (client) => {
     const response = await client
       .request({
         method: "POST",
@@ -297,6 +298,7 @@ async function exchange(
         },
         body: JSON.stringify(asked),
         signal: limit.signal,
+        repeatable: true,
       })
       .catch((error: unknown) => {
         throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
@@ -321,7 +323,5 @@ async function exchange(
     if (answer.response.uid !== asked.request.uid)
       throw invalid(`expected response.uid="${asked.request.uid}", got ${JSON.stringify(answer.response.uid ?? "")}`);
     return answer.response;
-  } finally {
-    await client.close();
-  }
+  });
 }

@@ -158,6 +158,15 @@ const CASES: readonly Case[] = [
   [
     "POST",
     MAPS,
+    map({ metadata: { name: "b_", resourceVersion: "5" } }),
+    undefined,
+    422,
+    "Invalid",
+    /metadata\.name: Invalid value: "b_"/,
+  ],
+  [
+    "POST",
+    MAPS,
     map({ metadata: { name: "b", resourceVersion: "5" } }),
     undefined,
     500,

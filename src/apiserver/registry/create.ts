@@ -50,9 +50,6 @@ export async function createDraft(
     );
   if (context.internal !== true) await services.admission.admit(admission);
   draft = admission.object;
-  if ((draft.metadata.resourceVersion ?? "") !== "")
-    throw new StatusError("Unknown", "resourceVersion should not be set on objects to be created", {}, { code: 500 });
-  delete draft.metadata.resourceVersion;
   draft.metadata.uid = uuid(services.random);
   draft.metadata.creationTimestamp = hookContext(context).now;
   const original = generated ? structuredClone(draft) : undefined;
@@ -113,6 +110,8 @@ async function store(
     canonicalizeAlways(resource, draft);
     if (context.internal !== true) await services.admission.validate(withObject(admission, draft));
     const name: string = draft.metadata.name;
+    const version: string = draft.metadata.resourceVersion ?? "";
+    delete draft.metadata.resourceVersion;
     const stored = deepFreeze(await convertedToStored(resource, draft));
     const storage = services.registry.storage(resource);
     const key = keyFor(resource, namespace, name);
@@ -121,6 +120,9 @@ async function store(
         throw alreadyExists(resource, name);
       return await viewable(resource, new Entry(key, 0, stored));
     }
+    // Only storage minds a version: validation and policies have had their say, a dry run passes, and what is no number is dropped.
+    if (/^\d+$/.test(version) && BigInt(version) !== 0n)
+      throw new StatusError("Unknown", "resourceVersion should not be set on objects to be created", {}, { code: 500 });
     const ttl = ttlSecondsOf(resource, services);
     const entry = await storage.store.create(key, stored, ttl).catch((error: unknown) => {
       throw error instanceof ExistsError ? alreadyExists(resource, name) : error;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { canonicalJson } from "../../machinery/meta/hash.ts";
 import type { ControllerRevision, DaemonSet } from "../../api/generated/apps.v1.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";
 import { controllerRevisions, daemonSets, nodes, pods } from "../../client/resources.ts";
@@ -71,6 +72,8 @@ test("an update replaces one pod after the other, and the history says what was"
   assert.equal(fewest, 2, "never more than one was missing");
   assert.ok(all().every(({ spec }) => spec.containers[0]!.image === "a:2"));
   const revisions = world.server.objects<ControllerRevision>(controllerRevisions);
+  // Other programs compare its bytes with those they make of the set themselves, whose keys are sorted.
+  for (const { data } of revisions) assert.equal(JSON.stringify(data), canonicalJson(data));
   assert.deepEqual(
     revisions.map(({ revision }) => revision),
     [1, 2],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod, ResourceQuota, Service } from "../../api/generated/core.v1.ts";
 import { formatQuantity } from "../../machinery/meta/quantity.ts";
-import { leases, pods, resourceQuotas } from "../../client/resources.ts";
+import { leases, persistentVolumeClaims, pods, resourceQuotas, services } from "../../client/resources.ts";
 import { controllerWorld } from "../../testing/controllers.ts";
 import { resourceQuotaController } from "./controller.ts";
 import { type Usage, inScope, podTotal, usageOf } from "../../api/core/v1/resourcequota/usage.ts";
@@ -48,18 +48,67 @@ test("scopes choose pods", () => {
   const quota = (spec: object) => ({ spec }) as ResourceQuota;
   const it = pod("p", "Running", { priorityClassName: "high" }) as unknown as Pod;
   const best = pod("p", "Running", { containers: [{ name: "c" }] }) as unknown as Pod;
-  assert.equal(inScope(quota({ scopes: ["BestEffort"] }), it), false);
-  assert.equal(inScope(quota({ scopes: ["BestEffort", "NotTerminating"] }), best), true);
+  assert.equal(inScope(quota({ scopes: ["BestEffort"] }), pods, it), false);
+  assert.equal(inScope(quota({ scopes: ["BestEffort", "NotTerminating"] }), pods, best), true);
   assert.equal(
     inScope(
       quota({
         scopeSelector: { matchExpressions: [{ scopeName: "PriorityClass", operator: "In", values: ["high"] }] },
       }),
+      pods,
       it,
     ),
     true,
   );
-  assert.equal(inScope(quota({ scopes: ["Terminating"] }), undefined), false);
+  assert.equal(inScope(quota({ scopes: ["Terminating"] }), services, {}), false);
+});
+
+test("a claim uses devices by their class, the most of its alternatives, and all that can be given where it asks for all", () => {
+  const claim = (...requests: object[]) =>
+    text(usageOf({ group: "resource.k8s.io", plural: "resourceclaims" }, { spec: { devices: { requests } } }, 0));
+  const of = (deviceClassName: string, count?: number) => ({
+    deviceClassName,
+    ...(count === undefined ? { allocationMode: "All" } : { allocationMode: "ExactCount", count }),
+  });
+  assert.deepEqual(claim({ exactly: of("gold", 1) }, { exactly: of("gold", 2) }, { exactly: of("lead") }), {
+    "count/resourceclaims.resource.k8s.io": "1",
+    "gold.deviceclass.resource.k8s.io/devices": "3",
+    "lead.deviceclass.resource.k8s.io/devices": "32",
+  });
+  assert.deepEqual(claim({ firstAvailable: [of("gold", 2), of("gold", 5), of("lead", 1)] }), {
+    "count/resourceclaims.resource.k8s.io": "1",
+    "gold.deviceclass.resource.k8s.io/devices": "5",
+    "lead.deviceclass.resource.k8s.io/devices": "1",
+  });
+});
+
+test("a scope of attributes chooses claims by every class they have or change to", () => {
+  const gold = { spec: { volumeAttributesClassName: "gold" } };
+  const changing = {
+    spec: { volumeAttributesClassName: "gold" },
+    status: {
+      currentVolumeAttributesClassName: "silver",
+      modifyVolumeStatus: { targetVolumeAttributesClassName: "lead", status: "Infeasible" },
+    },
+  };
+  const none = { spec: { volumeAttributesClassName: "" } };
+  for (const [operator, values, expected] of [
+    ["In", ["gold"], [true, true, false]],
+    ["In", ["silver"], [false, true, false]],
+    ["In", ["lead"], [false, true, false]],
+    ["NotIn", ["gold"], [false, true, true]],
+    ["Exists", [], [true, true, false]],
+    ["DoesNotExist", [], [false, false, true]],
+  ] as const) {
+    const matchExpressions = [{ scopeName: "VolumeAttributesClass", operator, values }];
+    const quota = { spec: { scopeSelector: { matchExpressions } } } as unknown as ResourceQuota;
+    assert.deepEqual(
+      [gold, changing, none].map((claim) => inScope(quota, persistentVolumeClaims, claim)),
+      expected,
+      `${operator} ${values.join()}`,
+    );
+    assert.equal(inScope(quota, pods, pod("p")), false);
+  }
 });
 
 test("a quota is counted when it is new and when something goes", async () => {

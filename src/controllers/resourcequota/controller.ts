@@ -18,12 +18,15 @@ import {
   secrets,
   services,
   statefulSets,
+  resourceClaims,
 } from "../../client/resources.ts";
 import { type KubeObject, keyOf } from "../../machinery/meta/object.ts";
 import type { ResourceName } from "../../machinery/resource.ts";
 import { semanticallyEqual } from "../shared/equality.ts";
 import {
+  DEVICES_OF_CLASS,
   type Usage,
+  attributesClassesOf,
   countName,
   inScope,
   isCharged,
@@ -47,6 +50,7 @@ const FOLLOWED: readonly ResourceName[] = [
   daemonSets,
   jobs,
   cronJobs,
+  resourceClaims,
 ];
 const RESYNC_MS = 5 * 60_000;
 const UNFOLLOWED_MS = 30_000;
@@ -88,7 +92,8 @@ export const resourceQuotaController = defineController({
       on: ["update"],
       changed: (old: PersistentVolumeClaim, claim: PersistentVolumeClaim) =>
         !semanticallyEqual(old.spec.resources, claim.spec.resources) ||
-        !semanticallyEqual(old.status?.allocatedResources, claim.status?.allocatedResources),
+        !semanticallyEqual(old.status?.allocatedResources, claim.status?.allocatedResources) ||
+        !semanticallyEqual(attributesClassesOf(old), attributesClassesOf(claim)),
       keys: quotasOf,
     },
   ],
@@ -110,8 +115,8 @@ export const resourceQuotaController = defineController({
             ? informers.of<KubeObject>(resource).list(namespace)
             : (await client.list<KubeObject>(resource, { namespace, signal })).items;
           for (const object of objects) {
+            if (!inScope(quota, resource, object)) continue;
             const pod = resource.group === "" && resource.plural === "pods" ? (object as unknown as Pod) : undefined;
-            if (!inScope(quota, pod)) continue;
             usages.push(usageOf(resource, object, now));
             if (pod?.metadata.deletionTimestamp === undefined || !isCharged(pod, now)) continue;
             const end =
@@ -135,6 +140,7 @@ async function countedResources(client: Client, names: readonly string[], signal
   const plain = names.filter((name) => !name.startsWith("count/"));
   const speaksOf = (resource: ResourceName): boolean => {
     if (counts.has(countName(resource))) return true;
+    if (countName(resource) === countName(resourceClaims)) return plain.some((name) => name.endsWith(DEVICES_OF_CLASS));
     if (resource.group !== "") return false;
     if (resource.plural === "services")
       return plain.some((name) => name === "services" || name.startsWith("services."));

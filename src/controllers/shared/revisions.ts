@@ -5,9 +5,9 @@ import { canonicalJson } from "../../machinery/meta/hash.ts";
 import { controllerReference } from "./claim.ts";
 import type { Draft } from "../../machinery/meta/object.ts";
 
-/** What a revision holds: a patch that puts the template back. */
+/** What a revision holds: a patch that puts the template back. In the order of its keys, as other programs compare its bytes with their own. */
 export function revisionData(template: PodTemplateSpec): { readonly spec: { readonly template: object } } {
-  return { spec: { template: { ...template, $patch: "replace" } } };
+  return JSON.parse(canonicalJson({ spec: { template: { ...template, $patch: "replace" } } }));
 }
 
 /** A revision of `set`, with its template's labels and `labels`. */

@@ -3,18 +3,20 @@
  * the quota controller corrects what a failed write leaves charged.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota.
  */
-import { amountsOf, inScope, meetsScope, sum, type Usage, usageOf } from "../../../api/core/v1/resourcequota/usage.ts";
+import {
+  amountsOf,
+  inScope,
+  meetsScope,
+  type Scope,
+  sum,
+  type Usage,
+  usageOf,
+} from "../../../api/core/v1/resourcequota/usage.ts";
 import { compareQuantities, formatQuantity, subtractQuantities } from "../../../machinery/meta/quantity.ts";
 import { required } from "../../../machinery/validation/field-error.ts";
 import { listErrors } from "../configuration.ts";
 import type { AdmissionRequest, AnyObject } from "../framework.ts";
 import { defineAdmission, refuse, unclassified } from "../framework.ts";
-
-interface Scope {
-  readonly scopeName: string;
-  readonly operator: string;
-  readonly values?: readonly string[];
-}
 
 /** What nobody gets without a quota that covers it. */
 interface Limited {
@@ -33,21 +35,27 @@ export const resourceQuota = defineAdmission({
     return {
       async validate(request, context) {
         const { namespace, subresource, resource, operation } = request;
-        if (namespace === "" || (subresource !== "" && subresource !== "resize")) return;
+        if (namespace === "" || !counts(resource, subresource)) return;
         const quotas = context.cluster.list("resourcequotas", namespace);
         if (quotas.length === 0 && limited.length === 0) return;
         // Most updates change nothing that is counted.
         if (operation === "UPDATE" && resource.group !== "") return;
         const now = context.clock.now();
         const used = usageOf(resource, request.object, now);
-        const delta = operation === "UPDATE" ? growth(usageOf(resource, request.oldObject, now), used) : used;
-        const charges = quotas.flatMap((quota) => {
-          const change = chargeOf(request, quota, delta);
+        const grown =
+          operation === "UPDATE" ? growth(usageOf(resource, request.oldObject, now), used) : growth({}, used);
+        const matching = quotas.filter((quota) => inScope(quota, resource, request.object));
+        // A quota that an update brings the object into is charged with all of it.
+        const deltaOf = (quota: AnyObject) =>
+          operation === "UPDATE" && !inScope(quota, resource, request.oldObject) ? growth({}, used) : grown;
+        const charges = matching.flatMap((quota) => {
+          const change = chargeOf(request, quota, deltaOf(quota));
           // Nothing is charged where another quota refuses.
           change?.(quota);
           return change === undefined ? [] : [{ quota, change }];
         });
-        checkCovered(request, limited, quotas, used, delta);
+        const deltas = matching.length === 0 ? [grown] : matching.map(deltaOf);
+        if (deltas.some((delta) => Object.keys(delta).length > 0)) checkCovered(request, limited, quotas, used);
         if (request.dryRun) return;
         for (const { quota, change } of charges)
           await context.cluster.update("resourcequotas", namespace, quota.metadata.name, change);
@@ -55,6 +63,15 @@ export const resourceQuota = defineAdmission({
     };
   },
 });
+
+/** Whether a write of this part of an object can change what is counted. */
+function counts({ group, plural }: AdmissionRequest["resource"], subresource: string): boolean {
+  return (
+    subresource === "" ||
+    subresource === "resize" ||
+    (subresource === "status" && group === "" && plural === "persistentvolumeclaims")
+  );
+}
 
 function readLimited(configuration: AnyObject): readonly Limited[] {
   const limited: readonly Limited[] = configuration?.limitedResources ?? [];
@@ -71,26 +88,24 @@ function checkCovered(
   limited: readonly Limited[],
   quotas: readonly AnyObject[],
   used: Usage,
-  delta: Usage,
 ): void {
-  if (limited.length === 0 || !Object.values(delta).some(({ nano }) => nano > 0n)) return;
-  const { group, plural } = request.resource;
-  const pod = group === "" && plural === "pods" ? request.object : undefined;
-  const patterns = limited
-    .filter(({ apiGroup = "", resource }) => apiGroup === group && resource === plural)
-    .flatMap(({ matchContains = [] }) => matchContains);
+  if (limited.length === 0) return;
+  const { resource, object } = request;
+  const { group, plural } = resource;
+  const mine = limited.filter((one) => (one.apiGroup ?? "") === group && one.resource === plural);
+  const patterns = mine.flatMap(({ matchContains = [] }) => matchContains);
   const covered = new Set(
-    quotas.filter((quota) => inScope(quota, pod)).flatMap((quota) => Object.keys(quota.status?.hard ?? {})),
+    quotas
+      .filter((quota) => inScope(quota, resource, object))
+      .flatMap((quota) => Object.keys(quota.status?.hard ?? {})),
   );
   const bare = Object.keys(used)
     .filter((name) => used[name]!.nano > 0n && patterns.some((pattern) => name.includes(pattern)) && !covered.has(name))
     .sort();
   if (bare.length > 0) throw refuse(request, `insufficient quota to consume: ${bare.join(",")}`);
-  if (pod === undefined) return;
-  const matching = (scopes: readonly Scope[]) =>
-    scopes.filter(({ scopeName, operator, values = [] }) => meetsScope(scopeName, operator, values, pod.spec));
+  const matching = (scopes: readonly Scope[]) => scopes.filter((scope) => meetsScope(scope, resource, object));
   const covering = new Set(quotas.flatMap((quota) => matching(scopesOf(quota))).map(({ scopeName }) => scopeName));
-  const open = limited
+  const open = mine
     .flatMap(({ matchScopes = [] }) => matching(matchScopes))
     .filter(({ scopeName }) => !covering.has(scopeName));
   if (open.length > 0)
@@ -125,7 +140,6 @@ function chargeOf(
   delta: Usage,
 ): ((current: AnyObject) => AnyObject) | undefined {
   const isPod = request.resource.group === "" && request.resource.plural === "pods";
-  if (!inScope(quota, isPod ? request.object : undefined)) return undefined;
   const { name } = quota.metadata;
   if (isPod && request.operation === "CREATE") checkStated(request, quota);
   // A quota that nobody has counted yet limits nothing.

@@ -1,5 +1,6 @@
 /** What an object uses of a quota, for the controller that counts and the admission that charges. Pure. Upstream: pkg/quota/v1/evaluator/core */
 import { peakOf, QUANTITIES } from "../pod/resources.ts";
+import type { ResourceClaim } from "../../../generated/resource.v1.ts";
 import type { PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, Service } from "../../../generated/core.v1.ts";
 import {
   type Quantity,
@@ -27,16 +28,19 @@ const PLAIN_COUNTS: ReadonlySet<string> = new Set([
 const BARE: ReadonlySet<string> = new Set(["cpu", "memory", "ephemeral-storage"]);
 const isHugepages = (name: string) => name.startsWith("hugepages-");
 
-export function countName({ group, plural }: { readonly group: string; readonly plural: string }): string {
+interface Named {
+  readonly group: string;
+  readonly plural: string;
+}
+
+export function countName({ group, plural }: Named): string {
   return group === "" ? `count/${plural}` : `count/${plural}.${group}`;
 }
 
-export function usageOf(
-  resource: { readonly group: string; readonly plural: string },
-  object: unknown,
-  now: number,
-): Usage {
+export function usageOf(resource: Named, object: unknown, now: number): Usage {
   const usage: Record<string, Quantity> = { [countName(resource)]: ONE };
+  if (resource.group === "resource.k8s.io" && resource.plural === "resourceclaims")
+    return { ...usage, ...devicesOf(object as ResourceClaim) };
   if (resource.group !== "") return usage;
   if (PLAIN_COUNTS.has(resource.plural)) usage[resource.plural] = ONE;
   if (resource.plural === "services") return { ...usage, ...serviceUsage(object as Service) };
@@ -100,22 +104,68 @@ function claimUsage({ spec, status }: PersistentVolumeClaim): Usage {
   };
 }
 
-/** Whether the quota's scopes take in this pod; other objects are in scope of quotas without any. */
-export function inScope({ spec }: ResourceQuota, pod: Pod | undefined): boolean {
+export const DEVICES_OF_CLASS = ".deviceclass.resource.k8s.io/devices";
+/** As many devices as a claim for all of them may get at most. */
+const ALL_DEVICES = 32;
+
+/** Devices by their class; of alternatives the one that takes most. */
+function devicesOf({ spec }: ResourceClaim): Usage {
+  const amount = ({ allocationMode, count = 0 }: { readonly allocationMode?: string; readonly count?: number }) =>
+    allocationMode === "All" ? ALL_DEVICES : allocationMode === "ExactCount" ? count : 0;
+  const total = new Map<string, number>();
+  const add = (name: string, devices: number) => total.set(name, (total.get(name) ?? 0) + devices);
+  for (const { firstAvailable = [], exactly } of spec.devices?.requests ?? []) {
+    const most = new Map<string, number>();
+    for (const one of firstAvailable)
+      most.set(one.deviceClassName, Math.max(most.get(one.deviceClassName) ?? 0, amount(one)));
+    for (const [name, devices] of most) add(name, devices);
+    if (firstAvailable.length === 0 && exactly !== undefined) add(exactly.deviceClassName, amount(exactly));
+  }
+  return Object.fromEntries([...total].map(([name, devices]) => [`${name}${DEVICES_OF_CLASS}`, quantityOf(devices)]));
+}
+
+/** Whether the quota's scopes take in this object: scopes are about pods and claims, other objects are in scope of quotas without any. */
+export function inScope({ spec }: ResourceQuota, resource: Named, object: unknown): boolean {
   const wanted = [
     ...(spec?.scopes ?? []).map((scopeName) => ({ scopeName, operator: "Exists", values: [] as readonly string[] })),
     ...(spec?.scopeSelector?.matchExpressions ?? []),
   ];
-  if (wanted.length === 0) return true;
-  return (
-    pod !== undefined &&
-    wanted.every(({ scopeName, operator, values = [] }) => meetsScope(scopeName, operator, values, pod.spec))
-  );
+  return wanted.every((scope) => meetsScope(scope, resource, object));
 }
 
-/** Whether a pod is what one scope is about. */
-export function meetsScope(scope: string, operator: string, values: readonly string[], spec: PodSpec): boolean {
-  switch (scope) {
+export interface Scope {
+  readonly scopeName: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
+}
+
+/** Whether an object is what one scope is about. */
+export function meetsScope(scope: Scope, { group, plural }: Named, object: unknown): boolean {
+  if (group !== "") return false;
+  if (plural === "pods") return podMeets(scope, (object as Pod).spec);
+  return plural === "persistentvolumeclaims" && claimMeets(scope, object as PersistentVolumeClaim);
+}
+
+/** While it changes, a claim is of both classes. */
+export function attributesClassesOf({ spec, status }: PersistentVolumeClaim): readonly string[] {
+  return [
+    spec.volumeAttributesClassName,
+    status?.currentVolumeAttributesClassName,
+    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+  ].filter((name): name is string => (name ?? "") !== "");
+}
+
+function claimMeets({ scopeName, operator, values = [] }: Scope, claim: PersistentVolumeClaim): boolean {
+  if (scopeName !== "VolumeAttributesClass") return false;
+  const names = attributesClassesOf(claim);
+  if (operator === "Exists") return names.length > 0;
+  if (operator === "DoesNotExist") return names.length === 0;
+  if (operator === "In") return names.some((name) => values.includes(name));
+  return names.length === 0 || names.some((name) => !values.includes(name));
+}
+
+function podMeets({ scopeName, operator, values = [] }: Scope, spec: PodSpec): boolean {
+  switch (scopeName) {
     case "Terminating":
       return spec.activeDeadlineSeconds !== undefined;
     case "NotTerminating":

@@ -2,7 +2,7 @@
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Exchange, Listener } from "../../world/net.ts";
 import { METRICS } from "../metrics.ts";
-import type { KubeletView } from "../kubelet.ts";
+import type { KubeletView } from "../view.ts";
 import { findContainer, isStatic } from "../pod.ts";
 import { errorText } from "../runtime/context.ts";
 import { podLogDir } from "../runtime/sandbox-config.ts";

@@ -2,7 +2,7 @@
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { ContainerStats, PodSandboxStats } from "../../protocols/cri/generated.ts";
 import { CONTAINER_NAME, POD_UID } from "../keys.ts";
-import type { KubeletView } from "../kubelet.ts";
+import type { KubeletView } from "../view.ts";
 
 interface Usage {
   readonly containers: readonly ContainerStats[];

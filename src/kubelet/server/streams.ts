@@ -9,7 +9,7 @@ import { relayPortForward, relayRemoteCommand, relayUpgrade } from "../../wire/s
 import { acceptRemoteCommand, remoteCommandOptions } from "../../wire/streaming/remote-command.ts";
 import { isWebSocketRequest } from "../../wire/websocket/websocket.ts";
 import type { Exchange } from "../../world/net.ts";
-import type { KubeletView } from "../kubelet.ts";
+import type { KubeletView } from "../view.ts";
 import { errorText } from "../runtime/context.ts";
 
 export type RemoteCommand =

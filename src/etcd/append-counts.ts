@@ -1,6 +1,5 @@
 /**
- * Appends that came in and went out, for `/v2/stats`. A follower is told of only while this member leads.
- *
+ * Counts appends that were received and sent, for `/v2/stats`. Followers are listed only while this member leads.
  * Upstream: server/etcdserver/api/v2stats
  */
 import type { Message, NodeId } from "../raft/types.ts";

@@ -1,4 +1,4 @@
-/** Waiting until an entry is applied. Upstream: pkg/wait/wait_time.go */
+/** Waits until an entry has been applied. Upstream: pkg/wait/wait_time.go */
 import { Heap } from "../base/heap.ts";
 
 interface Waiter {

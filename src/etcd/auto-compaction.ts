@@ -1,7 +1,6 @@
 /**
- * Compaction by itself: of all that is older than a time, or of all but so many revisions. Every member watches the time, the leader alone acts, so
- * that who takes over knows what revision was current when.
- *
+ * Automatic compaction: of everything older than a period, or of everything but a number of revisions. Every member records which revision was
+ * current when, but only the leader compacts, so that a new leader can go on at once.
  * Upstream: server/etcdserver/api/v3compactor/periodic.go, revision.go
  */
 import type { Logger } from "../observe/log.ts";

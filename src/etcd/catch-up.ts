@@ -1,7 +1,6 @@
 /**
- * How much of the log stays in memory for members that are behind. Who needs more than that is sent a snapshot; and while one is on its way, and for
- * a while after, nothing is cut: its receiver needs what comes behind it.
- *
+ * How much of the log is kept in memory for members that lag behind. A member that needs more is sent a snapshot; during that transfer and for a
+ * while after it nothing is discarded, because the receiver needs the entries that follow the snapshot.
  * Upstream: server/etcdserver/server.go (compactRaftLog, sendMergedSnap)
  */
 import type { MemoryStorage } from "../raft/memory-storage.ts";

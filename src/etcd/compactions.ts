@@ -1,4 +1,4 @@
-/** A member's compactions: those asked for, the one that its last life left half done, and what each of them found. */
+/** A member's compactions: those that are requested, the one that the last run left unfinished, and the hashes that they found. */
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { World } from "../world/world.ts";

@@ -1,7 +1,6 @@
 /**
- * Do the members hold the same? They compare hashes of their keys: a starting member before it serves, the leader now and then, and the leader again at
- * revisions that all have compacted. What differs raises the CORRUPT alarm.
- *
+ * Detects members whose data differ. They compare hashes of their keys: a starting member before it serves, the leader periodically, and the leader
+ * again at revisions that all members have compacted. A difference raises the CORRUPT alarm.
  * Upstream: server/etcdserver/corrupt.go
  */
 import { hexId } from "./cluster/identity.ts";

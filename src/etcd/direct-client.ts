@@ -1,6 +1,6 @@
 /**
- * A member's client in its own process: calls its services as they are. Answers are not copied, so what a reader gets is what the store holds,
- * and a write costs no encoding but that for the log.
+ * A client of a member in the same process: it calls the services directly. Responses are not copied, so a reader gets what the store holds, and a
+ * write is encoded only for the log.
  */
 import type { EtcdClient } from "../protocols/etcd/client.ts";
 import { KV, Lease, Maintenance, Watch } from "../protocols/etcd/generated.ts";

@@ -1,6 +1,6 @@
 /**
- * One process at a time in a data folder. A socket in it stands for the lock: the kernel lets go of it with the process, however that
- * ends, and nobody mistakes what a killed one left behind for a living one.
+ * Locks a data folder for one process. The lock is a socket in that folder: the kernel releases it when the process ends, however that happens, and
+ * what a killed process leaves behind cannot be mistaken for a live lock.
  */
 import { createHash } from "node:crypto";
 import type { World } from "../world/world.ts";

@@ -1,4 +1,4 @@
-/** Feature gates of upstream's names. Upstream: server/features/etcd_features.go */
+/** Feature gates, under upstream's names. Upstream: server/features/etcd_features.go */
 interface Gate {
   readonly stage: "ALPHA" | "BETA";
   readonly on: boolean;

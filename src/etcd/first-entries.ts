@@ -1,4 +1,4 @@
-/** What every first member's log begins with: the same on all of them, so that they agree without having spoken. */
+/** The entries with which the log of every initial member begins: the same on all of them, so that they agree without having communicated. */
 import { RaftpbConfChange, type Member } from "../protocols/etcd/generated.ts";
 import type { Entry } from "../raft/types.ts";
 import type { Codec } from "../wire/rpc/codec.ts";

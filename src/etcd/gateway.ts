@@ -1,7 +1,6 @@
 /**
- * A port that hands its connections on to the members of a cluster, byte for byte: in turn, or by what DNS says of their priority and weight. A member that
- * can't be reached is left out until it can be again.
- *
+ * A TCP proxy to the members of a cluster: in turn, or by the priority and weight that DNS gives. A member that cannot be reached is skipped until
+ * it can be reached again.
  * Upstream: server/proxy/tcpproxy/userspace.go
  */
 import type { Component } from "../base/component-group.ts";

@@ -1,6 +1,5 @@
 /**
- * Whether a leader's heartbeats leave in time. Late ones say that the process is starved, of a processor or of a disk.
- *
+ * Checks whether a leader's heartbeats are sent in time. Late ones mean that the process lacks CPU time or waits for its disk.
  * Upstream: pkg/contention, processMessages in server/etcdserver/raft.go
  */
 import type { NodeId } from "../raft/types.ts";

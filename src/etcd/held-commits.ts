@@ -1,7 +1,7 @@
 /**
- * An append without entries tells a follower only how far the log is committed. It waits a moment: mostly the next entries follow at once and say
- * it too. So a lone client's write wakes each follower once and not twice, and neither of them while its answer is on its way. Whatever another
- * member waits for leaves at once: the commit of what it has proposed, of a change of members, of what a read needs to see.
+ * Delays appends without entries, which only tell a follower how far the log is committed: usually the next entries follow at once and say the same.
+ * So the write of a lone client wakes each follower once instead of twice, and not while its response is on its way. A commit that another member is
+ * waiting for is sent at once: one of an entry that it proposed, of a membership change, or one that a read depends on.
  */
 import type { Message, NodeId } from "../raft/types.ts";
 import type { Clock } from "../world/world.ts";

@@ -1,4 +1,7 @@
-/** Makes another voter the leader: asked for, or when this member stops. Upstream: server/etcdserver/server.go (moveLeader, tryTransferLeadershipOnShutdown) */
+/**
+ * Transfers the leadership to another voter: on request, or when this member stops.
+ * Upstream: server/etcdserver/server.go (moveLeader, tryTransferLeadershipOnShutdown)
+ */
 import type { Logger } from "../observe/log.ts";
 import { etcdError } from "../protocols/etcd/errors.ts";
 import type { NodeId } from "../raft/types.ts";

@@ -1,7 +1,6 @@
 /**
- * Who leads, as this member knows it, and who wants to know. "Changed" means that there is another leader than the last one known: losing
- * the leader is told only with the next one.
- *
+ * The leader, as this member knows it, and notification of changes. A change means a leader other than the last one known: the loss of a leader is
+ * reported only together with the next one.
  * Upstream: raftReadyHandler in server/etcdserver/server.go
  */
 import type { World } from "../world/world.ts";

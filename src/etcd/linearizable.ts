@@ -1,6 +1,7 @@
 /**
- * Reads that see every write acknowledged before they began. The leader is asked how far the log is committed, and makes sure meanwhile that it
- * still leads; the read waits until this member has applied that far. One question at a time serves all who came before it was sent.
+ * Linearizable reads, which see every write that was acknowledged before they began. The leader is asked how far the log is committed and confirms
+ * meanwhile that it still leads; the read waits until this member has applied the log that far. One question at a time serves all reads that arrived
+ * before it was sent.
  *
  * Upstream: server/etcdserver/read/read.go
  */

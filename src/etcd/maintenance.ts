@@ -1,6 +1,5 @@
 /**
- * What is done to a member's data as a whole while requests go on: hashes, defragmentation, the db file for a backup.
- *
+ * Operations on a member's data as a whole, while requests continue: hashes, defragmentation, and the db file for a backup.
  * Upstream: server/etcdserver/api/v3rpc/maintenance.go, corrupt.go
  */
 import type { Logger } from "../observe/log.ts";

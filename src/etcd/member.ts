@@ -1,7 +1,6 @@
 /**
- * One etcd member: raft with its log, the state machine behind it, and what runs beside them (watchers, leases, compaction, snapshots). `api/`
- * asks it; `server.ts` gives it a life and a network.
- *
+ * One etcd member: raft and its log, the state machine behind it, and what runs beside them (watchers, leases, compaction, snapshots). `api/` calls
+ * it; `server.ts` starts it and gives it a network.
  * Upstream: server/etcdserver/server.go, v3_server.go
  */
 import { assert } from "../base/assert.ts";

@@ -1,5 +1,5 @@
 /**
- * What a member counts, under upstream's names. Most of it is kept as plain numbers where it happens and read when somebody asks
+ * The metrics of a member, under upstream's names. Most are kept as plain numbers where things happen and collected when they are scraped
  * (`readings.ts`).
  */
 import { counter, gauge, histogram } from "../observe/metrics.ts";

@@ -1,4 +1,4 @@
-/** What a member may be told. The flags of `t8s etcd` end here. */
+/** The options of a member, which the flags of `t8s etcd` are turned into. */
 import type { ClientTls, Http2Options, ServerTls } from "../world/net.ts";
 import type { AutoCompaction } from "./auto-compaction.ts";
 import type { DiscoveryOptions } from "./cluster/discovery.ts";

@@ -1,6 +1,5 @@
 /**
- * How a member and the others reach each other: the ports that they talk to, and what this member asks of them.
- *
+ * Connects a member with the others: the ports where they reach it, and what it requests from them.
  * Upstream: server/embed/etcd.go (configurePeerListeners)
  */
 import type { Codec } from "../wire/rpc/codec.ts";

@@ -1,4 +1,4 @@
-/** Raft's lines, as upstream's server has them. Upstream: server/etcdserver/zap_raft.go */
+/** Raft's log lines, as upstream's server writes them. Upstream: server/etcdserver/zap_raft.go */
 import type { Logger } from "../observe/log.ts";
 import type { Logger as RaftLogger } from "../raft/logger.ts";
 

@@ -1,4 +1,4 @@
-/** What a member tells when somebody asks for its metrics. */
+/** Collects a member's metrics when they are scraped. */
 import type { Reading } from "../observe/metrics.ts";
 import { ETCD_VERSION, type Member } from "./member.ts";
 import { FEATURES } from "./features.ts";

@@ -1,4 +1,4 @@
-/** A line about each unary request that took too long; about every one where the log has its details. Upstream: server/etcdserver/api/v3rpc/interceptor.go */
+/** Logs each unary request that takes too long, or every one at the debug level. Upstream: server/etcdserver/api/v3rpc/interceptor.go */
 import type { Logger } from "../observe/log.ts";
 import type { EndedCall } from "../wire/rpc/grpc-server.ts";
 import type { Clock } from "../world/world.ts";

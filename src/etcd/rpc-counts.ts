@@ -1,4 +1,4 @@
-/** What clients ask, counted by method. Upstream: github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus */
+/** Counts the clients' requests by method. Upstream: github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus */
 import { Distribution, type Reading } from "../observe/metrics.ts";
 import { rpcTally, type EndedCall, type RpcTally } from "../wire/rpc/grpc-server.ts";
 import { CODES, type MethodKind } from "../wire/rpc/service.ts";

@@ -1,8 +1,4 @@
-/**
- * etcd as a component: opens the data folder, replays, serves.
- *
- * Upstream: server/embed/etcd.go
- */
+/** etcd as a component: opens the data folder, replays the log, and serves. Upstream: server/embed/etcd.go */
 import type { Component } from "../base/component-group.ts";
 import { deferred } from "../base/deferred.ts";
 import type { Logger } from "../observe/log.ts";

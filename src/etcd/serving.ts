@@ -1,8 +1,4 @@
-/**
- * The ports of a member: gRPC and HTTP on those for clients, pages alone on those for metrics.
- *
- * Upstream: server/embed/serve.go, etcd.go
- */
+/** The ports of a member: gRPC and HTTP for clients, and metrics and health alone on ports for metrics. Upstream: server/embed/serve.go, etcd.go */
 import { Auth, Cluster, Election, KV, Lease, Lock, Maintenance, Watch } from "../protocols/etcd/generated.ts";
 import { Health, ServerReflection } from "../protocols/grpc/generated.ts";
 import { bind, type Binding } from "../wire/rpc/grpc-server.ts";

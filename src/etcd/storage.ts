@@ -1,7 +1,6 @@
 /**
- * A member's data folder: the log (WAL), and the state that it led to up to some entry (the db file). Opened at the start; afterwards it takes
- * snapshots of the state, sends them to members that are too far behind, and takes in those of others. It knows nothing of raft but its log.
- *
+ * A member's data folder: the log (WAL), and the state that the log led to up to some entry (the db file). After it is opened, it takes snapshots of
+ * the state, sends them to members that are too far behind, and installs those of others. All that it knows of raft is the log.
  * Upstream: server/etcdserver/bootstrap.go, server/storage/storage.go, server/storage/backend.go
  */
 import type { Logger } from "../observe/log.ts";

@@ -1,7 +1,6 @@
 /**
- * Raft's sense of time, and whether this process has been running. One that was stopped for a while, or starved, may still take itself for the
- * leader: until it has heard from the others again its word doesn't count.
- *
+ * Raft's clock, and detection of pauses. A process that was stopped or starved for a while may still consider itself the leader: until it has heard
+ * from the others again, its leadership does not count.
  * Upstream: server/etcdserver/raft.go (tick), server.go (isActive)
  */
 import type { Clock } from "../world/world.ts";

@@ -1,6 +1,5 @@
 /**
- * What a client is told whose request was proposed and not heard of again.
- *
+ * The error for a client whose request was proposed and neither committed nor rejected in time.
  * Upstream: server/etcdserver/server.go (parseProposeCtxErr)
  */
 import type { EtcdErrorName } from "../protocols/etcd/errors.ts";

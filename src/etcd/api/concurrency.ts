@@ -1,7 +1,7 @@
 /**
- * The recipe under locks and elections: whoever holds the oldest key under a prefix has it, keys hang on their holder's lease, and everyone waits
- * for the next older key alone. The keys are `prefix/lease-in-hexadecimal`, as clients lay them out that run the recipe themselves: both kinds
- * stand in one queue.
+ * The recipe behind locks and elections: whoever holds the oldest key under a prefix holds the lock, keys are attached to their holder's lease, and
+ * each waits only for the next older key. The keys are `prefix/lease-in-hexadecimal`, as clients that run the recipe themselves lay them out, so
+ * that both kinds share one queue.
  *
  * Upstream: client/v3/concurrency/key.go, session.go
  */

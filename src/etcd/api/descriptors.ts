@@ -1,4 +1,4 @@
-/** Field tables as the descriptors that protoc would have written, a file for each package. */
+/** Turns field tables into the file descriptors that protoc would have generated, one file for each package. */
 import type {
   ProtobufDescriptorProto as Descriptor,
   ProtobufEnumDescriptorProto as EnumDescriptor,

@@ -1,4 +1,4 @@
-/** Elections: the oldest candidate leads until its key goes. Upstream: server/etcdserver/api/v3election/election.go */
+/** Elections: the oldest candidate leads until its key is gone. Upstream: server/etcdserver/api/v3election/election.go */
 import type {
   ResponseHeader,
   V3electionpbCampaignRequest as CampaignRequest,

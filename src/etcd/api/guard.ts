@@ -1,7 +1,6 @@
 /**
- * What every call meets before its handler: a learner serves next to nothing, and who asks for a leader is told when there is none, a stream also
- * when it has been lost for a while.
- *
+ * What every call passes before its handler: a learner serves almost nothing, and a call that requires a leader fails when there is none, a stream
+ * also when the leader has been lost for a while.
  * Upstream: server/etcdserver/api/v3rpc/interceptor.go
  */
 import { etcdError } from "../../protocols/etcd/errors.ts";

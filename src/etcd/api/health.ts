@@ -1,6 +1,6 @@
 /**
- * Health for gRPC's own probes and balancers: of the whole server, under the name "". Upstream: server/etcdserver/api/v3rpc/health.go,
- * google.golang.org/grpc/health
+ * The gRPC health service, for probes and load balancers. It knows the server as a whole, under the name "".
+ * Upstream: server/etcdserver/api/v3rpc/health.go, google.golang.org/grpc/health
  */
 import type { Logger } from "../../observe/log.ts";
 import { etcdError } from "../../protocols/etcd/errors.ts";

@@ -1,4 +1,4 @@
-/** Thin on purpose: check the request, ask the member, shape the answer. Upstream: server/etcdserver/api/v3rpc/key.go */
+/** The KV service. It is thin on purpose: check the request, ask the member, shape the response. Upstream: server/etcdserver/api/v3rpc/key.go */
 import type {
   CompactionRequest,
   CompactionResponse,

@@ -1,6 +1,6 @@
 /**
- * Ranges for which very many keys have to be looked at. In one go that would hold up everybody, for seconds even, so they are read in slices, all of one
- * revision (`ReadPin`), sorted in pieces that are merged, and for a wire each slice becomes bytes before the next is read.
+ * Ranges over very many keys. In one go these would block everybody for seconds, so they are read in slices, all at one revision (`ReadPin`), sorted
+ * in parts that are merged, and for a remote client each slice is encoded before the next is read.
  */
 import type { RangeRequest, RangeResponse, ResponseHeader } from "../../protocols/etcd/generated.ts";
 import { RangeResponse as RangeResponseType } from "../../protocols/etcd/generated.ts";

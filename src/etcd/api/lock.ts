@@ -1,4 +1,4 @@
-/** Locks, held as long as the holder's lease lives or until they are let go. Upstream: server/etcdserver/api/v3lock/lock.go */
+/** Locks, held while the holder's lease lives or until they are released. Upstream: server/etcdserver/api/v3lock/lock.go */
 import type {
   V3lockpbLockRequest as LockRequest,
   V3lockpbLockResponse as LockResponse,

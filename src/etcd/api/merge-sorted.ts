@@ -1,4 +1,4 @@
-/** Lists that are sorted each by itself become one, a piece at a time; what is equal stays in the order of the lists. */
+/** Merges sorted lists, a piece at a time; equal elements stay in the order of the lists. */
 import { Heap } from "../../base/heap.ts";
 
 interface Head<T> {

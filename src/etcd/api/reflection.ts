@@ -1,6 +1,6 @@
 /**
- * Tells what services there are and of what shape their messages, for tools that are not built with them (grpcurl and the like). Upstream's etcd
- * doesn't; the protocol is that of google.golang.org/grpc/reflection.
+ * gRPC server reflection: lists services and describes their messages, for tools that are not built with them, such as grpcurl. Upstream's etcd has
+ * none; the protocol is that of google.golang.org/grpc/reflection.
  */
 import {
   ProtobufFileDescriptorProto,

@@ -1,6 +1,6 @@
 /**
- * Watchers of the same range are sent the same list of events. From the second time a list is sent over a wire, its events are bytes already:
- * a thousand watchers cost two encodings.
+ * Watchers of the same range are sent the same list of events. From the second time on, its events are sent as bytes that are already encoded: a
+ * thousand watchers cost two encodings.
  */
 import { MvccpbEvent, type WatchResponse } from "../../protocols/etcd/generated.ts";
 import { encoded, type Codec } from "../../wire/rpc/codec.ts";

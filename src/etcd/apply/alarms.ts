@@ -1,6 +1,5 @@
 /**
- * Which alarms are raised, for which member. Kept in the bucket `alarm` as upstream keeps them: the message is the key.
- *
+ * The alarms that are raised, and for which members. They are kept in the bucket `alarm` as upstream keeps them: the message is the key.
  * Upstream: server/etcdserver/api/v3alarm/alarms.go
  */
 import { assert } from "../../base/assert.ts";

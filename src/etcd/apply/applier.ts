@@ -1,7 +1,6 @@
 /**
- * Turns committed requests into answers: the state machine of the log. The same entries in the same order give the same state, so nothing in
- * here asks for the time or for chance.
- *
+ * The state machine of the log: applies committed requests and returns their responses. The same entries in the same order give the same state, so
+ * nothing in here reads a clock or draws a random number.
  * Upstream: server/etcdserver/apply/apply.go, txn/txn.go
  */
 import { etcdError } from "../../protocols/etcd/errors.ts";

@@ -1,7 +1,6 @@
 /**
- * Refuses what the user may not do, and answers what is asked about users and roles. Checked here and not before, because the log may change
- * what users may do between a request's arrival and its turn.
- *
+ * Authorizes requests, and answers those about users and roles. This happens when a request is applied rather than when it arrives, because the log
+ * may change permissions in between.
  * Upstream: server/etcdserver/apply/auth.go, backend.go
  */
 import type { ResponseHeader } from "../../protocols/etcd/generated.ts";

@@ -1,8 +1,4 @@
-/**
- * What is wrong with a request on its face, told before it costs anything.
- *
- * Upstream: server/etcdserver/api/v3rpc/key.go
- */
+/** Validates a request before it costs anything. Upstream: server/etcdserver/api/v3rpc/key.go */
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import {
   RangeRequestSortOrderValues,

@@ -1,4 +1,4 @@
-/** Whether a transaction's comparison holds. Upstream: server/etcdserver/txn/txn.go */
+/** Evaluates the comparisons of a transaction. Upstream: server/etcdserver/txn/txn.go */
 import type { Compare } from "../../protocols/etcd/generated.ts";
 import { unreachable } from "../../base/assert.ts";
 import type { Init } from "../../wire/rpc/service.ts";

@@ -1,7 +1,6 @@
 /**
- * How far the backend's state goes in the log. Told before each entry is applied and in the same turn of the event loop, so that a backend which
- * commits between turns has an entry's data and its index together or neither.
- *
+ * Records which entry of the log the backend's state includes. It is set before an entry is applied and in the same turn of the event loop, so that
+ * a backend which commits between turns stores an entry's data and its index together or neither.
  * Upstream: server/etcdserver/cindex
  */
 import type { ConfState } from "../../raft/types.ts";

@@ -1,4 +1,7 @@
-/** While a member's data is known to differ from the others', nothing reads or changes keys and leases. Upstream: server/etcdserver/apply/corrupt.go */
+/**
+ * While a member's data is known to differ from that of the others, keys and leases can be neither read nor changed.
+ * Upstream: server/etcdserver/apply/corrupt.go
+ */
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Link, Request } from "./chain.ts";

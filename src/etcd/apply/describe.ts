@@ -1,4 +1,4 @@
-/** A request in a line of the log: keys as they are, of values the length alone. Upstream: api/etcdserverpb/raft_internal_stringer.go */
+/** Describes a request for a log line: keys as they are, values only by their length. Upstream: api/etcdserverpb/raft_internal_stringer.go */
 import type { Request } from "./chain.ts";
 
 const LONGEST = 1024;

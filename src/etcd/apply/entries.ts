@@ -1,6 +1,5 @@
 /**
- * Committed entries, one after the other: to the state machine, and with its answer back to whoever asked for them here.
- *
+ * Applies committed entries one after another, and delivers each response to the local caller that is waiting for it.
  * Upstream: server/etcdserver/server.go (apply, applyEntryNormal)
  */
 import { assert } from "../../base/assert.ts";

@@ -1,4 +1,4 @@
-/** How long committed requests take to apply, and a line about each that took too long. Upstream: server/etcdserver/txn/util.go */
+/** Measures how long committed requests take to apply, and logs those that take too long. Upstream: server/etcdserver/txn/util.go */
 import type { Logger } from "../../observe/log.ts";
 import { Distribution, type Reading } from "../../observe/metrics.ts";
 import type { Clock } from "../../world/world.ts";

@@ -1,4 +1,4 @@
-/** Requests about the cluster itself: what members say of themselves, and the version all of them speak. */
+/** Requests about the cluster itself: the attributes that members publish, and the cluster version. */
 import type { Membership } from "../cluster/membership.ts";
 import type { Link } from "./chain.ts";
 

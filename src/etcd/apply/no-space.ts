@@ -1,4 +1,4 @@
-/** While the store is full, only what makes room is let through. Upstream: server/etcdserver/apply/capped.go */
+/** While the store is full, only requests that free space are admitted. Upstream: server/etcdserver/apply/capped.go */
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import type { RequestOp, TxnRequest } from "../../protocols/etcd/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";

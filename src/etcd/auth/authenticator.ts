@@ -1,6 +1,5 @@
 /**
- * Who makes a call: by the token that comes with it, or by the name in the certificate of its connection.
- *
+ * Identifies the caller: by the token of the call, or by the name in the certificate of its connection.
  * Upstream: server/etcdserver/v3_server.go (AuthInfoFromCtx, doSerialize), server/auth/store.go
  */
 import { createHash, X509Certificate } from "node:crypto";

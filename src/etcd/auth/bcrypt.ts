@@ -1,7 +1,6 @@
 /**
- * Passwords as `$2a$` hashes. Hashing is slow on purpose, so it runs in slices: `hash` and `matches` hand control back between them, and other
- * requests go on meanwhile. The thread pool's bcrypt would be as fast, but its work ends in an order that a simulation can't repeat.
- *
+ * Passwords as `$2a$` hashes. Hashing is slow on purpose, so it runs in slices: `hash` and `matches` yield between them, and other requests proceed
+ * meanwhile. A bcrypt on the thread pool would be as fast, but its work finishes in an order that a simulation cannot repeat.
  * Upstream: golang.org/x/crypto/bcrypt, golang.org/x/crypto/blowfish
  */
 import { timingSafeEqual } from "node:crypto";

@@ -1,8 +1,4 @@
-/**
- * Which permissions a request asks for, in upstream's order: the first that is missing is the answer.
- *
- * Upstream: server/etcdserver/apply/auth.go
- */
+/** Which permissions a request needs, in upstream's order: the first that is missing decides the error. Upstream: server/etcdserver/apply/auth.go */
 import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from "../../protocols/etcd/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
 import type { Lease, Lessor } from "../lease/lessor.ts";

@@ -1,7 +1,6 @@
 /**
- * Signed tokens: nothing to keep, and any member with the key can tell whose one is. They can't be taken back before they end, but one that is
- * older than the last change of users or roles is refused.
- *
+ * Signed tokens: nothing has to be stored, and any member with the key can verify them. They cannot be revoked before they expire, but one that is
+ * older than the last change of users or roles is rejected.
  * Upstream: server/auth/jwt.go, options.go
  */
 import {

@@ -1,7 +1,6 @@
 /**
- * Which keys a user may read, or write: the ranges of all his roles, as intervals. A range is allowed where they cover all of it, together if
- * need be.
- *
+ * Which keys a user may read or write: the ranges of all the user's roles, as intervals. A range is permitted if they cover all of it, if need be
+ * together.
  * Upstream: server/auth/range_perm_cache.go, pkg/adt/interval_tree.go
  */
 

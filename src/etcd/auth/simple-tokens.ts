@@ -1,7 +1,6 @@
 /**
- * Random tokens that members keep in memory: who shows one has been recognised, for as long as it is used. The log hands them to all members,
- * so a client may show his anywhere.
- *
+ * Random tokens that members keep in memory: a token identifies a user for as long as it is used. The log distributes tokens to all members, so that
+ * a client may present one to any of them.
  * Upstream: server/auth/simple_token.go
  */
 import type { World } from "../../world/world.ts";

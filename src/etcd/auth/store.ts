@@ -1,7 +1,6 @@
 /**
- * Who there is, what they may do, and whether anyone asks. It changes only as the log says, so that every member answers the same; only
- * passwords are looked at before, because that takes long.
- *
+ * Users, roles, permissions, and whether authentication is enabled. All of it changes only through the log, so that every member decides alike; only
+ * passwords are verified beforehand, because that takes long.
  * Upstream: server/auth/store.go, server/storage/schema/auth.go
  */
 import type { Logger } from "../../observe/log.ts";

@@ -1,8 +1,4 @@
-/**
- * Tokens stand for a user whose password was right.
- *
- * Upstream: server/auth/store.go (NewTokenProvider)
- */
+/** The interface of tokens, which stand for a user whose password was verified. Upstream: server/auth/store.go (NewTokenProvider) */
 import type { Logger } from "../../observe/log.ts";
 import type { World } from "../../world/world.ts";
 import { RpcError } from "../../wire/rpc/service.ts";

@@ -1,7 +1,6 @@
 /**
- * Where the versions of keys live, by revision, and the small buckets beside them. The key index in memory says which revision; the backend has the key
- * and the value. Members keep theirs in a file (`bolt-backend.ts`); tests have one without (`testing/memory-backend.ts`).
- *
+ * Stores the versions of keys by revision, and some small buckets. The key index in memory finds the revision; the backend has the key and the
+ * value. Members use a file (`bolt-backend.ts`); tests can do without one (`testing/memory-backend.ts`).
  * Upstream: server/storage/backend
  */
 import type { MvccpbKeyValue } from "../../protocols/etcd/generated.ts";

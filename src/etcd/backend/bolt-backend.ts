@@ -1,7 +1,7 @@
 /**
- * Rows and buckets in a file of bbolt's format. Writers don't wait for it: what is put is in memory at once, and goes to the file in a
- * batch a little later. A batch is cut between two turns of the event loop, so that it has whole entries of the log, and with them, in the same
- * transaction, how far in the log it goes (`beforeCommit`).
+ * Rows and buckets in a file in bbolt's format. Writers do not wait for it: a put is in memory at once and goes to the file in a batch a little
+ * later. Batches are cut between two turns of the event loop, so that each contains whole entries of the log and, in the same transaction, the index
+ * of the last of them (`beforeCommit`).
  *
  * Upstream: server/storage/backend/backend.go, batch_tx.go
  */

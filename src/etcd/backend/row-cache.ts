@@ -1,9 +1,9 @@
 /**
- * Rows in memory, by revision: all that is not on disk yet, and of the rest that was written since the start as much as fits, what was asked for of
- * late first.
+ * Rows in memory, by revision: everything that is not on disk yet, and as many as fit of those written since the start, the most recently used
+ * first.
  *
- * They are kept as the file will have them, one behind the other in blocks: a row costs its bytes and a few numbers. Rows come in the order
- * of their revisions, so each block has a stretch of history.
+ * Rows are kept in their encoded form, one after another in blocks, so that a row costs its bytes and a few numbers. Because rows come in the order
+ * of their revisions, each block holds a stretch of history.
  */
 import { assert } from "../../base/assert.ts";
 import type { KeyValue } from "./backend.ts";

@@ -1,7 +1,6 @@
 /**
- * Rows as the bucket `key` has them: under a revision of 17 bytes, with a mark behind it for a tombstone, a KeyValue message whose fields are
- * written in order and left out where they are 0. Written and read by hand because each put passes here once more after its answer.
- *
+ * The rows of the bucket `key`: the key is a revision of 17 bytes, with a mark behind it for a tombstone; the value is a KeyValue message whose
+ * fields are in order and omitted where they are 0. They are encoded by hand because every put passes here once more after its response.
  * Upstream: server/storage/mvcc/revision.go
  */
 import type { BackwardWriter } from "../../wire/rpc/backward-writer.ts";

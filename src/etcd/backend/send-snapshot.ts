@@ -1,7 +1,6 @@
 /**
- * Streams the db file to a client: pieces that tell how much is left, then the hash of it all. Writing goes on meanwhile; what is sent is the state as of
- * the beginning.
- *
+ * Streams the db file to a client: pieces, each with the number of bytes that remain, and at last a hash of the whole. Writes continue meanwhile;
+ * the file has the state as of the beginning.
  * Upstream: server/etcdserver/api/v3rpc/maintenance.go (Snapshot)
  */
 import { createHash } from "node:crypto";

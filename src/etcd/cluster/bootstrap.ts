@@ -1,7 +1,6 @@
 /**
- * How a member without data comes to know its cluster: from its flags, from the members that run already, from DNS, or from another etcd where
- * everyone registers. A member with data knows it from its log.
- *
+ * How a member without data learns of its cluster: from its flags, from the members that are running, from DNS, or from another etcd where all
+ * members register. A member with data knows it from its log.
  * Upstream: server/etcdserver/bootstrap.go, server/embed/config.go (PeerURLsMapAndToken)
  */
 import type { Logger } from "../../observe/log.ts";

@@ -1,7 +1,6 @@
 /**
- * A cluster found in DNS: `_etcd-server-ssl._tcp.DOMAIN` and `_etcd-server._tcp.DOMAIN` name the members' hosts and ports. Which of them is this
- * member, its address tells; the others get numbers for names.
- *
+ * DNS discovery: `_etcd-server-ssl._tcp.DOMAIN` and `_etcd-server._tcp.DOMAIN` list the hosts and ports of the members. This member recognizes
+ * itself by its address; the others are given numbers as names.
  * Upstream: client/pkg/srv/srv.go
  */
 import type { Logger } from "../../observe/log.ts";

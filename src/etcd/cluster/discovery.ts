@@ -1,7 +1,6 @@
 /**
- * A cluster that gathers at another etcd: each member registers under the cluster's token, until there are as many as the size that is kept
- * there. Those who came first are the cluster.
- *
+ * Discovery through another etcd: each member registers under the cluster's token until there are as many as the size that is stored there. The
+ * first to register form the cluster.
  * Upstream: server/etcdserver/api/v3discovery/discovery.go
  */
 import type { Logger } from "../../observe/log.ts";

@@ -1,6 +1,5 @@
 /**
- * A downgrade by one minor version, as clients ask for it: checked, begun, or called off.
- *
+ * Downgrades by one minor version, on a client's request: validated, started, or cancelled.
  * Upstream: server/etcdserver/version/manager.go, server/etcdserver/v3_server.go (Downgrade)
  */
 import { etcdError } from "../../protocols/etcd/errors.ts";

@@ -1,7 +1,6 @@
 /**
- * A cluster of one, made of a member's own data: what wasn't committed is dropped, and everyone else is removed by entries that nobody else has
- * agreed to. For the day on which a majority is lost for good.
- *
+ * Makes a cluster of one from a member's own data: uncommitted entries are dropped, and all other members are removed by entries that nobody else
+ * has agreed to. This is for disasters in which a majority is lost for good.
  * Upstream: server/storage/util.go (CreateConfigChangeEnts), server/etcdserver/bootstrap.go
  */
 import { decodeConfChange, encodeConfChange } from "../../raft/conf-change.ts";

@@ -1,7 +1,6 @@
 /**
- * How identifiers come about: a member's from its peer URLs and the cluster's token (and the second in which it was added), the cluster's
- * from its members. And a member as upstream writes it into configuration changes and the bucket `members`.
- *
+ * How identifiers are computed: a member's from its peer URLs and the cluster's token (and the time at which it was added), the cluster's from its
+ * members. Also the form in which upstream writes a member into configuration changes and the bucket `members`.
  * Upstream: server/etcdserver/api/membership/member.go
  */
 import { createHash } from "node:crypto";

@@ -1,6 +1,5 @@
 /**
- * What `--initial-cluster` says: names and their peer URLs. Checked as upstream checks it, in its words.
- *
+ * Parses `--initial-cluster`, names and their peer URLs, with upstream's checks and error messages.
  * Upstream: client/pkg/types/urlsmap.go, server/config/config.go
  */
 import type { Member } from "../../protocols/etcd/generated.ts";

@@ -1,9 +1,9 @@
 /**
- * Who belongs to the cluster: its members, the ids that were removed for ever, the version that all have agreed on. Changes come from the
- * log, are checked against what is kept, and are kept in the buckets `members`, `members_removed` and `cluster`, in upstream's JSON.
+ * The members of the cluster, the ids that were removed, and the cluster version. Changes come from the log, are checked against what is stored, and
+ * are stored in the buckets `members`, `members_removed` and `cluster`, in upstream's JSON.
  *
- * What a starting member has been told (flags, the other members) is known here before any change was applied; only what was applied is
- * kept and counts when changes are checked.
+ * What a starting member is told by flags or by other members is known here before any change has been applied; but only what has been applied is
+ * stored, and only that counts when changes are checked.
  *
  * Upstream: server/etcdserver/api/membership/cluster.go, server/storage/schema/membership.go
  */

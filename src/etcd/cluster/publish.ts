@@ -1,6 +1,5 @@
 /**
- * A member tells the cluster its name and where its clients find it. Until that is done it isn't ready.
- *
+ * Publishes a member's name and client URLs to the cluster. The member is not ready until that is done.
  * Upstream: server/etcdserver/server.go (publishV3)
  */
 import type { Logger } from "../../observe/log.ts";

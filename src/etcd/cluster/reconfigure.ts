@@ -1,6 +1,5 @@
 /**
- * Changes of members that clients ask for: checked against what the cluster can bear, then proposed.
- *
+ * Membership changes on a client's request: checked for whether the cluster can afford them, then proposed.
  * Upstream: server/etcdserver/server.go (AddMember and its siblings), server/etcdserver/api/v3rpc/member.go
  */
 import type { Logger } from "../../observe/log.ts";

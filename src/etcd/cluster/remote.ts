@@ -1,6 +1,5 @@
 /**
- * What members ask each other beside raft's messages, over the peers' ports: who belongs, which version, whether a downgrade is under way.
- *
+ * What members ask each other besides raft messages, at their peer ports: membership, version, and the state of a downgrade.
  * Upstream: server/etcdserver/cluster_util.go
  */
 import type { Logger } from "../../observe/log.ts";

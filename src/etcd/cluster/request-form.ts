@@ -1,4 +1,4 @@
-/** Finds out in which form requests about the cluster itself must be put. */
+/** Decides in which form requests about the cluster itself must be proposed, given the versions of the members. */
 import { sleep } from "../../world/time.ts";
 import type { Clock } from "../../world/world.ts";
 import type { Remotes } from "./remote.ts";

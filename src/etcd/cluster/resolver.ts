@@ -1,4 +1,4 @@
-/** Questions to the machine's name servers, as far as finding a cluster takes: SRV records, and the addresses of their targets. */
+/** Queries the machine's name servers for what discovery needs: SRV records, and the addresses of their targets. */
 import { decode, encode, type Answer, type RecordType } from "dns-packet";
 import { deferred } from "../../base/deferred.ts";
 import type { Address } from "../../world/net.ts";

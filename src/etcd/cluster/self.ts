@@ -1,4 +1,4 @@
-/** What the upkeep of a cluster needs of the member that does it. */
+/** What the cluster's maintenance needs of the member that performs it. */
 import type { InternalRaftRequest, Member } from "../../protocols/etcd/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";
 import { ETCD_VERSION } from "../version.ts";

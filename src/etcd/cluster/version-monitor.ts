@@ -1,6 +1,5 @@
 /**
- * The leader keeps the cluster's version at the lowest of its members', and ends a downgrade that has been made.
- *
+ * The leader keeps the cluster version at the lowest of its members', and completes a downgrade once all members have it.
  * Upstream: server/etcdserver/version/monitor.go, server/etcdserver/server.go (monitorClusterVersions, monitorDowngrade)
  */
 import type { Logger } from "../../observe/log.ts";

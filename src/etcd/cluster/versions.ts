@@ -1,6 +1,5 @@
 /**
- * Which version a cluster speaks: the lowest of its members', by minor. Decisions alone; who asks and who sets is elsewhere.
- *
+ * Which version a cluster has: the lowest of its members', by minor. Pure decisions; others ask the members and set the version.
  * Upstream: server/etcdserver/version/monitor.go, downgrade.go, server/etcdserver/cluster_util.go
  */
 import { ETCD_VERSION, MIN_CLUSTER_VERSION } from "../version.ts";

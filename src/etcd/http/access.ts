@@ -1,7 +1,6 @@
 /**
- * Which pages may ask from a browser (`--cors`), and under which names this server may be asked without TLS (`--host-whitelist`): a page that has
- * its own name resolve to this machine says so in its Host header.
- *
+ * Which web pages may send requests (`--cors`), and under which host names this server may be addressed without TLS (`--host-whitelist`), which
+ * stops pages that make their own name resolve to this machine.
  * Upstream: server/embed/serve.go, pkg/httputil
  */
 import type { HttpHandler } from "../../world/net.ts";

@@ -1,4 +1,4 @@
-/** Plain answers as Go's net/http writes them. */
+/** Plain-text responses as Go's net/http writes them. */
 import type { Exchange, Headers } from "../../world/net.ts";
 
 export const JSON_HEADERS = { "content-type": "application/json" } as const;

@@ -1,6 +1,5 @@
 /**
- * What a client port serves: gRPC, the JSON gateway, the v2 API, and beside them plain HTTP for people, probes and Prometheus.
- *
+ * What a client port serves: gRPC, the JSON gateway, the v2 API, and plain HTTP for people, probes and Prometheus.
  * Upstream: server/embed/serve.go, server/etcdserver/api/etcdhttp
  */
 import type { Logger } from "../../observe/log.ts";

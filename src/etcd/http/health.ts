@@ -1,8 +1,4 @@
-/**
- * Is it well? `/health` says so in JSON; `/livez` and `/readyz` are made of named checks.
- *
- * Upstream: server/etcdserver/api/etcdhttp/health.go
- */
+/** Health: `/health` answers in JSON; `/livez` and `/readyz` consist of named checks. Upstream: server/etcdserver/api/etcdhttp/health.go */
 import type { Logger } from "../../observe/log.ts";
 import type { Exchange } from "../../world/net.ts";
 import { RpcError } from "../../wire/rpc/service.ts";

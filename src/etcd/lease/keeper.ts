@@ -1,6 +1,5 @@
 /**
- * Leases as clients see them: renewed and told of by the leader, wherever they were asked about, and revoked by it when they run out.
- *
+ * The clients' side of leases: the leader renews and describes them, whichever member is asked, and revokes them when they expire.
  * Upstream: server/etcdserver/v3_server.go (LeaseRenew, LeaseTimeToLive), server.go (revokeExpiredLeases)
  */
 import type { Logger } from "../../observe/log.ts";

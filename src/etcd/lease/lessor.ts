@@ -1,7 +1,7 @@
 /**
- * Leases: which there are, which keys hang on them, when they run out. Every member keeps them, in the bucket `lease`; only the leader's
- * lessor, the primary, watches the time, for the others no lease ever runs out. It changes nothing by itself: what has expired is told to
- * `onExpired`, which proposes the revocation as a client would.
+ * Leases: which exist, which keys are attached to them, and when they expire. Every member keeps them, in the bucket `lease`; only the leader's
+ * lessor, the primary, watches the time, and for the others no lease ever expires. It changes nothing itself: expired leases are reported to
+ * `onExpired`, which proposes their revocation as a client would.
  *
  * Upstream: server/lease/lessor.go
  */

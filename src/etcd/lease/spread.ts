@@ -1,7 +1,6 @@
 /**
- * A new leader gives all leases a fresh term, so those of equal length would run out in one second, faster than they can be revoked. Where
- * there are many they are spread out, never to an earlier time.
- *
+ * A new leader renews all leases, so those of equal length would expire in the same second, faster than they can be revoked. If there are many,
+ * their expiry is spread out, never to an earlier time.
  * Upstream: Promote in server/lease/lessor.go
  */
 

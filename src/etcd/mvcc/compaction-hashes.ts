@@ -1,7 +1,6 @@
 /**
- * What the last compactions found, by hash: at the revision of a compaction, and in its interval since the one before, members can be compared whenever
- * each of them comes to it, and long after.
- *
+ * The hashes that recent compactions computed. A hash covers one interval between two compactions, so that members can be compared whenever each of
+ * them gets there, and long after.
  * Upstream: server/storage/mvcc/hash.go (HashStorage)
  */
 import type { Logger } from "../../observe/log.ts";

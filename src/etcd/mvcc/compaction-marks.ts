@@ -1,6 +1,5 @@
 /**
- * Which compaction was asked for last, and which one ended last, in the bucket `meta`: whoever opens the file knows what is left to do.
- *
+ * Which compaction was requested last, and which one finished last, in the bucket `meta`: whoever opens the file knows what remains to be done.
  * Upstream: server/storage/mvcc/util.go, store.go
  */
 import type { Backend } from "../backend/backend.ts";

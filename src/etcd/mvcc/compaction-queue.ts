@@ -1,6 +1,5 @@
 /**
- * Compactions that still have rows to drop, oldest first. They give way to other work after each batch.
- *
+ * Compactions that still have rows to delete, oldest first. They yield after each batch.
  * Upstream: pkg/schedule; server/storage/mvcc/kvstore_compaction.go
  */
 import type { World } from "../../world/world.ts";

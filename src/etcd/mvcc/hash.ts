@@ -1,8 +1,4 @@
-/**
- * A checksum over what readers can meet, equal on members that hold the same.
- *
- * Upstream: server/storage/mvcc/hash.go
- */
+/** A hash over everything that readers can see, equal on members that hold the same. Upstream: server/storage/mvcc/hash.go */
 import { etcdError } from "../../protocols/etcd/errors.ts";
 import { encodeRow, revisionKey } from "../backend/rows.ts";
 import { crc32c } from "../wal/crc32c.ts";

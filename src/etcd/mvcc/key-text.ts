@@ -1,4 +1,4 @@
-/** Keys are bytes outside and strings of one code unit a byte inside: strings compare, hash and print natively, in the order of the bytes. */
+/** Keys are bytes at the border and strings of one code unit per byte inside: strings compare, hash and print natively, in byte order. */
 const latin1Slice = (Buffer.prototype as unknown as { latin1Slice(this: Uint8Array, from: number, to: number): string })
   .latin1Slice;
 

@@ -1,6 +1,6 @@
 /**
- * A revision that someone reads over several turns. Compactions and whoever keeps few versions of a key go on meanwhile: what they drop, and he has not come
- * to, is laid aside for him. So he needn't begin anew, and they needn't wait.
+ * Pins a revision that is read over several turns. Compaction, and the removal of surplus versions, go on meanwhile; rows that they delete and that
+ * the reader has not reached yet are set aside for it. So the reader does not have to start again, and they do not have to wait.
  */
 import { SortedMap } from "../../base/sorted-map.ts";
 import type { KeyValue } from "../backend/backend.ts";

@@ -1,6 +1,5 @@
 /**
- * Opens a db file and builds the key index from it: one walk over all rows, of which only keys and numbers stay in memory.
- *
+ * Opens a db file and builds the key index from it in one pass over all rows, of which only keys and numbers stay in memory.
  * Upstream: server/storage/mvcc/kvstore.go (restore)
  */
 import type { Backend } from "../backend/backend.ts";

@@ -1,4 +1,4 @@
-/** The key index as it comes back from rows in order of revision, and which keys hang on leases. A store takes it over as a whole. */
+/** Builds a key index, and the attachment of keys to leases, from rows in the order of their revisions. A store takes it over as a whole. */
 import { SortedMap } from "../../base/sorted-map.ts";
 import { KeyIndex } from "./key-index.ts";
 

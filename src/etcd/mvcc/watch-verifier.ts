@@ -1,5 +1,5 @@
 /**
- * What must hold of the answers on one stream of watchers. Upstream asks it of itself with `ETCD_VERIFY=all`: client/pkg/verify,
+ * Invariants of the responses on one watch stream. Upstream verifies them of itself with `ETCD_VERIFY=all`: client/pkg/verify,
  * server/etcdserver/api/v3rpc/watch.go
  */
 import { assert } from "../../base/assert.ts";

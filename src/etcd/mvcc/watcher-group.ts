@@ -1,4 +1,4 @@
-/** Watchers by what they watch: those of one key in a map, those of a range in an interval tree. */
+/** Watchers by what they watch: those of single keys in a map, those of ranges in an interval tree. */
 import { IntervalTree } from "../../base/interval-tree.ts";
 
 export interface Watched {

@@ -1,4 +1,4 @@
-/** The fields of a protobuf message, one after another, for those who know what they look for. */
+/** Iterates over the fields of a protobuf message, for readers that know which ones they want. */
 
 /** The bytes are no message. */
 export class MessageError extends Error {

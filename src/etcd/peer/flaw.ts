@@ -1,6 +1,6 @@
 /**
- * What no raft sends, and none must be given: it believes its peers, and an append with a gap in it would make it run in circles. A message that was
- * damaged, or made by one who means no good, is told by this and refused.
+ * Rejects messages that no correct raft sends. Raft trusts its peers, and an append with a gap, for example, would send it into an endless loop; so
+ * damaged or malicious messages are recognized here.
  */
 import type { Message } from "../../raft/types.ts";
 

@@ -1,6 +1,5 @@
 /**
- * What a member's peer port serves: raft, and what members ask each other beside it.
- *
+ * What a member's peer port serves: raft messages, and what members ask each other besides.
  * Upstream: server/etcdserver/api/etcdhttp/peer.go, server/lease/leasehttp, server/etcdserver/corrupt.go (HashKVHandler)
  */
 import { ETCD_ERRORS } from "../../protocols/etcd/errors.ts";

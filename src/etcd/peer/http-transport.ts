@@ -1,8 +1,4 @@
-/**
- * Raft's messages over HTTP/1.1, as upstream's members speak it.
- *
- * Upstream: server/etcdserver/api/rafthttp/transport.go, http.go
- */
+/** Raft messages over HTTP/1.1, compatible with upstream's members. Upstream: server/etcdserver/api/rafthttp/transport.go, http.go */
 import type { Message, NodeId } from "../../raft/types.ts";
 import type { Exchange } from "../../world/net.ts";
 import { hexId, parseHexId } from "../cluster/identity.ts";

@@ -1,4 +1,4 @@
-/** What passes between members is counted under upstream's names. Upstream: server/etcdserver/api/rafthttp/metrics.go */
+/** Metrics of the traffic between members, under upstream's names. Upstream: server/etcdserver/api/rafthttp/metrics.go */
 import { counter, gauge, histogram } from "../../observe/metrics.ts";
 
 const doubling = (start: number, count: number) => Array.from({ length: count }, (_, i) => start * 2 ** i);

@@ -1,6 +1,6 @@
 /**
- * Another member, and the ways to it: two streams that it has asked us for, two that we ask it for, requests where a stream is missing, snapshots.
- *
+ * Another member and the connections to it: two streams that it has requested from us, two that we request from it, single requests where a stream
+ * is missing, and snapshots.
  * Upstream: server/etcdserver/api/rafthttp/peer.go, remote.go
  */
 import type { Message, NodeId } from "../../raft/types.ts";

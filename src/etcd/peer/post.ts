@@ -1,6 +1,5 @@
 /**
- * Messages that go as requests of their own: what is sent before the streams stand (the pipeline), and snapshots.
- *
+ * Messages that are sent as single requests: those before the streams are established (the pipeline), and snapshots.
  * Upstream: server/etcdserver/api/rafthttp/pipeline.go, snapshot_sender.go
  */
 import type { Logger } from "../../observe/log.ts";

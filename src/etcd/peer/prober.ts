@@ -1,6 +1,5 @@
 /**
- * Asks a peer every few seconds whether it is there: how long the way is, and whether its clock agrees with ours.
- *
+ * Probes a peer every few seconds: its round-trip time, and the difference between its clock and ours.
  * Upstream: server/etcdserver/api/rafthttp/probing_status.go
  */
 import type { Logger } from "../../observe/log.ts";

@@ -1,6 +1,5 @@
 /**
- * What members tell each other with every request, and how they refuse one another: who asks, of which version, of which cluster.
- *
+ * The headers that members send with every request, and how they reject one another: sender, version, cluster.
  * Upstream: server/etcdserver/api/rafthttp/http.go, util.go
  */
 import type { NodeId } from "../../raft/types.ts";

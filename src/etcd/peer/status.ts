@@ -1,4 +1,4 @@
-/** Whether messages reach a peer, said once in the log whenever it changes. Upstream: server/etcdserver/api/rafthttp/peer_status.go */
+/** Whether messages reach a peer; each change is logged once. Upstream: server/etcdserver/api/rafthttp/peer_status.go */
 import type { Logger } from "../../observe/log.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import type { NodeId } from "../../raft/types.ts";

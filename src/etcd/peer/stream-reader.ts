@@ -1,6 +1,5 @@
 /**
- * One stream from a peer: asked for by a request whose answer never ends, and asked for again whenever it does.
- *
+ * A stream from a peer: requested by a request whose response never ends, and requested again whenever it does.
  * Upstream: server/etcdserver/api/rafthttp/stream.go (streamReader)
  */
 import type { Logger } from "../../observe/log.ts";

@@ -1,7 +1,6 @@
 /**
- * One stream to a peer: a long answer to a request that the peer has made. Messages are encoded and handed to the connection at once; what a slow
- * connection holds back is bounded.
- *
+ * A stream to a peer: a long response to a request that the peer has made. Messages are encoded and passed to the connection at once; what a slow
+ * connection buffers is bounded.
  * Upstream: server/etcdserver/api/rafthttp/stream.go (streamWriter)
  */
 import type { Message } from "../../raft/types.ts";

@@ -1,6 +1,5 @@
 /**
- * What carries raft's messages between members. Sending never waits: what can't be sent is dropped and reported, and raft sends again.
- *
+ * Carries raft messages between members. Sending never waits: what cannot be sent is dropped and reported, and raft sends it again.
  * Upstream: server/etcdserver/api/rafthttp/transport.go
  */
 import type { Logger } from "../../observe/log.ts";

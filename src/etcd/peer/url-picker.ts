@@ -1,4 +1,4 @@
-/** Which of a peer's URLs to use: the one that works, until it doesn't. Upstream: server/etcdserver/api/rafthttp/urlpick.go */
+/** Which of a peer's URLs to use: the one that works, until it fails. Upstream: server/etcdserver/api/rafthttp/urlpick.go */
 import type { ClientTls, HttpClient, Net } from "../../world/net.ts";
 
 export class UrlPicker {

@@ -1,7 +1,6 @@
 /**
- * Serial numbers of certificates that their authority took back. Neither the list's signature nor its dates are looked at, as upstream's: who can
- * write the file could turn the check off as well.
- *
+ * Serial numbers of revoked certificates. As upstream, it checks neither the list's signature nor its dates: whoever can write the file could turn
+ * the check off as well.
  * Upstream: client/pkg/transport/listener_tls.go (checkCRL), crypto/x509 (ParseRevocationList)
  */
 const SEQUENCE = 0x30;

@@ -1,6 +1,5 @@
 /**
- * TLS as the flags ask for it: certificates that are read anew for every handshake, and who of those with a good certificate is let in.
- *
+ * TLS as the flags configure it: certificates are reloaded for every handshake, and a valid client certificate may still be refused by its name.
  * Upstream: client/pkg/transport/listener.go, listener_tls.go
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";

@@ -1,7 +1,6 @@
 /**
- * A member's log as text: its newest snapshot, whose log it is, and a line for each entry with term, index, type and what was asked for.
- * Reads only, so that it may be used on the files of a member that runs, and on what upstream's etcd wrote.
- *
+ * A member's log as text: its newest snapshot, its metadata, and a line for each entry with term, index, type and request. It only reads, so it can
+ * be used on the files of a running member, and on those that upstream's etcd wrote.
  * Upstream: tools/etcd-dump-logs/main.go
  */
 import { InternalRaftRequest, Metadata, RaftpbSnapshot, Snappbsnapshot } from "../../protocols/etcd/generated.ts";

@@ -1,6 +1,5 @@
 /**
- * A member's log as it is on disk: every record in order, what later ones took back included, with all that its protobuf message holds.
- *
+ * A member's log as it is on disk: every record in order, including those that later ones overwrote, with all fields of its protobuf message.
  * Upstream: tools/etcd-dump-logs/raw.go
  */
 import { Metadata, RaftpbEntry, RaftpbHardState, WalpbSnapshot } from "../../protocols/etcd/generated.ts";

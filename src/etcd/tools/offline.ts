@@ -1,8 +1,4 @@
-/**
- * Work on the db file of a member that doesn't run: its hash, its defragmentation.
- *
- * Upstream: etcdutl/etcdutl/{hashkv,defrag}_command.go
- */
+/** Offline work on a db file: its hash, its defragmentation. Upstream: etcdutl/etcdutl/{hashkv,defrag}_command.go */
 import type { World } from "../../world/world.ts";
 import { hashKV } from "../mvcc/hash.ts";
 import { openBackend } from "../mvcc/restore.ts";

@@ -1,6 +1,5 @@
 /**
- * Makes a data folder of a saved snapshot: the first member, or one of the first members, of a new cluster with the old keys.
- *
+ * Creates a data folder from a saved snapshot: for the first member, or one of the first members, of a new cluster with the old keys.
  * Upstream: etcdutl/snapshot/v3_snapshot.go (Restore)
  */
 import { createHash } from "node:crypto";

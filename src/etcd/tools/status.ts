@@ -1,8 +1,4 @@
-/**
- * What a db file or a saved snapshot holds, told from the file alone.
- *
- * Upstream: etcdutl/snapshot/v3_snapshot.go (Status)
- */
+/** The contents of a db file or a saved snapshot in figures, from the file alone. Upstream: etcdutl/snapshot/v3_snapshot.go (Status) */
 import type { Fs } from "../../world/fs.ts";
 import { BoltFile } from "../backend/bolt/file.ts";
 import { decodeFields, isTombstoneKey, mainOf } from "../backend/rows.ts";

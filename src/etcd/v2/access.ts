@@ -1,4 +1,4 @@
-/** Who a v2 request comes from, and what that one may do. Upstream: server/etcdserver/api/v2http/client_auth.go */
+/** Identifies and authorizes v2 requests. Upstream: server/etcdserver/api/v2http/client_auth.go */
 import { X509Certificate } from "node:crypto";
 import type { Exchange } from "../../world/net.ts";
 import { headerOf } from "./answer.ts";

@@ -1,4 +1,4 @@
-/** How v2 answers are written, and its requests read. Upstream: server/etcdserver/api/v2http/http.go, httptypes */
+/** Reads v2 requests and writes v2 responses. Upstream: server/etcdserver/api/v2http/http.go, httptypes */
 import type { Exchange, Headers } from "../../world/net.ts";
 import { HttpError, V2Error } from "./errors.ts";
 import { goJson } from "./node.ts";

@@ -1,7 +1,5 @@
 /**
- * Users, roles and who may do what to which keys, of the v2 API alone: they lie in its own tree, beside the keys, and have nothing to do with
- * the users of the v3 API.
- *
+ * Users, roles and permissions of the v2 API: they are stored in its own tree and have nothing to do with the users of the v3 API.
  * Upstream: server/etcdserver/api/v2auth
  */
 import { HttpError, V2Error } from "./errors.ts";

@@ -1,4 +1,4 @@
-/** Failures of the v2 API: a number, its words, and the HTTP status that goes with it. Upstream: server/etcdserver/api/v2error */
+/** Errors of the v2 API: a number, its message, and the HTTP status that goes with it. Upstream: server/etcdserver/api/v2error */
 
 const MESSAGES = {
   keyNotFound: [100, "Key not found", 404],

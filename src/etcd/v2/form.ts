@@ -1,4 +1,4 @@
-/** Queries and forms as Go's net/url reads them: what is malformed is told in its words. */
+/** Parses queries and forms as Go's net/url does, with its error messages. */
 import { V2Error } from "./errors.ts";
 
 /** The first value of each name, as upstream looks at no other. */

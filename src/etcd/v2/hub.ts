@@ -1,7 +1,6 @@
 /**
- * Who waits for what. One v3 watch over the prefix of the v2 API tells this member of every write, its own and others'; it is open while
- * somebody waits.
- *
+ * Watchers of the v2 API. One v3 watch over its prefix informs this member of every write, its own and others'; it is open while somebody is
+ * waiting.
  * Upstream: server/etcdserver/api/v2store/watcher_hub.go, event_history.go
  */
 import type { WatchResponse } from "../../protocols/etcd/generated.ts";

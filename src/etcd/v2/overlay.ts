@@ -1,4 +1,4 @@
-/** A tree as it will be when the plans that were made on it are committed: so that the next one can be planned before they are. */
+/** The tree as it will be when pending plans are committed, so that the next request can be planned before they are. */
 import type { Change, Tree } from "./layout.ts";
 import type { Node } from "./node.ts";
 

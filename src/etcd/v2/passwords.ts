@@ -1,4 +1,4 @@
-/** What is kept of a v2 user's password, as of a v3 user's. */
+/** Password hashes of v2 users, which are those of v3 users. */
 import type { World } from "../../world/world.ts";
 import { Bcrypt } from "../auth/bcrypt.ts";
 import type { Passwords } from "./auth.ts";

@@ -1,7 +1,6 @@
 /**
- * What a request does to the tree: from the tree as it is to the operations of one v3 transaction and the event that tells of it. Nothing is
- * done in here; a plan holds while the tree's index is what it was.
- *
+ * Plans a request: from the present tree to the operations of one v3 transaction and the event that reports it. Pure; a plan is valid while the
+ * tree's index is unchanged.
  * Upstream: server/etcdserver/api/v2store/store.go, server/etcdserver/apply_v2.go
  */
 import { V2Error } from "./errors.ts";

@@ -1,4 +1,4 @@
-/** A request for keys, read from HTTP. Upstream: server/etcdserver/api/v2http/client.go (parseKeyRequest) */
+/** Parses a request for keys from HTTP. Upstream: server/etcdserver/api/v2http/client.go (parseKeyRequest) */
 import { V2Error } from "./errors.ts";
 import { cleanPath, parseBool, parseUint, type Form } from "./form.ts";
 

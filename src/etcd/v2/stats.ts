@@ -1,4 +1,4 @@
-/** What `/v2/stats` counts and tells. Upstream: server/etcdserver/api/v2store/stats.go, server/etcdserver/api/v2stats */
+/** The statistics of `/v2/stats`. Upstream: server/etcdserver/api/v2store/stats.go, server/etcdserver/api/v2stats */
 
 export const COUNTED = [
   "getsSuccess",

@@ -1,7 +1,6 @@
 /**
- * The tree of the v2 API on one member: reads from the v3 store, writes through the log as v3 transactions that hold only while the tree is
- * what they were planned on, and takes away what has expired.
- *
+ * The tree of the v2 API on one member: it reads from the v3 store, writes through the log as v3 transactions that succeed only if the tree is still
+ * what they were planned on, and removes expired nodes.
  * Upstream: server/etcdserver/v2_server.go
  */
 import { deferred } from "../../base/deferred.ts";

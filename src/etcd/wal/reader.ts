@@ -1,7 +1,6 @@
 /**
- * Reads WAL files back, checksum by checksum. A write that a crash cut off can only be the last thing in the last file: there it is told apart
- * (`torn`) and everything before it stands. Damage anywhere else is no crash's doing, and fails with file and offset.
- *
+ * Reads WAL files and verifies every checksum. A write that a crash cut off can only be the last one in the last file: there it is recognized
+ * (`torn`), and everything before it is valid. Damage anywhere else is not due to a crash, and fails with file and offset.
  * Upstream: server/storage/wal/decoder.go, wal.go (ReadAll)
  */
 import { crc32c } from "./crc32c.ts";

@@ -1,7 +1,6 @@
 /**
- * A segment as a file: 64 MB in name from its first moment on, as upstream's, while the disk gives room only to what is written. Zeros are
- * written a piece ahead of the records, so that these neither grow the file nor move its blocks.
- *
+ * A segment file. Like upstream's, it has a nominal size of 64 MB from the beginning, while disk space is allocated only for what is written. Zeros
+ * are written a piece ahead of the records, so that records neither grow the file nor move its blocks.
  * Upstream: client/pkg/fileutil/preallocate.go, server/storage/wal/repair.go
  */
 import type { Fs } from "../../world/fs.ts";

@@ -1,8 +1,8 @@
 /**
- * Which pages are free, one bit each. The lowest free place is taken first, so that a file stays as short as it can.
+ * The free pages of a file, as a bitmap. The lowest free page is taken first, so that the file stays as short as possible.
  *
- * A page that a transaction let go of belongs to older states: it becomes free when the next transaction begins and no reader looks at such a
- * state any more.
+ * A page that a transaction releases still belongs to older states: it becomes free when the next transaction begins and no reader uses such a state
+ * any more.
  */
 import { assert } from "../../../base/assert.ts";
 

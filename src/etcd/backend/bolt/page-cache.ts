@@ -1,4 +1,4 @@
-/** Pages that were read or written of late. Two generations: what is asked for moves to the young one, the old one goes as a whole. */
+/** Recently read and written pages. There are two generations: a page that is used moves to the young one, and the old one is dropped as a whole. */
 import type { Page } from "./format.ts";
 
 export class PageCache {

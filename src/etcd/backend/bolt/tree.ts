@@ -1,9 +1,9 @@
 /**
- * A bucket's tree of pages, rewritten. Pages never change in place: a transaction reads those it touches, lets go of them, and writes what
- * is to be in their stead somewhere else, up to a new root.
+ * Rewrites a bucket's tree of pages. Pages never change in place: a transaction reads those that it touches, releases them, and writes their
+ * replacements elsewhere, up to a new root.
  *
- * The changes of a transaction go into a tree all at once, in the order of their keys, from the root down and back: a leaf merges its items
- * with its changes, and what comes out is cut into pages again. Generators, so that a large transaction is worked on in slices.
+ * All changes of a transaction are merged into the tree at once, in key order, from the root down and back: a leaf merges its items with its
+ * changes, and the result is divided into pages again. These are generators, so that a large transaction is done in slices.
  *
  * Upstream: bbolt node.go, bucket.go
  */

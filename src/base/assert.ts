@@ -1,4 +1,4 @@
-/** Claims about our own code. A failed one is a bug: it stops the process, it never becomes a client's error. */
+/** Assertions about our own code. A failed one is a bug: it stops the process and never becomes a client's error. */
 
 export class InvariantError extends Error {
   override readonly name = "InvariantError";

@@ -1,4 +1,4 @@
-/** A promise with its handles outside. `Promise.withResolvers` would do, but Node 20 lacks it. */
+/** A promise with its `resolve` and `reject` exposed. `Promise.withResolvers` would do, but Node 20 lacks it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T | PromiseLike<T>): void;

@@ -1,4 +1,4 @@
-/** A binary heap: `pop` gives the least element by `before`. Equal elements come out in no promised order. */
+/** A binary heap: `pop` returns the least element by `before`. Equal elements come out in no particular order. */
 export class Heap<T> {
   readonly #items: T[] = [];
   readonly #before: (a: T, b: T) => boolean;

@@ -1,4 +1,4 @@
-/** A host and a port as they stand in URLs and messages: IPv6 addresses in brackets. Upstream: Go's net.JoinHostPort */
+/** Formats and parses `host:port` as in URLs and messages: IPv6 addresses are in brackets. Upstream: Go's net.JoinHostPort */
 export function hostPort(host: string, port: number | string): string {
   return `${bracketed(host)}:${port}`;
 }

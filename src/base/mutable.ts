@@ -1,6 +1,6 @@
 /**
- * API objects are readonly everywhere. Whoever builds or changes one works on a draft of his own and says so
- * with this type: `const draft = structuredClone(pod) as Mutable<Pod>`.
+ * API objects are readonly everywhere. Code that builds or changes one works on a draft of its own and says so with this type: `const draft =
+ * structuredClone(pod) as Mutable<Pod>`.
  */
 export type Mutable<T> = T extends (infer E)[] | readonly (infer E)[]
   ? Mutable<E>[]

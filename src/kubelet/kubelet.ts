@@ -1,6 +1,7 @@
 /**
- * The node agent: takes pods from the API server, a folder and a URL, brings the container runtime to what they say, and reports. It speaks
- * CRI to the runtime and REST to the API server, and nothing else. Upstream: pkg/kubelet/kubelet.go
+ * The node agent: it takes pods from the API server, a folder and a URL, makes the container runtime run what they say, and reports their status. It
+ * speaks CRI to the runtime and REST to the API server, and nothing else.
+ * Upstream: pkg/kubelet/kubelet.go
  */
 import type { Component } from "../base/component-group.ts";
 import { every, pause } from "../world/time.ts";

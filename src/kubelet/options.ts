@@ -1,4 +1,7 @@
-/** What a kubelet is told when it starts: KubeletConfiguration's fields that count here, and upstream's defaults. Upstream: pkg/kubelet/apis/config/v1beta1/defaults.go */
+/**
+ * The options of a kubelet: the fields of KubeletConfiguration that have an effect here, and upstream's defaults.
+ * Upstream: pkg/kubelet/apis/config/v1beta1/defaults.go
+ */
 
 export interface KubeletOptions {
   readonly nodeName: string;

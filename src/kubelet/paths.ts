@@ -1,4 +1,4 @@
-/** Where things are under the kubelet's root folder, as upstream lays them out. Upstream: pkg/kubelet/kubelet_getters.go */
+/** The layout of the kubelet's root folder, which is upstream's. Upstream: pkg/kubelet/kubelet_getters.go */
 
 export interface Paths {
   readonly root: string;

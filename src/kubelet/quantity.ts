@@ -1,4 +1,4 @@
-/** Quantities as the plain numbers that cgroups and the runtime want. */
+/** Quantities as the plain numbers that cgroups and the runtime take. */
 import { milliUnits, parseQuantity, wholeUnits } from "../machinery/meta/quantity.ts";
 
 /** Whole units, rounded up. What isn't a quantity counts as nothing: the API server lets none pass. */

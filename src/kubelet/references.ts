@@ -1,4 +1,7 @@
-/** ConfigMaps and Secrets that pods of this node refer to, got one by one: a node may read no others. Upstream: pkg/kubelet/util/manager/cache_based_manager.go */
+/**
+ * Gets the ConfigMaps and Secrets that pods of this node refer to, one by one, because a node may read no others.
+ * Upstream: pkg/kubelet/util/manager/cache_based_manager.go
+ */
 import type { ConfigMap, Secret } from "../api/generated/core.v1.ts";
 import type { Client } from "../client/client.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";

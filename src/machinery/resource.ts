@@ -1,4 +1,7 @@
-/** A resource: everything the system knows of one kind in one version. Routes, discovery, OpenAPI, codecs, clients and informers come from here. */
+/**
+ * A resource: everything that the system knows about one kind in one version. Routes, discovery, OpenAPI, codecs, clients and informers are derived
+ * from it.
+ */
 import type { Mutable } from "../base/mutable.ts";
 import type { KubeObject } from "./meta/object.ts";
 import type { Schema } from "./schema/schema.ts";

@@ -1,4 +1,4 @@
-/** Failures that clients see. Upstream: staging/src/k8s.io/apimachinery/pkg/api/errors */
+/** The errors that clients see. Upstream: staging/src/k8s.io/apimachinery/pkg/api/errors */
 import type { Status, StatusCause } from "./meta/types.ts";
 
 /** Every failure the API can report, with the HTTP code that goes with it. The wire, kubectl and the docs read this table. */

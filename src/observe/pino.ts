@@ -1,4 +1,4 @@
-/** The real logger: pino makes the records, `--logging-format` says how they look (upstream's klog text, or its JSON). */
+/** The real logger: pino writes the records, in the format that `--logging-format` names (upstream's klog text, or its JSON). */
 import { pino } from "pino";
 import type { Clock } from "../world/world.ts";
 import type { Fields, Logger } from "./log.ts";

@@ -1,4 +1,4 @@
-/** Metrics counted in plain numbers by the values of their labels, for paths that every request takes; read when they are rendered. */
+/** Metrics for paths that every request takes: counted in plain numbers by label values, and collected when they are scraped. */
 import { Distribution, type MetricDeclaration, type Reading } from "./metrics.ts";
 
 type Metric = MetricDeclaration<string>;

@@ -1,6 +1,7 @@
 /**
- * etcd's log lines, as its own tools and test harnesses read them: JSON with `level`, `ts`, `caller`, `msg` and then the fields, or the same in
- * columns for people. Upstream: go.uber.org/zap/zapcore/json_encoder.go, console_encoder.go
+ * etcd's log format, which its own tools and test harnesses parse: JSON with `level`, `ts`, `caller`, `msg` and then the fields, or the same in
+ * columns for people.
+ * Upstream: go.uber.org/zap/zapcore/json_encoder.go, console_encoder.go
  */
 import type { Clock } from "../world/world.ts";
 import type { Fields, Logger } from "./log.ts";

@@ -1,6 +1,7 @@
 /**
- * UDP flows outlive their endpoints in the kernel's connection table: a client that keeps sending would never move. After a sync in which a UDP port's
- * endpoints changed, flows to endpoints that are gone are deleted. Upstream: pkg/proxy/conntrack
+ * Removes stale UDP flows. The kernel's connection table would keep sending the packets of an existing flow to an endpoint that is gone, so after a
+ * sync in which a UDP port's endpoints changed, such flows are deleted.
+ * Upstream: pkg/proxy/conntrack
  */
 import type { Logger } from "../observe/log.ts";
 import type { Host } from "../world/host.ts";

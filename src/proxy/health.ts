@@ -1,4 +1,7 @@
-/** What others ask a proxy: is it alive, its metrics, and for load balancers how many endpoints a node has. Upstream: pkg/proxy/healthcheck */
+/**
+ * The proxy's HTTP endpoints: its health, its metrics, and for load balancers the number of endpoints on the node.
+ * Upstream: pkg/proxy/healthcheck
+ */
 import type { Node } from "../api/generated/core.v1.ts";
 import type { Exchange, Listener } from "../world/net.ts";
 import type { LocalEndpoints, ProxyDependencies, ProxyOptions } from "./proxy.ts";

@@ -1,6 +1,7 @@
 /**
- * kube-proxy: keeps a node's kernel at what services and their endpoints ask for. Watches, models, renders, applies; changes are gathered for
- * `minSyncPeriodMs`, a failure is tried again, and every so often all of it is written anew. Upstream: cmd/kube-proxy, pkg/proxy
+ * kube-proxy: keeps a node's kernel in step with services and their endpoints. It watches, models, renders and applies; changes are collected for
+ * `minSyncPeriodMs`, a failure is retried, and periodically everything is written anew.
+ * Upstream: cmd/kube-proxy, pkg/proxy
  */
 import type { Component } from "../base/component-group.ts";
 import { deferred } from "../base/deferred.ts";

@@ -1,8 +1,4 @@
-/**
- * What a candidate, or one that asks whether it should be one, does with a message: counts votes, or finds that another leads.
- *
- * Upstream: stepCandidate in raft.go
- */
+/** How a candidate or pre-candidate handles messages: it counts votes, or finds that another member leads. Upstream: stepCandidate in raft.go */
 import { RaftError } from "./errors.ts";
 import { handleAppend, handleHeartbeat, handleSnapshot } from "./follower.ts";
 import type { Raft } from "./raft.ts";

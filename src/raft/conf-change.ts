@@ -1,6 +1,5 @@
 /**
- * Changes of members: how they are written in an entry, and which way they come into force.
- *
+ * Membership changes: how they are encoded in an entry, and whether they take effect at once or through a joint configuration.
  * Upstream: raftpb/confchange.go, raftpb/raft.proto
  */
 import { InvariantError } from "../base/assert.ts";

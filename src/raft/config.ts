@@ -1,8 +1,4 @@
-/**
- * What a member of a raft group is set up with.
- *
- * Upstream: Config in raft.go
- */
+/** The configuration of a member of a raft group. Upstream: Config in raft.go */
 import { assert } from "../base/assert.ts";
 import type { Logger } from "./logger.ts";
 import { isLocalTarget } from "./message.ts";

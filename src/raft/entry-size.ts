@@ -1,8 +1,4 @@
-/**
- * How large an entry is on the wire, which is what limits count, and how many fit in a limit.
- *
- * Upstream: util.go
- */
+/** The encoded size of entries, which limits count, and how many entries fit in a limit. Upstream: util.go */
 import type { Entry } from "./types.ts";
 
 function varintSize(value: number): number {

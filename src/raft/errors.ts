@@ -1,4 +1,4 @@
-/** What raft and its storage refuse, in upstream's words. A caller tells them apart by `code`. */
+/** The errors of raft and its storage, in upstream's words. Callers tell them apart by `code`. */
 
 const MESSAGES = {
   "proposal dropped": "raft proposal dropped",

@@ -1,8 +1,4 @@
-/**
- * What a follower does with a message: takes the leader's log, and passes on what only the leader can do.
- *
- * Upstream: stepFollower in raft.go
- */
+/** How a follower handles messages: it appends the leader's log, and forwards what only the leader can do. Upstream: stepFollower in raft.go */
 import { RaftError } from "./errors.ts";
 import type { Raft } from "./raft.ts";
 import { NONE, type Message } from "./types.ts";

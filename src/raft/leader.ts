@@ -1,6 +1,5 @@
 /**
- * What a leader does with a message: takes proposals, learns how far followers have come, confirms reads, hands over.
- *
+ * How a leader handles messages: proposals, the progress of followers, confirmations of reads, and the transfer of its leadership.
  * Upstream: stepLeader in raft.go
  */
 import { InvariantError } from "../base/assert.ts";

@@ -1,4 +1,4 @@
-/** Where raft tells what it does. Lines have upstream's wording, because people grep for it. */
+/** Raft's log lines. They have upstream's wording, because people grep for it. */
 export interface Logger {
   debug(line: string): void;
   info(line: string): void;

@@ -1,8 +1,4 @@
-/**
- * Making messages, and what their kinds are for.
- *
- * Upstream: util.go
- */
+/** Constructors of messages, and classes of message types. Upstream: util.go */
 import { NONE, type Message, type MessageKind, type NodeId } from "./types.ts";
 
 /** Whom storage work is addressed to when it travels as messages: not members, but the driver's own log writer and state machine. */

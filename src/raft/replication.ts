@@ -1,6 +1,5 @@
 /**
- * How a leader's log gets to its followers: appends, snapshots where the log is gone, heartbeats in between.
- *
+ * How a leader's log is replicated to its followers: appends, snapshots where the log has been compacted, heartbeats in between.
  * Upstream: raft.go
  */
 import { payloadSizes } from "./entry-size.ts";

@@ -1,7 +1,6 @@
 /**
- * Storage work as messages: what is to be kept or applied, with the answers to deliver once it is. They are also how `advance` confirms
- * a `Ready` where storage work isn't asynchronous.
- *
+ * Storage work as messages: what is to be stored or applied, with the responses to deliver once it is. `advance` also uses them to confirm a `Ready`
+ * where storage is synchronous.
  * Upstream: rawnode.go
  */
 import { createMessage, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD } from "./message.ts";

@@ -1,8 +1,4 @@
-/**
- * What raft asks of whoever keeps its log: to read back what a `Ready` told it to keep. Every read is synchronous.
- *
- * Upstream: storage.go
- */
+/** What raft requires of its storage: to read back what a `Ready` told it to store. Every read is synchronous. Upstream: storage.go */
 import type { ConfState, Entry, HardState, Snapshot } from "./types.ts";
 
 /** Nobody belongs: what a log without a snapshot starts from. */

@@ -1,8 +1,4 @@
-/**
- * What raft speaks of: entries, messages between members, what must be kept, who belongs. Plain data; indexes and terms count from 1.
- *
- * Upstream: raftpb/raft.proto
- */
+/** Raft's data: entries, messages, the hard state, configurations. Plain data; indexes and terms count from 1. Upstream: raftpb/raft.proto */
 
 /** A member's id: 64 bits, never 0 but for "nobody". */
 export type NodeId = bigint;

@@ -1,6 +1,5 @@
 /**
- * A KubeSchedulerConfiguration file: read, defaulted and checked as upstream does, and turned into what `createScheduler` takes.
- *
+ * KubeSchedulerConfiguration files: decoded, defaulted and validated as upstream does, and turned into the options of `createScheduler`.
  * Upstream: pkg/scheduler/apis/config/{types.go,v1/defaults.go,validation/validation.go}
  */
 import { parseDuration } from "../machinery/meta/time.ts";

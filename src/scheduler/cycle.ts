@@ -1,6 +1,5 @@
 /**
- * One decision: which node a pod gets. It reads the cache, awaits nothing and changes nothing but where the next search starts.
- *
+ * One scheduling decision: which node a pod gets. It reads the cache, awaits nothing, and changes nothing but where the next search starts.
  * Upstream: pkg/scheduler/schedule_one.go (schedulePod)
  */
 import { randomInt, type Random } from "../world/world.ts";

@@ -1,6 +1,5 @@
 /**
- * What happened in the cluster, as far as a waiting pod may care: the kind of object and, in bits, what was done to it.
- *
+ * Cluster events, as far as a waiting pod may depend on them: the kind of object and, as bits, the action.
  * Upstream: pkg/scheduler/framework/events.go
  */
 import type { Node, Pod } from "../api/generated/core.v1.ts";

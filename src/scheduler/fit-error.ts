@@ -1,6 +1,5 @@
 /**
- * Why a pod fits nowhere, kept as it was found and told in upstream's words.
- *
+ * Why a pod fits on no node: the reasons as they were found, and the message in upstream's words.
  * Upstream: pkg/scheduler/framework/types.go (FitError, Diagnosis)
  */
 import type { NodeInfo } from "./cache/node-info.ts";

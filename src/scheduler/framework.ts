@@ -1,7 +1,6 @@
 /**
- * What a scheduling plugin is. A plugin looks at the pod once a cycle and gives back what is to be asked of each node, so that it can work out
- * the pod's side of the question beforehand and hold it in plain variables; where it has nothing to ask, it isn't called again in that cycle.
- *
+ * The interface of scheduling plugins. A plugin sees the pod once per cycle and returns a function to be called for each node, so that it can
+ * compute the pod's side beforehand and keep it in plain variables; if it returns none, it is not called again in that cycle.
  * Upstream: staging/src/k8s.io/kube-scheduler/framework/interface.go
  */
 import type { Node, Pod } from "../api/generated/core.v1.ts";

@@ -1,4 +1,4 @@
-/** What scheduler tests are made of: pods and nodes in few words, and a cache with a profile around it. */
+/** Building blocks of scheduler tests: concise pods and nodes, and a cache with a profile around it. */
 import type { Node, Pod, PodSpec, Taint } from "../api/generated/core.v1.ts";
 import { deepFreeze } from "../base/mutable.ts";
 import type { Draft } from "../machinery/meta/object.ts";

@@ -1,7 +1,6 @@
 /**
- * Making room for a pod by evicting pods of lower priority: which node, and which pods there. The question "would it fit without them" is
- * asked of the cache itself, with the pods lifted and put back.
- *
+ * Makes room for a pod by evicting pods of lower priority: chooses the node and the victims. Whether the pod would fit without them is asked of the
+ * cache itself, with those pods taken out and put back.
  * Upstream: pkg/scheduler/framework/preemption, pkg/scheduler/framework/plugins/defaultpreemption
  */
 import type { Pod } from "../api/generated/core.v1.ts";

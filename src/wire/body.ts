@@ -1,4 +1,4 @@
-/** A body that is read by iterating. What waits to be read is bounded by who sends it: he is told of bytes as they are read. */
+/** A body that is read by iteration. The sender bounds how much is buffered, because it is told of bytes as they are read. */
 import type { BodySink, Headers } from "../world/net.ts";
 
 export class Body implements BodySink, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {

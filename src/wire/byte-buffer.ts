@@ -1,4 +1,4 @@
-/** Chunks of a connection, put together only when enough has come for what the parser is after. */
+/** Buffers the chunks of a connection, and joins them only when enough has arrived for what the parser needs. */
 export class ByteBuffer {
   #chunks: Uint8Array[] = [];
   #length = 0;

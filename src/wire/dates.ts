@@ -1,4 +1,4 @@
-/** The `date` header, made once a second. */
+/** The `date` header, formatted once a second. */
 import type { Clock } from "../world/world.ts";
 
 export function dates(clock: Clock): () => string {

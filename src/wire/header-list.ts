@@ -1,4 +1,4 @@
-/** How headers that repeat become one record, the same for every wire. */
+/** Turns a list of headers with repetitions into one record, the same for every protocol. */
 
 /** Of these the first counts, of all others every one. */
 const SINGLE = new Set(

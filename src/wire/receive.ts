@@ -1,4 +1,4 @@
-/** Bodies by callback, from whichever wire: without a promise a piece where the wire can do that. */
+/** Receives a body by callback from any protocol, without a promise per piece where the protocol supports that. */
 import type { BodySink, Headers } from "../world/net.ts";
 
 interface Source {

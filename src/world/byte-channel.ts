@@ -1,4 +1,4 @@
-/** Byte streams by callback, for protocols on hot paths: no promise a chunk, and one write for all that a turn of work produces. */
+/** Byte streams by callback, for protocols on hot paths: no promise per chunk, and one write for everything that a turn of work produces. */
 import { deferred, type Deferred } from "../base/deferred.ts";
 import type { ByteChannel, ByteSink, ByteStream } from "./net.ts";
 

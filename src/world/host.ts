@@ -1,4 +1,4 @@
-/** The machine: its processes and what it tells about itself. The simulated host runs scripts in place of programs. */
+/** The machine: its processes and facts about it. The simulated host runs scripts in place of programs. */
 export interface Host {
   readonly platform: string;
   readonly arch: string;

@@ -1,6 +1,6 @@
 /**
- * Sockets and HTTP. `listen` and `connect` are byte streams; `serveHttp` and `httpClient` are HTTP/1.1 and HTTP/2 (with trailers and
- * upgrades) over them. In the simulator a client reaches a handler without bytes in between, with seeded delay and loss.
+ * Sockets and HTTP. `listen` and `connect` give byte streams; `serveHttp` and `httpClient` are HTTP/1.1 and HTTP/2 (with trailers and upgrades) over
+ * them. In the simulation a client reaches a handler without bytes in between, with seeded delay and loss.
  */
 export interface Net {
   listen(options: ListenOptions, onStream: (stream: ByteStream) => void): Promise<Listener>;

@@ -1,4 +1,4 @@
-/** Waiting, made from `Clock.after` alone, so that all of it works in virtual time. */
+/** Waiting, built from `Clock.after` alone, so that all of it works in virtual time. */
 import type { Clock } from "./world.ts";
 
 /** Resolves after `ms`, or at once with the signal's reason as a rejection when it aborts. */

@@ -1,7 +1,7 @@
 /**
- * Everything nondeterministic that a component may touch. Production and simulation differ only here: the real
- * world is in `world/node`, the simulated one in `testing/sim`. A component asks for what it uses and no more,
- * `Pick<World, "clock" | "random">`, so that the type is the list of its powers.
+ * Everything nondeterministic that a component may touch. Production and simulation differ only here: the real world is in `world/node`, the
+ * simulated one in `testing/sim`. A component asks for what it uses and no more, `Pick<World, "clock" | "random">`, so that the type lists what it
+ * is able to do.
  */
 import type { Fs } from "./fs.ts";
 import type { Host } from "./host.ts";

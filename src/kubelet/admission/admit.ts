@@ -1,4 +1,7 @@
-/** Whether this node takes a pod, before anything of it is made. Pure. Upstream: pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/sysctl */
+/**
+ * Whether this node accepts a pod, decided before anything is created for it. Pure.
+ * Upstream: pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/sysctl
+ */
 import { admitsNode } from "../../api/core/v1/node/affinity.ts";
 import { toleratesTaint } from "../../api/core/v1/node/taints.ts";
 import type { Node, Pod } from "../../api/generated/core.v1.ts";

@@ -1,4 +1,4 @@
-/** Where a pod's cgroup is, for the cgroupfs driver. Pure. Upstream: pkg/kubelet/cm/cgroup_manager_linux.go */
+/** The paths of pods' cgroups, for the cgroupfs driver. Pure. Upstream: pkg/kubelet/cm/cgroup_manager_linux.go */
 import { type QosClass } from "../../api/core/v1/pod/resources.ts";
 
 /** `/kubepods`, or below a root of the node's own where several nodes share a machine. */

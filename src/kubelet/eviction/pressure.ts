@@ -1,6 +1,7 @@
 /**
- * Whether the node runs short of something, from what it has and the thresholds it was given. Pure. The kubelet doesn't
- * ask it yet: its node reports no pressure and evicts nothing. Upstream: pkg/kubelet/eviction
+ * Whether the node is short of a resource, from what it has and its thresholds. Pure. The kubelet does not use it yet: its node reports no pressure
+ * and evicts nothing.
+ * Upstream: pkg/kubelet/eviction
  */
 
 export type Signal = "memory.available" | "nodefs.available" | "nodefs.inodesFree" | "pid.available";

@@ -1,4 +1,4 @@
-/** Has the image of a container on the node before it is created. Upstream: pkg/kubelet/images/image_manager.go */
+/** Makes sure that a container's image is present before the container is created. Upstream: pkg/kubelet/images/image_manager.go */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Image, PodSandboxConfig } from "../../protocols/cri/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";

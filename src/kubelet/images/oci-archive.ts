@@ -1,4 +1,4 @@
-/** Images as OCI archives (the tar that `ctr images import` and `t8s image load` take), made without a build tool: tar, sha256 and JSON. */
+/** Images as OCI archives (the tar files that `ctr images import` and `t8s image load` read), built without a build tool: tar, sha256 and JSON. */
 import { createHash } from "node:crypto";
 
 export interface TarEntry {

@@ -1,6 +1,8 @@
 /**
- * The program that holds a pod's namespaces open, as a whole ELF file of a few hundred bytes: it ignores SIGCHLD, so that the kernel reaps orphans in a
- * shared process namespace, and ends on SIGTERM or SIGINT. Made here so that a cluster needs no registry to start its first pod.
+ * The pause program, which holds a pod's namespaces open, as an ELF file of a few hundred bytes: it ignores SIGCHLD, so that the kernel reaps
+ * orphans in a shared process namespace, and exits on SIGTERM or SIGINT. It is built here so that a cluster needs no registry to start its first
+ * pod.
+ *
  * Upstream: build/pause
  */
 const BASE = 0x400000;

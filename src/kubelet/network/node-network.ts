@@ -1,6 +1,6 @@
 /**
- * Gives a node its pod network: waits for the node's `spec.podCIDR`, writes the CNI configuration and lets pods through the host's
- * firewall. What a network provider's agent does elsewhere.
+ * Sets up the pod network of a node: waits for the node's `spec.podCIDR`, writes the CNI configuration and lets pod traffic through the host's
+ * firewall. Elsewhere the agent of a network provider does this.
  */
 import type { Component } from "../../base/component-group.ts";
 import { deferred } from "../../base/deferred.ts";

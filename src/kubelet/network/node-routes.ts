@@ -1,6 +1,6 @@
 /**
- * Keeps a route to every other node's pod subnet by way of that node's address: what a cloud's route controller or a network provider's agent does
- * elsewhere. A machine that is no node itself has one to all of them.
+ * Maintains a route to every other node's pod subnet through that node's address. Elsewhere a cloud's route controller or the agent of a network
+ * provider does this. A machine that is not a node itself has routes to all nodes.
  */
 import type { Component } from "../../base/component-group.ts";
 import { deferred } from "../../base/deferred.ts";

@@ -1,4 +1,7 @@
-/** Registers the node and keeps its status true: compared every 10 s, written when it changed or every 5 minutes. Upstream: pkg/kubelet/kubelet_node_status.go */
+/**
+ * Registers the node and maintains its status: compared every 10 s, written when it has changed or every 5 minutes.
+ * Upstream: pkg/kubelet/kubelet_node_status.go
+ */
 import { isTrue } from "../../machinery/meta/conditions.ts";
 import type { Node, NodeCondition } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";

@@ -1,4 +1,4 @@
-/** What a node says of itself. Upstream: pkg/kubelet/nodestatus/setters.go */
+/** The status of a node. Upstream: pkg/kubelet/nodestatus/setters.go */
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { Node, NodeAddress, NodeCondition, NodeStatus } from "../../api/generated/core.v1.ts";
 import { canonicalQuantity, formatQuantity, parseQuantity } from "../../machinery/meta/quantity.ts";

@@ -1,6 +1,7 @@
 /**
- * The pod lifecycle event generator: knows what the runtime has of each pod, and says which pods changed. Runtimes that tell of changes are not
- * polled; the others are listed each second while anything of them can change. Upstream: pkg/kubelet/pleg/generic.go
+ * The pod lifecycle event generator: tracks what the runtime has of each pod, and reports which pods changed. Runtimes that send events are not
+ * polled; the others are listed every second while anything of theirs can change.
+ * Upstream: pkg/kubelet/pleg/generic.go
  */
 import type { Logger } from "../../observe/log.ts";
 import type { Container, PodSandbox } from "../../protocols/cri/generated.ts";

@@ -1,6 +1,7 @@
 /**
- * The life of one pod on this node: its containers are kept running, then stopped, then what they left is cleaned up. Pure: state and event in,
- * state and work out. Upstream: pkg/kubelet/pod_workers.go
+ * The lifecycle of one pod on this node: its containers are kept running, then stopped, then cleaned up after. Pure: state and event in, state and
+ * work out.
+ * Upstream: pkg/kubelet/pod_workers.go
  */
 import { unreachable } from "../../base/assert.ts";
 

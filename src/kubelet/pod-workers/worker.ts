@@ -1,6 +1,7 @@
 /**
- * Drives the machine of every pod: one piece of work at a time a pod, each started by an event, a retry or the slow resync. An idle pod has
- * no timer unless volumes need refreshing. Upstream: pkg/kubelet/pod_workers.go
+ * Drives the state machine of every pod: one piece of work at a time for each pod, started by an event, a retry or the slow resync. An idle pod has
+ * no timer unless volumes need refreshing.
+ * Upstream: pkg/kubelet/pod_workers.go
  */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Logger } from "../../observe/log.ts";

@@ -1,4 +1,4 @@
-/** From single probe answers to what counts: thresholds. Pure. Upstream: pkg/kubelet/prober/worker.go */
+/** Applies thresholds: from single probe results to the probe's state. Pure. Upstream: pkg/kubelet/prober/worker.go */
 
 export type ProbeKind = "startup" | "liveness" | "readiness";
 export type ProbeAnswer = "success" | "failure" | "unknown";

@@ -1,4 +1,4 @@
-/** Asks a container once: by a command, over HTTP, TCP or gRPC. Upstream: pkg/kubelet/prober/prober.go, pkg/probe */
+/** Runs one probe of a container: a command, or a request over HTTP, TCP or gRPC. Upstream: pkg/kubelet/prober/prober.go, pkg/probe */
 import { bracketed, hostPort } from "../../base/host-port.ts";
 import type { ContainerPort, Pod, Probe } from "../../api/generated/core.v1.ts";
 import { RpcError } from "../../wire/rpc/service.ts";

@@ -1,5 +1,5 @@
 /**
- * What must happen so that a pod's containers are as its spec says. Pure: pod, what the runtime has, and what the probes found in; work out.
+ * What must be done so that a pod's containers are as its spec says. Pure: the pod, the runtime's state and probe results in; actions out.
  * Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go computePodActions
  */
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";

@@ -1,4 +1,4 @@
-/** Delays that double with each failure and are forgotten after a quiet time. Upstream: client-go/util/flowcontrol/backoff.go */
+/** Delays that double with each failure and are reset after a quiet period. Upstream: client-go/util/flowcontrol/backoff.go */
 
 interface Entry {
   readonly delayMs: number;

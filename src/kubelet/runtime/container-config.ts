@@ -1,4 +1,4 @@
-/** A container of a pod as CRI is asked for it. Pure. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go generateContainerConfig */
+/** The CRI configuration of a container. Pure. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go generateContainerConfig */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { ContainerConfig, Mount } from "../../protocols/cri/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";

@@ -1,4 +1,4 @@
-/** What the acting half of the runtime folder works with. */
+/** What the functions of this folder that act work with. */
 import type { Pod, Secret, Service } from "../../api/generated/core.v1.ts";
 import type { EventRecorder, ObjectReferenceLike } from "../../client/events.ts";
 import type { Logger } from "../../observe/log.ts";

@@ -1,4 +1,4 @@
-/** Which name servers and search domains a pod gets. Upstream: pkg/kubelet/network/dns/dns.go */
+/** The name servers and search domains of a pod. Upstream: pkg/kubelet/network/dns/dns.go */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { podText } from "../format.ts";
 

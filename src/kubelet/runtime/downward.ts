@@ -1,4 +1,7 @@
-/** Pod fields and container resources as text, for environment variables and downward API volumes. Upstream: pkg/fieldpath, pkg/api/v1/resource */
+/**
+ * Fields of a pod and resources of its containers as text, for environment variables and downward API volumes.
+ * Upstream: pkg/fieldpath, pkg/api/v1/resource
+ */
 import type { Pod, ResourceFieldSelector } from "../../api/generated/core.v1.ts";
 import type { AnyContainer } from "../pod.ts";
 import { milliOf, valueOf } from "../quantity.ts";

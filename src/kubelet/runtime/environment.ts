@@ -1,4 +1,7 @@
-/** A container's environment, from references to values. Pure: what it refers to is fetched before. Upstream: pkg/kubelet/kubelet_pods.go makeEnvironmentVariables */
+/**
+ * The environment of a container, with references resolved. Pure: what it refers to is fetched beforehand.
+ * Upstream: pkg/kubelet/kubelet_pods.go makeEnvironmentVariables
+ */
 import { bracketed } from "../../base/host-port.ts";
 import type { ConfigMap, Pod, Secret, Service } from "../../api/generated/core.v1.ts";
 import type { AnyContainer } from "../pod.ts";

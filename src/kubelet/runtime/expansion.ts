@@ -1,5 +1,5 @@
 /**
- * `$(VAR)` in commands, arguments and variables. `$$` stands for `$`; what is unknown or not closed stays as it is written.
+ * Expands `$(VAR)` in commands, arguments and variables. `$$` stands for `$`; a reference that is unknown or unclosed is kept as it is.
  * Upstream: third_party/forked/golang/expansion/expand.go
  */
 export function expand(input: string, lookup: (name: string) => string | undefined): string {

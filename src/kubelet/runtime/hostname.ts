@@ -1,4 +1,4 @@
-/** The name a pod knows itself by. Upstream: pkg/kubelet/kubelet_pods.go GeneratePodHostNameAndDomain */
+/** The host name and domain of a pod. Upstream: pkg/kubelet/kubelet_pods.go GeneratePodHostNameAndDomain */
 import type { Pod } from "../../api/generated/core.v1.ts";
 
 export function hostnameOf(pod: Pod, clusterDomain: string): { readonly hostname: string; readonly domain: string } {

@@ -1,4 +1,7 @@
-/** Stops containers and sandboxes: preStop, the order of sidecars, the grace period. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go killContainer */
+/**
+ * Stops containers and sandboxes: preStop hooks, the order of sidecars, the grace period.
+ * Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go killContainer
+ */
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Container, LifecycleHandler, Pod } from "../../api/generated/core.v1.ts";
 import { RpcError } from "../../wire/rpc/service.ts";

@@ -1,4 +1,4 @@
-/** Requests and limits as cgroup numbers. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container_linux.go, pkg/kubelet/cm/helpers_linux.go */
+/** Requests and limits as cgroup parameters. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container_linux.go, pkg/kubelet/cm/helpers_linux.go */
 import { qosClassOf, isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { Pod, ResourceRequirements } from "../../api/generated/core.v1.ts";
 import type { LinuxContainerResources } from "../../protocols/cri/generated.ts";

@@ -1,4 +1,7 @@
-/** Keeps container logs from filling the disk: renamed when large, compressed when older, removed when oldest. Upstream: pkg/kubelet/logs/container_log_manager.go */
+/**
+ * Rotates container logs so that they do not fill the disk: a large log is renamed, older ones are compressed, the oldest are removed.
+ * Upstream: pkg/kubelet/logs/container_log_manager.go
+ */
 import { gzipSync } from "node:zlib";
 import type { Logger } from "../../observe/log.ts";
 import { pause } from "../../world/time.ts";

@@ -1,4 +1,4 @@
-/** A pod's requests and limits as a whole, as the numbers that cgroups want. Upstream: component-helpers/resource */
+/** The requests and limits of a pod as a whole, as cgroup parameters. Upstream: component-helpers/resource */
 import type { Pod, ResourceRequirements } from "../../api/generated/core.v1.ts";
 import { NUMBERS, peakOf } from "../../api/core/v1/pod/resources.ts";
 import { milliOf, valueOf } from "../quantity.ts";

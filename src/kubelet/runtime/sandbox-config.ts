@@ -1,4 +1,4 @@
-/** A pod as the sandbox that CRI is asked for. Pure. Upstream: pkg/kubelet/kuberuntime/kuberuntime_sandbox.go */
+/** The CRI configuration of a pod's sandbox. Pure. Upstream: pkg/kubelet/kuberuntime/kuberuntime_sandbox.go */
 import type { Container, Pod } from "../../api/generated/core.v1.ts";
 import type { PodSandboxConfig, PortMapping, Protocol } from "../../protocols/cri/generated.ts";
 import type { Init } from "../../wire/rpc/service.ts";

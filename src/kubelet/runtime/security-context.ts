@@ -1,4 +1,7 @@
-/** Container and pod security contexts as one, the container's word before the pod's. Upstream: pkg/securitycontext, pkg/kubelet/kuberuntime/security_context.go */
+/**
+ * The effective security context of a container: its own fields take precedence over the pod's.
+ * Upstream: pkg/securitycontext, pkg/kubelet/kuberuntime/security_context.go
+ */
 import type {
   AppArmorProfile,
   Pod,

@@ -1,5 +1,5 @@
 /**
- * Starts one container: image, configuration, create, start, postStart. Each step that fails has its own reason in the container's status.
+ * Starts one container: image, configuration, create, start, postStart. A failure of each step has its own reason in the container's status.
  * Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go startContainer
  */
 import type { Pod } from "../../api/generated/core.v1.ts";

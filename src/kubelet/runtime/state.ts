@@ -1,4 +1,4 @@
-/** What the runtime has of one pod, read from CRI answers once and used everywhere. Upstream: pkg/kubelet/container/runtime.go */
+/** What the runtime has of one pod, parsed from CRI responses once and used everywhere. Upstream: pkg/kubelet/container/runtime.go */
 import type {
   Container as CriContainer,
   ContainerStatus,

@@ -1,5 +1,5 @@
 /**
- * Does what `computePodActions` decided, in upstream's order: kill, sandbox, ephemeral, init, regular containers, one after another.
+ * Carries out what `computePodActions` decided, in upstream's order: kill, sandbox, ephemeral, init and regular containers, one after another.
  * Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go SyncPod
  */
 import { isSidecar } from "../../api/core/v1/pod/resources.ts";

@@ -1,4 +1,7 @@
-/** Deadlines for calls to a runtime, so that one that hangs holds up no pod for ever. Upstream: staging/src/k8s.io/cri-client/pkg/remote_runtime.go */
+/**
+ * Deadlines for calls to a runtime, so that one that hangs cannot block a pod for ever.
+ * Upstream: staging/src/k8s.io/cri-client/pkg/remote_runtime.go
+ */
 import type { CallOptions } from "../../wire/rpc/service.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 

@@ -1,5 +1,5 @@
 /**
- * What stands behind the kubelet: a container runtime, reached over CRI and nothing else. Three give this interface: `containerd` (gRPC over its socket),
+ * The container runtime behind the kubelet, which is reached through CRI and nothing else. There are three: `containerd` (gRPC over its socket),
  * `process` (containers are processes of this machine) and `simulated` (no processes at all; everything follows from a declared script).
  */
 import type { ImageService, RuntimeService } from "../../protocols/cri/generated.ts";

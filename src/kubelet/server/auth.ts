@@ -1,4 +1,7 @@
-/** Who asks, and whether he may: client certificates, tokens and access reviews, both decided by the API server. Upstream: pkg/kubelet/server/auth.go */
+/**
+ * Authentication and authorization for the kubelet's port: client certificates, tokens and access reviews, the latter two decided by the API server.
+ * Upstream: pkg/kubelet/server/auth.go
+ */
 import { X509Certificate } from "node:crypto";
 import type { UserInfo } from "../../api/generated/authentication.v1.ts";
 import type { Client } from "../../client/client.ts";

@@ -1,4 +1,4 @@
-/** Container logs: CRI log files as their readers want them. Upstream: pkg/kubelet/kuberuntime/logs/logs.go */
+/** Container logs: reads CRI log files for clients. Upstream: pkg/kubelet/kuberuntime/logs/logs.go */
 import type { ContainerStatus, Pod } from "../../api/generated/core.v1.ts";
 import type { LogLine, LogSource } from "../runtimes/runtime.ts";
 import type { World } from "../../world/world.ts";

@@ -1,4 +1,4 @@
-/** The kubelet's own API, on 10250: what the API server, metrics collectors and administrators ask of a node. Upstream: pkg/kubelet/server/server.go */
+/** The kubelet's own API on port 10250, for the API server, metrics collectors and administrators. Upstream: pkg/kubelet/server/server.go */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Exchange, Listener } from "../../world/net.ts";
 import { METRICS } from "../metrics.ts";

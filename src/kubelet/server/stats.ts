@@ -1,4 +1,7 @@
-/** What the node, its pods and their containers use. Upstream: pkg/kubelet/server/stats, staging/src/k8s.io/kubelet/pkg/apis/stats/v1alpha1 */
+/**
+ * Resource usage of the node, its pods and their containers.
+ * Upstream: pkg/kubelet/server/stats, staging/src/k8s.io/kubelet/pkg/apis/stats/v1alpha1
+ */
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { ContainerStats, PodSandboxStats } from "../../protocols/cri/generated.ts";
 import { CONTAINER_NAME, POD_UID } from "../keys.ts";

@@ -1,6 +1,7 @@
 /**
- * exec, attach and port-forward. Where the runtime has a streaming server the client's connection is joined with it, byte for byte when both speak
- * SPDY; where it has none the streams are served from here. Upstream: pkg/kubelet/server/server.go, staging/src/k8s.io/kubelet/pkg/cri/streaming
+ * exec, attach and port-forward. If the runtime has a streaming server, the client's connection is joined with it, byte for byte where both speak
+ * SPDY; otherwise the streams are served from here.
+ * Upstream: pkg/kubelet/server/server.go, staging/src/k8s.io/kubelet/pkg/cri/streaming
  */
 import { dialPortForward, acceptPortForward } from "../../wire/streaming/port-forward.ts";
 import { dialRemoteCommand } from "../../wire/streaming/dial-remote-command.ts";

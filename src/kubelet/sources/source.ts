@@ -1,4 +1,4 @@
-/** Where pods come from. A source says all its pods at once, each time anything changed; what is missing then is gone. */
+/** The sources of pods. A source reports all its pods each time anything changes; a pod that is missing then has been removed. */
 import type { Pod } from "../../api/generated/core.v1.ts";
 
 export interface Source {

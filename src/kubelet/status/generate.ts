@@ -1,4 +1,4 @@
-/** The status of a pod, from what the runtime has and what the probes found. Pure. Upstream: pkg/kubelet/kubelet_pods.go generateAPIPodStatus */
+/** Computes the status of a pod from the runtime's state and the probe results. Pure. Upstream: pkg/kubelet/kubelet_pods.go generateAPIPodStatus */
 import { formatTime } from "../../machinery/meta/time.ts";
 import { qosClassOf, isSidecar } from "../../api/core/v1/pod/resources.ts";
 import type { ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from "../../api/generated/core.v1.ts";

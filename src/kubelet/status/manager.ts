@@ -1,4 +1,7 @@
-/** Tells the API server of each pod's status, once per change, and deletes a pod's object when nothing of it is left. Upstream: pkg/kubelet/status/status_manager.go */
+/**
+ * Reports the status of each pod to the API server, once per change, and deletes a pod's object when nothing is left of it.
+ * Upstream: pkg/kubelet/status/status_manager.go
+ */
 import type { Pod, PodStatus } from "../../api/generated/core.v1.ts";
 import type { Client } from "../../client/client.ts";
 import { olderThan } from "../../client/informer/shared-informer.ts";

@@ -1,4 +1,4 @@
-/** What a container left as its last words. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go getTerminationMessage */
+/** Reads a container's termination message. Upstream: pkg/kubelet/kuberuntime/kuberuntime_container.go getTerminationMessage */
 import type { Fs } from "../../world/fs.ts";
 import { TERMINATION_MESSAGE_POLICY } from "../keys.ts";
 import type { RuntimeContainer } from "../runtime/state.ts";

@@ -1,6 +1,7 @@
 /**
- * Puts a set of files in place at once: a new time-stamped folder, then one rename of the `..data` link that all visible names go through. A
- * container sees the old set or the new one, never a mix. Upstream: pkg/volume/util/atomic_writer.go
+ * Replaces a set of files atomically: a new time-stamped folder, then one rename of the `..data` link through which all visible names resolve. A
+ * container sees the old set or the new one, never a mix.
+ * Upstream: pkg/volume/util/atomic_writer.go
  */
 import type { World } from "../../world/world.ts";
 

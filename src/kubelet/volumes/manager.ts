@@ -1,4 +1,7 @@
-/** Mounts what a pod's containers use before they start, refreshes it while they run, and takes it away after. Upstream: pkg/kubelet/volumemanager */
+/**
+ * Mounts a pod's volumes before its containers start, refreshes them while they run, and unmounts them afterwards.
+ * Upstream: pkg/kubelet/volumemanager
+ */
 import type { Pod, Volume } from "../../api/generated/core.v1.ts";
 import type { EventRecorder } from "../../client/events.ts";
 import type { Paths } from "../paths.ts";

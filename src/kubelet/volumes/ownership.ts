@@ -1,4 +1,4 @@
-/** Gives a volume to the pod's fsGroup. Upstream: pkg/volume/volume_linux.go */
+/** Applies the pod's fsGroup to a volume. Upstream: pkg/volume/volume_linux.go */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import type { Fs } from "../../world/fs.ts";
 

@@ -1,4 +1,4 @@
-/** The files that configMap, secret, downwardAPI and projected volumes show. Pure. Upstream: pkg/volume/{configmap,secret,downwardapi,projected} */
+/** The files of configMap, secret, downwardAPI and projected volumes. Pure. Upstream: pkg/volume/{configmap,secret,downwardapi,projected} */
 import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret } from "../../api/generated/core.v1.ts";
 import { findContainer } from "../pod.ts";
 import { fieldValue, resourceValue } from "../runtime/downward.ts";

@@ -1,4 +1,4 @@
-/** A folder in memory, where this process may mount; else a plain one. */
+/** A folder in memory if this process may mount one, else an ordinary folder. */
 import type { VolumeContext } from "./volume.ts";
 
 export async function mountTmpfs(context: VolumeContext, dir: string, options: readonly string[] = []): Promise<void> {

@@ -1,4 +1,4 @@
-/** What a kind of volume is to the manager. */
+/** The interface between kinds of volumes and the volume manager. */
 import type { Pod, Volume } from "../../api/generated/core.v1.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { World } from "../../world/world.ts";

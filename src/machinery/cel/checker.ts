@@ -1,6 +1,5 @@
 /**
- * Gives every node a type and every call the overloads that fit, or complaints in the words that clients know.
- *
+ * Type-checks an expression: assigns every node a type and every call its matching overloads, or reports errors in upstream's words.
  * Upstream: github.com/google/cel-go checker/checker.go
  */
 import { OPERATORS, type CallExpr, type Comprehension, type Expr, type Select } from "./ast.ts";

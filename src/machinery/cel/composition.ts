@@ -1,6 +1,5 @@
 /**
- * A policy's variables: each an expression that may use those before it, computed at most once in an evaluation and only when something asks for it.
- *
+ * A policy's variables: each is an expression that may use those before it, and is evaluated at most once and only when it is needed.
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/cel/composition.go
  */
 import { type CompiledExpression, compileExpression } from "./admission.ts";

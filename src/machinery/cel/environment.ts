@@ -1,7 +1,6 @@
 /**
- * What an expression may refer to: variables, functions, types with fields, macros. Libraries add to it; `with` gives a larger one and leaves
- * the old as it is.
- *
+ * What an expression may refer to: variables, functions, types with fields, macros. Libraries add to it; `with` returns a larger environment and
+ * leaves the old one as it is.
  * Upstream: github.com/google/cel-go cel/env.go, common/decls
  */
 import type { Macro } from "./macro-builder.ts";

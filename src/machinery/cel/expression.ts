@@ -1,8 +1,4 @@
-/**
- * Text into a checked expression, or complaints.
- *
- * Upstream: github.com/google/cel-go cel/env.go
- */
+/** Parses and type-checks an expression. Upstream: github.com/google/cel-go cel/env.go */
 import { check, type Checked } from "./checker.ts";
 import type { Environment } from "./environment.ts";
 import { parse } from "./parser.ts";

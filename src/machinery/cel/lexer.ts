@@ -1,6 +1,5 @@
 /**
- * Text into tokens. Offsets count code points, as messages do.
- *
+ * Splits an expression into tokens. Offsets count code points, as upstream's messages do.
  * Upstream: github.com/google/cel-go parser/gen/CEL.g4, parser/unescape.go
  */
 import type { Issue } from "./source.ts";

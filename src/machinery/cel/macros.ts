@@ -1,6 +1,5 @@
 /**
- * What `has`, `all`, `exists`, `map`, `filter` and their like stand for.
- *
+ * The expansions of `has`, `all`, `exists`, `map`, `filter` and the other macros.
  * Upstream: github.com/google/cel-go parser/macro.go, ext/comprehensions.go, cel/library.go
  */
 import { ACCUMULATOR, OPERATORS, type Expr } from "./ast.ts";

@@ -1,8 +1,4 @@
-/**
- * Equality, order and types of values, whatever functions use them.
- *
- * Upstream: github.com/google/cel-go common/types
- */
+/** Equality, order and types of values, which many functions share. Upstream: github.com/google/cel-go common/types */
 import {
   BOOL,
   BYTES,

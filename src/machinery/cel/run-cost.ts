@@ -1,6 +1,5 @@
 /**
- * What calls cost when they run, beside 1 for those not named here.
- *
+ * What calls cost at run time; those that are not listed here cost 1.
  * Upstream: github.com/google/cel-go interpreter/runtimecost.go, staging/src/k8s.io/apiserver/pkg/cel/library/cost.go
  */
 import { sizeOf } from "./libraries/standard.ts";

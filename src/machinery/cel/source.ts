@@ -1,6 +1,5 @@
 /**
- * The text of an expression, and complaints about it in the form that clients know: line and column, the line itself, a mark below.
- *
+ * The source text of an expression, and errors in the form that clients know: line and column, the line itself, and a mark below it.
  * Upstream: github.com/google/cel-go common/error.go, source.go
  */
 export interface Issue {

@@ -1,8 +1,4 @@
-/**
- * Types of expressions, and when one may stand for another.
- *
- * Upstream: github.com/google/cel-go common/types/types.go, checker/types.go
- */
+/** Types of expressions, and assignability. Upstream: github.com/google/cel-go common/types/types.go, checker/types.go */
 export type TypeKind =
   | "dyn"
   | "error"

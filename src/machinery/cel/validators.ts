@@ -1,7 +1,6 @@
 /**
- * What is asked of an expression once its types are known: literals that mean nothing (a duration, an instant, a regular expression, a format
- * and its arguments), and lists and maps whose elements differ in type.
- *
+ * Checks that follow the type check: invalid literals (durations, timestamps, regular expressions, formats and their arguments), and lists and maps
+ * whose elements differ in type.
  * Upstream: github.com/google/cel-go cel/validator.go, ext/formatting.go
  */
 import { children, type CallExpr, type Expr } from "./ast.ts";

@@ -1,7 +1,7 @@
 /**
- * What expressions compute with. A 64-bit `int` is a bigint, a `double` a number, so that the two never mix by accident; `uint` has a class of its own.
- * Lists are arrays or anything with the same three operations; maps are of our own, since keys may be numbers; what a library brings
- * (a quantity, a URL, …) is an `Opaque`.
+ * The values that expressions compute with. A 64-bit `int` is a bigint and a `double` a number, so that the two never mix by accident; `uint` has a
+ * class of its own. A list is an array or anything else with the same three operations; maps are our own, since keys may be numbers; and what a
+ * library adds (a quantity, a URL, …) is an `Opaque`.
  *
  * Upstream: github.com/google/cel-go common/types
  */

@@ -1,4 +1,7 @@
-/** Reads one CBOR item into a tree as a JSON text would give it. Upstream: github.com/fxamacker/cbor with the options of serializer/cbor/internal/modes. */
+/**
+ * Reads one CBOR item into the tree that equivalent JSON would give.
+ * Upstream: github.com/fxamacker/cbor with the options of serializer/cbor/internal/modes.
+ */
 import { DecodeError } from "./decode.ts";
 
 const DEPTH_MAX = 10_000;

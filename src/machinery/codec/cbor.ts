@@ -1,7 +1,8 @@
 /**
- * CBOR (RFC 8949) as the API speaks it. Written: deterministic, strings and keys as byte strings, maps sorted by their keys' bytes, floats as short
- * as they can be, all inside the tag that says "this is CBOR". Read: whatever says the same as a JSON text could; duplicate keys, big numbers,
- * infinities and other simple values are refused.
+ * CBOR (RFC 8949) in the API's dialect. Written deterministically: strings and keys as byte strings, maps sorted by the bytes of their keys, floats
+ * as short as possible, everything within the self-describing tag. Read: whatever JSON could express; duplicate keys, big numbers, infinities and
+ * other simple values are rejected.
+ *
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/cbor
  */
 import { rememberEmpties } from "./empties.ts";

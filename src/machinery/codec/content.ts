@@ -1,7 +1,4 @@
-/**
- * Media types: what a client sends, and what it would like back.
- * Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/negotiation
- */
+/** Media types: what a client sends, and what it accepts. Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/negotiation */
 import { StatusError } from "../status.ts";
 
 export type Format = "json" | "yaml" | "protobuf" | "cbor";

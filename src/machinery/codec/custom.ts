@@ -1,6 +1,6 @@
 /**
- * A parsed tree becomes a custom object: what its schema doesn't know goes, nulls go where they may not be, defaults come. Values of a wrong type
- * stay, for validation to tell. Metadata is Go's own type here as well.
+ * Turns a parsed tree into a custom object: prunes fields that the schema does not know, drops nulls where they are not allowed, and fills in
+ * defaults. Values of a wrong type are kept for validation to report. Metadata is decoded as Go's own type, as for built-in kinds.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/{pruning,defaulting,objectmeta}
  */
 import { asMaps } from "../validation/field-error.ts";

@@ -1,6 +1,6 @@
 /**
- * A parsed tree becomes an object of its schema: unknown fields go, empty values that Go leaves out go, zero values that Go writes come, scalars get
- * their canonical form, and fields and map keys their order. What comes out is plain, new, and encodes as upstream encodes it.
+ * Turns a parsed tree into an object of its schema: drops unknown fields and empty values that Go omits, adds zero values that Go writes, and brings
+ * scalars, fields and map keys into their canonical form and order. The result is plain, new, and encodes as upstream encodes it.
  */
 import { canonicalQuantity, quantityError } from "../meta/quantity.ts";
 import { canonicalMicroTime, canonicalTime, formatDuration, parseDuration } from "../meta/time.ts";

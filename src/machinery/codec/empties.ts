@@ -1,6 +1,6 @@
 /**
- * Lists and maps that a client gives and leaves empty. Go tells them from absent ones while it defaults and validates, and writes neither down where
- * they may be left out; so objects go without them, and remember where they were for as long as the write takes.
+ * Remembers lists and maps that a client sends empty. Go distinguishes them from absent ones during defaulting and validation, but omits both when
+ * it encodes; so objects do not have them, and where they were is remembered for the duration of a write.
  */
 
 /** Where an empty list or map was given: names of fields and keys, and indexes. */

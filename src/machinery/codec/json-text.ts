@@ -1,4 +1,4 @@
-/** What only the text of a JSON document tells: fields that come twice, in the order of the document, and where it is broken, in Go's words. */
+/** What only the text of a JSON document shows: duplicate fields, in the order of the document, and syntax errors, in Go's words. */
 import { goQuote } from "../validation/field-error.ts";
 import { countTree } from "./custom.ts";
 import type { Schema } from "../schema/schema.ts";

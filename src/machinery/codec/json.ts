@@ -1,6 +1,6 @@
 /**
- * JSON, as the API server reads it: case-sensitive, unknown and duplicate fields reported, errors in Go's words. The platform's parser does the
- * work; the text itself is looked at again only when something is wrong with it.
+ * JSON as the API server reads it: case-sensitive, with unknown and duplicate fields reported and errors in Go's words. The platform's parser does
+ * the work; the text is examined again only if something is wrong with it.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/json
  */
 import type { Schema } from "../schema/schema.ts";

@@ -1,4 +1,7 @@
-/** Protobuf's wire: tags, varints, lengths. Messages are written from their end, so that a length is known when it is due. */
+/**
+ * Protobuf's wire format: tags, varints, lengths. Messages are written from their end to their start, so that the length of a message is known by
+ * the time it is written.
+ */
 import { DecodeError } from "./decode.ts";
 
 /** Fills a buffer from its end. */

@@ -1,7 +1,6 @@
 /**
- * Protobuf, as the built-in kinds travel and are stored: the `k8s\0` envelope around a message. Go's rules hold: a scalar that isn't a pointer is
- * always written, also zero; fields come in the order of their numbers, maps in the order of their keys. Messages are written from their end, so
- * that a length is known when it is due.
+ * Protobuf as built-in kinds are sent and stored: the `k8s\0` envelope around a message. Go's rules apply: a scalar that is not a pointer is always
+ * written, even if zero; fields are in the order of their numbers, maps in the order of their keys.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/protobuf, generated.pb.go of each API group
  */
 import { microTimeOf, formatDuration, formatTime, parseDuration, secondsAndNanos } from "../meta/time.ts";

@@ -1,6 +1,6 @@
 /**
- * The first document of a YAML text as a value that JSON can say, with what Go's strict reader would tell of keys that come twice. Syntax is judged
- * before meaning: the first mistake of the latter waits until the document has been read.
+ * The first document of a YAML text as a JSON value, with duplicate keys reported as Go's strict reader does. Syntax errors take precedence: the
+ * first semantic error is reported only after the whole document has been read.
  * Upstream: go.yaml.in/yaml/v2 parserc.go, decode.go; sigs.k8s.io/yaml
  */
 import { DecodeError } from "./decode.ts";

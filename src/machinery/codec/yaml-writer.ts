@@ -1,5 +1,5 @@
 /**
- * YAML as Go writes what was JSON: keys in natural order, long lines folded at 80 columns, strings plain wherever they'd be read back as strings.
+ * YAML as Go writes it from JSON: keys in natural order, long lines folded at 80 columns, strings plain wherever they would be read back as strings.
  * Upstream: sigs.k8s.io/yaml (JSONToYAML), go.yaml.in/yaml/v2 encode.go, sorter.go, emitterc.go
  */
 import { readsAsString } from "./yaml-scalars.ts";

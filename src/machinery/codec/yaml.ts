@@ -1,6 +1,6 @@
 /**
- * YAML 1.1, as sigs.k8s.io/yaml reads it: `yes` and `on` are booleans, `0644` is octal, dates and times of day are strings, keys are strings. Only
- * the first document of a stream counts. What comes out takes the way of JSON from there.
+ * YAML 1.1, as sigs.k8s.io/yaml reads it: `yes` and `on` are booleans, `0644` is octal, dates and times are strings, keys are strings. Only the
+ * first document of a stream is read. From there on the result is treated like JSON.
  * Upstream: sigs.k8s.io/yaml, staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json
  */
 import type { Schema } from "../schema/schema.ts";

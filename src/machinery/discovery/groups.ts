@@ -1,5 +1,5 @@
 /**
- * Which groups and versions there are, and in which order clients learn of them: the order decides what `kubectl get ingress` means.
+ * The served groups and versions, in the order in which clients learn of them: the order decides what `kubectl get ingress` means.
  * Upstream: pkg/controlplane/apiserver/aggregator.go, staging/src/k8s.io/apimachinery/pkg/version/helpers.go
  */
 import type { Resource } from "../resource.ts";

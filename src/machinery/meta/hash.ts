@@ -1,4 +1,4 @@
-/** The hashes that names carry. Both are FNV with 32 bits; they differ in the order of multiplying and mixing. */
+/** The hashes in generated names. Both are 32-bit FNV; they differ in the order of multiplying and mixing. */
 import { safeEncode } from "./names.ts";
 
 const OFFSET = 2166136261;

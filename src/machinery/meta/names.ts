@@ -1,4 +1,4 @@
-/** Names that the system makes up: the random end of a generated name, and text made safe for one. */
+/** Generated names: the random suffix, and text made safe for a name. */
 import { type Random, randomInt } from "../../world/world.ts";
 
 /** No vowels and none of 0, 1 and 3: no words come out, and nothing that reads like another letter. */

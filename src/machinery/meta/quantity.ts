@@ -1,6 +1,6 @@
 /**
- * Amounts as the API writes them: `500m`, `1.5Gi`, `2e3`. Exact to a billionth, kept as a whole number of billionths, and printed in the one form that
- * upstream prints, so that equal amounts give equal text.
+ * Quantities: `500m`, `1.5Gi`, `2e3`. They are exact to a billionth, kept as a whole number of billionths, and printed in upstream's canonical form,
+ * so that equal quantities give equal text.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/api/resource/quantity.go
  */
 export interface Quantity {

@@ -1,4 +1,4 @@
-/** Prose for types and fields, from a file that the build makes; without it `kubectl explain` shows structure alone. */
+/** Descriptions of types and fields, from a file that the build creates; without it `kubectl explain` shows only the structure. */
 
 /** By a type's name in OpenAPI: its own words under the empty name, its fields' under theirs. */
 export type Descriptions = Readonly<Record<string, Readonly<Record<string, string>>>>;

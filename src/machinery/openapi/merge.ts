@@ -1,6 +1,6 @@
 /**
- * Documents of several servers as one. What another server says of its group comes along with the definitions that this part uses; a definition that
- * has another's name and not its content gets a name of its own.
+ * Merges the OpenAPI documents of several servers. The part that describes an extension server's group brings along the definitions that it uses; a
+ * definition whose name is taken by a different one is renamed.
  * Upstream: kube-openapi/pkg/aggregator/aggregator.go
  */
 import type { Json } from "./schemas.ts";

@@ -1,4 +1,4 @@
-/** What the two OpenAPI documents have in common in protobuf: how a message is put together from the members of an object. */
+/** What the protobuf forms of both OpenAPI documents have in common: how a message is assembled from the members of an object. */
 import { Writer } from "../codec/protobuf-wire.ts";
 import { writeYamlInOrder } from "../codec/yaml-writer.ts";
 import type { Json } from "./schemas.ts";

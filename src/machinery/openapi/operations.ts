@@ -1,4 +1,4 @@
-/** What can be done with a resource, as paths and operations; both dialects of OpenAPI are written from these. */
+/** The operations on a resource as paths and methods, from which both versions of OpenAPI are written. */
 import { isBuiltinGroup } from "../discovery/groups.ts";
 import { apiVersionOf, type Resource } from "../resource.ts";
 import { META } from "./schemas.ts";

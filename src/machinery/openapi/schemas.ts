@@ -1,4 +1,4 @@
-/** Types as OpenAPI shows them: definitions that refer to each other, in the dialect of v2 or v3. */
+/** Types as OpenAPI definitions that refer to each other, in the dialect of v2 or v3. */
 import type { Schema } from "../schema/schema.ts";
 
 export type Dialect = "v2" | "v3";

@@ -1,7 +1,4 @@
-/**
- * The document of v2 in protobuf, which is the only form in which client-go reads it.
- * Upstream: github.com/google/gnostic-models/openapiv2/OpenAPIv2.proto
- */
+/** The v2 document in protobuf, the only form in which client-go reads it. Upstream: github.com/google/gnostic-models/openapiv2/OpenAPIv2.proto */
 import {
   any,
   encodeDocument,

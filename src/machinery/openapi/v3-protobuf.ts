@@ -1,5 +1,5 @@
 /**
- * A document of v3 in protobuf: what clients ask for who want it small.
+ * A v3 document in protobuf, for clients that want it small.
  * Upstream: k8s.io/kube-openapi/pkg/handler3, github.com/google/gnostic-models/openapiv3/OpenAPIv3.proto
  */
 import {

@@ -1,4 +1,6 @@
-/** Plain JSON trees: what the patches read and build. Trees are shared and never changed in place; who changes one copies the way down to it. */
+/**
+ * Plain JSON trees, which patches read and build. Trees are shared and never changed in place; to change one is to copy the path down to the change.
+ */
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 /**
- * What Go says where a tree can't be made into an object of its kind: the first thing in the order of the kind's fields. A strategic merge patch is
- * judged by this reader, and not by that of JSON.
+ * The error that Go reports when a tree cannot be decoded into its kind: the first one in the order of the kind's fields. The result of a strategic
+ * merge patch is checked by this reader rather than by the JSON one.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/converter.go
  */
 import type { Schema } from "../schema/schema.ts";

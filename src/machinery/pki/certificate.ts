@@ -1,4 +1,4 @@
-/** Signs certificates for keys that others hold. Upstream: crypto/x509 (CreateCertificate), pkg/controller/certificates/authority */
+/** Signs certificates for public keys. Upstream: crypto/x509 (CreateCertificate), pkg/controller/certificates/authority */
 import { createHash, createPrivateKey, type KeyObject, sign, X509Certificate } from "node:crypto";
 import {
   BIT_STRING,

@@ -1,4 +1,4 @@
-/** As much of ASN.1's distinguished encoding as certificates and requests for them need: type, length, content. */
+/** The part of DER (ASN.1's distinguished encoding rules) that certificates and requests need: type, length, content. */
 
 export const BOOLEAN = 0x01;
 export const INTEGER = 0x02;

@@ -1,4 +1,7 @@
-/** Requests for certificates (PKCS #10): who asks to be called what. Upstream: crypto/x509 (ParseCertificateRequest), pkg/apis/certificates/helpers.go */
+/**
+ * Certificate signing requests (PKCS #10): the requested names, and proof of possession of the key.
+ * Upstream: crypto/x509 (ParseCertificateRequest), pkg/apis/certificates/helpers.go
+ */
 import { createPublicKey, verify } from "node:crypto";
 import { decodePem, type Element, elements, OCTET_STRING, readOid, SEQUENCE, tagged, taggedPlain } from "./der.ts";
 

@@ -1,4 +1,4 @@
-/** The fields of a struct, with what a decoder wants to know of all of them at once: their places, and which are filled in. */
+/** The fields of a struct with what a decoder needs to know about all of them together: their positions, and which ones are defaulted. */
 import type { Schema } from "./schema.ts";
 
 export interface Place {

@@ -1,6 +1,6 @@
 /**
- * The structure of a kind: what defaulting, pruning, validation, the codecs, both patch merges, managed fields and OpenAPI read. Built-in kinds
- * bring it from generated facts, custom ones from their CRD.
+ * The schema of a kind, which defaulting, pruning, validation, the codecs, both merge patches, managed fields and OpenAPI read. For built-in kinds
+ * it comes from generated facts, for custom ones from their CRD.
  */
 export interface Schema {
   readonly type: "object" | "array" | "string" | "integer" | "number" | "boolean" | "any";

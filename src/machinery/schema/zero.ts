@@ -1,4 +1,4 @@
-/** Go's zero value of a struct, as far as it shows: fields without `omitempty`, and the structs in it. */
+/** Go's zero value of a struct, as far as it is visible: fields without `omitempty`, and the structs within. */
 import type { Schema } from "./schema.ts";
 
 export function zeroOf(schema: Schema): Record<string, unknown> {

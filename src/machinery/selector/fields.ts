@@ -1,5 +1,5 @@
 /**
- * Selecting objects by a few of their fields: `metadata.name=a,status.phase!=Running`. Which fields there are is the resource's business.
+ * Field selectors: `metadata.name=a,status.phase!=Running`. The resource decides which fields can be selected.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/fields/selector.go
  */
 import { SelectorError } from "./labels.ts";

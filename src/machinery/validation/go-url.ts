@@ -1,4 +1,4 @@
-/** A URL as Go takes it apart, with Go's words for what is none. Upstream: Go's net/url. */
+/** Parses a URL as Go does, with Go's error messages. Upstream: Go's net/url. */
 import { goQuote } from "./field-error.ts";
 import { parseIp } from "./ip.ts";
 

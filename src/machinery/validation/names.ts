@@ -1,5 +1,5 @@
 /**
- * The rules for names and other short texts. Each function returns what is wrong, in upstream's words; nothing when the text is fine.
+ * The rules for names and other short texts. Each function returns what is wrong, in upstream's words, and nothing if the text is valid.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/util/validation, api/validation/generic.go
  */
 const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";

@@ -1,7 +1,4 @@
-/**
- * The rules of metadata, the same for every kind.
- * Upstream: staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go
- */
+/** The validation of metadata, which is the same for every kind. Upstream: staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go */
 import { isDeepStrictEqual } from "node:util";
 import type { ObjectMeta, OwnerReference } from "../meta/types.ts";
 import { byPointer, type FieldError, fieldForbidden, invalid, required, tooLong } from "./field-error.ts";

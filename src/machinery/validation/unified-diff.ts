@@ -1,6 +1,6 @@
 /**
- * What an update changed, as lines: the text that goes with "is immutable after creation". Which lines count as the same is decided as Python's
- * difflib does it, and with it the Go port that upstream uses, so that the texts agree.
+ * The difference between two versions of an object as lines, for the message that a field "is immutable after creation". Which lines count as equal
+ * is decided as Python's difflib and the Go port that upstream uses do it, so that the texts agree.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/util/diff, github.com/pmezard/go-difflib
  */
 const CONTEXT = 3;

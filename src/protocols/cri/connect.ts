@@ -1,4 +1,4 @@
-/** A container runtime behind its unix socket. */
+/** Connects to a container runtime at its unix socket. */
 import { createCodec, type Codec } from "../../wire/rpc/codec.ts";
 import { grpcClient } from "../../wire/rpc/grpc-client.ts";
 import type { Client } from "../../wire/rpc/service.ts";

@@ -1,4 +1,4 @@
-/** A CSI driver behind its unix socket. */
+/** Connects to a CSI driver at its unix socket. */
 import { createCodec, type Codec } from "../../wire/rpc/codec.ts";
 import { grpcClient } from "../../wire/rpc/grpc-client.ts";
 import type { Client } from "../../wire/rpc/service.ts";

@@ -1,6 +1,6 @@
 /**
- * The messages that every answer has, and large answers have thousands of: written by hand, in a third of the time that a list of functions by field
- * takes. The bytes are the same, which a test compares.
+ * Hand-written codecs for the messages that every response has, and of which large ones have thousands: they take a third of the time of the
+ * table-driven codec. A test compares their bytes.
  */
 import type { BackwardWriter } from "../../wire/rpc/backward-writer.ts";
 import type { WriteByHand } from "../../wire/rpc/codec.ts";

@@ -1,4 +1,4 @@
-/** The parts of etcd that an API server uses. Made over gRPC (`protocols/etcd/connect.ts`) or by a member in this process. */
+/** The part of etcd's API that an API server uses. It is implemented over gRPC (`protocols/etcd/connect.ts`) or by a member in the same process. */
 import type { CallOptions, Client } from "../../wire/rpc/service.ts";
 import type { KV, Lease, Maintenance, Watch } from "./generated.ts";
 

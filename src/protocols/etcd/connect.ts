@@ -1,4 +1,4 @@
-/** etcd over gRPC: a member of ours, or upstream's. */
+/** An etcd client over gRPC, for our members and upstream's. */
 import { createCodec, type Codec } from "../../wire/rpc/codec.ts";
 import { grpcClient } from "../../wire/rpc/grpc-client.ts";
 import { failover } from "../../wire/rpc/failover.ts";

@@ -1,6 +1,5 @@
 /**
- * Every failure that etcd can answer: code and words. Clients match on the words, so they are the contract.
- *
+ * Every error that etcd can return: code and message. Clients match on the message, so it is part of the contract.
  * Upstream: api/v3rpc/rpctypes/error.go
  */
 import { RpcError, type Code } from "../../wire/rpc/service.ts";

@@ -1,7 +1,6 @@
 /**
- * A part of an etcd's keys as if it were the whole: what is asked for lies under a prefix, what is answered has lost it. Revisions, leases and
- * compaction are those of the store.
- *
+ * Presents the keys below a prefix of an etcd as if they were all of it: the prefix is added to requests and removed from responses. Revisions,
+ * leases and compaction are those of the whole store.
  * Upstream: client/v3/namespace
  */
 import type { Init } from "../../wire/rpc/service.ts";

@@ -1,5 +1,5 @@
 /**
- * A key management plugin behind its unix socket, and what the API server stores of its answers.
+ * The protocol of key management plugins, and what the API server stores of their responses.
  * Upstream: staging/src/k8s.io/kms/apis/v2/api.proto, pkg/storage/value/encrypt/envelope/kmsv2/v2/api.proto
  */
 import type { Codec } from "../../wire/rpc/codec.ts";

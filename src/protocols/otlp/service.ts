@@ -1,4 +1,4 @@
-/** Where spans are sent: as much of OTLP over gRPC as an exporter says. Upstream: github.com/open-telemetry/opentelemetry-proto */
+/** The part of OTLP over gRPC that an exporter of spans uses. Upstream: github.com/open-telemetry/opentelemetry-proto */
 import type { Codec } from "../../wire/rpc/codec.ts";
 import { createCodec } from "../../wire/rpc/codec.ts";
 import { grpcClient } from "../../wire/rpc/grpc-client.ts";

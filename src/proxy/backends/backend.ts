@@ -1,4 +1,4 @@
-/** What every back end of the proxy is. Upstream: pkg/proxy/types.go */
+/** The interface of the proxy's back ends. Upstream: pkg/proxy/types.go */
 import type { PortModel } from "../model/model.ts";
 
 /** The whole of what a node should do, by service key (`namespace/name`). */

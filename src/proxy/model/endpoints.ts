@@ -1,4 +1,7 @@
-/** Endpoints of a service's ports, merged over its slices, and which of them traffic may reach. Upstream: pkg/proxy/endpointslicecache.go, topology.go */
+/**
+ * The endpoints of a service's ports, merged from its slices, and which of them may receive traffic.
+ * Upstream: pkg/proxy/endpointslicecache.go, topology.go
+ */
 import { hostPort } from "../../base/host-port.ts";
 import type { EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import { type Family, isExternallyAccessible, type ServicePort } from "./service-port.ts";

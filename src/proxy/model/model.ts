@@ -1,4 +1,4 @@
-/** Services and slices in, what each port needs out. Every back end renders from this. */
+/** From services and slices to what each port needs. Every back end renders this model. */
 import type { Service } from "../../api/generated/core.v1.ts";
 import type { EndpointSlice } from "../../api/generated/discovery.v1.ts";
 import { type Endpoint, endpointsByPort, selectEndpoints, type Selection } from "./endpoints.ts";

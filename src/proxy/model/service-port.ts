@@ -1,4 +1,4 @@
-/** What a proxy must know of one port of one service, in one IP family. Upstream: pkg/proxy/serviceport.go */
+/** What a proxy must know about one port of one service in one IP family. Upstream: pkg/proxy/serviceport.go */
 import type { Service } from "../../api/generated/core.v1.ts";
 
 export type Family = 4 | 6;

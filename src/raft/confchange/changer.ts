@@ -1,8 +1,8 @@
 /**
- * What a change of members makes of a configuration, and which changes are refused.
+ * Applies a membership change to a configuration, or rejects it.
  *
- * A simple change may touch one voter: then any majority before it and any after it share a member. More at once go through a joint
- * configuration, in which both the old and the new voters must agree (thesis, section 4.3).
+ * A simple change may affect one voter: then any majority before it and any majority after it have a member in common. Larger changes go through a
+ * joint configuration, in which both the old and the new voters must agree (thesis, section 4.3).
  *
  * Upstream: confchange/confchange.go
  */

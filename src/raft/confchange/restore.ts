@@ -1,8 +1,4 @@
-/**
- * Rebuilds a configuration from what a snapshot says of it, by the changes that could have led there.
- *
- * Upstream: confchange/restore.go
- */
+/** Rebuilds a configuration from a snapshot by the changes that could have led to it. Upstream: confchange/restore.go */
 import type { Membership } from "../tracker/tracker.ts";
 import type { ConfChangeSingle, ConfChangeType, ConfState, NodeId } from "../types.ts";
 import { enterJoint, simpleChange, type ChangeBase } from "./changer.ts";

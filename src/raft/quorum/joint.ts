@@ -1,8 +1,4 @@
-/**
- * Decisions while two sets of voters are in force together: both must agree (thesis, section 4.3).
- *
- * Upstream: quorum/joint.go
- */
+/** Decisions while two sets of voters are in effect together: both must agree (thesis, section 4.3). Upstream: quorum/joint.go */
 import type { NodeId } from "../types.ts";
 import { byId } from "./ids.ts";
 import { committedIndex, voteResult, type AckedIndexes, type MajorityConfig, type VoteResult } from "./majority.ts";

@@ -1,8 +1,4 @@
-/**
- * The append messages that are under way to one follower: a ring that bounds them by number and by bytes.
- *
- * Upstream: tracker/inflights.go
- */
+/** The append messages in flight to one follower: a ring that bounds them by number and by bytes. Upstream: tracker/inflights.go */
 import { assert } from "../../base/assert.ts";
 
 export class Inflights {

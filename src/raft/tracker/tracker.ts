@@ -1,8 +1,4 @@
-/**
- * Who belongs, how far each has come, and who voted.
- *
- * Upstream: tracker/tracker.go
- */
+/** The configuration, the progress of each member, and the votes. Upstream: tracker/tracker.go */
 import { jointCommittedIndex, jointVoteResult, voterIds, type JointConfig } from "../quorum/joint.ts";
 import { byId } from "../quorum/ids.ts";
 import type { AckedIndexes, VoteResult } from "../quorum/majority.ts";

@@ -1,8 +1,6 @@
 /**
- * What the scheduler knows of nodes and placed pods. Events change what they touch, at once; there is no snapshot to make before a cycle,
- * since nothing changes while one runs. A pod that was just given a node counts there (it is "assumed") until the informer confirms it or the
- * binding fails.
- *
+ * What the scheduler knows about nodes and the pods on them. Events update it in place; no snapshot is needed before a cycle, since nothing changes
+ * during one. A pod that was just assigned to a node counts there (it is "assumed") until the informer confirms it or the binding fails.
  * Upstream: pkg/scheduler/backend/cache
  */
 import { assert } from "../../base/assert.ts";

@@ -1,7 +1,6 @@
 /**
- * A node and what is on it. The sums that every cycle reads are columns of numbers, a row a node, so that filters and scores run over
- * packed memory.
- *
+ * A node and the pods on it. The sums that every cycle reads are columns of numbers with one row per node, so that filters and scores work on packed
+ * memory.
  * Upstream: pkg/scheduler/framework/types.go (NodeInfo)
  */
 import type { Node, Taint } from "../../api/generated/core.v1.ts";

@@ -1,6 +1,5 @@
 /**
- * The order in which nodes are looked at: one of each zone in turn, so that a sample of nodes is a sample of zones.
- *
+ * The order in which nodes are examined: alternating between zones, so that a sample of nodes is also a sample of zones.
  * Upstream: pkg/scheduler/backend/cache/node_tree.go
  */
 import type { NodeInfo } from "./node-info.ts";

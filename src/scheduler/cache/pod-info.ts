@@ -1,6 +1,5 @@
 /**
- * A pod as plugins see it: its requests as numbers, its affinity terms parsed, its ports, worked out once.
- *
+ * A pod as plugins see it, computed once: its requests as numbers, its affinity terms parsed, its ports.
  * Upstream: pkg/scheduler/framework/types.go (PodInfo), staging/src/k8s.io/component-helpers/resource/helpers.go
  */
 import { isSidecar, NUMBERS, peakOf } from "../../api/core/v1/pod/resources.ts";

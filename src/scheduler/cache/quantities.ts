@@ -1,4 +1,4 @@
-/** Quantities as numbers, read once a text: clusters use few different ones. */
+/** Quantities as numbers, parsed once for each text, because a cluster uses only a few different ones. */
 import { milliUnits, parseQuantity, wholeUnits } from "../../machinery/meta/quantity.ts";
 
 const KNOWN_MAX = 10_000;

@@ -1,4 +1,4 @@
-/** Writes a decision through the pod's `binding` subresource. Upstream: pkg/scheduler/framework/plugins/defaultbinder */
+/** Binds a pod through its `binding` subresource. Upstream: pkg/scheduler/framework/plugins/defaultbinder */
 import { pods } from "../../client/resources.ts";
 import { definePlugin } from "../framework.ts";
 

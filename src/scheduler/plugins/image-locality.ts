@@ -1,5 +1,6 @@
 /**
- * Likes nodes that have the pod's images, the more so the larger they are and the more nodes have them: one node mustn't draw all pods.
+ * Prefers nodes that already have the pod's images, the more so the larger the images are and the more nodes have them, so that no single node
+ * attracts all pods.
  * Upstream: pkg/scheduler/framework/plugins/imagelocality
  */
 import type { Pod } from "../../api/generated/core.v1.ts";

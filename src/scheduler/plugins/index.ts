@@ -1,6 +1,5 @@
 /**
- * All plugins, in the order in which they run. Cheap and certain refusals come first; a weight counts a plugin's scores in the sum.
- *
+ * All plugins, in the order in which they run: cheap and decisive filters come first. The weight of a plugin multiplies its scores in the sum.
  * Upstream: pkg/scheduler/apis/config/v1/default_plugins.go
  */
 import type { PluginDefinition } from "../framework.ts";

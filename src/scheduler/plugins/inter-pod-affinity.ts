@@ -1,7 +1,6 @@
 /**
- * Refuses nodes by the pods that are near them: those this pod wants, those it can't stand, and those that can't stand it; likes nodes by the same.
- * Near means the same value of a node label, and tallies know how many pods each value has.
- *
+ * Filters and scores nodes by the pods near them: by the pod's own affinity and anti-affinity, and by that of the others. Near means the same value
+ * of a node label; tallies count the matching pods for each value.
  * Upstream: pkg/scheduler/framework/plugins/interpodaffinity
  */
 import type { Node, Pod } from "../../api/generated/core.v1.ts";

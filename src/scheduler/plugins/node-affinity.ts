@@ -1,5 +1,5 @@
 /**
- * Refuses nodes that the pod's node selector and required node affinity don't match; likes those that its preferred terms match.
+ * Rejects nodes that do not match the pod's node selector and required node affinity; prefers those that match its preferred terms.
  * Upstream: pkg/scheduler/framework/plugins/nodeaffinity
  */
 import type { Node, NodeSelector, PreferredSchedulingTerm } from "../../api/generated/core.v1.ts";

@@ -1,4 +1,4 @@
-/** Refuses every node but the one that `spec.nodeName` asks for. Upstream: pkg/scheduler/framework/plugins/nodename */
+/** Rejects every node but the one that `spec.nodeName` names. Upstream: pkg/scheduler/framework/plugins/nodename */
 import { ADD } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";
 

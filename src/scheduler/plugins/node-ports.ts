@@ -1,4 +1,4 @@
-/** Refuses nodes where another pod has a host port that this pod wants. Upstream: pkg/scheduler/framework/plugins/nodeports */
+/** Rejects nodes on which another pod uses a host port that this pod needs. Upstream: pkg/scheduler/framework/plugins/nodeports */
 import type { Pod } from "../../api/generated/core.v1.ts";
 import { ADD, DELETE } from "../events.ts";
 import { definePlugin, unschedulable } from "../framework.ts";

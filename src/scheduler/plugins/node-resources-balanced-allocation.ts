@@ -1,5 +1,5 @@
 /**
- * Likes nodes whose cpu and memory would be used in like proportion with the pod on them, and more so than without it.
+ * Prefers nodes whose cpu and memory would be used in more equal proportion with the pod than without it.
  * Upstream: pkg/scheduler/framework/plugins/noderesources/balanced_allocation.go
  */
 import { definePlugin } from "../framework.ts";

@@ -1,6 +1,5 @@
 /**
- * Refuses nodes without room for the pod, and likes those with most room left (or least, or as a shape says).
- *
+ * Rejects nodes without enough room for the pod, and prefers those with the most room left (or the least, or as a shape says).
  * Upstream: pkg/scheduler/framework/plugins/noderesources
  */
 import type { Node, Pod } from "../../api/generated/core.v1.ts";

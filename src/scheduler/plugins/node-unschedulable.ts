@@ -1,4 +1,4 @@
-/** Refuses nodes that are cordoned. Upstream: pkg/scheduler/framework/plugins/nodeunschedulable */
+/** Rejects nodes that are cordoned. Upstream: pkg/scheduler/framework/plugins/nodeunschedulable */
 import type { Node } from "../../api/generated/core.v1.ts";
 import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION } from "../events.ts";
 import { definePlugin, unresolvable } from "../framework.ts";

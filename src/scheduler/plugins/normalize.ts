@@ -1,4 +1,4 @@
-/** Brings scores to 0..100 by the largest; all zero stays, or is all 100 where less is better. */
+/** Scales scores to 0..100 by the largest; if all are zero they stay so, or become 100 where less is better. */
 export function byLargest(scores: Float64Array, count: number, reverse = false): void {
   let largest = 0;
   for (let i = 0; i < count; i++) if (scores[i]! > largest) largest = scores[i]!;

@@ -1,7 +1,6 @@
 /**
- * Refuses nodes whose topology domain would have too many more matching pods than the domain with fewest, and likes nodes in domains with few.
- * Tallies hold the counts, so a cycle looks at the domains and the candidates, not at pods.
- *
+ * Rejects nodes in a topology domain that would exceed the allowed skew of matching pods, and prefers nodes in domains with few of them. Tallies
+ * hold the counts, so a cycle looks at domains and candidates rather than at pods.
  * Upstream: pkg/scheduler/framework/plugins/podtopologyspread
  */
 import type { Node, Pod, TopologySpreadConstraint } from "../../api/generated/core.v1.ts";

@@ -1,4 +1,4 @@
-/** The higher priority first, then who has waited longer. Upstream: pkg/scheduler/framework/plugins/queuesort */
+/** Orders the queue: higher priority first, then the pod that has waited longer. Upstream: pkg/scheduler/framework/plugins/queuesort */
 import { definePlugin } from "../framework.ts";
 
 export const prioritySort = definePlugin({

@@ -1,5 +1,5 @@
 /**
- * Refuses nodes with taints that the pod doesn't tolerate, and likes those least that would rather be without it.
+ * Rejects nodes with taints that the pod does not tolerate, and prefers those with fewer `PreferNoSchedule` taints that it does not tolerate.
  * Upstream: pkg/scheduler/framework/plugins/tainttoleration
  */
 import type { Node } from "../../api/generated/core.v1.ts";

@@ -1,4 +1,7 @@
-/** Pods that wait for a node to be cleared for them. Others of lower or equal priority must leave them that room. Upstream: pkg/scheduler/backend/queue/nominator.go */
+/**
+ * Pods for which a node is being cleared. Pods of lower or equal priority must leave them that room.
+ * Upstream: pkg/scheduler/backend/queue/nominator.go
+ */
 import type { PodInfo } from "../cache/pod-info.ts";
 
 export class Nominator {

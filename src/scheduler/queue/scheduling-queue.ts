@@ -1,9 +1,9 @@
 /**
- * Pods that wait for a node: those to be tried now (active), those that failed a moment ago (backoff), and those that wait for the
- * cluster to change (unschedulable). An event asks the plugins that refused a pod whether it is worth another try.
+ * Pods that wait for a node: those to be tried now (active), those that failed recently (backoff), and those that wait for a change in the cluster
+ * (unschedulable). On an event, the plugins that rejected a pod decide whether it is worth another attempt.
  *
- * A cycle never awaits anything, so no event can fall between a pod's failure and its return to the queue: upstream's list of events in flight has
- * nothing to record here.
+ * A cycle never awaits anything, so no event can occur between a pod's failure and its return to the queue: upstream's list of in-flight events is
+ * not needed here.
  *
  * Upstream: pkg/scheduler/backend/queue/scheduling_queue.go
  */

@@ -1,4 +1,4 @@
-/** An answer's head as text, the way net/http writes it: names with capitals and in their order, then what the server adds. */
+/** Formats the head of a response as net/http does: canonical names in their order, followed by what the server adds. */
 import type { Headers } from "../../world/net.ts";
 
 /** What the server says of the connection and of the body. */

@@ -1,4 +1,4 @@
-/** Bodies off the wire: so many bytes, or chunks with trailers behind them. */
+/** Reads request bodies: of a known length, or in chunks with trailers. */
 import type { Headers } from "../../world/net.ts";
 import { parseTrailers } from "./header-block.ts";
 import * as limits from "./limits.ts";

@@ -1,4 +1,4 @@
-/** A client's connection: one request after the other, in their order, until one side has enough. */
+/** A client's connection: requests one after another, until either side closes it. */
 import { deferred } from "../../base/deferred.ts";
 import { attach } from "../../world/byte-channel.ts";
 import type {

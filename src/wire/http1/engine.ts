@@ -1,15 +1,17 @@
 /**
- * HTTP/1.1 of our own, the server's side: protocol code over the World's byte streams, as `wire/http2` is.
+ * HTTP/1.1, the server side: protocol code over the byte streams of the `World`, as `wire/http2` is.
  *
- * Where it stands: `world/net.ts` has the interface (`Http1Engine`), `world/node` listens, does TLS with ALPN, and hands connections that speak
- * HTTP/1 to the engine that whoever made the world put in (`cli` puts in this one). Without an engine the world's `node:http` serves the same
- * interface: it is the second implementation, and the network's suite (`world/node/net.test.ts`) runs on both.
+ * Where it fits: `world/net.ts` has the interface (`Http1Engine`). `world/node` listens, does TLS with ALPN, and passes connections that speak
+ * HTTP/1 to the engine that it was created with (`cli` installs this one). Without an engine, `node:http` serves the same interface; the tests of
+ * the network (`world/node/net.test.ts`) run against both.
  *
- * How it goes: a connection is told of chunks by callback (`ByteSink`). A client that asks again says its headers in the same bytes, so they are
- * compared with those of its last requests before anybody reads them (`#known`). One request is at hand at a time; what comes behind it waits. An
- * answer's head and a small body leave in one write. What is accepted and what is refused, and in which words, is as net/http has it.
+ * How it works: a connection receives chunks by callback (`ByteSink`). A client that repeats a request sends the same header bytes, so they are
+ * compared with those of its last requests before they are parsed (`#known`). One request is processed at a time; what follows it waits. The head
+ * and a small body of a response are one write. What is accepted and what is rejected, and with which messages, is as in net/http.
  *
- * RFC 9110 and RFC 9112. Upstream: net/http, net/textproto
+ * RFC 9110 and RFC 9112.
+ *
+ * Upstream: net/http, net/textproto
  */
 import type { Http1Engine } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";

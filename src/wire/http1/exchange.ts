@@ -1,4 +1,4 @@
-/** A request and its answer. It is its own request and its own stream of an answer, so that a small call costs one object. */
+/** A request and its response in one object, so that a small call allocates only one. */
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import type { BodySink, ByteStream, Exchange, Headers, HttpRequest, Peer, ResponseStream } from "../../world/net.ts";
 import { Body } from "../body.ts";

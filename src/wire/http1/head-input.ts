@@ -1,4 +1,4 @@
-/** A head that comes in pieces: put together without looking at any byte twice, and without copying all for each piece. */
+/** Collects a head that arrives in pieces, without looking at any byte twice and without copying everything for each piece. */
 const FIRST_BYTES = 1024;
 
 export class HeadInput {

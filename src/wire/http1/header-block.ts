@@ -1,4 +1,4 @@
-/** A request's headers from its bytes, as net/http reads them: what it forgives is forgiven, what it refuses is refused in its words. */
+/** Parses request headers as net/http does: it tolerates and rejects the same things, with the same messages. */
 import type { Headers } from "../../world/net.ts";
 import { addHeader } from "../header-list.ts";
 

@@ -1,4 +1,4 @@
-/** What one connection may take of us. Upstream's figures: net/http, and pkg/server/secure_serving.go of kube-apiserver. */
+/** Limits for one connection. The figures are upstream's: net/http, and pkg/server/secure_serving.go of kube-apiserver. */
 
 /** Request line and headers: net/http's DefaultMaxHeaderBytes, and what it reads beyond. */
 export const HEAD_BYTES = (1 << 20) + 4096;

@@ -1,4 +1,4 @@
-/** Request line and headers together: what is asked, or the answer to what can't be. */
+/** Parses the request line and the headers together, into a request or the response that rejects it. */
 import type { Headers } from "../../world/net.ts";
 import type { HeaderBlock } from "./header-block.ts";
 import type { RequestLine } from "./request-line.ts";

@@ -1,4 +1,4 @@
-/** A request's first line, as net/http and net/url read it. */
+/** Parses a request line as net/http and net/url do. */
 export interface RequestLine {
   readonly method: string;
   /** Path and query. */

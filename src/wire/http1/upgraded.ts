@@ -1,4 +1,4 @@
-/** What is left of a connection when HTTP is over: bytes both ways, first those that came behind the request. */
+/** A connection after an upgrade: bytes in both directions, beginning with those that followed the request. */
 import type { ByteChannel, ByteSink, ByteStream, Peer } from "../../world/net.ts";
 import { Body } from "../body.ts";
 import { lost } from "./exchange.ts";

@@ -1,4 +1,4 @@
-/** So many at once, and so many a second from then on. */
+/** A token bucket: an initial allowance, and a rate at which it is replenished. */
 import type { Clock } from "../../world/world.ts";
 
 export class Budget {

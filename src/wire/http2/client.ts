@@ -1,4 +1,4 @@
-/** The client's side: requests out, answers in, many on one connection. */
+/** The client side: many requests on one connection. */
 import type { ByteStream, ClientRequest, Headers, Http2Client, Http2Options, HttpResponse } from "../../world/net.ts";
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import { Connection, type ConnectionDeps, lost } from "./connection.ts";

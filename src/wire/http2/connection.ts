@@ -1,4 +1,4 @@
-/** What both ends of a connection share: frames, settings, windows, pings, goodbyes, and the limits on all of them. */
+/** What both ends of a connection have in common: frames, settings, windows, pings, GOAWAY, and the limits on all of them. */
 import { deferred } from "../../base/deferred.ts";
 import { attach } from "../../world/byte-channel.ts";
 import type { ByteChannel, ByteSink, ByteStream, HttpConnection, Http2Options } from "../../world/net.ts";

@@ -1,17 +1,19 @@
 /**
- * HTTP/2 of our own: protocol code over the World's byte streams, so that a call costs a tenth of what it costs over `node:http2`, and the same code
- * runs in the simulator.
+ * HTTP/2: protocol code over the byte streams of the `World`. A call costs a tenth of what it costs with `node:http2`, and the same code runs in the
+ * simulation.
  *
- * Where it stands: `world/net.ts` has the interface (`Http2Engine`), `world/node` listens, dials, does TLS with ALPN, and hands connections
- * that speak HTTP/2 to the engine that whoever made the world put in (`cli` puts in this one). Without an engine the world's
- * `node:http2` serves the same interface: it is the second implementation, and the network's suite (`world/node/net.test.ts`) runs on both.
+ * Where it fits: `world/net.ts` has the interface (`Http2Engine`). `world/node` listens, dials, does TLS with ALPN, and passes connections that
+ * speak HTTP/2 to the engine that it was created with (`cli` installs this one). Without an engine, `node:http2` serves the same interface; the
+ * tests of the network (`world/node/net.test.ts`) run against both.
  *
- * How it goes: a connection is told of chunks by callback (`ByteSink`), `FrameReader` cuts them into frames, `Connection` does what is the
- * connection's business, and its streams what is theirs. What is sent is put into one buffer, which leaves when the turn of work ends; so a unary
- * call's headers, data and trailers, and those of all calls answered in that turn, are one write. No promise, timer, or object but the stream is made
- * for a call unless someone asks for it.
+ * How it works: a connection receives chunks by callback (`ByteSink`). `FrameReader` cuts them into frames; `Connection` handles those that concern
+ * the connection, and its streams the others. Output is collected in one buffer that is written when the turn of work ends, so the headers, data and
+ * trailers of a unary call, and of all calls answered in that turn, are one write. A call needs no promise, no timer and no object but its stream
+ * unless somebody asks for one.
  *
- * RFC 9113 and RFC 7541. Upstream: golang.org/x/net/http2, google.golang.org/grpc/internal/transport
+ * RFC 9113 and RFC 7541.
+ *
+ * Upstream: golang.org/x/net/http2, google.golang.org/grpc/internal/transport
  */
 import type { Http2Engine } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";

@@ -1,4 +1,4 @@
-/** Cuts a connection's bytes into frames. Payloads are slices of what came, copied only where a frame comes in pieces. */
+/** Cuts a connection's bytes into frames. Payloads are slices of the input, copied only if a frame arrives in pieces. */
 import { DEFAULT_FRAME_BYTES, FRAME_HEADER_BYTES, Http2Error } from "./protocol.ts";
 
 export interface FrameSink {

@@ -1,4 +1,4 @@
-/** Frames to bytes. What one turn of work writes is put together, so that it leaves in one piece. */
+/** Encodes frames. Everything that is written in one turn of work is joined into one write. */
 import {
   ACK,
   CONTINUATION,

@@ -1,6 +1,6 @@
 /**
- * Decoded blocks by their bytes. Once a connection's table is warm, a client that asks for the same things sends the same bytes, and a block that
- * puts nothing into the table means the same as long as nothing else does.
+ * Caches decoded header blocks by their bytes. Once a connection's table is warm, a client that repeats a request sends the same bytes, and a block
+ * that adds nothing to the table keeps its meaning as long as no other block does.
  */
 import type { HeaderDecoder } from "./hpack/decoder.ts";
 

@@ -1,4 +1,4 @@
-/** Lists of headers to requests, answers and trailers, with the rules of RFC 9113, 8.2 and 8.3 about what they may hold. */
+/** Turns header lists into requests, responses and trailers, and enforces the rules of RFC 9113, sections 8.2 and 8.3. */
 import type { Headers } from "../../world/net.ts";
 import { addHeader } from "../header-list.ts";
 import { STATIC_TABLE } from "./hpack/static-table.ts";

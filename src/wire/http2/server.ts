@@ -1,4 +1,4 @@
-/** The server's side: requests in, answers out. A stream is its own exchange, request and answer, so that a small call costs one object. */
+/** The server side. A stream is at once its exchange, request and response, so that a small call allocates one object. */
 import type {
   ByteStream,
   Exchange,

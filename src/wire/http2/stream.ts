@@ -1,4 +1,4 @@
-/** What both ends of a stream share: bytes out as windows allow, bytes in to whoever reads them. */
+/** What both ends of a stream have in common: output as far as the windows allow, and input for whoever reads it. */
 import { COPIED_MAX } from "./frame-writer.ts";
 import { deferred, type Deferred } from "../../base/deferred.ts";
 import type { BodySink, Headers } from "../../world/net.ts";

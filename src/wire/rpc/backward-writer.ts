@@ -1,4 +1,4 @@
-/** A buffer that fills from its end to its start. Numbers come out as protobuf has them, so one reads forwards what was written backwards. */
+/** A buffer that is filled from its end to its start, so that a message's length is known by the time it is written. */
 import { Halves, HIGH, LOW } from "./reader.ts";
 
 const SLAB_BYTES = 64 * 1024;

@@ -1,11 +1,10 @@
 /**
- * Protocol buffers from field tables, both ways. A message type is compiled once, when it is first used, into a list of
- * small functions, one a field. Encoding runs backwards, last field first, so that a nested message's length is known
- * when it is due and nothing is measured or moved.
+ * Protocol buffers from field tables, in both directions. A message type is compiled on first use into a list of small functions, one for each
+ * field. Encoding runs backwards, last field first, so that the length of a nested message is known when it has to be written, and nothing is
+ * measured or moved.
  *
- * On our objects an enum is its name (a number where the table has none), a `big` field a bigint and every other 64-bit
- * number a safe integer. Decoded messages are whole: what is absent has its zero value; only messages, members of a
- * oneof and `optional` fields may be undefined.
+ * In our objects an enum is its name (a number where the table has no name), a `big` field a bigint, and every other 64-bit number a safe integer.
+ * Decoded messages are complete: absent fields have their zero values; only messages, members of a oneof and `optional` fields may be undefined.
  */
 import { assert } from "../../base/assert.ts";
 import { BackwardWriter } from "./backward-writer.ts";

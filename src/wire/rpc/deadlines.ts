@@ -1,4 +1,4 @@
-/** Deadlines of many calls on few timers: they are met a little late, and a call that ends in time costs no timer of its own. */
+/** The deadlines of many calls on few timers: they fire a little late, and a call that ends in time costs no timer of its own. */
 import type { Clock } from "../../world/world.ts";
 
 const STEP_MS = 8;

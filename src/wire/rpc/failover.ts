@@ -1,4 +1,4 @@
-/** Requests to whichever of several servers answers. Upstream: the round robin of go.etcd.io/etcd/client/v3 */
+/** Sends requests to whichever of several servers responds. Upstream: the round robin of go.etcd.io/etcd/client/v3 */
 import type { ClientRequest, HttpClient } from "../../world/net.ts";
 
 /** The errors of a request that no server has seen: no other server can have acted on it either. */

@@ -1,4 +1,4 @@
-/** gRPC's framing: a byte that says whether the message is compressed, its length in four, the message. */
+/** gRPC's framing: one byte that says whether the message is compressed, four bytes with its length, the message. */
 import { gunzipSync, inflateSync } from "node:zlib";
 import { RpcError } from "./service.ts";
 

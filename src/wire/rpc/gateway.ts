@@ -1,4 +1,4 @@
-/** RPC services as JSON over POST, as etcd's gateway has them. Upstream: grpc-ecosystem/grpc-gateway/runtime. */
+/** RPC services as JSON over POST, as etcd's gateway serves them. Upstream: grpc-ecosystem/grpc-gateway/runtime. */
 import type { Exchange, HttpHandler, HttpRequest } from "../../world/net.ts";
 import type { Clock } from "../../world/world.ts";
 import type { Codec } from "./codec.ts";

@@ -1,4 +1,4 @@
-/** Calls a service in this process: whole messages are handed over, no bytes in between. */
+/** Calls a service in the same process: messages are passed as objects, without encoding. */
 import { deadline } from "../../world/time.ts";
 import type { Clock } from "../../world/world.ts";
 import type { Codec } from "./codec.ts";

@@ -1,4 +1,4 @@
-/** How values of one type are written, read and completed: numbers, strings, bytes, and enums, which are their names. */
+/** How values of each type are encoded, decoded and defaulted: numbers, strings, bytes, and enums, which are represented by their names. */
 import { assert } from "../../base/assert.ts";
 import type { BackwardWriter } from "./backward-writer.ts";
 import type { Registry } from "./codec.ts";

@@ -1,4 +1,4 @@
-/** Messages from one side to the other, read by iterating. Unbounded: the writer looks at `length` and waits for `drained`. */
+/** A queue of messages between two sides, read by iteration. It is unbounded: the writer checks `length` and waits for `drained`. */
 export class MessageQueue<T> implements AsyncIterableIterator<T> {
   #items: (T | undefined)[] = [];
   /** Where the first item is: shifting a long array for each would be quadratic. */

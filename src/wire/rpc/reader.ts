@@ -1,4 +1,4 @@
-/** Reads protobuf from bytes, within bounds. */
+/** Reads protobuf from bytes, with bounds checks. */
 export class DecodeError extends Error {
   override readonly name = "DecodeError";
 }

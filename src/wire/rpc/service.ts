@@ -1,6 +1,6 @@
 /**
- * RPC services, declared once. The gRPC server and client, the JSON gateway and the in-process call are all made from the declaration,
- * and implementations and callers are typed by it.
+ * RPC services, declared once. The gRPC server and client, the JSON gateway and the in-process call are derived from the declaration, and it types
+ * implementations and callers.
  */
 
 import type { Peer } from "../../world/net.ts";

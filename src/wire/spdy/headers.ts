@@ -1,4 +1,4 @@
-/** SPDY/3's header blocks: names and values in one deflate stream a direction, which starts from a fixed dictionary. */
+/** SPDY/3 header blocks: names and values in one deflate stream for each direction, which starts from a fixed dictionary. */
 import { inflateRawSync, constants } from "node:zlib";
 
 export type SpdyHeaders = Readonly<Record<string, string>>;

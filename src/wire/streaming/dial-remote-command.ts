@@ -1,4 +1,7 @@
-/** exec and attach, on the side that asks: a client, or a relay on its way to a kubelet or a container runtime. Upstream: k8s.io/client-go/tools/remotecommand */
+/**
+ * The calling side of exec and attach: a client, or a relay on the way to a kubelet or a container runtime.
+ * Upstream: k8s.io/client-go/tools/remotecommand
+ */
 import type { Status } from "../../machinery/meta/types.ts";
 import type { Headers, HttpClient, HttpResponse } from "../../world/net.ts";
 import type { Random } from "../../world/world.ts";

@@ -1,4 +1,4 @@
-/** Port forwarding, on both sides. Upstream: k8s.io/kubelet/pkg/cri/streaming/portforward, k8s.io/client-go/tools/portforward */
+/** Both sides of port forwarding. Upstream: k8s.io/kubelet/pkg/cri/streaming/portforward, k8s.io/client-go/tools/portforward */
 import type { ByteStream, Exchange, Headers, HttpClient } from "../../world/net.ts";
 import type { Random } from "../../world/world.ts";
 import { MessageQueue } from "../rpc/message-queue.ts";

@@ -1,4 +1,4 @@
-/** exec, attach and port-forward on their way through: the API server to a kubelet, a kubelet to its runtime. */
+/** Relays exec, attach and port-forward: from the API server to a kubelet, from a kubelet to its runtime. */
 import type { ByteStream, Exchange, Headers, HttpClient } from "../../world/net.ts";
 import type { RemoteCommand } from "./dial-remote-command.ts";
 import type { ForwardedConnection, PortForwarder, PortForwardStreams } from "./port-forward.ts";

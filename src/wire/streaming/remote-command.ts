@@ -1,6 +1,6 @@
 /**
- * exec and attach, on the side that runs the command: stdin, stdout, stderr, resizes and the result over a WebSocket's channels or SPDY's
- * streams. Upstream: k8s.io/kubelet/pkg/cri/streaming/remotecommand
+ * The serving side of exec and attach: stdin, stdout, stderr, resizes and the result over the channels of a WebSocket or the streams of SPDY.
+ * Upstream: k8s.io/kubelet/pkg/cri/streaming/remotecommand
  */
 import type { Status } from "../../machinery/meta/types.ts";
 import type { Exchange } from "../../world/net.ts";

@@ -1,6 +1,6 @@
 /**
- * WebSockets (RFC 6455) over any byte stream, for either end. Compression is never offered. Subprotocols are compared as they are:
- * kubectl's `SPDY/3.1+portforward.k8s.io` is no token of HTTP's grammar, and libraries refuse it.
+ * WebSockets (RFC 6455) over any byte stream, for either end. Compression is never offered. Subprotocols are compared literally: kubectl's
+ * `SPDY/3.1+portforward.k8s.io` is not a token in HTTP's grammar, and libraries reject it.
  */
 import { createHash } from "node:crypto";
 import type { ByteStream, Exchange, Headers, HttpClient, HttpResponse } from "../../world/net.ts";

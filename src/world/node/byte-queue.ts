@@ -1,6 +1,6 @@
 /**
- * Chunks of a Node stream as an async iterable. A Readable's own iterator costs several promises and listeners a chunk;
- * this one costs a promise, and nothing where a chunk is there already.
+ * The chunks of a Node stream as an async iterable. A Readable's own iterator costs several promises and listeners per chunk; this one costs a
+ * promise, and nothing if a chunk is already there.
  */
 import type { Readable } from "node:stream";
 

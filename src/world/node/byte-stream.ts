@@ -1,4 +1,4 @@
-/** Sockets of Node as byte streams. */
+/** Node's sockets as byte streams. */
 import type { Duplex } from "node:stream";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";

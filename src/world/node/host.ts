@@ -1,4 +1,4 @@
-/** Programs and facts of this machine. */
+/** Processes and facts of this machine. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, promises } from "node:fs";
 import { createRequire } from "node:module";

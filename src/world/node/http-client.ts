@@ -1,4 +1,4 @@
-/** HTTP clients: kept-alive HTTP/1.1 connections, or one HTTP/2 connection that is made anew when it is lost. */
+/** HTTP clients: kept-alive HTTP/1.1 connections, or one HTTP/2 connection that is re-established when it is lost. */
 import type {
   Agent as Http1Agent,
   ClientRequest as Http1Request,

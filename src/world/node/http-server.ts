@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 and HTTP/2 on one port. With TLS the protocol is what ALPN agreed on; without, a connection that opens with
- * HTTP/2's preface speaks HTTP/2, so one plain port serves gRPC clients and everyone else.
+ * HTTP/1.1 and HTTP/2 on one port. With TLS, ALPN decides the protocol; without, a connection that starts with HTTP/2's preface speaks HTTP/2, so
+ * one plain port serves gRPC clients and everyone else.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { createServer as createHttp2, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";

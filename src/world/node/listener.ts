@@ -1,4 +1,4 @@
-/** Listening on TCP or a unix socket, with or without TLS: what plain byte streams and HTTP share. */
+/** Listening on TCP or a unix socket, with or without TLS, for both plain byte streams and HTTP. */
 import { unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";

@@ -1,8 +1,8 @@
 /**
- * When a turn of work ends. Of what the poll found: when all of it has been handled. Of what `soon` has run: when that and all the promises that it
- * settled have been, in the same round of the event loop; another poll in between would only make the others wait.
+ * When a turn of work ends. Work found by a poll of the event loop ends when all of it has been handled. Work run by `soon` ends when it, and all
+ * promises that it settled, are done in the same round of the event loop; waiting for another poll would only delay the others.
  *
- * One event loop, so one turn: this is state of the process, as the loop itself is.
+ * There is one event loop and thus one turn, so this is state of the process, as the loop itself is.
  */
 let ending: (() => void)[] | undefined;
 

@@ -1,6 +1,6 @@
 /**
- * containerd as the runtime: one that is there already, or a child of ours with a root of its own. A child outlives a killed parent, and the next
- * start takes it over; at an orderly stop its pods go first, then itself, then whatever it left mounted.
+ * containerd as the runtime: one that is already running, or a child process with a root folder of its own. A child outlives a killed parent, and
+ * the next start adopts it; at an orderly stop its pods are stopped first, then the child itself, and finally whatever is left mounted is unmounted.
  */
 import type { Component } from "../../../base/component-group.ts";
 import { deferred } from "../../../base/deferred.ts";

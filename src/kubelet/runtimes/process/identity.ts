@@ -1,4 +1,7 @@
-/** Who a container runs as: its security context, else its image's `User`, looked up in the image's own passwd and group files. Pure. */
+/**
+ * The user as which a container runs: from its security context, else from its image's `User`, looked up in the image's own passwd and group files.
+ * Pure.
+ */
 import type { Identity } from "./launch.ts";
 
 export interface Wanted {

@@ -1,6 +1,6 @@
 /**
- * Images unpacked for the process runtime: one folder a layer chain, and an index from names to it. A name that was never loaded stands for this
- * machine's own files.
+ * Unpacked images of the process runtime: one folder for each chain of layers, and an index from names to folders. A name that was never loaded
+ * stands for this machine's own files.
  */
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";

@@ -1,6 +1,6 @@
 /**
- * How a container becomes a process: the program and arguments that make its file system, start it, and leave its pid and exit code in files, so that
- * both survive us. Pure.
+ * How a container becomes a process: the program and arguments that build its file system, start it, and record its pid and exit code in files, so
+ * that both outlive us. Pure.
  */
 export interface Identity {
   readonly uid: number;

@@ -1,6 +1,6 @@
 /**
- * A container writes to plain files, which outlive us; this turns them into a CRI log. Where it stopped is the sum of what the log holds, so a new
- * process goes on at the right byte without any further note.
+ * Turns the plain files that a container writes to, which outlive us, into a CRI log. How much has been copied follows from the log itself, so a new
+ * process continues at the right byte without any other record.
  */
 import type { File } from "../../../world/fs.ts";
 import { pause } from "../../../world/time.ts";

@@ -1,6 +1,6 @@
 /**
- * A network namespace for each pod: a pair of virtual links from it to a bridge of the node, an address of the node's `podCIDR`. Needs root and `ip`.
- * The namespaces have names, so they outlive us as the processes in them do.
+ * A network namespace for each pod: a pair of virtual links connects it to a bridge of the node, with an address from the node's `podCIDR`. It needs
+ * root and `ip`. The namespaces are named, so they outlive us as their processes do.
  */
 import { createHash } from "node:crypto";
 import { RpcError } from "../../../wire/rpc/service.ts";

@@ -1,6 +1,6 @@
 /**
- * A container runtime without containers: CRI answered from declared scripts, so that thousands of nodes fit in one process. Nothing is
- * kept but a small record a sandbox and a container, and a timer runs only while something is on its way to another state.
+ * A container runtime without containers: CRI calls are answered from declared scripts, so that thousands of nodes fit in one process. It keeps a
+ * small record for each sandbox and container, and runs a timer only while something is about to change its state.
  */
 import type {
   ContainerConfig,

@@ -1,8 +1,8 @@
 /**
- * Questions to the authoriser: `authorizer.group('apps').resource('deployments').check('create').allowed()`.
+ * The authorizer library: `authorizer.group('apps').resource('deployments').check('create').allowed()`.
  *
- * Evaluation doesn't wait, and an authoriser may have to: who evaluates answers from what is known, and ends the run with an error of its own
- * where an answer has to be fetched first, to run again with it.
+ * Evaluation is synchronous, but an authorizer may not be: the caller supplies the answers that it knows, and abandons the evaluation with an error
+ * of its own where an answer has to be fetched first, to repeat it with that answer.
  *
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/library/authz.go
  */

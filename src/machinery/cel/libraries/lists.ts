@@ -1,6 +1,5 @@
 /**
- * More functions of lists: those of Kubernetes (`sum`, `min`, …), those of the language's extension (`sort`, `slice`, …), and sets.
- *
+ * Functions of lists: those of Kubernetes (`sum`, `min`, …), those of cel-go's extension (`sort`, `slice`, …), and sets.
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/library/lists.go, github.com/google/cel-go ext/lists.go (version 3), ext/sets.go
  */
 import { fn, global, member, type Library, type Overload } from "../environment.ts";

@@ -1,7 +1,6 @@
 /**
- * Objects that expressions build: `Object{spec: Object.spec{replicas: 3}}` and `JSONPatch{op: "add", …}`. The type's name says where in the
- * object it stands; its fields may be anything.
- *
+ * Objects that expressions construct: `Object{spec: Object.spec{replicas: 3}}` and `JSONPatch{op: "add", …}`. The name of the type is the place in
+ * the object; its fields may have any type.
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/mutation
  */
 import type { StructType } from "../environment.ts";

@@ -1,8 +1,4 @@
-/**
- * More functions of strings. Positions count code points.
- *
- * Upstream: github.com/google/cel-go ext/strings.go (version 2)
- */
+/** The extended string functions. Positions count code points. Upstream: github.com/google/cel-go ext/strings.go (version 2) */
 import { fn, global, member, type Library } from "../environment.ts";
 import { DYN, INT, list, STRING } from "../types.ts";
 import { CelError, JsonList, type ListValue, type Value } from "../values.ts";

@@ -1,6 +1,5 @@
 /**
- * Times and numbers as Go reads and writes them, to the nanosecond.
- *
+ * Parses and formats times and numbers as Go does, to the nanosecond.
  * Upstream: Go's time and strconv packages, github.com/google/cel-go common/types/timestamp.go
  */
 import { CelError } from "../values.ts";

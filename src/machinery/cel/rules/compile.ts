@@ -1,6 +1,5 @@
 /**
- * The rules of one schema, compiled: what is wrong with them, what they may cost, and what runs them.
- *
+ * Compiles the rules of a schema: reports what is wrong with them and what they may cost, and returns the programs.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/compilation.go
  */
 import type { Environment } from "../environment.ts";

@@ -1,7 +1,6 @@
 /**
- * A value beside what it was before, and the same for what is inside: properties and entries by name, items of keyed lists by their keys,
- * items of other lists by nothing. What hasn't changed may stay wrong.
- *
+ * Correlates a value with its old one, recursively: properties and map entries by name, items of keyed lists by their keys, items of other lists not
+ * at all. What has not changed may stay invalid.
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/common/{equality,maplist}.go
  */
 import { itemsOf, propertyOf, type RuleSchema, valuesOf } from "./schema.ts";

@@ -1,6 +1,5 @@
 /**
- * An object against the rules of its schema. Programs are made once a schema; a run walks only where rules are.
- *
+ * Evaluates the rules of a schema on an object. Programs are made once for each schema, and only parts of the object that have rules are visited.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go
  */
 import {

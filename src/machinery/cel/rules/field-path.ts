@@ -1,6 +1,5 @@
 /**
- * The field that a rule says it is about: `.spec.name`, `['a-b'].c`.
- *
+ * Parses the field that a rule reports its failure for: `.spec.name`, `['a-b'].c`.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go, ValidFieldPath
  */
 import { propertyOf, type RuleSchema, valuesOf } from "./schema.ts";

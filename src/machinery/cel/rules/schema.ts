@@ -1,6 +1,5 @@
 /**
- * The schemas that rules are about: of a custom kind, or of OpenAPI, as far as rules see them.
- *
+ * The part of a schema that rules see, be it of a custom kind or from OpenAPI.
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/common/adaptor.go, escaping.go
  */
 export interface Rule {

@@ -1,6 +1,5 @@
 /**
- * A schema as a type of the expression language, with how large its values may be. What has no type of its own isn't seen by rules.
- *
+ * Turns a schema into a CEL type with bounds on the size of its values. A part of the schema without a type of its own is invisible to rules.
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/common/schemas.go, types.go, limits.go
  */
 import type { StructType } from "../environment.ts";

@@ -1,7 +1,6 @@
 /**
- * JSON as values, the way its schema says: times as times, whole numbers as doubles where a number is wanted, sets and keyed lists that
- * compare and add as such. Nothing is converted before it is looked at.
- *
+ * Wraps JSON as CEL values by its schema: timestamps as such, integers as doubles where a number is declared, sets and keyed lists that compare and
+ * concatenate as such. Values are converted lazily.
  * Upstream: staging/src/k8s.io/apiserver/pkg/cel/common/valuesunstructured.go
  */
 import { equals } from "../operations.ts";

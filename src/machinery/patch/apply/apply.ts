@@ -1,7 +1,6 @@
 /**
- * Server-side apply: the configuration laid over the live object, fields that its manager no longer mentions taken out where nobody
- * else owns them, and a conflict where it would change what others own.
- *
+ * Server-side apply: merges a configuration into the live object, removes fields that the manager no longer mentions and nobody else owns, and
+ * reports a conflict where it would change what others own.
  * Upstream: sigs.k8s.io/structured-merge-diff/v6/merge/update.go, staging/src/k8s.io/apimachinery/pkg/util/managedfields
  */
 import type { KubeObject } from "../../meta/object.ts";

@@ -1,6 +1,5 @@
 /**
- * `metadata.managedFields`: who owns which fields, as a table by manager while a write is worked out, and as the list that is stored.
- *
+ * `metadata.managedFields`: which manager owns which fields, as a table by manager during a write, and as the list that is stored.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/managedfields.go
  */
 import type { KubeObject } from "../../meta/object.ts";

@@ -1,6 +1,5 @@
 /**
- * How a value merges: what the schema says of it, or, where the schema says nothing, what the value is.
- *
+ * How a value merges: as the schema says, or, where the schema says nothing, by the value itself.
  * Upstream: sigs.k8s.io/structured-merge-diff/v6/schema, k8s.io/kube-openapi/pkg/schemaconv
  */
 import type { Schema } from "../../schema/schema.ts";

@@ -1,7 +1,6 @@
 /**
- * Walks over objects with their schema: what a configuration mentions, what changed between two objects, two objects merged,
- * an object without some of its fields, and whether an object fits its schema.
- *
+ * Operations on objects with a schema: which fields a configuration mentions, what differs between two objects, merging two objects, removing
+ * fields, and validation.
  * Upstream: sigs.k8s.io/structured-merge-diff/v6/typed
  */
 import type { Schema } from "../../schema/schema.ts";

@@ -1,6 +1,6 @@
 /**
- * Something has to be waited for before ownership can be worked out: who runs the work waits and runs it again. Only so may work that is pure ask
- * others.
+ * Thrown when ownership cannot be computed before something asynchronous is done: the caller waits for it and repeats the computation. That keeps
+ * the computation itself pure.
  */
 export class Unfinished extends Error {
   readonly wait: () => Promise<void>;

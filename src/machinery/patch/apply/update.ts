@@ -1,6 +1,5 @@
 /**
- * Ownership after a create, a PUT or a patch: who changed a field owns it, and nobody else does. Runs on every write.
- *
+ * Field ownership after a create, a PUT or a patch: whoever changed a field owns it, and nobody else does. This runs on every write.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/util/managedfields, sigs.k8s.io/structured-merge-diff/v6/merge/update.go
  */
 import type { KubeObject } from "../../meta/object.ts";

@@ -1,5 +1,5 @@
 /**
- * Objects inside of objects: where a schema says so, they have a version, a kind and metadata as any other.
+ * Embedded objects: where a schema says so, a value within an object has an API version, a kind and metadata of its own.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta/validation.go
  */
 import { asMaps, type FieldError, invalid, required } from "../field-error.ts";

@@ -1,5 +1,5 @@
 /**
- * The formats of texts that the schemas of custom kinds can ask for. Others are passed over.
+ * The string formats that schemas of custom kinds can require. Unknown ones are ignored.
  * Upstream: kube-openapi/pkg/validation/strfmt, staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/validation/formats.go
  */
 import { parseGoDuration, parseTimestamp } from "../../cel/libraries/time.ts";

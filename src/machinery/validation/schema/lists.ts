@@ -1,5 +1,5 @@
 /**
- * Lists whose items have to differ: sets as a whole, keyed lists in their keys.
+ * Lists whose items must be distinct: the items themselves in sets, their keys in keyed lists.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype/validation.go
  */
 import { asMaps, duplicate, type FieldError, invalid } from "../field-error.ts";

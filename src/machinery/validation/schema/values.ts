@@ -1,6 +1,6 @@
 /**
- * A value against a schema of OpenAPI, in the words of upstream's validator and in its order. What is inside comes in the order that the schema
- * has it, where upstream leaves it to chance.
+ * Validates a value against an OpenAPI schema, in the words and the order of upstream's validator. Where upstream's order is random, the order of
+ * the schema is used.
  * Upstream: kube-openapi/pkg/validation/validate, staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/validation
  */
 import { RE2JS } from "re2js";

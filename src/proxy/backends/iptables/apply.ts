@@ -1,4 +1,7 @@
-/** Applies rendered rules: one `iptables-restore` a sync, partial where only some services changed. Upstream: pkg/proxy/iptables, pkg/util/iptables */
+/**
+ * Applies rendered rules with one `iptables-restore` for each sync, a partial one if only some services changed.
+ * Upstream: pkg/proxy/iptables, pkg/util/iptables
+ */
 import type { Logger } from "../../../observe/log.ts";
 import type { World } from "../../../world/world.ts";
 import type { Backend, Model } from "../backend.ts";

@@ -1,4 +1,4 @@
-/** The jumps from the kernel's own chains into ours: which there are, and which are missing. Upstream: pkg/proxy/iptables (iptablesJumpChains) */
+/** The jumps from the kernel's chains into ours: which there must be, and which are missing. Upstream: pkg/proxy/iptables (iptablesJumpChains) */
 
 /** table, from, to, match. Each is prepended in this order, so the last of a chain ends up first. */
 export const JUMPS: readonly (readonly [string, string, string, string])[] = [

@@ -1,5 +1,5 @@
 /**
- * The model as text for `iptables-restore`. Pure: the same services give the same bytes on every node, in the order of their keys.
+ * Renders the model as input for `iptables-restore`. Pure: the same services give the same bytes on every node, in the order of their keys.
  * Upstream: pkg/proxy/iptables/proxier.go
  */
 import { cidrHolds } from "../../../machinery/validation/ip.ts";

@@ -1,4 +1,4 @@
-/** Header blocks to headers (RFC 7541). What is wrong with a block breaks the connection: after it the two sides' tables differ. */
+/** Decodes header blocks (RFC 7541). An error in a block is fatal to the connection, because the tables of the two sides differ after it. */
 import { DEFAULT_TABLE_BYTES, Http2Error } from "../protocol.ts";
 import { DynamicTable, ENTRY_BYTES } from "./dynamic-table.ts";
 import { huffmanDecode } from "./huffman.ts";

@@ -1,4 +1,4 @@
-/** The headers that one side has sent lately, newest first; both sides keep the same list by the same rules (RFC 7541, 4). */
+/** The headers that one side has sent recently, newest first; both sides maintain the same list by the same rules (RFC 7541, section 4). */
 
 /** Beside its text, an entry counts for this much. */
 export const ENTRY_BYTES = 32;

@@ -1,4 +1,4 @@
-/** Headers to header blocks (RFC 7541). */
+/** Encodes header blocks (RFC 7541). */
 import { DEFAULT_TABLE_BYTES } from "../protocol.ts";
 import { DynamicTable } from "./dynamic-table.ts";
 import { huffmanEncode, huffmanLength } from "./huffman.ts";

@@ -1,4 +1,4 @@
-/** HPACK's Huffman code (RFC 7541, appendix B). It is canonical, so the lengths of the codes say all of it. */
+/** HPACK's Huffman code (RFC 7541, appendix B). It is canonical, so the code lengths define it completely. */
 import { Http2Error } from "../protocol.ts";
 
 /** Bits of each byte's code. The end of a string, 30 ones, is the only code beside them. */

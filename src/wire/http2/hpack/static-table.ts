@@ -1,4 +1,4 @@
-/** The headers that both sides know from the start (RFC 7541, appendix A). Index 1 is the first. */
+/** The static table: headers that both sides know from the start (RFC 7541, appendix A). Index 1 is the first. */
 export const STATIC_TABLE: readonly (readonly [name: string, value: string])[] = [
   [":authority", ""],
   [":method", "GET"],

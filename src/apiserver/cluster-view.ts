@@ -3,10 +3,12 @@ import type { AnyObject, ClusterView } from "./admission/framework.ts";
 import type { Registry } from "./registry/registry.ts";
 import { keyFor, prefixFor } from "./storage/keys.ts";
 import { prepareViews, viewOf, storedOf } from "./storage/entry.ts";
+import { recordUpdate } from "./registry/managed-fields.ts";
+import type { Clock } from "../world/world.ts";
 import { PodsByNode } from "./pods-by-node.ts";
 import { deepFreeze } from "../base/mutable.ts";
 
-export function clusterView(registry: Registry): ClusterView {
+export function clusterView(registry: Registry, clock: Pick<Clock, "now">): ClusterView {
   let podsByNode: PodsByNode | undefined;
   return {
     podsOn(node) {
@@ -48,15 +50,19 @@ export function clusterView(registry: Registry): ClusterView {
       await prepareViews(resource, entries);
       return entries.map((entry) => entry.view(resource));
     },
-    async update(name, namespace, object, change) {
+    async update(name, namespace, object, change, subresource = "") {
       const resource = registry.named(name);
       if (resource === undefined) return undefined;
       const { store, cache } = registry.storage(resource);
       const key = keyFor(resource, namespace, object);
       const result = await store.update(key, cache.get(key), (current) => {
         if (current === undefined) return "same";
-        const wanted: AnyObject = change(viewOf(resource, current.stored));
-        return wanted === undefined ? "same" : { put: deepFreeze(storedOf(resource, wanted)) };
+        const now = viewOf(resource, current.stored);
+        const wanted: AnyObject = change(now);
+        if (wanted === undefined) return "same";
+        const context = { services: { registry, clock: clock as Clock }, fieldManager: "kube-apiserver" };
+        const owned = recordUpdate(context, resource, subresource, now, wanted);
+        return { put: deepFreeze(storedOf(resource, owned)) };
       });
       return result?.entry.view(resource);
     },

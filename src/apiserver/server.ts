@@ -123,7 +123,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
     registry.add(resource);
-  const cluster = clusterView(registry);
+  const cluster = clusterView(registry, clock);
   const admissionMetrics = new AdmissionMetrics(metrics);
   const accessMetrics = new AccessMetrics(metrics);
   const used = (use: TokenUse) => accessMetrics.token(use);

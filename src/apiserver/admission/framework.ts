@@ -59,6 +59,7 @@ export interface ClusterView {
     namespace: string,
     name: string,
     change: (current: AnyObject) => AnyObject | undefined,
+    subresource?: string,
   ): Promise<AnyObject | undefined>;
 }
 

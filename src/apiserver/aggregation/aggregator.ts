@@ -202,23 +202,29 @@ export class Aggregator {
 
   async #tell(name: string, { status, reason, message }: Verdict): Promise<void> {
     let turned = false;
-    await this.#services.cluster.update(API_SERVICES, "", name, (current) => {
-      turned = false;
-      const conditions: readonly any[] = current.status?.conditions ?? [];
-      const before = conditions.find(({ type }) => type === "Available");
-      if (before?.status === status && before.reason === reason && before.message === message) return undefined;
-      if (status === "False" && before?.status === "True") turned = true;
-      const lastTransitionTime =
-        before?.status === status ? before.lastTransitionTime : formatTime(this.#services.clock.now());
-      const condition = { type: "Available", status, lastTransitionTime, reason, message };
-      return {
-        ...current,
-        status: {
-          ...current.status,
-          conditions: [...conditions.filter(({ type }) => type !== "Available"), condition],
-        },
-      };
-    });
+    await this.#services.cluster.update(
+      API_SERVICES,
+      "",
+      name,
+      (current) => {
+        turned = false;
+        const conditions: readonly any[] = current.status?.conditions ?? [];
+        const before = conditions.find(({ type }) => type === "Available");
+        if (before?.status === status && before.reason === reason && before.message === message) return undefined;
+        if (status === "False" && before?.status === "True") turned = true;
+        const lastTransitionTime =
+          before?.status === status ? before.lastTransitionTime : formatTime(this.#services.clock.now());
+        const condition = { type: "Available", status, lastTransitionTime, reason, message };
+        return {
+          ...current,
+          status: {
+            ...current.status,
+            conditions: [...conditions.filter(({ type }) => type !== "Available"), condition],
+          },
+        };
+      },
+      "status",
+    );
     if (turned) this.#becameUnavailable.at([name, reason]).value++;
   }
 
@@ -238,8 +244,12 @@ export class Aggregator {
     };
     if (service.spec.type === "ExternalName") return { base: `https://${service.spec.externalName}:${port}`, tls };
     const servicePort = (service.spec.ports ?? []).find((one: any) => one.port === port);
+    if (servicePort === undefined && service.spec.type !== "ClusterIP")
+      return no("FailedDiscoveryCheck", `no service port ${port} found for service ${JSON.stringify(name)}`);
     if (servicePort === undefined) return no("ServicePortError", `${where} is not listening on port ${port}`);
     const slices = slicesOf(cluster, namespace, name);
+    if (service.spec.type !== "ClusterIP" && readyEndpoints(slices, servicePort.name ?? "").length === 0)
+      return no("FailedDiscoveryCheck", `no endpoints available for service ${JSON.stringify(name)}`);
     if (slices.length === 0) return no("EndpointsNotFound", `cannot find endpointslices for ${where}`);
     const portName: string = servicePort.name ?? "";
     const endpoints = readyEndpoints(slices, portName);

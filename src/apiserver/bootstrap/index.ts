@@ -128,11 +128,13 @@ export async function ensureAuthenticationConfig(
       "requestheader-username-headers": JSON.stringify(requestHeader.usernameHeaders),
     }),
   };
+  // A server that trusts nobody's word about clients has nothing to tell.
+  if (Object.keys(data).length === 0) return;
   const wanted = {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
-    ...(Object.keys(data).length > 0 && { data }),
+    data,
   };
   await ensure(services, "configmaps", wanted, (current) =>
     isDeepStrictEqual(current.data, wanted.data) ? current : { ...current, ...wanted, metadata: current.metadata },

@@ -6,7 +6,7 @@ import { formatTime } from "../../machinery/meta/time.ts";
 import { isDeepStrictEqual } from "node:util";
 import type { Services } from "../registry/context.ts";
 import type { Serving } from "./index.ts";
-import { ensure } from "./write.ts";
+import { applyStatus, ensure } from "./write.ts";
 
 const NAME = "kubernetes";
 const NAMESPACE = "default";
@@ -22,7 +22,7 @@ export async function ensureKubernetesService(services: Services, serving: Servi
     {
       apiVersion: "networking.k8s.io/v1",
       kind: "ServiceCIDR",
-      metadata: { name: NAME, finalizers: ["networking.k8s.io/service-cidr-finalizer"] },
+      metadata: { name: NAME },
       spec: { cidrs },
     },
     // A second family may be added to the first.
@@ -43,9 +43,7 @@ export async function ensureKubernetesService(services: Services, serving: Servi
     spec: {
       type: "ClusterIP",
       clusterIP: clusterIPs.primary.first,
-      clusterIPs: [clusterIPs.primary.first],
       ipFamilyPolicy: "SingleStack",
-      ipFamilies: [clusterIPs.primary.family],
       sessionAffinity: "None",
       ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: port }],
     },
@@ -143,15 +141,13 @@ async function tellReady(services: Services): Promise<void> {
     (cidr !== undefined && !isDeepStrictEqual([...cidr.spec.cidrs], own)) ||
     cidr?.status?.conditions?.some((one: any) => one.type === "Ready") === true;
   if (isReady(services.cluster.get(CIDRS, "", NAME))) return;
-  await services.cluster.update(CIDRS, "", NAME, (current) => {
-    if (isReady(current)) return undefined;
-    const condition = {
-      type: "Ready",
-      status: "True",
-      lastTransitionTime: formatTime(services.clock.now()),
-      reason: "",
-      message: "Kubernetes default Service CIDR is ready",
-    };
-    return { ...current, status: { ...current.status, conditions: [condition] } };
-  });
+  const resource = services.registry.named(CIDRS);
+  if (resource === undefined) return;
+  const condition = {
+    type: "Ready",
+    status: "True",
+    lastTransitionTime: formatTime(services.clock.now()),
+    message: "Kubernetes default Service CIDR is ready",
+  };
+  await applyStatus(services, resource, NAME, { conditions: [condition] }, "kubernetes-service-cidr-controller");
 }

@@ -1,10 +1,13 @@
 /** The server's own writes: they are defaulted like any other, but neither admitted nor validated. */
 import { hasReason, StatusError } from "../../machinery/status.ts";
+import { apiVersionOf, type Resource } from "../../machinery/resource.ts";
 import { LOOPBACK } from "../authn/user.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { create } from "../registry/create.ts";
 import { decodeBody, expectedOf } from "../registry/decode.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
+import { patcher } from "../registry/patch.ts";
+import { APPLY_PATCH } from "../registry/patch-document.ts";
 import { update } from "../registry/update.ts";
 import type { Entry } from "../storage/entry.ts";
 import { keyFor } from "../storage/keys.ts";
@@ -81,6 +84,30 @@ export async function ensure(
     return entry;
   } catch (error) {
     throw wrap(error, name, object.metadata.name);
+  }
+}
+
+/** Applies a status of an object that is cluster-wide, as one of the server's own controllers. What isn't there any more stays away. */
+export async function applyStatus(
+  services: Services,
+  resource: Resource,
+  name: string,
+  status: object,
+  manager: string,
+): Promise<void> {
+  const context = internalContext(services, manager);
+  const value = { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: { name }, status };
+  const make = patcher(
+    context,
+    resource,
+    "status",
+    { kind: "object", value, contentType: APPLY_PATCH },
+    { force: true, fieldManager: manager },
+  );
+  try {
+    await update(context, { resource, subresource: "status", namespace: "", name, make, onMissing: "fail" });
+  } catch (error) {
+    if (!hasReason(error, "NotFound")) throw error;
   }
 }
 

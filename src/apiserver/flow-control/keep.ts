@@ -9,13 +9,10 @@ import { formatTime } from "../../machinery/meta/time.ts";
 import { hasReason } from "../../machinery/status.ts";
 import { every } from "../../world/time.ts";
 import builtIn from "../bootstrap/flow-control.json" with { type: "json" };
-import { ensure, internalContext } from "../bootstrap/write.ts";
+import { applyStatus, ensure, internalContext } from "../bootstrap/write.ts";
 import type { Services } from "../registry/context.ts";
 import type { Entry } from "../storage/entry.ts";
 import { remove } from "../registry/delete.ts";
-import { patcher } from "../registry/patch.ts";
-import { APPLY_PATCH } from "../registry/patch-document.ts";
-import { update } from "../registry/update.ts";
 import type { FlowControl, Reference } from "./flow-control.ts";
 import { ADJUST_EVERY_MS, isMandatory } from "./flow-control.ts";
 
@@ -199,23 +196,5 @@ export function conditionOf({ schema, level, dangling }: Reference, nowMs: numbe
 
 async function applyCondition(services: Services, name: string, condition: Condition): Promise<void> {
   const resource = services.registry.named(SCHEMAS)!;
-  const context = internalContext(services, CONSUMER);
-  const value = {
-    apiVersion: `${GROUP}/${resource.version}`,
-    kind: "FlowSchema",
-    metadata: { name },
-    status: { conditions: [condition] },
-  };
-  const make = patcher(
-    context,
-    resource,
-    "status",
-    { kind: "object", value, contentType: APPLY_PATCH },
-    { force: true, fieldManager: CONSUMER },
-  );
-  try {
-    await update(context, { resource, subresource: "status", namespace: "", name, make, onMissing: "fail" });
-  } catch (error) {
-    if (!hasReason(error, "NotFound")) throw error;
-  }
+  await applyStatus(services, resource, name, { conditions: [condition] }, CONSUMER);
 }

@@ -1,30 +1,29 @@
 /** Records at every write which manager set which field, so that a later apply knows what it may change. */
+import { formatTime } from "../../machinery/meta/time.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
 import { apply } from "../../machinery/patch/apply/apply.ts";
 import { union, type FieldSet } from "../../machinery/patch/apply/field-set.ts";
 import { type Endpoint, updateManagedFields, type VersionView } from "../../machinery/patch/apply/update.ts";
 import type { WriteContext } from "./context.ts";
-import { hookContext } from "./context.ts";
+
+/** As much of a write as ownership of fields depends on. */
+export type Recorded = Pick<WriteContext, "fieldManager" | "conversions"> & {
+  readonly services: Pick<WriteContext["services"], "registry" | "clock">;
+};
 
 /** The draft with its managed fields after a create (no `old`), a PUT or a patch. */
-export function recordUpdate(
-  context: WriteContext,
-  resource: Resource,
-  subresource: string,
-  old: any,
-  draft: any,
-): any {
+export function recordUpdate(context: Recorded, resource: Resource, subresource: string, old: any, draft: any): any {
   return updateManagedFields(old, draft, {
     ...endpoint(context, resource, subresource),
     manager: context.fieldManager,
-    time: hookContext(context).now,
+    time: formatTime(context.services.clock.now()),
   });
 }
 
 /** The live object with a configuration applied; `live` itself when nothing changes. */
 export function applyConfiguration(
-  context: WriteContext,
+  context: Recorded,
   resource: Resource,
   subresource: string,
   live: any,
@@ -36,11 +35,11 @@ export function applyConfiguration(
     ...endpoint(context, resource, subresource),
     manager: context.fieldManager,
     force,
-    time: hookContext(context).now,
+    time: formatTime(context.services.clock.now()),
   });
 }
 
-function endpoint(context: WriteContext, resource: Resource, subresource: string): Endpoint {
+function endpoint(context: Recorded, resource: Resource, subresource: string): Endpoint {
   const version = otherVersions(context, resource, subresource);
   return {
     ...(version !== undefined && { version }),
@@ -53,7 +52,7 @@ function endpoint(context: WriteContext, resource: Resource, subresource: string
 
 /** What the kind looks like in the versions that entries may be in: versions differ in their fields, and in what is one value to them. */
 function otherVersions(
-  { services, conversions }: WriteContext,
+  { services, conversions }: Recorded,
   resource: Resource,
   subresource: string,
 ): Endpoint["version"] {

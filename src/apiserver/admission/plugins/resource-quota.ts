@@ -58,7 +58,7 @@ export const resourceQuota = defineAdmission({
         if (deltas.some((delta) => Object.keys(delta).length > 0)) checkCovered(request, limited, quotas, used);
         if (request.dryRun) return;
         for (const { quota, change } of charges)
-          await context.cluster.update("resourcequotas", namespace, quota.metadata.name, change);
+          await context.cluster.update("resourcequotas", namespace, quota.metadata.name, change, "status");
       },
     };
   },

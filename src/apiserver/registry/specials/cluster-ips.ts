@@ -6,6 +6,7 @@ import { deepFreeze } from "../../../base/mutable.ts";
 import { formatTime } from "../../../machinery/meta/time.ts";
 import type { Clock, Random } from "../../../world/world.ts";
 import { uuid } from "../../../world/world.ts";
+import { recordUpdate } from "../managed-fields.ts";
 import type { Registry } from "../registry.ts";
 import { ExistsError } from "../../storage/store.ts";
 import { storedOf } from "../../storage/entry.ts";
@@ -112,17 +113,21 @@ export class ClusterIPs {
         name: ip,
         uid: uuid(this.#random),
         resourceVersion: "",
-        generation: 1,
         creationTimestamp: formatTime(this.#clock.now()),
         labels: { [FAMILY_LABEL]: familyOf(ip)!, [MANAGED_BY_LABEL]: MANAGED_BY },
       },
       spec: { parentRef: { resource: "services", ...owner } },
     };
+    const context = {
+      services: { registry: this.#registry, clock: this.#clock },
+      fieldManager: "kube-apiserver",
+    };
+    const owned = recordUpdate(context, resource, "", undefined, address);
     this.#trying.add(ip);
     try {
       await this.#registry
         .storage(resource)
-        .store.create(keyFor(resource, "", ip), deepFreeze(storedOf(resource, address)));
+        .store.create(keyFor(resource, "", ip), deepFreeze(storedOf(resource, owned)));
       return true;
     } catch (error) {
       if (error instanceof ExistsError) return false;

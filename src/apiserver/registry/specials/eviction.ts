@@ -92,7 +92,7 @@ async function spend(context: WriteContext, namespace: string, { metadata }: any
     };
   };
   if (context.dryRun) change(await services.cluster.live(BUDGETS, namespace, metadata.name));
-  else await services.cluster.update(BUDGETS, namespace, metadata.name, change);
+  else await services.cluster.update(BUDGETS, namespace, metadata.name, change, "status");
 }
 
 function refused({ metadata, spec, status }: any): StatusError {

@@ -390,7 +390,7 @@ test("a kubelet reads the secrets of its pods and no others", async () => {
   );
 });
 
-test("nobody grants what he doesn't have", async () => {
+test("a user cannot grant permissions that the user does not have", async () => {
   await using harness = await startServer(world);
   const admin = harness.client().transport;
   const post = (resource: string, body: object, as = admin) =>

@@ -1,4 +1,4 @@
-/** The doors through which one could come to more than he has: each is tried by someone who may do everything else there. */
+/** Every way in which a user could gain permissions: each is tried by a user who may do everything else with the resource. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeWorld } from "../world/node/index.ts";
@@ -94,7 +94,7 @@ const PODS: Rule = { verbs: ["get", "list"], apiGroups: [""], resources: ["pods"
 const ROLES = `/apis/${RBAC}/v1/clusterroles`;
 const BINDINGS = `/apis/${RBAC}/v1/clusterrolebindings`;
 
-test("who writes roles gives away no more than he has, unless he may escalate", async () => {
+test("a role may only contain permissions that its writer has, unless the writer may escalate", async () => {
   await using harness = await startServer(world, { staticTokens });
   const { as, grant } = speak(harness);
   await grant("eve", WRITES_POLICY);
@@ -104,7 +104,11 @@ test("who writes roles gives away no more than he has, unless he may escalate", 
     `clusterroles.${RBAC} "mine" is forbidden: user "eve" (groups=["staff" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}`,
   );
   await grant("eve", PODS);
-  assert.equal((await as("eve", "POST", ROLES, role("mine", [PODS]))).status, 201, "what he has he may give");
+  assert.equal(
+    (await as("eve", "POST", ROLES, role("mine", [PODS]))).status,
+    201,
+    "a permission that the user has may be granted",
+  );
   const more = role("mine", [{ ...PODS, verbs: ["get", "list", "delete"] }]);
   assert.equal((await as("eve", "PUT", `${ROLES}/mine`, more)).status, 403, "nor by an update");
   const patch = { rules: [{ ...PODS, verbs: ["*"] }] };
@@ -123,7 +127,7 @@ test("who writes roles gives away no more than he has, unless he may escalate", 
   assert.equal((await as("eve", "POST", ROLES, role("another", [{ ...PODS, verbs: ["*"] }]))).status, 403);
 });
 
-test("who aggregates roles could come to anything, so he must have everything", async () => {
+test("writing an aggregated role could grant anything, so it takes all permissions", async () => {
   await using harness = await startServer(world, { staticTokens });
   const { as, grant } = speak(harness);
   await grant("eve", WRITES_POLICY);
@@ -138,7 +142,7 @@ test("who aggregates roles could come to anything, so he must have everything", 
   assert.equal((await as("eve", "POST", ROLES, labelled)).status, 403, "what is aggregated is written by its rules");
 });
 
-test("who binds roles gives away no more than he has, unless he may bind", async () => {
+test("a binding may only grant permissions that its writer has, unless the writer may bind", async () => {
   await using harness = await startServer(world, { staticTokens });
   const { as, grant } = speak(harness);
   await grant("eve", WRITES_POLICY);

@@ -201,7 +201,7 @@ async function settled(resource: Resource, one: string, created: any): Promise<a
   for (;;) {
     const now = await expect(200, "GET", one);
     if (now.status?.conditions?.length > 0) return now;
-    // Whoever writes it may wait for a turn of his own.
+    // The piece may be written in a later turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -27,7 +27,7 @@ export interface ApiRequest {
   /** Set by the transport in this process, else by authentication. */
   user: UserInfo | undefined;
   readonly signal: AbortSignal;
-  /** Its time is over: whoever looks at `signal` stops. Where it is missing, whoever limits the time has to bring a signal of his own. */
+  /** Ends the request's time: everything that observes `signal` stops. Where this is missing, whoever limits the time must provide a signal. */
   expire?(error: StatusError): void;
   /** The body: bytes with their content type, or an object of this process. */
   body(): Promise<RequestBody>;

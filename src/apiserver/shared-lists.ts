@@ -63,7 +63,7 @@ class SharedList {
   }
 }
 
-/** What somebody reads piece by piece, until he lets it go. */
+/** A list that is read piece by piece, until it is disposed of. */
 export interface Reading extends Disposable {
   /** The piece of that number, which begins with the item `from`. */
   piece(number: number, from: number): Piece;

@@ -93,7 +93,7 @@ class Elector {
 
   async tryToHold(stop: AbortSignal): Promise<boolean> {
     const { client, clock, log, lease: at, identity, renewDeadlineMs = RENEW_DEADLINE_MS } = this.#options;
-    // A server that doesn't answer must not keep a leader in his belief.
+    // If the server does not answer, a leader must not go on believing that it leads.
     using limit = deadline(clock, renewDeadlineMs, stop);
     const { signal } = limit;
     try {

@@ -229,7 +229,7 @@ test("the name in a certificate is the user's, unless a token says otherwise", {
     [`put b 1 ${root}`, "OK"],
   ] as const)
     assert.deepEqual(await Promise.all([etcdctl(21474, line), etcdctl(21476, line)]), [expected, expected], line);
-  // By the gateway nobody is known by his certificate, and who could think so is told.
+  // The gateway does not authenticate by certificate, and rejects clients that might expect it to.
   const key = Buffer.from("a").toString("base64");
   const gateway = (port: number, name: string) =>
     new Promise<string>((resolve, reject) => {

@@ -73,7 +73,7 @@ for (const [name, args, expected] of table)
     assert.equal(shown, expected);
   });
 
-test("whoever proved who he is is in the group of those who did, and hears what is wrong with his proof", async () => {
+test("an authenticated user is in the group system:authenticated, and invalid credentials are refused with the reason", async () => {
   assert.deepEqual(await whoAsks(bearer("good")), {
     finding: { name: "jane", groups: ["system:authenticated"] },
     warnings: ["old"],

@@ -129,7 +129,7 @@ test("what a token is bound to is looked up each time, its signature once", asyn
   });
 });
 
-test("a user says what his token is bound to; use after its hour is noted", async () => {
+test("a user's extra fields name what the token is bound to, and a use after its first hour is noted", async () => {
   const token = inside({ pod: ref("pod"), node: ref("node"), warnafter: now - 5 });
   assert.deepEqual(await tokens.authenticator.authenticateToken(token, ["api", "x"]), {
     audiences: ["api"],

@@ -64,7 +64,7 @@ test("a line that is no policy is told with its place", () => {
   assert.throws(() => parsePolicies('{"apiVersion":"v1","kind":"Pod"}', "p"), /no kind "Pod" is registered/);
 });
 
-test("the rules of a user are those of his lines", () => {
+test("the rules of a user are those of the lines that name the user", () => {
   assert.deepEqual(authorizer.rulesFor!({ name: "reader", groups: [] }, "a").rules, [
     { verbs: ["get", "list", "watch"], apiGroups: ["*"], resources: ["pods"] },
   ]);

@@ -52,7 +52,7 @@ function policyOf(spec: any): Policy {
   };
 }
 
-/** In the first form, what is left out is anything, and a user or group `*` is whoever proved who he is. */
+/** In the first version of the format, an omitted property matches anything, and a user or group `*` matches every authenticated user. */
 function fromOldest(value: any): Policy {
   const said = policyOf(value);
   const everybody = said.user === "*" || said.group === "*" || (said.user === "" && said.group === "");

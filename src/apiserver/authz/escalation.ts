@@ -16,7 +16,7 @@ const EVERYTHING: readonly PolicyRule[] = [
   { verbs: ["*"], nonResourceURLs: ["*"] },
 ];
 
-/** Throws the 403 where `draft` would give its writer's reach to more than he has. */
+/** Throws a 403 if `draft` would grant permissions that its writer does not have. */
 export async function checkEscalation(
   services: Services,
   context: WriteContext,

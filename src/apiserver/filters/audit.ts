@@ -28,7 +28,7 @@ export interface AuditFilterOptions {
 const idOf = (request: ApiRequest, random: Random) =>
   (request.responseHeaders.get("audit-id") as string | undefined) ?? uuid(random);
 
-/** Stands after authentication: who asks is known, as whom he wants to act isn't yet. */
+/** Runs after authentication and before impersonation. */
 export function audit({ auditor, clock, random }: AuditFilterOptions): Filter {
   return async (request, next) => {
     const verdict = auditor.verdict(request.info, request.user);

@@ -17,7 +17,7 @@ export interface AuthenticationDeps {
 
 export function authenticate(authenticator: Authenticator, { clock, log, accessMetrics }: AuthenticationDeps): Filter {
   return (request, next) => {
-    // A transport of this process brings its user: it was made for him.
+    // An in-process transport was created for a user and supplies it.
     if (request.user !== undefined) return next(request);
     const started = clock.monotonic();
     const finding = authenticator.authenticate(request);

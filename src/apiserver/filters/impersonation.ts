@@ -35,7 +35,7 @@ export function impersonate(authorizer: Authorizer, { constrained, observe, cloc
     });
   };
 
-  /** By the first way that lets him; the first refusal is what he hears. */
+  /** Tries each mode in turn; if none is permitted, the error is that of the first. */
   async function impersonated(request: ApiRequest, wanted: Wanted): Promise<UserInfo> {
     const began = clock?.monotonic() ?? 0;
     const told = (mode: string, allowed: boolean) => observe?.(mode, allowed, (clock?.monotonic() ?? 0) - began);
@@ -134,7 +134,7 @@ function nodeName(user: string): string | undefined {
   return name !== "" && isDns1123Subdomain(name).length === 0 ? name : undefined;
 }
 
-/** Two questions: may this be done as somebody of that kind, and may he be that one? */
+/** Two questions: may the request be made as a user of that kind, and may it be made as this user? */
 function constrainedMode(
   name: string,
   applies: Mode["applies"],
@@ -188,14 +188,14 @@ const LEGACY: Mode = {
   },
 };
 
-/** The first that is allowed is enough; refused is by the last. */
+/** One that is allowed is enough; otherwise the error is that of the last. */
 async function allowOneOf(authorizer: Authorizer, choices: readonly Attributes[]): Promise<void> {
   for (const attributes of choices.slice(0, -1))
     if ((await authorizer.authorize(attributes)).decision === "allow") return;
   await allowOrThrow(authorizer, choices.at(-1)!);
 }
 
-/** From so many on it is asked first whether he may be in any group, or have any extra. */
+/** For this many values or more, first ask whether the user may impersonate any group, or set any extra. */
 const MANY = 4;
 
 /** The rights that it takes, one after the other, each with the wider ones that stand for it. */

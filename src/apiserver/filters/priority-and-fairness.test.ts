@@ -82,7 +82,7 @@ test("an answer names the schema and the level, and a refusal says when to come 
   }
 });
 
-test("nobody waits longer than a quarter of his request's time", async () => {
+test("a request waits in a queue for at most a quarter of its timeout", async () => {
   const { clock, ask } = setup();
   ask();
   for (const [url, ms] of [

@@ -28,7 +28,7 @@ export interface FairnessOptions {
   readonly held?: (ms: number) => void;
 }
 
-/** Nobody waits longer, whatever his request's time. */
+/** No request waits longer than this, whatever its timeout. */
 const WAIT_MAX_MS = 60_000;
 
 export function priorityAndFairness(options: FairnessOptions): Filter {

@@ -172,7 +172,7 @@ export class CacheWatcher implements AsyncIterable<WatchItem> {
     wake?.();
   }
 
-  /** What its reader would have to read is thrown away: he isn't reading. */
+  /** Discards the buffer, because the client does not read. */
   #overflow(): void {
     this.#overrun = true;
     this.#queue = [];

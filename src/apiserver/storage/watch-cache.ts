@@ -35,7 +35,7 @@ const WINDOW_MAX_BYTES = 128 * 1024 * 1024;
 /** A reader waits so long for the cache to reach a revision. */
 const FRESH_TIMEOUT_MS = 3_000;
 const PROGRESS_EVERY_MS = 100;
-/** Telling watchers of news may take so long before whoever else waits has his turn. */
+/** How long watchers may be notified before other work gets a turn. */
 const SLICE_MS = 5;
 const TOLD_BETWEEN_LOOKS = 8;
 /** Events whose bytes are kept for watchers that are a little late. */

@@ -10,7 +10,7 @@ export interface Target {
   readonly tls?: ClientTls;
   /** What the client hears when nobody answers. */
   refusal?(words: string, method: string, url: string): StatusError;
-  /** Said for the client, in place of what he proved to us. */
+  /** Headers that replace the client's credentials. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 

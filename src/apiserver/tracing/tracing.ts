@@ -103,7 +103,7 @@ export class Tracing {
     return this.#run(span, () => work(formatTraceparent(span.context)));
   }
 
-  /** Of a request. Who is trusted goes on with his trace; anybody else's is only linked to. */
+  /** The span of a request. It continues the trace of a trusted client, and only links to that of any other. */
   serve<T>(
     name: string,
     attributes: Attributes,

@@ -85,7 +85,7 @@ class Pass {
       const end = endOf(job);
       const { name } = job.metadata;
       if (end === undefined && !listed) {
-        // Our own list may be behind: whoever doesn't know his child asks first.
+        // Our own status may be stale: before a job counts as unknown, look at the live one.
         const live = await this.#live();
         if (live?.status?.active?.some(({ uid }) => uid === job.metadata.uid)) {
           active = live.status.active;

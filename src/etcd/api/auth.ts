@@ -50,7 +50,7 @@ export function authService(member: Member) {
     AuthStatus: (request: Init<AuthStatusRequest>, call?: Call) =>
       ask<AuthStatusResponse>({ auth_status: request }, call),
 
-    /** The log hears that the password was right, and never the password. Who is right has to be so when his turn comes, too. */
+    /** The log records that the password was verified, and never the password. The verification must still hold when the request is applied. */
     async Authenticate({ name = "", password = "" }: Init<AuthenticateRequest>): Promise<AuthenticateResponse> {
       await member.linearizable();
       for (;;) {

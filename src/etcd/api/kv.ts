@@ -151,7 +151,7 @@ function putBytes(ops: readonly Init<RequestOp>[] | undefined): number {
   return bytes;
 }
 
-/** With how many versions of the keys the caller wants to keep, where he says so. */
+/** Adds how many versions of the keys are to be kept, if the caller says so. */
 function keeping(call: Call | undefined, request: Request): Request {
   const text = call?.metadata[KEEP_VERSIONS];
   if (text === undefined) return request;

@@ -71,7 +71,7 @@ export function leaseService(member: Member, random: Random) {
 
     async LeaseLeases(_request?: Init<LeaseLeasesRequest>, call?: Call): Promise<LeaseLeasesResponse> {
       await authenticator.require(call);
-      // One key that the caller may not read keeps all leases from him.
+      // The caller sees no lease at all if there is one key that the caller may not read.
       const check = (info: AuthInfo) => {
         for (const lease of lessor.all) checkLeaseReadable(auth, info, lease);
       };

@@ -48,7 +48,7 @@ export class Entries {
       if (entry.type === 0 && entry.data.length === 0) {
         this.#deps.machine.applyEmpty(entry);
         onApplied(entry);
-        // A change of members that raft didn't take. Whoever asked for it hears nothing until his time is over, as with upstream.
+        // A membership change that raft did not accept. As with upstream, the caller gets no response before its timeout.
         if (placed !== undefined) proposals.sent(placed);
       } else if (entry.type === 0) this.#request(entry, placed);
       else this.#confChange(entry, placed);

@@ -26,7 +26,7 @@ import type { TokenProvider } from "./tokens.ts";
 
 export const ROOT = "root";
 
-/** Who asks, and how the store stood when he was recognised. */
+/** A user, and the revision of the store at which the user was authenticated. */
 export interface AuthInfo {
   readonly username: string;
   /** 0 where nobody was recognised. */

@@ -88,7 +88,7 @@ export function clientHandler(
 const NAME_IS_IGNORED =
   "CommonName of client sending a request against gateway will be ignored and not used as expected";
 
-/** Who is known by his certificate may think that the gateway knows him by it, too. */
+/** Clients that authenticate by certificate might expect the gateway to do so, too. */
 function namesItsOwner({ request: { peer } }: Exchange, { auth, options }: Member): boolean {
   return (
     options.clientCertAuth &&

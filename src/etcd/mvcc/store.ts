@@ -158,7 +158,7 @@ export class Store {
     return { kvs: this.#rows(found), count };
   }
 
-  /** For who reads a range over several turns, by `slice`, until he lets go of it. */
+  /** For reading a range over several turns, by `slice`, until the pin is disposed of. */
   pin(key: Uint8Array, rangeEnd: Uint8Array, revision: number): ReadPin {
     this.checkReadable(revision);
     const pin = new ReadPin(revision, keyText(key), endText(rangeEnd), (one) => void this.#pins.delete(one));

@@ -102,11 +102,11 @@ export class Watchable {
     return stream;
   }
 
-  /** The store was at revision `before` and has jumped: everyone reads what he missed. */
+  /** The store was at revision `before` and has jumped ahead: every watcher reads what it missed. */
   restored(before: number): void {
     for (const watcher of Array.from(this.#synced)) {
       this.#synced.delete(watcher);
-      // Up to there he has been sent everything, and may have been told so: no compaction since then takes anything from him.
+      // Up to there the watcher has been sent everything, and may have been told so: a compaction since then cannot have removed anything that it lacks.
       watcher.next = Math.max(watcher.next, before + 1);
       this.add(watcher);
     }

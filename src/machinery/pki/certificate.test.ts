@@ -36,7 +36,7 @@ bCw4knTXerLFswDUmSTYFa4cssp/flaAJJzIGQPba0OJV//5fgpCnD/t
 `,
 };
 
-test("a request says who asks to be called what, and shows that he has the key", () => {
+test("a signing request contains the requested names and proves possession of the key", () => {
   const request = parseSigningRequest(REQUEST);
   assert.equal(request.commonName, "jane");
   assert.deepEqual(request.organizations, ["dev", "ops"]);

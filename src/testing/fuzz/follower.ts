@@ -1,6 +1,6 @@
 /**
  * A follower whose leader can't be trusted: messages of raft and snapshots of the present term, whole, damaged and made up, to a real member with a log
- * and a db file. What it once knew to be committed it keeps, over a loss of power, too; it goes on with a leader in his senses, or it ends in words.
+ * and a db file. What it once knew to be committed it keeps, over a loss of power, too; it continues with a correct leader, or stops with an error message.
  */
 import assert from "node:assert/strict";
 import { DamagedFile } from "../../etcd/backend/bolt/format.ts";
@@ -100,7 +100,7 @@ async function survives(random: Random, follower: Follower): Promise<boolean> {
   return true;
 }
 
-/** With a leader who does as he should it takes what he sends, before and after its machine lost its power. */
+/** It accepts the messages of a correct leader, before and after a loss of power. */
 async function goesOn(random: Random, follower: Follower): Promise<void> {
   for (const again of [false, true]) {
     if (follower.hasFailed) return;
@@ -136,7 +136,7 @@ async function goesOn(random: Random, follower: Follower): Promise<void> {
     await follower.take({ ...message, entries: [entry], commit: last + 1 });
     await follower.pass(300);
     if (follower.hasFailed) return; // What was committed before and not applied can't be.
-    assert.equal(follower.member.appliedIndex, last + 1, "a leader in his senses is followed");
+    assert.equal(follower.member.appliedIndex, last + 1, "a correct leader is followed");
   }
 }
 

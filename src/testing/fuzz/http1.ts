@@ -140,7 +140,7 @@ export const http1: Fuzzer = {
     const answers = whole.read.match(/^HTTP\/1\.[01] (?!100)\d+ |(?<=[\s\S])HTTP\/1\.[01] (?!100)\d+ /g) ?? [];
     assert.equal(answers.length, heard.length, "each has its answer");
     const damaged = mutated(random, bytes);
-    // Who waits to be asked and isn't may have sent his body by then or not, and that decides about the connection.
+    // A client that expects `100 Continue` and does not get it may have sent its body by then or not, and that decides whether the connection is kept.
     const text = damaged.toString("latin1");
     if (text.includes("/early") && /expect/i.test(text)) return;
     const once = await converse([damaged]);

@@ -15,7 +15,7 @@ export interface Sizes {
 
 export interface Surroundings {
   readonly server: LoadServer;
-  /** Somebody without privileges: queues and roles are for him. */
+  /** A user without privileges, to whom queues and roles apply. */
   readonly user: Target;
   readonly sizes: Sizes;
   say(text: string): void;

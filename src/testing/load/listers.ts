@@ -1,4 +1,4 @@
-/** A hundred clients that list ten thousand pods again and again. Who is sent away comes back when he was told to, as clients do. */
+/** A hundred clients that list ten thousand pods again and again. A client that is rejected retries when the server says, as real clients do. */
 import { type Account, create, json, pause, type LoadCase, PODS, pod, type Surroundings } from "./case.ts";
 import { figure, quantile } from "./figures.ts";
 import { connected } from "./https.ts";

@@ -75,7 +75,7 @@ const REASONS: Readonly<Record<number, string>> = {
 const KNOWN_NAMES_MAX = 1000;
 const ODD = /[^\t\x20-\xff]/;
 
-/** The server's to say, not the handler's; but that the connection ends is said where he says it. */
+/** Headers that the server sets rather than the handler; but `Connection: close` keeps the place where the handler set it. */
 const FRAMING = new Set(["keep-alive", "proxy-connection", "transfer-encoding"]);
 
 interface KnownName {

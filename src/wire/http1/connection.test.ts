@@ -154,7 +154,7 @@ test("a slow body is the handler's to wait for, and the next request comes behin
   assert.match(await ask(GET), /^HTTP\/1.1 200 OK/);
 });
 
-test("who has his answer has 32 seconds for what he still wants to say", async () => {
+test("after its response a client has 32 seconds to finish sending its body", async () => {
   const { clock, wire, ask } = serve(ok);
   assert.equal(await ask(`${POST}Content-Length: 10\r\n\r\n123`), OK);
   await clock.advance(31_999);
@@ -194,7 +194,7 @@ test("a body that nobody reads for now stops the client, and goes on where it wa
   assert.equal((await reading).length, 2 * piece.length);
 });
 
-test("who waits to be asked for his body is asked when somebody reads it", async () => {
+test("a client that expects 100 Continue gets it when the handler reads the body", async () => {
   const { wire, ask } = serve(echo);
   const head = `${POST}Content-Length: 3\r\nExpect: 100-Continue\r\n\r\n`;
   assert.equal(await ask(head), "HTTP/1.1 100 Continue\r\n\r\n");

@@ -90,7 +90,7 @@ export interface Call {
   /** Aborts when the caller cancels, its deadline passes, or the server stops. */
   readonly signal: AbortSignal;
   readonly peer: string;
-  /** What the caller's connection showed of him. */
+  /** The caller, as its connection identifies it. */
   readonly certificate?: Peer["certificate"];
 }
 

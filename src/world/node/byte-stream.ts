@@ -101,7 +101,7 @@ function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
   };
 }
 
-/** A writer that doesn't wait learns of a break from reading: his ignored promise must not end the process. */
+/** A writer that does not await its writes learns of a broken connection by reading: the ignored rejection must not end the process. */
 function quietly(promise: Promise<void>): Promise<void> {
   promise.catch(() => {});
   return promise;

@@ -64,7 +64,7 @@ export const ownerReferencesPermissionEnforcement = defineAdmission({
 
 const ownersOf = (object: AnyObject): readonly AnyObject[] => object?.metadata?.ownerReferences ?? [];
 
-/** Why the user may not; undefined where he may. */
+/** Why the user may not do it; undefined if it is allowed. */
 async function denied(
   { user }: AdmissionRequest,
   { authorizer }: AdmissionContext,

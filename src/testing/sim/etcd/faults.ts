@@ -93,8 +93,8 @@ async function asked(
 }
 
 /**
- * Leaders come and go, each for a moment, and each comes back when the next goes. Either nobody gets anything of his own term through: the logs become
- * those of figure 8 of raft's paper. Or every other one tells nobody what he has committed, and the next is asked for it before he can know.
+ * Leaders come and go, each for a moment, and each returns when the next one goes. Either none of them commits an entry of its own term, and the logs
+ * become those of figure 8 of the Raft paper; or every other one tells nobody what it has committed, and the next is asked before it can know.
  */
 async function relay(scene: FaultScene): Promise<void> {
   const { cluster, random, pause, tell } = scene;

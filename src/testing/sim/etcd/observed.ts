@@ -65,7 +65,7 @@ export class Observed {
     for (const changes of unseen.values()) this.#ledger.changed(this.name, changes);
   }
 
-  /** No client says who he is: under authentication only leases that end change anything, and without space nothing is put. */
+  /** Clients do not authenticate: with authentication enabled only expiring leases change anything, and without space nothing is put. */
   #checkAllowed(changes: readonly Change[]): void {
     const { alarms, auth } = this.member;
     const isExpiry = changes.every(({ kv }) => kv.version === 0 && keyOf(kv).startsWith("l"));

@@ -321,7 +321,7 @@ export const PLANTED: readonly PlantedBug[] = [
   bug(
     "votes-for-the-outdated",
     undefined,
-    "members vote for whoever asks first, however old his log is",
+    "members vote for whoever asks first, however old the candidate's log is",
     RaftLog.prototype,
     "isUpToDate",
     () => () => true,

@@ -111,7 +111,7 @@ export class Watcher {
     const { ledger, tell } = this.#deps;
     const who = `${this.#name} at ${host.name}`;
     if (response.canceled) {
-      // Under authentication nobody watches who doesn't say who he is.
+      // With authentication enabled, an anonymous client cannot watch.
       if (/permission denied|user name is empty/.test(response.cancel_reason)) return false;
       const compacted = response.compact_revision;
       if (compacted <= this.next || compacted > ledger.compacted)

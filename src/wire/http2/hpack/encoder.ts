@@ -15,7 +15,7 @@ const PASSING = new Set(
     ["if-match", "if-modified-since", "if-none-match", "last-modified", "location", "retry-after", "set-cookie"],
   ].flat(),
 );
-/** Nobody on the way may keep these in a table of his own (RFC 7541, 7.1.3). */
+/** Intermediaries must not add these to a table (RFC 7541, section 7.1.3). */
 const SECRET = new Set(["authorization", "cookie", "proxy-authorization"]);
 /** A name whose values change this often is passing too. */
 const CHANGES_MAX = 32;

@@ -76,7 +76,7 @@ function defaultService(service: Mutable<Service>): void {
   }
 }
 
-/** A client that changes the type and nothing else means the fields of the old type to go; one that changes them means what he says. */
+/** A client that changes only the type wants the fields of the old type to be cleared; one that also sets those fields wants what it sets. */
 function dropWhatTheTypeNoLongerNeeds(spec: Mutable<ServiceSpec>, old: ServiceSpec): void {
   const [hadAddresses, hasAddresses] = [old, spec].map(({ type }) => type !== "ExternalName");
   const [hadPorts, hasPorts] = [old, spec].map(({ type }) => type === "NodePort" || type === "LoadBalancer");

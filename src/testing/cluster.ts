@@ -139,7 +139,7 @@ export class TestCluster implements AsyncDisposable {
       child,
       text: () => text,
       exited,
-      says: async (pattern, timeoutMs = 20_000) => {
+      says: async (pattern, timeoutMs = 120_000) => {
         const deadline = Date.now() + timeoutMs;
         while (!pattern.test(text)) {
           if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline)
@@ -174,7 +174,7 @@ export class TestCluster implements AsyncDisposable {
     child.stderr.setEncoding("utf8").on("data", (data: string) => (chunks.err += data));
     child.stdin.on("error", () => {});
     child.stdin.end(options.input);
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 240_000);
     const code = await new Promise<number | null>((resolve, reject) => {
       child.on("error", reject);
       child.on("close", resolve);
@@ -219,7 +219,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** Waits until `reached` gives something true and returns that. Errors count as "not yet". */
-  async until<T>(reached: () => Promise<T>, words: string, timeoutMs = 30_000): Promise<NonNullable<T>> {
+  async until<T>(reached: () => Promise<T>, words: string, timeoutMs = 120_000): Promise<NonNullable<T>> {
     const deadline = Date.now() + timeoutMs;
     let last: unknown = "nothing";
     for (;;) {

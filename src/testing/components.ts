@@ -239,7 +239,7 @@ export class ComponentProcesses implements AsyncDisposable {
       ...words.split(" "),
     ];
     return await new Promise((resolve, reject) => {
-      execFile(first!, rest, { timeout: 60_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) =>
+      execFile(first!, rest, { timeout: 240_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) =>
         error === null ? resolve(stdout) : reject(new Error(`kubectl ${words}: ${stderr || error.message}`)),
       );
     });
@@ -277,7 +277,7 @@ export class ComponentProcesses implements AsyncDisposable {
   }
 
   /** Waits for a condition; what it throws counts as not yet. */
-  async until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 20_000): Promise<void> {
+  async until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 120_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     let last: unknown;
     for (;;) {

@@ -60,7 +60,7 @@ test(
         "--allow-privileged",
       );
       const kubectl = (line: string) => run(join(clients!, "kubectl"), line, port, scratch);
-      const deadline = Date.now() + 60_000;
+      const deadline = Date.now() + 180_000;
       while (!(await kubectl("get ns kube-node-lease")).startsWith("exit code 0")) {
         assert.ok(Date.now() < deadline, "the API server never came up");
         await sleep(200);
@@ -103,7 +103,7 @@ function run(program: string, line: string, port: number, scratch: string): Prom
   const words = line.split(" ").map((word) => word.replaceAll("_", " "));
   return new Promise((resolve) => {
     const cwd = join(scratch, "files");
-    const child = execFile(program, [...options, ...words], { cwd, env, timeout: 30_000 }, (error, out, err) =>
+    const child = execFile(program, [...options, ...words], { cwd, env, timeout: 240_000 }, (error, out, err) =>
       resolve(`exit code ${error === null ? 0 : String(error.code)}\n${normal(out + err, port, scratch)}`),
     );
     child.stdin!.end();

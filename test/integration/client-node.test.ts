@@ -55,7 +55,7 @@ const deployment = (name: string): k8s.V1Deployment => ({
 
 /** Waits for a condition on what the API says, for as long as a test may take. */
 async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   for (;;) {
     const value = await ask();
     if (holds(value)) return value;

@@ -56,7 +56,7 @@ describe("the life of a cluster", { skip: noCluster(clients) }, () => {
     }, "all pods are ready");
   const serves = () =>
     cluster.until(
-      async () => (await cluster.sh("curl -sS -m 2 http://127.0.0.1:30080/")) === "one\n",
+      async () => (await cluster.sh("curl -sS -m 10 http://127.0.0.1:30080/")) === "one\n",
       "the service answers",
     );
   const nothingIsLeft = () => {
@@ -94,7 +94,7 @@ describe("the life of a cluster", { skip: noCluster(clients) }, () => {
   test("after kill -9 the containers run on, and the next up takes them over without a restart", async () => {
     const before = await containers();
     await cluster.end("SIGKILL");
-    assert.equal(await cluster.sh("curl -sS -m 2 http://127.0.0.1:30080/"), "one\n", "they serve without a cluster");
+    assert.equal(await cluster.sh("curl -sS -m 10 http://127.0.0.1:30080/"), "one\n", "they serve without a cluster");
     await cluster.up();
     await allReady();
     assert.deepEqual(await containers(), before);

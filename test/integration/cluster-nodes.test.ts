@@ -141,7 +141,7 @@ describe("three nodes with containers of their own", { skip: noCluster(clients) 
     assert.equal(await inside(pod, "hostname"), `${pod.name}\n`);
     const forward = cluster.start("kubectl", ["port-forward", pod.name, "18080:8080"]);
     await forward.says(/Forwarding from 127.0.0.1/);
-    assert.equal(await cluster.sh("curl -sS -m 5 http://127.0.0.1:18080/"), `${pod.name}\n`);
+    assert.equal(await cluster.sh("curl -sS -m 60 http://127.0.0.1:18080/"), `${pod.name}\n`);
     await forward.stop();
   });
 
@@ -162,7 +162,7 @@ describe("three nodes with containers of their own", { skip: noCluster(clients) 
     const lost = (await pods("web")).filter(({ node }) => node === "node-3").map(({ name }) => name);
     await cluster.sh(`ip link set ${link} down`);
     try {
-      await cluster.until(async () => !(await isReady("node-3")), "the node is NotReady", 40_000);
+      await cluster.until(async () => !(await isReady("node-3")), "the node is NotReady", 180_000);
       const url = `http://${machines()[0].address}:30080/`;
       await cluster.until(async () => {
         const found = await answers(url);

@@ -24,7 +24,7 @@ describe("pods of a cluster", { skip: noCluster(clients), concurrency: 4 }, () =
 
   const jsonpath = (what: string, path: string) =>
     cluster.kubectl(["get", ...what.split(" "), "-o", `jsonpath=${path}`]);
-  const ready = (pod: string) => cluster.kubectl(`wait --for=condition=Ready pod/${pod} --timeout=40s`);
+  const ready = (pod: string) => cluster.kubectl(`wait --for=condition=Ready pod/${pod} --timeout=180s`);
   const inside = (pod: string, command: string) => cluster.kubectl(["exec", pod, "--", "sh", "-c", command]);
   const remove = (pod: string) => cluster.kubectl(`delete pod ${pod} --now --wait=false`);
   /** A pod of one container, as YAML flow: its container's fields, then the pod's. */

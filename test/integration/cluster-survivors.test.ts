@@ -36,7 +36,7 @@ describe("containers of a control plane that is killed", { skip: noCluster(clien
       "sleep",
       "3600",
     ]);
-    await cluster.kubectl("rollout status deployment/steady --timeout=60s");
+    await cluster.kubectl("rollout status deployment/steady --timeout=180s");
   });
   after(() => cluster[Symbol.asyncDispose]());
 

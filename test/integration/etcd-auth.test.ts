@@ -86,8 +86,8 @@ function etcdctl({ endpoint }: Running, line: string): Promise<string> {
   return new Promise((resolve) => {
     const child = execFile(
       "/usr/bin/etcdctl",
-      [`--endpoints=${endpoint}`, "--command-timeout=3s", ...args],
-      { env: { ETCDCTL_API: "3" }, timeout: 10_000 },
+      [`--endpoints=${endpoint}`, "--command-timeout=60s", ...args],
+      { env: { ETCDCTL_API: "3" }, timeout: 120_000 },
       (error, stdout, stderr) => {
         const errors = stderr.split("\n").filter((text) => /^(Error|watch|unexpected)/i.test(text));
         resolve(

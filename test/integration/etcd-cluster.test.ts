@@ -14,12 +14,12 @@ const skip = existsSync(UPSTREAM) ? false : "no etcd on this machine";
 const QUICK = ["--heartbeat-interval=50", "--election-timeout=500"];
 const b = (text: string) => Buffer.from(text);
 
-async function put(member: EtcdProcess, key: string, value: string, timeoutMs = 8000): Promise<void> {
+async function put(member: EtcdProcess, key: string, value: string, timeoutMs = 60_000): Promise<void> {
   await member.client.kv.Put({ key: b(key), value: b(value) }, { timeoutMs });
 }
 
 async function get(member: EtcdProcess, key: string): Promise<string | undefined> {
-  const { kvs } = await member.client.kv.Range({ key: b(key) }, { timeoutMs: 8000 });
+  const { kvs } = await member.client.kv.Range({ key: b(key) }, { timeoutMs: 60_000 });
   return kvs[0] && Buffer.from(kvs[0].value).toString();
 }
 
@@ -32,7 +32,7 @@ async function putMany(member: EtcdProcess, count: number): Promise<void> {
 }
 
 async function until(what: string, reached: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + 120_000;
   for (;;) {
     if (await reached().catch(() => false)) return;
     assert.ok(Date.now() < end, `not in time: ${what}`);

@@ -61,7 +61,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const)
   });
 
 async function until(reached: () => boolean, what: () => string): Promise<void> {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 180_000;
   while (!reached()) {
     assert.ok(Date.now() < end, `not in time: ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -497,7 +497,7 @@ test(
       ours(third, ...flags(third)),
     ]);
     try {
-      const at = (port: number, line: string) => etcdctl(port, `${line} ${trust} --command-timeout=5s`);
+      const at = (port: number, line: string) => etcdctl(port, `${line} ${trust} --command-timeout=60s`);
       assert.equal(await at(second, "put a 1"), "OK");
       for (const port of ports) assert.equal(await at(port, "get a --print-value-only"), "1");
       assert.equal(await at(third, "user add root:root"), "User root created");

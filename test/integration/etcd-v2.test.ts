@@ -466,7 +466,7 @@ describe("etcdctl of the v2 API on ours and upstream's", { skip, concurrency: fa
     ],
     [["exec-watch", "--recursive", "/live/b", "--", "sh", "-c", "echo $ETCD_WATCH_ACTION"], "set\n"],
   ] as const)
-    test(`etcdctl ${command.join(" ")}`, { timeout: 20_000 }, async () => {
+    test(`etcdctl ${command.join(" ")}`, { timeout: 300_000 }, async () => {
       const [mine, theirs] = await Promise.all([us, them].map((one) => meanwhile(one, command, shown)));
       assert.ok(String(mine).includes(shown), String(mine));
       assert.deepEqual(mine, theirs);
@@ -509,7 +509,7 @@ describe("the v2 API beside upstream's", { skip, concurrency: false }, () => {
   });
 
   for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
-    test(`generated requests get the same answers (seed ${seed})`, { timeout: 60_000 }, async () => {
+    test(`generated requests get the same answers (seed ${seed})`, { timeout: 300_000 }, async () => {
       const requests = fc.sample<Request>(
         fc.oneof(
           { arbitrary: write, weight: 10 },
@@ -552,7 +552,7 @@ async function shell({ endpoint, peer }: Running, line: string): Promise<object>
   const id = line.includes("$ID") ? await idOf(endpoint) : "";
   const environment = { PATH: process.env["PATH"], ETCDCTL_API: "2", ID: id, PEER: peer };
   return new Promise((resolve) => {
-    execFile("sh", ["-c", script], { env: environment, timeout: 10_000 }, (error, out, err) =>
+    execFile("sh", ["-c", script], { env: environment, timeout: 120_000 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : error.code, out, err }),
     ).stdin?.end();
   });
@@ -612,7 +612,7 @@ describe("authentication, time and history of the v2 API beside upstream's", { s
       assert.deepEqual(mine, theirs);
     });
 
-  test("what expires goes with the same events", { timeout: 20_000 }, async () => {
+  test("what expires goes with the same events", { timeout: 300_000 }, async () => {
     const streams = [us, them].map((one) => stream(one, "", true));
     await Promise.all(streams.map(({ begun }) => begun));
     const put = (path: string, form: Readonly<Record<string, string>>) =>
@@ -633,7 +633,7 @@ describe("authentication, time and history of the v2 API beside upstream's", { s
     assert.deepEqual(our, their);
   });
 
-  test("history ends at the same event", { timeout: 60_000 }, async () => {
+  test("history ends at the same event", { timeout: 300_000 }, async () => {
     const put = { method: "PUT", path: "/v2/keys/many", query: { noValueOnSuccess: "true" }, form: { value: "1" } };
     for (let i = 0; i < 1010; i += 101)
       await both(async (one) => void (await Promise.all(Array.from({ length: 101 }, () => ask(one, put)))));

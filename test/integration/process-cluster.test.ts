@@ -138,7 +138,7 @@ describe("three nodes of processes", { skip: missing }, () => {
       containers: [{ name: "c", image: WEB_1, ports: [{ containerPort: 80, hostPort: 8081 }] }],
     };
     await cluster.apply(JSON.stringify({ ...pod, spec }));
-    await cluster.kubectl("wait --for=condition=Ready pod/image --timeout=20s");
+    await cluster.kubectl("wait --for=condition=Ready pod/image --timeout=180s");
     const address = await cluster.kubectl("get pod image -o jsonpath={.status.podIP}");
     const answer = () => cluster.run(process.execPath, fetching(`http://${address}/`));
     await cluster.until(async () => (await answer()).out.trim() === "one", "the image's server answers");
@@ -160,7 +160,7 @@ describe("three nodes of processes", { skip: missing }, () => {
     );
     await cluster.apply(deployment("failing", 1, ["sh", "-c", "echo dying; exit 3"]));
     await cluster.apply(deployment("missing", 1, ["no-such-program"]));
-    await cluster.kubectl("wait --for=condition=complete job/sum --timeout=30s");
+    await cluster.kubectl("wait --for=condition=complete job/sum --timeout=180s");
     assert.equal(await cluster.kubectl("logs job/sum"), "42\n");
     const looping = (app: string) =>
       cluster.until(async () => {
@@ -264,7 +264,7 @@ describe("a cluster of someone without root", { skip: missing ?? unreadable() },
       await cluster.kubectl(["--kubeconfig", join(home, "kubeconfig"), "apply", "-f", "-"], {
         input: JSON.stringify(pod),
       });
-      await kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=20s");
+      await kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=180s");
       // Root of a user namespace, which is nobody outside of it.
       assert.equal(await kubectl("logs", "one"), "0\none\n");
       assert.equal(

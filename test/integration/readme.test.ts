@@ -73,9 +73,9 @@ describe("the README's session", { skip: noCluster(clients), concurrency: false 
       }
       // Some of what is shown takes a moment: pods start, events arrive. What changes something is run once.
       const asks = /^(kubectl (get|describe|logs|exec|rollout (status|history)|explain|wait))/.test(command);
-      const deadline = Date.now() + 30_000;
+      const deadline = Date.now() + 120_000;
       for (;;) {
-        const { code, out, err } = await cluster.run("sh", ["-c", `cd ${ROOT} && ${command}`], { timeoutMs: 60_000 });
+        const { code, out, err } = await cluster.run("sh", ["-c", `cd ${ROOT} && ${command}`], { timeoutMs: 240_000 });
         try {
           if (!expected.some((line) => line.startsWith("error:")))
             assert.equal(code, 0, `\`${command}\` ended with ${code}:\n${out}${err}`);

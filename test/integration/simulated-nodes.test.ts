@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 
-test("five hundred pods run on fifty simulated nodes, and an idle cluster rests", { timeout: 120_000 }, () => {
+test("five hundred pods run on fifty simulated nodes, and an idle cluster rests", { timeout: 300_000 }, () => {
   const bench = join(import.meta.dirname, "../../bench/simulated-nodes.ts");
   const args = [bench, "--nodes=50", "--pods=500", "--deployments=5", "--idle=3", "--port=0"];
   const said = execFileSync(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], { encoding: "utf8" });

@@ -231,7 +231,7 @@ function busyboxArchive(image: string): Buffer {
 const needsContainerd =
   lacks("containerd") || lacks("runc") || lacks("busybox") || (process.getuid?.() !== 0 && "needs root");
 
-test("containerd's exec and port-forward through our clients", { skip: needsContainerd, timeout: 60_000 }, async () => {
+test("containerd's exec and port-forward through our clients", { skip: needsContainerd, timeout: 300_000 }, async () => {
   const home = join(scratch, "containerd");
   const image = "example.test/busybox:1";
   const cgroup = `/typernetes-streaming-${process.pid}`;
@@ -265,7 +265,7 @@ oom_score = 0
   const daemon = spawn("containerd", ["-c", join(home, "config.toml")], { stdio: "ignore" });
   children.push(daemon);
   const client = connectCri(world, `${home}/containerd.sock`);
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 120_000;
   for (;;) {
     try {
       await client.runtime.Version({});

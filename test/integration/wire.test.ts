@@ -44,7 +44,7 @@ function freePort(): Promise<number> {
 }
 
 /** Repeats `attempt` until it succeeds. */
-async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 10_000): Promise<T> {
+async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 120_000): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     try {

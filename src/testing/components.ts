@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,6 +13,7 @@ import type { Client } from "../client/client.ts";
 import { httpsTransport } from "../client/https.ts";
 import { formatKubeconfig, singleContext } from "../client/kubeconfig.ts";
 import { machineWorld } from "../cli/world.ts";
+import { freePorts } from "./free-ports.ts";
 
 const BIN = join(import.meta.dirname, "../../bin");
 
@@ -96,7 +96,7 @@ export class ComponentProcesses implements AsyncDisposable {
   ): Promise<ComponentProcesses> {
     const dir = mkdtempSync(join(tmpdir(), "t8s-components-"));
     const pki = await ensurePki(machineWorld(), join(dir, "pki"), ["etcd"], ["10.96.0.1"]);
-    const made = new ComponentProcesses(dir, await freePorts(), pki, clients, enter);
+    const made = new ComponentProcesses(dir, await portsOfAll(), pki, clients, enter);
     const node = await pki.node("node-1", [nodeAddress]);
     const users = {
       admin: pki.admin,
@@ -315,16 +315,7 @@ const QUICK_ELECTION = [
   "--leader-elect-retry-period=500ms",
 ];
 
-async function freePorts(): Promise<Readonly<Record<PortName, number>>> {
-  const servers = await Promise.all(
-    PORTS.map(
-      (name) =>
-        new Promise<readonly [PortName, ReturnType<typeof createServer>]>((resolve) => {
-          const server = createServer().listen(0, "127.0.0.1", () => resolve([name, server]));
-        }),
-    ),
-  );
-  const ports = servers.map(([name, server]) => [name, (server.address() as { readonly port: number }).port] as const);
-  await Promise.all(servers.map(([, server]) => new Promise((resolve) => server.close(resolve))));
-  return Object.fromEntries(ports) as Record<PortName, number>;
+async function portsOfAll(): Promise<Readonly<Record<PortName, number>>> {
+  const ports = await freePorts(PORTS.length);
+  return Object.fromEntries(PORTS.map((name, i) => [name, ports[i]!])) as Record<PortName, number>;
 }

@@ -1,6 +1,5 @@
 /** Members of an etcd cluster as processes of this machine: ours, and others' programs with the same flags. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,7 @@ import { Cluster } from "../protocols/etcd/generated.ts";
 import { grpcClient } from "../wire/rpc/grpc-client.ts";
 import type { Client } from "../wire/rpc/service.ts";
 import type { HttpClient } from "../world/net.ts";
+import { freePorts } from "./free-ports.ts";
 
 /** Ours, or the path of another's program. */
 export type Program = "ours" | (string & {});
@@ -128,7 +128,8 @@ class Member implements EtcdProcess {
     this.#http = world.net.httpClient({ base: endpoint, version: "2" });
     this.cluster = grpcClient(Cluster, { http: this.#http, clock: world.clock, codec: etcdCodec() });
     this.#child = child;
-    this.exited = new Promise((resolve) => child.once("exit", resolve));
+    // With all that it has said: it may have ended before that is read.
+    this.exited = new Promise((resolve) => child.once("close", resolve));
     this.#ready = new Promise((resolve, reject) => {
       const hear = (chunk: Buffer) => {
         this.log += chunk.toString();
@@ -154,17 +155,4 @@ class Member implements EtcdProcess {
     await this.client.close();
     await this.#http.close();
   }
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { readonly port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

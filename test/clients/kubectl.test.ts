@@ -5,12 +5,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { realClients } from "../../tools/clients.ts";
+import { freePorts } from "../../src/testing/free-ports.ts";
 
 const FOLDER = join(import.meta.dirname, "kubectl");
 const BIN = join(import.meta.dirname, "../../bin");
@@ -29,7 +29,7 @@ test(
       running.push(child);
     };
     try {
-      const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
+      const [client = 0, peer = 0, port = 0] = await freePorts(3);
       cpSync(join(FOLDER, "files"), join(scratch, "files"), { recursive: true });
       writeFileSync(join(scratch, "tokens.csv"), "secret,admin,admin,system:masters\n");
       execFileSync("openssl", ["genrsa", "-out", join(scratch, "sa.key"), "2048"], { stdio: "ignore" });
@@ -130,13 +130,4 @@ function normal(text: string, port: number, scratch: string): string {
     .replace(/-{4,}/g, "----")
     .replace(/ $/gm, "");
   return lines.endsWith("\n") || lines === "" ? lines : `${lines}\n`;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

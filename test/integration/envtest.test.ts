@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,16 +13,9 @@ import { httpsTransport } from "../../src/client/https.ts";
 import { configMaps } from "../../src/api/core/v1/configmap/resource.ts";
 import { namespaces } from "../../src/api/core/v1/namespace/resource.ts";
 import { Program } from "../../src/testing/components.ts";
+import { freePorts } from "../../src/testing/free-ports.ts";
 
 const T8S = join(import.meta.dirname, "../../bin/t8s");
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function healthy(url: string): Promise<void> {
   const world = machineWorld();
@@ -53,7 +45,7 @@ test("etcd and kube-apiserver start as envtest starts them; with controllers ask
       execFileSync(join(assets, "kube-apiserver"), ["--help"], { encoding: "utf8" }),
       /--insecure-port/,
     );
-    const [clients, peers, port] = [await freePort(), await freePort(), await freePort()];
+    const [clients, peers, port] = await freePorts(3);
     const start = (name: string, args: readonly string[]) => {
       const program = new Program(name, join(assets, name), args, dir);
       programs.push(program);

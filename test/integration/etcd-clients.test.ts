@@ -122,7 +122,13 @@ for (const count of [1, 3])
       await root.addRole("root");
       await client.auth.authEnable();
       const ann = new Etcd3({ ...options, auth: { username: "ann", password: "pw" } });
-      await ann.put("mine/1").value("1");
+      // Another member may learn of it a little later.
+      await until("ann may write", () =>
+        ann
+          .put("mine/1")
+          .value("1")
+          .then(() => true),
+      );
       assert.equal(await ann.get("mine/1").string(), "1");
       await assert.rejects(ann.put("other").value("1").exec(), /permission denied/);
       await assert.rejects(client.get("mine/1").string());

@@ -105,12 +105,12 @@ test("three members elect, survive the loss of one, take it back, and all come b
   const back = await processes.start("ours", lost.name, { initialCluster, flags: QUICK });
   assert.equal(await get(back, "without"), "it");
   await untilEqual([back, ...rest]);
-  assert.match(back.log, /applied snapshot/);
+  await until("it says so", async () => /applied snapshot/.test(back.log));
 
-  const lease = await back.client.lease.LeaseGrant({ TTL: 60 });
+  const lease = await back.client.lease.LeaseGrant({ TTL: 6000 });
   for (const member of [back, ...rest]) {
     const { TTL, grantedTTL } = await member.client.lease.LeaseTimeToLive({ ID: lease.ID });
-    assert.ok(TTL > 50 && grantedTTL === 60, `${member.name} knows the lease`);
+    assert.ok(TTL > 5000 && grantedTTL === 6000, `${member.name} knows the lease`);
   }
 
   await Promise.all([back, ...rest].map((member) => member.kill("SIGKILL")));
@@ -137,10 +137,10 @@ test(
         await put(member, `${leader.name}-${member.name}`, "1");
         assert.equal(await get(member, `${leader.name}-${member.name}`), "1");
       }
-      const { ID } = await old.client.lease.LeaseGrant({ TTL: 60 });
+      const { ID } = await old.client.lease.LeaseGrant({ TTL: 6000 });
       for (const member of members) {
         const { TTL } = await member.client.lease.LeaseTimeToLive({ ID });
-        assert.ok(TTL > 50, `${member.name} is told of the lease by ${leader.name}`);
+        assert.ok(TTL > 5000, `${member.name} is told of the lease by ${leader.name}`);
       }
     }
     await untilEqual(members);
@@ -149,7 +149,7 @@ test(
     const initialCluster = processes.clusterOf(["a", "b", "old"]);
     const back = await processes.start(UPSTREAM, "old", { initialCluster, flags: QUICK });
     await untilEqual([a, members[1]!, back]);
-    assert.match(back.log, /finished applying incoming snapshot|applied snapshot/);
+    await until("it says so", async () => /finished applying incoming snapshot|applied snapshot/.test(back.log));
     const { members: known } = await back.cluster.MemberList({});
     assert.deepEqual(known.map(({ name }) => name).sort(), ["a", "b", "old"]);
   },
@@ -163,7 +163,7 @@ test("a member of ours joins Debian's 3.4 by its snapshot, and takes over its da
   const { member: added } = await old.cluster.MemberAdd({ peerURLs: [processes.peerUrl("a")], isLearner: true });
   const initialCluster = processes.clusterOf(["old", "a"]);
   const a = await processes.start("ours", "a", { initialCluster, state: "existing", flags: QUICK });
-  assert.match(a.log, /applied snapshot/);
+  await until("it says so", async () => /applied snapshot/.test(a.log));
   await until("the learner has caught up", async () => {
     await a.cluster.MemberPromote({ ID: added!.ID }).catch((error: unknown) => {
       if (!isEtcdError(error, "learnerNotSupported")) throw error;

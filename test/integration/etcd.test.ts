@@ -84,7 +84,7 @@ async function upstream(port: number, onData?: string): Promise<Running & { kill
       await client.kv.Range({ key: b("ready") }, { timeoutMs: 1000 });
       break;
     } catch (error) {
-      if (attempt === 200) throw error;
+      if (attempt === 4000) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -253,7 +253,7 @@ test("a member killed at work comes back with every put that it acknowledged, an
   };
   const client = connectEtcd(machineWorld(), { endpoints: [endpoint] });
   const ready = async () => {
-    for (let attempt = 0; attempt < 200; attempt++) {
+    for (let attempt = 0; attempt < 4000; attempt++) {
       try {
         return await client.kv.Range({ key: b("k"), range_end: b("l") }, { timeoutMs: 1000 });
       } catch {

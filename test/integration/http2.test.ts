@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectNode, type ClientHttp2Session } from "node:http2";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -20,6 +19,7 @@ import { http2Engine } from "../../src/wire/http2/engine.ts";
 import type { Exchange, HttpClient, HttpHandler } from "../../src/world/net.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
 import { h2spec } from "../../tools/h2spec.ts";
+import { freePorts } from "../../src/testing/free-ports.ts";
 
 const run = promisify(execFile);
 const ours = nodeWorld({ http2: http2Engine });
@@ -182,20 +182,11 @@ test("a connection of Node's hears the goodbye, ends its work and closes", async
   await closing;
 });
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 test(
   "etcd's gRPC clients, etcdctl with whole URLs among them, work on our HTTP/2",
   { skip: lacks("etcdctl") },
   async () => {
-    const endpoint = `http://127.0.0.1:${await freePort()}`;
+    const endpoint = `http://127.0.0.1:${(await freePorts(1))[0]}`;
     await using group = new ComponentGroup();
     const options = { dataDir: join(scratch, "etcd"), listenClientUrls: [endpoint] };
     await group.start(createEtcd(options, { ...ours, log: silent, metrics: new Metrics() }));
@@ -226,7 +217,7 @@ test(
 );
 
 test("our client works with a genuine etcd over TLS, which is Go's net/http", { skip: lacks("etcd") }, async () => {
-  const [port, peer] = [await freePort(), await freePort()];
+  const [port, peer] = await freePorts(2);
   const endpoint = `https://127.0.0.1:${port}`;
   const [cert, key] = [join(scratch, "cert.pem"), join(scratch, "key.pem")];
   writeFileSync(cert, tls.cert);

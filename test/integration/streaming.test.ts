@@ -231,15 +231,18 @@ function busyboxArchive(image: string): Buffer {
 const needsContainerd =
   lacks("containerd") || lacks("runc") || lacks("busybox") || (process.getuid?.() !== 0 && "needs root");
 
-test("containerd's exec and port-forward through our clients", { skip: needsContainerd, timeout: 300_000 }, async () => {
-  const home = join(scratch, "containerd");
-  const image = "example.test/busybox:1";
-  const cgroup = `/typernetes-streaming-${process.pid}`;
-  await world.fs.mkdir(join(home, "cni"), { recursive: true });
-  const cri = `plugins."io.containerd.grpc.v1.cri"`;
-  writeFileSync(
-    join(home, "config.toml"),
-    `version = 2
+test(
+  "containerd's exec and port-forward through our clients",
+  { skip: needsContainerd, timeout: 300_000 },
+  async () => {
+    const home = join(scratch, "containerd");
+    const image = "example.test/busybox:1";
+    const cgroup = `/typernetes-streaming-${process.pid}`;
+    await world.fs.mkdir(join(home, "cni"), { recursive: true });
+    const cri = `plugins."io.containerd.grpc.v1.cri"`;
+    writeFileSync(
+      join(home, "config.toml"),
+      `version = 2
 root = "${home}/root"
 state = "${home}/state"
 oom_score = 0
@@ -261,108 +264,109 @@ oom_score = 0
   [${cri}.cni]
     conf_dir = "${home}/cni"
 `,
-  );
-  const daemon = spawn("containerd", ["-c", join(home, "config.toml")], { stdio: "ignore" });
-  children.push(daemon);
-  const client = connectCri(world, `${home}/containerd.sock`);
-  const end = performance.now() + 120_000;
-  for (;;) {
-    try {
-      await client.runtime.Version({});
-      break;
-    } catch (error) {
-      if (performance.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    );
+    const daemon = spawn("containerd", ["-c", join(home, "config.toml")], { stdio: "ignore" });
+    children.push(daemon);
+    const client = connectCri(world, `${home}/containerd.sock`);
+    const end = performance.now() + 120_000;
+    for (;;) {
+      try {
+        await client.runtime.Version({});
+        break;
+      } catch (error) {
+        if (performance.now() > end) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
     }
-  }
-  writeFileSync(join(home, "image.tar"), busyboxArchive(image));
-  const socket = ["-a", join(home, "containerd.sock"), "-n", "k8s.io"];
-  const imported = await world.host.exec("ctr", [...socket, "images", "import", join(home, "image.tar")]);
-  assert.equal(imported.code, 0, Buffer.from(imported.stderr).toString());
+    writeFileSync(join(home, "image.tar"), busyboxArchive(image));
+    const socket = ["-a", join(home, "containerd.sock"), "-n", "k8s.io"];
+    const imported = await world.host.exec("ctr", [...socket, "images", "import", join(home, "image.tar")]);
+    assert.equal(imported.code, 0, Buffer.from(imported.stderr).toString());
 
-  const config = {
-    metadata: { name: "p", uid: "u", namespace: "default", attempt: 0 },
-    log_directory: home,
-    linux: { cgroup_parent: cgroup, security_context: { namespace_options: { network: "NODE" as const } } },
-  };
-  const { pod_sandbox_id } = await client.runtime.RunPodSandbox({ config });
-  try {
-    const { container_id } = await client.runtime.CreateContainer({
-      pod_sandbox_id,
-      sandbox_config: config,
-      config: {
-        metadata: { name: "c" },
-        image: { image },
-        log_path: "c.log",
-        linux: { security_context: { namespace_options: { network: "NODE" } } },
-      },
-    });
-    await client.runtime.StartContainer({ container_id });
-    const text = async (stream: AsyncIterable<Uint8Array>) => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of stream) chunks.push(chunk);
-      return Buffer.concat(chunks).toString();
+    const config = {
+      metadata: { name: "p", uid: "u", namespace: "default", attempt: 0 },
+      log_directory: home,
+      linux: { cgroup_parent: cgroup, security_context: { namespace_options: { network: "NODE" as const } } },
     };
-    const open = (url: string) => {
-      const { origin, pathname, search } = new URL(url);
-      return { http: world.net.httpClient({ base: origin }), path: pathname + search };
-    };
-    for (const over of ["spdy", "websocket"] as const) {
-      const streams = { stdin: true, stdout: true, stderr: true, tty: false };
-      const cmd = [
-        "sh",
-        "-c",
-        over === "spdy"
-          ? "sort; echo complaint >&2; exit 3"
-          : "read a; read b; echo $b; echo $a; echo complaint >&2; exit 3",
-      ];
-      const { url } = await client.runtime.Exec({ container_id, cmd, ...streams });
-      const { http, path } = open(url);
-      const remote = await dialRemoteCommand(http, world.random, { ...streams, path, over });
-      await remote.write(Buffer.from("b\na\n"));
-      remote.closeStdin();
-      assert.deepEqual(await Promise.all([text(remote.stdout), text(remote.stderr)]), ["a\nb\n", "complaint\n"]);
-      assert.equal(exitCodeOf(await remote.result), 3);
-      remote.close();
-      await http.close();
-    }
-    {
-      const streams = { stdin: true, stdout: true, stderr: false, tty: true };
-      const { url } = await client.runtime.Exec({
-        container_id,
-        cmd: ["sh", "-c", 'until [ "$(stty size)" = "33 91" ]; do sleep 0.01; done; stty size'],
-        ...streams,
+    const { pod_sandbox_id } = await client.runtime.RunPodSandbox({ config });
+    try {
+      const { container_id } = await client.runtime.CreateContainer({
+        pod_sandbox_id,
+        sandbox_config: config,
+        config: {
+          metadata: { name: "c" },
+          image: { image },
+          log_path: "c.log",
+          linux: { security_context: { namespace_options: { network: "NODE" } } },
+        },
       });
+      await client.runtime.StartContainer({ container_id });
+      const text = async (stream: AsyncIterable<Uint8Array>) => {
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of stream) chunks.push(chunk);
+        return Buffer.concat(chunks).toString();
+      };
+      const open = (url: string) => {
+        const { origin, pathname, search } = new URL(url);
+        return { http: world.net.httpClient({ base: origin }), path: pathname + search };
+      };
+      for (const over of ["spdy", "websocket"] as const) {
+        const streams = { stdin: true, stdout: true, stderr: true, tty: false };
+        const cmd = [
+          "sh",
+          "-c",
+          over === "spdy"
+            ? "sort; echo complaint >&2; exit 3"
+            : "read a; read b; echo $b; echo $a; echo complaint >&2; exit 3",
+        ];
+        const { url } = await client.runtime.Exec({ container_id, cmd, ...streams });
+        const { http, path } = open(url);
+        const remote = await dialRemoteCommand(http, world.random, { ...streams, path, over });
+        await remote.write(Buffer.from("b\na\n"));
+        remote.closeStdin();
+        assert.deepEqual(await Promise.all([text(remote.stdout), text(remote.stderr)]), ["a\nb\n", "complaint\n"]);
+        assert.equal(exitCodeOf(await remote.result), 3);
+        remote.close();
+        await http.close();
+      }
+      {
+        const streams = { stdin: true, stdout: true, stderr: false, tty: true };
+        const { url } = await client.runtime.Exec({
+          container_id,
+          cmd: ["sh", "-c", 'until [ "$(stty size)" = "33 91" ]; do sleep 0.01; done; stty size'],
+          ...streams,
+        });
+        const { http, path } = open(url);
+        const remote = await dialRemoteCommand(http, world.random, { ...streams, path });
+        remote.resize(91, 33);
+        assert.match(await text(remote.stdout), /33 91/);
+        assert.equal(exitCodeOf(await remote.result), 0);
+        await http.close();
+      }
+      const listener = await world.net.listen({ host: "127.0.0.1" }, async (stream) => {
+        for await (const chunk of stream) await stream.write(chunk);
+        stream.end();
+      });
+      closing.push(() => listener.close());
+      const { url } = await client.runtime.PortForward({ pod_sandbox_id });
       const { http, path } = open(url);
-      const remote = await dialRemoteCommand(http, world.random, { ...streams, path });
-      remote.resize(91, 33);
-      assert.match(await text(remote.stdout), /33 91/);
-      assert.equal(exitCodeOf(await remote.result), 0);
+      const forwarder = await dialPortForward(http, world.random, { path });
+      const { data, error } = await forwarder.connect(listener.address.port);
+      await data.write(Buffer.from("through the sandbox"));
+      const { value } = await data[Symbol.asyncIterator]().next();
+      assert.equal(Buffer.from(value as Uint8Array).toString(), "through the sandbox");
+      data.end();
+      assert.equal(await error, undefined);
+      assert.match((await (await forwarder.connect(1)).error)!, /refused/);
+      forwarder.close();
       await http.close();
+    } finally {
+      await client.runtime.StopPodSandbox({ pod_sandbox_id });
+      await client.runtime.RemovePodSandbox({ pod_sandbox_id });
+      await client.close();
+      // A pod's cgroup is the kubelet's to remove.
+      for (const controller of ["", ...(await world.fs.list("/sys/fs/cgroup"))])
+        await rmdir(join("/sys/fs/cgroup", controller, cgroup)).catch(() => {});
     }
-    const listener = await world.net.listen({ host: "127.0.0.1" }, async (stream) => {
-      for await (const chunk of stream) await stream.write(chunk);
-      stream.end();
-    });
-    closing.push(() => listener.close());
-    const { url } = await client.runtime.PortForward({ pod_sandbox_id });
-    const { http, path } = open(url);
-    const forwarder = await dialPortForward(http, world.random, { path });
-    const { data, error } = await forwarder.connect(listener.address.port);
-    await data.write(Buffer.from("through the sandbox"));
-    const { value } = await data[Symbol.asyncIterator]().next();
-    assert.equal(Buffer.from(value as Uint8Array).toString(), "through the sandbox");
-    data.end();
-    assert.equal(await error, undefined);
-    assert.match((await (await forwarder.connect(1)).error)!, /refused/);
-    forwarder.close();
-    await http.close();
-  } finally {
-    await client.runtime.StopPodSandbox({ pod_sandbox_id });
-    await client.runtime.RemovePodSandbox({ pod_sandbox_id });
-    await client.close();
-    // A pod's cgroup is the kubelet's to remove.
-    for (const controller of ["", ...(await world.fs.list("/sys/fs/cgroup"))])
-      await rmdir(join("/sys/fs/cgroup", controller, cgroup)).catch(() => {});
-  }
-});
+  },
+);

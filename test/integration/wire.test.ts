@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -16,6 +15,7 @@ import { http1Engine } from "../../src/wire/http1/engine.ts";
 import { http2Engine } from "../../src/wire/http2/engine.ts";
 import { nodeWorld } from "../../src/world/node/index.ts";
 import type { Listener, ServerTls } from "../../src/world/net.ts";
+import { freePorts } from "../../src/testing/free-ports.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typernetes-wire-"));
 const children: ChildProcess[] = [];
@@ -33,15 +33,6 @@ const lacks = (program: string): string | false =>
   spawnSync("which", [program]).status === 0 ? false : `${program} is not installed`;
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Repeats `attempt` until it succeeds. */
 async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 120_000): Promise<T> {
@@ -62,7 +53,7 @@ for (const [name, world] of [
 ] as const)
   describe(`with ${name}`, () => {
     test("put, get, txn, watch and lease against a genuine etcd", { skip: lacks("etcd") }, async () => {
-      const [clientPort, peerPort] = [await freePort(), await freePort()];
+      const [clientPort = 0, peerPort = 0] = await freePorts(2);
       const url = `http://127.0.0.1:${clientPort}`;
       children.push(
         spawn(

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { KeyPair } from "../../cli/certificates.ts";
@@ -10,6 +9,7 @@ import { signed } from "../../cli/certificates.ts";
 import { ensurePki } from "../../cli/pki.ts";
 import { machineWorld } from "../../cli/world.ts";
 import { ask, connectTo, type Target } from "./https.ts";
+import { freePorts } from "../free-ports.ts";
 
 /** Where a server's certificates and data are. */
 export interface Place {
@@ -92,7 +92,7 @@ export class LoadServer implements AsyncDisposable {
     under: string,
     options: { readonly words?: readonly string[]; readonly nodeArgs?: readonly string[]; readonly log?: boolean } = {},
   ): Promise<LoadServer> {
-    const place = await makePlace(await freePort(), under);
+    const place = await makePlace((await freePorts(1))[0]!, under);
     const server = new LoadServer(place, spawnServer(place, options));
     await server.#line();
     return server;
@@ -147,13 +147,4 @@ export function cpuOf(pid: number): number {
   for (const thread of readdirSync(`/proc/${pid}/task`))
     nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
   return nanoseconds / 1e9;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

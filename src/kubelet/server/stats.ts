@@ -4,6 +4,7 @@
  */
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { ContainerStats, PodSandboxStats } from "../../protocols/cri/generated.ts";
+import { machineNanoseconds } from "../cpu-time.ts";
 import { CONTAINER_NAME, POD_UID } from "../keys.ts";
 import type { KubeletView } from "../view.ts";
 
@@ -57,7 +58,7 @@ export async function summary(kubelet: KubeletView): Promise<unknown> {
   const time = formatTime(now);
   const memory = host.memory();
   const disk = await fs.statfs(kubelet.settings.rootDir).catch(() => undefined);
-  const nodeCpu = usage.containers.reduce((sum, { cpu }) => sum + (cpu?.usage_core_nano_seconds?.value ?? 0), 0);
+  const nodeCpu = await nodeNanoseconds(kubelet, usage.containers);
   const nodeCores = usage.containers.reduce((sum, { cpu }) => sum + (cpu?.usage_nano_cores?.value ?? 0), 0);
   return {
     node: {
@@ -120,6 +121,14 @@ export async function summary(kubelet: KubeletView): Promise<unknown> {
   };
 }
 
+/** What the whole machine has computed, where it tells; else what its containers have. */
+async function nodeNanoseconds({ world }: KubeletView, containers: readonly ContainerStats[]): Promise<number> {
+  const told = await world.fs.readFile("/proc/stat").catch(() => undefined);
+  if (told === undefined)
+    return containers.reduce((sum, { cpu }) => sum + (cpu?.usage_core_nano_seconds?.value ?? 0), 0);
+  return machineNanoseconds(Buffer.from(told).toString());
+}
+
 /** What metrics-server reads: /metrics/resource. */
 export async function resourceMetrics(kubelet: KubeletView): Promise<string> {
   const { containers } = await readUsage(kubelet);
@@ -154,7 +163,7 @@ export async function resourceMetrics(kubelet: KubeletView): Promise<string> {
     each(({ memory: own }) => own?.working_set_bytes?.value ?? 0),
   );
   family("node_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the node in core-seconds", [
-    ` ${containers.reduce((sum, stats) => sum + cpuSeconds(stats), 0)} ${now}`,
+    ` ${(await nodeNanoseconds(kubelet, containers)) / 1e9} ${now}`,
   ]);
   family("node_memory_working_set_bytes", "gauge", "Current working set of the node in bytes", [
     ` ${memory.totalBytes - memory.freeBytes} ${now}`,

@@ -1,4 +1,5 @@
 /** CRI's RuntimeService over processes. */
+import { processNanoseconds } from "../../cpu-time.ts";
 import type { RuntimeService } from "../../../protocols/cri/generated.ts";
 import { type Implementation, RpcError } from "../../../wire/rpc/service.ts";
 import { createContainer } from "./create.ts";
@@ -204,7 +205,7 @@ export function processRuntimeService(state: ProcessState): Partial<Implementati
   };
 }
 
-/** Of the process itself, from /proc; its children are not counted. */
+/** Of the process and the children that it waited for, from /proc. */
 async function statsOf(state: ProcessState, { record, pid }: Container) {
   const { fs, clock } = state.deps;
   const timestamp = BigInt(Math.floor(clock.now())) * 1_000_000n;
@@ -216,15 +217,13 @@ async function statsOf(state: ProcessState, { record, pid }: Container) {
   };
   const path = `/proc/${pid}/stat`;
   if ((await fs.stat(path)) === undefined) return { attributes };
-  const fields = Buffer.from(await fs.readFile(path))
-    .toString()
-    .replace(/^.*\) /s, "")
-    .split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  const residentBytes = Number(fields[21]) * 4096;
+  const stat = Buffer.from(await fs.readFile(path)).toString();
+  const scheduled = await fs.readFile(`/proc/${pid}/schedstat`).catch(() => "");
+  const nanoseconds = processNanoseconds(stat, Buffer.from(scheduled).toString());
+  const residentBytes = Number(stat.replace(/^.*\) /s, "").split(" ")[21]) * 4096;
   return {
     attributes,
-    cpu: { timestamp, usage_core_nano_seconds: { value: ticks * 10_000_000 } },
+    cpu: { timestamp, usage_core_nano_seconds: { value: nanoseconds } },
     memory: { timestamp, working_set_bytes: { value: residentBytes }, rss_bytes: { value: residentBytes } },
   };
 }

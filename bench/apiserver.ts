@@ -12,6 +12,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { askWell, connected, type Connection, drive, type Protocol, type Request } from "../src/testing/load/https.ts";
+import { widgetDefinition } from "../src/testing/load/widgets.ts";
 import { type ApiKind, PEER, type RunningApi, startApi } from "./kit/api-servers.ts";
 import { median, quantile } from "./kit/report.ts";
 
@@ -45,52 +46,7 @@ const pod = (name: string) => ({
     containers: [{ name: "main", image: "example.com/app:1", env: [{ name: "A", value: "b" }] }],
   },
 });
-const WIDGET_DEFINITION = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: "widgets.bench.example.com" },
-  spec: {
-    group: "bench.example.com",
-    scope: "Namespaced",
-    names: { plural: "widgets", singular: "widget", kind: "Widget", listKind: "WidgetList" },
-    versions: [
-      {
-        name: "v1",
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: {
-              spec: {
-                type: "object",
-                required: ["replicas", "name"],
-                properties: {
-                  replicas: { type: "integer", minimum: 0 },
-                  max: { type: "integer", default: 10 },
-                  name: { type: "string", maxLength: 63 },
-                  parts: {
-                    type: "array",
-                    maxItems: 10,
-                    items: {
-                      type: "object",
-                      properties: { name: { type: "string", maxLength: 63 }, size: { type: "integer" } },
-                    },
-                  },
-                },
-                "x-kubernetes-validations": [
-                  { rule: "self.replicas <= self.max", message: "no more replicas than max" },
-                  { rule: "self.name.startsWith('w')" },
-                  { rule: "!has(self.parts) || self.parts.all(part, part.size > 0)" },
-                ],
-              },
-            },
-          },
-        },
-      },
-    ],
-  },
-};
+const WIDGET_DEFINITION = widgetDefinition("bench.example.com");
 const widget = (name: string) => ({
   apiVersion: "bench.example.com/v1",
   kind: "Widget",

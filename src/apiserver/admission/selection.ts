@@ -70,6 +70,11 @@ export function labelsMatch(match: AnyObject, request: AdmissionRequest, cluster
   return selector.matches(namespace?.metadata.labels);
 }
 
+/** The namespace that a request is made in, as policies see it; undefined for a request about no namespace or about namespaces themselves. */
+export function namespaceOf({ namespace, resource }: AdmissionRequest, cluster: ClusterView): AnyObject | undefined {
+  return namespace === "" || resource.plural === "namespaces" ? undefined : cluster.get("namespaces", "", namespace);
+}
+
 function objectSelected(match: AnyObject, { object, oldObject }: AdmissionRequest): boolean {
   const selector = selectorOf(match.objectSelector ?? {});
   if (selector.isEmpty) return true;

@@ -18,6 +18,17 @@ export interface Attributes {
   readonly labelSelector?: string;
 }
 
+/** A question about a resource. What is left out is empty: no namespace, the resource itself, all names. */
+export function resourceAttributes(
+  question: Pick<Attributes, "user" | "verb" | "group" | "version" | "resource"> & Partial<Attributes>,
+): Attributes {
+  return { resourceRequest: true, namespace: "", subresource: "", name: "", path: "", ...question };
+}
+
+export async function isAllowed(authorizer: Authorizer, attributes: Attributes): Promise<boolean> {
+  return (await authorizer.authorize(attributes)).decision === "allow";
+}
+
 export interface Decision {
   readonly decision: "allow" | "deny" | "no opinion";
   readonly reason: string;

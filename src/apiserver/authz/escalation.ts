@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Resource } from "../../machinery/resource.ts";
 import { forbidden, notFound } from "../../machinery/status.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
+import { isAllowed, resourceAttributes } from "./authorizer.ts";
 import type { PolicyRule } from "./rbac.ts";
 import { roleOf, visitRules } from "./rbac.ts";
 
@@ -69,7 +70,7 @@ async function checkBinding(
   confirm(services, context, resource, name, namespace, role.rules ?? []);
 }
 
-async function may(
+function may(
   { authorizer }: Services,
   { user }: WriteContext,
   verb: string,
@@ -77,19 +78,7 @@ async function may(
   namespace: string,
   name: string,
 ): Promise<boolean> {
-  const attributes = {
-    user,
-    verb,
-    resourceRequest: true,
-    namespace,
-    group,
-    version,
-    resource: plural,
-    subresource: "",
-    name,
-    path: "",
-  };
-  return (await authorizer.authorize(attributes)).decision === "allow";
+  return isAllowed(authorizer, resourceAttributes({ user, verb, group, version, resource: plural, namespace, name }));
 }
 
 function heldBy({ cluster }: Services, { user }: WriteContext, namespace: string) {

@@ -2,6 +2,7 @@
  * Whoever writes a policy with parameters must be allowed to read all parameters of that kind, and whoever binds it to some, to read those.
  * Upstream: pkg/registry/admissionregistration/{validating,mutating}admissionpolicy{,binding}/authz.go
  */
+import { isAllowed, resourceAttributes } from "./authorizer.ts";
 import type { ParamKind, ParamRef } from "../../api/generated/admissionregistration.v1.ts";
 import { semanticEqual } from "../../api/semantic-equal.ts";
 import type { Resource } from "../../machinery/resource.ts";
@@ -88,7 +89,7 @@ async function refusedBinding(
   return `user ${who} does not have "${what}" permission on the object referenced by paramRef`;
 }
 
-async function may(
+function may(
   { authorizer }: Services,
   user: UserInfo,
   verb: string,
@@ -96,19 +97,7 @@ async function may(
   namespace: string,
   name: string,
 ): Promise<boolean> {
-  const attributes = {
-    user,
-    verb,
-    resourceRequest: true,
-    namespace,
-    group,
-    version,
-    resource: plural,
-    subresource: "",
-    name,
-    path: "",
-  };
-  return (await authorizer.authorize(attributes)).decision === "allow";
+  return isAllowed(authorizer, resourceAttributes({ user, verb, group, version, resource: plural, namespace, name }));
 }
 
 /** As Go prints one with `%v`. */

@@ -3,6 +3,7 @@
  * between.
  * Upstream: pkg/registry/generic/registry/store.go (Update), pkg/endpoints/handlers/update.go.
  */
+import { resourceAttributes } from "../authz/authorizer.ts";
 import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import { deepFreeze } from "../../base/mutable.ts";
@@ -136,18 +137,8 @@ function mayCreate(
   { resource, namespace, name }: UpdateRequest,
 ): void | Promise<void> {
   if (internal === true) return;
-  const attributes = {
-    user,
-    verb: "create",
-    resourceRequest: true,
-    namespace,
-    group: resource.group,
-    version: resource.version,
-    resource: resource.plural,
-    subresource: "",
-    name,
-    path: "",
-  };
+  const { group, version, plural } = resource;
+  const attributes = resourceAttributes({ user, verb: "create", group, version, resource: plural, namespace, name });
   return allowOrThrow(services.authorizer, attributes);
 }
 

@@ -2,6 +2,7 @@
  * Logs, exec, attach and port-forward, which are forwarded to the kubelet of the pod's node.
  * Upstream: pkg/registry/core/pod/rest, pkg/registry/core/pod/strategy.go.
  */
+import { isAllowed, resourceAttributes } from "../authz/authorizer.ts";
 import { acceptWebSocket, isWebSocketRequest } from "../../wire/websocket/websocket.ts";
 import type { Exchange } from "../../world/net.ts";
 import { containersOf } from "../../api/core/v1/pod/validation/containers-of.ts";
@@ -176,19 +177,17 @@ async function mayCreate(
   subresource: string,
 ): Promise<void> {
   if (request.info.verb !== "get") return;
-  const attributes = {
+  const attributes = resourceAttributes({
     user: request.user!,
     verb: "create",
-    resourceRequest: true,
-    namespace,
     group: "",
     version: "v1",
     resource: "pods",
     subresource,
+    namespace,
     name: request.info.name,
-    path: "",
-  };
-  if ((await authorizer.authorize(attributes)).decision !== "allow")
+  });
+  if (!(await isAllowed(authorizer, attributes)))
     throw forbidden({ group: "", plural: "pods" }, request.info.name, refusal(attributes));
 }
 

@@ -9,6 +9,7 @@
  *
  * Upstream: server/etcdserver/api/rafthttp/msg_codec.go, msgappv2_codec.go
  */
+import { createMessage } from "../../raft/message.ts";
 import type { Entry, Message, NodeId } from "../../raft/types.ts";
 import { MessageError } from "./field-reader.ts";
 import { decodeEntry, entrySize, writeEntry, type MessageCodec } from "./message-codec.ts";
@@ -182,7 +183,7 @@ class AppendDecoder extends Framed {
   protected read(bytes: Buffer, at: number, onMessage: (message: Message, sizeBytes: number) => void): number {
     const kind = bytes[at];
     if (kind === LINK_HEARTBEAT) {
-      onMessage(linkHeartbeat(), 1);
+      onMessage(createMessage({ type: "MsgHeartbeat" }), 1);
       return at + 1;
     }
     if (kind === APPEND_ENTRIES) return this.#follow(bytes, at, onMessage);
@@ -217,7 +218,7 @@ class AppendDecoder extends Framed {
       at += 8 + size;
     }
     const message: Message = {
-      ...linkHeartbeat(),
+      ...createMessage({ type: "MsgHeartbeat" }),
       type: "MsgApp",
       from: this.#remote,
       to: this.#local,
@@ -231,25 +232,6 @@ class AppendDecoder extends Framed {
     onMessage(message, at + 8 - start);
     return at + 8;
   }
-}
-
-function linkHeartbeat(): Message {
-  return {
-    type: "MsgHeartbeat",
-    to: 0n,
-    from: 0n,
-    term: 0,
-    logTerm: 0,
-    index: 0,
-    entries: [],
-    commit: 0,
-    vote: 0n,
-    snapshot: undefined,
-    reject: false,
-    rejectHint: 0,
-    context: undefined,
-    responses: [],
-  };
 }
 
 function writeLength(to: Buffer, at: number, value: number): void {

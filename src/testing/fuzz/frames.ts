@@ -9,6 +9,7 @@ import {
   streamEncoder,
   type StreamKind,
 } from "../../etcd/peer/stream-codec.ts";
+import { createMessage } from "../../raft/message.ts";
 import { EMPTY_CONF_STATE } from "../../raft/storage.ts";
 import type { Message, MessageKind } from "../../raft/types.ts";
 import { type Random, randomInt } from "../../world/world.ts";
@@ -18,22 +19,7 @@ const LEADER = 0x1111_2222_3333_4444n;
 const FOLLOWER = 7n;
 const EMPTY = new Uint8Array(0);
 
-export const NO_MESSAGE: Message = {
-  type: "MsgHeartbeat",
-  to: 0n,
-  from: 0n,
-  term: 0,
-  logTerm: 0,
-  index: 0,
-  entries: [],
-  commit: 0,
-  vote: 0n,
-  snapshot: undefined,
-  reject: false,
-  rejectHint: 0,
-  context: undefined,
-  responses: [],
-};
+export const NO_MESSAGE = createMessage({ type: "MsgHeartbeat" });
 
 /** The kinds that travel. */
 export const KINDS: readonly MessageKind[] = [

@@ -3,57 +3,13 @@ import assert from "node:assert/strict";
 import { type Account, create, json, pause, type LoadCase, type Surroundings } from "./case.ts";
 import { figure } from "./figures.ts";
 import { ask, askWell, connected, type Connection, drive } from "./https.ts";
+import { widgetDefinition } from "./widgets.ts";
 
-const DEFINITION = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: "widgets.load.example.com" },
-  spec: {
-    group: "load.example.com",
-    scope: "Namespaced",
-    names: { plural: "widgets", singular: "widget", kind: "Widget", listKind: "WidgetList" },
-    versions: [
-      {
-        name: "v1",
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: {
-              spec: {
-                type: "object",
-                required: ["replicas", "name"],
-                properties: {
-                  replicas: { type: "integer", minimum: 0 },
-                  max: { type: "integer", default: 10 },
-                  name: { type: "string", maxLength: 63 },
-                  parts: {
-                    type: "array",
-                    maxItems: 10,
-                    items: {
-                      type: "object",
-                      properties: { name: { type: "string", maxLength: 63 }, size: { type: "integer" } },
-                    },
-                  },
-                },
-                "x-kubernetes-validations": [
-                  { rule: "self.replicas <= self.max", message: "no more replicas than max" },
-                  { rule: "self.name.startsWith('w')" },
-                  { rule: "!has(self.parts) || self.parts.all(part, part.size > 0)" },
-                  { rule: "oldSelf.name == self.name", message: "a name stays" },
-                ],
-              },
-            },
-          },
-        },
-      },
-    ],
-  },
-};
-const WIDGETS = "/apis/load.example.com/v1/namespaces/default/widgets";
+const GROUP = "load.example.com";
+const DEFINITION = widgetDefinition(GROUP, { rule: "oldSelf.name == self.name", message: "a name stays" });
+const WIDGETS = `/apis/${GROUP}/v1/namespaces/default/widgets`;
 const widget = (i: number, replicas = 3) => ({
-  apiVersion: "load.example.com/v1",
+  apiVersion: `${GROUP}/v1`,
   kind: "Widget",
   metadata: { name: `widget-${i}` },
   spec: {

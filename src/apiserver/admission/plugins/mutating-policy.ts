@@ -24,7 +24,7 @@ import { activationOf, Budget, OutOfBudget, Questions, timedMatch } from "../exp
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
-import { seenAs } from "../selection.ts";
+import { namespaceOf, seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
 /** Of one expression. */
@@ -121,10 +121,7 @@ async function mutateSeen(
   if (!matched.matches) return false;
   const compiled = context.policies.get(policy, compilePolicy);
   const questions = new Questions(context.authorizer, request.user);
-  const namespaceObject =
-    request.namespace === "" || request.resource.plural === "namespaces"
-      ? undefined
-      : context.cluster.get("namespaces", "", request.namespace);
+  const namespaceObject = namespaceOf(request, context.cluster);
   for (const mutation of compiled.mutations) {
     if (!mutation.compiled.ok) {
       fail(`compilation error: ${mutation.compiled.message}`);

@@ -1,4 +1,5 @@
 /** A kubelet may write only its own node and the pods that are bound to it. Upstream: plugin/pkg/admission/noderestriction */
+import { isAllowed, resourceAttributes } from "../../authz/authorizer.ts";
 import { isDeepStrictEqual } from "node:util";
 import { parseSigningRequest } from "../../../machinery/pki/signing-request.ts";
 import { notFound } from "../../../machinery/status.ts";
@@ -272,19 +273,10 @@ async function checkAudience(
       request,
       `error validating audience ${quote(audience)}: ${errors.length === 1 ? errors[0]! : `[${[...new Set(errors)].join(", ")}]`}`,
     );
-  const { decision } = await authorizer.authorize({
-    user: request.user,
-    verb: "request-serviceaccounts-token-audience",
-    resourceRequest: true,
-    namespace: request.namespace,
-    group: "",
-    version: "v1",
-    resource: audience,
-    subresource: "",
-    name: request.name,
-    path: "",
-  });
-  if (decision !== "allow")
+  const { user, namespace, name } = request;
+  const verb = "request-serviceaccounts-token-audience";
+  const attributes = resourceAttributes({ user, verb, group: "", version: "v1", resource: audience, namespace, name });
+  if (!(await isAllowed(authorizer, attributes)))
     throw refuse(
       request,
       `audience ${quote(audience)} not found in pod spec volume, ${request.user.name} is not authorized to request tokens for this audience`,

@@ -9,7 +9,7 @@ import { activationOf, Budget, type Evaluated, OutOfBudget, Questions, timedMatc
 import { policyErrorOf } from "../metrics.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { type Invocation, invocationsFor } from "../policies/bindings.ts";
-import { seenAs } from "../selection.ts";
+import { namespaceOf, seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
 /** All validations and their messages together, of one binding with one parameter; audit annotations get as much again. */
@@ -115,10 +115,7 @@ async function evaluate(
   if (!matched.matches) return denials;
   const compiled = context.policies.get(policy, compilePolicy);
   const questions = new Questions(context.authorizer, request.user);
-  const namespaceObject =
-    request.namespace === "" || request.resource.plural === "namespaces"
-      ? undefined
-      : context.cluster.get("namespaces", "", request.namespace);
+  const namespaceObject = namespaceOf(request, context.cluster);
   const base = activationOf(seen, questions, { namespaceObject, params });
   const evaluating = context.clock.monotonic();
   const outcome = await questions.run(() => {

@@ -1,39 +1,16 @@
 /** Upstream: pkg/apis/resource/v1beta1/defaults.go, pkg/registry/resource/resourceslice */
-import { defineResource, nextGeneration } from "../../../define.ts";
+import { defineResource } from "../../../define.ts";
 import type { ResourceSlice } from "../../../generated/resource.v1beta1.ts";
+import { sliceColumns, sliceFields } from "../../device.ts";
+import { sliceBehaviour } from "../../slice.ts";
 import { sliceFromV1, sliceToV1 } from "../conversion.ts";
-import {
-  defaultSlice,
-  dropDisabledOfSlice,
-  sliceColumns,
-  sliceFields,
-  sliceWarnings,
-  stampSliceTaints,
-} from "../../device.ts";
-import { semanticEqual } from "../../../semantic-equal.ts";
-import { validateSlice } from "../../slice-validation.ts";
 
 export const resourceSlices = defineResource<ResourceSlice>({
   group: "resource.k8s.io",
   version: "v1beta1",
   kind: "ResourceSlice",
   selectableFields: sliceFields,
-  behaviour: {
-    defaults: defaultSlice,
-    prepareForCreate(slice, { now, featureGates }) {
-      stampSliceTaints(slice, now);
-      dropDisabledOfSlice(slice, undefined, featureGates);
-    },
-    prepareForUpdate(slice, old, { now, featureGates }) {
-      stampSliceTaints(slice, now);
-      // What goes for its gate counts as a change all the same.
-      if (!semanticEqual(slice.spec, old.spec)) nextGeneration(slice, old);
-      dropDisabledOfSlice(slice, old, featureGates);
-    },
-    validate: (slice) => validateSlice(sliceToV1(slice) as never),
-    validateUpdate: (slice, old) => validateSlice(sliceToV1(slice) as never, sliceToV1(old) as never),
-    warnings: (slice) => sliceWarnings(slice),
-  },
+  behaviour: sliceBehaviour<ResourceSlice>(sliceToV1),
   columns: sliceColumns,
   toStored: sliceToV1,
   fromStored: sliceFromV1,

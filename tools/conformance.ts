@@ -1,7 +1,7 @@
 /**
  * `npm run conformance -- [FOCUS…] [--skip PATTERN] [--procs 4] [--minutes 5] [--runtime simulated]`: upstream's own end-to-end conformance tests against a cluster of
- * two nodes in a network namespace of its own. Focuses are ginkgo's patterns for tests' names; without one, all run. What came of them is written into
- * docs/reference/conformance.md. `--report FILE`, several times, takes what ginkgo has reported before and runs nothing.
+ * two nodes in a network namespace of its own. Focuses are ginkgo's patterns for tests' names; without one, all run. `--beyond` runs tests that are not part of
+ * conformance. What came of them is written into docs/reference/conformance.md. `--report FILE`, several times, takes what ginkgo has reported before and runs nothing.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +12,7 @@ import { nodeWorld } from "../src/world/node/index.ts";
 import { realClients } from "./clients.ts";
 import { imagesOf } from "./conformance/images.ts";
 import {
+  BEYOND,
   counts,
   merged,
   type Outcomes,
@@ -25,6 +26,11 @@ import { programs } from "./conformance/programs.ts";
 const ROOT = join(import.meta.dirname, "..");
 const PAGE = join(ROOT, "docs/reference/conformance.md");
 
+interface Report {
+  readonly StartTime: string;
+  readonly SpecReports: readonly Spec[];
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -32,6 +38,7 @@ const { values, positionals } = parseArgs({
     procs: { type: "string", default: "4" },
     minutes: { type: "string", default: "60" },
     runtime: { type: "string", default: "containerd" },
+    beyond: { type: "boolean", default: false },
     report: { type: "string", multiple: true },
   },
 });
@@ -59,8 +66,8 @@ async function runTests(): Promise<void> {
     console.log("starting a cluster of two nodes");
     await cluster.up("--name", cluster.name, "--runtime", values.runtime, "--nodes", "2");
     if (values.runtime !== "simulated") await load(cluster, bin);
-    const focuses =
-      positionals.length > 0 ? positionals.map((one) => `(${one}).*\\[Conformance\\]`) : ["\\[Conformance\\]"];
+    const focuses = focusesOf(positionals);
+    const skips = [values.skip, values.beyond ? BEYOND.skip : undefined].filter((one) => one !== undefined);
     const ofGinkgo = `--procs=${values.procs} --no-color --silence-skips --succinct --timeout=${values.minutes}m --grace-period=10s --poll-progress-after=0 --json-report=report.json --output-dir=${reports}`;
     const tests = cluster.start("nice", [
       "-n",
@@ -68,7 +75,7 @@ async function runTests(): Promise<void> {
       join(bin, "ginkgo"),
       ...ofGinkgo.split(" "),
       ...focuses.map((pattern) => `--focus=${pattern}`),
-      ...(values.skip === undefined ? [] : [`--skip=${values.skip}`]),
+      ...skips.map((pattern) => `--skip=${pattern}`),
       join(bin, "e2e.test"),
       "--",
       `--kubeconfig=${cluster.kubeconfig}`,
@@ -89,6 +96,12 @@ async function runTests(): Promise<void> {
   }
 }
 
+/** In ginkgo's words: what is asked for, among the tests that the page is about. */
+function focusesOf(asked: readonly string[]): readonly string[] {
+  if (values.beyond) return asked.length > 0 ? asked.map((one) => `${BEYOND.focus}.*(${one})`) : [BEYOND.focus];
+  return asked.length > 0 ? asked.map((one) => `(${one}).*\\[Conformance\\]`) : ["\\[Conformance\\]"];
+}
+
 async function load(cluster: TestCluster, bin: string): Promise<void> {
   const file = join(cluster.scratch, "conformance.tar");
   writeFileSync(file, await imagesOf(nodeWorld(), bin));
@@ -101,8 +114,8 @@ function known(): Outcomes {
 }
 
 function readReport(file: string): Outcomes {
-  const [suite] = JSON.parse(readFileSync(file, "utf8")) as readonly { readonly SpecReports: readonly Spec[] }[];
-  return outcomesOf(suite!.SpecReports, values.runtime);
+  const [suite] = JSON.parse(readFileSync(file, "utf8")) as readonly Report[];
+  return outcomesOf(suite!.SpecReports, values.runtime, suite!.StartTime.slice(0, 16).replace("T", " "));
 }
 
 function write(all: Outcomes): void {

@@ -85,9 +85,11 @@ describe("services of a cluster", { skip: noCluster(clients) }, () => {
     ) as any[];
   const address = (pod: string) => cluster.kubectl(`get pod ${pod} -o jsonpath={.status.podIP}`);
   /** Who answers `url` in this many requests. */
-  const answers = async (url: string, times = 30) =>
+  const answers = async (url: string, times = 30, seconds = 30) =>
     new Set(
-      (await cluster.sh(`for i in $(seq ${times}); do curl -sS -m 1 ${url} || echo lost; done`)).trim().split("\n"),
+      (await cluster.sh(`for i in $(seq ${times}); do curl -sS -m ${seconds} ${url} || echo lost; done`))
+        .trim()
+        .split("\n"),
     );
 
   test("a pod reaches others by the name of their service, and all of them answer", async () => {
@@ -175,7 +177,7 @@ describe("services of a cluster", { skip: noCluster(clients) }, () => {
     await cluster.kubectl("wait --for=delete pod/named-2 --timeout=180s");
     await cluster.kubectl("delete pod named-1 --grace-period=0 --force --wait=false");
     await cluster.until(
-      async () => [...(await answers(url, 5))].every((name) => name === "named-0" || name === "named-1"),
+      async () => [...(await answers(url, 5, 2))].every((name) => name === "named-0" || name === "named-1"),
       "no request is lost any more",
     );
     await cluster.kubectl("rollout status statefulset/named --timeout=180s");

@@ -73,8 +73,10 @@ describe("three nodes with containers of their own", { skip: noCluster(clients) 
     JSON.parse(readFileSync(join(cluster.dataDir, "cluster.json"), "utf8")).lan.machines;
   const pidIn = (...path: readonly string[]) => Number(readFileSync(join(cluster.dataDir, "nodes", ...path), "utf8"));
   /** Who answers `url` in 30 requests. */
-  const answers = async (url: string): Promise<readonly string[]> => [
-    ...new Set((await cluster.sh(`for i in $(seq 30); do curl -sS -m 1 ${url} || echo lost; done`)).trim().split("\n")),
+  const answers = async (url: string, seconds = 30): Promise<readonly string[]> => [
+    ...new Set(
+      (await cluster.sh(`for i in $(seq 30); do curl -sS -m ${seconds} ${url} || echo lost; done`)).trim().split("\n"),
+    ),
   ];
   const isReady = async (node: string) =>
     (await cluster.kubectl(["get", "node", node, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'])) ===
@@ -165,7 +167,7 @@ describe("three nodes with containers of their own", { skip: noCluster(clients) 
       await cluster.until(async () => !(await isReady("node-3")), "the node is NotReady", 180_000);
       const url = `http://${machines()[0].address}:30080/`;
       await cluster.until(async () => {
-        const found = await answers(url);
+        const found = await answers(url, 2);
         return found.length === 4 && !found.some((name) => name === "lost" || lost.includes(name));
       }, "the others alone answer");
     } finally {

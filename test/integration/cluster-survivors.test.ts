@@ -7,7 +7,7 @@ import { realClients } from "../../tools/clients.ts";
 
 const clients = realClients();
 const ROUNDS = 10;
-const CREATES = 200;
+const CREATES = 1000;
 
 const sumOf = (text: string) => createHash("sha256").update(text).digest("hex");
 
@@ -51,7 +51,7 @@ describe("containers of a control plane that is killed", { skip: noCluster(clien
       .sort();
   };
 
-  test(`kill -9 in the middle of ${CREATES} creates, ${ROUNDS} times`, { timeout: 240_000 }, async () => {
+  test(`kill -9 in the middle of ${CREATES} creates, ${ROUNDS} times`, { timeout: 600_000 }, async () => {
     const steady = await containers();
     assert.equal(steady.length, 3);
     const acknowledged = new Set<string>();

@@ -16,7 +16,7 @@ const COUNTING_CLIENT = `
   let stop = false;
   process.on("SIGTERM", () => { stop = true; });
   const ask = () => new Promise((resolve) => {
-    const request = get(process.argv[1], { agent: false, timeout: 3000 }, (response) => {
+    const request = get(process.argv[1], { agent: false, timeout: 20_000 }, (response) => {
       let text = "";
       response.on("data", (data) => { text += data; }).on("end", () => resolve(response.statusCode === 200 ? text.trim() : "status " + response.statusCode)).on("error", (error) => resolve("lost: " + error.code));
     });
@@ -62,10 +62,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     ])
       assert.match(said, new RegExp(`✓ ${step.replace(/[()]/g, "\\$&")} [\\d.]+ s`));
     assert.match(said, /Ready in [\d.]+ s/);
-    assert.match(
-      await cluster.kubectl("get nodes"),
-      new RegExp(`^${cluster.node} +Ready +<none> +\\d+s +v1\\.36`, "m"),
-    );
+    assert.match(await cluster.kubectl("get nodes"), new RegExp(`^${cluster.node} +Ready +<none> +\\S+ +v1\\.36`, "m"));
     await cluster.load();
   });
 
@@ -129,7 +126,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     await client.stop();
     const counts = JSON.parse(client.text().split("\n")[1]!) as Record<string, number>;
     assert.deepEqual(Object.keys(counts).sort(), ["one", "two"], `answers: ${JSON.stringify(counts)}`);
-    assert.ok(counts["one"]! > 100 && counts["two"]! > 100, JSON.stringify(counts));
+    assert.ok(counts["one"]! > 20 && counts["two"]! > 20, JSON.stringify(counts));
     assert.equal(await cluster.sh(`curl -sS -m 30 ${url}`), "one\n");
   });
 
@@ -138,7 +135,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     assert.match(
       await cluster.kubectl("get pods -l app=web -o wide"),
       new RegExp(
-        `^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\n${pod} +1/1 +Running +0 +\\d+s +10\\.244\\.0\\.\\d+ +${cluster.node} +<none> +<none>$`,
+        `^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\n${pod} +1/1 +Running +0 +\\S+ +10\\.244\\.0\\.\\d+ +${cluster.node} +<none> +<none>$`,
         "m",
       ),
     );
@@ -152,9 +149,9 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
       /^Controlled By: +ReplicaSet\/web-/m,
       /^ +Ready: +True/m,
       /^QoS Class: +BestEffort/m,
-      /Normal +Scheduled +\d+s +default-scheduler +Successfully assigned default\/web-/,
-      /Normal +Pulled +\d+s +kubelet .*Container image "web:1" already present on machine/,
-      /Normal +Started +\d+s +kubelet/,
+      /Normal +Scheduled +\S+ +default-scheduler +Successfully assigned default\/web-/,
+      /Normal +Pulled +\S.* +kubelet .*Container image "web:1" already present on machine/,
+      /Normal +Started +\S.* +kubelet/,
     ])
       assert.match(described, line);
     assert.match(
@@ -289,7 +286,7 @@ describe("a cluster and kubectl", { skip: noCluster(clients) }, () => {
     await cluster.kubectl("delete pdb web");
     await cluster.kubectl(`drain ${cluster.node} --force --timeout=180s`);
     await cluster.until(
-      async () => /^(web-\S+ +0\/1 +Pending +0 +\d+s\n){3}$/.test(await cluster.kubectl("get pods --no-headers")),
+      async () => /^(web-\S+ +0\/1 +Pending +0 +\S+\n){3}$/.test(await cluster.kubectl("get pods --no-headers")),
       "new pods wait for a node",
     );
     await cluster.kubectl(`uncordon ${cluster.node}`);

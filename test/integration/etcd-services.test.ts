@@ -72,7 +72,8 @@ async function start(
   started.push({ child, dataDir });
   let log = "";
   const exited = new Promise<Awaited<Running["exited"]>>((resolve) =>
-    child.once("exit", (code, signal) => resolve({ code, signal })),
+    // With all that it has said.
+    child.once("close", (code, signal) => resolve({ code, signal })),
   );
   await new Promise<void>((resolve, reject) => {
     const onData = (data: Buffer) => {

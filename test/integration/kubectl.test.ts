@@ -48,7 +48,7 @@ const ROWS: readonly Row[] = [
   ["rollout status deployment/web --timeout=180s", /successfully rolled out/],
   ["wait --for=condition=Available deployment/web --timeout=180s", /condition met/],
   ["wait --for=jsonpath={.status.readyReplicas}=2 deployment/web --timeout=180s", /condition met/],
-  ["get deployments", /^NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +2\/2 +2 +2 +\d+s$/m],
+  ["get deployments", /^NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +2\/2 +2 +2 +\S+$/m],
   ["get deployment web -o wide", /CONTAINERS +IMAGES +SELECTOR\nweb .* nginx +nginx +app=web$/m],
   ["get deployment web -o yaml", /^kind: Deployment$/m],
   ["get deployment web -o json --show-managed-fields", /"manager": "kubectl-create"/],

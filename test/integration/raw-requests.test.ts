@@ -48,7 +48,7 @@ function speak(pieces: readonly string[], expected: string): Promise<string> {
     });
     let heard = "";
     let said = 0;
-    const late = setTimeout(() => done("<open>"), 3000);
+    const late = setTimeout(() => done("<open>"), 30_000);
     const done = (how: string) => {
       clearTimeout(late);
       socket.destroy();

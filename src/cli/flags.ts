@@ -22,7 +22,8 @@ export type Flag = {
   | { readonly type: "duration"; readonly default: number }
   /** Comma separated and repeatable; `whole` ones are repeatable only, because they may hold commas. */
   | { readonly type: "list"; readonly default: readonly string[]; readonly whole?: true }
-  | { readonly type: "map"; readonly default: Readonly<Record<string, string>> }
+  /** `separator` stands between name and value, `=` unless it is given. */
+  | { readonly type: "map"; readonly default: Readonly<Record<string, string>>; readonly separator?: "<" }
 );
 export type Flags = Readonly<Record<string, Flag>>;
 
@@ -173,8 +174,10 @@ function read(name: string, flag: Flag, text: string, before: unknown): unknown 
         ...(text === "" ? [] : flag.whole ? [text] : text.split(",")),
       ];
     case "map": {
-      const entries = text === "" ? [] : text.split(",").map((pair) => pair.split(/=(.*)/s).slice(0, 2));
-      if (entries.some((entry) => entry.length < 2)) throw bad(`${text} must be formatted as key=value`);
+      const separator = flag.separator ?? "=";
+      const parts = separator === "<" ? /<(.*)/s : /=(.*)/s;
+      const entries = text === "" ? [] : text.split(",").map((pair) => pair.split(parts).slice(0, 2));
+      if (entries.some((entry) => entry.length < 2)) throw bad(`${text} must be formatted as key${separator}value`);
       return { ...(before as object | undefined), ...Object.fromEntries(entries as [string, string][]) };
     }
   }

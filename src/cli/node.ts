@@ -72,6 +72,11 @@ export function createNode(options: NodeOptions, deps: NodeDependencies): Compon
       clusterDns: [options.clusterDns],
       clusterDomain: CLUSTER_DOMAIN,
       cgroupRoot: options.cgroupRoot,
+      // Its disk is the machine's, which others fill; and images that were loaded come from nowhere again.
+      ...(options.runtime !== "simulated" && {
+        evictionHard: { "memory.available": "100Mi" },
+        imageGcHighPercent: 100,
+      }),
       ...(options.staticPodPath !== "" && { staticPodPath: options.staticPodPath }),
       ...(options.staticPodUrl !== "" && { staticPodUrl: options.staticPodUrl }),
       ...(options.runtime === "simulated" && {

@@ -102,6 +102,7 @@ async function runKubelet(kubelet: KubeletState, signal: AbortSignal, ready: () 
     kubelet.sourcesReady.add("api");
     ready();
     await housekeeping(kubelet);
+    for (const part of [kubelet.images, kubelet.evictions]) if (part !== undefined) background.push(part.run(signal));
     if (kubelet.cri.usesFiles) {
       background.push(
         rotateLogs(

@@ -16,6 +16,10 @@ export const METRICS = {
     labels: ["static"],
   }),
   nodeName: gauge<"node">("kubelet_node_name", { help: "The node's name. The count is always 1.", labels: ["node"] }),
+  evictions: counter<"eviction_signal">("kubelet_evictions", {
+    help: "Cumulative number of pod evictions by eviction signal",
+    labels: ["eviction_signal"],
+  }),
   requestedResizes: counter<"resource" | "requirement" | "operation">("kubelet_container_requested_resizes_total", {
     help: "Number of requested resizes, counted at the container level. Different resources on the same container are counted separately. The 'requirement' label refers to 'memory' or 'limits'; the 'operation' label can be one of 'add', 'remove', 'increase' or 'decrease'.",
     labels: ["resource", "requirement", "operation"],

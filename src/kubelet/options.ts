@@ -2,6 +2,8 @@
  * The options of a kubelet: the fields of KubeletConfiguration that have an effect here, and upstream's defaults.
  * Upstream: pkg/kubelet/apis/config/v1beta1/defaults.go
  */
+import { DEFAULT_HARD } from "./eviction/thresholds.ts";
+import { DEFAULT_POLICY } from "./images/gc.ts";
 
 export interface KubeletOptions {
   readonly nodeName: string;
@@ -53,6 +55,19 @@ export interface KubeletOptions {
   readonly nodeStatusUpdateFrequencyMs?: number;
   readonly nodeStatusReportFrequencyMs?: number;
   readonly nodeLeaseDurationSeconds?: number;
+  /** What the node must keep free: below it, pods are evicted. By signal, as quantities or parts (`10%`). */
+  readonly evictionHard?: Readonly<Record<string, string>>;
+  /** The same, with time: `evictionSoftGracePeriod` says how long each has to be met. */
+  readonly evictionSoft?: Readonly<Record<string, string>>;
+  readonly evictionSoftGracePeriod?: Readonly<Record<string, string>>;
+  readonly evictionMinimumReclaim?: Readonly<Record<string, string>>;
+  readonly evictionPressureTransitionMs?: number;
+  /** The most that a pod is given to stop when a soft threshold is met. */
+  readonly evictionMaxPodGraceSeconds?: number;
+  /** Images are removed above this part of their disk; 100 never. */
+  readonly imageGcHighPercent?: number;
+  readonly imageGcLowPercent?: number;
+  readonly imageMinimumGcAgeMs?: number;
   readonly containerLogMaxSizeBytes?: number;
   readonly containerLogMaxFiles?: number;
   /** What the node says of itself. */
@@ -107,6 +122,15 @@ export function withDefaults(options: KubeletOptions): Settings {
     // Upstream: the report frequency follows the update frequency when only that was set.
     nodeStatusReportFrequencyMs: options.nodeStatusUpdateFrequencyMs === undefined ? 300_000 : updateMs,
     nodeLeaseDurationSeconds: 40,
+    evictionHard: DEFAULT_HARD,
+    evictionSoft: {},
+    evictionSoftGracePeriod: {},
+    evictionMinimumReclaim: {},
+    evictionPressureTransitionMs: 300_000,
+    evictionMaxPodGraceSeconds: 0,
+    imageGcHighPercent: DEFAULT_POLICY.highPercent,
+    imageGcLowPercent: DEFAULT_POLICY.lowPercent,
+    imageMinimumGcAgeMs: DEFAULT_POLICY.minAgeMs,
     containerLogMaxSizeBytes: 10 * 2 ** 20,
     containerLogMaxFiles: 5,
     kubeletVersion: "v1.36.2",

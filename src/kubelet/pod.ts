@@ -39,6 +39,10 @@ export const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.[CONFIG
 
 export const isNodeCritical = (pod: Pod): boolean => (pod.spec.priority ?? 0) >= 2_000_001_000;
 
+/** Never evicted: static, a mirror, or of the priority of the system's own. */
+export const isCritical = (pod: Pod): boolean =>
+  isStatic(pod) || isMirror(pod) || (pod.spec.priority ?? 0) >= 2_000_000_000;
+
 export const isTerminalPhase = (phase: string | undefined): boolean => phase === "Failed" || phase === "Succeeded";
 export const restartPolicyOf = (pod: Pod): string => pod.spec.restartPolicy ?? "Always";
 

@@ -13,6 +13,9 @@ import { Allocator } from "./allocation/allocator.ts";
 import { ResourceCheckpoint } from "./allocation/checkpoint.ts";
 import { ResizeConditions } from "./allocation/conditions.ts";
 import { CgroupManager } from "./cgroups/manager.ts";
+import type { EvictionManager } from "./eviction/manager.ts";
+import { evictionsOf, imageCollectorOf } from "./evictions.ts";
+import type { ImageCollector } from "./images/collector.ts";
 import { PullQueue } from "./images/ensure.ts";
 import { activePods } from "./intake.ts";
 import { NodeManager } from "./node/manager.ts";
@@ -32,6 +35,7 @@ import type { PodCgroupValues } from "./runtime/resize.ts";
 import { withTimeouts } from "./runtime/timeouts.ts";
 import type { Runtime } from "./runtimes/runtime.ts";
 import type { Source } from "./sources/source.ts";
+import type { Verdict } from "./status/generate.ts";
 import { StatusManager } from "./status/manager.ts";
 import { apiPodOf } from "./status/pod-status.ts";
 import { downwardOf, dnsSettings, initialNode, pullSecretsOf, runtimeHandlerOf, servicesOf } from "./surroundings.ts";
@@ -82,6 +86,9 @@ export class KubeletState {
   readonly actuated: ResourceCheckpoint;
   readonly resizes: ResizeConditions;
   readonly allocator: Allocator;
+  /** Where containers use what the machine has. */
+  readonly evictions: EvictionManager | undefined;
+  readonly images: ImageCollector | undefined;
 
   /** All pods of this node by uid, but for mirrors. */
   readonly pods = new Map<string, Pod>();
@@ -90,7 +97,8 @@ export class KubeletState {
   readonly mirrors = new Map<string, Pod>();
   readonly admitted = new Set<string>();
   readonly arrivals = new Map<string, Pod>();
-  readonly verdicts = new Map<string, { readonly reason: string; readonly message: string }>();
+  /** Why the node ended or refused a pod. */
+  readonly verdicts = new Map<string, Verdict>();
   readonly deadlines = new Map<string, Disposable>();
   readonly messages = new Map<string, string>();
   /** What the cgroup of each pod said last. */
@@ -125,7 +133,7 @@ export class KubeletState {
       cri,
       informer: this.informers.of(nodes, { fieldSelector: `metadata.name=${settings.nodeName}` }),
       settings,
-      health: () => ({ problems: [], pressures: new Set() }),
+      health: () => ({ problems: [], pressures: this.evictions?.pressures ?? new Set() }),
       port: () => this.port ?? 0,
     });
     this.workers = new PodWorkers(world, log, actsOf(this), {
@@ -189,9 +197,12 @@ export class KubeletState {
       checkpoint: this.allocated,
       podOf: (uid) => this.pods.get(uid),
       activePods: () => activePods(this),
-      admit: (pod, others) => admit(pod, this.nodeManager.node ?? initialNode(this), others, osOf(world)),
+      admit: (pod, others) =>
+        this.evictions?.admit(pod) ?? admit(pod, this.nodeManager.node ?? initialNode(this), others, osOf(world)),
       wake: (uid) => this.workers.wake(uid),
     });
+    this.images = cri.usesFiles ? imageCollectorOf(this) : undefined;
+    this.evictions = this.images && evictionsOf(this, this.images);
     this.context = {
       world,
       cri,

@@ -1,5 +1,6 @@
 /** The flags of `kubelet`, spelled and defaulted as upstream's. Upstream: cmd/kubelet/app/options/options.go */
 import { type Flags, withIgnored, withRefused } from "../flags.ts";
+import { DEFAULT_HARD } from "../../kubelet/eviction/thresholds.ts";
 import { logFlags } from "./common.ts";
 
 const own = {
@@ -108,6 +109,49 @@ const own = {
     help: "Give containers the runtime's seccomp profile where they name none.",
   },
   "serialize-image-pulls": { type: "bool", default: true, help: "Pull one image at a time." },
+  "eviction-hard": {
+    type: "map",
+    separator: "<",
+    default: DEFAULT_HARD,
+    help: "What the node must keep free, as memory.available<1Gi: below it, pods are evicted at once.",
+  },
+  "eviction-soft": {
+    type: "map",
+    separator: "<",
+    default: {},
+    help: "The same, for pods that are given time. --eviction-soft-grace-period says how long each has to be met.",
+  },
+  "eviction-soft-grace-period": {
+    type: "map",
+    default: {},
+    help: "How long a soft threshold has to be met before pods are evicted, as memory.available=90s.",
+  },
+  "eviction-minimum-reclaim": {
+    type: "map",
+    default: {},
+    help: "How much more has to be free before a threshold is no longer met, as nodefs.available=500Mi.",
+  },
+  "eviction-pressure-transition-period": {
+    type: "duration",
+    default: 300_000,
+    help: "How long a node's pressure is told after it has gone.",
+  },
+  "eviction-max-pod-grace-period": {
+    type: "int",
+    default: 0,
+    help: "The most seconds that a pod is given when a soft threshold is met.",
+  },
+  "image-gc-high-threshold": {
+    type: "int",
+    default: 85,
+    help: "The percentage of their disk above which images that nobody uses are removed. 100: never.",
+  },
+  "image-gc-low-threshold": { type: "int", default: 80, help: "The percentage at which no more images are removed." },
+  "minimum-image-ttl-duration": {
+    type: "duration",
+    default: 120_000,
+    help: "How long an image is kept before it may be removed.",
+  },
   "container-log-max-size": {
     type: "string",
     default: "10Mi",
@@ -133,14 +177,14 @@ export const kubeletFlags = withRefused(
     cloud-config cloud-provider containerd containerd-namespace container-hints container-log-max-workers:int container-log-monitor-interval:duration
     contention-profiling:bool cpu-cfs-quota-period:duration cpu-manager-policy cpu-manager-policy-options:map cpu-manager-reconcile-period:duration
     enable-controller-attach-detach:bool enable-debugging-handlers:bool enable-load-reader:bool enable-server:bool enforce-node-allocatable:list
-    event-burst:int event-qps:int event-storage-age-limit event-storage-event-limit eviction-hard:map eviction-max-pod-grace-period:int
-    eviction-minimum-reclaim:map eviction-pressure-transition-period:duration eviction-soft:map eviction-soft-grace-period:map exit-on-lock-contention:bool
+    event-burst:int event-qps:int event-storage-age-limit event-storage-event-limit
+    exit-on-lock-contention:bool
     experimental-allocatable-ignore-eviction:bool global-housekeeping-interval:duration hairpin-mode healthz-bind-address housekeeping-interval:duration
-    image-credential-provider-bin-dir image-credential-provider-config image-gc-high-threshold:int image-gc-low-threshold:int image-service-endpoint
+    image-credential-provider-bin-dir image-credential-provider-config image-service-endpoint
     keep-terminated-pod-volumes:bool kernel-memcg-notification:bool kube-api-burst:int kube-api-content-type kube-api-qps:int kube-reserved-cgroup
     kubelet-cgroups local-storage-capacity-isolation:bool lock-file log-cadvisor-usage:bool machine-id-file make-iptables-util-chains:bool
     manifest-url-header:list maximum-dead-containers:int maximum-dead-containers-per-container:int max-open-files:int memory-manager-policy
-    minimum-container-ttl-duration:duration minimum-image-ttl-duration:duration node-status-max-images:int oom-score-adj:int pod-infra-container-image
+    minimum-container-ttl-duration:duration node-status-max-images:int oom-score-adj:int pod-infra-container-image
     pods-per-core:int protect-kernel-defaults:bool qos-reserved:map read-only-port:int registry-burst:int registry-qps:int reserved-cpus
     reserved-memory:list rotate-certificates:bool rotate-server-certificates:bool runtime-cgroups runtime-request-timeout:duration
     storage-driver-buffer-duration:duration storage-driver-db storage-driver-host storage-driver-password storage-driver-secure:bool

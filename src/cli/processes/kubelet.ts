@@ -5,6 +5,7 @@ import { createEventBroadcaster } from "../../client/event-recorder.ts";
 import { httpsTransport } from "../../client/https.ts";
 import { createInformers } from "../../client/informer/informers.ts";
 import { createKubelet } from "../../kubelet/kubelet.ts";
+import { parseThresholds } from "../../kubelet/eviction/thresholds.ts";
 import type { KubeletOptions } from "../../kubelet/options.ts";
 import { valueOf } from "../../kubelet/quantity.ts";
 import type { Runtime } from "../../kubelet/runtimes/runtime.ts";
@@ -57,6 +58,15 @@ const FIELDS = {
   "cpu-cfs-quota": "cpuCFSQuota",
   "seccomp-default": "seccompDefault",
   "serialize-image-pulls": "serializeImagePulls",
+  "eviction-hard": "evictionHard",
+  "eviction-soft": "evictionSoft",
+  "eviction-soft-grace-period": "evictionSoftGracePeriod",
+  "eviction-minimum-reclaim": "evictionMinimumReclaim",
+  "eviction-pressure-transition-period": "evictionPressureTransitionPeriod",
+  "eviction-max-pod-grace-period": "evictionMaxPodGracePeriod",
+  "image-gc-high-threshold": "imageGCHighThresholdPercent",
+  "image-gc-low-threshold": "imageGCLowThresholdPercent",
+  "minimum-image-ttl-duration": "imageMinimumGCAge",
   "container-log-max-size": "containerLogMaxSize",
   "container-log-max-files": "containerLogMaxFiles",
   "fail-swap-on": "failSwapOn",
@@ -199,8 +209,36 @@ async function kubeletOptions(
     ...(reportMs !== undefined && { nodeStatusReportFrequencyMs: reportMs }),
     ...(restartMs !== undefined && { crashLoopBackOffMaxMs: restartMs }),
     ...(typeof leaseSeconds === "number" && { nodeLeaseDurationSeconds: leaseSeconds }),
+    ...evictionOptions(values),
+    imageGcHighPercent: values["image-gc-high-threshold"],
+    imageGcLowPercent: values["image-gc-low-threshold"],
+    imageMinimumGcAgeMs: values["minimum-image-ttl-duration"],
     containerLogMaxSizeBytes: valueOf(values["container-log-max-size"]),
     containerLogMaxFiles: values["container-log-max-files"],
+  };
+}
+
+function evictionOptions(values: Options) {
+  const options = {
+    evictionHard: values["eviction-hard"],
+    evictionSoft: values["eviction-soft"],
+    evictionSoftGracePeriod: values["eviction-soft-grace-period"],
+    evictionMinimumReclaim: values["eviction-minimum-reclaim"],
+  };
+  try {
+    parseThresholds({
+      hard: options.evictionHard,
+      soft: options.evictionSoft,
+      softGracePeriod: options.evictionSoftGracePeriod,
+      minimumReclaim: options.evictionMinimumReclaim,
+    });
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  }
+  return {
+    ...options,
+    evictionPressureTransitionMs: values["eviction-pressure-transition-period"],
+    evictionMaxPodGraceSeconds: values["eviction-max-pod-grace-period"],
   };
 }
 

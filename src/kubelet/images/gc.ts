@@ -1,5 +1,5 @@
 /**
- * Which images to remove when the disk fills up: the longest unused first. Pure. The kubelet does not use it yet: images stay.
+ * Which images to remove when the disk fills up: the longest unused first. Pure.
  * Upstream: pkg/kubelet/images/image_gc_manager.go
  */
 

@@ -44,6 +44,7 @@ const JITTER = 0.04;
 export class NodeManager {
   readonly #deps: NodeDeps;
   #machine: Machine | undefined;
+  #wake: (() => void) | undefined;
   #node: Node | undefined;
   #version = "";
   #runtimeStatus: StatusResponse | undefined;
@@ -117,11 +118,10 @@ export class NodeManager {
     const startedMs = world.clock.monotonic();
     let ready = false;
     let fastMs = FAST_MS;
-    let wake: (() => void) | undefined;
     // Pods wait for the node's range of addresses: it counts at once.
     using _ranges = this.#deps.informer.subscribe({
-      add: (node) => this.#hasNewRange(node) && wake?.(),
-      update: (_old, node) => this.#hasNewRange(node) && wake?.(),
+      add: (node) => this.#hasNewRange(node) && this.poke(),
+      update: (_old, node) => this.#hasNewRange(node) && this.poke(),
     });
     while (!signal.aborted) {
       try {
@@ -135,10 +135,15 @@ export class NodeManager {
       const waitMs = fast ? fastMs : settings.nodeStatusUpdateFrequencyMs * (1 + world.random.next() * JITTER);
       fastMs = Math.min(FAST_MAX_MS, fastMs * 1.5);
       const woken = new AbortController();
-      wake = () => woken.abort();
+      this.#wake = () => woken.abort();
       await pause(world.clock, waitMs, AbortSignal.any([signal, woken.signal]));
       if (woken.signal.aborted) fastMs = FAST_MS;
     }
+  }
+
+  /** What the node would say of itself has changed. */
+  poke(): void {
+    this.#wake?.();
   }
 
   #hasNewRange(node: Node): boolean {

@@ -5,7 +5,8 @@ import { canonicalQuantity, formatQuantity, parseQuantity } from "../../machiner
 import type { Quantity } from "../../machinery/meta/quantity.ts";
 import type { Image, StatusResponse } from "../../protocols/cri/generated.ts";
 import type { World } from "../../world/world.ts";
-import type { Pressure } from "../eviction/pressure.ts";
+import { absolute, parseThresholds } from "../eviction/thresholds.ts";
+import type { Pressure, Signal } from "../eviction/thresholds.ts";
 import type { Settings } from "../options.ts";
 
 const IMAGES_MAX = 50;
@@ -75,19 +76,29 @@ function capacityOf(machine: Machine, settings: Settings): Readonly<Record<strin
 /** Less what is reserved, and what must stay free before pods are evicted. */
 function allocatableOf(
   capacity: Readonly<Record<string, string>>,
-  settings: Pick<Settings, "kubeReserved" | "systemReserved">,
+  settings: Pick<Settings, "kubeReserved" | "systemReserved" | "evictionHard">,
 ): Readonly<Record<string, string>> {
   const result: Record<string, string> = {};
+  const hard = parseThresholds({
+    hard: settings.evictionHard,
+    soft: {},
+    softGracePeriod: {},
+    minimumReclaim: {},
+  });
+  const keptFree = (signal: Signal, whole: Quantity): bigint => {
+    const least = hard.find((threshold) => threshold.signal === signal)?.least;
+    return least === undefined ? 0n : BigInt(absolute(least, Number(whole.nano / 1_000_000_000n))) * 1_000_000_000n;
+  };
   for (const [name, text] of Object.entries(capacity)) {
     const whole = parseQuantity(text);
     if (whole === undefined) continue;
     let nano = whole.nano;
     for (const reserved of [settings.kubeReserved[name], settings.systemReserved[name]])
       nano -= reserved === undefined ? 0n : (parseQuantity(reserved)?.nano ?? 0n);
-    if (name === "memory") nano -= parseQuantity("100Mi")!.nano;
+    if (name === "memory") nano -= keptFree("memory.available", whole);
     let format: Quantity["format"] = whole.format;
     if (name === "ephemeral-storage") {
-      nano -= whole.nano / 10n;
+      nano -= keptFree("nodefs.available", whole);
       nano -= nano % 1_000_000_000n;
       format = parseQuantity("1")!.format;
     }

@@ -13,7 +13,8 @@ export interface ConditionInput {
   readonly sandboxReady: boolean;
   /** A regular container has started once. */
   readonly started: boolean;
-  readonly resize: readonly PodCondition[];
+  /** Of a resize, and of an eviction. */
+  readonly told: readonly PodCondition[];
   readonly now: string;
 }
 
@@ -36,12 +37,15 @@ export function conditionsOf(input: ConditionInput): readonly PodCondition[] {
     PodScheduled: { status: "True" },
   };
   const foreign = input.previous.filter(
-    ({ type }) => !(OWNED as readonly string[]).includes(type) && !isResizeCondition(type),
+    ({ type }) =>
+      !(OWNED as readonly string[]).includes(type) &&
+      !isResizeCondition(type) &&
+      !input.told.some((condition) => condition.type === type),
   );
   const generation = input.pod.metadata.generation;
   return [
     ...foreign,
-    ...input.resize,
+    ...input.told,
     ...OWNED.map((type) => {
       const verdict = verdicts[type];
       const old = input.previous.find((condition) => condition.type === type);

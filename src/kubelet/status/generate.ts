@@ -14,6 +14,14 @@ import { conditionsOf } from "./conditions.ts";
 import { phaseOf } from "./phase.ts";
 import { podResourcesOf, resourcesOf } from "./resources.ts";
 
+/** Why the node ended or refused a pod. */
+export interface Verdict {
+  readonly reason: string;
+  readonly message: string;
+  /** Ended to make room: others count it as a disruption. */
+  readonly disruption?: true;
+}
+
 export interface StatusInput {
   readonly pod: Pod;
   readonly runtime: RuntimePod;
@@ -32,7 +40,7 @@ export interface StatusInput {
   startError(container: string): StartFailure | undefined;
   terminationMessage(container: RuntimeContainer): string;
   /** Why the pod was ended by the kubelet: evicted, past its deadline, not admitted. */
-  readonly verdict: { readonly reason: string; readonly message: string } | undefined;
+  readonly verdict: Verdict | undefined;
   /** How far a resize has come. */
   readonly resizeConditions: readonly PodCondition[];
   /** What the runtime was told of containers' resources. */
@@ -77,7 +85,7 @@ export function generateStatus(input: StatusInput): PodStatus {
     initContainerStatuses,
     sandboxReady: !sandboxChanged(pod, runtime).changed,
     started,
-    resize: input.finished ? [] : input.resizeConditions,
+    told: [...(input.finished ? [] : input.resizeConditions), ...disruptionOf(input)],
     now: formatTime(input.nowMs),
   });
   return {
@@ -102,6 +110,24 @@ export function generateStatus(input: StatusInput): PodStatus {
     qosClass: previous.qosClass ?? qosClassOf(pod.spec),
     ...podResourcesOf(pod, input.cgroup, previous),
   };
+}
+
+function disruptionOf({ pod, verdict, previous, nowMs }: StatusInput): readonly PodCondition[] {
+  if (verdict?.disruption !== true) return [];
+  const { generation } = pod.metadata;
+  const type = "DisruptionTarget";
+  const before = previous.conditions?.find((condition) => condition.type === type && condition.status === "True");
+  return [
+    {
+      type,
+      ...(generation !== undefined && { observedGeneration: generation }),
+      status: "True",
+      lastProbeTime: null as unknown as string, // Always null on the wire.
+      lastTransitionTime: before?.lastTransitionTime ?? formatTime(nowMs),
+      reason: "TerminationByKubelet",
+      message: verdict.message,
+    },
+  ];
 }
 
 const UNKNOWN_EXIT = 137;

@@ -1,6 +1,7 @@
 /** The options of an API server, named after upstream's flags. */
 import type { Resource } from "../machinery/resource.ts";
-import type { ClientTls } from "../world/net.ts";
+import type { ClientTls, TlsBounds } from "../world/net.ts";
+import type { BrowserOptions } from "./filters/browsers.ts";
 import type { AdmissionConfiguration } from "./admission/configuration.ts";
 import type { AuthenticationConfiguration } from "./authn/configuration.ts";
 import type { Algorithm } from "./authn/jwt.ts";
@@ -40,6 +41,11 @@ export interface ApiServerOptions {
     /** Client certificates of this CA are users: CN the name, O the groups. */
     readonly clientCa?: string;
     readonly byName?: ReadonlyMap<string, { readonly cert: string; readonly key: string }>;
+    readonly bounds?: TlsBounds;
+    /** `--disable-http2-serving` */
+    readonly http1Only?: boolean;
+    /** `--http2-max-streams-per-connection` */
+    readonly maxStreams?: number;
   };
   /** The address other parts of the cluster reach this server at: it stands in the endpoints of `kubernetes`. */
   readonly advertiseAddress?: string;
@@ -107,7 +113,7 @@ export interface ApiServerOptions {
   /** `--allow-privileged`: whether containers may be privileged, or processes of a Windows host. */
   readonly allowPrivileged?: boolean;
   /** How the kubelets are spoken to: the client certificate and their CA. */
-  readonly kubelet?: { readonly tls: ClientTls };
+  readonly kubelet?: { readonly tls: ClientTls; readonly addressTypes?: readonly string[] };
   /** `--etcd-compaction-interval`, default five minutes. */
   readonly etcdCompactionIntervalMs?: number;
   /** `--proxy-client-cert-file` and `-key-file`: what this server shows to extension servers, that they may believe what it says of its users. */
@@ -121,6 +127,9 @@ export interface ApiServerOptions {
   readonly deleteCollectionWorkers?: number;
   /** `--goaway-chance`, default 0. */
   readonly goawayChance?: number;
+  readonly browsers?: BrowserOptions;
+  /** `--kubernetes-service-node-port`; 0 for none. */
+  readonly kubernetesServiceNodePort?: number;
   /** `--livez-grace-period`: so long after its start a server is alive though its hooks aren't finished. */
   readonly livezGraceMs?: number;
   /** `--shutdown-*` */

@@ -310,6 +310,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       requestTimeoutMs,
       terminated: (request, code) => counted.terminated(request, code),
       goawayChance: options.goawayChance ?? 0,
+      ...(options.browsers && { browsers: options.browsers }),
       lifecycle,
       ...(auditor !== undefined && { auditor }),
       ...(tracing !== undefined && { tracing }),
@@ -382,6 +383,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
                 {
                   host: secure.bindAddress ?? "0.0.0.0",
                   port: secure.port,
+                  ...(secure.http1Only === true && { http1Only: true }),
+                  ...(secure.maxStreams && { http2: { maxConcurrentStreams: secure.maxStreams } }),
                   tls: { ...listenerTls(options, changed), onRefused: () => accessMetrics.handshakeFailed() },
                 },
                 handler,
@@ -508,6 +511,7 @@ function listenerTls({ secure, requestHeader }: ApiServerOptions, changed: Chang
     key: pair.key,
     ...(cas.length > 0 && { clientCa: cas.join("\n") }),
     ...(byName !== undefined && { byName }),
+    ...(secure!.bounds && { bounds: secure!.bounds }),
   };
 }
 

@@ -39,22 +39,24 @@ type ValueOf<F extends Flag> = F extends { type: "string" }
 export type Values<T extends Flags> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
 /**
- * Adds flags that have no effect here to a table, as words `name` or `name:type`. They are known, so that unit files and scripts that set them run,
+ * Adds flags that have no effect here to a table, as words `name`, `name:type` or `name:type=default`. They are known, so that unit files and scripts that set them run,
  * but no code reads them: the type stays that of the table.
  */
 export function withIgnored<const T extends Flags>(flags: T, words: string): T {
   const help = "Accepted, without effect here.";
   return {
     ...flags,
-    ...Object.fromEntries(pairsOf(words).map(([name, type]) => [name, plainFlag(type, { help, ignored: true })])),
+    ...Object.fromEntries(
+      pairsOf(words).map(([name, type, standard]) => [name, plainFlag(type, { help, ignored: true }, standard)]),
+    ),
   };
 }
 
 /** As `withIgnored`, each with the reason. */
 export function withIgnoredFor<const T extends Flags>(flags: T, reasons: Readonly<Record<string, string>>): T {
   const ignored = Object.entries(reasons).map(([word, why]) => {
-    const [[name, type]] = pairsOf(word) as [[string, string]];
-    return [name, plainFlag(type, { help: `Accepted, without effect: ${why}.`, ignored: why })];
+    const [[name, type, standard]] = pairsOf(word) as [[string, string, string | undefined]];
+    return [name, plainFlag(type, { help: `Accepted, without effect: ${why}.`, ignored: why }, standard)];
   });
   return { ...flags, ...Object.fromEntries(ignored) };
 }
@@ -62,19 +64,20 @@ export function withIgnoredFor<const T extends Flags>(flags: T, reasons: Readonl
 /** Adds flags that are refused, each with the reason. A name may carry its type, as in `withIgnored`. */
 export function withRefused<const T extends Flags>(flags: T, reasons: Readonly<Record<string, string>>): T {
   const refused = Object.entries(reasons).map(([word, why]) => {
-    const [[name, type]] = pairsOf(word) as [[string, string]];
+    const [[name, type]] = pairsOf(word) as [[string, string, string | undefined]];
     return [name, plainFlag(type, { help: `Not supported: ${why}.`, refused: why })];
   });
   return { ...flags, ...Object.fromEntries(refused) };
 }
 
-const pairsOf = (words: string): [name: string, type: string][] =>
+const pairsOf = (words: string): [name: string, type: string, standard: string | undefined][] =>
   words
     .trim()
     .split(/\s+/)
     .map((word) => {
-      const [name = "", type = "string"] = word.split(":");
-      return [name, type];
+      const [declared = "", standard] = word.split(/=(.*)/s);
+      const [name = "", type = "string"] = declared.split(":");
+      return [name, type, standard];
     });
 
 const EMPTY: Readonly<Record<string, unknown>> = {
@@ -86,7 +89,10 @@ const EMPTY: Readonly<Record<string, unknown>> = {
   list: [],
   map: {},
 };
-const plainFlag = (type: string, rest: object): Flag => ({ type, default: EMPTY[type], ...rest }) as Flag;
+const plainFlag = (type: string, rest: object, standard?: string): Flag => {
+  const flag = { type, default: EMPTY[type], ...rest } as Flag;
+  return standard === undefined ? flag : ({ ...flag, default: read("", flag, standard, undefined) } as Flag);
+};
 
 /** What is wrong with a command line, in pflag's words. Exit code 1 goes with it. */
 export class UsageError extends Error {

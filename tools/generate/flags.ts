@@ -50,10 +50,28 @@ function page({ name, about, usage, program, flags }: Command): string {
     ...(ignored.length === 0
       ? []
       : [
-          `## Without effect\n\nAccepted, so that unit files and scripts run as they are; the log says so when one is set.\n\n${ignored.map(([flag]) => `\`--${flag}\``).join(", ")}`,
+          [
+            "## Without effect",
+            "Accepted, so that unit files and scripts run as they are; the log says so when one is set.",
+            ...withReasons(ignored),
+          ].join("\n\n"),
         ]),
   ];
   return `${sections.join("\n\n")}\n`;
+}
+
+/** Those of which the reason is known as a table, the others by name. */
+function withReasons(ignored: readonly (readonly [string, Flag])[]): readonly string[] {
+  const told = ignored.filter(([, flag]) => typeof flag.ignored === "string");
+  const others = ignored.filter(([, flag]) => typeof flag.ignored !== "string");
+  return [
+    ...(told.length === 0
+      ? []
+      : [
+          `| Flag | Default | Why |\n|---|---|---|\n${told.map(([name, flag]) => `| \`--${name}\` | ${defaultText(flag) === "" ? "" : `\`${cell(defaultText(flag))}\``} | ${cell(String(flag.ignored))} |`).join("\n")}`,
+        ]),
+    ...(others.length === 0 ? [] : [others.map(([name]) => `\`--${name}\``).join(", ")]),
+  ];
 }
 
 function row([name, flag]: readonly [string, Flag]): string {

@@ -32,6 +32,7 @@ export async function ensureKubernetesService(services: Services, serving: Servi
         : undefined,
   );
   await tellReady(services);
+  const nodePort = services.options.kubernetesServiceNodePort ?? 0;
   await ensure(services, "services", {
     apiVersion: "v1",
     kind: "Service",
@@ -41,11 +42,11 @@ export async function ensureKubernetesService(services: Services, serving: Servi
       labels: { component: "apiserver", provider: "kubernetes" },
     },
     spec: {
-      type: "ClusterIP",
+      type: nodePort > 0 ? "NodePort" : "ClusterIP",
       clusterIP: clusterIPs.primary.first,
       ipFamilyPolicy: "SingleStack",
       sessionAffinity: "None",
-      ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: port }],
+      ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: port, ...(nodePort > 0 && { nodePort }) }],
     },
   });
   if (address === undefined || reconciler === "none") return;

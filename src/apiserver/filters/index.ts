@@ -13,6 +13,7 @@ import type { Auditor } from "../audit/auditor.ts";
 import { audit, auditId, auditRefused } from "./audit.ts";
 import { authenticate } from "./authentication.ts";
 import { authorize } from "./authorization.ts";
+import { browserFilters, type BrowserOptions } from "./browsers.ts";
 import { cacheControl } from "./headers.ts";
 import { impersonate } from "./impersonation.ts";
 import { maxInFlight } from "./max-in-flight.ts";
@@ -35,6 +36,7 @@ export interface FilterOptions {
   readonly requestTimeoutMs: number;
   /** Told of requests that are turned away or given up, and with which code. */
   readonly terminated?: (request: ApiRequest, code: number) => void;
+  readonly browsers?: BrowserOptions;
   readonly goawayChance: number;
   readonly lifecycle: Lifecycle;
   /** Where there is a collector. */
@@ -56,6 +58,7 @@ export function filters(options: FilterOptions): readonly Filter[] {
     cacheControl,
     ...(options.goawayChance > 0 ? [goaway(options.goawayChance, options.random)] : []),
     untilShutdown(options.lifecycle),
+    ...browserFilters(options.browsers ?? {}),
     requestTimeout(options.clock, options.requestTimeoutMs, options.terminated),
     ...(auditing === undefined ? [] : [auditRefused(auditing)]),
     authenticate(options.authenticator, options),

@@ -14,7 +14,7 @@ export async function kubeletOf({ cluster, options }: Services, nodeName: string
     throw new StatusError("NotFound", `nodes ${JSON.stringify(nodeName)} not found`, { name: nodeName, kind: "nodes" });
   const addresses: readonly { type: string; address: string }[] = node.status?.addresses ?? [];
   // A host name resolves only where a resolver knows it; an address always leads there.
-  const order = ["InternalIP", "ExternalIP", ...PREFERRED];
+  const order = options.kubelet?.addressTypes ?? ["InternalIP", "ExternalIP", ...PREFERRED];
   const address = order
     .map((type) => addresses.find((one) => one.type === type)?.address)
     .find((found) => found !== undefined);

@@ -11,10 +11,10 @@ export const componentFlags = withIgnored(
       help: "Feature gates as name=true or name=false, comma separated.",
     },
   },
-  `vmodule log-flush-frequency:duration log-json-info-buffer-size log-json-split-stream:bool log-text-info-buffer-size log-text-split-stream:bool
+  `vmodule log-flush-frequency:duration=5s log-json-info-buffer-size=0 log-json-split-stream:bool log-text-info-buffer-size=0 log-text-split-stream:bool
   emulated-version:list emulation-forward-compatible:bool runtime-config-emulation-forward-compatible:bool min-compatibility-version:list
   show-hidden-metrics-for-version disabled-metrics:list allow-metric-labels:map allow-metric-labels-manifest
-  profiling:bool contention-profiling:bool http2-max-streams-per-connection:int permit-port-sharing:bool permit-address-sharing:bool
+  profiling:bool=true contention-profiling:bool http2-max-streams-per-connection:int permit-port-sharing:bool permit-address-sharing:bool
   min-request-timeout:int`,
 );
 
@@ -42,10 +42,15 @@ export const servingFlags = (port: number, certDir: string) =>
       "tls-min-version": {
         type: "string",
         default: "",
-        help: "The least TLS version. Only VersionTLS12, which is the least anyway, can be had.",
+        help: "The least TLS version: VersionTLS12, which is the least anyway, or VersionTLS13.",
+      },
+      "tls-cipher-suites": {
+        type: "list",
+        default: [],
+        help: "The cipher suites that TLS 1.2 may use, by Go's names. Empty: those that Node considers safe.",
       },
     },
-    { "tls-cipher-suites:list": "the cipher suites are those of TLS 1.2 and 1.3 that Node considers safe" },
+    {},
   );
 
 /** Whom the HTTPS port of a component lets in: the API server is asked. */

@@ -1,10 +1,10 @@
 /** The flags of `kube-apiserver`, spelled and defaulted as upstream's. Upstream: cmd/kube-apiserver/app/options, k8s.io/apiserver/pkg/server/options */
-import { withIgnored, withRefused } from "../flags.ts";
+import { withIgnoredFor, withRefused } from "../flags.ts";
 import { auditFlags } from "./audit.ts";
 import { componentFlags, servingFlags } from "./component.ts";
 
 export const kubeApiserverFlags = withRefused(
-  withIgnored(
+  withIgnoredFor(
     {
       ...servingFlags(6443, "/var/run/kubernetes"),
       "tls-sni-cert-key": {
@@ -250,6 +250,32 @@ export const kubeApiserverFlags = withRefused(
         default: 1,
         help: "How many API servers there are, for --endpoint-reconciler-type=master-count.",
       },
+      "kubernetes-service-node-port": {
+        type: "int",
+        default: 0,
+        help: "The node port of the service kubernetes. 0: it has none, and is of type ClusterIP.",
+      },
+      "kubelet-preferred-address-types": {
+        type: "list",
+        default: ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"],
+        help: "By which of its addresses a kubelet is reached, in this order. Unless it is set, IP addresses go before names.",
+      },
+      "cors-allowed-origins": {
+        type: "list",
+        default: [],
+        help: "Regular expressions of the origins whose pages browsers let talk to this server. Each has to be anchored at both ends of the host.",
+      },
+      "strict-transport-security-directives": {
+        type: "list",
+        default: [],
+        help: "What the header Strict-Transport-Security of answers says: max-age=SECONDS, includeSubDomains, preload. Empty: there is none.",
+      },
+      "disable-http2-serving": { type: "bool", default: false, help: "Speak HTTP/1.1 alone." },
+      "http2-max-streams-per-connection": {
+        type: "int",
+        default: 0,
+        help: "How many requests at a time one connection of HTTP/2 may have. 0: as many as the server chooses.",
+      },
       "service-node-port-range": {
         type: "string",
         default: "30000-32767",
@@ -337,25 +363,65 @@ export const kubeApiserverFlags = withRefused(
       },
       ...auditFlags,
       ...componentFlags,
+      "emulated-version": {
+        type: "list",
+        default: [],
+        help: "The version to behave as: kube=1.36, which is this server's own and the only one that it can.",
+      },
+      "min-compatibility-version": {
+        type: "list",
+        default: [],
+        help: "The oldest version that the server has to understand others of.",
+      },
+      "emulation-forward-compatible": {
+        type: "bool",
+        default: false,
+        help: "Serve newer versions of what an older --emulated-version serves.",
+      },
+      "runtime-config-emulation-forward-compatible": {
+        type: "bool",
+        default: false,
+        help: "Serve newer versions that --runtime-config names with an older --emulated-version.",
+      },
       "min-request-timeout": {
         type: "int",
         default: 1800,
         help: "Seconds that a watch without a timeout lives, or up to twice as many.",
       },
     },
-    `aggregator-reject-forwarding-redirect:bool cloud-provider cloud-config cors-allowed-origins:list
-    default-watch-cache-size:int
-    enable-aggregator-routing:bool enable-garbage-collector:bool enable-logs-handler:bool
-    etcd-count-metric-poll-period:duration etcd-db-metric-poll-interval:duration etcd-healthcheck-timeout:duration etcd-readycheck-timeout:duration
-    etcd-servers-overrides:list identity-lease-duration-seconds:int identity-lease-renew-interval-seconds:int
-    kubelet-port:int kubelet-preferred-address-types:list kubelet-timeout:duration kubernetes-service-node-port:int
-    lease-reuse-duration-seconds:int max-connection-bytes-per-sec:int peer-advertise-ip peer-advertise-port
-    peer-ca-file proxy-cipher-suites:list
-    storage-initialization-timeout:duration strict-transport-security-directives:list target-ram-mb:int watch-cache:bool watch-cache-sizes:list
-    debug-socket-path`,
+    {
+      "aggregator-reject-forwarding-redirect:bool=true": "redirects of extension servers are passed on to nobody",
+      "contention-profiling:bool": "there is no Go here to profile",
+      "coordinated-leadership-lease-duration:duration=15s": "the gate CoordinatedLeaderElection does nothing here",
+      "coordinated-leadership-renew-deadline:duration=10s": "the gate CoordinatedLeaderElection does nothing here",
+      "coordinated-leadership-retry-period:duration=2s": "the gate CoordinatedLeaderElection does nothing here",
+      "debug-socket-path": "there is no Go here to profile",
+      "default-watch-cache-size:int=100": "watch caches keep as much as their watchers need",
+      "enable-aggregator-routing:bool": "extension servers are always reached at their endpoints",
+      "enable-garbage-collector:bool=true": "kube-controller-manager collects, and is asked the same there",
+      "enable-logs-handler:bool": "upstream has deprecated it, and it is off there, too",
+      "etcd-count-metric-poll-period:duration=1m": "objects are counted as they come and go",
+      "etcd-db-metric-poll-interval:duration=30s": "etcd is asked whenever metrics are",
+      "etcd-healthcheck-timeout:duration=2s": "a check takes as long as a request to etcd",
+      "etcd-readycheck-timeout:duration=2s": "a check takes as long as a request to etcd",
+      "kubelet-port:int=10250": "upstream has deprecated it: nodes say their port",
+      "kubelet-read-only-port:int=10255": "upstream has deprecated it: nodes say their port",
+      "kubelet-timeout:duration=5s": "a kubelet has as long as its request",
+      "lease-reuse-duration-seconds:int=60": "a lease is reused for a minute",
+      "max-connection-bytes-per-sec:int": "connections of users aren't slowed down",
+      "peer-advertise-ip": "servers of one cluster serve the same kinds",
+      "peer-advertise-port": "servers of one cluster serve the same kinds",
+      "peer-ca-file": "servers of one cluster serve the same kinds",
+      "profiling:bool=true": "there is no Go here to profile",
+      "storage-initialization-timeout:duration=1m": "a server that waits for etcd waits until it is told to end",
+      "watch-cache:bool=true": "reads always come from it",
+      "watch-cache-sizes:list=events#0,events.events.k8s.io#0": "watch caches keep as much as their watchers need",
+    },
   ),
   {
     "egress-selector-config-file": "connections would not go through the proxies in the file",
+    "etcd-servers-overrides:list": "all kinds are stored in the etcd of --etcd-servers",
+    "tls-curve-preferences:list": "key exchange is negotiated as Node has it",
     "service-account-signing-endpoint": "tokens are signed with a file's key only",
   },
 );

@@ -22,11 +22,13 @@ import { primaryAddress } from "../host-facts.ts";
 import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
 import { admissionOptions, checkAdmission } from "./admission.ts";
 import { auditOf } from "./audit.ts";
-import { featureGates } from "./feature-gates.ts";
+import { serverGates } from "./feature-gates.ts";
 import { readOptional, readPair, readText } from "./files.ts";
 import type { Make } from "./process.ts";
 import { type WatchedFiles, watchFiles } from "./watched-files.ts";
 import { servedResources } from "./runtime-config.ts";
+import { checkServer } from "./server-checks.ts";
+import { tlsBounds } from "./tls-bounds.ts";
 import { ownPair } from "./serving.ts";
 
 type Options = Values<typeof kubeApiserverFlags>;
@@ -76,10 +78,23 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
       ...(await certificate(world, values, advertiseAddress)),
       ...(clientCa !== undefined && { clientCa }),
       byName: await certificatesByName(world, values["tls-sni-cert-key"]),
+      bounds: tlsBounds(values),
+      http1Only: values["disable-http2-serving"],
+      maxStreams: values["http2-max-streams-per-connection"],
     },
+    browsers: {
+      origins: values["cors-allowed-origins"],
+      transportSecurity: values["strict-transport-security-directives"],
+    },
+    kubernetesServiceNodePort: values["kubernetes-service-node-port"],
     advertiseAddress,
     ...(values["external-hostname"] !== "" && { externalHost: values["external-hostname"] }),
-    flags: () => flagTexts(kubeApiserverFlags, values),
+    flags: () => ({
+      ...flagTexts(kubeApiserverFlags, values),
+      // As the server fills them in.
+      "advertise-address": advertiseAddress,
+      "external-hostname": values["external-hostname"] || advertiseAddress,
+    }),
     serviceAccount: {
       issuer: values["service-account-issuer"][0]!,
       otherIssuers: values["service-account-issuer"].slice(1),
@@ -103,13 +118,14 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     serviceNodePortRange: values["service-node-port-range"],
     ...(await admissionOptions(fs, values, set)),
     storageMediaType: values["storage-media-type"] as NonNullable<ApiServerOptions["storageMediaType"]>,
-    featureGates: featureGates(values["feature-gates"]),
+    featureGates: serverGates(values["feature-gates"]),
     allowPrivileged: values["allow-privileged"],
     kubelet: {
       tls: {
         ...(kubeletCa === undefined ? { insecureSkipVerify: true } : { ca: kubeletCa }),
         ...kubeletClient,
       },
+      ...(set.has("kubelet-preferred-address-types") && { addressTypes: values["kubelet-preferred-address-types"] }),
     },
     etcdCompactionIntervalMs: values["etcd-compaction-interval"] || NEVER_MS,
     ...(proxyClient && { proxyClient }),
@@ -226,7 +242,7 @@ function parsedTracing(text: string): TracingConfiguration {
 
 /** All that is wrong with the flags, in upstream's words. */
 function check(values: Options, set: ReadonlySet<string>): void {
-  const errors: string[] = [...checkAccess(values, set)];
+  const errors: string[] = [...checkServer(values), ...checkAccess(values, set)];
   if (values["etcd-servers"].length === 0) errors.push("--etcd-servers must be specified");
   if (values["storage-backend"] !== "" && values["storage-backend"] !== "etcd3")
     errors.push(`--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'`);
@@ -245,7 +261,7 @@ function check(values: Options, set: ReadonlySet<string>): void {
     errors.push(`--apiserver-count should be a positive number, but value '${values["apiserver-count"]}' provided`);
   if (!["", ...RECONCILER_TYPES].includes(values["endpoint-reconciler-type"]))
     errors.push(`Reconciler not implemented: ${values["endpoint-reconciler-type"]}`);
-  if (values["secure-port"] < 0 || values["secure-port"] > 65_535)
+  if (values["secure-port"] < 1 || values["secure-port"] > 65_535)
     errors.push(
       `--secure-port ${values["secure-port"]} must be between 1 and 65535, inclusive. It cannot be turned off with 0`,
     );

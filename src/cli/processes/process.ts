@@ -68,8 +68,8 @@ async function runProcess<T extends Flags>(
       `logging-format: Invalid value: ${JSON.stringify(read["logging-format"])}: Unsupported log format`,
     );
   const least = read["tls-min-version"] ?? "";
-  if (!["", "VersionTLS10", "VersionTLS11", "VersionTLS12"].includes(least))
-    throw new CommandError(`--tls-min-version ${least} is not supported: the least version is VersionTLS12`);
+  if (!["", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"].includes(least))
+    throw new CommandError(`unknown tls version ${JSON.stringify(least)}`);
   const format = read["logging-format"] === "json" ? "json" : "text";
   const log = context.logger({ verbosity: read.v ?? 0, format }).with({ component: name });
   log.info("Starting", { version: KUBERNETES_VERSION });

@@ -24,12 +24,19 @@ const CASES: readonly (readonly [words: string, served: string])[] = [
   ["api/all=false api/v1", "pods"],
   ["storage.k8s.io/v1beta1", "pods jobs cronjobs volumeattributesclasses"],
   ["batch/v1=false batch/v1/jobs=true", "pods jobs"],
-  ["batch/v2alpha1=true", "pods jobs cronjobs"],
+  ["batch/v1beta1=true", "pods jobs cronjobs"],
+  ["extensions/v1beta1=true", "pods jobs cronjobs"],
 ];
 
 for (const [words, wanted] of CASES)
   test(`--runtime-config ${words || "of nothing"} serves ${wanted}`, () =>
     assert.equal(served(...words.split(" ").filter(Boolean)), wanted));
 
-test("a group that isn't one is refused", () =>
-  assert.throws(() => served("nonsense/v1=true"), { message: "unknown api groups nonsense" }));
+const WRONG: readonly (readonly [word: string, error: string])[] = [
+  ["nonsense/v1=true", "unknown api groups nonsense/v1"],
+  ["api/alll=true", "unknown api groups api/alll"],
+  ["batch/v9=true", "group version batch/v9 that has not been registered"],
+  ["batch/v1=maybe", 'invalid value of batch/v1: maybe, err: strconv.ParseBool: parsing "maybe": invalid syntax'],
+];
+for (const [word, message] of WRONG)
+  test(`--runtime-config ${word} is refused`, () => assert.throws(() => served(word), { message }));

@@ -15,6 +15,7 @@ import { primaryAddress } from "../host-facts.ts";
 import { connection } from "./connection.ts";
 import { delegatedAuth } from "./delegated-auth.ts";
 import { readOptional, readPair } from "./files.ts";
+import { tlsBounds } from "./tls-bounds.ts";
 
 export interface Check {
   readonly name: string;
@@ -28,6 +29,8 @@ interface ServingValues {
   readonly "cert-dir": string;
   readonly "tls-cert-file": string;
   readonly "tls-private-key-file": string;
+  readonly "tls-cipher-suites": readonly string[];
+  readonly "tls-min-version": string;
   readonly "client-ca-file": string;
   readonly "authentication-kubeconfig": string;
   readonly "authorization-kubeconfig": string;
@@ -98,7 +101,8 @@ export async function servingTls(
   values: Pick<
     ServingValues,
     "bind-address" | "cert-dir" | "tls-cert-file" | "tls-private-key-file" | "client-ca-file"
-  >,
+  > &
+    Partial<Pick<ServingValues, "tls-cipher-suites" | "tls-min-version">>,
 ): Promise<ServerTls> {
   const clientCa = await readOptional(world.fs, values["client-ca-file"]);
   const given = await readPair(
@@ -107,7 +111,8 @@ export async function servingTls(
     ["tls-private-key-file", values["tls-private-key-file"]],
   );
   const { cert, key } = given ?? (await ownPair(world, name, values["cert-dir"], values["bind-address"]));
-  return { cert, key, ...(clientCa !== undefined && { clientCa }) };
+  const bounds = tlsBounds(values);
+  return { cert, key, bounds, ...(clientCa !== undefined && { clientCa }) };
 }
 
 /** `NAME.crt` and `NAME.key` of the folder, made where they are missing. */

@@ -1,6 +1,6 @@
 /** Go's names of cipher suites, and OpenSSL's. Upstream: client/pkg/tlsutil/cipher_suites.go, crypto/tls/cipher_suites.go */
 
-const GO_NAMES = [
+export const GO_NAMES = [
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
   "TLS_CHACHA20_POLY1305_SHA256",

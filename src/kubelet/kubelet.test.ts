@@ -15,6 +15,11 @@ test("a node registers, is ready and keeps its lease", async () => {
     { type: "InternalIP", address: "172.18.0.2" },
     { type: "Hostname", address: "node-1" },
   ]);
+  assert.deepEqual(object.status.declaredFeatures, [
+    "ExtendWebSocketsToKubelet",
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+  ]);
   await node.until(() => node.api.get(leases, "kube-node-lease/node-1") !== undefined);
 });
 

@@ -115,6 +115,45 @@ test("a resize that doesn't fit is deferred until another pod gives back, and th
   assert.match(text, /kubelet_pod_resize_duration_milliseconds_count\{success="true"\} 3/);
 });
 
+test("a pod whose resources are its own is resized as a whole, and so are its containers without limits", async () => {
+  await using node = await running("whole", [{ name: "c", image: "nginx:1" }], { resources: resources("1") });
+  const pod = node.pod("whole")!;
+  assert.deepEqual(pod.status.allocatedResources, { cpu: "1", memory: "64Mi" });
+  node.api.put<Pod>(pods, {
+    ...pod,
+    metadata: { ...pod.metadata, generation: 2 },
+    spec: { ...pod.spec, resources: resources("2", "128Mi") },
+  } as Pod);
+  await node.until(settled(node, "whole"));
+  assert.deepEqual(node.pod("whole")!.status.allocatedResources, { cpu: "2", memory: "128Mi" });
+  assert.deepEqual(node.pod("whole")!.status.resources, resources("2", "128Mi"));
+  const listed = await node.runtime.runtime.ListContainers({});
+  const { status } = await node.runtime.runtime.ContainerStatus({ container_id: listed.containers[0]!.id });
+  assert.equal(status!.resources!.linux!.cpu_quota, 200_000);
+  assert.equal(events(node, "ResizeCompleted").length, 1);
+});
+
+test("a sidecar and an init container that runs are given other resources as well", async () => {
+  const inits = [
+    { name: "side", image: "proxy:1", restartPolicy: "Always", resources: resources("1") },
+    { name: "slow", image: "exit:0?after=60s", resources: resources("500m") },
+  ];
+  await using node = await startNode();
+  node.run("inits", { initContainers: inits as any, containers: [{ name: "c", image: "nginx:1" }] });
+  const init = (i: number) => node.pod("inits")?.status.initContainerStatuses?.[i];
+  await node.until(() => init(1)?.state.running !== undefined);
+  const pod = node.pod("inits")!;
+  node.api.put<Pod>(pods, {
+    ...pod,
+    metadata: { ...pod.metadata, generation: 2 },
+    spec: { ...pod.spec, initContainers: inits.map((one) => ({ ...one, resources: resources("750m") })) },
+  } as unknown as Pod);
+  await node.until(settled(node, "inits"));
+  await node.until(() => init(1)?.resources?.limits?.["cpu"] === "750m");
+  assert.deepEqual(init(0)!.resources, resources("750m"));
+  assert.equal(init(0)!.restartCount, 0);
+});
+
 test("a deferred resize that is taken back leaves no condition", async () => {
   await using node = await running("web", [{ name: "c", image: "nginx:1", resources: resources("1") }]);
   resize(node, "web", { c: resources("8") });

@@ -166,6 +166,16 @@ function conditionsOf(
   ];
 }
 
+/**
+ * What this kubelet can do of what pods, and changes of pods, may need of a node. Sorted. RestartAllContainersOnContainerExits is not among them:
+ * such a rule restarts its own container only. Upstream: component-helpers/nodedeclaredfeatures
+ */
+const DECLARED_FEATURES: readonly string[] = [
+  "ExtendWebSocketsToKubelet",
+  "InPlacePodLevelResourcesVerticalScaling",
+  "InPlacePodVerticalScalingInitContainers",
+];
+
 export interface NodeFacts {
   readonly host: World["host"];
   readonly settings: Settings;
@@ -195,6 +205,7 @@ export function nodeStatus(previous: NodeStatus | undefined, facts: NodeFacts): 
     capacity,
     allocatable: allocatableOf(capacity, settings),
     conditions: conditionsOf(previous?.conditions ?? [], facts.health, facts.nowMs),
+    declaredFeatures: DECLARED_FEATURES,
     daemonEndpoints: { kubeletEndpoint: { Port: facts.kubeletPort } },
     nodeInfo: {
       machineID: machine.machineId,

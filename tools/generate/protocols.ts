@@ -171,7 +171,6 @@ export function writeProtocols(facts: string): void {
   for (const [file, folder, packages] of [
     ["etcd-proto.json", "etcd", ["etcdserverpb"]],
     ["cri-proto-0.34.json", "cri", ["runtime"]],
-    ["csi-proto.json", "csi", ["csi"]],
   ] as const)
     writeProtocol(`${facts}/${file}`, folder, packages);
   // gRPC's own services are in no table of the API's.

@@ -66,6 +66,7 @@ async function runTests(): Promise<void> {
     console.log("starting a cluster of two nodes");
     await cluster.up("--name", cluster.name, "--runtime", values.runtime, "--nodes", "2");
     if (values.runtime !== "simulated") await load(cluster, bin);
+    if (values.beyond) await provideVolumes(cluster);
     const focuses = focusesOf(positionals);
     const skips = [values.skip, values.beyond ? BEYOND.skip : undefined].filter((one) => one !== undefined);
     const ofGinkgo = `--procs=${values.procs} --no-color --silence-skips --succinct --timeout=${values.minutes}m --grace-period=10s --poll-progress-after=0 --json-report=report.json --output-dir=${reports}`;
@@ -107,6 +108,13 @@ async function load(cluster: TestCluster, bin: string): Promise<void> {
   writeFileSync(file, await imagesOf(nodeWorld(), bin));
   const { code, out, err } = await cluster.t8s(["image", "load", file, "--data-dir", cluster.dataDir]);
   if (code !== 0) throw new Error(`images were not loaded:\n${out}${err}`);
+}
+
+/** A default storage class, without which tests of stateful sets leave themselves out. */
+async function provideVolumes(cluster: TestCluster): Promise<void> {
+  const volumes = join(cluster.scratch, "volumes");
+  const program = [join(ROOT, "tools/node.sh"), join(ROOT, "tools/conformance/provisioner.ts")];
+  await cluster.start("sh", [...program, cluster.kubeconfig, volumes]).says(/ready/);
 }
 
 function known(): Outcomes {

@@ -45,6 +45,8 @@ export async function imagesOf(world: Pick<World, "clock" | "random">, programs:
     ...shell,
     ...withLibraries(PROGRAMS),
     { path: "uploads", dir: true, mode: 0o1777 },
+    { path: "var", dir: true },
+    { path: "var/tmp", dir: true, mode: 0o1777 },
   ]);
   const { cert, key } = await selfMade(world, "conformance", ["localhost"], 1);
   const agnhost = layer([

@@ -1,14 +1,14 @@
 /**
- * Gets the ConfigMaps and Secrets that pods of this node refer to, one by one, because a node may read no others.
+ * Gets the ConfigMaps, Secrets and claims that pods of this node refer to, one by one, because a node may read no others.
  * Upstream: pkg/kubelet/util/manager/cache_based_manager.go
  */
-import type { ConfigMap, Secret } from "../api/generated/core.v1.ts";
+import type { ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret } from "../api/generated/core.v1.ts";
 import type { Client } from "../client/client.ts";
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type { ResourceOf } from "../machinery/resource.ts";
 import { hasReason } from "../machinery/status.ts";
 import type { Clock } from "../world/world.ts";
-import { configMaps, secrets } from "../client/resources.ts";
+import { configMaps, persistentVolumeClaims, persistentVolumes, secrets } from "../client/resources.ts";
 import type { References } from "./runtime/environment.ts";
 
 interface Entry {
@@ -33,6 +33,21 @@ export class ReferencedObjects {
   }
   secret(namespace: string, name: string): Promise<Secret | undefined> {
     return this.#get(secrets, namespace, name);
+  }
+
+  /** Claims and volumes are waited for, so what was known a moment ago is no answer. */
+  claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined> {
+    return this.#fresh(persistentVolumeClaims, namespace, name);
+  }
+  volume(name: string): Promise<PersistentVolume | undefined> {
+    return this.#fresh(persistentVolumes, "", name);
+  }
+
+  #fresh<T extends KubeObject>(resource: ResourceOf<T>, namespace: string, name: string): Promise<T | undefined> {
+    return this.#client.get(resource, { namespace, name }).catch((error: unknown) => {
+      if (hasReason(error, "NotFound")) return undefined;
+      throw error;
+    });
   }
 
   async several(

@@ -22,7 +22,7 @@ await client.create(storageClasses, {
   metadata: { name: "standard", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
   provisioner: NAME,
   reclaimPolicy: "Delete",
-  volumeBindingMode: "WaitForFirstConsumer",
+  volumeBindingMode: "Immediate",
 });
 console.log("ready");
 for (;;) {

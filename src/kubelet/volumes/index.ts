@@ -1,4 +1,5 @@
 /** All kinds of volumes that this kubelet mounts. */
+import { ephemeral, persistentVolumeClaim } from "./claim.ts";
 import { configMap } from "./config-map.ts";
 import { downwardApi } from "./downward-api.ts";
 import { emptyDir } from "./empty-dir.ts";
@@ -7,4 +8,13 @@ import { projected } from "./projected.ts";
 import { secret } from "./secret.ts";
 import type { VolumeKind } from "./volume.ts";
 
-export const volumeKinds: readonly VolumeKind[] = [emptyDir, hostPath, configMap, secret, downwardApi, projected];
+export const volumeKinds: readonly VolumeKind[] = [
+  emptyDir,
+  hostPath,
+  configMap,
+  secret,
+  downwardApi,
+  projected,
+  persistentVolumeClaim,
+  ephemeral,
+];

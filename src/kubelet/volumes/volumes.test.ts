@@ -4,6 +4,7 @@ import { simulatedWorld } from "../../testing/sim/world.ts";
 import { validatePath, writeAtomically } from "./atomic-writer.ts";
 import type { Payload } from "./atomic-writer.ts";
 import { configMapFiles } from "./payload.ts";
+import { persistentVolumeClaim, whyUnusable } from "./claim.ts";
 import { needsRenewal } from "./tokens.ts";
 
 const files = (contents: Record<string, string>): Payload =>
@@ -43,6 +44,45 @@ test("items choose keys, paths and modes, and a missing key is an error unless o
   const absent = { ...source, items: [{ key: "z", path: "z" }] };
   assert.throws(() => configMapFiles(map, absent), { message: "configmap references non-existent config key: z" });
   assert.equal(configMapFiles(map, { ...absent, optional: true }).size, 0);
+});
+
+test("a claim can be used when it is bound, and one for this pod alone only by this pod", () => {
+  const pod = { metadata: { name: "p", namespace: "d", uid: "1" } } as never;
+  const claim = (more: object = {}, owner?: string) =>
+    ({
+      metadata: { name: "c", namespace: "d", ...(owner && { ownerReferences: [{ uid: owner, controller: true }] }) },
+      spec: { volumeName: "v" },
+      status: { phase: "Bound" },
+      ...more,
+    }) as never;
+  assert.match(whyUnusable(undefined, pod, false)!, /^failed to fetch PVC/);
+  assert.equal(whyUnusable(claim({ status: { phase: "Pending" } }), pod, false), "PVC is not bound");
+  assert.equal(whyUnusable(claim(), pod, false), undefined);
+  assert.match(whyUnusable(claim({}, "2"), pod, true)!, /pod is not owner/);
+  assert.equal(whyUnusable(claim({}, "1"), pod, true), undefined);
+});
+
+test("a claim is where its volume is: a path of the node or of a local disk", async () => {
+  const world = simulatedWorld(1);
+  await world.fs.mkdir("/disk", { recursive: true });
+  const pathOf = (spec: object) =>
+    persistentVolumeClaim.setUp(
+      {
+        world,
+        writesFiles: true,
+        references: {
+          claim: () => Promise.resolve({ metadata: {}, spec: { volumeName: "v" }, status: { phase: "Bound" } }),
+          volume: (name: string) => Promise.resolve(name === "v" ? { spec } : undefined),
+        },
+      } as never,
+      { metadata: { namespace: "d" } } as never,
+      { name: "data", persistentVolumeClaim: { claimName: "c" } },
+      "/pod/data",
+    );
+  assert.equal(await pathOf({ hostPath: { path: "/anywhere" } }), "/anywhere");
+  assert.equal(await pathOf({ local: { path: "/disk" } }), "/disk");
+  await assert.rejects(pathOf({ local: { path: "/gone" } }), { message: 'path "/gone" does not exist' });
+  await assert.rejects(pathOf({ csi: {} }), { message: "no volume plugin matched" });
 });
 
 test("a token is renewed when four fifths of its life are over, or after a day", () => {

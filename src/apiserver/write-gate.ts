@@ -5,7 +5,7 @@
 import type { Clock } from "../world/world.ts";
 
 /** What begins in one turn of the event loop: so many small writes. */
-const TURN_COST = 32;
+const TURN_COST = 16;
 /** A write costs one, and as much for each so many bytes. */
 const BYTES_PER_COST = 4096;
 

@@ -36,7 +36,7 @@ const WINDOW_MAX_BYTES = 128 * 1024 * 1024;
 const FRESH_TIMEOUT_MS = 3_000;
 const PROGRESS_EVERY_MS = 100;
 /** How long watchers may be notified before other work gets a turn. */
-const SLICE_MS = 5;
+const SLICE_MS = 3;
 const TOLD_BETWEEN_LOOKS = 8;
 /** Events whose bytes are kept for watchers that are a little late. */
 const EVENTS_WITH_BYTES = 1000;

@@ -92,6 +92,12 @@ abstract class Base implements Connection {
   protected abstract read(buffer: Buffer, length: number): void;
   protected abstract lost(): void;
 
+  /** Whether the connection has ended before the request; a server with too much to do cuts those off whose handshakes last. */
+  protected isTooLate(answered: Answered): boolean {
+    if (this.socket.destroyed) queueMicrotask(() => answered.onEnd(0));
+    return this.socket.destroyed;
+  }
+
   pause(): void {
     this.socket.pause();
   }
@@ -129,6 +135,7 @@ class Http2 extends Base {
   }
 
   call({ method, path, body, type, accept, encoding }: Request, answered: Answered): void {
+    if (this.isTooLate(answered)) return;
     const id = this.#nextId;
     this.#nextId += 2;
     this.#open.set(id, { answered, status: 0 });
@@ -284,6 +291,7 @@ class Http1 extends Base {
   }
 
   call({ method, path, body, type, accept, encoding }: Request, answered: Answered): void {
+    if (this.isTooLate(answered)) return;
     this.#answered = answered;
     const content =
       body === undefined ? "" : `Content-Type: ${type ?? "application/json"}\r\nContent-Length: ${body.length}\r\n`;

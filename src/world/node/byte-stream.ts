@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { atTurnsEnd } from "./turn.ts";
+import { atTurnsEnd, inSlices } from "./turn.ts";
 import type { ByteChannel, ByteSink, ByteStream, Peer } from "../net.ts";
 import { ByteQueue } from "./byte-queue.ts";
 
@@ -74,7 +74,10 @@ function channelOf(socket: Duplex, sink: ByteSink): ByteChannel {
   };
   socket.on("data", (chunk: Buffer) => sink.onData(chunk));
   socket.on("end", () => sink.onEnd());
-  socket.on("drain", () => sink.onDrain());
+  const drain = () => {
+    if (!socket.destroyed) sink.onDrain();
+  };
+  socket.on("drain", () => inSlices(drain));
   socket.on("close", () => sink.onClose(socket.errored ?? undefined));
   return {
     flushSoon() {

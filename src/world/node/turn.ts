@@ -30,3 +30,28 @@ function end(): void {
   ending = undefined;
   for (let i = 0; i < runs.length; i++) runs[i]!();
 }
+
+/** Before the next look at the sockets, others may be given so much to send. */
+const SLICE_MS = 3;
+const slow: (() => void)[] = [];
+
+/**
+ * For those who have waited to send more, in their order and a slice at a time: a socket that takes all at once says so before the next poll, and again
+ * after the next piece, for as long as there is anything to send.
+ */
+export function inSlices(run: () => void): void {
+  if (slow.push(run) === 1) setImmediate(slice);
+}
+
+function slice(): void {
+  const end = performance.now() + SLICE_MS;
+  const { length } = slow;
+  let at = 0;
+  try {
+    do slow[at++]!();
+    while (at < length && performance.now() < end);
+  } finally {
+    slow.splice(0, at);
+    if (slow.length > 0) setImmediate(slice);
+  }
+}

@@ -37,15 +37,18 @@ export function evictionsOf(kubelet: KubeletState, images: ImageCollector): Evic
       metrics,
       node: nodeOf(kubelet),
       observe: () => observe(world, cri, settings.rootDir),
-      pods: () => activePods(kubelet).map((pod) => kubelet.allocator.allocated(pod)),
+      pods: () =>
+        activePods(kubelet)
+          .filter(({ metadata }) => kubelet.workers.stateOf(metadata.uid)?.phase === "syncing")
+          .map((pod) => kubelet.allocator.allocated(pod)),
       useOf: (pods, signal) => {
         const withDisk = signal.startsWith("nodefs") || signal.startsWith("imagefs");
         return podUses(world, cri, pods, { paths, podLogsDir: settings.podLogsDir, withDisk });
       },
       freeImages: () => images.removeUnused(),
-      evict: (pod, message, graceSeconds) => {
+      evict: (pod, message, graceSeconds, disruption) => {
         const { uid } = pod.metadata;
-        kubelet.verdicts.set(uid, { reason: "Evicted", message, disruption: true });
+        kubelet.verdicts.set(uid, { reason: "Evicted", message, disruption });
         events.event(podReference(pod), "Warning", "Evicted", message);
         kubelet.workers.kill(uid, graceSeconds);
       },

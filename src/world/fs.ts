@@ -52,6 +52,8 @@ export interface OpenOptions {
 export interface FileStat {
   readonly kind: "file" | "dir" | "symlink" | "socket" | "fifo" | "char" | "block";
   readonly sizeBytes: number;
+  /** What it takes of the disk: less than its size where it has holes. */
+  readonly allocatedBytes?: number;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;

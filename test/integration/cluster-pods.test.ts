@@ -322,4 +322,22 @@ spec:
     );
     await remove("keeps");
   });
+
+  test("a pod that fills more than its volume may hold is evicted, and says so", async () => {
+    await pod(
+      "fills",
+      `command: [sh, -c, "dd if=/dev/zero of=/data/x bs=1M count=8; sleep 1000000"], volumeMounts: [{name: data, mountPath: /data}]`,
+      "volumes: [{name: data, emptyDir: {sizeLimit: 4Mi}}],",
+    );
+    await cluster.until(
+      async () => (await jsonpath("pod fills", "{.status.phase}")) === "Failed",
+      "it is evicted",
+      60_000,
+    );
+    assert.equal(
+      await jsonpath("pod fills", "{.status.reason}: {.status.message}"),
+      'Evicted: Usage of EmptyDir volume "data" exceeds the limit "4Mi". ',
+    );
+    await remove("fills");
+  });
 });

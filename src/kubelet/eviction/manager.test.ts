@@ -57,7 +57,16 @@ function startNode(pods: readonly (readonly [Pod, usedMebibytes: number])[], con
         new Map(
           [...running].map(([uid, { used }]): [string, PodUse] => {
             const memory = used * MEBIBYTE;
-            return [uid, { memory, disk: used, processes: 1, containers: [{ name: "c", memory, disk: used }] }];
+            return [
+              uid,
+              {
+                memory,
+                disk: used,
+                processes: 1,
+                volumes: new Map([["scratch", used]]),
+                containers: [{ name: "c", memory, disk: used }],
+              },
+            ];
           }),
         ),
       freeImages: async () => {
@@ -126,6 +135,17 @@ test("a full disk is cleared of images first, and of a pod only where that doesn
   });
   node.disk.available = 5;
   assert.equal((await node.manager.synchronize())?.metadata.name, "web");
+});
+
+test("a pod that fills more than its volume may hold goes though the disk has room", async () => {
+  const volumes = [{ name: "scratch", emptyDir: { sizeLimit: "100" } }];
+  const node = startNode([
+    [pod("within", { volumes }), 100],
+    [pod("over", { volumes }), 101],
+  ]);
+  assert.equal((await node.manager.synchronize())?.metadata.name, "over");
+  assert.deepEqual(node.evicted, ['over 1: Usage of EmptyDir volume "scratch" exceeds the limit "100". ']);
+  assert.deepEqual(node.told, []);
 });
 
 test("a soft threshold gives pods time, before and while they stop", async () => {

@@ -14,6 +14,7 @@ import type { Rejection } from "../admission/admit.ts";
 import { podText } from "../format.ts";
 import { METRICS } from "../metrics.ts";
 import { isCritical } from "../pod.ts";
+import { hasStorageLimits, storageOverrun } from "./local-storage.ts";
 import { mostUrgent, nextPressure, NO_PRESSURE, thresholdsMet } from "./pressure.ts";
 import type { Observations, PressureState } from "./pressure.ts";
 import { evictionMessage, rankForEviction } from "./rank.ts";
@@ -39,12 +40,15 @@ export interface EvictionDeps {
   useOf(pods: readonly Pod[], signal: Signal): Promise<ReadonlyMap<string, PodUse>>;
   /** Deletes images that no container uses. */
   freeImages(): Promise<void>;
-  evict(pod: Pod, message: string, graceSeconds: number): void;
+  /** `disruption`: for the sake of others, not for what the pod itself did. */
+  evict(pod: Pod, message: string, graceSeconds: number, disruption: boolean): void;
   isGone(pod: Pod): boolean;
   /** The node's conditions changed. */
   changed(): void;
 }
 
+/** At once: a second is the least that a container is given. */
+const HARD_GRACE_SECONDS = 1;
 const INTERVAL_MS = 10_000;
 const CLEAN_UP_MS = 30_000;
 const CLEAN_UP_POLL_MS = 1000;
@@ -76,7 +80,6 @@ export class EvictionManager {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
-    if (this.#settings.thresholds.length === 0) return;
     while (!signal.aborted) {
       let evicted: Pod | undefined;
       try {
@@ -106,6 +109,8 @@ export class EvictionManager {
     const before = [...this.#state.pressures].sort().join();
     this.#state = nextPressure(this.#state, observations, thresholds, clock.monotonic(), transitionMs);
     if ([...this.#state.pressures].sort().join() !== before) this.#deps.changed();
+    const overrun = await this.#evictForStorage();
+    if (overrun !== undefined) return overrun;
     const { met } = this.#state;
     const urgent = mostUrgent(met);
     if (urgent === undefined) return undefined;
@@ -127,7 +132,7 @@ export class EvictionManager {
         continue;
       }
       const message = evictionMessage(pod, resource, uses.get(pod.metadata.uid), met, observations);
-      this.#deps.evict(pod, message, this.#graceFor(pod, urgent));
+      this.#deps.evict(pod, message, this.#graceFor(pod, urgent), true);
       metrics.add(METRICS.evictions, { eviction_signal: urgent.signal });
       return pod;
     }
@@ -135,8 +140,25 @@ export class EvictionManager {
     return undefined;
   }
 
+  /** Pods that fill more than they may go whether the disk is full or not. */
+  async #evictForStorage(): Promise<Pod | undefined> {
+    const limited = this.#deps.pods().filter((pod) => hasStorageLimits(pod) && !isCritical(pod));
+    if (limited.length === 0) return undefined;
+    const uses = await this.#deps.useOf(limited, "nodefs.available");
+    let first: Pod | undefined;
+    for (const pod of limited) {
+      const use = uses.get(pod.metadata.uid);
+      const overrun = use && storageOverrun(pod, use);
+      if (overrun === undefined) continue;
+      this.#deps.evict(pod, overrun.message, HARD_GRACE_SECONDS, false);
+      this.#deps.metrics.add(METRICS.evictions, { eviction_signal: overrun.signal });
+      first ??= pod;
+    }
+    return first;
+  }
+
   #graceFor(pod: Pod, { graceMs }: Threshold): number {
-    if (graceMs === 0) return 1; // At once: a second is the least that a container is given.
+    if (graceMs === 0) return HARD_GRACE_SECONDS;
     const { maxPodGraceSeconds } = this.#settings;
     return Math.min(maxPodGraceSeconds, pod.spec.terminationGracePeriodSeconds ?? maxPodGraceSeconds);
   }

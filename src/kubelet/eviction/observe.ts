@@ -68,22 +68,30 @@ export async function podUses(
         };
       }),
     );
-    const volumes = places.withDisk ? await diskUse(fs, `${places.paths.pod(uid)}/volumes/kubernetes.io~empty-dir`) : 0;
+    const volumes = new Map<string, number>();
+    for (const { name, emptyDir } of places.withDisk ? (pod.spec.volumes ?? []) : [])
+      if (emptyDir !== undefined)
+        volumes.set(name, await diskUse(fs, places.paths.volume(uid, "kubernetes.io~empty-dir", name)));
+    // What is in memory fills no disk.
+    const onDisk = (pod.spec.volumes ?? []).filter(({ emptyDir }) => emptyDir?.medium !== "Memory");
     uses.set(uid, {
       containers,
       memory: containers.reduce((sum, { memory = 0 }) => sum + memory, 0),
-      disk: containers.reduce((sum, { disk = 0 }) => sum + disk, volumes),
+      disk:
+        containers.reduce((sum, { disk = 0 }) => sum + disk, 0) +
+        onDisk.reduce((sum, { name }) => sum + (volumes.get(name) ?? 0), 0),
+      volumes,
       processes: own.length,
     });
   }
   return uses;
 }
 
-/** Bytes of all files below a folder. */
+/** What all files below a folder take of the disk. */
 export async function diskUse(fs: World["fs"], path: string): Promise<number> {
   const found = await fs.lstat(path);
   if (found === undefined) return 0;
-  if (found.kind !== "dir") return found.sizeBytes;
+  if (found.kind !== "dir") return found.allocatedBytes ?? found.sizeBytes;
   let sum = 0;
   for (const name of await fs.list(path)) sum += await diskUse(fs, `${path}/${name}`);
   return sum;

@@ -20,6 +20,8 @@ export interface PodUse {
   /** Containers, logs and volumes on the node's disk. */
   readonly disk: number;
   readonly processes: number;
+  /** Of emptyDir volumes, by name. */
+  readonly volumes: ReadonlyMap<string, number>;
   readonly containers: readonly ContainerUse[];
 }
 

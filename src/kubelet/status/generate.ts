@@ -19,7 +19,7 @@ export interface Verdict {
   readonly reason: string;
   readonly message: string;
   /** Ended to make room: others count it as a disruption. */
-  readonly disruption?: true;
+  readonly disruption?: boolean;
 }
 
 export interface StatusInput {

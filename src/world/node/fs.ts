@@ -200,6 +200,7 @@ function toStat(stat: fs.Stats): FileStat {
   return {
     kind,
     sizeBytes: stat.size,
+    allocatedBytes: stat.blocks * 512,
     mode: stat.mode & 0o7777,
     uid: stat.uid,
     gid: stat.gid,

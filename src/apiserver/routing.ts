@@ -40,7 +40,13 @@ export function route(request: ApiRequest, resource: Resource): void {
     throw new RouteError("UnsupportedMediaType", "415: Unsupported Media Type");
   const accept = request.header("accept") || "*/*";
   if (accept === "*/*" || accept === "application/json") return;
-  const produced = typesProduced(request);
+  accepts(request, typesProduced(request));
+}
+
+/** Throws where none of the types that a route has is asked for: parameters don't count, and half of a type is none. */
+export function accepts(request: ApiRequest, produced: readonly string[]): void {
+  if (request.exchange === undefined) return;
+  const accept = request.header("accept") || "*/*";
   const accepted = accept.split(",").map(essence);
   if (!accepted.some((type) => type === "*/*" || produced.includes(type)))
     throw new RouteError("NotAcceptable", `406: Not Acceptable\n\nAvailable representations: ${produced.join(", ")}`);

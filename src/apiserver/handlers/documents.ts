@@ -72,7 +72,7 @@ export class Documents {
       const hashes = new Map(this.#v3Paths().map((at) => [at, this.#document(at)!.hash]));
       // Upstream lets the type be guessed, and no file's name helps.
       const headers = { "content-type": "text/plain; charset=utf-8", "last-modified": this.#modified };
-      return { kind: "raw", status: 200, headers, body: document(openApiV3Index(hashes)).body };
+      return ranged(request, headers, document(openApiV3Index(hashes)).body, undefined);
     }
     if (!path.startsWith("v3/")) return undefined;
     const at = path.slice("v3/".length);
@@ -107,7 +107,7 @@ export class Documents {
     const since = known === "" ? Date.parse(request.header("if-modified-since") ?? "") : Number.NaN;
     if (since >= Date.parse(this.#modified)) return { kind: "raw", status: 304, headers: { etag, vary }, body: "" };
     const headers = { "content-type": type, etag, vary, "last-modified": this.#modified };
-    return { kind: "raw", status: 200, headers, body };
+    return ranged(request, headers, body, etag);
   }
 
   #v3Paths(): readonly string[] {
@@ -165,6 +165,40 @@ export class Documents {
       custom: (group: string, version: string, kind: string) => this.#registry.customSchema(group, version, kind),
     };
   }
+}
+
+/** The whole, or the part of it that is asked for. Who asks for several gets the whole, as is a server's right. Upstream: net/http (ServeContent) */
+function ranged(
+  request: ApiRequest,
+  headers: Readonly<Record<string, string>>,
+  body: string | Uint8Array,
+  etag: string | undefined,
+): ApiResponse {
+  const whole: ApiResponse = { kind: "raw", status: 200, headers: { "accept-ranges": "bytes", ...headers }, body };
+  const asked = request.header("range") ?? "";
+  const condition = request.header("if-range") ?? "";
+  const isOther = condition !== "" && condition !== etag && condition !== headers["last-modified"];
+  if (asked === "" || isOther || asked.includes(",")) return whole;
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  const { etag: _, "last-modified": __, ...others } = headers;
+  const refused = (words: string, more: Readonly<Record<string, string>> = {}): ApiResponse => {
+    const plain = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
+    return { kind: "raw", status: 416, headers: { ...others, ...plain, ...more }, body: `${words}\n` };
+  };
+  const found = /^bytes=\s*(\d*)\s*-\s*(\d*)\s*$/.exec(asked);
+  if (found === null || (found[1] === "" && found[2] === "")) return refused("invalid range");
+  const [, first = "", last = ""] = found;
+  const start = first === "" ? Math.max(0, bytes.length - Number(last)) : Number(first);
+  const end = first === "" || last === "" ? bytes.length - 1 : Math.min(Number(last), bytes.length - 1);
+  if (start >= bytes.length)
+    return refused("invalid range: failed to overlap", { "content-range": `bytes */${bytes.length}` });
+  if (last !== "" && first !== "" && Number(last) < start) return refused("invalid range");
+  return {
+    kind: "raw",
+    status: 206,
+    headers: { ...whole.headers, "content-range": `bytes ${start}-${end}/${bytes.length}` },
+    body: bytes.subarray(start, end + 1),
+  };
 }
 
 function document(value: object): Document {

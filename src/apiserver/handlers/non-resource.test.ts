@@ -100,6 +100,62 @@ test("/flagz tells how the flags stand", async () => {
   );
 });
 
+test("documents are given in parts to who asks for parts", async () => {
+  const whole = await page("/openapi/v3/version");
+  assert.equal(whole.headers["accept-ranges"], "bytes");
+  const part = async (range: string, more: object = {}) =>
+    await ask(harness, "GET", "/openapi/v3/version", { headers: { range, ...more } });
+  const length = whole.body.length;
+  const rows: readonly (readonly [range: string, start: number, end: number])[] = [
+    ["bytes=10-19", 10, 19],
+    ["bytes=10-", 10, length - 1],
+    ["bytes=-5", length - 5, length - 1],
+    ["bytes=0-99999", 0, length - 1],
+  ];
+  for (const [range, start, end] of rows) {
+    const { status, headers, body } = await part(range);
+    assert.equal(status, 206, range);
+    assert.equal(headers["content-range"], `bytes ${start}-${end}/${length}`);
+    assert.equal(body.toString(), whole.body.subarray(start, end + 1).toString());
+  }
+  const beyond = await part("bytes=999999-");
+  assert.deepEqual(
+    [beyond.status, beyond.headers["content-range"], beyond.body.toString()],
+    [416, `bytes */${length}`, "invalid range: failed to overlap\n"],
+  );
+  assert.equal((await part("lines=1-2")).body.toString(), "invalid range\n");
+  assert.equal((await part("bytes=0-1", { "if-range": '"other"' })).status, 200);
+  assert.equal((await part("bytes=0-1", { "if-range": String(whole.headers["etag"]) })).status, 206);
+});
+
+const NOT_ACCEPTABLE: readonly (readonly [path: string, message: string])[] = [
+  ["/version", "406: Not Acceptable\n\nAvailable representations: application/json"],
+  ["/openid/v1/jwks", "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json"],
+  ["/.well-known/openid-configuration", "406: Not Acceptable\n\nAvailable representations: application/json"],
+  ...["/api", "/api/v1", "/apis/apps/v1"].map(
+    (path) =>
+      [
+        path,
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+      ] as const,
+  ),
+  ...["/apis", "/apis/apps"].map(
+    (path) =>
+      [
+        path,
+        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+      ] as const,
+  ),
+];
+for (const [path, message] of NOT_ACCEPTABLE)
+  test(`${path} is not to be had in CBOR or HTML`, async () => {
+    for (const accept of ["application/cbor", "text/html"]) {
+      const { status, body } = await page(path, accept);
+      assert.equal(status, 406);
+      assert.equal(JSON.parse(body.toString()).message, message);
+    }
+  });
+
 test("both pages are behind their gates", async () => {
   for (const path of ["/statusz", "/flagz"]) assert.equal((await ask(without, "GET", path)).status, 404, path);
   const { paths } = JSON.parse((await ask(without, "GET", "/")).body.toString());

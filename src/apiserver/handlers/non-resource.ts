@@ -10,7 +10,9 @@ import { text } from "../request.ts";
 import { VERSION } from "../version.ts";
 import type { FlowControl } from "../flow-control/flow-control.ts";
 import { dumpPage } from "../flow-control/dump.ts";
-import { groupsOf } from "../../machinery/discovery/groups.ts";
+import { groupsOf, isBuiltinGroup } from "../../machinery/discovery/groups.ts";
+import { mediaTypesFor } from "../negotiation.ts";
+import { accepts } from "../routing.ts";
 import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
 import type { ServerMetrics } from "../metrics.ts";
@@ -58,6 +60,7 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       return health(request, first, checks, options.health);
     case "version":
       if (path !== "/version" && path !== "/version/") throw noSuchResource();
+      accepts(request, ["application/json"]);
       return json(VERSION, 2);
     case "metrics":
       if (path === "/metrics/slis") return text(200, await options.health.render(), METRICS_HEADERS);
@@ -66,6 +69,7 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       return text(200, await options.metrics.render(), METRICS_HEADERS);
     case "api":
     case "apis": {
+      if (isRouted(path)) accepts(request, mediaTypesFor(request.cbor === true));
       return (
         discovery(
           [...services.registry.resources, ...options.aggregator.resources],
@@ -85,11 +89,11 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
     }
     case ".well-known":
       return path.replace(/\/$/, "") === "/.well-known/openid-configuration"
-        ? published(services.accounts.openidConfiguration(hostOf(options)), "application/json")
+        ? published(request, services.accounts.openidConfiguration(hostOf(options)), "application/json")
         : pageNotFound();
     case "openid":
       return path.replace(/\/$/, "") === "/openid/v1/jwks"
-        ? published(services.accounts.jwks(), "application/jwk-set+json")
+        ? published(request, services.accounts.jwks(), "application/jwk-set+json")
         : pageNotFound();
     case "statusz":
     case "flagz":
@@ -107,6 +111,12 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
 
 const isOn = ({ featureGates }: Services, page: "statusz" | "flagz"): boolean =>
   featureGates.get(page === "statusz" ? "ComponentStatusz" : "ComponentFlagz") ?? true;
+
+/** `/apis` and its groups are written by hand upstream; the other lists stand in its table of routes. */
+function isRouted(path: string): boolean {
+  const [root, group, version] = path.split("/").filter((part) => part !== "");
+  return root === "api" || (version !== undefined && isBuiltinGroup(group!));
+}
 
 /** A version that a group doesn't have is asked of the group, which has words of its own. */
 function notServed({ registry }: Services, path: string): ApiResponse {
@@ -126,8 +136,9 @@ function hostOf({ services: { options }, address }: NonResourceOptions): string 
 }
 
 /** Keys that others may keep for an hour. */
-function published(document: object | undefined, contentType: string): ApiResponse {
+function published(request: ApiRequest, document: object | undefined, contentType: string): ApiResponse {
   if (document === undefined) return pageNotFound();
+  accepts(request, [contentType]);
   return {
     kind: "raw",
     status: 200,

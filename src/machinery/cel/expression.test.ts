@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Environment } from "./environment.ts";
 import { compile } from "./expression.ts";
+import { parse } from "./parser.ts";
 import { kubernetesEnvironment } from "./kubernetes.ts";
 import { standard } from "./libraries/standard.ts";
 import { EvaluationError, Program } from "./program.ts";
@@ -128,3 +129,38 @@ test("expressions are nested so deep and no deeper, and grow no larger than that
   const compiled = compile(kubernetesEnvironment().withVariables({ d: DYN }), doubling);
   assert.equal(compiled.ok ? undefined : compiled.message, "ERROR: <input>:-1:0: expression is too large");
 });
+
+/** As a genuine kube-apiserver 1.36.2 tells them: without the lines that are shown below each. */
+const EXPECTED_START =
+  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+const SEVERAL: readonly (readonly [text: string, ...errors: string[]])[] = [
+  ["object. - 1", "1:9: Syntax error: no viable alternative at input '. -'"],
+  [
+    "object. == 2 && ]",
+    "1:9: Syntax error: no viable alternative at input '. =='",
+    `1:17: Syntax error: mismatched input ']' expecting ${EXPECTED_START}`,
+  ],
+  ["(object. )", "1:10: Syntax error: no viable alternative at input '. )'"],
+  [
+    "object. || (2",
+    "1:9: Syntax error: no viable alternative at input '. ||'",
+    "1:14: Syntax error: missing ')' at '<EOF>'",
+  ],
+  ["object. ! 3", "1:9: Syntax error: no viable alternative at input '. !'"],
+  ["object. ", "1:9: Syntax error: no viable alternative at input '. '"],
+  [". && 3", "1:3: Syntax error: no viable alternative at input '. &&'"],
+  [
+    "object. + (1 = 2) && ]",
+    "1:9: Syntax error: no viable alternative at input '. +'",
+    "1:14: Syntax error: token recognition error at: '= '",
+    "1:16: Syntax error: extraneous input '2' expecting ')'",
+    `1:22: Syntax error: mismatched input ']' expecting ${EXPECTED_START}`,
+  ],
+];
+for (const [text, ...errors] of SEVERAL)
+  test(`all that is wrong with ${text} is told`, () => {
+    const parsed = parse(text, []);
+    assert.ok(!parsed.ok);
+    const told = [...parsed.message.matchAll(/^ERROR: <input>:(.*)$/gm)].map(([, error]) => error);
+    assert.deepEqual(told, errors);
+  });

@@ -41,6 +41,9 @@ const RESERVED = new Set([
   "while",
 ]);
 const WORDS = new Set(["true", "false", "null", "in"]);
+/** ANTLR goes on behind a name that is missing where an operator stands: more errors may follow. */
+const goesOn = ({ kind, text }: Token): boolean => kind === "operator" && /^(?:[-+*/%<>]|[=!<>]=|&&|\|\|)$/.test(text);
+
 const RELATIONS: Readonly<Record<string, string>> = {
   "<": OPERATORS.less,
   "<=": OPERATORS.lessEquals,
@@ -288,16 +291,18 @@ class Parser {
             `Syntax error: mismatched input '${next.text}' expecting ${expressionStart()}`,
           );
       }
+      if (goesOn(token)) return { kind: "ident", text: "", offset: token.offset };
       throw new SyntaxFailure();
     }
     this.#tokens.skip();
     return token;
   }
   #noAlternative(token: Token): void {
-    this.#issues.push({
-      offset: token.offset,
-      message: `Syntax error: no viable alternative at input '.${token.kind === "end" ? "" : token.text}'`,
-    });
+    // With what stands between the dot and the token.
+    const before = [...this.#source.text].slice(0, token.offset);
+    const between = before.slice(before.lastIndexOf(".") + 1).join("");
+    const input = token.kind === "end" ? between : `${between}${token.text}`;
+    this.#issues.push({ offset: token.offset, message: `Syntax error: no viable alternative at input '.${input}'` });
   }
 
   #arguments(): readonly Expr[] {
@@ -368,6 +373,7 @@ class Parser {
     const token = this.#tokens.peek();
     if (token.kind !== "ident" || WORDS.has(token.text)) {
       this.#noAlternative(token);
+      if (goesOn(token)) return { id: this.#id(token.offset), kind: "ident", name: "" };
       throw new SyntaxFailure();
     }
     this.#tokens.skip();

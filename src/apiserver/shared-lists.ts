@@ -12,7 +12,7 @@ export const PIECE_BYTES = 128 * 1024;
 const SHARED_MAX_BYTES = 64 * 1024 * 1024;
 
 /** Some items of a list, up to the one before `to`. */
-export class Piece {
+class Piece {
   readonly bytes: Buffer;
   readonly to: number;
   #packed: Buffer | undefined;

@@ -413,7 +413,7 @@ function dns(options: ClusterOptions, { world, log: parent, clientOf }: PartDepe
 }
 
 /** The tenth address of the service range: 10.96.0.10. */
-export function dnsAddress(serviceRange: string): string {
+function dnsAddress(serviceRange: string): string {
   const [a, b, c, d] = serviceRange.split("/")[0]!.split(".").map(Number);
   return `${a}.${b}.${c}.${(d ?? 0) + 10}`;
 }

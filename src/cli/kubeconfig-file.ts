@@ -12,7 +12,7 @@ import type { World } from "../world/world.ts";
 
 export const contextOf = (name: string): string => `t8s-${name}`;
 
-export function kubeconfigPath({ host }: Pick<World, "host">): string {
+function kubeconfigPath({ host }: Pick<World, "host">): string {
   const listed = host.environment["KUBECONFIG"]?.split(":").find((path) => path !== "");
   return listed ?? join(host.environment["HOME"] ?? "/root", ".kube/config");
 }

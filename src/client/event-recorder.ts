@@ -196,7 +196,7 @@ interface Seen {
 }
 
 /** Decides, from what was sent before, whether an event is new, a repetition, one of many alike, or spam. */
-export class EventCorrelator {
+class EventCorrelator {
   readonly #clock: Clock;
   readonly #spam = new Lru<{ tokens: number; at: number }>();
   readonly #similar = new Lru<{ messages: Set<string>; at: number }>();

@@ -80,7 +80,7 @@ export interface FailpointActs {
 }
 
 /** All off. */
-export function failpointsOff(): Failpoints {
+function failpointsOff(): Failpoints {
   return Object.fromEntries(FAILPOINTS.map((name) => [name, undefined])) as Failpoints;
 }
 

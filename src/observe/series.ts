@@ -3,7 +3,7 @@ import { Distribution, type MetricDeclaration, type Reading } from "./metrics.ts
 
 type Metric = MetricDeclaration<string>;
 
-export class Series<V extends number | Distribution> {
+class Series<V extends number | Distribution> {
   readonly #metric: Metric;
   readonly #values = new Map<string, { readonly labels: readonly string[]; value: V }>();
   readonly #first: () => V;

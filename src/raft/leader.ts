@@ -252,7 +252,7 @@ function readIndex(raft: Raft, message: Message): void {
 }
 
 /** The leader has committed an entry of its term: now it knows what is committed. */
-export function releasePendingReads(raft: Raft): void {
+function releasePendingReads(raft: Raft): void {
   if (raft.earlyReads.length === 0) return;
   if (!raft.committedInCurrentTerm) {
     raft.logger.error("pending MsgReadIndex should be released only after first commit in current term");

@@ -39,7 +39,7 @@ export function validateMatchConditions(
   return errors;
 }
 
-export function validateExpression(
+function validateExpression(
   expression: string,
   path: string,
   variables: AdmissionVariables,

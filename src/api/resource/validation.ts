@@ -77,7 +77,7 @@ export function validateClaimUpdate(claim: ResourceClaim, old: ResourceClaim): F
     : [invalid("spec", internalValue(claim.spec, "io.k8s.api.resource.v1.ResourceClaimSpec"), "field is immutable")];
 }
 
-export function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
+function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
   return [...validateTemplateMeta(spec?.metadata, "spec.metadata"), ...validateClaimSpec(spec?.spec, "spec.spec")];
 }
 

@@ -7,7 +7,7 @@ import type { UserInfo } from "../authn/user.ts";
 import type { RequestInfo } from "../request-info.ts";
 
 export const LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;
-export const STAGES = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
+const STAGES = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
 export type Level = (typeof LEVELS)[number];
 export type Stage = (typeof STAGES)[number];
 

@@ -181,7 +181,7 @@ function ordered(ref: ObjectRef): ObjectRef {
 }
 
 /** What proxies say, and at the end who is really at the other side. */
-export function sourceIps(request: ApiRequest): readonly string[] {
+function sourceIps(request: ApiRequest): readonly string[] {
   const remote = request.peer?.address.host ?? "::1";
   const forwarded = (request.header("x-forwarded-for") ?? "")
     .split(",")

@@ -17,7 +17,7 @@ export function bootstrapTokens(cluster: ClusterView, clock: Clock, log: Logger)
     authenticateToken(token) {
       const parts = /^([a-z0-9]{6})\.([a-z0-9]{16})$/.exec(token);
       if (parts === null) return "unknown";
-      const [, id, secret] = parts as unknown as [string, string, string];
+      const [, id = "", secret = ""] = parts;
       const name = `bootstrap-token-${id}`;
       const no = (why: string) => {
         log.v(3).info("A bootstrap token was refused", { secret: name, why });

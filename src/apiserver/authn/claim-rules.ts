@@ -17,5 +17,3 @@ export interface Rule {
   readonly message: string;
   readonly evaluate: Evaluate;
 }
-
-export const NO_RULES: ClaimRules = { extra: [], claimValidation: [], userValidation: [] };

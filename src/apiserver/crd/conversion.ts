@@ -59,7 +59,7 @@ function failed(message: string): StatusError {
 }
 
 /** What a review's answer holds, if it is one. Pure. */
-export function convertedObjects(
+function convertedObjects(
   answer: any,
   { apiVersion, request }: { readonly apiVersion: string; readonly request: { readonly uid: string } },
 ): readonly any[] {
@@ -79,7 +79,7 @@ export function convertedObjects(
 }
 
 /** The converted object with the original's metadata, of which only labels and annotations may be new. Pure. */
-export function accepted(original: any, converted: any, apiVersion: string, name: string): any {
+function accepted(original: any, converted: any, apiVersion: string, name: string): any {
   const refuse = (what: string, why: string) => failed(`${name} returned invalid ${what}: ${why}`);
   if (converted?.apiVersion !== apiVersion)
     throw refuse(

@@ -96,7 +96,7 @@ export class PrefixTransformers implements Transformer {
   }
 }
 
-export function startsWith(data: Uint8Array, prefix: string): boolean {
+function startsWith(data: Uint8Array, prefix: string): boolean {
   if (data.length < prefix.length) return false;
   for (let i = 0; i < prefix.length; i++) if (data[i] !== prefix.charCodeAt(i)) return false;
   return true;

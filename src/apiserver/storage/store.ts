@@ -371,7 +371,7 @@ function unversioned(object: KubeObject): KubeObject {
   return { kind, apiVersion, metadata: { ...orderedMetadata(metadata), resourceVersion: undefined }, ...rest } as never;
 }
 
-export function encodeStored(object: KubeObject): Uint8Array {
+function encodeStored(object: KubeObject): Uint8Array {
   return Buffer.from(JSON.stringify(unversioned(object)));
 }
 

@@ -15,7 +15,7 @@ import { FakeEtcd } from "./fake-etcd.ts";
 export const ETCD_OF_SUITE = Symbol.for("t8s.testing.etcd");
 type EmptyStores = { readonly [ETCD_OF_SUITE]?: () => Promise<EtcdClient> };
 
-export const ADMIN: UserInfo = { name: "admin", groups: ["system:masters", "system:authenticated"] };
+const ADMIN: UserInfo = { name: "admin", groups: ["system:masters", "system:authenticated"] };
 
 export interface Harness extends AsyncDisposable {
   readonly etcd: EtcdClient;

@@ -86,7 +86,7 @@ function common(values: Options, plugin: (typeof PLUGINS)[number]) {
   };
 }
 
-export function checkAudit(values: Options): string[] {
+function checkAudit(values: Options): string[] {
   const errors: string[] = [];
   for (const plugin of PLUGINS) {
     if (values[plugin === "log" ? "audit-log-path" : "audit-webhook-config-file"] === "") continue;

@@ -40,7 +40,7 @@ export function bucketLimiter<K>(
   };
 }
 
-export function maxOf<K>(...limiters: readonly RateLimiter<K>[]): RateLimiter<K> {
+function maxOf<K>(...limiters: readonly RateLimiter<K>[]): RateLimiter<K> {
   return {
     when: (key) => Math.max(...limiters.map((limiter) => limiter.when(key))),
     forget: (key) => limiters.forEach((limiter) => limiter.forget(key)),

@@ -22,7 +22,7 @@ const SIGNER = "kubernetes.io/kube-apiserver-serving";
 /** There is one thing to see to. */
 const KEY = SIGNER;
 
-export function bundleName(signer: string, bundle: string): string {
+function bundleName(signer: string, bundle: string): string {
   return `${signer.replaceAll("/", ":")}:${createHash("sha256").update(bundle).digest().subarray(0, 12).toString("hex")}`;
 }
 

@@ -53,7 +53,7 @@ export async function checkPolicy(policy: ValidatingAdmissionPolicy, kinds: Kind
 const shown = ({ group, version, kind }: Gvk): string =>
   `${group === "" ? version : `${group}/${version}`}, Kind=${kind}`;
 
-export function gvkOf({ apiVersion = "", kind = "" }: { readonly apiVersion?: string; readonly kind?: string }): Gvk {
+function gvkOf({ apiVersion = "", kind = "" }: { readonly apiVersion?: string; readonly kind?: string }): Gvk {
   const [first = "", second] = apiVersion.split("/");
   return second === undefined ? { group: "", version: first, kind } : { group: first, version: second, kind };
 }

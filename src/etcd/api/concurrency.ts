@@ -158,7 +158,7 @@ function prefixEnd(prefix: Uint8Array): Uint8Array {
   return new Uint8Array(1);
 }
 
-export function canceled(signal: AbortSignal): RpcError {
+function canceled(signal: AbortSignal): RpcError {
   const { reason } = signal;
   return reason instanceof RpcError ? reason : new RpcError("Canceled", "context canceled", { cause: reason });
 }

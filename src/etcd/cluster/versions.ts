@@ -26,7 +26,7 @@ export function previousMinor(version: string): string {
 }
 
 /** The lowest of the members' server versions, as a cluster's; undefined while one of them isn't known. */
-export function lowestVersion(members: readonly (Versions | undefined)[]): string | undefined {
+function lowestVersion(members: readonly (Versions | undefined)[]): string | undefined {
   let lowest: string | undefined;
   for (const versions of members) {
     const version = versions && clusterVersionOf(versions.server);

@@ -53,7 +53,7 @@ export function servesStreams(headers: Headers): boolean {
 }
 
 /** Compares major and minor versions. */
-export function compareMinor(a: string, b: string): number {
+function compareMinor(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split(".").map(Number);
   const [majorB = 0, minorB = 0] = b.split(".").map(Number);
   return majorA - majorB || minorA - minorB;

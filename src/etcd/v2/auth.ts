@@ -43,7 +43,7 @@ export interface Passwords {
 const EVERYTHING: Permissions = { kv: { read: ["/*"], write: ["/*"] } };
 const ROOT_ROLE: Role = { role: ROOT, permissions: EVERYTHING };
 
-export function authError(status: number, words: string): HttpError {
+function authError(status: number, words: string): HttpError {
   return new HttpError(status, `auth: ${words}`);
 }
 

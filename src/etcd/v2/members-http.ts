@@ -112,7 +112,7 @@ async function readUrls(exchange: Exchange): Promise<readonly string[]> {
 }
 
 /** Upstream: client/pkg/types/urls.go */
-export function checkUrls(urls: readonly string[]): readonly string[] {
+function checkUrls(urls: readonly string[]): readonly string[] {
   if (urls.length === 0) throw new HttpError(400, "no valid URLs given");
   for (const text of urls.map((url) => url.trim())) {
     const parts = /^([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/([^/?#]*))?([^?#]*)/.exec(text);

@@ -57,7 +57,7 @@ export function indexes(modified: number, created: number): Pick<NodeView, "modi
   return { ...(modified !== 0 && { modifiedIndex: modified }), ...(created !== 0 && { createdIndex: created }) };
 }
 
-export function expiration(expires: number | undefined, now: number): Pick<NodeView, "expiration" | "ttl"> {
+function expiration(expires: number | undefined, now: number): Pick<NodeView, "expiration" | "ttl"> {
   if (expires === undefined) return {};
   const ttl = Math.ceil((expires - now) / 1000);
   return { expiration: goTime(expires), ...(ttl !== 0 && { ttl }) };
@@ -70,7 +70,7 @@ export function goTime(ms: number): string {
 }
 
 /** Without the part of the paths that is inside only. */
-export function trimView({ key, nodes, ...rest }: NodeView, prefix: string): NodeView {
+function trimView({ key, nodes, ...rest }: NodeView, prefix: string): NodeView {
   const trimmed = key?.startsWith(prefix) ? key.slice(prefix.length) : key;
   const { modifiedIndex, createdIndex, ...first } = rest;
   return {

@@ -1,6 +1,6 @@
 /** The statistics of `/v2/stats`. Upstream: server/etcdserver/api/v2store/stats.go, server/etcdserver/api/v2stats */
 
-export const COUNTED = [
+const COUNTED = [
   "getsSuccess",
   "getsFail",
   "setsSuccess",

@@ -144,13 +144,13 @@ function putFrameLength(buffer: Uint8Array, at: number, recordLength: number, pa
   buffer[at + 7] = padding === 0 ? 0 : 0x80 | padding;
 }
 
-export function varintSize(value: number): number {
+function varintSize(value: number): number {
   let size = 1;
   for (; value >= 128; value = Math.floor(value / 128)) size++;
   return size;
 }
 
-export function putVarint(buffer: Uint8Array, at: number, value: number): number {
+function putVarint(buffer: Uint8Array, at: number, value: number): number {
   while (value > 0x7fffffff) {
     buffer[at++] = (value % 128) | 0x80;
     value = Math.floor(value / 128);

@@ -72,7 +72,7 @@ export function check(env: Environment, source: Source, expr: Expr): CheckResult
 }
 
 /** `a.b.c` where that is all there is. */
-export function qualifiedName(expr: Expr): string | undefined {
+function qualifiedName(expr: Expr): string | undefined {
   if (expr.kind === "ident") return expr.name;
   if (expr.kind !== "select" || expr.testOnly) return undefined;
   const prefix = qualifiedName(expr.operand);

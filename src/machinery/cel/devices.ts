@@ -26,7 +26,7 @@ const structType = (name: string): StructType | undefined =>
     ? { type: DEVICE, field: (field) => (Object.hasOwn(FIELDS, field) ? FIELDS[field] : undefined) }
     : undefined;
 
-export const deviceEnvironment = (age: Age): Environment =>
+const deviceEnvironment = (age: Age): Environment =>
   kubernetesEnvironment(age)
     .with({ macros: [BIND] })
     .withStructs(structType)

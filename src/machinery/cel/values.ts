@@ -210,7 +210,7 @@ export class JsonList extends ListValue {
   }
 }
 
-export class JsonMap extends MapValue {
+class JsonMap extends MapValue {
   readonly json: Readonly<Record<string, unknown>>;
   constructor(json: Readonly<Record<string, unknown>>) {
     super();

@@ -4,9 +4,9 @@ export const BOOLEAN = 0x01;
 export const INTEGER = 0x02;
 export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
-export const OBJECT_IDENTIFIER = 0x06;
-export const UTC_TIME = 0x17;
-export const GENERALIZED_TIME = 0x18;
+const OBJECT_IDENTIFIER = 0x06;
+const UTC_TIME = 0x17;
+const GENERALIZED_TIME = 0x18;
 export const SEQUENCE = 0x30;
 /** `[n]` with parts, as in `[0] EXPLICIT`. */
 export const tagged = (n: number): number => 0xa0 + n;

@@ -23,7 +23,7 @@ export function validateConditions(conditions: readonly Condition[] | undefined,
   });
 }
 
-export function validateCondition(condition: Condition, path: string): FieldError[] {
+function validateCondition(condition: Condition, path: string): FieldError[] {
   const { type = "", status = "", reason = "", message = "", observedGeneration = 0, lastTransitionTime } = condition;
   const errors = checkText(type, `${path}.type`, isQualifiedName);
   if (status !== "True" && status !== "False" && status !== "Unknown")

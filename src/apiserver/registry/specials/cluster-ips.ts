@@ -28,7 +28,7 @@ const CIDRS = "servicecidrs.networking.k8s.io";
 const DEFAULT_CIDR = "kubernetes";
 const MANAGED_BY = "ipallocator.k8s.io";
 export const FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family";
-export const MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by";
+const MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by";
 
 interface Deps {
   readonly registry: Registry;

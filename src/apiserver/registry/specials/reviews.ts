@@ -84,7 +84,7 @@ function userOf({ user, groups, uid, extra }: any): UserInfo {
 }
 
 /** What a review asks, as the same question of a request would be put. Selectors that make no sense are left out: that asks for more, never less. */
-export function attributesOfReview(
+function attributesOfReview(
   spec: any,
   user: UserInfo,
 ): { readonly asked: Attributes; readonly errors: readonly string[] } {

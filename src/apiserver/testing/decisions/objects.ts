@@ -16,7 +16,7 @@ export const resources = (requests: object, limits: object = {}): AnyObject =>
   only({ resources: { requests, limits } });
 export const KUBELET = { name: "system:node:n1", groups: ["system:nodes", "system:authenticated"] };
 export const NODE = named("n1", { uid: "u1" });
-export const MIRROR = { "kubernetes.io/config.mirror": "x" };
+const MIRROR = { "kubernetes.io/config.mirror": "x" };
 export const OWNER = { apiVersion: "v1", kind: "Node", name: "n1", uid: "u1", controller: true };
 export const mirror = (spec: object = {}, metadata: object = {}): AnyObject =>
   pod({ nodeName: "n1", ...spec }, { annotations: MIRROR, ownerReferences: [OWNER], ...metadata });

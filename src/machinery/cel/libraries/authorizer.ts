@@ -12,10 +12,10 @@ import { BOOL, STRING, struct } from "../types.ts";
 import { CelError, Opaque } from "../values.ts";
 
 export const AUTHORIZER = struct("kubernetes.authorization.Authorizer");
-export const PATH_CHECK = struct("kubernetes.authorization.PathCheck");
-export const GROUP_CHECK = struct("kubernetes.authorization.GroupCheck");
+const PATH_CHECK = struct("kubernetes.authorization.PathCheck");
+const GROUP_CHECK = struct("kubernetes.authorization.GroupCheck");
 export const RESOURCE_CHECK = struct("kubernetes.authorization.ResourceCheck");
-export const DECISION = struct("kubernetes.authorization.Decision");
+const DECISION = struct("kubernetes.authorization.Decision");
 
 export interface Question {
   readonly verb: string;

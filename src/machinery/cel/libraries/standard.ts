@@ -255,7 +255,7 @@ const SIZED: readonly (readonly [string, Type])[] = [
 ];
 const size = (value: string | Uint8Array | ListValue | MapValue) => BigInt(sizeOf(value));
 
-export function conversionError(from: Type, to: string): CelError {
+function conversionError(from: Type, to: string): CelError {
   return new CelError(
     `type conversion error from '${formatType(from) === "null" ? "null_type" : from.name}' to '${to}'`,
   );

@@ -108,7 +108,7 @@ export function formatDouble(value: number): string {
 }
 
 /** All digits and no exponent. */
-export function formatFixed(value: number): string {
+function formatFixed(value: number): string {
   const text = String(value);
   const found = /^(-?)(\d+)(?:\.(\d+))?e([+-]\d+)$/.exec(text);
   if (found === null) return text;

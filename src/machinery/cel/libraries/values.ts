@@ -27,12 +27,12 @@ import { regex } from "./standard.ts";
 import { parseTimestamp } from "./time.ts";
 
 export const QUANTITY = struct("kubernetes.Quantity");
-export const SEMVER = struct("kubernetes.Semver");
+const SEMVER = struct("kubernetes.Semver");
 export const FORMAT = struct("kubernetes.NamedFormat");
 
 const NANO = 1_000_000_000n;
 
-export class QuantityValue extends Opaque {
+class QuantityValue extends Opaque {
   override readonly type = QUANTITY;
   readonly quantity: Quantity;
   constructor(quantity: Quantity) {

@@ -117,7 +117,7 @@ const EUI = /^eui.[A-Za-z0-9]{16}$/;
 const NAA = /^naa.[A-Za-z0-9]{32}$/;
 
 /** Names of initiators and targets; pods are told a little more than volumes. */
-export function checkIscsiName(name: string, path: string, ofPod: boolean): FieldError[] {
+function checkIscsiName(name: string, path: string, ofPod: boolean): FieldError[] {
   const form = name.startsWith("iqn") ? IQN : name.startsWith("eui") ? EUI : name.startsWith("naa") ? NAA : undefined;
   if (form === undefined)
     return [invalid(path, name, `must be valid format${ofPod ? " starting with iqn, eui, or naa" : ""}`)];

@@ -91,7 +91,7 @@ function restartsAll({ initContainers = [], containers = [] }: PodSpec): boolean
   );
 }
 
-export function hasFileKeys(spec: PodSpec): boolean {
+function hasFileKeys(spec: PodSpec): boolean {
   return containersOf(spec, "").some(({ container }) =>
     container.env?.some(({ valueFrom }) => valueFrom?.fileKeyRef !== undefined),
   );

@@ -105,7 +105,7 @@ const ISCSI_NAMES: readonly (readonly [prefix: string, form: RegExp])[] = [
 ];
 
 /** `startWords`: what is said of a name that starts like none of the three forms. */
-export function checkIscsiName(name: string, path: string, startWords: string): FieldError[] {
+function checkIscsiName(name: string, path: string, startWords: string): FieldError[] {
   const form = ISCSI_NAMES.find(([prefix]) => name.startsWith(prefix));
   if (form === undefined) return [invalid(path, name, startWords)];
   return form[1].test(name) ? [] : [invalid(path, name, "must be valid format")];

@@ -298,9 +298,12 @@ class Parser {
     return token;
   }
   #noAlternative(token: Token): void {
-    // With what stands between the dot and the token.
+    // With the blanks between the dot and the token; what is no token at all has been left out.
     const before = [...this.#source.text].slice(0, token.offset);
-    const between = before.slice(before.lastIndexOf(".") + 1).join("");
+    const between = before
+      .slice(before.lastIndexOf(".") + 1)
+      .filter((one) => /\s/.test(one))
+      .join("");
     const input = token.kind === "end" ? between : `${between}${token.text}`;
     this.#issues.push({ offset: token.offset, message: `Syntax error: no viable alternative at input '.${input}'` });
   }

@@ -1,11 +1,14 @@
 /**
  * `npm test`: types and format, then all unit tests in one process, then each integration file in its own, one after the other.
  * `npm test -- unit`, `npm test -- simulation` or `npm test -- integration NAME…` run a part. The last line counts everything.
+ * Properties draw the same cases each time; `npm test -- seeds 20` draws others, twenty times.
  */
 import { spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { globSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 const [part, ...names] = process.argv.slice(2);
 const totals = { pass: 0, fail: 0, skipped: 0 };
@@ -14,13 +17,20 @@ const started = Date.now();
 /** A part that hangs is ended; `timeoutMs` is for each test of it, and a busy machine may need many of those. */
 const PART_MS = 900_000;
 
-function run(title: string, files: readonly string[], isolation: "none" | "process", timeoutMs: number): void {
+function run(
+  title: string,
+  files: readonly string[],
+  isolation: "none" | "process",
+  timeoutMs: number,
+  environment: NodeJS.ProcessEnv = {},
+): void {
   const report = join(tmpdir(), `t8s-tests-${process.pid}.tap`);
   const begun = Date.now();
   const { status } = spawnSync(
     process.execPath,
     [
       "--disable-warning=ExperimentalWarning",
+      `--import=${pathToFileURL(join(import.meta.dirname, "../src/testing/property-seed.ts")).href}`,
       "--test",
       `--test-isolation=${isolation}`,
       "--test-concurrency=1",
@@ -31,7 +41,11 @@ function run(title: string, files: readonly string[], isolation: "none" | "proce
       `--test-reporter-destination=${report}`,
       ...files,
     ],
-    { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, NODE_ENV: "test" }, timeout: PART_MS },
+    {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, NODE_ENV: "test", ...environment },
+      timeout: PART_MS,
+    },
   );
   let tap = "";
   try {
@@ -68,6 +82,13 @@ if (part === undefined || part === "integration") {
   for (const file of globSync("test/integration/*.test.ts").sort()) {
     if (names.length === 0 || names.some((name) => file.includes(name)))
       run(basename(file, ".test.ts"), [file], "process", 600_000);
+  }
+}
+if (part === "seeds") {
+  const files = globSync("src/**/*.test.ts").filter((file) => readFileSync(file, "utf8").includes('"fast-check"'));
+  for (let i = 0; i < Number(names[0] ?? 10); i++) {
+    const seed = String(randomInt(2 ** 31));
+    run(`seed ${seed}`, files.sort(), "none", 120_000, { SEED: seed });
   }
 }
 console.log(

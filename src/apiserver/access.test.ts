@@ -196,7 +196,7 @@ async function issuer() {
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 12_000; i++) {
     if (await condition()) return;
     await new Promise((resolve) => world.clock.after(5, () => resolve(undefined)));
   }

@@ -98,7 +98,7 @@ test("new requests are sent elsewhere, probes are answered", async () => {
 });
 
 test("a server that ends says so, and ends its watches cleanly", async () => {
-  const harness = await startServer(nodeWorld(), { ...ASKABLE, shutdown: { delayMs: 300 } });
+  const harness = await startServer(nodeWorld(), { ...ASKABLE, shutdown: { delayMs: 2000 } });
   const opened = Promise.withResolvers<void>();
   const watching = ask(harness, "GET", "/api/v1/configmaps?watch=1", { onOpen: opened.resolve });
   await opened.promise;

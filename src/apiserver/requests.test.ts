@@ -70,7 +70,7 @@ const turn = () => new Promise<void>((resolve) => void world.clock.after(5, reso
 
 /** Until it is so, or for long enough. */
 async function waitFor(isSo: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1000 && !(await isSo()); i++) await turn();
+  for (let i = 0; i < 10_000 && !(await isSo()); i++) await turn();
 }
 
 test("what breaks a rule on its way through the server is told so as upstream tells it", async () => {

@@ -238,6 +238,16 @@ export class TestCluster implements AsyncDisposable {
     }
   }
 
+  /** What its log tells of as an error; not that something took too long, as it may on a busy machine. */
+  errors(): readonly string[] {
+    return this.log()
+      .split("\n")
+      .filter(
+        (line) =>
+          line.startsWith("E") && !/timed out|deadline exceeded|etcdserver: (leader changed|too many)/.test(line),
+      );
+  }
+
   t8s(args: readonly string[], options: RunOptions = {}): Promise<Result> {
     const [program, ...rest] = this.named("sh", [join(ROOT, "tools/node.sh"), join(ROOT, "src/cli/main.ts"), ...args]);
     return this.run(program!, rest, options);

@@ -14,10 +14,7 @@ describe("pods of a cluster", { skip: noCluster(clients), concurrency: 4 }, () =
     await cluster.load();
   });
   after(async () => {
-    const errors = cluster
-      .log()
-      .split("\n")
-      .filter((line) => line.startsWith("E"));
+    const errors = cluster.errors();
     await cluster[Symbol.asyncDispose]();
     assert.deepEqual(errors, [], "nothing went wrong that the log would tell");
   });
@@ -106,13 +103,17 @@ describe("pods of a cluster", { skip: noCluster(clients), concurrency: 4 }, () =
       async () => /RunContainerError|CrashLoopBackOff/.test(await cluster.kubectl("get pod no-command")),
       "RunContainerError",
     );
-    assert.match(
-      await cluster.kubectl("describe pod no-command"),
-      /Warning +Failed +.*kubelet +.*(Error: failed to create containerd task|Error: failed to start container).*exec: "\/nothing": stat \/nothing: no such file or directory/,
+    await cluster.until(
+      async () =>
+        /Warning +Failed +.*kubelet +.*(Error: failed to create containerd task|Error: failed to start container).*exec: "\/nothing": stat \/nothing: no such file or directory/.test(
+          await cluster.kubectl("describe pod no-command"),
+        ),
+      "the event says why",
     );
-    assert.equal(
-      await jsonpath("pod no-command", "{.status.containerStatuses[0].lastState.terminated.exitCode}"),
-      "128",
+    await cluster.until(
+      async () =>
+        (await jsonpath("pod no-command", "{.status.containerStatuses[0].lastState.terminated.exitCode}")) === "128",
+      "how it ended",
     );
     await remove("no-command");
   });
@@ -124,15 +125,16 @@ kind: Pod
 metadata: {name: sidecar}
 spec:
   restartPolicy: Never
-  terminationGracePeriodSeconds: 5
+  terminationGracePeriodSeconds: 60
   volumes: [{name: data, emptyDir: {}}]
   initContainers:
-    - {name: side, image: "busybox:1.36", restartPolicy: Always, command: [sh, -c, "touch /data/up; trap 'exit 0' TERM; while true; do sleep 0.1; done"], volumeMounts: [{name: data, mountPath: /data}], startupProbe: {exec: {command: [test, -f, /data/up]}, periodSeconds: 1}}
+    - {name: side, image: "busybox:1.36", restartPolicy: Always, command: [sh, -c, "touch /data/up; trap 'exit 0' TERM; while true; do sleep 0.1; done"], volumeMounts: [{name: data, mountPath: /data}], startupProbe: {exec: {command: [test, -f, /data/up]}, periodSeconds: 1, timeoutSeconds: 30}}
     - {name: once, image: "busybox:1.36", command: [test, -f, /data/up], volumeMounts: [{name: data, mountPath: /data}]}
   containers:
-    - {name: c, image: "busybox:1.36", command: [sh, -c, "ls /data; sleep 1"], volumeMounts: [{name: data, mountPath: /data}]}
+    - {name: c, image: "busybox:1.36", command: [sh, -c, "ls /data; until [ -e /data/end ]; do sleep 0.1; done"], volumeMounts: [{name: data, mountPath: /data}]}
 `);
     await cluster.until(async () => /2\/2 +Running/.test(await cluster.kubectl("get pod sidecar")), "both run");
+    await cluster.kubectl("exec sidecar -c side -- touch /data/end");
     await cluster.until(async () => (await jsonpath("pod sidecar", "{.status.phase}")) === "Succeeded", "the end");
     assert.equal(await cluster.kubectl("logs sidecar -c c"), "up\n");
     assert.match(await cluster.kubectl("get pod sidecar"), / 0\/2 +Completed +0 /);
@@ -165,8 +167,8 @@ spec:
       image: web:1
       ports: [{name: web, containerPort: 80}]
       startupProbe: {tcpSocket: {port: web}, periodSeconds: 1, failureThreshold: 20}
-      readinessProbe: {httpGet: {port: web, path: /ready}, periodSeconds: 1}
-      livenessProbe: {httpGet: {port: web, httpHeaders: [{name: X-A, value: b}]}, periodSeconds: 1}
+      readinessProbe: {httpGet: {port: web, path: /ready}, periodSeconds: 1, timeoutSeconds: 30}
+      livenessProbe: {httpGet: {port: web, httpHeaders: [{name: X-A, value: b}]}, periodSeconds: 1, timeoutSeconds: 30}
 `);
     await cluster.until(
       async () =>

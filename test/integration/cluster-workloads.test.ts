@@ -18,10 +18,7 @@ describe("workloads of a cluster", { skip: noCluster(clients), concurrency: 6 },
     await cluster.load();
   });
   after(async () => {
-    const errors = cluster
-      .log()
-      .split("\n")
-      .filter((line) => line.startsWith("E"));
+    const errors = cluster.errors();
     await cluster[Symbol.asyncDispose]();
     assert.deepEqual(errors, [], "nothing went wrong that the log would tell");
   });
@@ -122,10 +119,11 @@ spec:
         - name: c
           image: busybox:1.36
           command: [sh, -c, "sleep 0.5; touch /tmp/up; sleep 1000000"]
-          readinessProbe: {exec: {command: [test, -f, /tmp/up]}, periodSeconds: 1}
+          readinessProbe: {exec: {command: [test, -f, /tmp/up]}, periodSeconds: 1, timeoutSeconds: 30}
 `);
     const watch = cluster.start("kubectl", ["get", "pods", "-l", "app=db", "-w", "--no-headers"]);
     await cluster.kubectl("rollout status statefulset/db --timeout=180s");
+    await watch.says(/^db-2 +1\/1 +Running/m);
     const seen = watch.text();
     for (const [earlier, later] of [
       ["db-0", "db-1"],
@@ -147,6 +145,7 @@ spec:
       async () => (await cluster.kubectl("get pods -l app=db -o name")) === "pod/db-0\n",
       "only the first is left",
     );
+    await down.says(/^db-1 .*Terminating/m);
     const text = down.text();
     await down.stop();
     assert.ok(text.search(/^db-2 .*Terminating/m) < text.search(/^db-1 .*Terminating/m), text);
@@ -192,10 +191,16 @@ spec:
       /error: deployment "unready" exceeded its progress deadline/,
     );
     assert.match(await cluster.kubectl("get deployment unready"), /^unready +0\/1 +1 +0 /m);
-    assert.match(await cluster.kubectl("get pods -l app=unready"), /^unready-\S+ +0\/1 +Running +0 /m);
-    assert.match(
-      await cluster.kubectl("describe pods -l app=unready"),
-      /Warning +Unhealthy +.*kubelet +.*Readiness probe failed: HTTP probe failed with statuscode: 404/,
+    await cluster.until(
+      async () => /^unready-\S+ +0\/1 +Running +0 /m.test(await cluster.kubectl("get pods -l app=unready")),
+      "it runs",
+    );
+    await cluster.until(
+      async () =>
+        /Warning +Unhealthy +.*kubelet +.*Readiness probe failed: HTTP probe failed with statuscode: 404/.test(
+          await cluster.kubectl("describe pods -l app=unready"),
+        ),
+      "why it isn't ready",
     );
     await cluster.kubectl("delete deployment unready");
   });
@@ -231,10 +236,9 @@ spec:
       async () => /ImagePullBackOff/.test(await cluster.kubectl("get pod unpullable")),
       "ImagePullBackOff",
     );
-    assert.match(
-      await cluster.kubectl("describe pod unpullable"),
-      /Warning +Failed +.*kubelet +.*Failed to pull image "127\.0\.0\.1:1\/nothing:1"[^]*Error: ErrImagePull/,
-    );
+    const pulls = await cluster.kubectl("describe pod unpullable");
+    assert.match(pulls, /Warning +Failed +.*kubelet +.*Failed to pull image "127\.0\.0\.1:1\/nothing:1"/);
+    assert.match(pulls, /Error: ErrImagePull/);
     await cluster.kubectl("delete pod never unpullable --now");
   });
 
@@ -360,22 +364,31 @@ spec: {serviceAccountName: reader, terminationGracePeriodSeconds: 0, containers:
       `{apiVersion: v1, kind: Pod, metadata: {name: crashing}, spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "busybox:1.36", command: [sh, -c, "echo going; exit 5"]}]}}`,
     );
     await cluster.until(
-      async () => /^crashing +0\/1 +CrashLoopBackOff +[12] /m.test(await cluster.kubectl("get pod crashing")),
+      async () => /^crashing +0\/1 +CrashLoopBackOff +\d+ /m.test(await cluster.kubectl("get pod crashing")),
       "CrashLoopBackOff",
     );
-    assert.match(
-      await jsonpath("pod crashing", "{.status.containerStatuses[0].state.waiting.message}"),
-      /^back-off \S+ restarting failed container=c pod=crashing_default\([-0-9a-f]+\)$/,
+    await cluster.until(
+      async () =>
+        /^back-off \S+ restarting failed container=c pod=crashing_default\([-0-9a-f]+\)$/.test(
+          await jsonpath("pod crashing", "{.status.containerStatuses[0].state.waiting.message}"),
+        ),
+      "for how long it waits",
     );
     assert.equal(await jsonpath("pod crashing", "{.status.containerStatuses[0].lastState.terminated.exitCode}"), "5");
     await cluster.until(
       async () => Number(await jsonpath("pod crashing", "{.status.containerStatuses[0].restartCount}")) >= 2,
       "a second restart after 10 s",
     );
-    assert.equal(await cluster.kubectl("logs crashing --previous"), "going\n");
-    assert.match(
-      await cluster.kubectl("describe pod crashing"),
-      /Warning +BackOff +.*kubelet +.*Back-off restarting failed container c in pod crashing_default/,
+    await cluster.until(
+      async () => (await cluster.kubectl("logs crashing --previous")) === "going\n",
+      "what the one before said",
+    );
+    await cluster.until(
+      async () =>
+        /Warning +BackOff +.*kubelet +.*Back-off restarting failed container c in pod crashing_default/.test(
+          await cluster.kubectl("describe pod crashing"),
+        ),
+      "its event",
     );
     await cluster.kubectl("delete pod crashing");
   });
@@ -478,7 +491,7 @@ spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "busybox:
       "the mirror pod",
       180_000,
     );
-    assert.equal(await cluster.kubectl(`logs ${name}`), "here\n");
+    await cluster.until(async () => (await cluster.kubectl(`logs ${name}`)) === "here\n", "what it says");
     assert.equal(await jsonpath(`pod ${name}`, "{.metadata.ownerReferences[0].kind}"), "Node");
     const id = await jsonpath(`pod ${name}`, "{.status.containerStatuses[0].containerID}");
     const uid = await jsonpath(`pod ${name}`, "{.metadata.uid}");

@@ -83,7 +83,10 @@ describe("three nodes of processes", { skip: missing }, () => {
     assert.equal(new Set(items.map(({ status }) => status.podIP)).size, 6);
     for (const { status } of items) assert.match(status.podIP, /^10\.244\./);
     const { name } = items[0]!.metadata;
-    assert.equal(await cluster.kubectl(`logs ${name}`), `hello from ${name}\n`);
+    await cluster.until(
+      async () => (await cluster.kubectl(`logs ${name}`)) === `hello from ${name}\n`,
+      "what it has said",
+    );
     const inside = await cluster.kubectl([
       "exec",
       name,
@@ -104,11 +107,11 @@ describe("three nodes of processes", { skip: missing }, () => {
   });
 
   test("two pods of a node serve the same port; probes, a service, its node port and port-forward reach them", async () => {
-    const probe = { httpGet: { path: "/", port: 80 }, periodSeconds: 1 };
+    const probe = { httpGet: { path: "/", port: 80 }, periodSeconds: 1, timeoutSeconds: 30 };
     await cluster.apply(
       deployment("web", 4, [process.execPath, "-e", SERVER], {
         readinessProbe: probe,
-        livenessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1 },
+        livenessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1, timeoutSeconds: 30 },
       }),
     );
     const items = await running("web", 4);
@@ -121,8 +124,10 @@ describe("three nodes of processes", { skip: missing }, () => {
       "the node port answers",
     );
     const url = "http://web.default.svc.cluster.local/";
-    const said = await cluster.kubectl(["exec", names[0]!, "--", process.execPath, ...fetching(url)]);
-    assert.ok(names.includes(said.trim()), `through the service's name: ${said}`);
+    await cluster.until(async () => {
+      const said = await cluster.kubectl(["exec", names[0]!, "--", process.execPath, ...fetching(url)]);
+      return names.includes(said.trim());
+    }, "the service's name leads to one");
     const forward = cluster.start("kubectl", ["port-forward", names[1]!, "25980:80"]);
     await forward.says(/Forwarding from/);
     assert.equal(await ask("http://127.0.0.1:25980/"), names[1]);
@@ -142,8 +147,8 @@ describe("three nodes of processes", { skip: missing }, () => {
     const address = await cluster.kubectl("get pod image -o jsonpath={.status.podIP}");
     const answer = () => cluster.run(process.execPath, fetching(`http://${address}/`));
     await cluster.until(async () => (await answer()).out.trim() === "one", "the image's server answers");
-    const port = await cluster.run(process.execPath, fetching(`http://${NODE_ADDRESS}:8081/`));
-    assert.equal(port.out.trim(), "one", "its port of the node leads to it");
+    const atPort = () => cluster.run(process.execPath, fetching(`http://${NODE_ADDRESS}:8081/`));
+    await cluster.until(async () => (await atPort()).out.trim() === "one", "its port of the node leads to it");
     assert.match(await cluster.kubectl("exec image -- ls /"), /^bin\ndev\netc\n(.*\n)+www\n$/);
     await cluster.kubectl("delete pod image");
   });
@@ -169,7 +174,10 @@ describe("three nodes of processes", { skip: missing }, () => {
       }, `${app} is in CrashLoopBackOff`);
     const failing = await looping("failing");
     assert.deepEqual([failing.lastState.terminated.exitCode, failing.lastState.terminated.reason], [3, "Error"]);
-    assert.equal(await cluster.kubectl("logs deployment/failing"), "dying\n");
+    await cluster.until(
+      async () => (await cluster.kubectl("logs deployment/failing")) === "dying\n",
+      "what it has said",
+    );
     const absent = (await looping("missing")).lastState.terminated;
     assert.deepEqual([absent.exitCode, absent.reason], [128, "StartError"]);
     assert.match(absent.message, /exec: "no-such-program": executable file not found in \$PATH/);
@@ -266,7 +274,7 @@ describe("a cluster of someone without root", { skip: missing ?? unreadable() },
       });
       await kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=180s");
       // Root of a user namespace, which is nobody outside of it.
-      assert.equal(await kubectl("logs", "one"), "0\none\n");
+      await cluster.until(async () => (await kubectl("logs", "one")) === "0\none\n", "what it has said");
       assert.equal(
         await kubectl(
           "exec",

@@ -42,7 +42,7 @@ const condition = (definition: any, type: string): string => {
 
 /** Asked again until it is so. */
 async function once(url: string, isSo: (answer: any) => boolean): Promise<any> {
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 12_000; i++) {
     const answer = await send("GET", url);
     if (isSo(answer)) return answer;
     await new Promise<void>((resolve) => void world.clock.after(5, resolve));

@@ -30,7 +30,7 @@ function run(
     process.execPath,
     [
       "--disable-warning=ExperimentalWarning",
-      `--import=${pathToFileURL(join(import.meta.dirname, "../src/testing/property-seed.ts")).href}`,
+      `--import=${pathToFileURL(join(import.meta.dirname, "property-seed.ts")).href}`,
       "--test",
       `--test-isolation=${isolation}`,
       "--test-concurrency=1",

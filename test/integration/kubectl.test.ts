@@ -59,7 +59,7 @@ const ROWS: readonly Row[] = [
   ["get pods -l app=web --field-selector=status.phase=Running --no-headers", /^web-\S+ +1\/1 +Running/m],
   ["get pods --sort-by=.metadata.name -o name", /^pod\/web-/m],
   ["get pods -A --chunk-size=1", /^NAMES[P]ACE +NAME +READY/m],
-  ["get deployment web --output-watch-events --watch --request-timeout=1s", /^ADDED +web +2\/2/m],
+  ["get deployment web --output-watch-events --watch --request-timeout=6s", /^ADDED +web +2\/2/m],
   ["get --raw /readyz?verbose", /readyz check passed/],
   ["describe deployment web", /^Replicas: +2 desired \| 2 updated \| 2 total \| 2 available/m],
   ["describe pods -l app=web", /^Controlled By: +ReplicaSet\/web-/m],

@@ -52,7 +52,7 @@ async function start() {
     admin,
     errors,
     async until<T>(look: () => Promise<T | undefined>, words: string): Promise<T> {
-      const limit = clock.monotonic() + 5000;
+      const limit = clock.monotonic() + 120_000;
       for (;;) {
         const found = await look();
         if (found !== undefined) return found;

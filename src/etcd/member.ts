@@ -631,6 +631,7 @@ export class Member {
     }
     this.#storage.consistentIndex.setConfState(intoForce());
     const done = this.membership.apply(change);
+    this.#storage.takeTurns();
     if (done.kind === "removed") {
       if (done.id === this.id) this.#leave();
       else this.transport?.removePeer(done.id);

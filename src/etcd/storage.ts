@@ -192,6 +192,16 @@ export class Storage {
       this.#saveVersion();
       consistentIndex.save();
     };
+    this.takeTurns();
+  }
+
+  /** The members' batches end one after the other, in the order of their ids. */
+  takeTurns(): void {
+    const ids = membersOf(this.backend)
+      .members.map(({ ID }) => ID)
+      .sort((a, b) => (a < b ? -1 : 1));
+    const position = ids.indexOf(this.id);
+    this.backend.turn = ids.length > 1 && position !== -1 ? position / ids.length : undefined;
   }
 
   /** From 3.6 on, a file says what it is; the cluster's version decides what members may write. */

@@ -85,6 +85,11 @@ export class BoltBackend implements Backend {
   #work: Promise<void> = Promise.resolve();
   #failure: unknown;
   #isClosed = false;
+  /**
+   * Where in each interval, from 0 to 1, batches end. Members that all began theirs with the same entry would commit at the same time, and each of
+   * them would be late with the next entries. Undefined for who is alone: an interval then begins with its first change.
+   */
+  turn: number | undefined;
   /** Called where a batch ends: the place to put what must be in it. */
   beforeCommit: (() => void) | undefined;
 
@@ -251,11 +256,17 @@ export class BoltBackend implements Backend {
       this.#timer = undefined;
       this.#deps.clock.soon(() => this.#commitInBackground());
     } else if (this.#timer === undefined)
-      this.#timer = this.#deps.clock.after(this.#options.batchIntervalMs, () => {
+      this.#timer = this.#deps.clock.after(this.#untilEnd(), () => {
         this.#timer = undefined;
         this.#isDue = true;
         this.#commitInBackground();
       });
+  }
+
+  #untilEnd(): number {
+    const { batchIntervalMs } = this.#options;
+    if (this.turn === undefined) return batchIntervalMs;
+    return batchIntervalMs - ((this.#deps.clock.now() + (1 - this.turn) * batchIntervalMs) % batchIntervalMs);
   }
 
   #commitInBackground(): void {

@@ -19,8 +19,11 @@ import { FrameWriter, RECORD, varintBytes } from "./record.ts";
 
 /** A segment is closed, and the next begun, by the append that takes it past this. */
 const SEGMENT_BYTES = 64_000_000;
-/** Zeros are put ahead in pieces of this size, the next as soon as less than half of one is left. */
+/** So far ahead there are zeros. */
 const PREPARE_BYTES = 1024 * 1024;
+/** They are put there in pieces: records wait for a piece that the disk has begun with. In larger ones where much is missing. */
+const PIECE_BYTES = 64 * 1024;
+const LARGE_PIECE_BYTES = 512 * 1024;
 const aheadIn = (segmentBytes: number) => Math.min(PREPARE_BYTES, segmentBytes);
 /** Writes up to this size are done on the calling thread: a trip through the thread pool costs more than they do. */
 const SYNCHRONOUS_BYTES = 256 * 1024;
@@ -320,8 +323,9 @@ export class Wal {
 
   /** What fails here, the write that needs it meets again. */
   #lookAhead(): void {
-    if (this.#prepared - this.#position < this.#ahead / 2 && this.#prepared < this.#segmentBytes)
-      void this.#prepare(this.#ahead).catch(() => {});
+    const missing = this.#position + this.#ahead - this.#prepared;
+    if (missing >= Math.min(PIECE_BYTES, this.#ahead / 2) && this.#prepared < this.#segmentBytes)
+      void this.#prepare(missing).catch(() => {});
     if (this.#position > this.#segmentBytes / 2 && this.#next === undefined) {
       this.#next = this.#prepareNext();
       this.#next.catch(() => {});
@@ -348,12 +352,14 @@ export class Wal {
   /** Puts zeros behind what is prepared. Never behind the position alone: records beyond it would be lost. */
   async #prepare(bytes: number): Promise<void> {
     if (this.#preparing !== undefined) return this.#preparing;
-    const name = this.#segments.at(-1)!.name;
+    const most = bytes >= LARGE_PIECE_BYTES ? LARGE_PIECE_BYTES : PIECE_BYTES;
     const run = async () => {
-      await using file = await this.#options.fs.open(`${this.#options.folder}/${name}`, { write: true });
-      await file.write(this.#prepared, [new Uint8Array(bytes)]);
-      await file.sync();
-      this.#prepared += bytes;
+      for (let left = bytes; left > 0;) {
+        const piece = Math.min(left, most);
+        await this.#file.write(this.#prepared, [new Uint8Array(piece)]);
+        this.#prepared += piece;
+        left -= piece;
+      }
     };
     this.#preparing = run().finally(() => {
       this.#preparing = undefined;

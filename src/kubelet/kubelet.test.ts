@@ -23,6 +23,22 @@ test("a node registers, is ready and keeps its lease", async () => {
   await node.until(() => node.api.get(leases, "kube-node-lease/node-1") !== undefined);
 });
 
+test("what others say that a node has can be had by pods, until they say so no more", async () => {
+  await using node = await startNode();
+  const status = () => node.api.get<Node>(nodes, "node-1")?.status;
+  await node.until(() => status()?.capacity?.["cpu"] === "4");
+  const say = (capacity: object) => {
+    const now = node.api.get<Node>(nodes, "node-1")!;
+    node.api.put(nodes, { ...now, status: { ...now.status, capacity } });
+  };
+  const before = status()!.capacity!;
+  say({ ...before, "example.com/gpu": "3" });
+  await node.until(() => status()?.allocatable?.["example.com/gpu"] === "3");
+  assert.equal(status()!.capacity!["example.com/gpu"], "3");
+  say(before);
+  await node.until(() => status()?.allocatable?.["example.com/gpu"] === undefined);
+});
+
 test("a pod goes from Pending to Running and Ready, and its object is deleted after its containers stopped", async () => {
   await using node = await startNode();
   node.run("web", { containers: [{ name: "c", image: "nginx:1" }] });

@@ -254,8 +254,9 @@ export class NodeManager {
     for (const [key, value] of Object.entries(status)) {
       if (same(from[key], value)) continue;
       // Addresses merge by type upstream, which loses one of two of the same type: said whole, with the replacing word.
-      patch[key] =
-        key === "addresses" && from[key] !== undefined ? [{ $patch: "replace" }, ...(value as unknown[])] : value;
+      if (key === "addresses" && from[key] !== undefined) patch[key] = [{ $patch: "replace" }, ...(value as unknown[])];
+      else if (key === "allocatable") patch[key] = { ...gone(from[key], value), ...value };
+      else patch[key] = value;
     }
     return client.patch(
       nodes,
@@ -298,3 +299,11 @@ export class NodeManager {
 function rangeOf(node: Node | undefined): string {
   return node?.spec?.podCIDRs?.join(",") ?? node?.spec?.podCIDR ?? "";
 }
+
+/** Names that a merge has to take away, as nulls. */
+const gone = (before: unknown, after: object): object =>
+  Object.fromEntries(
+    Object.keys(before ?? {})
+      .filter((name) => !(name in after))
+      .map((name) => [name, null]),
+  );

@@ -194,8 +194,12 @@ const systemOf = (host: World["host"]): string => (host.platform === "win32" ? "
 
 export function nodeStatus(previous: NodeStatus | undefined, facts: NodeFacts): NodeStatus {
   const { host, settings, machine, runtimeStatus } = facts;
+  // What others say that the node has stays, and pods can have it.
   const capacity = Object.fromEntries(
-    Object.entries(capacityOf(machine, settings)).map(([name, text]) => [name, canonicalQuantity(text)]),
+    Object.entries({ ...previous?.capacity, ...capacityOf(machine, settings) }).map(([name, text]) => [
+      name,
+      canonicalQuantity(text),
+    ]),
   );
   const images = imagesOf(facts.images);
   const handlers = [...(runtimeStatus?.runtime_handlers ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -410,12 +410,10 @@ test("a definition that waits for its objects says so, and holds up no other", a
   while ((await send("GET", `${v1}/held`)).metadata.deletionTimestamp === undefined)
     await new Promise((resolve) => setImmediate(resolve));
   await send("PATCH", `${v1}/held`, { metadata: { finalizers: [] } }, { patchType: "application/merge-patch+json" });
-  for (;;) {
-    const gone = await send("GET", crd).then(
-      () => false,
-      (error: StatusError) => error.reason === "NotFound",
-    );
-    if (gone) break;
+  for (let tries = 0; ; tries++) {
+    const left = await send("GET", crd).catch((error: StatusError) => error);
+    if ((left as Partial<StatusError>).reason === "NotFound") break;
+    assert.ok(tries < 6000, `it is still there: ${JSON.stringify(left)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 });

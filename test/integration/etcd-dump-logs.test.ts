@@ -31,7 +31,7 @@ async function logOf(program: readonly string[], port: number, folder: string): 
     const env = { ...process.env, ETCDCTL_API: "3" };
     const etcdctl = (...command: readonly string[]) =>
       run("/usr/bin/etcdctl", ["--endpoints", endpoint, ...command], { env });
-    for (let tries = 0; tries < 50; tries++) {
+    for (let tries = 0; tries < 1000; tries++) {
       try {
         await etcdctl("endpoint", "health", "--dial-timeout=1s");
         break;

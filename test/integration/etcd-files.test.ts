@@ -67,7 +67,7 @@ async function theirs(dataDir: string, port: number): Promise<Running> {
 
 async function running(url: string, stop: () => Promise<unknown>): Promise<Running> {
   const client = connectEtcd(world, { endpoints: [url] });
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 3000; i++) {
     try {
       await client.maintenance.Status({});
       break;

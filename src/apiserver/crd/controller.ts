@@ -56,10 +56,7 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
       if (served.has(name)) serve(services, definition, served);
       if (cleaning.has(name)) return;
       cleaning.add(name);
-      void services.queues
-        .run("crd_finalizer", () => cleanUp(services, definition, signal))
-        .catch((error: unknown) => services.log.error("A custom resource definition can't be cleaned up", error))
-        .finally(() => cleaning.delete(name));
+      void untilClean(services, definition, signal).finally(() => cleaning.delete(name));
       return;
     }
     if (isServable(services, definition)) serve(services, definition, served);
@@ -215,6 +212,22 @@ async function registerApiServices(services: Services, name: string): Promise<vo
       },
       spec: { group, version, groupPriorityMinimum: 1000, versionPriority: 100 },
     });
+  }
+}
+
+/** Nothing else would try again: the definition itself need not change any more. */
+async function untilClean(
+  services: Services,
+  definition: CustomResourceDefinition,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await services.queues.run("crd_finalizer", () => cleanUp(services, definition, signal));
+    } catch (error) {
+      services.log.error("A custom resource definition can't be cleaned up", error);
+      if (!(await pause(services.clock, POLL_MS, signal))) return;
+    }
   }
 }
 

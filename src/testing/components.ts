@@ -205,6 +205,9 @@ export class ComponentProcesses implements AsyncDisposable {
       healthzPort: this.ports.healthz,
       clusterDomain: "cluster.local",
       clusterDNS: ["10.96.0.10"],
+      // How full the disk of a test's machine is decides nothing.
+      evictionHard: { "memory.available": "1Mi" },
+      imageGCHighThresholdPercent: 100,
       ...configuration,
     };
     return this.start("kubelet", [

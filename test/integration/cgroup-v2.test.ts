@@ -47,6 +47,11 @@ test(
         "pod cpu.weight 4",
         "container memory.max 67108864",
         "container cpu.max 25000 100000",
+        "resized pod memory.max 100663296",
+        "resized pod cpu.max 50000 100000",
+        "resized pod cpu.weight 12",
+        "resized container memory.max 100663296",
+        "resized container cpu.max 50000 100000",
         "greedy OOMKilled",
         "cgroups left: 0",
       ])

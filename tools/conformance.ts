@@ -1,5 +1,5 @@
 /**
- * `npm run conformance -- [FOCUS…] [--skip PATTERN] [--procs 4] [--minutes 5] [--runtime simulated]`: upstream's own end-to-end conformance tests against a cluster of
+ * `npm run conformance -- [FOCUS…] [--skip PATTERN] [--procs 4] [--minutes 120] [--runtime simulated]`: upstream's own end-to-end conformance tests against a cluster of
  * two nodes in a network namespace of its own. Focuses are ginkgo's patterns for tests' names; without one, all run. `--beyond` runs tests that are not part of
  * conformance. What came of them is written into docs/reference/conformance.md. `--report FILE`, several times, takes what ginkgo has reported before and runs nothing.
  */
@@ -36,7 +36,7 @@ const { values, positionals } = parseArgs({
   options: {
     skip: { type: "string" },
     procs: { type: "string", default: "4" },
-    minutes: { type: "string", default: "60" },
+    minutes: { type: "string", default: "120" },
     runtime: { type: "string", default: "containerd" },
     beyond: { type: "boolean", default: false },
     report: { type: "string", multiple: true },

@@ -17,5 +17,5 @@ export function orderedStatus(error: StatusError): object {
     code,
   };
 }
-const EMPTY_DETAILS = new Set(["Forbidden", "NotFound", "MethodNotAllowed", "Timeout"]);
+const EMPTY_DETAILS = new Set(["Forbidden", "Invalid", "NotFound", "MethodNotAllowed", "Timeout"]);
 const hasEmptyDetails = (error: StatusError) => error instanceof RouteError || EMPTY_DETAILS.has(error.reason);

@@ -88,7 +88,8 @@ export function patcher(
         patched = applyStrategicMergePatch(current, document ?? {}, resource.schema);
         assertRestorable(patched, document, resource.schema);
     }
-    const draft = decodePatched(patched, expected, context, warn, faults);
+    if (type !== STRATEGIC_PATCH) assertSameKind(patched, document, resource, context);
+    const draft = decodePatched(patched, expected, context, warn, faults, type === MERGE_PATCH ? document : {});
     return recordUpdate(context, resource, subresource, current, draft);
   };
 }
@@ -99,6 +100,63 @@ function assertRestorable(patched: unknown, patch: unknown, schema: Schema): voi
   if (wrong !== undefined) throw invalidObject("", "", "", [invalid("patch", show(patch), wrong)]);
 }
 
+/** Upstream reads what a patch made by what it says that it is, and then wants it to be what it was. A strategic patch is put into the kind at hand. */
+function assertSameKind(tree: any, patch: unknown, resource: Resource, { services }: WriteContext): void {
+  const custom = isCustom(resource);
+  const text = () => JSON.stringify(custom ? sorted(tree) : touched(tree, patch));
+  const refuse = (why: string) => invalidObject("", "", "", [invalid("patch", text(), why)]);
+  const { kind, apiVersion } = tree ?? {};
+  for (const [field, value] of Object.entries({ apiVersion, kind }))
+    if (typeof value !== "string" && value !== undefined && value !== null)
+      throw refuse(
+        `couldn't get version/kind; json parse error: json: cannot unmarshal ${goType(value)} into Go struct field .${field} of type string`,
+      );
+  if (custom) {
+    if (!kind) throw refuse(`Object 'Kind' is missing in '${text()}'`);
+    const missing = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+    if (!apiVersion)
+      throw new StatusError("InternalError", `Internal error occurred: ${missing}`, { causes: [{ message: missing }] });
+    return;
+  }
+  if (typeof kind !== "string" || kind === "" || typeof apiVersion !== "string" || apiVersion === "") return;
+  const [version = "", group = ""] = apiVersion.split("/").reverse();
+  if (kind === resource.kind && group === resource.group && version === resource.version) return;
+  const known = services.registry.ofKind(group, version, kind);
+  if (known !== undefined && kind === resource.kind && group === resource.group) return;
+  const wrong =
+    known === undefined || isCustom(known)
+      ? `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`
+      : `converting (${version}.${kind}) to (${resource.group.split(".")[0] || "core"}.${resource.kind}): unknown conversion`;
+  throw refuse(wrong);
+}
+
+function goType(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key])]),
+  );
+}
+
+/** As upstream's library writes it: what the patch has touched with its keys in the order of the alphabet, the rest as it was. */
+function touched(tree: unknown, patch: unknown): unknown {
+  if (!isPlain(tree) || !isPlain(patch)) return tree;
+  const keys = Object.keys(tree).sort();
+  return Object.fromEntries(
+    keys.map((key) => [key, Object.hasOwn(patch, key) ? touched(tree[key], patch[key]) : tree[key]]),
+  );
+}
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** What a patch made, as an object of its kind. `faults` are the patch's own, told before the object's. */
 export function decodePatched(
   tree: unknown,
@@ -106,12 +164,13 @@ export function decodePatched(
   context: WriteContext,
   warn: (text: string) => void,
   faults: readonly string[] = [],
+  patch: unknown = {},
 ): any {
   try {
     return decodeTree(tree, expected, context.fieldValidation, warn, faults);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw invalidObject("", "", "", [invalid("patch", JSON.stringify(tree), error.message)]);
+    throw invalidObject("", "", "", [invalid("patch", JSON.stringify(touched(tree, patch)), error.message)]);
   }
 }
 

@@ -37,6 +37,9 @@ export async function makePlace(port: number, under: string): Promise<Place> {
 
 const PROGRAM = join(import.meta.dirname, "../../../tools/load-server.ts");
 
+/** As `bin/t8s` starts one. */
+const YOUNG = "--min-semi-space-size=16";
+
 /** An API server with its etcd within. `nodeArgs` go to Node, `words` to the program. */
 export function spawnServer(
   place: Place,
@@ -48,7 +51,7 @@ export function spawnServer(
 ): ChildProcess {
   return spawn(
     process.execPath,
-    [...process.execArgv, ...nodeArgs, PROGRAM, place.folder, String(place.admin.port), ...words],
+    [...process.execArgv, YOUNG, ...nodeArgs, PROGRAM, place.folder, String(place.admin.port), ...words],
     { stdio: ["pipe", "pipe", log ? "inherit" : "ignore"] },
   );
 }

@@ -379,6 +379,8 @@ export class ServerConnection implements ByteSink, HttpConnection {
     this.#outBytes = 0;
     const isSmall = out.length > 1 && bytes <= limits.COPIED_BYTES;
     this.#isBlocked = !this.#channel.write(isSmall ? [Buffer.concat(out, bytes)] : out);
+    // A channel that took all of it will not say so again.
+    if (!this.#isBlocked) this.#exchange?.onDrain();
   }
 
   onDrain(): void {

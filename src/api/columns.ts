@@ -1,5 +1,5 @@
 /**
- * The words of `kubectl get`: columns that most kinds share, and how ages, labels and selectors read.
+ * Columns of `kubectl get` that most kinds share, and how ages, labels and selectors are formatted.
  * Upstream: pkg/printers/internalversion/printers.go, staging/src/k8s.io/apimachinery/pkg/util/duration
  */
 import type { KubeObject } from "../machinery/meta/object.ts";

@@ -1,4 +1,4 @@
-/** The three ways upstream fills a field in: where it is absent, where it is empty text, where it is zero. */
+/** The three conditions under which upstream sets a default: the field is absent, an empty string, or zero. */
 import type { Mutable } from "../base/mutable.ts";
 import { formatQuantity, parseQuantity, roundUpToMilli } from "../machinery/meta/quantity.ts";
 

@@ -1,6 +1,6 @@
 /**
- * How a built-in kind is declared. What is plain fact (where it is served, its verbs, its storage key, whether its generation counts) comes from the
- * generated table; a kind's own file adds what has to be said in code, and this file puts the two together.
+ * How a built-in kind is declared. Plain facts (where it is served, its verbs, its storage key, whether it has a generation) come from the generated
+ * table; a kind's own file adds what takes code; this file combines the two.
  * Upstream: pkg/registry, staging/src/k8s.io/apiserver/pkg/registry/rest
  */
 import { assert } from "../base/assert.ts";

@@ -1,6 +1,6 @@
 /**
- * Every built-in resource of Kubernetes 1.36, in the order of discovery; those that are off by default say so themselves.
- * Routes, discovery, OpenAPI, codecs, the client and informers all start from this list.
+ * Every built-in resource of Kubernetes 1.36, in the order of discovery; a resource that is off by default says so itself. Routes, discovery,
+ * OpenAPI, codecs, the client and informers are derived from this list.
  */
 import type { Resource } from "../machinery/resource.ts";
 import { bindings } from "./core/v1/binding/resource.ts";

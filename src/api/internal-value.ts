@@ -1,6 +1,6 @@
 /**
- * How an error shows a structure. Upstream validates its internal types, whose fields have Go's names and are all printed; parts that come from
- * apimachinery (selectors, quantities, times) print as they do on the wire.
+ * How error messages print a structure. Upstream validates its internal types, so all fields are printed, under Go's names; parts that come from
+ * apimachinery (selectors, quantities, times) are printed as they are encoded.
  */
 import { isGivenEmpty } from "../machinery/codec/empties.ts";
 import type { Schema } from "../machinery/schema/schema.ts";

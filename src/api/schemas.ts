@@ -1,4 +1,4 @@
-/** The structure of every built-in type, by its name in OpenAPI: `schemaOf("io.k8s.api.core.v1.Pod")`. */
+/** The schemas of all built-in types, by their names in OpenAPI: `schemaOf("io.k8s.api.core.v1.Pod")`. */
 import { assert } from "../base/assert.ts";
 import { Fields } from "../machinery/schema/fields.ts";
 import type { Schema } from "../machinery/schema/schema.ts";

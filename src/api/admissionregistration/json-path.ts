@@ -1,4 +1,4 @@
-/** Whether a text is one of kubectl's JSONPaths, and if not, why. Upstream: client-go/util/jsonpath/parser.go */
+/** Validates a text as one of kubectl's JSONPath expressions. Upstream: client-go/util/jsonpath/parser.go */
 
 /** What is wrong with `text` as what stands between two braces; undefined where nothing is. */
 export const jsonPathProblem = (text: string): string | undefined => new Reader(`{${text}}`).template();

@@ -1,4 +1,4 @@
-/** The conditions in CEL under which a webhook or a policy is asked at all. Upstream: pkg/apis/admissionregistration/validation/validation.go */
+/** The CEL conditions under which a webhook or a policy is called at all. Upstream: pkg/apis/admissionregistration/validation/validation.go */
 import { admissionEnvironment, type AdmissionVariables, compileExpression } from "../../machinery/cel/admission.ts";
 import { BOOL, type Type } from "../../machinery/cel/types.ts";
 import {

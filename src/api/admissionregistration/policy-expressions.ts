@@ -1,6 +1,6 @@
 /**
- * The expressions of one policy, compiled as they are looked at: variables first, and what comes after them may use them. What the policy had before
- * may use all that stored expressions may.
+ * Compiles the expressions of a policy during validation: variables first, because later expressions may use them. Expressions that the policy
+ * already had may use everything that stored expressions may.
  * Upstream: pkg/apis/admissionregistration/validation/validation.go, staging/src/k8s.io/apiserver/pkg/admission/plugin/cel
  */
 import {

@@ -1,4 +1,7 @@
-/** What admission policies, their bindings and webhooks share in all versions. Upstream: pkg/apis/admissionregistration/v1/defaults.go, pkg/printers */
+/**
+ * What admission policies, their bindings and webhooks have in common in all versions.
+ * Upstream: pkg/apis/admissionregistration/v1/defaults.go, pkg/printers
+ */
 import type { Mutable } from "../../base/mutable.ts";
 import type { LabelSelector } from "../../machinery/meta/types.ts";
 import { ifAbsent } from "../defaulting.ts";

@@ -1,4 +1,7 @@
-/** Names that are kept for configurations in files. Upstream: pkg/apis/admissionregistration/validation/validation.go (ValidateStaticSuffix) */
+/**
+ * Names that are reserved for configurations in manifest files.
+ * Upstream: pkg/apis/admissionregistration/validation/validation.go (ValidateStaticSuffix)
+ */
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { Behaviour } from "../../machinery/resource.ts";
 import { invalid } from "../../machinery/validation/field-error.ts";

@@ -1,4 +1,4 @@
-/** Defaults and words that claims, templates, slices and taint rules share in all versions. Upstream: pkg/apis/resource/v1/defaults.go */
+/** Defaults and columns that claims, templates, slices and taint rules have in common in all versions. Upstream: pkg/apis/resource/v1/defaults.go */
 import type { Mutable } from "../../base/mutable.ts";
 import type { Column, HookContext } from "../../machinery/resource.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";

@@ -1,4 +1,4 @@
-/** Db files and snapshots on disk: damage is told in words, and never runs in circles. */
+/** Damaged db files and snapshots on disk: reading them ends with an error message and never in an endless loop. */
 import assert from "node:assert/strict";
 import { InvariantError } from "../../base/assert.ts";
 import { DamagedFile } from "../../etcd/backend/bolt/format.ts";

@@ -1,4 +1,4 @@
-/** What members say to each other on streams: cut anywhere and damaged, it is a message or an error of the codec, and nothing else. */
+/** The streams between members: cut anywhere and damaged, they give a message or an error of the codec, and nothing else. */
 import assert from "node:assert/strict";
 import { MessageError } from "../../etcd/peer/field-reader.ts";
 import { MessageCodec } from "../../etcd/peer/message-codec.ts";

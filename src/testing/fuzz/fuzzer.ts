@@ -1,4 +1,4 @@
-/** What a fuzzer is: one run after the other, each from a random stream of its own, so that a failure is repeated by its number. */
+/** The interface of fuzzers: a series of runs, each from a random stream of its own, so that a failure can be repeated by its number. */
 import { type Random, randomInt } from "../../world/world.ts";
 import { SeededRandom } from "../sim/random.ts";
 

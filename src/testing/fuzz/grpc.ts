@@ -1,4 +1,4 @@
-/** gRPC bodies: whatever is in them, the call ends with a status, and no status tells of a bug. */
+/** gRPC bodies: whatever is in them, the call ends with a status, and none that reveals a bug. */
 import assert from "node:assert/strict";
 import { etcdCodec } from "../../protocols/etcd/connect.ts";
 import { KV, PutRequest, TxnRequest } from "../../protocols/etcd/generated.ts";

@@ -1,4 +1,4 @@
-/** Virtual time. It moves only when every promise has settled and nothing is left to do at the present instant. */
+/** Virtual time. It advances only when every promise has settled and nothing is left to do at the present instant. */
 import { assert } from "../../base/assert.ts";
 import { Heap } from "../../base/heap.ts";
 import type { Clock } from "../../world/world.ts";

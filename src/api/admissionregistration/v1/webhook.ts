@@ -1,4 +1,4 @@
-/** What webhook configurations of both sorts share. Upstream: pkg/apis/admissionregistration/v1/defaults.go */
+/** What both kinds of webhook configurations have in common. Upstream: pkg/apis/admissionregistration/v1/defaults.go */
 import type { Mutable } from "../../../base/mutable.ts";
 import { ifAbsent } from "../../defaulting.ts";
 import type { MutatingWebhook, ValidatingWebhook } from "../../generated/admissionregistration.v1.ts";

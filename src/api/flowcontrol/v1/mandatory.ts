@@ -1,4 +1,4 @@
-/** The objects that priority and fairness can't do without, and nobody may change. Upstream: pkg/apis/flowcontrol/bootstrap/default.go */
+/** The objects that priority and fairness cannot do without and that nobody may change. Upstream: pkg/apis/flowcontrol/bootstrap/default.go */
 import type { FlowSchema, PriorityLevelConfiguration } from "../../generated/flowcontrol.v1.ts";
 
 const everything = {

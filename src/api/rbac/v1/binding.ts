@@ -1,4 +1,4 @@
-/** What bindings of both scopes share. Upstream: pkg/apis/rbac/v1/defaults.go, pkg/printers/internalversion/printers.go */
+/** What ClusterRoleBindings and RoleBindings have in common. Upstream: pkg/apis/rbac/v1/defaults.go, pkg/printers/internalversion/printers.go */
 import type { Mutable } from "../../../base/mutable.ts";
 import type { Column } from "../../../machinery/resource.ts";
 import { ageColumn, column, nameColumn, wide } from "../../columns.ts";

@@ -1,4 +1,7 @@
-/** v1beta1 has requests flat and device details under `basic`; v1 is stored. Upstream: pkg/apis/resource/v1beta1/conversion.go */
+/**
+ * Conversion between v1beta1, which has flat requests and device details under `basic`, and v1, which is stored.
+ * Upstream: pkg/apis/resource/v1beta1/conversion.go
+ */
 const EXACT = ["deviceClassName", "selectors", "allocationMode", "count", "adminAccess", "tolerations", "capacity"];
 
 type Fields = Readonly<Record<string, any>>;

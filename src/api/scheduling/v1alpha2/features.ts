@@ -1,4 +1,4 @@
-/** Fields that a feature gate lets in; what is there already stays. Upstream: pkg/registry/scheduling/podgroup, workload */
+/** Fields that take a feature gate; a field that is already set may stay. Upstream: pkg/registry/scheduling/podgroup, workload */
 import type { HookContext } from "../../../machinery/resource.ts";
 
 export const GATES = {

@@ -1,4 +1,4 @@
-/** Leaves out faults as long as the run still fails: halves first, then smaller parts. */
+/** Removes faults from a failing run as long as it still fails: halves first, then smaller parts. */
 import { EtcdRunFailure, runEtcd, type EtcdRunOptions } from "./run.ts";
 import type { Fault } from "./plan.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Definitions as a genuine server stores them: in v1beta1, where what all versions have in common stands once.
+ * The stored form of definitions, which in a genuine server is v1beta1: what all versions have in common is written once.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1/conversion.go
  */
 

@@ -1,4 +1,4 @@
-/** How objects come from one version to another. Upstream: pkg/apis/apiextensions/validation/validation.go */
+/** The conversion strategy of a definition. Upstream: pkg/apis/apiextensions/validation/validation.go */
 import { X509Certificate } from "node:crypto";
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import { checkPlainWord } from "../../../../machinery/validation/checks.ts";

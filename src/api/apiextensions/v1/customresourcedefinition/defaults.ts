@@ -1,5 +1,5 @@
 /**
- * The defaults of a schema keep the schema: its structure, its values, its embedded objects and its rules, as new values and as old ones.
+ * Checks that the defaults in a schema satisfy it: its structure, its values, its embedded objects and its rules.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting/validation.go
  */
 import { ObjectRules } from "../../../../machinery/cel/rules/evaluate.ts";

@@ -1,6 +1,6 @@
 /**
- * The rules in CEL of a custom kind's schema: whether they are whole, compile, refer to an old value only where there can be one, and stay
- * within what they may cost.
+ * Validates the CEL rules in the schema of a custom kind: they must be complete, compile, refer to an old value only where there can be one, and
+ * stay within the cost limits.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/{validation,cel_validation}.go
  */
 import { type CompiledRule, compileRules, type Ages } from "../../../../machinery/cel/rules/compile.ts";

@@ -1,5 +1,5 @@
 /**
- * The schema of a version: what of OpenAPI it may use, whether it is structural, its defaults, and its rules.
+ * Validates the schema of a version: which parts of OpenAPI it may use, whether it is structural, its defaults, and its rules.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go
  */
 import {

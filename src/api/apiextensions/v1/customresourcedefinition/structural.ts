@@ -1,5 +1,6 @@
 /**
- * Whether a schema is structural: every field has one place where its type is said, and what only restricts values says nothing else.
+ * Whether a schema is structural: the type of every field is declared in exactly one place, and subschemas that only constrain values declare
+ * nothing else.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/{convert,validation,complete}.go
  */
 import { type FieldError, fieldForbidden, invalid, required } from "../../../../machinery/validation/field-error.ts";

@@ -1,5 +1,5 @@
 /**
- * What a version has beside its schema: subresources, columns, fields to select by, its deprecation.
+ * Validates what a version has besides its schema: subresources, columns, selectable fields, its deprecation.
  * Upstream: staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go
  */
 import { fieldPath } from "../../../../machinery/cel/rules/field-path.ts";

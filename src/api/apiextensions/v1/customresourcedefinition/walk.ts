@@ -1,4 +1,4 @@
-/** The schemas inside of a schema. */
+/** Visits the subschemas of a schema. */
 import type { JSONSchemaProps } from "../../../generated/apiextensions.v1.ts";
 
 export const isList = (items: JSONSchemaProps["items"]): items is readonly JSONSchemaProps[] => Array.isArray(items);

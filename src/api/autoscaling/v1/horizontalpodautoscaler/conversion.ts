@@ -1,4 +1,4 @@
-/** Between autoscaling/v1 and v2, which is stored. Upstream: pkg/apis/autoscaling/v1/conversion.go */
+/** Conversion between autoscaling/v1 and v2, the stored version. Upstream: pkg/apis/autoscaling/v1/conversion.go */
 import type { HorizontalPodAutoscaler as V1 } from "../../../generated/autoscaling.v1.ts";
 import type {
   HorizontalPodAutoscaler as V2,

@@ -1,4 +1,4 @@
-/** What an autoscaler measures, and what it wants. Upstream: pkg/printers/internalversion/printers.go (formatHPAMetrics) */
+/** Formats the metrics and targets of an autoscaler for `kubectl get`. Upstream: pkg/printers/internalversion/printers.go (formatHPAMetrics) */
 import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus } from "../../../generated/autoscaling.v2.ts";
 
 export function targetsText({ spec, status }: HorizontalPodAutoscaler): string {

@@ -1,5 +1,5 @@
 /**
- * Which nodes a pod asks for: `spec.nodeSelector` and the terms of `spec.affinity.nodeAffinity`.
+ * Which nodes a pod selects: `spec.nodeSelector` and the terms of `spec.affinity.nodeAffinity`.
  * Upstream: staging/src/k8s.io/component-helpers/scheduling/corev1/nodeaffinity
  */
 import type {

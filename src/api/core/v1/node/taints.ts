@@ -1,4 +1,4 @@
-/** Which taints a pod puts up with. Upstream: staging/src/k8s.io/component-helpers/scheduling/corev1/helpers.go */
+/** Which taints a pod tolerates. Upstream: staging/src/k8s.io/component-helpers/scheduling/corev1/helpers.go */
 import type { Taint, Toleration } from "../../../generated/core.v1.ts";
 
 export function tolerates(toleration: Toleration, taint: Taint): boolean {

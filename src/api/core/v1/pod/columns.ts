@@ -1,7 +1,4 @@
-/**
- * What `kubectl get pods` says: one word for the state of the whole pod.
- * Upstream: pkg/printers/internalversion/printers.go (printPod)
- */
+/** The columns of `kubectl get pods`: one word sums up the state of the whole pod. Upstream: pkg/printers/internalversion/printers.go (printPod) */
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
 import type { Column } from "../../../../machinery/resource.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone, wide } from "../../../columns.ts";

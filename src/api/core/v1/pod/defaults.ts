@@ -1,5 +1,5 @@
 /**
- * What a pod gets that its author left out. `defaultPodSpec` is for pods and templates alike; `defaultPod` adds what only real pods get.
+ * The defaults of pods. `defaultPodSpec` is for pods and templates alike; `defaultPod` adds what only pods themselves get.
  * Upstream: pkg/apis/core/v1/defaults.go
  */
 import type { Mutable } from "../../../../base/mutable.ts";

@@ -1,5 +1,5 @@
 /**
- * Fields of features that are off by default: until the gate is on they are dropped, unless the stored pod has them.
+ * Fields of features that are disabled by default: they are dropped unless the gate is on or the stored pod has them.
  * Upstream: pkg/api/pod/util.go (DropDisabledPodFields)
  */
 import type { Mutable } from "../../../../base/mutable.ts";

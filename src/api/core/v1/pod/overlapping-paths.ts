@@ -1,5 +1,5 @@
 /**
- * Files of one volume that are in each other's place: a second one of the same path, or one under another.
+ * Files of one volume that overlap: two with the same path, or one below another.
  * Upstream: pkg/api/pod/warnings.go (warningsForOverlappingVirtualPaths)
  */
 import type { Volume, VolumeProjection } from "../../../generated/core.v1.ts";

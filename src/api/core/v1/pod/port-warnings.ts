@@ -1,7 +1,4 @@
-/**
- * Ports of a pod that may be in each other's way.
- * Upstream: pkg/api/pod/warnings.go
- */
+/** Warnings about ports of a pod that may conflict. Upstream: pkg/api/pod/warnings.go */
 import type { ContainerPort } from "../../../generated/core.v1.ts";
 import type { PlacedContainer } from "./validation/containers-of.ts";
 

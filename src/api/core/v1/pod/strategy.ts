@@ -1,7 +1,4 @@
-/**
- * What happens to a pod between the request and the store.
- * Upstream: pkg/registry/core/pod/strategy.go
- */
+/** What happens to a pod between the request and the store. Upstream: pkg/registry/core/pod/strategy.go */
 import type { Mutable } from "../../../../base/mutable.ts";
 import type { Behaviour, HookContext } from "../../../../machinery/resource.ts";
 import type { LabelSelector } from "../../../../machinery/meta/types.ts";

@@ -1,5 +1,5 @@
 /**
- * What is allowed and probably not meant: deprecated labels, volumes that can't be mounted any more, definitions that hide each other.
+ * Warnings about what is allowed and probably a mistake: deprecated labels, volumes that can no longer be mounted, definitions that hide each other.
  * Upstream: pkg/api/pod/warnings.go, pkg/api/node/util.go
  */
 import { parseQuantity } from "../../../../machinery/meta/quantity.ts";

@@ -1,4 +1,7 @@
-/** What an object uses of a quota, for the controller that counts and the admission that charges. Pure. Upstream: pkg/quota/v1/evaluator/core */
+/**
+ * How much of a quota an object uses, for the controller that counts and the admission plugin that charges. Pure.
+ * Upstream: pkg/quota/v1/evaluator/core
+ */
 import { peakOf, QUANTITIES } from "../pod/resources.ts";
 import type { ResourceClaim } from "../../../generated/resource.v1.ts";
 import type { PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, Service } from "../../../generated/core.v1.ts";

@@ -1,4 +1,4 @@
-/** Whether a key belongs to its certificate. Upstream: pkg/registry/core/secret/strategy.go, crypto/tls (X509KeyPair) */
+/** Whether a private key belongs to its certificate. Upstream: pkg/registry/core/secret/strategy.go, crypto/tls (X509KeyPair) */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Secret } from "../../../generated/core.v1.ts";
 

@@ -1,4 +1,4 @@
-/** What a service of each type has, and so needs from the allocators. Upstream: pkg/api/service/util.go, pkg/registry/core/service */
+/** What each type of service needs from the allocators. Upstream: pkg/api/service/util.go, pkg/registry/core/service */
 import type { Mutable } from "../../../../base/mutable.ts";
 import type { ServiceSpec } from "../../../generated/core.v1.ts";
 

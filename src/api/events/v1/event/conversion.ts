@@ -1,4 +1,4 @@
-/** Between `events.k8s.io/v1` and the core form, which is stored. Upstream: pkg/apis/events/v1/conversion.go */
+/** Conversion between `events.k8s.io/v1` and the core form, which is stored. Upstream: pkg/apis/events/v1/conversion.go */
 import type { Event as CoreEvent } from "../../../generated/core.v1.ts";
 import type { Event } from "../../../generated/events.v1.ts";
 

@@ -42,8 +42,9 @@ export class CatchUp {
     };
   }
 
-  /** Cuts what is applied, but for what a slow follower may still need. `confState` is who belongs by then. */
-  cut(applied: number, confState: ConfState): void {
+  /** Cuts what is applied and kept, but for what a slow follower may still need. `confState` is who belongs by then. */
+  cut(appliedTo: number, confState: ConfState): void {
+    const applied = Math.min(appliedTo, this.#storage.lastIndex());
     if (applied < this.#cutAfter || this.#snapshots > 0) return;
     this.#cutAfter = applied + CUT_EVERY;
     const isAlone = confState.voters.length + confState.learners.length === 1;

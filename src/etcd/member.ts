@@ -271,6 +271,7 @@ export class Member {
       isIdRemoved: (peer) => this.membership.isIdRemoved(peer),
       onFailure,
     });
+    storage.isLogged = () => this.#driver.kept();
     const requestTimeoutMs = this.#driver.requestTimeoutMs;
     this.#remotes = deps.remotes ?? LIKE_US;
     this.reconfigure = new Reconfigure(this, {

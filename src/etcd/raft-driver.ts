@@ -7,7 +7,8 @@
  * member in the next message. Alone in its cluster a member does all of it in one turn, where the disk is quick.
  *
  * What may be acknowledged when: a follower answers for entries and votes only when they are on disk; a leader sends its entries out while it writes
- * them itself, and counts itself only after that. The commit index alone needs no write of its own, it goes along with the next.
+ * them itself, and counts itself only after that. Where the others are quicker than its own disk, it commits and applies without it; only its db file
+ * waits (`kept`). The commit index alone needs no write of its own, it goes along with the next.
  *
  * Upstream: server/etcdserver/raft.go, server.go
  */
@@ -42,6 +43,7 @@ import { Heartbeats } from "./heartbeats.ts";
 import { HeldCommits } from "./held-commits.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
+import { LogWrites } from "./log-writes.ts";
 import * as counted from "./metrics.ts";
 import { Proposals, type Proposal } from "./proposals.ts";
 import { raftLogger } from "./raft-logger.ts";
@@ -117,11 +119,9 @@ export class RaftDriver {
   /** A first entry of the present term was applied, so the leader knows what is committed. */
   #termHasBegun = false;
   #due = false;
-  #busy = false;
-  #busySince = 0;
+  readonly #writes: LogWrites;
   readonly #stallMs: number;
   #stopped: Error | undefined;
-  #idle: (() => void)[] = [];
   readonly #entries: Entries;
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
@@ -135,6 +135,12 @@ export class RaftDriver {
     this.#clock = clock;
     this.#wal = options.wal;
     this.#storage = storage;
+    this.#writes = new LogWrites({
+      clock,
+      wal: options.wal,
+      onWritten: () => this.#run(),
+      onFailure: (error) => this.#fail(error),
+    });
     this.#leadership = options.leadership;
     this.#machine = options.machine;
     this.electionTicks = Math.max(2, Math.round(electionTimeoutMs / heartbeatIntervalMs));
@@ -174,6 +180,8 @@ export class RaftDriver {
       heartbeatTick: 1,
       storage,
       applied,
+      asyncStorageWrites: true,
+      appliesUnstable: true,
       maxSizePerMsg: options.messageBytes ?? MAX_BYTES_A_MESSAGE,
       maxInflightMsgs: MAX_MESSAGES_IN_FLIGHT,
       checkQuorum: true,
@@ -223,7 +231,7 @@ export class RaftDriver {
    * learns while a write is under way comes to light behind it.
    */
   get isActive(): boolean {
-    return this.#ticker.isActive && (!this.#busy || this.#clock.monotonic() - this.#busySince <= this.#stallMs);
+    return this.#ticker.isActive && !this.#isStalled;
   }
 
   /** What was said of leadership has been checked with the others. */
@@ -298,24 +306,23 @@ export class RaftDriver {
   /** Refuses what comes from now on; resolves when what is under way has ended. */
   async stop(): Promise<void> {
     this.#halt(etcdError("stopped"));
-    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#writes.idle();
   }
 
   /** Runs `work` between two writes: nothing else touches the log meanwhile. */
   async between(work: Between): Promise<void> {
-    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    if (this.#stopped !== undefined) return;
-    this.#busy = true;
-    this.#busySince = this.#clock.monotonic();
     try {
-      const unwritten = this.#stateIsUnwritten ? this.#state : undefined;
-      this.#stateIsUnwritten = false;
-      await work(unwritten);
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      this.#released();
+      await this.#writes.run(async () => {
+        if (this.#stopped === undefined) await work(this.#unwritten());
+      });
+    } catch {
+      // The member has failed with it.
     }
+  }
+
+  /** Until all that was applied by now is in the log on disk, where it isn't. Fails where it never will be. */
+  kept(): Promise<void> | undefined {
+    return this.#writes.kept();
   }
 
   #input(give: () => void): void {
@@ -330,7 +337,7 @@ export class RaftDriver {
   }
 
   #wake(): void {
-    if (this.#due || this.#busy) return;
+    if (this.#due) return;
     this.#due = true;
     this.#clock.soon(() => {
       this.#due = false;
@@ -340,15 +347,25 @@ export class RaftDriver {
 
   #run(): void {
     try {
-      while (!this.#busy && this.#stopped === undefined) {
-        if (this.proposals.queued > 0) this.#proposeQueued();
+      while (this.#stopped === undefined && !this.#isStalled) {
+        if (this.proposals.queued > 0 && this.#mayPropose) this.#proposeQueued();
         if (!this.node.hasReady()) break;
         this.#work(this.node.ready());
       }
     } catch (error) {
       this.#fail(error);
     }
-    if (!this.#busy) for (const wake of this.#idle.splice(0)) wake();
+  }
+
+  /** A member whose disk stands still does so too: others should lead, and are to know. */
+  get #isStalled(): boolean {
+    return this.#writes.busyMs > this.#stallMs;
+  }
+
+  /** While some wait for the disk, or for others, more gather: they go together. */
+  get #mayPropose(): boolean {
+    const { log } = this.node.raft;
+    return !this.#writes.isBusy || !this.node.raft.isLeader || log.committed === log.lastIndex();
   }
 
   #proposeQueued(): void {
@@ -382,97 +399,70 @@ export class RaftDriver {
   }
 
   #work(ready: Ready): void {
-    const { softState, hardState, entries, committedEntries, snapshot, readStates } = ready;
+    const { softState, hardState, entries, committedEntries, snapshot, readStates, mustSync } = ready;
     if (softState !== undefined) this.#softState(softState);
     for (const readState of readStates) this.#reads?.answered(readState);
-    let later: readonly Message[] = ready.messages;
-    let isSending = false;
-    if (this.#failpoints.raftBeforeLeaderSend !== undefined && this.#leadership.isLeader)
-      this.#failpoints.raftBeforeLeaderSend.strike();
-    if (later.length > 0 && this.#leadership.isLeader) {
-      // They promise nothing of this member's own log.
-      const early = later.filter(leavesAtOnce);
-      later = later.filter((message) => !leavesAtOnce(message));
-      isSending = early.length > 0;
-      if (isSending) this.#send(early);
-      // They are to work on it while this thread applies, and not after that.
-      if (isSending && committedEntries.length > 0) this.#options.flush();
-    }
+    const { isLeader } = this.#leadership;
+    const { messages, promises, applied } = sorted(ready.messages, isLeader);
+    if (this.#failpoints.raftBeforeLeaderSend !== undefined && isLeader) this.#failpoints.raftBeforeLeaderSend.strike();
+    if (messages.length > 0) this.#send(messages);
+    const isSending = isLeader && messages.length > 0;
+    // The others are to work on it while this thread applies, and not after that.
+    if (isSending && committedEntries.length > 0) this.#options.flush();
     if (hardState !== undefined) {
       this.#state = hardState;
       this.#stateIsUnwritten = true;
     }
-    // Entries that are on disk already needn't wait for those that aren't. A leader's clients wait for them; a follower's leader waits for its answer.
-    const isKept =
-      committedEntries.length > 0 &&
-      committedEntries.at(-1)!.index < (entries[0]?.index ?? Infinity) &&
-      snapshot === undefined;
-    let rest = committedEntries;
-    if (isKept && (this.#leadership.isLeader || later.length === 0)) {
-      this.#apply(rest);
-      rest = [];
-    }
-    if (snapshot !== undefined) return this.#elsewhere(this.#install(snapshot, ready), rest, later);
-    if (entries.length === 0 && !ready.mustSync) return this.#finish(entries, rest, later);
-    if (this.#failpoints.raftBeforeSave !== undefined) this.#failpoints.raftBeforeSave.strike();
-    // The others are to write while we do, and not after us. With little to do, all that is sent leaves before this thread waits for its disk.
-    const mayBlock = !isSending || entries.length <= FEW_ENTRIES;
-    if (isSending && mayBlock) this.#options.flush();
-    const writing = this.#wal.append(entries, this.#stateIsUnwritten ? this.#state : undefined, mayBlock);
-    this.#stateIsUnwritten = false;
-    if (writing === undefined) return this.#finish(entries, rest, later);
-    if (isKept && rest.length > 0) {
-      this.#apply(rest);
-      rest = [];
-    }
-    this.#elsewhere(
-      writing.then(() => entries),
-      rest,
-      later,
-    );
-  }
-
-  /** The same, when the disk has taken its time. */
-  #elsewhere(writing: Promise<readonly Entry[]>, committed: readonly Entry[], messages: readonly Message[]): void {
-    this.#busy = true;
-    this.#busySince = this.#clock.monotonic();
-    writing.then(
-      (entries) => {
-        if (this.#stopped === undefined)
-          try {
-            this.#finish(entries, committed, messages);
-          } catch (error) {
-            this.#fail(error);
-          }
-        this.#released();
-      },
-      (error: unknown) => {
-        // Whether the bytes reached the disk is unknown, so nothing after them may be acknowledged either: the member stops.
-        this.#fail(error);
-        this.#released();
-      },
-    );
-  }
-
-  /** After what had to be kept is kept. */
-  #finish(entries: readonly Entry[], committed: readonly Entry[], messages: readonly Message[]): void {
-    if (this.#failpoints.raftAfterSave !== undefined) this.#failpoints.raftAfterSave.strike();
-    if (entries.length > 0) this.#storage.append(entries);
-    // A vote must be counted among the members as they are, so changes of them come first.
-    const changes = committed.some(({ type }) => type !== 0);
-    if (this.#failpoints.raftBeforeFollowerSend !== undefined && messages.length > 0 && !this.#leadership.isLeader)
-      this.#failpoints.raftBeforeFollowerSend.strike();
-    if (!changes && messages.length > 0) {
-      this.#send(messages);
-      if (committed.length > 0) this.#options.flush();
-    }
-    if (committed.length > 0) this.#apply(committed);
-    if (changes && messages.length > 0) this.#send(messages);
+    // A leader's clients wait for what was committed; a follower's leader waits for its answer. A vote must be counted among the members as
+    // they are, so changes of them come first.
+    const comesFirst = isLeader || committedEntries.some(({ type }) => type !== 0);
+    if (comesFirst) this.#apply(committedEntries, applied);
+    if (snapshot !== undefined) {
+      const state = this.#state;
+      this.#stateIsUnwritten = false;
+      this.#writes
+        .run(
+          () => this.#install(snapshot, state, entries),
+          () => this.#deliver(promises, false),
+        )
+        .catch(() => {}); // The member has failed with it.
+    } else if (entries.length > 0 || mustSync) {
+      if (this.#failpoints.raftBeforeSave !== undefined) this.#failpoints.raftBeforeSave.strike();
+      // The others are to write while we do, and not after us. With little to do, all that is sent leaves before this thread waits for its disk.
+      const mayBlock = !isSending || entries.length <= FEW_ENTRIES;
+      if (isSending && mayBlock) this.#options.flush();
+      this.#writes.append(entries, this.#unwritten(), mayBlock, () => {
+        if (this.#failpoints.raftAfterSave !== undefined) this.#failpoints.raftAfterSave.strike();
+        if (entries.length > 0) this.#storage.append(entries);
+        this.#deliver(promises, !comesFirst && committedEntries.length > 0);
+      });
+    } else if (promises.length > 0) this.#writes.behind(() => this.#deliver(promises, false));
+    if (!comesFirst) this.#apply(committedEntries, applied);
     if (this.#failpoints.raftBeforeAdvance !== undefined) this.#failpoints.raftBeforeAdvance.strike();
-    this.node.advance();
   }
 
-  async #install(snapshot: Snapshot, { entries }: Ready): Promise<readonly Entry[]> {
+  /** The state, where the log doesn't know it: it goes along with what is written now. */
+  #unwritten(): HardState | undefined {
+    if (!this.#stateIsUnwritten) return undefined;
+    this.#stateIsUnwritten = false;
+    return this.#state;
+  }
+
+  /** What they promise is kept: to raft itself, and to others. */
+  #deliver(promises: readonly Message[], thenIsBusy: boolean): void {
+    if (this.#stopped !== undefined || promises.length === 0) return;
+    const { id } = this.#options;
+    const others = promises.filter(({ to }) => to !== id);
+    if (others.length > 0) {
+      if (this.#failpoints.raftBeforeFollowerSend !== undefined && !this.#leadership.isLeader)
+        this.#failpoints.raftBeforeFollowerSend.strike();
+      this.#send(others);
+      if (thenIsBusy) this.#options.flush();
+    }
+    for (const promise of promises) if (promise.to === id) this.node.step(promise);
+  }
+
+  async #install(snapshot: Snapshot, state: HardState, entries: readonly Entry[]): Promise<void> {
     const { metadata } = snapshot;
     const { log, metrics } = this.#options;
     assert(metadata.index > this.applied.index, "a snapshot from an outdated index");
@@ -483,8 +473,7 @@ export class RaftDriver {
     };
     log.info("applying snapshot", fields);
     metrics.set(counted.snapshotApplyInProgress, {}, 1);
-    this.#stateIsUnwritten = false;
-    await this.#machine.install(snapshot, this.#state);
+    await this.#machine.install(snapshot, state);
     if (entries.length > 0) await this.#wal.append(entries, undefined);
     this.#failpoints.raftBeforeApplySnap?.strike();
     this.#storage.applySnapshot(snapshot);
@@ -494,15 +483,17 @@ export class RaftDriver {
     this.#committed = Math.max(this.#committed, metadata.index);
     this.applied.advance(metadata.index);
     metrics.set(counted.snapshotApplyInProgress, {}, 0);
+    if (entries.length > 0) this.#storage.append(entries);
     log.info("applied snapshot", fields);
-    return entries;
   }
 
-  #apply(entries: readonly Entry[]): void {
+  #apply(entries: readonly Entry[], confirmation: readonly Message[]): void {
+    if (entries.length === 0) return;
     this.#committed = Math.max(this.#committed, entries.at(-1)!.index);
     this.#entries.apply(entries);
     this.#catchUp.cut(this.applied.index, this.#confState);
     this.#machine.settled();
+    for (const message of confirmation) this.node.step(message);
   }
 
   #applied(entry: Entry): void {
@@ -582,18 +573,10 @@ export class RaftDriver {
     return etcdError(whyTimedOut({ localId, startedAt, leader, electedAt, electionTimeoutMs, voters, activeSince }));
   }
 
-  #released(): void {
-    this.#busy = false;
-    const waiting = this.#idle.splice(0);
-    for (const wake of waiting) wake();
-    if (this.#stopped !== undefined) return;
-    if (waiting.length > 0) this.#wake(); // Their turn first.
-    else this.#run();
-  }
-
   #fail(error: unknown): void {
     const isFirst = this.#stopped === undefined;
     this.#halt(etcdError("stopped", { cause: error }));
+    this.#writes.fail(error);
     if (isFirst) this.#options.onFailure(error);
   }
 
@@ -608,7 +591,27 @@ export class RaftDriver {
   }
 }
 
-/** A leader's own sayings: none of them promises that something is on its disk. */
-function leavesAtOnce({ type }: Message): boolean {
-  return type === "MsgApp" || type === "MsgHeartbeat" || type === "MsgSnap";
+const NO_MESSAGES: readonly Message[] = [];
+
+/**
+ * What goes to other members at once, what is to be said when all so far is kept, and what confirms that entries were applied. A leader's own
+ * sayings promise nothing of its log. Whatever another says shows the term that it is in, and a restart must not find it in an earlier one.
+ */
+function sorted(
+  messages: readonly Message[],
+  isLeader: boolean,
+): {
+  readonly messages: readonly Message[];
+  readonly promises: readonly Message[];
+  readonly applied: readonly Message[];
+} {
+  let end = messages.length;
+  let applied = NO_MESSAGES;
+  let promises = NO_MESSAGES;
+  if (messages[end - 1]?.type === "MsgStorageApply") applied = messages[--end]!.responses;
+  if (messages[end - 1]?.type === "MsgStorageAppend") promises = messages[--end]!.responses;
+  if (end === 0) return { messages: NO_MESSAGES, promises, applied };
+  const sayings = messages.slice(0, end);
+  if (isLeader) return { messages: sayings, promises, applied };
+  return { messages: NO_MESSAGES, promises: promises.length === 0 ? sayings : [...sayings, ...promises], applied };
 }

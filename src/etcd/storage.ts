@@ -185,6 +185,9 @@ export class Storage {
     this.#snapshotIndex = index;
   }
 
+  /** Until all that was applied by now is in the log, where it isn't. */
+  isLogged: (() => Promise<void> | undefined) | undefined;
+
   #follow(): void {
     const { consistentIndex, backend } = this;
     consistentIndex.follow(backend);
@@ -192,6 +195,7 @@ export class Storage {
       this.#saveVersion();
       consistentIndex.save();
     };
+    backend.isLogged = () => this.isLogged?.();
     this.takeTurns();
   }
 

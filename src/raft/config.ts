@@ -22,6 +22,11 @@ export interface Config {
   readonly applied?: number;
   /** Storage work travels as messages to `LOCAL_APPEND_THREAD` and `LOCAL_APPLY_THREAD` instead of being done between `ready` and `advance`. */
   readonly asyncStorageWrites?: boolean;
+  /**
+   * Committed entries may be applied before they are known to be kept here. Whoever allows it where storage is asynchronous sees to it that what
+   * comes of them is not kept before they are. Allowed where storage isn't asynchronous, and else not, unless set.
+   */
+  readonly appliesUnstable?: boolean;
   /** Bytes of entries in one append message; 0 is one entry a message. */
   readonly maxSizePerMsg?: number;
   /** Bytes of committed entries that are being applied at any time. `maxSizePerMsg` unless set. */

@@ -45,6 +45,7 @@ export class RawNode {
   readonly raft: Raft;
   readonly #storage: Config["storage"];
   readonly #async: boolean;
+  readonly #appliesUnstable: boolean;
   /** What the driver was told last, to tell it only what is new. */
   #lead: NodeId;
   #raftState: RaftState;
@@ -59,6 +60,7 @@ export class RawNode {
     this.raft = new Raft(config);
     this.#storage = config.storage;
     this.#async = config.asyncStorageWrites ?? false;
+    this.#appliesUnstable = config.appliesUnstable ?? !this.#async;
     this.#lead = this.raft.lead;
     this.#raftState = this.raft.state;
     this.#term = this.raft.term;
@@ -149,7 +151,7 @@ export class RawNode {
       raft.messages.length > 0 ||
       raft.messagesAfterAppend.length > 0 ||
       raft.log.unstable.hasNextEntries ||
-      raft.log.hasNextCommitted(!this.#async) ||
+      raft.log.hasNextCommitted(this.#appliesUnstable) ||
       raft.readStates.length > 0 ||
       raft.log.unstable.nextSnapshot() !== undefined ||
       this.#softStateChanged ||
@@ -176,7 +178,7 @@ export class RawNode {
     const hardState = this.#hardStateChanged ? { term: raft.term, vote: raft.vote, commit: log.committed } : undefined;
     const entries = log.unstable.nextEntries();
     const snapshot = log.unstable.nextSnapshot();
-    const committedEntries = log.nextCommitted(!this.#async);
+    const committedEntries = log.nextCommitted(this.#appliesUnstable);
     const mustSync = entries.length > 0 || raft.vote !== this.#vote || raft.term !== this.#term;
     const readStates = raft.readStates.length > 0 ? raft.readStates : NO_READS;
     let messages: Message[] | undefined = raft.messages.length > 0 ? raft.messages : undefined;
@@ -210,7 +212,7 @@ export class RawNode {
     if (raft.messagesAfterAppend.length > 0) raft.messagesAfterAppend = [];
     log.unstable.acceptInProgress();
     const last = committedEntries.at(-1);
-    if (last !== undefined) log.acceptApplying(last.index, encodedSizes(committedEntries), !this.#async);
+    if (last !== undefined) log.acceptApplying(last.index, encodedSizes(committedEntries), this.#appliesUnstable);
 
     return {
       softState,

@@ -92,6 +92,8 @@ export class BoltBackend implements Backend {
   turn: number | undefined;
   /** Called where a batch ends: the place to put what must be in it. */
   beforeCommit: (() => void) | undefined;
+  /** Until what a batch that has just ended comes of is kept in the log: it must not be in the file before that. */
+  isLogged: (() => Promise<void> | undefined) | undefined;
 
   /** Opens a file, or makes one, and walks over it. */
   static async open(
@@ -313,6 +315,8 @@ export class BoltBackend implements Backend {
     points.beforeStartDBTxn?.strike();
     this.#batch = newBatch(batch.number + 1);
     points.afterStartDBTxn?.strike();
+    const logging = this.isLogged?.();
+    if (logging !== undefined) await logging;
     const changes = new Map<string, BucketChanges>();
     for (const [name, entries] of batch.buckets) changes.set(name, { changes: bucketChanges(entries) });
     const keyChanges = await this.#keyChanges(batch);

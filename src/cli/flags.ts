@@ -223,15 +223,17 @@ export function flagTexts<T extends Flags>(flags: T, values: Values<T>): Readonl
     const value: unknown = values[name];
     if (flag.type === "duration") texts[name] = formatDuration(value as number);
     else if (Array.isArray(value)) texts[name] = `[${value.join(",")}]`;
-    else if (typeof value === "object")
-      texts[name] = Object.entries(value as object)
-        .map(([key, one]) => `${key}=${one}`)
-        .sort()
-        .join(",");
+    else if (flag.type === "map") texts[name] = mapText(value as object, flag.separator);
     else texts[name] = String(value);
   }
   return texts;
 }
+
+const mapText = (map: object, separator = "="): string =>
+  Object.entries(map)
+    .map(([key, one]) => `${key}${separator}${one}`)
+    .sort()
+    .join(",");
 
 /** The name of its type, as pflag shows it; a bool needs none. */
 export function kindOf({ type }: Flag): string {
@@ -256,7 +258,7 @@ export function defaultText(flag: Flag): string {
     case "list":
       return flag.default.length === 0 ? "" : `[${flag.default.join(",")}]`;
     case "map":
-      return "";
+      return mapText(flag.default, flag.separator);
     default:
       return flag.default === 0 || flag.default === false ? "" : String(flag.default);
   }

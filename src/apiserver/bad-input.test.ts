@@ -665,3 +665,15 @@ test("what is wrong with a request is said in upstream's words", async () => {
   }
   assert.deepEqual(wrong, []);
 });
+
+test("a new object may say a version that is none, and any in a dry run", async () => {
+  for (const [version, query] of [
+    ["0", ""],
+    ["abc", ""],
+    ["5", "?dryRun=All"],
+  ] as const) {
+    const body = map({ metadata: { name: `version-${version}`, resourceVersion: version } });
+    const { status } = await send("POST", `${MAPS}${query}`, body);
+    assert.equal(status, 201, `${version}${query}`);
+  }
+});

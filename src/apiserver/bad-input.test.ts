@@ -130,7 +130,7 @@ const CASES: readonly Case[] = [
     undefined,
     400,
     "BadRequest",
-    "the namespace of the object (other) does not match the namespace on the request (default)",
+    "the namespace of the provided object does not match the namespace sent on the request",
   ],
   [
     "POST",

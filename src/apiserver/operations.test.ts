@@ -67,7 +67,8 @@ const CONNECTS = ["attach", "exec", "portforward", "proxy", "log"];
 async function bodyOf({ method, resource, subresource }: Operation, path: string): Promise<object | undefined> {
   if (method === "patch") return {};
   if (method === "put" && resource !== undefined) {
-    const answer = await ask(harness, "GET", path);
+    // What can only be written is read one level up.
+    const answer = await ask(harness, "GET", subresource === "finalize" ? path.replace(/\/finalize$/, "") : path);
     return answer.status === 200 ? JSON.parse(answer.body.toString()) : {};
   }
   if (method !== "post" || resource === undefined) return undefined;

@@ -16,7 +16,7 @@ import { isApply } from "../registry/patch-document.ts";
 import { get, list, listOptions, watch } from "../registry/read.ts";
 import { hooksOf } from "../registry/specials/hooks.ts";
 import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
-import { update } from "../registry/update.ts";
+import { assertNamed, update } from "../registry/update.ts";
 import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../request.ts";
 import { text } from "../request.ts";
 import { isTrue, type RequestInfo } from "../request-info.ts";
@@ -170,6 +170,7 @@ async function change(
       name,
       make: (current) => {
         const draft = decodeBody(body, expected, context.fieldValidation, context.warn);
+        assertNamed(draft, name);
         return recordUpdate(context, resource, subresource, current, draft);
       },
       onMissing: subresource === "" && resource.createOnUpdate ? "create" : "fail",

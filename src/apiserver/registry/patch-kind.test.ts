@@ -64,6 +64,24 @@ const ROWS: readonly (readonly [path: string, patch: object, status: number, end
     422,
     ": couldn't get version/kind; json parse error: json: cannot unmarshal bool into Go struct field .kind of type string",
   ],
+  ...[{ metadata: null }, { metadata: { name: null } }, { metadata: { name: "" } }].flatMap((body) =>
+    [`${MAPS}/a`, `${FOOS}/a`].map(
+      (path) =>
+        [path, body, 400, "the name of the object (a based on URL) was undeterminable: name must be provided"] as const,
+    ),
+  ),
+  [
+    `${MAPS}/a`,
+    { apiVersion: null },
+    400,
+    "the name of the object (a based on URL) was undeterminable: name must be provided",
+  ],
+  [
+    `${MAPS}/a`,
+    { metadata: { namespace: "other" } },
+    400,
+    "the namespace of the provided object does not match the namespace sent on the request",
+  ],
   [`${FOOS}/a`, { kind: "Bar" }, 422, 'Bar.x.io "a" is invalid: kind: Invalid value: "Bar": must be Foo'],
   [
     `${FOOS}/a`,

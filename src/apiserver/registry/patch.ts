@@ -11,6 +11,7 @@ import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { fieldForbidden, invalid, invalidObject, required } from "../../machinery/validation/field-error.ts";
 import type { RequestBody } from "../request.ts";
 import type { WriteContext } from "./context.ts";
+import { assertNamed } from "./update.ts";
 import type { Expected } from "./decode.ts";
 import { decodeTree, expectedOf, isCustom } from "./decode.ts";
 import { applyConfiguration, recordUpdate } from "./managed-fields.ts";
@@ -89,7 +90,12 @@ export function patcher(
         assertRestorable(patched, document, resource.schema);
     }
     if (type !== STRATEGIC_PATCH) assertSameKind(patched, document, resource, context);
+    // Without a version nothing of it can be read.
+    const isRead =
+      type === STRATEGIC_PATCH || isCustom(resource) || (isPlain(patched) && Boolean(patched["apiVersion"]));
+    if (!isRead) assertNamed({}, current.metadata.name);
     const draft = decodePatched(patched, expected, context, warn, faults, type === MERGE_PATCH ? document : {});
+    assertNamed(draft, current.metadata.name);
     return recordUpdate(context, resource, subresource, current, draft);
   };
 }

@@ -202,15 +202,19 @@ function isGone(resource: Resource, { metadata, ...rest }: any): boolean {
   );
 }
 
+/** Only an apply may leave the name to the URL. */
+export function assertNamed({ metadata }: any, name: string): void {
+  if (!metadata?.name)
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+}
+
 function checkPlace({ resource, namespace, name }: UpdateRequest, draft: any): void {
   const said: string = draft.metadata.name ?? "";
   if (said !== "" && said !== name)
     throw badRequest(`the name of the object (${said}) does not match the name on the URL (${name})`);
   const saidNamespace: string = draft.metadata.namespace ?? "";
   if (resource.scope === "Namespaced" && saidNamespace !== "" && saidNamespace !== namespace)
-    throw badRequest(
-      `the namespace of the object (${saidNamespace}) does not match the namespace on the request (${namespace})`,
-    );
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   placeIn(resource, namespace, draft);
 }
 

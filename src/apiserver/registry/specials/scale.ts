@@ -27,6 +27,7 @@ export const scale: SpecialSubresource = {
   verbs: ["get", "update", "patch"],
   async handle(services, request, resource, namespace) {
     const { verb, name } = request.info;
+    // Who writes the scale of what isn't there is told of the scale, who reads it of the object itself.
     const missing = (error: unknown): never => {
       if (error instanceof StatusError && error.reason === "NotFound")
         throw notFound(
@@ -36,9 +37,7 @@ export const scale: SpecialSubresource = {
       throw error;
     };
     if (verb === "get") {
-      const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "").catch(
-        missing,
-      );
+      const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "");
       const parent: any = entry.view(resource);
       if (lacksReplicas(resource, parent))
         throw new StatusError(

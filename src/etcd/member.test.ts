@@ -195,6 +195,31 @@ test("a streamed range comes in growing pieces of one revision, and its last pie
   });
 });
 
+test("others are answered between the pieces of a streamed range, however quick its reader is", async () => {
+  const world = simulatedWorld(6);
+  await inside(world, async () => {
+    const member = await open(world);
+    const kv = kvService(member);
+    for (let i = 0; i < 500; i++) await kv.Put({ key: b(`k${i}`), value: b("v") });
+    let pieces = 0;
+    let piecesBefore = 0;
+    await kv.RangeStream(
+      { key: b("k"), range_end: b("l") },
+      {
+        send: () => {
+          if (++pieces === 1) void kv.Put({ key: b("other"), value: b("v") }).then(() => (piecesBefore = pieces));
+          return true;
+        },
+        drained: Promise.resolve(),
+        [Symbol.asyncIterator]: () => assert.fail(),
+      },
+    );
+    assert(pieces > 5);
+    assert(piecesBefore > 0 && piecesBefore < pieces, `answered after ${piecesBefore} of ${pieces} pieces`);
+    await member.close();
+  });
+});
+
 test("a physical compaction is answered when its rows are gone, a logical one at once", async () => {
   const world = simulatedWorld(6);
   await inside(world, async () => {

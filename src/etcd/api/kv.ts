@@ -82,7 +82,8 @@ export function kvService(member: Member, codec?: Codec) {
       let size = FIRST_PIECE;
       for (let sent = 0; kvs.length > 0;) {
         member.failpoints.beforeRangeStreamChunk?.strike();
-        if (!stream.send({ range_response: { kvs } })) await stream.drained;
+        // Others have their turn, however quick the reader is.
+        await (stream.send({ range_response: { kvs } }) ? member.pause() : stream.drained);
         sent += kvs.length;
         if (!more || sent >= wanted || call?.signal.aborted) break;
         const bytes = kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);

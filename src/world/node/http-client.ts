@@ -5,16 +5,14 @@ import type {
   IncomingMessage,
   OutgoingHttpHeaders,
 } from "node:http";
-import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import { Agent as HttpsAgent, request as httpsRequest, type AgentOptions, type RequestOptions } from "node:https";
 import { connect as connectTcp, type Socket } from "node:net";
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type {
   ByteStream,
   ClientRequest,
   ClientTls,
-  Headers,
   Http2Client as Http2Connection,
   Http2Engine,
   HttpClient,
@@ -24,21 +22,10 @@ import type {
 import { ByteQueue } from "./byte-queue.ts";
 import { broken, byteStream } from "./byte-stream.ts";
 import { Agent, request as http1Request } from "./http1.ts";
+import { NodeConnection, SILENCE_MS, type Target } from "./http2-connection.ts";
+import { abortWith, sendBody, trailersOf } from "./request-body.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
-const WINDOW_BYTES = 4 << 20;
-const SESSION_WINDOW_BYTES = 32 << 20;
-/** As client-go: a connection with requests on it that is silent this long is asked for a sign of life, and given up without one. */
-const SILENCE_MS = 30_000;
-const PING_TIMEOUT_MS = 15_000;
-
-interface Target {
-  readonly encrypted: boolean;
-  readonly host: string;
-  readonly port: number;
-  readonly path: string | undefined;
-  readonly authority: string;
-}
 
 function parseBase(base: string): Target {
   if (base.startsWith("unix:")) {
@@ -179,7 +166,7 @@ class Http1Client {
         reject(error);
       });
       sent.on("response", (message) => resolve(http1Response(message, request.signal)));
-      send(sent, request.body, (error) => sent.destroy(error));
+      sendBody(sent, request.body, (error) => sent.destroy(error));
     });
   }
 
@@ -202,7 +189,7 @@ class Http1Client {
           stream: byteStream(socket, peer),
         });
       });
-      send(sent, request.body, (error) => sent.destroy(error));
+      sendBody(sent, request.body, (error) => sent.destroy(error));
     });
   }
 
@@ -223,7 +210,7 @@ function http1Response(message: IncomingMessage, signal: AbortSignal | undefined
     status: message.statusCode!,
     headers: message.headers,
     body: new ByteQueue(message, (cause) => signal?.reason ?? cause ?? broken("the server cut the answer")),
-    trailers: once(message, () => message.trailers),
+    trailers: trailersOf(message, () => message.trailers),
   };
 }
 
@@ -333,84 +320,6 @@ class Http2Client {
   }
 }
 
-/** A connection of `node:http2`. */
-class NodeConnection implements Http2Connection {
-  readonly #session: ClientHttp2Session;
-  readonly #target: Target;
-  readonly closed: Promise<void>;
-  /** Requests whose streams are open. */
-  #requests = 0;
-
-  constructor(socket: Socket, target: Target) {
-    this.#target = target;
-    const session = connectHttp2(`${target.encrypted ? "https" : "http"}://${target.authority}`, {
-      createConnection: () => socket,
-      maxSessionMemory: 1000,
-      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES, maxHeaderListSize: 16 << 20 },
-      peerMaxConcurrentStreams: 2 ** 31 - 1,
-    });
-    session.on("error", () => {}); // The streams on it tell their callers.
-    session.on("goaway", () => session.close()); // Streams under way may end; the next request connects anew.
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    if (target.path === undefined) watchSilence(session, () => this.#requests > 0);
-    this.closed = new Promise((resolve) => void session.once("close", () => resolve()));
-    this.#session = session;
-  }
-
-  get finished(): boolean {
-    return this.#session.closed || this.#session.destroyed;
-  }
-
-  request(request: ClientRequest): Promise<HttpResponse> {
-    const { body } = request;
-    const whole = typeof body === "string" || body instanceof Uint8Array;
-    const headers: OutgoingHttpHeaders = {};
-    for (const name in request.headers) {
-      const value = request.headers[name];
-      if (value !== undefined && name !== "connection" && name !== "host") headers[name] = value as string | string[];
-    }
-    headers[":method"] = request.method;
-    headers[":path"] = request.path;
-    headers[":scheme"] ??= this.#target.encrypted ? "https" : "http";
-    headers[":authority"] ??= (request.headers?.["host"] as string | undefined) ?? this.#target.authority;
-    if (whole && headers["content-type"] !== "application/grpc")
-      headers["content-length"] ??= String(Buffer.byteLength(body));
-    const stream = this.#session.request(headers, { endStream: body === undefined });
-    this.#requests++;
-    stream.once("close", () => this.#requests--);
-    if (request.signal) abortWith(request.signal, stream, (reason) => cancel(stream, reason));
-    return new Promise((resolve, reject) => {
-      const failure = () => (request.signal?.aborted ? request.signal.reason : (stream.errored ?? streamError(stream)));
-      let answered = false;
-      const fail = () => {
-        if (!answered) reject(failure()); // Not otherwise: making an error costs as much as the rest of a small request.
-      };
-      stream.on("error", fail);
-      stream.on("close", fail);
-      stream.on("response", (received) => {
-        answered = true;
-        let trailers: Headers = {};
-        stream.on("trailers", (sent) => (trailers = sent as Headers));
-        resolve({
-          status: received[":status"] as number,
-          headers: received as Headers,
-          body: new ByteQueue(stream, failure),
-          trailers: once(stream, () => trailers),
-        });
-      });
-      if (body !== undefined) send(stream, body, (error) => cancel(stream, error));
-    });
-  }
-
-  close(): void {
-    this.#session.close();
-  }
-
-  destroy(): void {
-    this.#session.destroy();
-  }
-}
-
 class NoHttp2 extends Error {
   readonly socket: Socket;
 
@@ -418,22 +327,6 @@ class NoHttp2 extends Error {
     super("the server does not speak HTTP/2");
     this.socket = socket;
   }
-}
-
-/** Only while requests are open: gRPC servers end connections that ping without any. */
-function watchSilence(session: ClientHttp2Session, requestsOpen: () => boolean): void {
-  const { socket } = session;
-  let read = -1;
-  const timer = setInterval(() => {
-    const now = socket.bytesRead;
-    if (now === read && !session.destroyed && requestsOpen()) {
-      const limit = setTimeout(() => session.destroy(broken("http2: client connection lost")), PING_TIMEOUT_MS);
-      session.ping(() => clearTimeout(limit));
-    }
-    read = now;
-  }, SILENCE_MS);
-  timer.unref();
-  session.once("close", () => clearInterval(timer));
 }
 
 export function openSocket(
@@ -473,68 +366,10 @@ export function openSocket(
   });
 }
 
-function cancel(stream: ClientHttp2Stream, reason: unknown): void {
-  if (stream.destroyed) return;
-  stream.close(8); // CANCEL
-  stream.destroy(reason instanceof Error ? reason : undefined);
-}
-
-function streamError(stream: ClientHttp2Stream): Error {
-  const names: Readonly<Record<number, string>> = { 7: "REFUSED_STREAM", 8: "CANCEL", 11: "ENHANCE_YOUR_CALM" };
-  const code = stream.rstCode ?? 0;
-  return Object.assign(broken(`the server reset the stream: ${names[code] ?? code}`), { rstCode: code });
-}
-
-function abortWith(
-  signal: AbortSignal,
-  until: { once(event: "close", listener: () => void): unknown },
-  abort: (reason: Error) => void,
-): void {
-  const onAbort = () =>
-    abort(signal.reason instanceof Error ? signal.reason : new Error("aborted", { cause: signal.reason }));
-  signal.addEventListener("abort", onAbort, { once: true });
-  until.once("close", () => signal.removeEventListener("abort", onAbort));
-}
-
 function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
-}
-
-function send(sent: Http1Request | ClientHttp2Stream, body: ClientRequest["body"], cut: (error: Error) => void): void {
-  if (body === undefined || typeof body === "string" || body instanceof Uint8Array) return void sent.end(body);
-  void (async () => {
-    try {
-      for await (const chunk of body) {
-        if (sent.destroyed) return;
-        if (!sent.write(chunk)) await room(sent);
-      }
-      sent.end();
-    } catch (error) {
-      cut(error instanceof Error ? error : new Error(String(error)));
-    }
-  })();
-}
-
-function room(sent: Http1Request | ClientHttp2Stream): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      sent.off("drain", done);
-      sent.off("close", done);
-      resolve();
-    };
-    sent.on("drain", done);
-    sent.on("close", done);
-  });
-}
-
-/** Trailers, with the end of the body. A body cut short has none; its reader has the error. */
-function once(source: Readable, trailers: () => Headers): Promise<Headers> {
-  return new Promise((resolve) => {
-    source.once("end", () => resolve(trailers()));
-    source.once("close", () => resolve(trailers()));
   });
 }

@@ -39,12 +39,11 @@ import type { Failpoints } from "./failpoints.ts";
 import type { Request } from "./apply/chain.ts";
 import { Entries, type EntryMachine } from "./apply/entries.ts";
 import { CatchUp } from "./catch-up.ts";
-import { Heartbeats } from "./heartbeats.ts";
-import { HeldCommits } from "./held-commits.ts";
 import type { Leadership } from "./leadership.ts";
 import type { LinearizableReads } from "./linearizable.ts";
 import { LogWrites } from "./log-writes.ts";
 import * as counted from "./metrics.ts";
+import { Outbox } from "./outbox.ts";
 import { Proposals, type Proposal } from "./proposals.ts";
 import { raftLogger } from "./raft-logger.ts";
 import { Ticker } from "./ticker.ts";
@@ -125,8 +124,7 @@ export class RaftDriver {
   readonly #entries: Entries;
   readonly #ticker: Ticker;
   readonly #catchUp: CatchUp;
-  readonly #heartbeats: Heartbeats;
-  readonly #heldCommits: HeldCommits;
+  readonly #outbox: Outbox;
 
   constructor(options: RaftDriverOptions) {
     const { id, clock, storage, heartbeatIntervalMs, electionTimeoutMs, log, applied } = options;
@@ -149,9 +147,9 @@ export class RaftDriver {
     this.proposals = new Proposals(clock, this.requestTimeoutMs, (startedAt, waited) =>
       waited === "queued" ? etcdError("deadlineExceeded") : this.#timeoutError(startedAt),
     );
-    this.#heartbeats = new Heartbeats(2 * heartbeatIntervalMs);
-    this.#heldCommits = new HeldCommits(clock, (messages) => {
-      if (this.#leadership.isLeader) options.send(messages);
+    this.#outbox = new Outbox({
+      ...options,
+      isInStep: (peer) => this.node.raft.tracker.progress.get(peer)?.state === "StateReplicate",
     });
     this.#catchUp = new CatchUp(clock, storage, options.catchupEntries);
     this.#ticker = new Ticker(clock, heartbeatIntervalMs, () => this.#input(() => this.node.tick()));
@@ -268,7 +266,7 @@ export class RaftDriver {
     if (this.#stopped !== undefined) return;
     this.#input(() => {
       this.node.step(message);
-      if (message.type === "MsgProp") this.#heldCommits.await(this.node.raft.log.lastIndex());
+      if (message.type === "MsgProp") this.#outbox.await(this.node.raft.log.lastIndex());
     });
   }
 
@@ -395,7 +393,7 @@ export class RaftDriver {
       if (entries === undefined) this.proposals.sent(batch[i]!);
       else this.proposals.placed(batch[i]!, entries[i]!.index, entries[i]!.term);
     }
-    if (entries !== undefined && batch[0]!.type !== 0) this.#heldCommits.await(entries.at(-1)!.index);
+    if (entries !== undefined && batch[0]!.type !== 0) this.#outbox.await(entries.at(-1)!.index);
   }
 
   #work(ready: Ready): void {
@@ -405,7 +403,7 @@ export class RaftDriver {
     const { isLeader } = this.#leadership;
     const { messages, promises, applied } = sorted(ready.messages, isLeader);
     if (this.#failpoints.raftBeforeLeaderSend !== undefined && isLeader) this.#failpoints.raftBeforeLeaderSend.strike();
-    if (messages.length > 0) this.#send(messages);
+    if (messages.length > 0) this.#outbox.send(messages);
     const isSending = isLeader && messages.length > 0;
     // The others are to work on it while this thread applies, and not after that.
     if (isSending && committedEntries.length > 0) this.#options.flush();
@@ -456,7 +454,7 @@ export class RaftDriver {
     if (others.length > 0) {
       if (this.#failpoints.raftBeforeFollowerSend !== undefined && !this.#leadership.isLeader)
         this.#failpoints.raftBeforeFollowerSend.strike();
-      this.#send(others);
+      this.#outbox.send(others);
       if (thenIsBusy) this.#options.flush();
     }
     for (const promise of promises) if (promise.to === id) this.node.step(promise);
@@ -512,8 +510,7 @@ export class RaftDriver {
     metrics.set(counted.hasLeader, {}, lead === NONE ? 0 : 1);
     metrics.set(counted.isLeader, {}, lead === id ? 1 : 0);
     this.#ticker.confirm();
-    this.#heartbeats.reset();
-    this.#heldCommits.clear();
+    this.#outbox.leaderChanged();
     if (isNew) log.v(1).info("leader changed", { "leader-id": lead.toString(16) });
     this.#tickOrRest();
   }
@@ -528,40 +525,6 @@ export class RaftDriver {
     const rests = this.isOnlyVoter && this.#confState.learners.length === 0 && this.#leadership.isLeader;
     if (rests || this.#stopped !== undefined) this.#ticker.rest();
     else this.#ticker.run();
-  }
-
-  #send(messages: readonly Message[]): void {
-    const kept: Message[] = [];
-    let hasAnswered = false;
-    // Of several answers to the leader the last says all.
-    for (let i = messages.length - 1; i >= 0; i--) {
-      const message = messages[i]!;
-      if (this.#options.isIdRemoved(message.to)) continue;
-      if (message.type === "MsgHeartbeat") this.#checkHeartbeat(message.to);
-      if (message.type === "MsgAppResp") {
-        if (hasAnswered) continue;
-        hasAnswered = true;
-      }
-      kept.push(message);
-    }
-    if (kept.length === 0) return;
-    const leaving = this.#leadership.isLeader ? this.#heldCommits.pass(kept.reverse(), this.#isInStep) : kept.reverse();
-    if (leaving.length > 0) this.#options.send(leaving);
-  }
-
-  readonly #isInStep = (id: NodeId): boolean => this.node.raft.tracker.progress.get(id)?.state === "StateReplicate";
-
-  #checkHeartbeat(to: NodeId): void {
-    const { heartbeatIntervalMs, log, metrics } = this.#options;
-    const exceeded = this.#heartbeats.sent(to, this.#clock.monotonic());
-    if (exceeded === undefined) return;
-    metrics.add(counted.heartbeatSendFailures, {});
-    log.warn("leader failed to send out heartbeat on time; took too long, leader is overloaded likely from slow disk", {
-      to: to.toString(16),
-      "heartbeat-interval": `${heartbeatIntervalMs}ms`,
-      "expected-duration": `${2 * heartbeatIntervalMs}ms`,
-      "exceeded-duration": `${exceeded}ms`,
-    });
   }
 
   #timeoutError(startedAt: number): Error {
@@ -584,7 +547,7 @@ export class RaftDriver {
     this.#stopped ??= error;
     this.#ticker.rest();
     this.#catchUp.stop();
-    this.#heldCommits.clear();
+    this.#outbox.stop();
     this.proposals.failAll(this.#stopped);
     this.applied.stop(this.#stopped);
     this.#reads?.stop(this.#stopped);

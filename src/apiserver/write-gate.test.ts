@@ -59,3 +59,17 @@ test("a write that fails tells so, and holds nobody up", async () => {
   turn();
   assert.equal(begun.length, 30);
 });
+
+test("a write that throws when its turn comes is rejected, and those behind it begin all the same", async () => {
+  const soon: (() => void)[] = [];
+  const gate = new WriteGate({ ...nodeWorld().clock, soon: (fn) => void soon.push(fn) });
+  const first = Array.from({ length: 16 }, () => gate.pass(0, () => Promise.resolve("first")));
+  const thrown = gate.pass(0, () => {
+    throw new Error("refused before any promise");
+  });
+  const behind = gate.pass(0, () => Promise.resolve("behind"));
+  soon.splice(0).forEach((fn) => fn());
+  await assert.rejects(thrown, /refused before any promise/);
+  assert.equal(await behind, "behind");
+  await Promise.all(first);
+});

@@ -28,7 +28,15 @@ export class WriteGate {
       return work();
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ cost, begin: () => void work().then(resolve, reject) });
+      const begin = (): void => {
+        try {
+          work().then(resolve, reject);
+        } catch (error) {
+          // Nobody is above us in this turn: what the first filters refuse by throwing would end the process.
+          reject(error);
+        }
+      };
+      this.#waiting.push({ cost, begin });
     });
   }
 

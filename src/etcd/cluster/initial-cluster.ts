@@ -135,17 +135,16 @@ export async function byAddress(
   urls: readonly string[],
   addressesOf: (host: string) => Promise<readonly string[]>,
 ): Promise<Canonical> {
-  const addresses = new Map<string, string>();
-  for (const url of urls) {
-    const host = URL.canParse(url) ? new URL(url).hostname : "";
-    if (host === "" || addresses.has(host)) continue;
-    try {
-      const [first = host] = [...(await addressesOf(host))].sort();
-      addresses.set(host, first);
-    } catch {
-      addresses.set(host, host);
-    }
-  }
+  const hosts = new Set(urls.flatMap((url) => URL.parse(url)?.hostname || []));
+  // All at once: name servers that don't answer are waited for once.
+  const addresses = new Map(
+    await Promise.all(
+      [...hosts].map(async (host) => {
+        const found = await addressesOf(host).catch(() => []);
+        return [host, [...found].sort()[0] ?? host] as const;
+      }),
+    ),
+  );
   return (url) => {
     if (!URL.canParse(url)) return url;
     const { hostname, port, protocol } = new URL(url);

@@ -22,6 +22,8 @@ export class EtcdCluster {
   readonly calls = { loss: 0 };
   readonly clients: readonly string[];
   readonly #tell: (line: string) => void;
+  readonly #world: SimulatedWorld;
+  #lastGoingBack = -Infinity;
   #isReconfiguring = false;
   #isHealing = false;
   readonly #first: string;
@@ -47,7 +49,9 @@ export class EtcdCluster {
       servesV2: plan.v2Clients > 0,
       logger,
       tell,
+      lastGoingBack: () => this.#lastGoingBack,
     };
+    this.#world = world;
     this.hosts = Array.from({ length: HOSTS }, (_, i) => new EtcdHost(`m${i + 1}`, plan.rates[i]!, deps));
     const first = this.hosts.slice(0, plan.members);
     for (const host of first) host.isWanted = true;
@@ -89,7 +93,10 @@ export class EtcdCluster {
   }
 
   look(): void {
-    for (const host of this.hosts) host.observed?.look(this.#tell);
+    for (const host of this.hosts) {
+      host.observed?.look(this.#tell);
+      if (host.member?.membership.downgrade.enabled) this.#lastGoingBack = this.#world.clock.monotonic();
+    }
   }
 
   /** The members at one revision have equal keys. */
@@ -253,6 +260,13 @@ export class EtcdCluster {
     // Clients are to see the end.
     if (leader.auth.enabled) {
       void disableAuth(leader).catch(() => {});
+      return false;
+    }
+    // Else a member that has lost its disk can't come back.
+    if (leader.membership.downgrade.enabled) {
+      void this.leader!.server!.client()
+        .maintenance.Downgrade({ action: "CANCEL" })
+        .catch(() => {});
       return false;
     }
     let isSettled = true;

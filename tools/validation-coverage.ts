@@ -170,8 +170,10 @@ function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at =
 const isReference = ({ detail }: Rule): boolean => /^see .*rows/.test(detail);
 
 /** What a server answers to requests; each tells whose rules it breaks. */
-function requestRows(): readonly AskedRow[] {
-  const file = "requests.rows.jsonl";
+const requestRows = (): readonly AskedRow[] =>
+  ["requests.rows.jsonl", "requests-gated.rows.jsonl"].flatMap(requestRowsOf);
+
+function requestRowsOf(file: string): readonly AskedRow[] {
   const lines = readFileSync(new URL(`../src/apiserver/${file}`, import.meta.url), "utf8");
   return lines
     .trimEnd()

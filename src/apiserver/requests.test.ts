@@ -1,15 +1,18 @@
-/** Requests that break a rule, one after the other to one server: each is answered as upstream's server answered it. */
+/** Requests that break a rule, one after the other to one server for each set of gates: each is answered as upstream's server answered it. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { builtinResources } from "../api/index.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import { ask, ASKABLE } from "./testing/ask.ts";
+import type { Harness } from "./testing/harness.ts";
 import { startServer } from "./testing/harness.ts";
 
 /** Without `of`, the tables' kinds that the broken rule is of, a row sets the stage for those after it. */
 interface Row {
   readonly of?: readonly string[];
+  /** Of the server: feature gates that are on, or off (`Name=false`). */
+  readonly gates?: readonly string[];
   readonly method: string;
   readonly url: string;
   readonly type?: string;
@@ -29,21 +32,24 @@ interface Row {
   readonly errors?: readonly string[];
 }
 
-const rows: readonly Row[] = readFileSync(new URL("requests.rows.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line));
+const read = (file: string): readonly Row[] =>
+  readFileSync(new URL(file, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 
 const world = nodeWorld();
-const harness = await startServer(world, {
-  ...ASKABLE,
-  resources: builtinResources,
-  serviceClusterIpRange: "10.96.0.0/16",
-  disableAdmissionPlugins: ["ServiceAccount"],
-});
-after(() => harness[Symbol.asyncDispose]());
+const serverWith = (gates: readonly string[]) =>
+  startServer(world, {
+    ...ASKABLE,
+    resources: builtinResources,
+    serviceClusterIpRange: "10.96.0.0/16",
+    disableAdmissionPlugins: ["ServiceAccount"],
+    featureGates: new Map(gates.map((gate) => [gate.replace("=false", ""), !gate.endsWith("=false")])),
+  });
 
-async function answerTo({ method, url, type = "application/json", accept, user, body }: Row): Promise<object> {
+async function answerTo(harness: Harness, row: Row): Promise<object> {
+  const { method, url, type = "application/json", accept, user, body } = row;
   const { status: code, body: bytes } = await ask(harness, method, url, {
     headers: {
       "content-type": type,
@@ -73,12 +79,12 @@ async function waitFor(isSo: () => Promise<boolean>): Promise<void> {
   for (let i = 0; i < 10_000 && !(await isSo()); i++) await turn();
 }
 
-test("what breaks a rule on its way through the server is told so as upstream tells it", async () => {
+async function assertAnswered(harness: Harness, rows: readonly Row[]): Promise<void> {
   const failures: string[] = [];
   for (const row of rows) {
-    const { of: _, method, url, type: __, accept: ___, user, body, until, eventually, ...expected } = row;
-    let actual = await answerTo(row);
-    const isSo = async () => (actual = await answerTo(row)) && (actual as Row).code === expected.code;
+    const { of: _, gates: __, method, url, type: ___, accept: ____, user, body, until, eventually, ...expected } = row;
+    let actual = await answerTo(harness, row);
+    const isSo = async () => (actual = await answerTo(harness, row)) && (actual as Row).code === expected.code;
     if (eventually === true && (actual as Row).code !== expected.code) await waitFor(isSo);
     try {
       assert.deepEqual(actual, expected);
@@ -89,4 +95,15 @@ test("what breaks a rule on its way through the server is told so as upstream te
     if (until !== undefined) await waitFor(async () => (await ask(harness, "GET", until)).status === 200);
   }
   assert.equal(failures.length, 0, `${failures.length} of ${rows.length} differ\n${failures.join("\n")}`);
+}
+
+test("what breaks a rule on its way through the server is told so as upstream tells it", async () => {
+  await using harness = await serverWith([]);
+  await assertAnswered(harness, read("requests.rows.jsonl"));
 });
+
+for (const [gates, rows] of Map.groupBy(read("requests-gated.rows.jsonl"), ({ gates = [] }) => gates.join(",")))
+  test(`what breaks a rule of servers with ${gates} is told so as upstream tells it`, async () => {
+    await using harness = await serverWith(gates.split(","));
+    await assertAnswered(harness, rows);
+  });

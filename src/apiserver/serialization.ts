@@ -1,6 +1,7 @@
 /** Decodes stored values, in any of upstream's formats. */
 import { isCbor, parseCbor } from "../machinery/codec/cbor.ts";
-import { textOf } from "../machinery/codec/json.ts";
+import { DecodeError } from "../machinery/codec/decode.ts";
+import { parseJson, textOf } from "../machinery/codec/json.ts";
 import { isProtobuf } from "../machinery/codec/protobuf.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
 import { readObject } from "../machinery/codec/custom.ts";
@@ -18,7 +19,9 @@ export function decodeStored(
   let object: any;
   if (isProtobuf(value)) object = codec.decode(value, resource.schema).object;
   else {
-    let tree: any = isCbor(value) ? parseCbor(value) : JSON.parse(textOf(value));
+    let tree: any = isCbor(value) ? parseCbor(value) : treeOf(textOf(value));
+    if (!isCustom(resource) && tree.kind !== undefined && tree.kind !== resource.kind)
+      throw new DecodeError(noKind(tree));
     if (tree.apiVersion !== apiVersionOf(resource) && resource.storage.fromOlder !== undefined)
       tree = resource.storage.fromOlder(tree);
     if (tree.apiVersion !== apiVersionOf(resource)) {
@@ -30,3 +33,26 @@ export function decodeStored(
   resource.behaviour.defaults?.(object);
   return object;
 }
+
+function treeOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new DecodeError(whyNoJson(text));
+  }
+}
+
+function whyNoJson(text: string): string {
+  // What doesn't look like JSON is taken for base64 by upstream.
+  if (!/^\s*\{/.test(text))
+    return `illegal base64 data at input byte ${Math.max(text.search(/[^A-Za-z0-9+/=\r\n]/), 0)}`;
+  try {
+    parseJson(text);
+    return "";
+  } catch (error) {
+    return `couldn't get version/kind; json parse error: ${(error as Error).message}`;
+  }
+}
+
+const noKind = ({ kind, apiVersion = "" }: { kind: string; apiVersion?: string }): string =>
+  `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`;

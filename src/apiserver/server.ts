@@ -35,6 +35,7 @@ import { followDefinitions } from "./crd/controller.ts";
 import { Auditor } from "./audit/auditor.ts";
 import { auditEvents, auditRejected } from "./audit/metrics.ts";
 import { cacheMisses, seedSeconds } from "./encryption/metrics.ts";
+import { UNSAFE_DELETE_GATE } from "./storage/corrupt.ts";
 import { EncryptionAtRest } from "./encryption/at-rest.ts";
 import { chain, filters } from "./filters/index.ts";
 import { FlowControl } from "./flow-control/flow-control.ts";
@@ -117,6 +118,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     codec,
     protobuf,
     cbor,
+    namesCorrupt: options.featureGates?.get(UNSAFE_DELETE_GATE) === true,
     asked,
     leased,
     ...(encryption && { encryption }),

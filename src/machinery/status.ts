@@ -19,6 +19,7 @@ const REASONS = {
   TooManyRequests: 429,
   InternalError: 500,
   ServerTimeout: 500,
+  StorageReadError: 500,
   ServiceUnavailable: 503,
   Timeout: 504,
   /** A reason that this server doesn't know, or none: the code tells. */
@@ -81,7 +82,7 @@ export function hasReason(error: unknown, ...reasons: readonly Reason[]): error 
   return error instanceof StatusError && reasons.includes(error.reason);
 }
 
-interface GroupResource {
+export interface GroupResource {
   readonly group: string;
   readonly plural: string;
 }

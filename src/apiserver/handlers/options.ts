@@ -16,6 +16,8 @@ import { bodyFormats } from "../registry/decode.ts";
 import type { DeleteOptions } from "../registry/delete.ts";
 import { checkDeleteOptions, checkDryRun } from "../registry/delete.ts";
 import { checkPatchOptions } from "../registry/patch.ts";
+import { UNSAFE } from "../registry/unsafe-delete.ts";
+import { UNSAFE_DELETE_GATE } from "../storage/corrupt.ts";
 
 const MANAGER_MAX = 128;
 
@@ -68,8 +70,10 @@ function managerOf(userAgent: string | undefined): string {
 }
 
 /** From the body where there is one, else from the query. */
-export async function deleteOptions(request: ApiRequest): Promise<DeleteOptions> {
-  const options = await readDeleteOptions(request);
+export async function deleteOptions({ featureGates }: Services, request: ApiRequest): Promise<DeleteOptions> {
+  const { [UNSAFE]: unsafe, ...rest } = await readDeleteOptions(request);
+  const offered = unsafe !== undefined && featureGates.get(UNSAFE_DELETE_GATE) === true;
+  const options = { ...rest, ...(offered && { [UNSAFE]: unsafe }) };
   checkDeleteOptions(options);
   return options;
 }
@@ -103,10 +107,12 @@ async function readDeleteOptions(request: ApiRequest): Promise<DeleteOptions> {
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
   const orphan = query.get("orphanDependents");
   const policy = query.get("propagationPolicy");
+  const unsafe = query.get(UNSAFE);
   return {
     ...(grace !== null && grace !== "" && { gracePeriodSeconds: Number(grace) }),
     ...(orphan !== null && { orphanDependents: isTrue(orphan) }),
     ...(policy !== null && policy !== "" && { propagationPolicy: policy }),
     dryRun: query.getAll("dryRun"),
+    ...(unsafe !== null && { [UNSAFE]: isTrue(unsafe) }),
   };
 }

@@ -10,6 +10,7 @@ import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { decodeBody, expectedOf, isCustom, yamlOf } from "../registry/decode.ts";
 import { deletedStatus, remove, removeAll } from "../registry/delete.ts";
+import { refusedForMany, removeUnread, UNSAFE } from "../registry/unsafe-delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { patcher } from "../registry/patch.ts";
 import { isApply } from "../registry/patch-document.ts";
@@ -75,18 +76,21 @@ export async function handleResource(services: Services, request: ApiRequest): P
     case "patch":
       return change(services, request, resource, "", namespace, name);
     case "delete": {
-      const options = await deleteOptions(request);
+      const options = await deleteOptions(services, request);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
       if (options !== undefined && Object.keys(options).length > 0)
         request.audit?.requestObject({ kind: "DeleteOptions", apiVersion: apiVersionOf(resource), ...options });
+      if (options[UNSAFE] === true)
+        return { kind: "object", status: 200, object: await removeUnread(context, resource, namespace, name) };
       hooksOf(resource)?.beforeDelete?.(resource, name);
       const result = await remove(context, resource, namespace, name, options);
       if (result.kind === "pending" || result.answersObject) return entryResponse(200, resource, result.entry);
       return { kind: "object", status: 200, object: deletedStatus(resource, result.entry) };
     }
     case "deletecollection": {
-      const options = await deleteOptions(request);
+      const options = await deleteOptions(services, request);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
+      if (options[UNSAFE] === true) throw refusedForMany();
       const found = await list(services, resource, namespace, name, listOptions(request.query));
       const removed = await removeAll(context, resource, found.entries, options);
       // Not with its source: what was removed is no longer what was read.

@@ -8,11 +8,14 @@ import type { Resource } from "../../machinery/resource.ts";
 import { conflict, notFound, qualified, StatusError } from "../../machinery/status.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
+import { CorruptObject } from "../storage/corrupt.ts";
 import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
 import { keyFor } from "../storage/keys.ts";
 import type { WriteContext } from "./context.ts";
 import { admissionRequest } from "./create.ts";
+import { readStored } from "./read.ts";
+import { checkUnsafe } from "./unsafe-delete.ts";
 import { hooksOf } from "./specials/hooks.ts";
 
 export interface DeleteOptions {
@@ -21,6 +24,7 @@ export interface DeleteOptions {
   readonly orphanDependents?: boolean;
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
   readonly dryRun?: readonly string[];
+  readonly ignoreStoreReadErrorWithClusterBreakingPotential?: boolean;
 }
 
 /** Kinds whose deletion answers with the object that is gone, where others answer with a Status. */
@@ -38,14 +42,15 @@ const FOREGROUND = "foregroundDeletion";
 
 const POLICIES: readonly string[] = ["Foreground", "Background", "Orphan"];
 
-export function checkDeleteOptions({ orphanDependents, propagationPolicy, dryRun = [] }: DeleteOptions): void {
+export function checkDeleteOptions(options: DeleteOptions): void {
+  const { orphanDependents, propagationPolicy, dryRun = [] } = options;
   const errors: FieldError[] = [];
   const field = "propagationPolicy";
   if (orphanDependents !== undefined && propagationPolicy !== undefined)
     errors.push(invalid(field, propagationPolicy, "orphanDependents and deletionPropagation cannot be both set"));
   if (propagationPolicy !== undefined && !POLICIES.includes(propagationPolicy))
     errors.push(notSupported(field, propagationPolicy, [...POLICIES, "nil"]));
-  errors.push(...checkDryRun(dryRun));
+  errors.push(...checkDryRun(dryRun), ...checkUnsafe(options));
   if (errors.length > 0) throw invalidObject("meta.k8s.io", "DeleteOptions", "", errors);
 }
 
@@ -88,7 +93,7 @@ export async function remove(
     return { put: kept };
   };
   if (context.dryRun) {
-    const { entry } = await store.get(key, cache.get(key));
+    const entry = await readStored(store, key, cache.get(key));
     const wanted = await change(entry);
     if (wanted === "delete")
       return { kind: "gone", entry: entry!, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
@@ -96,7 +101,9 @@ export async function remove(
     await prepareViews(resource, [pending]);
     return { kind: "pending", entry: pending };
   }
-  const result = await store.update(key, cache.get(key), change);
+  const result = await store.update(key, cache.get(key), change).catch((error: unknown) => {
+    throw error instanceof CorruptObject ? error.toRead() : error;
+  });
   if (result === undefined) throw notFound(resource, name);
   if (!result.deleted) {
     await prepareViews(resource, [result.entry]);

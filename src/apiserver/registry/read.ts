@@ -16,7 +16,9 @@ import type { Entry } from "../storage/entry.ts";
 import { prepareViews } from "../storage/entry.ts";
 import type { WatchItem, WatchStart } from "../storage/cache-watcher.ts";
 import { CacheWatcher, keyTopic, nodeTopic, prefixTopic } from "../storage/cache-watcher.ts";
+import { CorruptObject } from "../storage/corrupt.ts";
 import { keyFor, prefixFor } from "../storage/keys.ts";
+import type { Store } from "../storage/store.ts";
 import type { WatchCache } from "../storage/watch-cache.ts";
 import { tooLarge } from "../storage/watch-cache.ts";
 import type { Services } from "./context.ts";
@@ -34,8 +36,9 @@ export async function get(
   const { store, cache } = registry.storage(resource);
   const key = keyFor(resource, namespace, name);
   let entry: Entry | undefined;
-  if (resourceVersion === "") {
-    entry = (await store.get(key, cache.get(key))).entry;
+  // A cache that can't be filled is no reason not to answer.
+  if (resourceVersion === "" || (resourceVersion === "0" && cache.failure !== undefined)) {
+    entry = await readStored(store, key, cache.get(key));
   } else {
     await cache.waitUntil(parseRevision(resourceVersion));
     entry = cache.get(key);
@@ -43,6 +46,15 @@ export async function get(
   if (entry === undefined) throw notFound(resource, name);
   await prepareViews(resource, [entry]);
   return entry;
+}
+
+/** What is in etcd now. */
+export async function readStored(store: Store, key: string, cached: Entry | undefined): Promise<Entry | undefined> {
+  try {
+    return (await store.get(key, cached)).entry;
+  } catch (error) {
+    throw error instanceof CorruptObject ? error.toRead() : error;
+  }
 }
 
 /** Reads a resourceVersion as upstream's cache does: nonsense is a plain 500 there. */
@@ -137,6 +149,7 @@ async function listStored(
     if (!cache.reachesBack(wanted)) return fromEtcd();
     return paged(cache.listAt(wanted, prefix, read.start ?? prefix), wanted, limit);
   }
+  if (cache.failure !== undefined && ["", "0"].includes(resourceVersion)) return fromEtcd();
   if (resourceVersion === "" || wanted !== undefined) {
     const now = await store.currentRevision(prefix);
     try {
@@ -337,6 +350,12 @@ export async function watch(
   const prefix = prefixFor(resource, namespace);
   const revision = options.resourceVersion === "" ? undefined : parseRevision(options.resourceVersion);
   const sendInitialEvents = options.sendInitialEvents === true;
+  if (cache.failure !== undefined)
+    throw new StatusError(
+      "TooManyRequests",
+      `storage is (re)initializing: failed to list ${goType(resource)}: ${cache.failure.message}`,
+      { retryAfterSeconds: RELIST_SECONDS },
+    );
   if (!cache.isReady) await cache.waitUntil(0);
   if (sendInitialEvents && revision === undefined) await cache.waitUntil(await store.currentRevision(prefix));
   else if (sendInitialEvents && revision! > 0) await cache.waitUntil(revision!);
@@ -371,6 +390,12 @@ export async function watch(
     revision: () => cache.revision,
   };
 }
+
+const RELIST_SECONDS = 30;
+
+/** As Go calls a kind inside the server. */
+const goType = ({ group, kind, storage }: Resource): string =>
+  storage.convert === undefined ? `*${group.split(".")[0] || "core"}.${kind}` : "*unstructured.Unstructured";
 
 /** Converts what a watcher has waiting, all at once, and leaves out what its fields don't match. */
 function converter(

@@ -27,6 +27,8 @@ export interface RegistryOptions {
   readonly protobuf?: boolean;
   /** Whether custom ones are written in CBOR. */
   readonly cbor?: boolean;
+  /** Whether clients are told which objects can't be read. */
+  readonly namesCorrupt?: boolean;
   /** A function that is told of each request to etcd about a resource. */
   readonly leased?: StoreOptions["leased"];
   readonly asked?: (resource: Resource) => NonNullable<StoreOptions["asked"]>;
@@ -132,6 +134,8 @@ export class Registry {
     const store = new Store({
       etcd,
       clock,
+      resource,
+      namesCorrupt: this.#options.namesCorrupt === true,
       ...(transformer && { transformer }),
       ...(this.#options.leased && { leased: this.#options.leased }),
       ...(this.#options.asked && { asked: this.#options.asked(resource) }),

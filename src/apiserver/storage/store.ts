@@ -7,9 +7,10 @@ import { deepFreeze } from "../../base/mutable.ts";
 import type { KubeObject } from "../../machinery/meta/object.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { MvccpbKeyValue } from "../../protocols/etcd/generated.ts";
-import { StatusError } from "../../machinery/status.ts";
+import { type GroupResource, StatusError } from "../../machinery/status.ts";
 import type { Clock } from "../../world/world.ts";
 import type { Transformer } from "../encryption/transformer.ts";
+import { CorruptObject, type Flaw, readAll } from "./corrupt.ts";
 import { Entry } from "./entry.ts";
 
 export type EtcdOperation = "get" | "list" | "create" | "update" | "delete";
@@ -17,13 +18,16 @@ export type EtcdOperation = "get" | "list" | "create" | "update" | "delete";
 export interface StoreOptions {
   readonly etcd: EtcdClient;
   readonly clock: Clock;
+  readonly resource: GroupResource;
+  /** Whether clients are told which objects can't be read, and may delete them all the same. */
+  readonly namesCorrupt?: boolean;
   /** What values go through on their way to etcd; absent: nothing. */
   readonly transformer?: Transformer;
   /** From a stored value to a defaulted object in the stored version. */
   decode(value: Uint8Array): KubeObject;
-  /** Told of each request to etcd. */
   /** Told with how many objects a lease is given up for the next one, which takes the last of them. */
   leased?(objects: number): void;
+  /** Told of each request to etcd. */
   asked?(operation: EtcdOperation, ms: number, failed: boolean): void;
   /** From an object without a resourceVersion to the value that is stored; default JSON. */
   encode?(object: KubeObject): Uint8Array;
@@ -44,6 +48,8 @@ const LEASE_MAX_OBJECTS = 1000;
 export class Store {
   readonly #etcd: EtcdClient;
   readonly #clock: Clock;
+  readonly #resource: GroupResource;
+  readonly #namesCorrupt: boolean;
   readonly #decode: StoreOptions["decode"];
   readonly #encode: (object: KubeObject) => Uint8Array;
   readonly #transformer: Transformer | undefined;
@@ -59,7 +65,10 @@ export class Store {
   #decoded = 0;
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
-  constructor({ etcd, clock, transformer, asked, leased, decode, encode }: StoreOptions) {
+  constructor(options: StoreOptions) {
+    const { etcd, clock, transformer, asked, leased, decode, encode } = options;
+    this.#resource = options.resource;
+    this.#namesCorrupt = options.namesCorrupt === true;
     this.#leased = leased;
     this.#transformer = transformer;
     this.#asked = asked;
@@ -102,7 +111,7 @@ export class Store {
       this.#etcd.kv.Range({ key: utf8.encode(start), range_end: prefixEnd(prefix), limit, revision }),
     );
     if (this.#transformer !== undefined) await this.prepare(answer.kvs.map(({ value }) => value));
-    const entries = answer.kvs.map((kv) => {
+    const entries = readAll(answer.kvs, this.#resource, (kv) => {
       const key = Buffer.from(kv.key.buffer, kv.key.byteOffset, kv.key.byteLength).toString();
       return this.entryOf(kv, cached?.(key), key);
     });
@@ -131,7 +140,10 @@ export class Store {
   }
 
   async create(key: string, object: KubeObject, ttlSeconds?: number): Promise<Entry> {
-    const answer = await this.#write(key, 0, object, ttlSeconds);
+    const answer = await this.#write(key, 0, object, ttlSeconds).catch((error: unknown) => {
+      // There is something, whatever it is.
+      throw error instanceof CorruptObject ? new ExistsError(key) : error;
+    });
     if (answer instanceof Entry) return answer;
     throw new ExistsError(key);
   }
@@ -221,20 +233,17 @@ export class Store {
         written.entry = new Entry(key, kv.mod_revision, withRevision(written.object, kv.mod_revision));
       return written.entry;
     }
-    return new Entry(key, kv.mod_revision, withRevision(this.#decode(this.#open(kv.value, key)), kv.mod_revision));
+    return new Entry(key, kv.mod_revision, withRevision(this.#read(kv, key), kv.mod_revision));
   }
 
-  #open(value: Uint8Array, key: string): Uint8Array {
-    if (this.#transformer === undefined) return value;
+  #read({ value, mod_revision: revision }: MvccpbKeyValue, key: string): KubeObject {
+    let flaw: Flaw = "transform";
     try {
-      return this.#transformer.read(value, key);
+      const plain = this.#transformer === undefined ? value : this.#transformer.read(value, key);
+      flaw = "decode";
+      return this.#decode(plain);
     } catch (error) {
-      throw new StatusError(
-        "InternalError",
-        `Internal error occurred: unable to transform key ${JSON.stringify(key)}: ${(error as Error).message}`,
-        {},
-        { cause: error },
-      );
+      throw new CorruptObject(flaw, key, revision, this.#namesCorrupt, error);
     }
   }
 
@@ -314,6 +323,13 @@ export class Store {
     const kv = answer.responses[0]?.response_range?.kvs[0];
     if (kv !== undefined) await this.prepare([kv.value]);
     return { deleted: false, entry: kv && this.entryOf(kv, undefined, key) };
+  }
+
+  /** Deletes what is at a key without a look at it. Whether anything was there. */
+  async deleteUnread(key: string): Promise<boolean> {
+    const success = [{ request_delete_range: { key: Buffer.from(key) } }];
+    const answer = await this.#timed("delete", this.#etcd.kv.Txn({ success }));
+    return (answer.responses[0]?.response_delete_range?.deleted ?? 0) > 0;
   }
 
   /** One lease for many objects: granted anew when its share of the TTL is used up. */

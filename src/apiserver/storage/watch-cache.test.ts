@@ -13,7 +13,12 @@ const PREFIX = "/registry/things/";
 function setUp() {
   const etcd = new FakeEtcd();
   etcd.revision = 5;
-  const store = new Store({ etcd, clock, decode: (value) => JSON.parse(Buffer.from(value).toString()) });
+  const store = new Store({
+    resource: { group: "", plural: "configmaps" },
+    etcd,
+    clock,
+    decode: (value) => JSON.parse(Buffer.from(value).toString()),
+  });
   const cache = new WatchCache({ etcd, store, clock, log: silent, prefix: PREFIX });
   const stop = new AbortController();
   const done = cache.run(stop.signal);
@@ -143,7 +148,12 @@ test("a read of a revision that etcd doesn't have fails after three seconds of a
       return { [Symbol.dispose]() {} };
     },
   };
-  const store = new Store({ etcd, clock: slow, decode: () => assert.fail() });
+  const store = new Store({
+    resource: { group: "", plural: "configmaps" },
+    etcd,
+    clock: slow,
+    decode: () => assert.fail(),
+  });
   const cache = new WatchCache({ etcd, store, clock: slow, log: silent, prefix: PREFIX });
   const stop = new AbortController();
   const done = cache.run(stop.signal);
@@ -204,7 +214,13 @@ test("a watcher of one node hears of the pods that come to it and leave it, and 
 test("large values make the window short, and cut off sooner who doesn't read", async () => {
   const etcd = new FakeEtcd();
   const large = Buffer.alloc(2 * 1024 * 1024);
-  const store = new Store({ etcd, clock, decode: () => assert.fail(), encode: () => large });
+  const store = new Store({
+    resource: { group: "", plural: "configmaps" },
+    etcd,
+    clock,
+    decode: () => assert.fail(),
+    encode: () => large,
+  });
   const cache = new WatchCache({ etcd, store, clock, log: silent, prefix: PREFIX });
   const stop = new AbortController();
   const done = cache.run(stop.signal);
@@ -230,7 +246,12 @@ test("very many watchers are told of news in slices, and each hears of all of it
   const soon: (() => void)[] = [];
   let now = 0;
   const slow = { ...clock, monotonic: () => now, soon: (fn: () => void) => void soon.push(fn) };
-  const store = new Store({ etcd, clock, decode: (value) => JSON.parse(Buffer.from(value).toString()) });
+  const store = new Store({
+    resource: { group: "", plural: "configmaps" },
+    etcd,
+    clock,
+    decode: (value) => JSON.parse(Buffer.from(value).toString()),
+  });
   const cache = new WatchCache({ etcd, store, clock: slow, log: silent, prefix: PREFIX });
   const stop = new AbortController();
   const done = cache.run(stop.signal);

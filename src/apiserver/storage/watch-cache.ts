@@ -96,6 +96,7 @@ export class WatchCache {
   #ready = deferred();
   #isReady = false;
   #waiting: Waiter[] = [];
+  #failure: StatusError | undefined;
   #progressTimer: Disposable | undefined;
   #requestProgress: (() => void) | undefined;
   readonly counts = new StorageCounts();
@@ -114,6 +115,10 @@ export class WatchCache {
   }
   get isReady(): boolean {
     return this.#isReady;
+  }
+  /** Why it can't be filled: some object is not to be read. */
+  get failure(): StatusError | undefined {
+    return this.#failure;
   }
   get size(): number {
     return this.#byKey.size;
@@ -259,6 +264,7 @@ export class WatchCache {
           await this.#follow(signal);
         } catch (error) {
           if (signal.aborted) return;
+          if (!this.#isReady) this.#fail(error);
           log.v(2).info("Watch cache starts again", { prefix: this.prefix, error: String(error) });
         }
         this.#drop();
@@ -271,6 +277,13 @@ export class WatchCache {
       for (const waiter of this.#waiting.splice(0))
         waiter.reject(new StatusError("ServiceUnavailable", "apiserver is shutting down", { retryAfterSeconds: 1 }));
     }
+  }
+
+  /** Nobody waits for a list that fails again until somebody has taken away what can't be read. */
+  #fail(error: unknown): void {
+    this.#failure = error instanceof StatusError ? error : undefined;
+    if (this.#failure === undefined) return;
+    for (const { revision, reject } of this.#waiting.splice(0)) reject(tooLarge(revision, this.#revision, 1));
   }
 
   async #listAll(): Promise<void> {
@@ -296,6 +309,7 @@ export class WatchCache {
     this.#head = 0;
     this.#pasts = [];
     this.#complete = revision;
+    this.#failure = undefined;
     this.#isReady = true;
     this.counts.initializations++;
     this.counts.capacity = Math.max(WINDOW_MIN, this.counts.capacity);
@@ -387,7 +401,7 @@ export class WatchCache {
   #apply({ type, kv, prev_kv }: MvccpbEvent): void {
     const { key: bytes, mod_revision: revision } = kv!;
     const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
-    const { store, clock, log } = this.#options;
+    const { store, clock } = this.#options;
     const old = this.#byKey.get(key);
     let event: CacheEvent;
     if (type === "DELETE") {
@@ -400,13 +414,8 @@ export class WatchCache {
         this.#sorted.delete(key);
       }
     } else {
-      let entry: Entry;
-      try {
-        entry = store.entryOf(kv!, undefined, key);
-      } catch (error) {
-        log.error("A stored object can't be decoded", error, { key });
-        return;
-      }
+      // One that can't be read ends the watch, and the list that follows tells why.
+      const entry = store.entryOf(kv!, undefined, key);
       const happened = old === undefined ? "ADDED" : "MODIFIED";
       event = new CacheEvent(happened, revision, entry, old, clock.monotonic(), kv!.value.length);
       this.#byKey.set(key, entry);

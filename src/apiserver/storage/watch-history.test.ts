@@ -172,7 +172,12 @@ async function run(seed: number): Promise<{ readonly told: number; readonly rest
   const etcd = new FakeEtcd();
   etcd.revision = 5;
   const { clock } = timers;
-  const store = new Store({ etcd, clock, decode: (value) => JSON.parse(Buffer.from(value).toString()) });
+  const store = new Store({
+    resource: { group: "", plural: "configmaps" },
+    etcd,
+    clock,
+    decode: (value) => JSON.parse(Buffer.from(value).toString()),
+  });
   const cache = new WatchCache({ etcd, store, clock, log: silent, prefix: PREFIX });
   const stop = new AbortController();
   const done = cache.run(stop.signal);

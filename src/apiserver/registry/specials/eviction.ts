@@ -2,6 +2,7 @@
 import { formatTime } from "../../../machinery/meta/time.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
 import { badRequest, StatusError } from "../../../machinery/status.ts";
+import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { WriteContext } from "../context.ts";
 import { admissionRequest } from "../create.ts";
@@ -9,6 +10,7 @@ import { object } from "../../request.ts";
 import { remove } from "../delete.ts";
 import type { DeleteOptions } from "../delete.ts";
 import { get } from "../read.ts";
+import { UNSAFE } from "../unsafe-delete.ts";
 import { update } from "../update.ts";
 import { bodyOf, EVICTION, success } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
@@ -24,6 +26,10 @@ export const eviction: SpecialSubresource = {
     const { name } = request.info;
     if ((wanted.metadata.name ?? "") !== "" && wanted.metadata.name !== name)
       throw badRequest("name in URL does not match name in Eviction object");
+    if (wanted.deleteOptions?.[UNSAFE] === true)
+      throw invalidObject("policy", "Eviction", name, [
+        invalid(`deleteOptions.${UNSAFE}`, true, "can not be set for pod eviction, try after removing the option"),
+      ]);
     const admission = admissionRequest(context, pods, "eviction", "CREATE", namespace, name, wanted, undefined);
     await services.admission.admit(admission);
     await services.admission.validate(admission);

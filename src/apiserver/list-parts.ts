@@ -4,12 +4,27 @@
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/{json,protobuf}/collections.go
  */
 import { schemaOf } from "../api/schemas.ts";
-import { escaped } from "../machinery/codec/go-json.ts";
+import { assert } from "../base/assert.ts";
+import { escaped, inGoOrder } from "../machinery/codec/go-json.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
+import type { KubeObject } from "../machinery/meta/object.ts";
+import type { Resource } from "../machinery/resource.ts";
 import type { Encoding } from "./negotiation.ts";
 import type { ListResponse } from "./request.ts";
 import { isCustom } from "./registry/decode.ts";
-import { entryJson, entryProtobuf, kindHead, listHead, listObject, listTail, metadataSchema } from "./responses.ts";
+import type { Schema } from "../machinery/schema/schema.ts";
+import {
+  bareItem,
+  encode,
+  entryJson,
+  entryProtobuf,
+  kindHead,
+  listHead,
+  listObject,
+  listSchema,
+  listTail,
+  metadataSchema,
+} from "./responses.ts";
 import { partialMetadata, rowsOf, tableOf } from "./table.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -18,6 +33,8 @@ const COMMA_OPEN = Buffer.from(",{");
 const OPEN = Buffer.from("{");
 /** Rows and metadata are made anew for each list: so many at once. */
 const AT_ONCE = 16;
+/** And of YAML and indented JSON, which take a multiple of that. */
+const WRITTEN_AT_ONCE = 4;
 
 /** Parts without bytes say that something was done. Undefined for a form that is made in one piece. */
 export function listParts(
@@ -46,18 +63,42 @@ export function listParts(
       entryProtobuf(resource, entry, codec),
     );
   }
-  if (mediaType !== "application/json" || pretty) return undefined;
+  const isWritten = mediaType === "application/yaml" || (mediaType === "application/json" && pretty);
+  if (mediaType !== "application/json" && !isWritten) return undefined;
+  const parts = (made: Made) => (isWritten ? writtenParts(made, encoding) : madeParts(made));
   const apiVersion = `meta.k8s.io/${asVersion}`;
   if (as === "table") {
     const options = { apiVersion, includeObject: encoding.includeObject, nowMs };
     const { rows: _, ...head } = tableOf(resource, [], metadata, options);
-    return madeParts(head, "rows", response, (objects) => rowsOf(resource, objects, options));
+    const entries = inRowOrder(response);
+    return parts({ head, field: "rows", resource, entries, make: (objects) => rowsOf(resource, objects, options) });
   }
-  if (as === "metadata")
-    return madeParts({ kind: "PartialObjectMetadataList", apiVersion, metadata }, "items", response, (objects) =>
-      objects.map((object) => partialMetadata(object, apiVersion)),
-    );
-  return jsonParts(response);
+  if (as === "metadata") {
+    const head = { kind: "PartialObjectMetadataList", apiVersion, metadata };
+    const make: Made["make"] = (objects) => objects.map((object) => partialMetadata(object, apiVersion));
+    return parts({ head, field: "items", resource, entries: response.entries, make });
+  }
+  if (!isWritten) return jsonParts(response);
+  const head = listObject({ ...response, entries: [] });
+  const make: Made["make"] = (objects) => objects.map((object) => bareItem(resource, object));
+  return parts({ head, field: "items", schema: listSchema(resource), resource, entries: response.entries, make });
+}
+
+/** A list whose `field` is made a few objects at a time. */
+interface Made {
+  readonly head: object;
+  readonly field: "items" | "rows";
+  readonly schema?: Schema;
+  readonly resource: Resource;
+  readonly entries: ListResponse["entries"];
+  make(objects: readonly KubeObject[]): readonly object[];
+}
+
+/** The whole is put in order, not what is made of it at once. */
+function inRowOrder({ resource, entries }: ListResponse): ListResponse["entries"] {
+  const { rowOrder } = resource;
+  if (rowOrder === undefined) return entries;
+  return entries.toSorted((a, b) => rowOrder(a.view(resource), b.view(resource)));
 }
 
 /** A list in JSON: what is its own, and items that another list of the same state has too. */
@@ -102,12 +143,7 @@ function* jsonParts(response: ListResponse): Generator<Uint8Array> {
   yield list.tail;
 }
 
-function* madeParts(
-  head: object,
-  field: string,
-  { resource, entries }: ListResponse,
-  make: (objects: ReturnType<ListResponse["entries"][number]["view"]>[]) => readonly object[],
-): Generator<Uint8Array> {
+function* madeParts({ head, field, resource, entries, make }: Made): Generator<Uint8Array> {
   yield Buffer.from(`${escaped(JSON.stringify(head)).slice(0, -1)},"${field}":[`);
   for (let at = 0; at < entries.length; at += AT_ONCE) {
     const made = make(entries.slice(at, at + AT_ONCE).map((entry) => entry.view(resource)));
@@ -115,6 +151,35 @@ function* madeParts(
   }
   yield Buffer.from("]}\n");
 }
+
+/**
+ * YAML and indented JSON: ten thousand pods in one piece would keep everybody waiting for a second. The list is written without its items, and each
+ * few of them as a list that has nothing else, so that all stands where it would stand in the whole. Only the list's own field begins a line in its
+ * column: text of several lines is indented in YAML, and has none in JSON.
+ */
+function* writtenParts(
+  { head, field, schema, resource, entries, make }: Made,
+  encoding: Encoding,
+): Generator<Uint8Array> {
+  const isYaml = encoding.mediaType === "application/yaml";
+  const none = isYaml ? `${field}: []\n` : `  "${field}": []`;
+  const [begin, end] = isYaml ? [`${field}:\n`, ""] : [`  "${field}": [`, "\n  ]"];
+  const empty = encode({ ...head, [field]: [] }, encoding, schema).toString();
+  const place = empty.indexOf(`\n${none}`) + 1;
+  assert(place > 0, "a list has a place for its items");
+  if (entries.length === 0) return yield Buffer.from(empty);
+  yield Buffer.from(empty.slice(0, place) + begin);
+  const around = isYaml ? [begin, end] : [`{\n${begin}`, `${end}\n}`];
+  for (let at = 0; at < entries.length; at += WRITTEN_AT_ONCE) {
+    const made = make(entries.slice(at, at + WRITTEN_AT_ONCE).map((entry) => entry.view(resource)));
+    const inOrder = schema === undefined ? made : (inGoOrder({ [field]: made }, schema) as Json)[field];
+    const text = encode({ [field]: inOrder }, encoding).toString();
+    yield Buffer.from((isYaml || at === 0 ? "" : ",") + text.slice(around[0]!.length, text.length - around[1]!.length));
+  }
+  yield Buffer.from(end + empty.slice(place + none.length));
+}
+
+type Json = Readonly<Record<string, unknown>>;
 
 /** Behind the message: its encoding and its type, which are empty. */
 const ENVELOPE_END = Buffer.from([0x1a, 0, 0x22, 0]);

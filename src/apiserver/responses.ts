@@ -48,7 +48,7 @@ export function encodeResponse(
 }
 
 /** A list's schema: of a custom resource only as far as its items'. */
-function listSchema(resource: Resource): Schema {
+export function listSchema(resource: Resource): Schema {
   if (resource.schema.name !== undefined) return schemaOf(`${resource.schema.name}List`);
   return { type: "object", properties: new Map([["items", { type: "array", items: resource.schema }]]) };
 }
@@ -146,12 +146,15 @@ export const kindHead = ({ kind, ...resource }: Resource): string =>
   `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersionOf(resource))},`;
 
 /** As it travels: Go's items of a built-in kind have no kind of their own. */
+export function bareItem(resource: Resource, object: KubeObject): object {
+  if (resource.schema.name === undefined) return object;
+  const { kind: _, apiVersion: __, ...rest } = object;
+  return rest;
+}
+
 function bareList(response: ListResponse): object {
-  if (response.resource.schema.name === undefined) return listObject(response);
-  const items = response.entries.map((entry) => {
-    const { kind: _, apiVersion: __, ...rest } = entry.view(response.resource);
-    return rest;
-  });
+  const { resource, entries } = response;
+  const items = entries.map((entry) => bareItem(resource, entry.view(resource)));
   return { ...listObject({ ...response, entries: [] }), items };
 }
 
@@ -162,8 +165,8 @@ function ordered(object: unknown): unknown {
   return { kind, apiVersion, ...rest };
 }
 
-function encode(object: unknown, { mediaType, pretty }: Encoding, schema?: Schema): Uint8Array {
-  if (mediaType === CBOR) return encodeCbor(object, schema);
+export function encode(object: unknown, { mediaType, pretty }: Encoding, schema?: Schema): Buffer {
+  if (mediaType === CBOR) return Buffer.from(encodeCbor(object, schema));
   if (mediaType === "application/yaml") return Buffer.from(encodeYaml(shown(object, schema)));
   // Go ends the line only where it doesn't indent.
   const json = escaped(JSON.stringify(shown(object, schema), undefined, pretty ? 2 : 0));

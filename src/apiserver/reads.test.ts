@@ -240,7 +240,7 @@ test("values are stored in protobuf where that is asked for, and both forms are 
   assert.equal((await stored("apiregistration.k8s.io/apiservices/v1."))[0], "{".charCodeAt(0));
 });
 
-test("who reads the scale of what isn't there is told of the object, who writes it of the scale", async () => {
+test("who reads or writes the scale of what isn't there is told of the object", async () => {
   await using harness = await startServer(world, ASKABLE);
   const scale = "/apis/apps/v1/namespaces/default/deployments/none/scale";
   const patch = { headers: { "content-type": "application/merge-patch+json" }, body: "{}" };
@@ -249,7 +249,7 @@ test("who reads the scale of what isn't there is told of the object, who writes 
     answers.map(({ status, body }) => [status, JSON.parse(body.toString()).message]),
     [
       [404, 'deployments.apps "none" not found'],
-      [404, 'deployments/scale.apps "none" not found'],
+      [404, 'deployments.apps "none" not found'],
     ],
   );
 });

@@ -208,7 +208,11 @@ export function assertNamed({ metadata }: any, name: string): void {
     throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
 }
 
-function checkPlace({ resource, namespace, name }: UpdateRequest, draft: any): void {
+/** A write goes where its URL says. */
+export function checkPlace(
+  { resource, namespace, name }: Pick<UpdateRequest, "resource" | "namespace" | "name">,
+  draft: any,
+): void {
   const said: string = draft.metadata.name ?? "";
   if (said !== "" && said !== name)
     throw badRequest(`the name of the object (${said}) does not match the name on the URL (${name})`);

@@ -6,8 +6,10 @@ import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../../machinery/patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../../../machinery/patch/strategic.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
-import { badRequest, conflict, notFound, StatusError } from "../../../machinery/status.ts";
+import { badRequest, conflict, StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
+import { nameIsSubdomain } from "../../../machinery/validation/names.ts";
+import { validateKubeObjectMeta } from "../../../machinery/validation/object-meta.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ObjectResponse, RequestBody } from "../../request.ts";
 import { isTrue } from "../../request-info.ts";
@@ -17,7 +19,7 @@ import { assertPatchOptions, assertPatchType, decodePatched } from "../patch.ts"
 import { APPLY_PATCH, checkRepeated, isApply, JSON_PATCH, MERGE_PATCH, parsePatch } from "../patch-document.ts";
 import { isCustom } from "../decode.ts";
 import { get } from "../read.ts";
-import { update } from "../update.ts";
+import { assertNamed, checkPlace, update } from "../update.ts";
 import { bodyOf, SCALE } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
 
@@ -27,15 +29,6 @@ export const scale: SpecialSubresource = {
   verbs: ["get", "update", "patch"],
   async handle(services, request, resource, namespace) {
     const { verb, name } = request.info;
-    // Who writes the scale of what isn't there is told of the scale, who reads it of the object itself.
-    const missing = (error: unknown): never => {
-      if (error instanceof StatusError && error.reason === "NotFound")
-        throw notFound(
-          { group: resource.group === "" ? "" : resource.group, plural: `${resource.plural}/scale` },
-          name,
-        );
-      throw error;
-    };
     if (verb === "get") {
       const entry = await get(services, resource, namespace, name, request.query.get("resourceVersion") ?? "");
       const parent: any = entry.view(resource);
@@ -68,13 +61,15 @@ export const scale: SpecialSubresource = {
           );
         if (next.spec?.replicas === NEVER_SET)
           throw badRequest(`the spec replicas field ${shownPath(resource)} cannot be empty`);
+        assertNamed(next, name);
+        checkPlace({ resource, namespace, name }, structuredClone(next));
         const replicas: number = next.spec?.replicas ?? 0;
-        checked(resource, replicas, name);
+        checked(resource, next, name);
         const draft = setPath(structuredClone(current), (resource.scale ?? BUILT_IN).specReplicas, replicas);
         draft.metadata.resourceVersion = next.metadata.resourceVersion || current.metadata.resourceVersion;
         return recordUpdate(context, resource, "scale", current, draft);
       },
-    }).catch(missing);
+    });
     return answer(resource, updated.entry.view(resource));
   },
 };
@@ -136,23 +131,25 @@ function applied(
     kind: resource.kind,
     metadata: { name: at.name, ...(at.namespace !== "" && { namespace: at.namespace }) },
   };
-  if (replicas !== undefined)
-    setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, checked(resource, replicas, at.name));
+  if (replicas !== undefined) setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, replicas);
+  checked(resource, { metadata: { ...document.metadata, ...at }, spec: { replicas } }, at.name);
   const applied = applyConfiguration(context, resource, "scale", current, configuration, isTrue(force));
   checkRepeated(faults, context.fieldValidation, (text) => context.warn(text));
   return applied;
 }
 
-function checked(resource: Resource, replicas: any, name: string): number {
-  if (replicas >= 0) return replicas;
+function checked(resource: Resource, { metadata, spec }: any, name: string): void {
+  const replicas: number = spec?.replicas ?? 0;
   // A custom kind is asked as itself, at the place that it keeps the number in.
-  if (resource.scale !== undefined && isCustom(resource))
+  if (resource.scale !== undefined && isCustom(resource)) {
+    if (replicas >= 0) return;
     throw invalidObject(resource.group, resource.kind, name, [
       invalid(`.${resource.scale.specReplicas}`, replicas, "should be a non-negative integer"),
     ]);
-  throw invalidObject("autoscaling", "Scale", name, [
-    invalid("spec.replicas", replicas, "must be greater than or equal to 0"),
-  ]);
+  }
+  const errors = validateKubeObjectMeta(metadata, true, nameIsSubdomain);
+  if (replicas < 0) errors.push(invalid("spec.replicas", replicas, "must be greater than or equal to 0"));
+  if (errors.length > 0) throw invalidObject("autoscaling", "Scale", name, errors);
 }
 
 function patched(resource: Resource, body: RequestBody, current: any, context: WriteContext): any {

@@ -34,7 +34,7 @@ export class ComponentGroup implements AsyncDisposable {
     const ended = done.then(() => {
       if (!abort.signal.aborted) throw new Error(`${component.name} ended before it was ready`);
     });
-    ended.catch(() => {});
+    ended.catch(() => {}); // A component that is ready races no more.
     const onAbort = () => ready.reject(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     try {

@@ -98,7 +98,7 @@ export class LogWrites {
 
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    while (this.#isBusy) await this.#current.catch(() => {});
+    while (this.#isBusy) await this.#current.catch(() => {}); // `onFailure` was told.
   }
   #current: Promise<unknown> = Promise.resolve();
 

@@ -70,7 +70,7 @@ export function createEtcd(options: Partial<EtcdOptions> & Pick<EtcdOptions, "da
     async run(signal, ready) {
       logStart(whole, deps);
       const failure = deferred<never>();
-      failure.promise.catch(() => {});
+      failure.promise.catch(() => {}); // A start that fails otherwise never awaits it.
       await using _lock = await lockDataDir(deps, whole.dataDir);
       const tokens = await tokenProvider(whole.authToken, whole.authTokenTtlSeconds, deps);
       // Before the member has a data folder: a taken port leaves nothing behind.

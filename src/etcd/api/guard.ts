@@ -78,7 +78,7 @@ export class Guard implements Disposable {
         reject(etcdError("noLeader"));
       };
     });
-    ended.catch(() => {});
+    ended.catch(() => {}); // A call that is over races no more.
     const left = () => lost.abort(call.signal.reason);
     if (call.signal.aborted) left();
     else call.signal.addEventListener("abort", left, { once: true });

@@ -297,7 +297,7 @@ export class BoltBackend implements Backend {
         throw error;
       }
     });
-    this.#work = work.catch(() => {});
+    this.#work = work.catch(() => {}); // Who asked is told; the next one goes on from what is on disk.
     return work;
   }
 
@@ -420,7 +420,7 @@ export class BoltBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    if (this.#failure === undefined) await this.commit().catch(() => {});
+    if (this.#failure === undefined) await this.commit().catch(() => {}); // `onFailure` was told.
     this.#isClosed = true;
     this.#timer?.[Symbol.dispose]();
     await this.#work;

@@ -134,7 +134,7 @@ export class LeaseKeeper {
         }
       const wait = leader === undefined ? electionTimeoutMs : RETRY_MS;
       if (clock.monotonic() + wait > until) throw etcdError(leader === undefined ? "noLeader" : "timeout");
-      await sleep(clock, wait, closing).catch(() => {});
+      await sleep(clock, wait, closing).catch(() => {}); // Closing: the loop sees it.
     }
   }
 

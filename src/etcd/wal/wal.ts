@@ -276,7 +276,7 @@ export class Wal {
   }
 
   async close(): Promise<void> {
-    await this.#preparing?.catch(() => {});
+    await this.#preparing?.catch(() => {}); // Room that could not be had is no loss now.
     const next = await this.#next?.catch(() => undefined);
     if (next !== undefined) await this.#options.fs.remove(next);
     await this.#file.close();
@@ -325,10 +325,10 @@ export class Wal {
   #lookAhead(): void {
     const missing = this.#position + this.#ahead - this.#prepared;
     if (missing >= Math.min(PIECE_BYTES, this.#ahead / 2) && this.#prepared < this.#segmentBytes)
-      void this.#prepare(missing).catch(() => {});
+      void this.#prepare(missing).catch(() => {}); // The write that needs the room fails by itself.
     if (this.#position > this.#segmentBytes / 2 && this.#next === undefined) {
       this.#next = this.#prepareNext();
-      this.#next.catch(() => {});
+      this.#next.catch(() => {}); // Told by the cut that awaits it.
     }
   }
 
@@ -383,7 +383,7 @@ export class Wal {
    */
   async #cut(): Promise<void> {
     const { fs, folder } = this.#options;
-    await this.#preparing?.catch(() => {});
+    await this.#preparing?.catch(() => {}); // The file is cut to its length anyway.
     await this.#file.truncate(this.#position);
     await this.#file.sync();
     await this.#file.close();

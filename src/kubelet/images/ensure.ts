@@ -34,7 +34,7 @@ export class PullQueue {
   run<T>(pull: () => Promise<T>): Promise<T> {
     if (!this.#serial) return pull();
     const result = this.#last.then(pull, pull);
-    this.#last = result.catch(() => {});
+    this.#last = result.catch(() => {}); // Its caller is told; the next pull only waits for it.
     return result;
   }
 }

@@ -90,7 +90,7 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
         const reading = (async () => {
           for await (const { data } of socket) stream.send(read(data) as never);
         })().finally(() => stream.cancel()); // Who closes the socket has left.
-        reading.catch(() => {});
+        reading.catch(() => {}); // The stream that it fed fails too, and that is answered.
         try {
           for await (const answer of stream) await say({ result: toJson(registry, method.output, answer) });
         } catch (error) {

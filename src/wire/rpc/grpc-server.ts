@@ -366,7 +366,7 @@ class StreamCall extends ServerCall {
   constructor(exchange: Exchange, route: Route, options: GrpcServerOptions, deadlines: Deadlines) {
     super(exchange, route, options, deadlines);
     this.#maxBytes = options.maxRequestBytes ?? DEFAULT_MAX_BYTES;
-    this.#expired.promise.catch(() => {});
+    this.#expired.promise.catch(() => {}); // A call without a deadline never awaits it.
   }
 
   protected override onExpired(error: RpcError): void {
@@ -374,7 +374,7 @@ class StreamCall extends ServerCall {
   }
 
   orExpired<T>(work: Promise<T>): Promise<T> {
-    work.catch(() => {});
+    work.catch(() => {}); // The deadline has answered for it.
     return Promise.race([work, this.#expired.promise]);
   }
 

@@ -6,6 +6,7 @@ import { type KeyPair, selfSigned, signed } from "../cli/certificates.ts";
 import type { Exchange, Listener } from "../world/net.ts";
 import { nodeWorld } from "../world/node/index.ts";
 import { signJwt } from "./authn/jwt.ts";
+import ODD from "./authn/odd-certificates.json" with { type: "json" };
 import type { ApiServerOptions } from "./options.ts";
 import type { Harness } from "./testing/harness.ts";
 import { startServer } from "./testing/harness.ts";
@@ -116,6 +117,71 @@ test("a certificate for servers, and an authority's own without a name, are nobo
   await using harness = await start();
   await using server = caller(portOf(harness), serving);
   assert.equal(await whoAmI(server), 401);
+});
+
+test("a certificate that an intermediate signed is its user's where the client shows both", async () => {
+  const { root, chain, key } = ODD.long;
+  await using harness = await start({
+    secure: { bindAddress: "127.0.0.1", port: 0, ...serving, clientCa: `${ca!.cert}${root}` },
+  });
+  await using one = caller(portOf(harness), { cert: chain, key });
+  assert.equal((await whoAmI(one)).username, "leaf");
+});
+
+test("what a token is asked to be bound to is named in full", async () => {
+  await using harness = await start();
+  await using one = caller(portOf(harness), await client(ca!, "admin", "system:masters"));
+  const home = "/api/v1/namespaces/default";
+  await one.ask(
+    "POST",
+    `${home}/serviceaccounts`,
+    {},
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "app" } },
+  );
+  await one.ask(
+    "POST",
+    `${home}/pods`,
+    {},
+    {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "lost" },
+      spec: {
+        serviceAccountName: "app",
+        automountServiceAccountToken: false,
+        nodeName: "ghost",
+        containers: [{ name: "c", image: "i" }],
+      },
+    },
+  );
+  const tokenRequest = (boundObjectRef?: object) =>
+    one.ask(
+      "POST",
+      `${home}/serviceaccounts/app/token`,
+      {},
+      {
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        spec: { boundObjectRef },
+      },
+    );
+  assert.equal((await tokenRequest()).body.spec.boundObjectRef, null);
+  assert.equal((await tokenRequest({ apiVersion: "v1", kind: "Pod" })).body.message, "Name parameter required.");
+  assert.equal((await tokenRequest({ name: "p" })).body.message, "cannot bind token to object of type /, Kind=");
+  assert.equal(
+    (await tokenRequest({ apiVersion: "apps/v1", kind: "Pod", name: "p" })).body.message,
+    "cannot bind token to object of type apps/v1, Kind=Pod",
+  );
+  const { token } = (await tokenRequest({ apiVersion: "v1", kind: "Pod", name: "lost" })).body.status;
+  const claims = JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
+  assert.deepEqual(claims["kubernetes.io"].node, { name: "ghost" }, "a node that isn't there has no UID");
+});
+
+test("a name that no service account can have is a user's, and a key without a domain is no extra", async () => {
+  await using harness = await start();
+  await using one = caller(portOf(harness), await client(ca!, "admin", "system:masters"));
+  const user = await whoAmI(one, { "impersonate-user": "system:serviceaccount:NS:name" });
+  assert.deepEqual(user.groups, ["system:authenticated"]);
 });
 
 test("new connections get the serving certificate of now", async () => {
@@ -433,7 +499,7 @@ test("a token for one audience is worth nothing at another, and nothing once wha
   const forged = Buffer.from(JSON.stringify({ iss: "https://kubernetes.default.svc.cluster.local" }));
   assert.equal(
     (await review_(harness, { token: `${head}.${forged.toString("base64url")}.${tail}` })).error,
-    "[invalid bearer token, invalid signature]",
+    "[invalid bearer token, go-jose/go-jose: error in cryptographic primitive]",
   );
   await send("DELETE", `${home}/secrets/s`);
   await until(async () => (await whoAmI(one, bearer(forUs))) === 401);

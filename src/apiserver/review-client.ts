@@ -2,6 +2,7 @@
  * Posts reviews to a webhook whose URL and credentials are in a kubeconfig, with retries where they can help.
  * Upstream: staging/src/k8s.io/apiserver/pkg/util/webhook
  */
+import { syntaxError } from "../machinery/codec/json-text.ts";
 import { deadline, sleep } from "../world/time.ts";
 import type { ClientTls, Net } from "../world/net.ts";
 import type { Clock, Random } from "../world/world.ts";
@@ -36,7 +37,7 @@ export function reviewClient(
   const { origin, pathname, search } = new URL(server);
   const http = deps.net.httpClient({ base: origin, tls });
 
-  async function once(body: string): Promise<ReviewResult> {
+  async function once(body: string, expected: unknown): Promise<ReviewResult> {
     let status = 0;
     using limit = deadline(deps.clock, timeoutMs);
     try {
@@ -55,7 +56,18 @@ export function reviewClient(
       ({ status } = response);
       const text = await read(response.body);
       if (status < 200 || status > 299) return { error: refused(status, text), timedOut: status === 504, status };
-      return { answer: JSON.parse(text === "" ? "{}" : text) as Record<string, unknown>, status };
+      const wrong = syntaxError(text);
+      if (wrong !== undefined)
+        return { error: `couldn't get version/kind; json parse error: ${wrong}`, timedOut: false, status };
+      const answer = JSON.parse(text) as Record<string, unknown>;
+      const kinds = [answer["kind"] ?? expected, expected];
+      if (kinds[0] !== kinds[1])
+        return {
+          error: `converting (v1.${kinds[0]}) to (v1.${kinds[1]}): unknown conversion`,
+          timedOut: false,
+          status,
+        };
+      return { answer, status };
     } catch (error) {
       const timedOut = limit.signal.aborted;
       const words = timedOut ? "context deadline exceeded" : error instanceof Error ? error.message : String(error);
@@ -68,7 +80,7 @@ export function reviewClient(
       const body = JSON.stringify(review);
       for (let attempt = 1, waitMs = retry.firstWaitMs; ; attempt++, waitMs *= GROWTH) {
         const started = deps.clock.monotonic();
-        const result = await once(body);
+        const result = await once(body, (review as { readonly kind?: unknown }).kind);
         observe?.(result, deps.clock.monotonic() - started);
         if (!("error" in result) || attempt === TRIES || !(retry.always || mayHelpToRetry(result))) return result;
         await sleep(deps.clock, waitMs * (1 + JITTER * deps.random.next()));

@@ -511,7 +511,7 @@ function listenerTls({ secure, requestHeader }: ApiServerOptions, changed: Chang
   return {
     cert: pair.cert,
     key: pair.key,
-    ...(cas.length > 0 && { clientCa: cas.join("\n") }),
+    ...(cas.length > 0 && { clientCa: cas.join("\n"), verifiedByCaller: true }),
     ...(byName !== undefined && { byName }),
     ...(secure!.bounds && { bounds: secure!.bounds }),
   };

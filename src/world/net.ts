@@ -57,6 +57,11 @@ export interface ServerTls {
   readonly clientCa?: string;
   /** Refuse connections without a certificate of `clientCa`. */
   readonly requireClientCert?: boolean;
+  /**
+   * The caller verifies the chain itself, at each request: `Peer.certificate.authorized` says nothing then. (Node from 24.21 and 26.8 on hides the
+   * intermediates of a chain that it verified: https://github.com/nodejs/node/issues/65579)
+   */
+  readonly verifiedByCaller?: boolean;
   /** Certificates by server name (SNI). */
   readonly byName?: ReadonlyMap<string, { readonly cert: string; readonly key: string }>;
   /** Asked before each handshake for the certificate as it is now. A failure ends the connection. */

@@ -9,6 +9,8 @@ import type { ClusterView } from "../admission/framework.ts";
 import type { TokenAuthenticator } from "./authenticator.ts";
 
 const TYPE = "bootstrap.kubernetes.io/token";
+/** RFC 3339: a date alone is none. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)$/;
 const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 
 /** A token that is not good is one that nobody knows: why is in the log alone. */
@@ -33,7 +35,7 @@ export function bootstrapTokens(cluster: ClusterView, clock: Clock, log: Logger)
       if (expected.length !== given.length || !timingSafeEqual(expected, given)) return no("another token secret");
       if (value("token-id") !== id) return no("another token id");
       const expiration = value("expiration");
-      if (expiration !== "" && !(Date.parse(expiration) > clock.now())) return no("expired");
+      if (expiration !== "" && !(TIME.test(expiration) && Date.parse(expiration) > clock.now())) return no("expired");
       if (value("usage-bootstrap-authentication") !== "true") return no("not for authentication");
       const extra = value("auth-extra-groups");
       const groups = extra === "" ? [] : [...new Set(extra.split(","))].sort();

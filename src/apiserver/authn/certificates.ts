@@ -5,6 +5,7 @@ import type { Clock } from "../../world/world.ts";
 import type { ApiRequest } from "../request.ts";
 import type { Finding, RequestAuthenticator } from "./authenticator.ts";
 import { withAuthenticatedGroup } from "./authenticator.ts";
+import { factsOf } from "./certificate-facts.ts";
 import { verifyChain } from "./chain.ts";
 import type { UserInfo } from "./user.ts";
 
@@ -89,12 +90,9 @@ function userOf(certificate: X509Certificate): Finding {
   return withAuthenticatedGroup(user);
 }
 
-/** From a subject as Node prints it: one attribute a line, `\` before what is special in a value. */
-export function subjectOf({ subject }: X509Certificate): Readonly<Record<string, readonly string[]>> {
+/** By type, in their order. */
+export function subjectOf(certificate: X509Certificate): Readonly<Record<string, readonly string[]>> {
   const attributes: Record<string, string[]> = {};
-  for (const line of subject.split("\n")) {
-    const equals = line.indexOf("=");
-    (attributes[line.slice(0, equals)] ??= []).push(line.slice(equals + 1).replaceAll(/\\(.)/g, "$1"));
-  }
+  for (const [type, value] of factsOf(certificate).subject) (attributes[type] ??= []).push(value);
   return attributes;
 }

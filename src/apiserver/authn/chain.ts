@@ -4,6 +4,8 @@
  * Upstream: Go's crypto/x509 Verify
  */
 import { X509Certificate } from "node:crypto";
+import { factsOf } from "./certificate-facts.ts";
+import { nameError } from "./name-constraints.ts";
 
 /** The certificates of a PEM bundle. */
 export function readBundle(pem: string): readonly X509Certificate[] {
@@ -24,42 +26,63 @@ export function verifyChain(
   roots: readonly X509Certificate[],
   nowMs: number,
 ): Verdict {
-  const wrong = timeError(leaf, nowMs);
+  const wrong = unhandled(leaf) ?? timeError(leaf, nowMs);
   if (wrong !== undefined) return { error: wrong };
-  const path = pathTo(leaf, others, roots, nowMs, []);
-  if (path === undefined) return { error: "x509: certificate signed by unknown authority" };
-  if (!path.slice(0, -1).every(mayIdentify)) return { error: "x509: certificate specifies an incompatible key usage" };
+  const refused: string[] = [];
+  const path = pathTo(leaf, others, roots, nowMs, [], refused);
+  if (path === undefined) return { error: refused[0] ?? "x509: certificate signed by unknown authority" };
+  if (!path.every(mayIdentify)) return { error: "x509: certificate specifies an incompatible key usage" };
   return { untilMs: Math.min(...path.map((certificate) => Date.parse(certificate.validTo))) };
 }
 
+/** `refused` gets what is wrong with authorities that would have signed. */
 function pathTo(
   from: X509Certificate,
   others: readonly X509Certificate[],
   roots: readonly X509Certificate[],
   nowMs: number,
   below: readonly X509Certificate[],
+  refused: string[],
 ): readonly X509Certificate[] | undefined {
   const path = [...below, from];
   if (below.length === 0 && roots.some(({ raw }) => raw.equals(from.raw))) return [from, from];
-  const root = roots.find((candidate) => signs(candidate, from, nowMs));
+  const mayStandAbove = (issuer: X509Certificate) => {
+    if (!signs(issuer, from)) return false;
+    const wrong = issuerError(issuer, path, nowMs);
+    if (wrong !== undefined) refused.push(wrong);
+    return wrong === undefined;
+  };
+  const root = roots.find(mayStandAbove);
   if (root !== undefined) return [...path, root];
   if (path.length >= DEPTH_MAX) return undefined;
   for (const other of others) {
-    if (path.some(({ raw }) => raw.equals(other.raw)) || !signs(other, from, nowMs)) continue;
-    const found = pathTo(other, others, roots, nowMs, path);
+    if (path.some(({ raw }) => raw.equals(other.raw)) || !mayStandAbove(other)) continue;
+    const found = pathTo(other, others, roots, nowMs, path, refused);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function signs(issuer: X509Certificate, certificate: X509Certificate, nowMs: number): boolean {
-  return (
-    issuer.ca &&
-    timeError(issuer, nowMs) === undefined &&
-    certificate.checkIssued(issuer) &&
-    certificate.verify(issuer.publicKey)
+function signs(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+/** What keeps an authority from standing above these certificates, though it signed the last of them. */
+function issuerError(issuer: X509Certificate, below: readonly X509Certificate[], nowMs: number): string | undefined {
+  const facts = factsOf(issuer);
+  const wrong = unhandled(issuer) ?? timeError(issuer, nowMs);
+  if (wrong !== undefined) return wrong;
+  if (facts.maySign === false) return "x509: certificate signed by unknown authority";
+  if (facts.pathLength !== undefined && below.length - 1 > facts.pathLength)
+    return "x509: too many intermediates for path length constraint";
+  return nameError(
+    facts,
+    below.flatMap((certificate) => factsOf(certificate).alternatives),
   );
 }
+
+const unhandled = (certificate: X509Certificate): string | undefined =>
+  factsOf(certificate).unhandled ? "x509: unhandled critical extension" : undefined;
 
 /** Without a word about its use it may be used for anything. */
 function mayIdentify({ keyUsage }: X509Certificate): boolean {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { silent } from "../../observe/log.ts";
 import { nodeWorld } from "../../world/node/index.ts";
 import type { AnyObject, ClusterView } from "../admission/framework.ts";
-import { algorithmOf, signJwt } from "./jwt.ts";
+import { type Algorithm, algorithmOf, signJwt } from "./jwt.ts";
 import { serviceAccountTokens } from "./service-account.ts";
 
 const pair = (curve: string) => {
@@ -15,6 +15,11 @@ const pair = (curve: string) => {
   };
 };
 const ours = pair("P-256");
+const rsa = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+});
 const older = pair("P-384");
 const strange = pair("P-256");
 const NOW = Date.parse("2026-05-01T00:00:00Z");
@@ -47,7 +52,7 @@ const tokens = serviceAccountTokens(
     issuer: ISSUER,
     otherIssuers: ["https://before"],
     signingKey: String(ours.key),
-    verifyingKeys: [`${String(older.pub)}${String(ours.pub)}`],
+    verifyingKeys: [`${String(older.pub)}${String(ours.pub)}${rsa.publicKey}`],
     apiAudiences: ["api"],
   },
   {
@@ -61,7 +66,7 @@ const tokens = serviceAccountTokens(
 
 const ref = (name: string, uid = `${name}-uid`) => ({ name, uid });
 const bound = (more: object = {}) => ({ namespace: "ns", serviceaccount: ref("sa"), ...more });
-const made = (claims: object = {}, key: unknown = ours.key): string => {
+const made = (claims: object = {}, key: unknown = ours.key, alg?: Algorithm): string => {
   const signing = createPrivateKey(String(key));
   const all = {
     iss: ISSUER,
@@ -73,8 +78,13 @@ const made = (claims: object = {}, key: unknown = ours.key): string => {
     "kubernetes.io": bound(),
     ...claims,
   };
-  return signJwt({ alg: algorithmOf(signing) }, all, signing);
+  return signJwt({ alg: alg ?? algorithmOf(signing) }, all, signing);
 };
+const withHeader = (header: object): string => {
+  const [, payload] = made().split(".");
+  return `${Buffer.from(JSON.stringify(header)).toString("base64url")}.${payload}.AAAA`;
+};
+const BAD_SIGNATURE = "go-jose/go-jose: error in cryptographic primitive";
 const inside = (more: object) => made({ "kubernetes.io": bound(more) });
 const account = (name: string, uid?: string) => inside({ serviceaccount: ref(name, uid) });
 
@@ -83,9 +93,15 @@ const table: readonly (readonly [string, string, string])[] = [
   ["a good one", made(), ""],
   ["of an issuer of the past", made({ iss: "https://before" }), ""],
   ["of a key of the past", made({}, older.key), ""],
-  ["of a strange key", made({}, strange.key), "invalid signature"],
+  ["of a strange key", made({}, strange.key), BAD_SIGNATURE],
   ["of a strange issuer", made({ iss: "https://evil" }), "unknown"],
   ["no token at all", "a.b.c", "unknown"],
+  ["signed by another algorithm of its key", made({}, rsa.privateKey, "RS512"), ""],
+  ["that names a key of nobody", withHeader({ alg: "ES256", kid: "x" }), "invalid signature, no keys found"],
+  ["that isn't signed", withHeader({ alg: "none" }), BAD_SIGNATURE],
+  ["for a number", made({ aud: 5 }), "go-jose/go-jose/jwt: expected string or array value to unmarshal to Audience"],
+  ["that ends at a word", made({ exp: "x" }), "go-jose/go-jose/jwt: expected number value to unmarshal NumericDate"],
+  ["of nothing that we know", made({ "kubernetes.io": undefined }), "resource name may not be empty"],
   ["a moment after its end", made({ exp: now - 59 }), ""],
   ["after its end", made({ exp: now - 61 }), "service account token has expired"],
   ["before its start", made({ nbf: now + 61 }), "service account token is not valid yet"],
@@ -201,12 +217,12 @@ test("a token in a secret is good while the secret has it, for this server alone
 
 test("the keys are published with their algorithms, where the issuer is an address", () => {
   const { keys } = tokens.jwks() as any;
-  assert.deepEqual(keys.map(({ alg, use }: any) => `${use} ${alg}`).sort(), ["sig ES256", "sig ES384"]);
+  assert.deepEqual(keys.map(({ alg, use }: any) => `${use} ${alg}`).sort(), ["sig ES256", "sig ES384", "sig RS256"]);
   assert.deepEqual(tokens.openidConfiguration("host:6443"), {
     issuer: ISSUER,
     jwks_uri: "https://host:6443/openid/v1/jwks",
     response_types_supported: ["id_token"],
     subject_types_supported: ["public"],
-    id_token_signing_alg_values_supported: ["ES256", "ES384"],
+    id_token_signing_alg_values_supported: ["ES256", "ES384", "RS256"],
   });
 });

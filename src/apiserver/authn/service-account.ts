@@ -12,7 +12,7 @@ import type { ApiServerOptions } from "../options.ts";
 import type { TokenUse } from "./metrics.ts";
 import type { TokenAuthenticator, TokenResult } from "./authenticator.ts";
 import type { Algorithm, Jwt } from "./jwt.ts";
-import { algorithmOf, quoted, readJwt, signJwt, stringList, verifyJwt } from "./jwt.ts";
+import { algorithmOf, isAlgorithm, quoted, readJwt, signJwt, stringList, verifyJwt } from "./jwt.ts";
 import { serviceAccountUser, splitServiceAccountUser } from "./user.ts";
 
 /** A token that a pod got for an hour really lasts a year, so that old clients that read it once go on working. */
@@ -78,19 +78,22 @@ export function serviceAccountTokens(
   const known = new Map<string, Jwt>();
 
   /** The token, if one of our keys signed it. */
-  function verified(token: string): Jwt | "foreign" | "forged" {
+  function verified(token: string): Jwt | "foreign" | { readonly invalid: string } {
     const digest = createHash("sha256").update(token).digest("base64");
     const before = known.get(digest);
     if (before !== undefined) return before;
     const jwt = readJwt(token);
     const iss = jwt?.payload["iss"];
     if (jwt === undefined || !(iss === LEGACY_ISSUER || issuers.has(iss as string))) return "foreign";
-    const kid = jwt.header["kid"];
-    // A token of old names no key, or names one by another rule: any may have signed it.
-    const named = typeof kid === "string" ? keys.get(kid) : undefined;
-    const candidates = named === undefined ? [...keys.values()] : [named];
-    if (!candidates.some((key) => jwt.header["alg"] === key.algorithm && verifyJwt(jwt, key.algorithm, key.publicKey)))
-      return "forged";
+    const { kid, alg } = jwt.header;
+    if (kid !== undefined && typeof kid !== "string") return "foreign";
+    // A token of old names no key: any may have signed it.
+    const candidates = kid === undefined || kid === "" ? [...keys.values()] : [keys.get(kid)];
+    if (candidates[0] === undefined) return { invalid: "invalid signature, no keys found" };
+    if (!candidates.some((key) => isAlgorithm(alg) && verifyJwt(jwt, alg, key!.publicKey)))
+      return { invalid: "go-jose/go-jose: error in cryptographic primitive" };
+    const wrong = claimError(jwt.payload);
+    if (wrong !== undefined) return { invalid: wrong };
     if (known.size >= REMEMBERED_MAX) known.clear();
     known.set(digest, jwt);
     return jwt;
@@ -109,7 +112,9 @@ export function serviceAccountTokens(
         jti: uuid(random),
         "kubernetes.io": {
           namespace: claims.namespace,
-          ...(claims.node !== undefined && { node: claims.node }),
+          ...(claims.node !== undefined && {
+            node: { name: claims.node.name, ...(claims.node.uid !== "" && { uid: claims.node.uid }) },
+          }),
           ...(claims.pod !== undefined && { pod: claims.pod }),
           ...(claims.secret !== undefined && { secret: claims.secret }),
           serviceaccount: claims.serviceAccount,
@@ -145,7 +150,7 @@ export function serviceAccountTokens(
       async authenticateToken(token, wanted) {
         const jwt = verified(token);
         if (jwt === "foreign") return "unknown";
-        if (jwt === "forged") return { invalid: "invalid signature" };
+        if ("invalid" in jwt) return jwt;
         const { payload } = jwt;
         const legacy = payload["iss"] === LEGACY_ISSUER;
         const named = stringList(payload["aud"]);
@@ -165,6 +170,16 @@ export function serviceAccountTokens(
   };
 }
 
+/** Claims of a wrong type, in the words of the library that reads them. */
+function claimError({ aud, exp, nbf, iat }: Jwt["payload"]): string | undefined {
+  if (aud !== undefined && aud !== null && typeof aud !== "string" && !Array.isArray(aud))
+    return "go-jose/go-jose/jwt: expected string or array value to unmarshal to Audience";
+  const times = [exp, nbf, iat].filter((time) => time !== undefined && time !== null);
+  return times.every((time) => typeof time === "number")
+    ? undefined
+    : "go-jose/go-jose/jwt: expected number value to unmarshal NumericDate";
+}
+
 type Found = Exclude<TokenResult, string | { readonly invalid: string }>;
 
 /** Clocks of others may be off by so much. */
@@ -182,8 +197,7 @@ async function checkBound(
   if (typeof iat === "number" && nowSeconds + LEEWAY_SECONDS < iat)
     return "service account token is issued in the future";
   const bound = payload["kubernetes.io"] as AnyObject;
-  if (bound === undefined || bound.serviceaccount === undefined)
-    return "service account token claims could not be validated due to unexpected validation error";
+  if (!bound?.serviceaccount?.name) return "resource name may not be empty";
   const { namespace, serviceaccount, pod, secret, node } = bound;
   const gone = (object: AnyObject) =>
     object.metadata.deletionTimestamp !== undefined &&
@@ -212,6 +226,14 @@ async function checkBound(
   const stale = typeof warnafter === "number" && warnafter !== 0 && nowSeconds > warnafter;
   used?.(stale ? "stale_tokens" : "valid_tokens");
   const subject = serviceAccountUser(namespace, serviceaccount.name);
+  const extra = {
+    ...(typeof jti === "string" && jti !== "" && { [`${KEY}credential-id`]: [`JTI=${jti}`] }),
+    ...(node !== undefined && {
+      [`${KEY}node-name`]: [node.name],
+      ...(node.uid && { [`${KEY}node-uid`]: [node.uid] }),
+    }),
+    ...(pod !== undefined && { [`${KEY}pod-name`]: [pod.name], [`${KEY}pod-uid`]: [pod.uid] }),
+  };
   return {
     ...(stale && {
       annotations: {
@@ -222,14 +244,7 @@ async function checkBound(
       name: subject,
       uid: serviceaccount.uid,
       groups: [...groupsOf(namespace), "system:authenticated"],
-      extra: {
-        ...(jti !== undefined && { [`${KEY}credential-id`]: [`JTI=${jti}`] }),
-        ...(node !== undefined && {
-          [`${KEY}node-name`]: [node.name],
-          ...(node.uid && { [`${KEY}node-uid`]: [node.uid] }),
-        }),
-        ...(pod !== undefined && { [`${KEY}pod-name`]: [pod.name], [`${KEY}pod-uid`]: [pod.uid] }),
-      },
+      ...(Object.keys(extra).length > 0 && { extra }),
     },
   };
 }

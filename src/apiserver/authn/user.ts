@@ -1,3 +1,5 @@
+import { isDns1123Label, isDns1123Subdomain } from "../../machinery/validation/names.ts";
+
 /** The user of a request. */
 export interface UserInfo {
   readonly name: string;
@@ -21,8 +23,9 @@ export function splitServiceAccountUser(
 ): { readonly namespace: string; readonly name: string } | undefined {
   if (!user.startsWith(PREFIX)) return undefined;
   const parts = user.slice(PREFIX.length).split(":");
-  return parts.length === 2 && parts[0] !== "" && parts[1] !== ""
-    ? { namespace: parts[0]!, name: parts[1]! }
+  const [namespace = "", name = ""] = parts;
+  return parts.length === 2 && isDns1123Label(namespace).length === 0 && isDns1123Subdomain(name).length === 0
+    ? { namespace, name }
     : undefined;
 }
 

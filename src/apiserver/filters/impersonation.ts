@@ -241,7 +241,7 @@ function wrongExtra(extra: Wanted["extra"]): string | undefined {
     if (key === "") return "impersonating the empty string key in extra is not allowed";
     const errors = isDomainPrefixedPath(key);
     if (errors.length > 0)
-      return `impersonating an invalid key in extra is not allowed: key: Invalid value: ${JSON.stringify(key)}: ${errors[0]}`;
+      return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(key)}: ${errors[0]}`;
     if (key !== key.toLowerCase())
       return `impersonating a non-lowercase key in extra is not allowed: ${JSON.stringify(key)}`;
     if (values.length === 0) return "impersonating empty values in extra is not allowed";

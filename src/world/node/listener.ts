@@ -103,9 +103,24 @@ function renewing(secure: TlsServer, tls: () => ServerTls, refused: (error: unkn
   });
 }
 
-function secureContext({ cert, key, clientCa, bounds }: ServerTls) {
-  return { cert, key, ca: clientCa, minVersion: "TLSv1.2" as const, ...bounds };
+function secureContext({ cert, key, clientCa, verifiedByCaller, bounds }: ServerTls) {
+  return {
+    cert,
+    key,
+    ca: clientCa,
+    ...(verifiedByCaller === true && clientCa !== undefined && { crl: LIST_OF_NOBODY }),
+    minVersion: "TLSv1.2" as const,
+    ...bounds,
+  };
 }
+
+/** What an authority that signed nothing revoked: since nothing is known of the others, OpenSSL verifies no chain, and Node shows all of it. */
+const LIST_OF_NOBODY = `-----BEGIN X509 CRL-----
+MIGpMFECAQEwCgYIKoZIzj0EAwIwEDEOMAwGA1UEAwwFb3RoZXIXDTI2MTEyMzIx
+NDc0MFoYDzIxMjYxMDMwMjE0NzQwWqAOMAwwCgYDVR0UBAMCAQEwCgYIKoZIzj0E
+AwIDSAAwRQIhAOW/LMjxh4nD8rxvMcji3PO2K0o85ejap270hnkj4BvCAiBU5nHZ
+/aCtzQHplOMsZJLo+AbL/qzm5CIcttC0I6tmSA==
+-----END X509 CRL-----`;
 
 /** Without an authority those that the system trusts sign for clients. */
 function asksForCertificate({ clientCa, requireClientCert }: ServerTls): boolean {

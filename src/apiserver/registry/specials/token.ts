@@ -80,6 +80,7 @@ export const token: SpecialSubresource = {
       ...(extend && { warnAfterSeconds: seconds }),
       ...bound,
     });
+    spec.boundObjectRef ??= null;
     wanted.status = { token: text, expirationTimestamp: formatTime(services.clock.now() + seconds * 1000) };
     return object(201, wanted);
   },
@@ -97,14 +98,13 @@ async function boundTo(
   ref: any,
 ): Promise<{ pod?: Ref; secret?: Ref; node?: Ref }> {
   if (ref === undefined) return {};
-  const { kind, name, uid } = ref;
-  const apiVersion: string = ref.apiVersion ?? "v1";
+  const { kind = "", name = "", uid, apiVersion = "" }: Readonly<Record<string, string>> = ref;
   const resources: Readonly<Record<string, string>> = { Pod: "pods", Secret: "secrets", Node: "nodes" };
   const resource = resources[kind];
-  if (resource === undefined || apiVersion !== "v1") {
-    const [group, version] = apiVersion.includes("/") ? (apiVersion.split("/") as [string, string]) : ["", apiVersion];
+  const [group, version] = apiVersion.includes("/") ? (apiVersion.split("/") as [string, string]) : ["", apiVersion];
+  if (resource === undefined || group !== "")
     throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${kind}`);
-  }
+  if (name === "") throw badRequest("Name parameter required.");
   const found = await services.cluster.live(resource, kind === "Node" ? "" : namespace, name);
   if (found === undefined) throw notFound({ group: "", plural: resource }, name);
   if (uid !== undefined && uid !== "" && uid !== found.metadata.uid)

@@ -458,7 +458,7 @@ test("a webhook decides; when it fails, the policy does, and its error is the an
     harness.server.reload({ authorization: authorization("Perhaps") }),
     /failurePolicy: Unsupported value/,
   );
-  assert.equal((await one.ask("GET", "/livez")).status, 200, "probes are open whatever becomes of webhooks");
+  assert.equal((await one.ask("GET", "/livez")).status, 500, "probes as well");
 });
 
 test("a token for one audience is worth nothing at another, and nothing once what it is bound to is gone", async () => {

@@ -24,7 +24,7 @@ import type { ServiceAccountTokens } from "./authn/service-account.ts";
 import { cachedTokens, tokenWebhook } from "./authn/webhook.ts";
 import { abacAuthorizer, parsePolicies } from "./authz/abac.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
-import { aggregate, alwaysAllow, alwaysAllowedPaths, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
+import { aggregate, alwaysAllow, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
 import type { AuthorizerConfiguration } from "./authz/configuration.ts";
 import { compileConditions, durationMs, validateAuthorization, withDefaults } from "./authz/configuration.ts";
 import { nodeAuthorizer } from "./authz/node.ts";
@@ -70,7 +70,8 @@ const HEALTHY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 const TOKEN_CACHE_MS = 10_000;
 
-export function createAccess(options: ApiServerOptions, deps: AccessDeps): Access {
+export function createAccess(options: ApiServerOptions, given: AccessDeps): Access {
+  const deps = { ...given, podCertificates: options.featureGates?.get("PodCertificateRequest") ?? false };
   const { clock } = deps;
   const { audiences } = deps.accounts;
   let clientRoots = rootsOf(options.secure?.clientCa);
@@ -200,24 +201,22 @@ function authorizationOf(options: ApiServerOptions): AuthorizationOptions {
   return { configuration: { authorizers: modes.map((type) => ({ type, name: type.toLowerCase() })) } };
 }
 
-function createAuthorizer(options: AuthorizationOptions, deps: AccessDeps): Authorizer {
+function createAuthorizer(options: AuthorizationOptions, deps: AuthorizerDeps): Authorizer {
   const configuration = withDefaults(options.configuration);
   throwIfAny(validateAuthorization(configuration, deps.expressions));
-  return union([
-    systemMasters,
-    alwaysAllowedPaths(options.alwaysAllowPaths),
-    ...configuration.authorizers!.map((one) => authorizerOf(one, options, deps)),
-  ]);
+  return union([systemMasters, ...configuration.authorizers!.map((one) => authorizerOf(one, options, deps))]);
 }
 
-function authorizerOf(one: AuthorizerConfiguration, options: AuthorizationOptions, deps: AccessDeps): Authorizer {
+type AuthorizerDeps = AccessDeps & { readonly podCertificates: boolean };
+
+function authorizerOf(one: AuthorizerConfiguration, options: AuthorizationOptions, deps: AuthorizerDeps): Authorizer {
   switch (one.type) {
     case "AlwaysAllow":
       return alwaysAllow;
     case "AlwaysDeny":
       return alwaysDeny;
     case "Node":
-      return nodeAuthorizer(deps.cluster);
+      return nodeAuthorizer(deps.cluster, deps);
     case "RBAC":
       return rbacAuthorizer(deps.cluster);
     case "ABAC":

@@ -28,6 +28,7 @@ type Rule = {
   readonly apiGroups?: string[];
   readonly resources?: string[];
   readonly resourceNames?: string[];
+  readonly nonResourceURLs?: string[];
 };
 
 function speak(harness: Harness) {
@@ -103,6 +104,18 @@ test("a role may only contain permissions that its writer has, unless the writer
     refused.body.message,
     `clusterroles.${RBAC} "mine" is forbidden: user "eve" (groups=["staff" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}`,
   );
+  const paths = { verbs: ["get", "post"], nonResourceURLs: ["/logs"] };
+  assert.match(
+    (await as("eve", "POST", ROLES, role("paths", [paths]))).body.message,
+    /:\n\{NonResourceURLs:\["\/logs"\], Verbs:\["get"\]\}\n\{NonResourceURLs:\["\/logs"\], Verbs:\["post"\]\}$/,
+  );
+  const review = {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SelfSubjectRulesReview",
+    spec: { namespace: "default" },
+  };
+  const rules = await as("eve", "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review);
+  assert.deepEqual([rules.status, rules.body.spec], [201, {}], "what was asked isn't repeated");
   await grant("eve", PODS);
   assert.equal(
     (await as("eve", "POST", ROLES, role("mine", [PODS]))).status,
@@ -155,7 +168,8 @@ test("a binding may only grant permissions that its writer has, unless the write
   const local = { ...binding("system:node", "eve", "mine"), kind: "RoleBinding" };
   const path = `/apis/${RBAC}/v1/namespaces/default/rolebindings`;
   assert.equal((await as("eve", "POST", path, local)).status, 403);
-  assert.equal((await as("eve", "POST", BINDINGS, binding("no-such-role", "eve", "mine"))).status, 404);
+  const toNothing = await as("eve", "POST", BINDINGS, binding("no-such-role", "eve", "mine"));
+  assert.equal(toNothing.body.message, `clusterrolebindings.${RBAC} "no-such-role" not found`);
   await grant("eve", { verbs: ["bind"], apiGroups: [RBAC], resources: ["clusterroles"], resourceNames: ["view"] });
   assert.equal((await as("eve", "POST", BINDINGS, binding("view", "eve", "mine"))).status, 201);
   const changed = { ...binding("view", "eve", "mine"), subjects: [{ apiGroup: RBAC, kind: "User", name: "friend" }] };

@@ -26,8 +26,6 @@ export interface AuthorizationOptions {
   readonly targets?: ReadonlyMap<string, ReviewTarget>;
   /** `--authorization-policy-file` */
   readonly policy?: { readonly path: string; readonly text: string };
-  /** Open to everybody; default the probes' paths. */
-  readonly alwaysAllowPaths?: readonly string[];
 }
 
 export interface ApiServerOptions {

@@ -47,15 +47,7 @@ const UNDERSTOOD = [
   "2.5.29.54",
 ];
 
-const known = new WeakMap<X509Certificate, CertificateFacts>();
-
-export function factsOf(certificate: X509Certificate): CertificateFacts {
-  const before = known.get(certificate);
-  if (before !== undefined) return before;
-  const facts = read(certificate.raw);
-  known.set(certificate, facts);
-  return facts;
-}
+export const factsOf = ({ raw }: X509Certificate): CertificateFacts => read(raw);
 
 const parts = (element: Element | undefined): readonly Element[] =>
   element === undefined ? [] : (elements(element.content) ?? []);

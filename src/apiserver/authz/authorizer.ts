@@ -136,21 +136,6 @@ export const alwaysDeny: Authorizer = {
   rulesFor: () => NO_RULES,
 };
 
-/** Paths that are open to everybody: probes work before any policy is loaded. `/healthz/*` is all below. */
-export function alwaysAllowedPaths(paths: readonly string[] = ["/healthz", "/readyz", "/livez"]): Authorizer {
-  const exact = new Set(paths.filter((path) => !path.endsWith("*")).map(withoutSlash));
-  const prefixes = paths.filter((path) => path.endsWith("*")).map((path) => withoutSlash(path).slice(0, -1));
-  return {
-    authorize({ resourceRequest, path }) {
-      if (resourceRequest) return NO_OPINION;
-      const bare = withoutSlash(path);
-      return exact.has(bare) || prefixes.some((prefix) => bare.startsWith(prefix)) ? ALLOW : NO_OPINION;
-    },
-  };
-}
-
-const withoutSlash = (path: string): string => path.replace(/^\/+/, "");
-
 /** The words of a refusal, without what it is about. */
 export function refusal(attributes: Attributes): string {
   const user = JSON.stringify(attributes.user.name);

@@ -66,7 +66,8 @@ async function checkBinding(
   const plural = kind === "ClusterRole" ? "clusterroles" : "roles";
   if (await may(services, context, "bind", { group: GROUP, version: "v1", plural }, namespace, roleName)) return;
   const role = roleOf(services.cluster, { kind, name: roleName }, namespace);
-  if (role === undefined) throw notFound({ group: GROUP, plural }, roleName);
+  // What isn't there is the role; upstream's answer names the kind that was to be written.
+  if (role === undefined) throw notFound(resource, roleName);
   confirm(services, context, resource, name, namespace, role.rules ?? []);
 }
 
@@ -150,11 +151,11 @@ function covers(held: PolicyRule, one: PolicyRule): boolean {
   return names.length === 0 || (name !== undefined && names.includes(name));
 }
 
-/** Permissions that differ in the verb alone, as one rule. */
+/** Permissions on resources that differ in the verb alone, as one rule. */
 function compact(rules: readonly PolicyRule[]): readonly PolicyRule[] {
   const byRest = new Map<string, PolicyRule>();
   for (const { verbs, ...rest } of rules) {
-    const key = JSON.stringify(rest);
+    const key = JSON.stringify(rest.nonResourceURLs === undefined ? rest : { verbs, ...rest });
     const known = byRest.get(key);
     byRest.set(key, { ...rest, verbs: known === undefined ? verbs : [...known.verbs, ...verbs] });
   }

@@ -52,7 +52,7 @@ const cluster = {
     (OBJECTS[resource] ?? []).filter(({ metadata }) => namespace === "" || metadata.namespace === namespace),
   podsOn: (node: string) => OBJECTS["pods"]!.filter(({ spec }) => spec.nodeName === node),
 } as unknown as ClusterView;
-const authorizer = nodeAuthorizer(cluster);
+const authorizer = nodeAuthorizer(cluster, { podCertificates: true });
 
 const NOT_RELATED = "no relationship found between node 'n1' and this object";
 /** `verb resource[/subresource].group [namespace/]name [fieldSelector]`, then what is said: empty for yes. */
@@ -124,13 +124,17 @@ const table: readonly (readonly [string, string])[] = [
   ["get nodes. /n1", ""],
   ["get nodes. /n2", "node 'n1' cannot read 'n2', only its own Node object"],
   ["list nodes. /", "node 'n1' cannot read all nodes, only its own Node object"],
-  ["list nodes. / metadata.name=n1", ""],
+  ["list nodes. / metadata.name=n1", "node 'n1' cannot read all nodes, only its own Node object"],
+  ["list nodes. /n1", ""],
   ["get pods. a/p", ""],
   ["get pods. a/other", NOT_RELATED],
   ["list pods. a/", "can only list/watch pods with spec.nodeName field selector"],
   ["watch pods. / spec.nodeName=n1", ""],
   ["watch pods. / spec.nodeName!=n1", "can only list/watch pods with spec.nodeName field selector"],
-  ["update pods. a/p", "can only update status subresource"],
+  ["get pods. a/", "No Object name found"],
+  ["get pods. a/ghost", NOT_RELATED],
+  ["list pods. a/p", ""],
+  ["list pods. a/other", NOT_RELATED],
   ["patch pods/status. a/p", ""],
   ["list services. /", ""],
 ];
@@ -159,6 +163,24 @@ function ask(question: string, node = "n1"): Decision {
 for (const [question, reason] of table)
   test(`a node may ${question}: ${reason || "yes"}`, () =>
     assert.deepEqual(ask(question), { decision: reason === "" ? "allow" : "no opinion", reason }));
+
+test("what a node may not do with its pods gets no reason", () =>
+  assert.deepEqual(ask("update pods. a/p"), { decision: "no opinion", reason: "" }));
+
+test("without the gate nothing is said of certificates of pods", () => {
+  const plain = nodeAuthorizer(cluster, { podCertificates: false });
+  const user = { name: "system:node:n1", groups: ["system:nodes"] };
+  const group = "certificates.k8s.io";
+  const asked = {
+    user,
+    verb: "list",
+    resourceRequest: true,
+    group,
+    resource: "podcertificaterequests",
+    subresource: "",
+  };
+  assert.deepEqual(plain.authorize(asked as unknown as Attributes), { decision: "no opinion", reason: "" });
+});
 
 test("a member of the nodes that is no node is known as such", () => {
   const user = { name: "system:serviceaccount:a:b", groups: ["system:nodes"] };

@@ -15,7 +15,10 @@ import { ruleAllows } from "./rbac.ts";
 const allow: Decision = { decision: "allow", reason: "" };
 const no = (reason: string): Decision => ({ decision: "no opinion", reason });
 
-export function nodeAuthorizer(cluster: ClusterView): Authorizer {
+export function nodeAuthorizer(
+  cluster: ClusterView,
+  { podCertificates }: { readonly podCertificates: boolean },
+): Authorizer {
   const rules = policy.clusterRoles.find(({ metadata }) => metadata.name === "system:node")!
     .rules as readonly PolicyRule[];
   return {
@@ -24,7 +27,7 @@ export function nodeAuthorizer(cluster: ClusterView): Authorizer {
       const node = nodeOfUser(asked.user);
       if (node === undefined) return no(`unknown node for user ${JSON.stringify(asked.user.name)}`);
       if (asked.resourceRequest) {
-        const special = decide(cluster, node, asked);
+        const special = decide(cluster, node, asked, podCertificates);
         if (special !== undefined) return special;
       }
       return rules.some((rule) => ruleAllows(asked, rule)) ? allow : no("");
@@ -37,7 +40,7 @@ export function nodeAuthorizer(cluster: ClusterView): Authorizer {
 }
 
 /** Undefined for what the role decides. */
-function decide(cluster: ClusterView, node: string, asked: Attributes): Decision | undefined {
+function decide(cluster: ClusterView, node: string, asked: Attributes, podCertificates: boolean): Decision | undefined {
   switch (`${asked.resource}.${asked.group}`) {
     case "secrets.":
       return read(
@@ -72,7 +75,7 @@ function decide(cluster: ClusterView, node: string, asked: Attributes): Decision
     case "resourceslices.resource.k8s.io":
       return decideSlice(cluster, node, asked);
     case "podcertificaterequests.certificates.k8s.io":
-      return decideCertificateRequest(cluster, node, asked);
+      return podCertificates ? decideCertificateRequest(cluster, node, asked) : undefined;
     case "nodes.":
       return decideNode(node, asked);
     case "pods.":
@@ -169,14 +172,14 @@ function decideCertificateRequest(cluster: ClusterView, node: string, asked: Att
   }
 }
 
-function decideNode(node: string, { verb, subresource, name, fieldSelector }: Attributes): Decision | undefined {
+function decideNode(node: string, { verb, subresource, name }: Attributes): Decision | undefined {
   switch (verb) {
     case "create":
       return subresource === "" ? allow : undefined;
     case "get":
     case "list":
     case "watch":
-      if (name === node || (name === "" && selects(fieldSelector, "metadata.name", node))) return allow;
+      if (name === node) return allow;
       return no(`node '${node}' cannot read ${name === "" ? "all nodes" : `'${name}'`}, only its own Node object`);
     case "update":
     case "patch":
@@ -187,29 +190,30 @@ function decideNode(node: string, { verb, subresource, name, fieldSelector }: At
   }
 }
 
-function decidePod(cluster: ClusterView, node: string, asked: Attributes): Decision | undefined {
+function decidePod(cluster: ClusterView, node: string, asked: Attributes): Decision {
   const { verb, subresource, namespace, name, fieldSelector } = asked;
+  const isBound = () => cluster.get("pods", namespace, name)?.spec.nodeName === node;
   switch (verb) {
     case "get": {
-      if (subresource !== "") return undefined;
-      const pod = cluster.get("pods", namespace, name);
-      // One that isn't there is as good as bound here: the kubelet learns that it is gone.
-      return pod === undefined || pod.spec.nodeName === node ? allow : related(node, false);
+      if (subresource !== "") return no("");
+      return name === "" ? no("No Object name found") : related(node, isBound());
     }
     case "list":
     case "watch":
       return selects(fieldSelector, "spec.nodeName", node)
         ? allow
-        : no(`can only list/watch pods with spec.nodeName field selector`);
+        : name === ""
+          ? no("can only list/watch pods with spec.nodeName field selector")
+          : related(node, isBound());
     case "create":
-      return subresource === "" || subresource === "eviction" ? allow : undefined;
+      return subresource === "" || subresource === "eviction" ? allow : no("");
     case "delete":
-      return subresource === "" ? allow : undefined;
+      return subresource === "" ? allow : no("");
     case "update":
     case "patch":
-      return subresource === "status" ? allow : no("can only update status subresource");
+      return subresource === "status" ? allow : no("");
     default:
-      return undefined;
+      return no("");
   }
 }
 

@@ -174,12 +174,15 @@ export const selfSubjectRulesReviews: VirtualResource = async (services, request
   const namespace: string = asked.spec?.namespace ?? "";
   if (namespace === "") throw badRequest("no namespace on request");
   const { rules, incomplete, error } = services.authorizer.rulesFor!(request.user!, namespace);
-  return created(asked, {
-    resourceRules: rules.filter(({ resources }) => (resources ?? []).length > 0),
-    nonResourceRules: rules
-      .filter(({ nonResourceURLs }) => (nonResourceURLs ?? []).length > 0)
-      .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
-    incomplete: incomplete || error !== undefined,
-    ...(error !== undefined && { evaluationError: error }),
-  });
+  return created(
+    { ...asked, spec: {} },
+    {
+      resourceRules: rules.filter(({ resources }) => (resources ?? []).length > 0),
+      nonResourceRules: rules
+        .filter(({ nonResourceURLs }) => (nonResourceURLs ?? []).length > 0)
+        .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
+      incomplete,
+      ...(error !== undefined && { evaluationError: error }),
+    },
+  );
 };

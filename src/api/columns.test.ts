@@ -42,10 +42,19 @@ test("labels are sorted pairs", () => {
 test("the columns of every kind are those of the golden file", () => {
   const lines = builtinResources.map((resource) => {
     const columns = resource.columns.map(
-      ({ name, type, format, priority }) =>
-        `${name}:${type}${format === undefined || format === "" ? "" : `(${format})`}${priority === 0 ? "" : "+"}`,
+      ({ name, type, format, priority, isUntold }) =>
+        `${isUntold ? "?" : ""}${name}:${type}${format === undefined || format === "" ? "" : `(${format})`}${priority === 0 ? "" : "+"}`,
     );
     return `${apiVersionOf(resource)} ${resource.kind}: ${columns.join(" | ")}`;
   });
   goldenFile(join(import.meta.dirname, "columns.golden.txt"), `${lines.join("\n")}\n`);
+});
+
+test("what every column of every kind is about is told, but for those that upstream has no words for", () => {
+  const silent = builtinResources.flatMap((resource) =>
+    resource.columns
+      .filter(({ description, isUntold }) => (description ?? "") === "" && isUntold !== true)
+      .map(({ name }) => `${resource.kind} ${name}`),
+  );
+  assert.deepEqual(new Set(silent), new Set(["LeaseCandidate BinaryVersion", "LeaseCandidate EmulationVersion", "RuntimeClass Handler"]));
 });

@@ -4,11 +4,12 @@
  */
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type { Column } from "../machinery/resource.ts";
+import { CREATED_FIELD, NAME_FIELD } from "./column-descriptions.ts";
 
 export { formatLabelSelector as selectorText } from "../machinery/selector/labels.ts";
 
 type Cell<T> = Column<T>["cell"];
-type Options = Partial<Pick<Column<unknown>, "description" | "format" | "priority">>;
+type Options = Partial<Pick<Column<unknown>, "description" | "format" | "priority" | "isUntold">>;
 
 export function column<T>(name: string, type: Column<T>["type"], cell: Cell<T>, options: Options = {}): Column<T> {
   return { name, type, priority: 0, ...options, cell };
@@ -21,15 +22,21 @@ export function wide<T>(name: string, type: Column<T>["type"], cell: Cell<T>, op
 
 export const nameColumn: Column<KubeObject> = column("Name", "string", ({ metadata }) => metadata.name, {
   format: "name",
+  description: NAME_FIELD,
 });
-export const ageColumn: Column<KubeObject> = column("Age", "string", ({ metadata }, now) =>
-  age(metadata.creationTimestamp, now),
+export const ageColumn: Column<KubeObject> = column(
+  "Age",
+  "string",
+  ({ metadata }, now) => age(metadata.creationTimestamp, now),
+  { description: CREATED_FIELD },
 );
 
 /** For kinds without columns of their own. */
 export const defaultColumns: readonly Column<KubeObject>[] = [
   nameColumn,
-  column("Created At", "date", ({ metadata }) => metadata.creationTimestamp ?? "0001-01-01T00:00:00Z"),
+  column("Created At", "date", ({ metadata }) => metadata.creationTimestamp ?? "0001-01-01T00:00:00Z", {
+    description: CREATED_FIELD,
+  }),
 ];
 
 /** How long ago a time was, as `kubectl get` says it; `now` in milliseconds. */

@@ -26,6 +26,7 @@ import {
   validateObjectMeta,
   validateObjectMetaUpdate,
 } from "../machinery/validation/object-meta.ts";
+import { describedColumn } from "./column-descriptions.ts";
 import { defaultColumns } from "./columns.ts";
 import { dropDisabledFields } from "./core/v1/pod/disabled-fields.ts";
 import type { PodTemplateSpec } from "./generated/core.v1.ts";
@@ -111,7 +112,10 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
       return schemaOf(fact.schema);
     },
     behaviour: mainBehaviour<T>(fact, definition, nameRule),
-    columns: definition.columns ?? defaultColumns,
+    columns: (definition.columns ?? defaultColumns).map((column) => ({
+      ...column,
+      description: column.description ?? describedColumn(kind, column.name) ?? "",
+    })),
     ...(definition.rowOrder && { rowOrder: definition.rowOrder }),
     selectableFields: definition.selectableFields ?? {},
     subresources: subresourcesOf(fact, definition, nameRule),

@@ -21,6 +21,7 @@ import { RouteError } from "./routing.ts";
 import { pieceOf, PIECE_BYTES, type Reading, type SharedLists } from "./shared-lists.ts";
 import { orderedStatus } from "./status-order.ts";
 import type { Turns } from "./turns.ts";
+import type { Describe, Printing } from "./table.ts";
 import { serveWatch } from "./watch-stream.ts";
 
 const GZIP_FROM = 128 * 1024;
@@ -38,8 +39,13 @@ export interface AnswerOptions {
   readonly log: Logger;
   readonly turns: Turns;
   readonly lists: SharedLists;
+  readonly describe?: Describe | undefined;
   /** A function that is told of the bytes of each event of a watch. */
   watched?(resource: Resource, request: ApiRequest): (bytes: number, endsList: boolean) => void;
+}
+
+function printingOf({ clock, describe }: AnswerOptions): Printing {
+  return { nowMs: clock.now(), describe };
 }
 
 /** Sends what a handler has answered, and gives the code. */
@@ -91,13 +97,13 @@ export async function answer(
         return 200;
       }
       const parts =
-        response.kind === "list" ? listParts(response, encoding, options.clock.now(), options.codec) : undefined;
+        response.kind === "list" ? listParts(response, encoding, printingOf(options), options.codec) : undefined;
       if (parts !== undefined) {
         const headers = headersOf(request, encoding.mediaType);
         await sendParts(request, exchange, headers, parts, options);
         return 200;
       }
-      const body = encodeResponse(response, encoding, options.clock.now(), options.codec);
+      const body = encodeResponse(response, encoding, printingOf(options), options.codec);
       const status = response.kind === "list" ? 200 : response.status;
       send(request, exchange, status, headersOf(request, encoding.mediaType), body);
       return status;
@@ -197,14 +203,14 @@ async function drained(stream: ResponseStream, request: ApiRequest, clock: Clock
 }
 
 /** Sends what went wrong as a Status, and gives the code. */
-export function fail(request: ApiRequest, exchange: Exchange, error: unknown, { log, codec }: AnswerOptions): number {
+export function fail(request: ApiRequest, exchange: Exchange, error: unknown, options: AnswerOptions): number {
   if (request.signal.aborted && !(error instanceof StatusError)) return 499;
   let status: StatusError;
   if (error instanceof StatusError) status = error;
   // Whatever recurses here does so along what the client sent.
   else if (error instanceof RangeError && /call stack/.test(error.message)) status = badRequest("exceeded max depth");
   else {
-    log.error("A request failed", error, { method: request.method, path: request.path });
+    options.log.error("A request failed", error, { method: request.method, path: request.path });
     if (error instanceof InvariantError || error instanceof TypeError || error instanceof RangeError) {
       send(
         request,
@@ -221,15 +227,15 @@ export function fail(request: ApiRequest, exchange: Exchange, error: unknown, { 
   const body = encodeResponse(
     { kind: "object", status: status.code, object: orderedStatus(status) },
     encoding,
-    0,
-    codec,
+    printingOf(options),
+    options.codec,
   );
   const headers = headersOf(request, encoding.mediaType);
   if (status.details.retryAfterSeconds) headers["retry-after"] = String(status.details.retryAfterSeconds);
   try {
     send(request, exchange, status.code, headers, body);
   } catch (already) {
-    log.v(2).info("An answer broke off", { path: request.path, error: String(already) });
+    options.log.v(2).info("An answer broke off", { path: request.path, error: String(already) });
   }
   return status.code;
 }

@@ -25,7 +25,7 @@ import {
   listTail,
   metadataSchema,
 } from "./responses.ts";
-import { partialMetadata, rowsOf, tableOf } from "./table.ts";
+import { partialMetadata, type Printing, rowsOf, tableOf } from "./table.ts";
 
 const NOTHING = Buffer.alloc(0);
 const COMMA = Buffer.from(",");
@@ -40,7 +40,7 @@ const WRITTEN_AT_ONCE = 4;
 export function listParts(
   response: ListResponse,
   encoding: Encoding,
-  nowMs: number,
+  printing: Printing,
   codec: ProtobufCodec,
 ): Iterable<Uint8Array> | undefined {
   const { resource, metadata } = response;
@@ -68,7 +68,7 @@ export function listParts(
   const parts = (made: Made) => (isWritten ? writtenParts(made, encoding) : madeParts(made));
   const apiVersion = `meta.k8s.io/${asVersion}`;
   if (as === "table") {
-    const options = { apiVersion, includeObject: encoding.includeObject, nowMs };
+    const options = { apiVersion, includeObject: encoding.includeObject, ...printing };
     const { rows: _, ...head } = tableOf(resource, [], metadata, options);
     const entries = inRowOrder(response);
     return parts({ head, field: "rows", resource, entries, make: (objects) => rowsOf(resource, objects, options) });

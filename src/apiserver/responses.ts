@@ -10,7 +10,7 @@ import { escaped, goJson, inGoOrder } from "../machinery/codec/go-json.ts";
 import type { Encoding } from "./negotiation.ts";
 import type { ListResponse, ObjectResponse } from "./request.ts";
 import type { Entry } from "./storage/entry.ts";
-import { partialMetadata, tableOf } from "./table.ts";
+import { partialMetadata, type Printing, tableOf } from "./table.ts";
 import { isCustom } from "./registry/decode.ts";
 import type { Resource } from "../machinery/resource.ts";
 import type { Schema } from "../machinery/schema/schema.ts";
@@ -18,14 +18,14 @@ import type { Schema } from "../machinery/schema/schema.ts";
 export function encodeResponse(
   response: ObjectResponse | ListResponse,
   encoding: Encoding,
-  nowMs: number,
+  printing: Printing,
   codec: ProtobufCodec,
 ): Uint8Array {
   if (response.kind === "object") {
     const { resource, entry, object } = response;
     if (encoding.as !== "object" && resource !== undefined)
       return encodeTransformed(
-        transform(resource, [object as KubeObject], undefined, encoding, nowMs),
+        transform(resource, [object as KubeObject], undefined, encoding, printing),
         encoding,
         codec,
       );
@@ -42,7 +42,7 @@ export function encodeResponse(
   const { resource, entries, metadata } = response;
   if (encoding.as !== "object") {
     const objects = entries.map((entry) => entry.view(resource));
-    return encodeTransformed(transform(resource, objects, metadata, encoding, nowMs), encoding, codec);
+    return encodeTransformed(transform(resource, objects, metadata, encoding, printing), encoding, codec);
   }
   return encode(bareList(response), encoding, listSchema(resource));
 }
@@ -79,11 +79,11 @@ function transform(
   objects: readonly KubeObject[],
   list: ListResponse["metadata"] | undefined,
   encoding: Encoding,
-  nowMs: number,
+  printing: Printing,
 ): { readonly kind: string; readonly [field: string]: unknown } {
   const apiVersion = `meta.k8s.io/${encoding.asVersion}`;
   if (encoding.as === "table")
-    return tableOf(resource, objects, list, { apiVersion, includeObject: encoding.includeObject, nowMs });
+    return tableOf(resource, objects, list, { apiVersion, includeObject: encoding.includeObject, ...printing });
   if (encoding.asList !== (list !== undefined)) throw notSuch(resource, encoding.asList);
   if (list === undefined) return partialMetadata(objects[0]!, apiVersion);
   return {

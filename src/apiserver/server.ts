@@ -338,6 +338,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     cbor,
     clock,
     log,
+    describe: options.describe,
     begun: (request) => counted.begun(request),
     observe: (request, code, ms) => counted.ended(request, code, ms),
     watched: (resource, request) => counted.watched(resource, request),

@@ -5,6 +5,8 @@
 import type { KubeObject } from "../machinery/meta/object.ts";
 import type { Column, Resource } from "../machinery/resource.ts";
 import { inGoOrder } from "../machinery/codec/go-json.ts";
+import { CREATED_FIELD } from "../api/column-descriptions.ts";
+import { nameColumn } from "../api/columns.ts";
 import { schemaOf } from "../api/schemas.ts";
 import type { ListResponse } from "./request.ts";
 
@@ -14,18 +16,22 @@ export interface TableOptions {
   readonly apiVersion: string;
   readonly includeObject: "None" | "Metadata" | "Object";
   readonly nowMs: number;
+  readonly describe?: Describe | undefined;
 }
 
-const NAME: Column<any> = {
-  name: "Name",
-  type: "string",
-  format: "name",
-  priority: 0,
-  cell: (object) => object.metadata.name,
-};
+/** The words that upstream's documentation has for a field of a type. */
+export type Describe = (type: string, field: string) => string | undefined;
+
+/** What tables are made with. */
+export interface Printing {
+  readonly nowMs: number;
+  readonly describe: Describe | undefined;
+}
+
 const CREATED: Column<any> = {
   name: "Created At",
   type: "date",
+  description: CREATED_FIELD,
   priority: 0,
   cell: (object) => object.metadata.creationTimestamp ?? "<unknown>",
 };
@@ -41,13 +47,18 @@ export function tableOf(
     kind: "Table",
     apiVersion: options.apiVersion,
     metadata: list ?? versionOf(objects[0]),
-    columnDefinitions: columns.map(({ name, type, format, description, priority }) => ({
-      name,
-      type,
-      format: format ?? "",
-      description: description ?? "",
-      priority,
-    })),
+    columnDefinitions: columns
+      .filter(({ isUntold }) => isUntold !== true)
+      .map(({ name, type, format, description = "", priority }) => ({
+        name,
+        type,
+        format: format ?? "",
+        description:
+          typeof description === "string"
+            ? description
+            : (options.describe?.(description.type, description.field) ?? ""),
+        priority,
+      })),
     rows: rowsOf(resource, objects, options),
   };
 }
@@ -63,7 +74,7 @@ export function rowsOf(resource: Resource, objects: readonly KubeObject[], optio
   return ordered.map((object) => rowOf(columns, object, options));
 }
 
-const columnsOf = (resource: Resource) => (resource.columns.length > 0 ? resource.columns : [NAME, CREATED]);
+const columnsOf = (resource: Resource) => (resource.columns.length > 0 ? resource.columns : [nameColumn, CREATED]);
 
 function rowOf(columns: readonly Column<any>[], object: KubeObject, options: TableOptions): object {
   // A watch's bookmark has no name, which prints as an empty one.

@@ -17,7 +17,7 @@ import type { ApiRequest, WatchResponse } from "./request.ts";
 import { entryCbor, entryProtobuf, metadataSchema } from "./responses.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { CacheWatcher, EventType, WatchItem } from "./storage/cache-watcher.ts";
-import { partialMetadata, tableOf } from "./table.ts";
+import { type Describe, partialMetadata, tableOf } from "./table.ts";
 import type { Turns } from "./turns.ts";
 
 const CBOR = "application/cbor";
@@ -29,6 +29,7 @@ export interface WatchOptions {
   readonly clock: Clock;
   readonly codec: ProtobufCodec;
   readonly turns: Turns;
+  readonly describe?: Describe | undefined;
   /** A function that is told of the bytes of each event, and whether it ends the list that the watch began with. */
   watched?(resource: Resource, request: ApiRequest): (bytes: number, endsList: boolean) => void;
 }
@@ -38,17 +39,18 @@ export async function serveWatch(
   exchange: Exchange,
   response: WatchResponse,
   headers: Headers,
-  { clock, codec, turns, watched }: WatchOptions,
+  options: WatchOptions,
 ): Promise<void> {
+  const { clock, codec, turns, watched } = options;
   const encoding = negotiate(request, endpointOf(request, response));
   const { watcher, resource } = response;
-  if (isWebSocketRequest(exchange)) return serveWebSocket(exchange, response, encoding, clock, codec);
+  if (isWebSocketRequest(exchange)) return serveWebSocket(exchange, response, encoding, options);
   const contentType = contentTypeOf(encoding);
   const stream = exchange.stream(200, { ...headers, "content-type": contentType, "transfer-encoding": undefined });
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
   try {
-    await pump(watcher, stream, told(encoder(resource, encoding, clock, codec), watched?.(resource, request)), turns);
+    await pump(watcher, stream, told(encoder(resource, encoding, options), watched?.(resource, request)), turns);
   } catch (error) {
     if (request.signal.aborted) return;
     const status =
@@ -168,9 +170,9 @@ async function serveWebSocket(
   exchange: Exchange,
   response: WatchResponse,
   encoding: Encoding,
-  clock: Clock,
-  codec: ProtobufCodec,
+  options: WatchOptions,
 ): Promise<void> {
+  const { clock, codec } = options;
   const { watcher, resource } = response;
   // The token that travels as a subprotocol is nothing to agree on.
   const offered = requestedProtocols(exchange.request.headers).filter((name) => !name.startsWith(BEARER));
@@ -178,7 +180,7 @@ async function serveWebSocket(
   if (socket === undefined) return;
   const end = clock.after(response.timeoutMs, () => watcher.close());
   const bookmarks = startBookmarks(response, clock);
-  const encode = encoder(resource, encoding, clock, codec);
+  const encode = encoder(resource, encoding, options);
   const isText = encoding.mediaType === "application/json";
   // The message is a frame already: neither a length before it nor a line's end after it.
   const message = (event: Uint8Array): Uint8Array | string =>
@@ -228,8 +230,7 @@ export function bookmarkObject(resource: Resource, revision: number, initialEven
 function encoder(
   resource: Resource,
   encoding: Encoding,
-  clock: Clock,
-  codec: ProtobufCodec,
+  { clock, codec, describe }: WatchOptions,
 ): (item: WatchItem) => Uint8Array {
   if (encoding.mediaType === PROTOBUF && encoding.as === "metadata") {
     const schema = metadataSchema("PartialObjectMetadata", encoding.asVersion);
@@ -295,6 +296,7 @@ function encoder(
       apiVersion,
       includeObject: encoding.includeObject,
       nowMs: clock.now(),
+      describe,
     });
     if (!first) table.columnDefinitions = null;
     first = false;

@@ -65,7 +65,10 @@ export interface Column<T> {
   readonly name: string;
   readonly type: "string" | "integer" | "number" | "boolean" | "date";
   readonly format?: string;
-  readonly description?: string;
+  /** What it is about, or the field whose description says so. */
+  readonly description?: string | { readonly type: string; readonly field: string };
+  /** Rows have it, and the table's head does not tell. */
+  readonly isUntold?: boolean;
   /** 0 always shows; 1 only with `-o wide`. */
   readonly priority: number;
   cell(object: T, now: number): string | number | boolean | null;

@@ -34,7 +34,10 @@ export function readDescriptions(folder: string = MODELS): Descriptions {
           line
             .replace(/^\s*\* ?/, "")
             .trimEnd()
-            .replaceAll('\\"', '"'),
+            .replaceAll('\\"', '"')
+            .replaceAll("\\'", "'")
+            // The client writes each end of a line as a space.
+            .replaceAll("  ", "\n\n"),
         )
         .join("\n")
         .trim();

@@ -22,8 +22,18 @@ export function serverGates(words: Readonly<Record<string, string>>): ReadonlyMa
       throw new CommandError(`cannot set feature gate ${name} to ${on}, feature is locked to ${!on}`);
     gates.set(name, on);
   }
+  for (const [all, stage] of GROUPS)
+    for (const [name, itsStage, , locked] of rows.values())
+      if (gates.has(all) && itsStage === stage && name !== all && locked !== 1 && !gates.has(name))
+        gates.set(name, gates.get(all)!);
   return gates;
 }
+
+/** Gates that speak for all others of their stage, but for those that are named. */
+const GROUPS = [
+  ["AllAlpha", "ALPHA"],
+  ["AllBeta", "BETA"],
+] as const;
 
 /** `--feature-gates`, and `featureGates` of configuration files. Gates of features that aren't here are known by nobody and change nothing. */
 export function featureGates(words: Readonly<Record<string, string>>): ReadonlyMap<string, boolean> {

@@ -15,6 +15,7 @@ import { parseTracing } from "../../apiserver/tracing/tracing.ts";
 import { connectEtcd } from "../../protocols/etcd/connect.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { World } from "../../world/world.ts";
+import { describeFields } from "../descriptions.ts";
 import { CommandError } from "../command.ts";
 import { flagTexts, type Values } from "../flags.ts";
 import { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
@@ -64,6 +65,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
   const tracing = await readOptional(fs, values["tracing-config-file"]);
   const audit = await auditOf(fs, values, (text) => void process.stdout.write(text));
   const options: ApiServerOptions = {
+    describe: describeFields,
     ...(audit !== undefined && { audit }),
     ...(tracing !== undefined && { tracing: parsedTracing(tracing) }),
     ...(values["encryption-provider-config"] !== "" && {

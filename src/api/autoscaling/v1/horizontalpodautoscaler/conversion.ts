@@ -110,19 +110,26 @@ function compact(fields: Fields): any {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-const sourceName = (type: string): string => type[0]!.toLowerCase() + type.slice(1);
+/** Where a metric says what it measures. Its type tells which of them counts; all that are there are kept. */
+const SOURCES = ["object", "pods", "resource", "containerResource", "external"] as const;
+type Source = (typeof SOURCES)[number];
 
-function specToV2(metric: Fields): MetricSpec {
-  const name = sourceName(metric["type"] ?? "");
-  const source: Fields = metric[name] ?? {};
-  return { type: metric["type"], [name]: sourceToV2(metric["type"], source) } as unknown as MetricSpec;
+function eachSource<T>(metric: Fields, convert: (source: Source, fields: Fields) => Fields): T {
+  const found = SOURCES.filter((source) => metric[source] !== undefined);
+  const converted = found.map((source) => [source, convert(source, metric[source] as Fields)] as const);
+  return { type: metric["type"], ...Object.fromEntries(converted) } as T;
 }
 
-function sourceToV2(type: string, source: Fields): Fields {
+const specToV2 = (metric: Fields): MetricSpec => eachSource(metric, sourceToV2);
+const specToV1 = (metric: MetricSpec): Fields => eachSource(metric as unknown as Fields, sourceToV1);
+const statusToV2 = (metric: Fields): MetricStatus => eachSource(metric, readingToV2);
+const statusToV1 = (metric: MetricStatus): Fields => eachSource(metric as unknown as Fields, readingToV1);
+
+function sourceToV2(name: Source, source: Fields): Fields {
   const target = (targetType: string, values: Fields): MetricTarget => compact({ type: targetType, ...values });
-  switch (type) {
-    case "Resource":
-    case "ContainerResource": {
+  switch (name) {
+    case "resource":
+    case "containerResource": {
       const utilization = source["targetAverageUtilization"];
       return compact({
         name: source["name"],
@@ -133,12 +140,12 @@ function sourceToV2(type: string, source: Fields): Fields {
         }),
       });
     }
-    case "Pods":
+    case "pods":
       return {
         metric: compact({ name: source["metricName"], selector: source["selector"] }),
         target: target("AverageValue", { averageValue: source["targetAverageValue"] }),
       };
-    case "Object": {
+    case "object": {
       const average = source["averageValue"];
       return {
         describedObject: source["target"],
@@ -162,41 +169,45 @@ function sourceToV2(type: string, source: Fields): Fields {
   }
 }
 
-function specToV1(metric: MetricSpec): Fields {
-  const name = sourceName(metric.type);
-  const source = (metric as unknown as Fields)[name] as Fields;
+/** Quantities that v1 can't leave out are zero. */
+const NONE = "0";
+
+function sourceToV1(name: Source, source: Fields): Fields {
   const target = source["target"] as MetricTarget;
-  const common = { metricName: source["metric"]?.name, selector: source["metric"]?.selector };
-  const body: Fields =
-    metric.type === "Object"
-      ? {
-          target: source["describedObject"],
-          metricName: common.metricName,
-          targetValue: target.value ?? "0",
-          selector: common.selector,
-          averageValue: target.averageValue,
-        }
-      : metric.type === "Pods"
-        ? { ...common, targetAverageValue: target.averageValue }
-        : metric.type === "External"
-          ? {
-              metricName: common.metricName,
-              metricSelector: common.selector,
-              targetValue: target.value,
-              targetAverageValue: target.averageValue,
-            }
-          : {
-              name: source["name"],
-              container: source["container"],
-              targetAverageUtilization: target.averageUtilization,
-              targetAverageValue: target.averageValue,
-            };
-  return { type: metric.type, [name]: compact(body) };
+  const metric: Fields = source["metric"] ?? {};
+  switch (name) {
+    case "object":
+      return compact({
+        target: source["describedObject"],
+        metricName: metric["name"],
+        targetValue: target.value ?? NONE,
+        selector: metric["selector"],
+        averageValue: target.averageValue,
+      });
+    case "pods":
+      return compact({
+        metricName: metric["name"],
+        targetAverageValue: target.averageValue ?? NONE,
+        selector: metric["selector"],
+      });
+    case "external":
+      return compact({
+        metricName: metric["name"],
+        metricSelector: metric["selector"],
+        targetValue: target.value,
+        targetAverageValue: target.averageValue,
+      });
+    default:
+      return compact({
+        name: source["name"],
+        targetAverageUtilization: target.averageUtilization,
+        targetAverageValue: target.averageValue,
+        container: source["container"],
+      });
+  }
 }
 
-function statusToV2(metric: Fields): MetricStatus {
-  const name = sourceName(metric["type"] ?? "");
-  const source: Fields = metric[name] ?? {};
+function readingToV2(_name: Source, source: Fields): Fields {
   const current: MetricValueStatus = compact({
     value: source["currentValue"],
     averageValue: source["currentAverageValue"] ?? source["averageValue"],
@@ -210,29 +221,42 @@ function statusToV2(metric: Fields): MetricStatus {
       metric: compact({ name: source["metricName"], selector: source["selector"] ?? source["metricSelector"] }),
     }),
   });
-  return { type: metric["type"], [name]: { ...identity, current } } as unknown as MetricStatus;
+  return { ...identity, current };
 }
 
-function statusToV1(metric: MetricStatus): Fields {
-  const name = sourceName(metric.type);
-  const source = (metric as unknown as Fields)[name] as Fields;
+function readingToV1(name: Source, source: Fields): Fields {
   const current = source["current"] as MetricValueStatus;
-  const selector = metric.type === "External" ? "metricSelector" : "selector";
-  return {
-    type: metric.type,
-    [name]: compact({
-      target: source["describedObject"],
-      name: source["name"],
-      container: source["container"],
-      metricName: source["metric"]?.name,
-      [selector]: source["metric"]?.selector,
-      currentValue: current.value,
-      currentAverageUtilization: current.averageUtilization,
-      ...(metric.type === "Object"
-        ? { averageValue: current.averageValue }
-        : { currentAverageValue: current.averageValue }),
-    }),
-  };
+  const metric: Fields = source["metric"] ?? {};
+  switch (name) {
+    case "object":
+      return compact({
+        target: source["describedObject"],
+        metricName: metric["name"],
+        currentValue: current.value ?? NONE,
+        selector: metric["selector"],
+        averageValue: current.averageValue,
+      });
+    case "pods":
+      return compact({
+        metricName: metric["name"],
+        currentAverageValue: current.averageValue ?? NONE,
+        selector: metric["selector"],
+      });
+    case "external":
+      return compact({
+        metricName: metric["name"],
+        metricSelector: metric["selector"],
+        currentValue: current.value ?? NONE,
+        currentAverageValue: current.averageValue,
+      });
+    default:
+      return compact({
+        name: source["name"],
+        currentAverageUtilization: current.averageUtilization,
+        currentAverageValue: current.averageValue ?? NONE,
+        container: source["container"],
+      });
+  }
 }
 
 /** The behaviour annotation holds Go's own field names, since the struct it is written from has no other. */

@@ -1,5 +1,5 @@
 /** Upstream: pkg/registry/networking/ipaddress */
-import { column, nameColumn } from "../../../columns.ts";
+import { ageColumn, column, nameColumn } from "../../../columns.ts";
 import { defineResource } from "../../../define.ts";
 import type { IPAddress } from "../../../generated/networking.v1.ts";
 import { isCanonicalIp } from "../../../../machinery/validation/ip.ts";
@@ -20,5 +20,6 @@ export const ipAddresses = defineResource<IPAddress>({
       const namespace = parent.namespace ? `/${parent.namespace}` : "";
       return `${(parent.resource ?? "").toLowerCase()}${group}${namespace}/${parent.name}`;
     }),
+    { ...ageColumn, isUntold: true },
   ],
 });

@@ -56,5 +56,8 @@ test("what every column of every kind is about is told, but for those that upstr
       .filter(({ description, isUntold }) => (description ?? "") === "" && isUntold !== true)
       .map(({ name }) => `${resource.kind} ${name}`),
   );
-  assert.deepEqual(new Set(silent), new Set(["LeaseCandidate BinaryVersion", "LeaseCandidate EmulationVersion", "RuntimeClass Handler"]));
+  assert.deepEqual(
+    new Set(silent),
+    new Set(["LeaseCandidate BinaryVersion", "LeaseCandidate EmulationVersion", "RuntimeClass Handler"]),
+  );
 });

@@ -49,13 +49,15 @@ const ENCODINGS = (["application/yaml", "application/json"] as const).flatMap((m
   ),
 );
 
+const PRINTING = { nowMs: 0, describe: undefined };
+
 test("a list that is written part by part has the bytes of the list that is written as a whole", () => {
   for (const encoding of ENCODINGS)
     for (const resource of [MAPS, CUSTOM])
       for (const count of [0, 1, 4, 5, 13]) {
         const response = listOf(resource, count);
-        const parts = [...listParts(response, encoding, 0, codec)!];
-        const whole = encodeResponse(response, encoding, 0, codec);
+        const parts = [...listParts(response, encoding, PRINTING, codec)!];
+        const whole = encodeResponse(response, encoding, PRINTING, codec);
         assert.equal(Buffer.concat(parts).toString(), Buffer.from(whole).toString(), JSON.stringify(encoding));
         if (count === 13) assert.ok(parts.length > 4, "in parts");
       }
@@ -72,7 +74,7 @@ test("a table's rows are put in order as a whole, not part by part", () => {
   const response: ListResponse = { kind: "list", resource: schemas, metadata: {}, entries };
   for (const pretty of [false, true]) {
     const encoding = { mediaType: "application/json", as: "table", asVersion: "v1", includeObject: "None", pretty };
-    const parts = [...listParts(response, encoding as Encoding, 0, codec)!];
+    const parts = [...listParts(response, encoding as Encoding, PRINTING, codec)!];
     const { rows } = JSON.parse(Buffer.concat(parts).toString());
     const names = rows.map(({ cells }: any) => cells[0]);
     assert.deepEqual(

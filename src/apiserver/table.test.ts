@@ -39,7 +39,10 @@ test("a column says what it is about: in words of its own, or in those of the fi
 
 test("a row of an IP address has its age, which no column tells of", async () => {
   const parentRef = { resource: "services", namespace: "default", name: "s" };
-  await json("POST", "/apis/networking.k8s.io/v1/ipaddresses", { metadata: { name: "192.168.7.7" }, spec: { parentRef } });
+  await json("POST", "/apis/networking.k8s.io/v1/ipaddresses", {
+    metadata: { name: "192.168.7.7" },
+    spec: { parentRef },
+  });
   const { columnDefinitions, rows } = await tableAt("/apis/networking.k8s.io/v1/ipaddresses/192.168.7.7");
   assert.deepEqual(
     columnDefinitions.map(({ name }: any) => name),

@@ -90,13 +90,20 @@ for (const [gates, error] of GATES)
 
 test("a gate may say that it is kube's, and a settled one may be what it is", () => {
   assert.deepEqual(
-    [...serverGates({ "kube:WatchList": "0", AllAlpha: "true", APIServerTracing: "t" })],
+    [...serverGates({ "kube:WatchList": "0", APIServerTracing: "t" })],
     [
       ["WatchList", false],
-      ["AllAlpha", true],
       ["APIServerTracing", true],
     ],
   );
+});
+
+test("a gate of a stage speaks for all gates of it, but for those that are named and those that are settled", () => {
+  const gates = serverGates({ CBORServingAndStorage: "false", AllAlpha: "true" });
+  assert.equal(gates.get("CBORServingAndStorage"), false);
+  assert.equal(gates.get("StorageVersionAPI"), true);
+  assert.equal(gates.get("OpenAPIEnums"), undefined);
+  assert.equal(serverGates({ AllBeta: "false" }).get("OpenAPIEnums"), false);
 });
 
 test("flags without effect stand as upstream's do", () => {

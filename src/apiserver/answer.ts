@@ -25,6 +25,7 @@ import type { Describe, Printing } from "./table.ts";
 import { serveWatch } from "./watch-stream.ts";
 
 const GZIP_FROM = 128 * 1024;
+const LONG_BYTES = 1024 * 1024;
 /** A client that hasn't read for so long keeps nobody else waiting. */
 const STALLED_MS = 500;
 const GIVEN_UP_MS = 60_000;
@@ -61,6 +62,10 @@ export async function answer(
     case "raw": {
       const headers = { ...commonHeaders(request), ...response.headers };
       if (typeof response.body === "string" || response.body instanceof Uint8Array) {
+        if (response.status === 200 && response.body instanceof Uint8Array && isLong(request, response.body)) {
+          await sendParts(request, exchange, headers, inPieces(response.body), options);
+          return 200;
+        }
         send(request, exchange, response.status, headers, response.body);
         return response.status;
       }
@@ -111,6 +116,14 @@ export async function answer(
   }
 }
 
+/** Megabytes are compressed in turns with others. */
+const isLong = (request: ApiRequest, body: Uint8Array): boolean =>
+  body.length > LONG_BYTES && request.method !== "HEAD" && takesGzip(request.header("accept-encoding") ?? "");
+
+function* inPieces(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.length; at += PIECE_BYTES) yield body.subarray(at, at + PIECE_BYTES);
+}
+
 /** A short answer in one piece; a long one as it is made and read, in turns with others. */
 async function sendParts(
   request: ApiRequest,
@@ -128,7 +141,7 @@ async function sendParts(
   const write = (isLast: boolean): boolean => {
     if (stream === undefined) {
       if (takesGzip(request.header("accept-encoding") ?? "")) gzip = new GzipWriter();
-      const more = gzip === undefined ? {} : { "content-encoding": "gzip", vary: "Accept-Encoding" };
+      const more = gzip && { "content-encoding": "gzip", vary: varying(headers["vary"]) };
       stream = exchange.stream(200, { ...headers, ...more });
     }
     const piece = Buffer.concat(waiting, bytes);

@@ -13,12 +13,12 @@ import { MEDIA_TYPES, PATCH_TYPES } from "../machinery/codec/content.ts";
 import { openYamlInGoes } from "../machinery/codec/yaml.ts";
 import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
 import { SharedLists } from "./shared-lists.ts";
-import { Turns } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 import { WriteGate } from "./write-gate.ts";
 
 const BODY_MAX = 3 * 1024 * 1024;
 
-export interface HttpOptions extends Omit<AnswerOptions, "turns" | "lists"> {
+export interface HttpOptions extends Omit<AnswerOptions, "lists"> {
   /** `CBORServingAndStorage` */
   readonly cbor: boolean;
   /** Told of each request as it comes, and of its answer: code and milliseconds. */
@@ -33,7 +33,6 @@ interface Options extends HttpOptions, AnswerOptions {
 export function httpHandler(handle: Handler, given: HttpOptions): HttpHandler {
   const options: Options = {
     ...given,
-    turns: new Turns(given.clock),
     lists: new SharedLists(),
     accepted: new Accepted(),
   };

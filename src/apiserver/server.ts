@@ -47,6 +47,7 @@ import { handleNonResource } from "./handlers/non-resource.ts";
 import { handleResource, pageNotFound } from "./handlers/resources.ts";
 import { httpHandler } from "./http.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { Turns } from "./turns.ts";
 import { countedEtcd } from "./storage/counted-etcd.ts";
 import { tracedAdmission, tracedEtcd } from "./tracing/traced.ts";
 import { Tracing } from "./tracing/tracing.ts";
@@ -208,7 +209,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     metrics,
   };
 
-  const documents = new Documents(registry, options.describe, clock);
+  const turns = new Turns(clock);
+  const documents = new Documents(registry, options.describe, clock, turns);
   const { requestTimeoutMs = 60_000, livezGraceMs = 0 } = options;
   const lifecycle = new Lifecycle(
     { delayMs: 0, sendRetryAfter: false, watchGraceMs: 0, ...options.shutdown, requestTimeoutMs },
@@ -337,6 +339,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     codec,
     cbor,
     clock,
+    turns,
     log,
     describe: options.describe,
     begun: (request) => counted.begun(request),

@@ -22,6 +22,16 @@ export class Turns {
     return this.#clock.monotonic() - this.#began > SLICE_MS;
   }
 
+  /** Does work that says after each piece whether it is done, a slice at a time. */
+  async slice<T>(work: Generator<unknown, T>): Promise<T> {
+    await this.next();
+    for (;;) {
+      const { done, value } = work.next();
+      if (done === true) return value;
+      if (this.isOver) await this.next();
+    }
+  }
+
   /** When it is one's turn again, after all who wait already. */
   next(): Promise<void> {
     const turn = new Promise<void>((resolve) => this.#waiting.push(resolve));

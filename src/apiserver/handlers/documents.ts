@@ -1,78 +1,100 @@
-/** The OpenAPI documents, v2 and v3: built when they are first requested, and again when the served resources change. */
+/**
+ * The OpenAPI documents, v2 and v3: built when they are first requested, and again when the served resources change: of v3 only the documents of
+ * groups that have changed. All are built and encoded in turns with other requests: with 300 large definitions they are 50 MB.
+ */
 import { allSchemas, kindsOf } from "../../api/schemas.ts";
-import { groupsOf, isBuiltinGroup } from "../../machinery/discovery/groups.ts";
+import { createHash } from "node:crypto";
+import { type ApiVersion, groupsOf, isBuiltinGroup } from "../../machinery/discovery/groups.ts";
 import {
   documentHash,
-  openApiV2,
+  openApiV2InGoes,
   openApiV3,
   openApiV3Index,
   openApiV3NonResource,
   v3Path,
 } from "../../machinery/openapi/document.ts";
 import { mergeOpenApiV2 } from "../../machinery/openapi/merge.ts";
-import type { Json } from "../../machinery/openapi/schemas.ts";
-import { encodeOpenApiV2, V2_PROTOBUF } from "../../machinery/openapi/v2-protobuf.ts";
+import type { Json, OpenApiSource } from "../../machinery/openapi/schemas.ts";
+import { encodeOpenApiV2InGoes, V2_PROTOBUF } from "../../machinery/openapi/v2-protobuf.ts";
 import { encodeOpenApiV3, V3_PROTOBUF } from "../../machinery/openapi/v3-protobuf.ts";
 import { parseAccept } from "../../machinery/codec/content.ts";
 import type { RemoteOpenApi } from "../aggregation/openapi.ts";
 import type { Clock } from "../../world/world.ts";
+import type { Resource } from "../../machinery/resource.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
+import type { Turns } from "../turns.ts";
 import { VERSION } from "../version.ts";
 
 type Describe = (name: string, field?: string) => string | undefined;
 
 interface Document {
-  readonly body: string;
+  readonly body: Uint8Array;
   readonly hash: string;
 }
-type Body = Document | { readonly body: Uint8Array; readonly hash: string };
+
+/** What a document of v3 was made of. */
+interface Made {
+  readonly resources: readonly Resource[];
+  readonly document: Document;
+}
 
 export class Documents {
   readonly #registry: Registry;
-  readonly #describe: Describe | undefined;
   readonly #clock: Pick<Clock, "now">;
   /** Of other servers; set once there is somebody who asks them. */
   remote: RemoteOpenApi | undefined;
   #version = "";
   #modified = "";
-  #v2: Document | undefined;
-  #v2Protobuf: Uint8Array | undefined;
-  #v3 = new Map<string, Document>();
-  #v3Protobuf = new Map<string, Uint8Array>();
-  #others: ReadonlyMap<string, Json> | undefined;
+  #v2: Promise<Document> | undefined;
+  #v2Protobuf: Promise<Document> | undefined;
+  /** By path. */
+  #served: ReadonlyMap<string, ApiVersion & { readonly group: string }> = new Map();
+  #others: ReadonlyMap<string, Json> = new Map();
+  readonly #v3 = new Map<string, Made>();
+  readonly #v3Protobuf = new WeakMap<Document, Uint8Array>();
+  readonly #remotes = new WeakMap<object, Document>();
+  readonly #source: OpenApiSource;
+  readonly #turns: Turns;
 
-  constructor(registry: Registry, describe: Describe | undefined, clock: Pick<Clock, "now">) {
+  constructor(registry: Registry, describe: Describe | undefined, clock: Pick<Clock, "now">, turns: Turns) {
     this.#registry = registry;
-    this.#describe = describe;
     this.#clock = clock;
+    this.#turns = turns;
+    this.#source = {
+      schemas: allSchemas(),
+      kinds: kindsOf,
+      version: VERSION.gitVersion,
+      ...(describe && { describe }),
+      custom: (group, version, kind) => registry.customSchema(group, version, kind),
+    };
   }
 
-  answer(request: ApiRequest): ApiResponse | undefined {
+  async answer(request: ApiRequest): Promise<ApiResponse | undefined> {
     const version = `${this.#registry.version} ${this.remote?.version ?? 0}`;
     if (this.#version !== version) {
       this.#version = version;
       this.#modified = new Date(this.#clock.now()).toUTCString();
       this.#v2 = undefined;
       this.#v2Protobuf = undefined;
-      this.#v3 = new Map();
-      this.#v3Protobuf = new Map();
-      this.#others = undefined;
+      this.#follow();
     }
     const path = request.path.replace(/^\/openapi\//, "");
     if (path === "v2") {
       const vary = "Accept-Encoding, Accept";
       const type = wanted(request, [V2_PROTOBUF]);
       if (type === undefined) return { kind: "raw", status: 406, headers: { vary }, body: "" };
-      if (type === V2_PROTOBUF)
-        return this.#respond(request, bytes((this.#v2Protobuf ??= encodeV2(this.#writeV2()))), type, vary);
-      return this.#respond(request, (this.#v2 ??= document(this.#writeV2())), type, vary);
+      const made =
+        type === V2_PROTOBUF
+          ? (this.#v2Protobuf ??= this.#turns.slice(this.#inV2(encodeOpenApiV2InGoes)))
+          : (this.#v2 ??= this.#turns.slice(this.#inV2(jsonInGoes)));
+      return this.#respond(request, await made, type, vary);
     }
     if (path === "v3") {
-      const hashes = new Map(this.#v3Paths().map((at) => [at, this.#document(at)!.hash]));
+      const hashes = await this.#turns.slice(this.#hashes());
       // Upstream lets the type be guessed, and no file's name helps.
       const headers = { "content-type": "text/plain; charset=utf-8", "last-modified": this.#modified };
-      return ranged(request, headers, document(openApiV3Index(hashes)).body, undefined);
+      return ranged(request, headers, JSON.stringify(openApiV3Index(hashes)), undefined);
     }
     if (!path.startsWith("v3/")) return undefined;
     const at = path.slice("v3/".length);
@@ -83,7 +105,7 @@ export class Documents {
     const type = wanted(request, [V3_PROTOBUF]);
     if (type === undefined) return { kind: "raw", status: 406, headers: { vary: "Accept" }, body: "" };
     const asked = request.query.get("hash");
-    const body = (): Body => (type === V3_PROTOBUF ? this.#inProtobuf(at, found) : found);
+    const body = (): Document => (type === V3_PROTOBUF ? this.#inProtobuf(found) : found);
     if (asked === null || asked === "") return this.#respond(request, body(), type, "Accept");
     if (asked !== found.hash) {
       const location = `/openapi/v3/${at}?hash=${found.hash}`;
@@ -98,7 +120,7 @@ export class Documents {
     return answer;
   }
 
-  #respond(request: ApiRequest, { body, hash }: Body, type: string, vary: string): ApiResponse {
+  #respond(request: ApiRequest, { body, hash }: Document, type: string, vary: string): ApiResponse {
     const etag = `"${hash}"`;
     const known = request.header("if-none-match") ?? "";
     if (known === "*" || known.split(",").some((one) => one.trim().replace(/^W\//, "") === etag))
@@ -110,61 +132,102 @@ export class Documents {
     return ranged(request, headers, body, etag);
   }
 
-  #v3Paths(): readonly string[] {
-    const own = groupsOf(this.#registry.resources).flatMap(({ name, versions }) =>
-      versions.map(({ version }) => v3Path(name, version)),
+  /** Of what isn't a resource: the lists of groups and versions, the server's own version, the keys of its tokens. */
+  #follow(): void {
+    const groups = groupsOf(this.#registry.resources);
+    this.#served = new Map(
+      groups.flatMap(({ name: group, versions }) =>
+        versions.map((one) => [v3Path(group, one.version), { ...one, group }] as const),
+      ),
     );
-    return [...new Set([...this.#nonResource().keys(), ...own, ...(this.remote?.v3.keys() ?? [])])].sort();
+    const builtin = groups.flatMap(({ name }) => (isBuiltinGroup(name) && name !== "" ? [name] : []));
+    this.#others = openApiV3NonResource(builtin, this.#source);
+    for (const path of this.#v3.keys()) if (!this.#served.has(path) && !this.#others.has(path)) this.#v3.delete(path);
   }
 
-  /** Of what isn't a resource: the lists of groups and versions, the server's own version, the keys of its tokens. */
-  #nonResource(): ReadonlyMap<string, Json> {
-    const groups = groupsOf(this.#registry.resources).flatMap(({ name }) =>
-      isBuiltinGroup(name) && name !== "" ? [name] : [],
-    );
-    return (this.#others ??= openApiV3NonResource(groups, this.#source()));
+  /** Of every document there is. */
+  *#hashes(): Generator<void, ReadonlyMap<string, string>> {
+    const hashes = new Map<string, string>();
+    const paths = new Set([...this.#others.keys(), ...this.#served.keys(), ...(this.remote?.v3.keys() ?? [])]);
+    for (const path of [...paths].sort()) {
+      // What has just been taken away isn't there any more.
+      const found = this.#document(path);
+      if (found !== undefined) hashes.set(path, found.hash);
+      yield;
+    }
+    return hashes;
   }
 
   #document(path: string): Document | undefined {
+    const other = this.#others.get(path);
+    const served = this.#served.get(path);
+    if (other === undefined && served === undefined) return this.#remote(path);
+    const resources = served?.resources ?? [];
     const known = this.#v3.get(path);
-    if (known !== undefined) return known;
-    for (const { name, versions } of groupsOf(this.#registry.resources))
-      for (const { version, resources } of versions)
-        if (v3Path(name, version) === path) {
-          const made = document(openApiV3(name, version, resources, this.#source()));
-          this.#v3.set(path, made);
-          return made;
-        }
-    const other = this.#nonResource().get(path);
-    if (other === undefined) return this.remote?.v3.get(path);
-    const made = document(other);
-    this.#v3.set(path, made);
+    // A definition that changes makes new resources.
+    if (known !== undefined && sameItems(known.resources, resources)) return known.document;
+    const value = served === undefined ? other! : openApiV3(served.group, served.version, resources, this.#source);
+    const body = Buffer.from(JSON.stringify(value));
+    const document = { body, hash: documentHash(body) };
+    this.#v3.set(path, { resources, document });
+    return document;
+  }
+
+  #remote(path: string): Document | undefined {
+    const found = this.remote?.v3.get(path);
+    if (found === undefined) return undefined;
+    let made = this.#remotes.get(found);
+    if (made === undefined) this.#remotes.set(found, (made = { body: Buffer.from(found.body), hash: found.hash }));
     return made;
   }
 
   /** Under the same validator: it is the same document. */
-  #inProtobuf(path: string, { body, hash }: Document): Body {
-    let made = this.#v3Protobuf.get(path);
+  #inProtobuf(document: Document): Document {
+    let made = this.#v3Protobuf.get(document);
     if (made === undefined) {
-      made = encodeOpenApiV3(JSON.parse(body) as Json);
-      this.#v3Protobuf.set(path, made);
+      made = encodeOpenApiV3(JSON.parse(String(document.body)) as Json);
+      this.#v3Protobuf.set(document, made);
     }
-    return { body: made, hash };
+    return { body: made, hash: document.hash };
   }
 
-  #writeV2(): object {
-    return mergeOpenApiV2(openApiV2(this.#registry.resources, this.#source()) as Json, this.remote?.v2 ?? []) as object;
+  *#inV2(encode: (value: Json) => Generator<void, Buffer>): Generator<void, Document> {
+    const own = yield* openApiV2InGoes(this.#registry.resources, this.#source);
+    const body = yield* encode(mergeOpenApiV2(own, this.remote?.v2 ?? []));
+    const hash = createHash("sha512");
+    for (let at = 0; at < body.length; at += HASHED_AT_ONCE) {
+      hash.update(body.subarray(at, at + HASHED_AT_ONCE));
+      yield;
+    }
+    return { body, hash: hash.digest("hex").toUpperCase() };
   }
+}
 
-  #source() {
-    return {
-      schemas: allSchemas(),
-      kinds: kindsOf,
-      version: VERSION.gitVersion,
-      ...(this.#describe && { describe: this.#describe }),
-      custom: (group: string, version: string, kind: string) => this.#registry.customSchema(group, version, kind),
-    };
+const HASHED_AT_ONCE = 1 << 20;
+
+const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean =>
+  a.length === b.length && a.every((one, at) => one === b[at]);
+
+/** As `JSON.stringify`, one member of a member at a time. */
+function* jsonInGoes(value: Json): Generator<void, Buffer> {
+  const parts: Buffer[] = [];
+  const add = (text: string) => parts.push(Buffer.from(text));
+  for (const [name, member] of Object.entries(value)) {
+    const before = `${parts.length === 0 ? "{" : ","}${JSON.stringify(name)}:`;
+    if (name !== "paths" && name !== "definitions") {
+      add(before + JSON.stringify(member));
+      continue;
+    }
+    let sign = `${before}{`;
+    for (const [key, inner] of Object.entries(member as Json)) {
+      add(`${sign}${JSON.stringify(key)}:${JSON.stringify(inner)}`);
+      sign = ",";
+      yield;
+    }
+    add(sign === "," ? "}" : `${sign}}`);
   }
+  add("}");
+  return Buffer.concat(parts);
 }
 
 /** The whole, or the part of it that is asked for. Who asks for several gets the whole, as is a server's right. Upstream: net/http (ServeContent) */
@@ -201,11 +264,6 @@ function ranged(
   };
 }
 
-function document(value: object): Document {
-  const body = JSON.stringify(value);
-  return { body, hash: documentHash(body) };
-}
-
 /** The best type that both know: JSON, or one of the others. client-go spells those with an `@`; both spellings are answered with the newer. */
 function wanted(request: ApiRequest, others: readonly string[]): string | undefined {
   const header = request.header("accept") ?? "";
@@ -218,9 +276,3 @@ function wanted(request: ApiRequest, others: readonly string[]): string | undefi
   return undefined;
 }
 const JSON_TYPE = "application/json";
-
-function encodeV2(value: object): Uint8Array {
-  return encodeOpenApiV2(value as Json);
-}
-
-const bytes = (body: Uint8Array): Body => ({ body, hash: documentHash(body) });

@@ -1,6 +1,7 @@
 /** Pages that people and probes look at, as a genuine kube-apiserver 1.36.2 has them. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { nodeWorld } from "../../world/node/index.ts";
 import { ask, ASKABLE } from "../testing/ask.ts";
 import { startServer } from "../testing/harness.ts";
@@ -126,6 +127,16 @@ test("documents are given in parts to who asks for parts", async () => {
   assert.equal((await part("lines=1-2")).body.toString(), "invalid range\n");
   assert.equal((await part("bytes=0-1", { "if-range": '"other"' })).status, 200);
   assert.equal((await part("bytes=0-1", { "if-range": String(whole.headers["etag"]) })).status, 206);
+});
+
+test("a document of megabytes is compressed in pieces, and is the same document", async () => {
+  const whole = await page("/openapi/v2");
+  assert.ok(whole.body.length > 1024 * 1024);
+  const packed = await ask(harness, "GET", "/openapi/v2", { headers: { "accept-encoding": "gzip" } });
+  assert.equal(packed.headers["content-encoding"], "gzip");
+  assert.equal(packed.headers["vary"], "Accept-Encoding, Accept");
+  assert.equal(packed.headers["etag"], whole.headers["etag"]);
+  assert.ok(gunzipSync(packed.body).equals(whole.body));
 });
 
 const NOT_ACCEPTABLE: readonly (readonly [path: string, message: string])[] = [

@@ -80,7 +80,7 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       );
     }
     case "openapi":
-      return options.documents.answer(request) ?? pageNotFound();
+      return (await options.documents.answer(request)) ?? pageNotFound();
     case "debug": {
       if (!path.startsWith("/debug/api_priority_and_fairness/") || options.flow === undefined) return pageNotFound();
       const { clock } = services;

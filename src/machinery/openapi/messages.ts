@@ -11,6 +11,8 @@ export interface Field {
   readonly write: Write;
   /** A list becomes one field an element. */
   readonly repeated?: boolean;
+  /** Of an object that is a list of names and values: writes one of them. */
+  readonly entry?: (writer: Writer, map: Json, name: string) => void;
 }
 export type Fields = Readonly<Record<string, Field>>;
 
@@ -72,20 +74,29 @@ export const any: Write = (writer, value) => {
 
 /** An object as a list of names and values, under field `number` of a message of its own. */
 export function named(value: Write, number = 1): Write {
+  const entry = namedEntry(value, number);
   return (writer, map: Json) => {
     const end = writer.mark();
-    for (const name of Object.keys(map).reverse()) {
-      const entry = writer.mark();
-      value(writer, map[name]);
-      writer.tag(2, 2);
-      writer.string(name);
-      writer.tag(1, 2);
-      writer.lengthSince(entry);
-      writer.tag(number, 2);
-    }
+    for (const name of Object.keys(map).reverse()) entry(writer, map, name);
     writer.lengthSince(end);
   };
 }
+
+/** The same as a field that can be written entry by entry. */
+export const allNamed = (field: number, value: Write, number = 1): Field => ({
+  ...inner(field, named(value, number)),
+  entry: namedEntry(value, number),
+});
+
+const namedEntry = (value: Write, number: number) => (writer: Writer, map: Json, name: string) => {
+  const entry = writer.mark();
+  value(writer, map[name]);
+  writer.tag(2, 2);
+  writer.string(name);
+  writer.tag(1, 2);
+  writer.lengthSince(entry);
+  writer.tag(number, 2);
+};
 
 /** A message with one field. */
 export function wrapped(field: Field): Write {
@@ -98,8 +109,30 @@ export function wrapped(field: Field): Write {
 
 /** The bytes of a document. */
 export function encodeDocument(document: Json, fields: Fields): Buffer {
+  const made = encodeDocumentInGoes(document, fields);
+  for (;;) {
+    const { done, value } = made.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same, entry by entry where a field has a list of them. */
+export function* encodeDocumentInGoes(document: Json, fields: Fields): Generator<void, Buffer> {
   const writer = new Writer();
-  for (const [name, field] of Object.entries(fields).sort(([, a], [, b]) => b.number - a.number))
-    if (document[name] !== undefined) put(writer, field, document[name]);
+  for (const [name, field] of Object.entries(fields).sort(([, a], [, b]) => b.number - a.number)) {
+    const value = document[name] as Json | undefined;
+    if (value === undefined) continue;
+    if (field.entry === undefined) {
+      put(writer, field, value);
+      continue;
+    }
+    const end = writer.mark();
+    for (const entry of Object.keys(value).reverse()) {
+      field.entry(writer, value, entry);
+      yield;
+    }
+    writer.lengthSince(end);
+    writer.tag(field.number, field.wire);
+  }
   return writer.finish();
 }

@@ -1,7 +1,9 @@
 /** The v2 document in protobuf, the only form in which client-go reads it. Upstream: github.com/google/gnostic-models/openapiv2/OpenAPIv2.proto */
 import {
+  allNamed,
   any,
   encodeDocument,
+  encodeDocumentInGoes,
   type Fields,
   flag,
   float,
@@ -126,8 +128,8 @@ function documentFields(): Fields {
       2,
       message(() => ({ title: text(1), version: text(2) })),
     ),
-    paths: inner(8, named(pathItem, 2)),
-    definitions: inner(9, named(schema)),
+    paths: allNamed(8, pathItem, 2),
+    definitions: allNamed(9, schema),
     parameters: inner(10, named(itself)),
     security: inners(12, named(wrapped(texts(1)))),
     securityDefinitions: inner(13, named(wrapped(inner(2, apiKey)))),
@@ -137,4 +139,9 @@ function documentFields(): Fields {
 /** The bytes of a document made by `openApiV2`. */
 export function encodeOpenApiV2(document: Json): Buffer {
   return encodeDocument(document, documentFields());
+}
+
+/** The same, a path or a definition at a time. */
+export function encodeOpenApiV2InGoes(document: Json): Generator<void, Buffer> {
+  return encodeDocumentInGoes(document, documentFields());
 }

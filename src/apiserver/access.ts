@@ -71,7 +71,7 @@ const LOOK_EVERY_MS = 100;
 const TOKEN_CACHE_MS = 10_000;
 
 export function createAccess(options: ApiServerOptions, given: AccessDeps): Access {
-  const deps = { ...given, podCertificates: options.featureGates?.get("PodCertificateRequest") ?? false };
+  const deps = { ...given, featureGates: options.featureGates };
   const { clock } = deps;
   const { audiences } = deps.accounts;
   let clientRoots = rootsOf(options.secure?.clientCa);
@@ -207,7 +207,7 @@ function createAuthorizer(options: AuthorizationOptions, deps: AuthorizerDeps): 
   return union([systemMasters, ...configuration.authorizers!.map((one) => authorizerOf(one, options, deps))]);
 }
 
-type AuthorizerDeps = AccessDeps & { readonly podCertificates: boolean };
+type AuthorizerDeps = AccessDeps & Pick<ApiServerOptions, "featureGates">;
 
 function authorizerOf(one: AuthorizerConfiguration, options: AuthorizationOptions, deps: AuthorizerDeps): Authorizer {
   switch (one.type) {
@@ -216,7 +216,7 @@ function authorizerOf(one: AuthorizerConfiguration, options: AuthorizationOption
     case "AlwaysDeny":
       return alwaysDeny;
     case "Node":
-      return nodeAuthorizer(deps.cluster, deps);
+      return nodeAuthorizer(deps.cluster, deps.featureGates);
     case "RBAC":
       return rbacAuthorizer(deps.cluster);
     case "ABAC":

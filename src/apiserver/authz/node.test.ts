@@ -52,7 +52,7 @@ const cluster = {
     (OBJECTS[resource] ?? []).filter(({ metadata }) => namespace === "" || metadata.namespace === namespace),
   podsOn: (node: string) => OBJECTS["pods"]!.filter(({ spec }) => spec.nodeName === node),
 } as unknown as ClusterView;
-const authorizer = nodeAuthorizer(cluster, { podCertificates: true });
+const authorizer = nodeAuthorizer(cluster, new Map([["PodCertificateRequest", true]]));
 
 const NOT_RELATED = "no relationship found between node 'n1' and this object";
 /** `verb resource[/subresource].group [namespace/]name [fieldSelector]`, then what is said: empty for yes. */
@@ -168,7 +168,7 @@ test("what a node may not do with its pods gets no reason", () =>
   assert.deepEqual(ask("update pods. a/p"), { decision: "no opinion", reason: "" }));
 
 test("without the gate nothing is said of certificates of pods", () => {
-  const plain = nodeAuthorizer(cluster, { podCertificates: false });
+  const plain = nodeAuthorizer(cluster);
   const user = { name: "system:node:n1", groups: ["system:nodes"] };
   const group = "certificates.k8s.io";
   const asked = {

@@ -8,19 +8,16 @@ import { SelectorError } from "../../machinery/selector/labels.ts";
 import type { AnyObject, ClusterView } from "../admission/framework.ts";
 import { nodeOfUser } from "../authn/user.ts";
 import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
-import policy from "./bootstrap-policy.json" with { type: "json" };
-import type { PolicyRule } from "./rbac.ts";
+import { bootstrapPolicy } from "./policy.ts";
 import { ruleAllows } from "./rbac.ts";
 
 const allow: Decision = { decision: "allow", reason: "" };
 const no = (reason: string): Decision => ({ decision: "no opinion", reason });
 
-export function nodeAuthorizer(
-  cluster: ClusterView,
-  { podCertificates }: { readonly podCertificates: boolean },
-): Authorizer {
-  const rules = policy.clusterRoles.find(({ metadata }) => metadata.name === "system:node")!
-    .rules as readonly PolicyRule[];
+export function nodeAuthorizer(cluster: ClusterView, featureGates?: ReadonlyMap<string, boolean>): Authorizer {
+  const podCertificates = featureGates?.get("PodCertificateRequest") ?? false;
+  const { clusterRoles } = bootstrapPolicy(featureGates);
+  const { rules } = clusterRoles.find(({ metadata }) => metadata.name === "system:node")!;
   return {
     authorize(asked) {
       if (!asked.user.groups.includes("system:nodes")) return no("");
@@ -30,7 +27,7 @@ export function nodeAuthorizer(
         const special = decide(cluster, node, asked, podCertificates);
         if (special !== undefined) return special;
       }
-      return rules.some((rule) => ruleAllows(asked, rule)) ? allow : no("");
+      return rules!.some((rule) => ruleAllows(asked, rule)) ? allow : no("");
     },
     rulesFor: (user) =>
       nodeOfUser(user) === undefined

@@ -3,7 +3,7 @@
  * Upstream: pkg/registry/rbac/rest/storage_rbac.go.
  */
 import { isDeepStrictEqual } from "node:util";
-import policy from "../authz/bootstrap-policy.json" with { type: "json" };
+import { bootstrapPolicy } from "../authz/policy.ts";
 import type { Services } from "../registry/context.ts";
 import type { Entry } from "../storage/entry.ts";
 import { ensure } from "./write.ts";
@@ -12,6 +12,7 @@ const GROUP = "rbac.authorization.k8s.io";
 const AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate";
 
 export async function ensureRbac(services: Services): Promise<void> {
+  const policy = bootstrapPolicy(services.featureGates);
   const work: Promise<Entry | undefined>[] = [];
   for (const role of policy.clusterRoles) work.push(ensure(services, `clusterroles.${GROUP}`, role, repairRole(role)));
   for (const binding of policy.clusterRoleBindings)

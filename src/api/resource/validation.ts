@@ -34,11 +34,14 @@ export const MAX_REQUESTS = 32;
 const MAX_ALTERNATIVES = 8;
 
 export function validateClaim({ metadata, spec }: ResourceClaim, context: HookContext): FieldError[] {
-  return [...validateAdminAccess(metadata, spec, context), ...validateClaimSpec(spec, "spec")];
+  return [...validateAdminAccess(metadata, spec, context), ...validateClaimSpec(spec, "spec", context)];
 }
 
 export function validateNewTemplate(template: ResourceClaimTemplate, context: HookContext): FieldError[] {
-  return [...validateAdminAccess(template.metadata, template.spec?.spec, context), ...validateTemplate(template)];
+  return [
+    ...validateAdminAccess(template.metadata, template.spec?.spec, context),
+    ...validateTemplate(template, context),
+  ];
 }
 
 const ADMIN_LABEL = "resource.kubernetes.io/admin-access";
@@ -77,12 +80,19 @@ export function validateClaimUpdate(claim: ResourceClaim, old: ResourceClaim): F
     : [invalid("spec", internalValue(claim.spec, "io.k8s.api.resource.v1.ResourceClaimSpec"), "field is immutable")];
 }
 
-function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
-  return [...validateTemplateMeta(spec?.metadata, "spec.metadata"), ...validateClaimSpec(spec?.spec, "spec.spec")];
+function validateTemplate({ spec }: ResourceClaimTemplate, context: HookContext): FieldError[] {
+  return [
+    ...validateTemplateMeta(spec?.metadata, "spec.metadata"),
+    ...validateClaimSpec(spec?.spec, "spec.spec", context),
+  ];
 }
 
-export function validateTemplateUpdate(template: ResourceClaimTemplate, old: ResourceClaimTemplate): FieldError[] {
-  const errors = validateTemplate(template);
+export function validateTemplateUpdate(
+  template: ResourceClaimTemplate,
+  old: ResourceClaimTemplate,
+  context: HookContext,
+): FieldError[] {
+  const errors = validateTemplate(template, context);
   return semanticEqual(template.spec, old.spec)
     ? errors
     : [
@@ -114,7 +124,11 @@ export function validateSet<T>(
   return errors;
 }
 
-function validateClaimSpec(spec: ResourceClaimSpec | undefined, path: string): FieldError[] {
+function validateClaimSpec(
+  spec: ResourceClaimSpec | undefined,
+  path: string,
+  { featureGates }: HookContext,
+): FieldError[] {
   const { requests = [], constraints = [], config = [] } = spec?.devices ?? {};
   const at = `${path}.devices`;
   const names = namesOf(requests);
@@ -136,6 +150,7 @@ function validateClaimSpec(spec: ResourceClaimSpec | undefined, path: string): F
       if (matchAttribute !== undefined) errors.push(...validateFullName(matchAttribute, `${one}.matchAttribute`));
       else if (distinctAttribute !== undefined)
         errors.push(...validateFullName(distinctAttribute, `${one}.distinctAttribute`));
+      else if (featureGates.get("DRAConsumableCapacity") === false) errors.push(required(`${one}.matchAttribute`));
       else
         errors.push(
           required(

@@ -191,10 +191,12 @@ export function validatePodGroupUpdate(
   old: PodGroup,
   { featureGates }: Pick<HookContext, "featureGates">,
 ): FieldError[] {
-  return FIXED.filter((field) => !semanticEqual(object.spec?.[field], old.spec?.[field])).map((field) => {
+  return FIXED.filter((field) => !semanticEqual(object.spec?.[field], old.spec?.[field])).flatMap((field) => {
     const gate = GATES[field as keyof typeof GATES];
-    const off = gate !== undefined && field !== "resourceClaims" && featureGates.get(gate) !== true;
-    return off ? fieldForbidden(`spec.${field}`) : invalid(`spec.${field}`, null, "field is immutable");
+    if (gate === undefined || field === "resourceClaims" || featureGates.get(gate) === true)
+      return [invalid(`spec.${field}`, null, "field is immutable")];
+    // What was set while the gate was on may go, and not change.
+    return object.spec?.[field] !== undefined && object.spec[field] !== "" ? [fieldForbidden(`spec.${field}`)] : [];
   });
 }
 

@@ -14,14 +14,29 @@ export const METRICS = `${PREFIX}metrics`;
 const CURRENT = `${PREFIX}current-metrics`;
 const CONDITIONS = `${PREFIX}conditions`;
 const BEHAVIOR = `${PREFIX}behavior`;
-const OURS: readonly string[] = [
+/** The annotations that stand for parts of the spec, and of the status. */
+export const OF_SPEC: readonly string[] = [
   METRICS,
-  CURRENT,
-  CONDITIONS,
   BEHAVIOR,
   `${PREFIX}scale-up-tolerance`,
   `${PREFIX}scale-down-tolerance`,
 ];
+export const OF_STATUS: readonly string[] = [CURRENT, CONDITIONS];
+const OURS: readonly string[] = [...OF_SPEC, ...OF_STATUS];
+
+/** Fields in the order of upstream's structures, which the text of an annotation shows. */
+const ORDER: readonly string[] =
+  "type status lastTransitionTime reason message name target metricName metricSelector targetAverageUtilization currentAverageUtilization targetValue currentValue targetAverageValue currentAverageValue selector averageValue container ScaleUp ScaleDown StabilizationWindowSeconds SelectPolicy Policies Tolerance".split(
+    " ",
+  );
+
+function inGoOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inGoOrder);
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).filter(([name]) => !ORDER.includes(name));
+  const ordered = ORDER.flatMap((name) => (name in value ? [[name, (value as Fields)[name]] as const] : []));
+  return Object.fromEntries([...ordered, ...fields].map(([name, one]) => [name, inGoOrder(one)]));
+}
 
 type Fields = Readonly<Record<string, any>>;
 
@@ -68,10 +83,10 @@ export function fromV2({ metadata, spec, status, ...rest }: V2): V1 {
     ...rest,
     apiVersion: "autoscaling/v1",
     metadata: withAnnotations(metadata, {
-      ...(others.length > 0 && { [METRICS]: JSON.stringify(others) }),
-      ...(currentMetrics.length > 0 && { [CURRENT]: JSON.stringify(currentMetrics.map(statusToV1)) }),
-      ...(conditions.length > 0 && { [CONDITIONS]: JSON.stringify(conditions) }),
-      ...(behavior !== undefined && { [BEHAVIOR]: JSON.stringify(upperNames(behavior)) }),
+      ...(others.length > 0 && { [METRICS]: JSON.stringify(inGoOrder(others)) }),
+      ...(currentMetrics.length > 0 && { [CURRENT]: JSON.stringify(inGoOrder(currentMetrics.map(statusToV1))) }),
+      ...(conditions.length > 0 && { [CONDITIONS]: JSON.stringify(inGoOrder(conditions)) }),
+      ...(behavior !== undefined && { [BEHAVIOR]: JSON.stringify(inGoOrder(upperNames(behavior))) }),
     }),
     spec: { ...commonSpec, ...(cpu !== undefined && { targetCPUUtilizationPercentage: cpu }) },
     status: {

@@ -13,7 +13,8 @@ export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   behaviour: {
     defaults: ({ spec }) => defaultClaimSpec(spec?.spec),
     validate: (template, context) => validateNewTemplate(templateToV1(template) as V1, context),
-    validateUpdate: (template, old) => validateTemplateUpdate(templateToV1(template) as V1, templateToV1(old) as V1),
+    validateUpdate: (template, old, context) =>
+      validateTemplateUpdate(templateToV1(template) as V1, templateToV1(old) as V1, context),
   },
   columns: plainColumns,
   toStored: templateToV1,

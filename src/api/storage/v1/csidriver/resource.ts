@@ -21,11 +21,12 @@ export const csiDrivers = defineResource<CSIDriver>({
       ifAbsent(spec, "seLinuxMount", false);
     },
     prepareForCreate({ spec }, { featureGates }) {
-      if (featureGates.get("VolumeLimitScaling") !== true) delete spec.preventPodSchedulingIfMissing;
+      if (featureGates.get("VolumeLimitScaling") === true) ifAbsent(spec, "preventPodSchedulingIfMissing", false);
+      else delete spec.preventPodSchedulingIfMissing;
     },
     prepareForUpdate({ spec }, old, { featureGates }) {
-      if (featureGates.get("VolumeLimitScaling") !== true && old.spec.preventPodSchedulingIfMissing === undefined)
-        delete spec.preventPodSchedulingIfMissing;
+      if (featureGates.get("VolumeLimitScaling") === true) ifAbsent(spec, "preventPodSchedulingIfMissing", false);
+      else if (old.spec.preventPodSchedulingIfMissing === undefined) delete spec.preventPodSchedulingIfMissing;
     },
     validate: validateDriver,
     validateUpdate: validateDriverUpdate,

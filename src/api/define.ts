@@ -62,6 +62,18 @@ interface Facts {
   readonly resetFields: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Versions whose successor is served: the release that said so, by kind. Upstream: zz_generated.prerelease-lifecycle.go */
+const DEPRECATED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  "admissionregistration.k8s.io/v1alpha1": { MutatingAdmissionPolicy: 35, MutatingAdmissionPolicyBinding: 35 },
+  "certificates.k8s.io/v1alpha1": { ClusterTrustBundle: 34 },
+  "coordination.k8s.io/v1alpha2": { LeaseCandidate: 35 },
+  "coordination.k8s.io/v1beta1": { LeaseCandidate: 36 },
+  "networking.k8s.io/v1beta1": { IPAddress: 34, ServiceCIDR: 34 },
+  "resource.k8s.io/v1alpha3": { DeviceTaintRule: 36 },
+  "resource.k8s.io/v1beta1": { DeviceClass: 35, ResourceClaim: 35, ResourceClaimTemplate: 35, ResourceSlice: 35 },
+  "resource.k8s.io/v1beta2": { DeviceClass: 36, ResourceClaim: 36, ResourceClaimTemplate: 36, ResourceSlice: 36 },
+};
+
 const facts = rows as unknown as readonly Facts[];
 
 /** What a kind says for itself. All of it is optional: a kind without any of it is stored, defaulted from its schema and checked for its metadata. */
@@ -128,8 +140,20 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
     }),
     storage: storageOf(fact, definition),
     validateName: nameRule,
-    ...(definition.deprecated !== undefined && { deprecated: definition.deprecated }),
+    ...deprecation(definition),
     servedByDefault: fact.servedByDefault,
+  };
+}
+
+function deprecation({ group, version, kind, deprecated }: Named & Definition<any>): Pick<Resource, "deprecated"> {
+  if (deprecated !== undefined) return { deprecated };
+  const minor = DEPRECATED[`${group}/${version}`]?.[kind];
+  if (minor === undefined) return {};
+  // A version goes three releases after it was said that it will.
+  return {
+    deprecated: {
+      warning: `${group}/${version} ${kind} is deprecated in v1.${minor}+, unavailable in v1.${minor + 3}+`,
+    },
   };
 }
 

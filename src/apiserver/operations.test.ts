@@ -220,7 +220,10 @@ test("a scale can be applied, and who applied its replicas owns them", async () 
     return JSON.parse(answer.body.toString());
   };
   // Whoever created it owns the replicas, also where they are a default.
-  assert.match((await apply("first", 3, false)).message, /conflict with "unknown" using apps\/v1: \.spec\.replicas$/);
+  assert.match(
+    (await apply("first", 3, false)).message,
+    /conflict with "unknown" using autoscaling\/v1: \.spec\.replicas$/,
+  );
   const first = await apply("first", 3, true);
   assert.equal(first.spec?.replicas, 3, JSON.stringify(first));
   const { message } = await apply("second", 4, false);

@@ -32,7 +32,8 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
   const fieldValidation = query.get("fieldValidation") ?? "";
   if (!["", "Ignore", "Warn", "Strict"].includes(fieldValidation))
     errors.push(notSupported("fieldValidation", fieldValidation, ["", "Ignore", "Strict", "Warn"]));
-  if (errors.length > 0) throw invalidObject("meta.k8s.io", kind, "", errors);
+  // Those of a delete may be in the body, and then these here don't count.
+  if (errors.length > 0 && kind !== "DeleteOptions") throw invalidObject("meta.k8s.io", kind, "", errors);
   return {
     services,
     user: request.user!,

@@ -9,7 +9,7 @@ import { badRequest, StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { decodeBody, expectedOf, isCustom, yamlOf } from "../registry/decode.ts";
-import { deletedStatus, remove, removeAll } from "../registry/delete.ts";
+import { type DeleteOptions, deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import { refusedForMany, removeUnread, UNSAFE } from "../registry/unsafe-delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { patcher } from "../registry/patch.ts";
@@ -17,7 +17,7 @@ import { isApply } from "../registry/patch-document.ts";
 import { get, list, listOptions, watch } from "../registry/read.ts";
 import { hooksOf } from "../registry/specials/hooks.ts";
 import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
-import { assertNamed, update } from "../registry/update.ts";
+import { assertNamed, checkPlace, update } from "../registry/update.ts";
 import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../request.ts";
 import { text } from "../request.ts";
 import { isTrue, type RequestInfo } from "../request-info.ts";
@@ -77,7 +77,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
       return change(services, request, resource, "", namespace, name);
     case "delete": {
       const options = await deleteOptions(services, request);
-      const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
+      const context = withDryRun(writeContext(services, request, "DeleteOptions"), options);
       if (options !== undefined && Object.keys(options).length > 0)
         request.audit?.requestObject({ kind: "DeleteOptions", apiVersion: apiVersionOf(resource), ...options });
       if (options[UNSAFE] === true)
@@ -89,12 +89,11 @@ export async function handleResource(services: Services, request: ApiRequest): P
     }
     case "deletecollection": {
       const options = await deleteOptions(services, request);
-      const context = withDryRun(writeContext(services, request, "DeleteOptions"), options.dryRun);
+      const context = withDryRun(writeContext(services, request, "DeleteOptions"), options);
       if (options[UNSAFE] === true) throw refusedForMany();
       const found = await list(services, resource, namespace, name, listOptions(request.query));
-      const removed = await removeAll(context, resource, found.entries, options);
-      // Not with its source: what was removed is no longer what was read.
-      return { kind: "list", resource, metadata: found.metadata, entries: removed };
+      await removeAll(context, resource, found.entries, options);
+      return found;
     }
     default:
       throw notAllowed();
@@ -167,14 +166,23 @@ async function change(
   if (verb === "update") {
     const context = writeContext(services, request, "UpdateOptions");
     const expected = expectedOf(resource);
+    const read = () => {
+      const draft = decodeBody(body, expected, context.fieldValidation, context.warn);
+      assertNamed(draft, name);
+      checkPlace({ resource, namespace, name }, draft);
+      return draft;
+    };
+    // What is wrong with the body is told before it is known whether there is anything to update.
+    let draft = read();
+    let isUsed = false;
     const updated = await update(context, {
       resource,
       subresource,
       namespace,
       name,
       make: (current) => {
-        const draft = decodeBody(body, expected, context.fieldValidation, context.warn);
-        assertNamed(draft, name);
+        if (isUsed) draft = read();
+        isUsed = true;
         return recordUpdate(context, resource, subresource, current, draft);
       },
       onMissing: subresource === "" && resource.createOnUpdate ? "create" : "fail",
@@ -221,8 +229,10 @@ function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, bo
   else audit.requestObject(value);
 }
 
-function withDryRun(context: WriteContext, dryRun: readonly string[] | undefined): WriteContext {
-  return dryRun?.includes("All") === true ? { ...context, dryRun: true } : context;
+/** A delete with a body is no dry run because the URL says so. */
+function withDryRun(context: WriteContext, { dryRun = [] }: DeleteOptions): WriteContext {
+  const isDry = dryRun.includes("All");
+  return context.dryRun === isDry ? context : { ...context, dryRun: isDry };
 }
 
 function entryResponse(status: number, resource: Resource, entry: Entry): ObjectResponse {

@@ -116,22 +116,30 @@ async function store(
     const storage = services.registry.storage(resource);
     const key = keyFor(resource, namespace, name);
     if (context.dryRun) {
-      if ((await storage.store.get(key, storage.cache.get(key))).entry !== undefined)
-        throw alreadyExists(resource, name);
+      const { entry } = await storage.store.get(key, storage.cache.get(key));
+      if (entry !== undefined) throw alreadyThere(resource, name, entry);
       return await viewable(resource, new Entry(key, 0, stored));
     }
     // Only storage minds a version: validation and policies have had their say, a dry run passes, and what is no number is dropped.
     if (/^\d+$/.test(version) && BigInt(version) !== 0n)
       throw new StatusError("Unknown", "resourceVersion should not be set on objects to be created", {}, { code: 500 });
     const ttl = ttlSecondsOf(resource, services);
-    const entry = await storage.store.create(key, stored, ttl).catch((error: unknown) => {
-      throw error instanceof ExistsError ? alreadyExists(resource, name) : error;
+    const entry = await storage.store.create(key, stored, ttl).catch(async (error: unknown) => {
+      if (!(error instanceof ExistsError)) throw error;
+      throw alreadyThere(resource, name, (await storage.store.get(key, undefined)).entry);
     });
     done = true;
     return await viewable(resource, entry);
   } finally {
     await finish?.(done);
   }
+}
+
+/** Who waits for a name to be free is told that it will be. */
+function alreadyThere(resource: Resource, name: string, entry: Entry | undefined): StatusError {
+  const error = alreadyExists(resource, name);
+  if (entry?.stored.metadata.deletionTimestamp === undefined) return error;
+  return new StatusError(error.reason, `object is being deleted: ${error.message}`, error.details);
 }
 
 /** What a client gets back is what is stored, in the client's version. */

@@ -51,7 +51,7 @@ export function decodeBody(
 ): any {
   if (body.kind === "none") return decodeNothing(body.contentType, expected);
   if (body.kind === "object") {
-    checkKind(body.value, expected, () => Buffer.from(JSON.stringify(body.value)));
+    checkKind(body.value, expected, validation, () => Buffer.from(JSON.stringify(body.value)));
     const object = readObject(body.value, expected.schema, expected.custom === true);
     expected.defaults?.(object);
     return fillKind(object, expected);
@@ -64,16 +64,16 @@ export function decodeBody(
   let isParsed = false;
   try {
     if (format === "cbor") {
-      checkKind(parseCbor(bytes), expected, () => bytes);
+      checkKind(parseCbor(bytes), expected, validation, () => bytes);
       const decoded = decodeCbor(bytes, expected.schema, options);
       for (const warning of decoded.warnings) warn(warning);
       object = decoded.object;
     } else if (format === "protobuf") {
-      checkKind(openEnvelope(bytes), expected, () => bytes);
+      checkKind(openEnvelope(bytes), expected, validation, () => bytes);
       object = body.codec.decode(bytes, expected.schema).object;
     } else {
       const document = format === "yaml" ? yamlOf(body) : undefined;
-      checkKind(document === undefined ? parseJson(bytes) : document.value, expected, () => bytes);
+      checkKind(document === undefined ? parseJson(bytes) : document.value, expected, validation, () => bytes);
       isParsed = true;
       const decoded =
         document === undefined
@@ -145,7 +145,7 @@ function fillKind(object: any, expected: Expected): any {
   return { apiVersion: apiVersionOf(expected), kind: expected.kind, metadata: metadata ?? {}, ...rest };
 }
 
-function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array): void {
+function checkKind(value: unknown, expected: Expected, validation: FieldValidation, bytes: () => Uint8Array): void {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw unrecognised(
       expected,
@@ -160,7 +160,7 @@ function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array):
         bytes(),
       );
   const { apiVersion = "", kind = "" } = value as { apiVersion?: unknown; kind?: unknown };
-  if (expected.custom === true) return checkCustomKind(apiVersion, kind, expected, bytes);
+  if (expected.custom === true) return checkCustomKind(apiVersion, kind, expected, validation, bytes);
   // Upstream takes a body without either for what the endpoint expects.
   if (kind === "" && apiVersion === "") return;
   const wanted = apiVersionOf(expected);
@@ -181,9 +181,19 @@ function checkKind(value: unknown, expected: Expected, bytes: () => Uint8Array):
 }
 
 /** An object of a custom kind says what it is. Whether it is of the right kind is asked later, as its first rule. */
-function checkCustomKind(apiVersion: unknown, kind: unknown, expected: Expected, bytes: () => Uint8Array): void {
-  if ((kind ?? "") === "")
-    throw unrecognised(expected, `Object 'Kind' is missing in '${Buffer.from(bytes()).toString()}'`, bytes());
+function checkCustomKind(
+  apiVersion: unknown,
+  kind: unknown,
+  expected: Expected,
+  validation: FieldValidation,
+  bytes: () => Uint8Array,
+): void {
+  if ((kind ?? "") === "") {
+    const why = `Object 'Kind' is missing in '${Buffer.from(bytes()).toString()}'`;
+    throw validation === "Ignore"
+      ? undecodable(expected, why, bytes(), true, true)
+      : unrecognised(expected, why, bytes());
+  }
   const wanted = apiVersionOf(expected);
   if (apiVersion === wanted) return;
   if (String(apiVersion).split("/").length > 2)

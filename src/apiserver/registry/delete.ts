@@ -242,17 +242,15 @@ export async function removeAll(
   resource: Resource,
   entries: readonly Entry[],
   options: DeleteOptions,
-): Promise<readonly Entry[]> {
-  const removed: (Entry | undefined)[] = Array.from({ length: entries.length });
+): Promise<void> {
   let next = 0;
   let failed = false;
   const work = async () => {
     while (next < entries.length && !failed) {
       context.signal.throwIfAborted();
-      const at = next++;
-      const { name, namespace } = entries[at]!.stored.metadata;
+      const { name, namespace } = entries[next++]!.stored.metadata;
       try {
-        removed[at] = (await remove(context, resource, namespace ?? "", name, options)).entry;
+        await remove(context, resource, namespace ?? "", name, options);
       } catch (error) {
         if (error instanceof StatusError && error.reason === "NotFound") continue;
         failed = true;
@@ -263,7 +261,4 @@ export async function removeAll(
   // More of them are done sooner, and everybody else waits longer for the collection of their garbage.
   const { deleteCollectionWorkers = 1 } = context.services.options;
   await Promise.all(Array.from({ length: Math.min(Math.max(deleteCollectionWorkers, 1), entries.length) }, work));
-  const all = removed.filter((entry) => entry !== undefined);
-  await prepareViews(resource, all);
-  return all;
 }

@@ -1,4 +1,5 @@
 /** Records at every write which manager set which field, so that a later apply knows what it may change. */
+import { restoreWrittenEmpties } from "../../machinery/codec/empties.ts";
 import { formatTime } from "../../machinery/meta/time.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { apiVersionOf } from "../../machinery/resource.ts";
@@ -6,6 +7,7 @@ import { apply } from "../../machinery/patch/apply/apply.ts";
 import { union, type FieldSet } from "../../machinery/patch/apply/field-set.ts";
 import { type Endpoint, updateManagedFields, type VersionView } from "../../machinery/patch/apply/update.ts";
 import type { WriteContext } from "./context.ts";
+import { SCALE } from "./specials/body.ts";
 
 /** As much of a write as ownership of fields depends on. */
 export type Recorded = Pick<WriteContext, "fieldManager" | "conversions"> & {
@@ -14,6 +16,7 @@ export type Recorded = Pick<WriteContext, "fieldManager" | "conversions"> & {
 
 /** The draft with its managed fields after a create (no `old`), a PUT or a patch. */
 export function recordUpdate(context: Recorded, resource: Resource, subresource: string, old: any, draft: any): any {
+  restoreWrittenEmpties(draft);
   return updateManagedFields(old, draft, {
     ...endpoint(context, resource, subresource),
     manager: context.fieldManager,
@@ -38,6 +41,32 @@ export function applyConfiguration(
     time: formatTime(context.services.clock.now()),
   });
 }
+
+/** A Scale after a PUT or a patch of it, and one with a configuration applied. */
+export function recordScale(context: Recorded, old: any, draft: any): any {
+  return updateManagedFields(old, draft, {
+    ...SCALE_ENDPOINT,
+    manager: context.fieldManager,
+    time: formatTime(context.services.clock.now()),
+  });
+}
+
+export function applyScale(context: Recorded, live: any, configuration: unknown, force: boolean): any {
+  return apply(live, configuration, {
+    ...SCALE_ENDPOINT,
+    manager: context.fieldManager,
+    force,
+    time: formatTime(context.services.clock.now()),
+  });
+}
+
+const SCALE_ENDPOINT = {
+  apiVersion: apiVersionOf(SCALE),
+  get schema() {
+    return SCALE.schema;
+  },
+  subresource: "scale",
+};
 
 function endpoint(context: Recorded, resource: Resource, subresource: string): Endpoint {
   const version = otherVersions(context, resource, subresource);

@@ -1,6 +1,7 @@
 /** The four types of patch, each as the `make` function of an update. Upstream: pkg/endpoints/handlers/patch.go. */
 import { DecodeError } from "../../machinery/codec/decode.ts";
-import { applyJsonPatch } from "../../machinery/patch/json-patch.ts";
+import { escaped, inGoOrder } from "../../machinery/codec/go-json.ts";
+import { applyJsonPatch, jsonPatchText } from "../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../machinery/patch/merge-patch.ts";
 import { restoreError } from "../../machinery/patch/restore.ts";
 import { applyStrategicMergePatch, show } from "../../machinery/patch/strategic.ts";
@@ -89,12 +90,13 @@ export function patcher(
         patched = applyStrategicMergePatch(current, document ?? {}, resource.schema);
         assertRestorable(patched, document, resource.schema);
     }
-    if (type !== STRATEGIC_PATCH) assertSameKind(patched, document, resource, context);
+    const text = () => shownPatched(current, document, type, resource);
+    if (type !== STRATEGIC_PATCH) assertSameKind(patched, text, resource, context);
     // Without a version nothing of it can be read.
     const isRead =
       type === STRATEGIC_PATCH || isCustom(resource) || (isPlain(patched) && Boolean(patched["apiVersion"]));
     if (!isRead) assertNamed({}, current.metadata.name);
-    const draft = decodePatched(patched, expected, context, warn, faults, type === MERGE_PATCH ? document : {});
+    const draft = decodePatched(patched, expected, context, warn, faults, text);
     assertNamed(draft, current.metadata.name);
     return recordUpdate(context, resource, subresource, current, draft);
   };
@@ -106,10 +108,17 @@ function assertRestorable(patched: unknown, patch: unknown, schema: Schema): voi
   if (wrong !== undefined) throw invalidObject("", "", "", [invalid("patch", show(patch), wrong)]);
 }
 
+/** What a patch made, for a message about it: in the order of Go's fields, as far as the patch left that alone. */
+function shownPatched(current: unknown, patch: unknown, type: string, resource: Resource): string {
+  const ordered = inGoOrder(current, resource.schema);
+  if (type === JSON_PATCH) return escaped(jsonPatchText(ordered, patch));
+  const merged = applyMergePatch(ordered, patch);
+  return escaped(JSON.stringify(isCustom(resource) ? sorted(merged) : touched(merged, patch)));
+}
+
 /** Upstream reads what a patch made by what it says that it is, and then wants it to be what it was. A strategic patch is put into the kind at hand. */
-function assertSameKind(tree: any, patch: unknown, resource: Resource, { services }: WriteContext): void {
+function assertSameKind(tree: any, text: () => string, resource: Resource, { services }: WriteContext): void {
   const custom = isCustom(resource);
-  const text = () => JSON.stringify(custom ? sorted(tree) : touched(tree, patch));
   const refuse = (why: string) => invalidObject("", "", "", [invalid("patch", text(), why)]);
   const { kind, apiVersion } = tree ?? {};
   for (const [field, value] of Object.entries({ apiVersion, kind }))
@@ -170,13 +179,13 @@ export function decodePatched(
   context: WriteContext,
   warn: (text: string) => void,
   faults: readonly string[] = [],
-  patch: unknown = {},
+  text = () => JSON.stringify(tree),
 ): any {
   try {
     return decodeTree(tree, expected, context.fieldValidation, warn, faults);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw invalidObject("", "", "", [invalid("patch", JSON.stringify(touched(tree, patch)), error.message)]);
+    throw invalidObject("", "", "", [invalid("patch", text(), error.message)]);
   }
 }
 

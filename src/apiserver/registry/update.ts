@@ -120,6 +120,7 @@ async function createMissing(context: WriteContext, request: UpdateRequest): Pro
       name,
       `uid mismatch: the provided object specified uid ${draft.metadata.uid}, and no existing object was found`,
     );
+  assertNamed(draft, name);
   resetSystemMetadata(draft);
   // A resourceVersion says that something must be there.
   if ((draft.metadata.resourceVersion ?? "") !== "" && draft.metadata.resourceVersion !== "0")
@@ -202,7 +203,7 @@ function isGone(resource: Resource, { metadata, ...rest }: any): boolean {
   );
 }
 
-/** Only an apply may leave the name to the URL. */
+/** Only an apply to what is there may leave the name to the URL. */
 export function assertNamed({ metadata }: any, name: string): void {
   if (!metadata?.name)
     throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);

@@ -23,9 +23,28 @@ export function restoreEmpties(object: any): void {
   for (const { path, list } of placesOf(object)) {
     const [parent, field] = fieldAt(object, path);
     if (parent === undefined || (parent[field] !== undefined && !isEmpty(parent[field]))) continue;
-    parent[field] = Object.defineProperty(list ? [] : {}, GIVEN, { value: true });
+    parent[field] = given(list ? [] : {});
   }
 }
+
+/** Only those that are written: who compares the object with another one tells them from lists that are not there. */
+export function restoreWrittenEmpties(object: any): void {
+  for (const { path, list, written } of placesOf(object)) {
+    if (!list || !written) continue;
+    const [parent, field] = fieldAt(object, path);
+    if (parent?.[field] !== undefined && isEmpty(parent[field]) && !Object.isFrozen(parent)) parent[field] = given([]);
+  }
+}
+
+/** Every empty list of a tree that was just read counts as given. */
+export function markGiven(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value) && value.length === 0) {
+    if (!Object.isFrozen(value) && !(GIVEN in value)) given(value);
+  } else for (const inner of Object.values(value)) markGiven(inner);
+}
+
+const given = <T extends object>(value: T): T => Object.defineProperty(value, GIVEN, { value: true });
 
 /** Takes away what is still empty where it was given so, and need not be written. */
 export function dropEmpties(object: any): void {

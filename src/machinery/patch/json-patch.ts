@@ -19,6 +19,16 @@ class OperationError extends Error {
 
 /** The patched document. What no operation touched keeps its identity. */
 export function applyJsonPatch(document: unknown, patch: unknown): unknown {
+  return patchingOf(document, patch).root;
+}
+
+/** The same as upstream's library writes it: it reads a part only when an operation leads through it, and what it has read has its keys sorted. */
+export function jsonPatchText(document: unknown, patch: unknown): string {
+  const patching = patchingOf(document, patch);
+  return patching.textOf(patching.root);
+}
+
+function patchingOf(document: unknown, patch: unknown): Patching {
   if (!Array.isArray(patch)) throw badRequest("json: cannot unmarshal the patch into a list of operations");
   if (patch.length > OPERATIONS_MAX) {
     throw new StatusError(
@@ -36,17 +46,27 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
     if (!(cause instanceof OperationError)) throw cause;
     throw new StatusError("Invalid", "the server rejected our request due to an error in our request", {}, { cause });
   }
-  return patching.root;
+  return patching;
 }
 
 class Patching {
   root: unknown;
   /** Containers made by this patch: they may be changed in place. */
   readonly #own = new Set<Container>();
+  readonly #read = new Set<unknown>();
   #copiedBytes = 0;
 
   constructor(document: unknown) {
     this.root = document;
+    this.#read.add(document);
+  }
+
+  textOf(value: unknown): string {
+    if (Array.isArray(value)) return `[${value.map((item) => this.textOf(item)).join()}]`;
+    if (!isObject(value)) return JSON.stringify(value);
+    const names = Object.keys(value);
+    if (this.#read.has(value)) names.sort();
+    return `{${names.map((name) => `${JSON.stringify(name)}:${this.textOf(value[name])}`).join()}}`;
   }
 
   apply(operation: JsonObject): void {
@@ -76,7 +96,7 @@ class Patching {
         const from = text(operation, "from");
         const at = this.#find(from);
         if (at === undefined) fail(`copy operation does not apply: doc is missing from path: ${from}: missing value`);
-        const copied = JSON.stringify(get(at.container, at.key) ?? null);
+        const copied = this.textOf(get(at.container, at.key) ?? null);
         this.#copiedBytes += Buffer.byteLength(copied);
         if (this.#copiedBytes > COPY_BYTES_MAX) {
           fail(
@@ -144,6 +164,7 @@ class Patching {
       fail(`test operation does not apply: is missing path: ${path}: missing value`);
     }
     const found = at === undefined ? this.root : (get(at.container, at.key) ?? null);
+    this.#readWhole(found);
     if (!jsonEqual(found, value)) fail(`testing value ${path} failed: test failed`);
   }
 
@@ -163,6 +184,7 @@ class Patching {
         Array.isArray(container) ? container[at as number] : member(container, at as string),
       );
       if (next === undefined) return undefined;
+      this.#read.add(next);
       const step: Container = forChange ? this.#owned(next) : next;
       if (step !== next) {
         if (Array.isArray(container)) container[at as number] = step;
@@ -173,10 +195,19 @@ class Patching {
     return { container, key };
   }
 
+  /** Comparing reads all of it. */
+  #readWhole(value: unknown): void {
+    if (typeof value !== "object" || value === null) return;
+    this.#read.add(value);
+    for (const inner of Object.values(value)) this.#readWhole(inner);
+  }
+
   #owned(container: Container): Container {
+    this.#read.add(container);
     if (this.#own.has(container)) return container;
     const copy = Array.isArray(container) ? [...container] : { ...container };
     this.#own.add(copy);
+    this.#read.add(copy);
     return copy;
   }
 }

@@ -26,7 +26,7 @@ export class Fields extends Map<string, Schema> {
 }
 
 /** Times are structs, which `omitempty` doesn't leave out: only an object's own time of creation says that it is. */
-function isNil({ type, format, pointer, values, omitEmpty }: Schema): boolean {
+export function isNil({ type, format, pointer, values, omitEmpty }: Schema): boolean {
   if (pointer === true || type === "array" || values !== undefined || format === "byte") return omitEmpty !== true;
   return format === "date-time" || format === "micro-time";
 }

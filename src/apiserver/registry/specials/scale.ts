@@ -4,9 +4,10 @@ import type { Column, Resource } from "../../../machinery/resource.ts";
 import { apiVersionOf } from "../../../machinery/resource.ts";
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { applyMergePatch } from "../../../machinery/patch/merge-patch.ts";
+import { withManagedFields } from "../../../machinery/patch/apply/managed-fields.ts";
 import { applyStrategicMergePatch } from "../../../machinery/patch/strategic.ts";
 import { selectorOf } from "../../../machinery/selector/labels.ts";
-import { badRequest, conflict, StatusError } from "../../../machinery/status.ts";
+import { badRequest, StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import { nameIsSubdomain } from "../../../machinery/validation/names.ts";
 import { validateKubeObjectMeta } from "../../../machinery/validation/object-meta.ts";
@@ -14,7 +15,7 @@ import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ObjectResponse, RequestBody } from "../../request.ts";
 import { isTrue } from "../../request-info.ts";
 import type { WriteContext } from "../context.ts";
-import { applyConfiguration, recordUpdate } from "../managed-fields.ts";
+import { applyScale, recordScale } from "../managed-fields.ts";
 import { assertPatchOptions, assertPatchType, decodePatched } from "../patch.ts";
 import { APPLY_PATCH, checkRepeated, isApply, JSON_PATCH, MERGE_PATCH, parsePatch } from "../patch-document.ts";
 import { isCustom } from "../decode.ts";
@@ -22,6 +23,7 @@ import { get } from "../read.ts";
 import { assertNamed, checkPlace, update } from "../update.ts";
 import { bodyOf, SCALE } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
+import { fromScaleFields, toScaleFields } from "./scale-fields.ts";
 
 const BUILT_IN = { specReplicas: "spec.replicas", statusReplicas: "status.replicas" } as const;
 
@@ -42,6 +44,10 @@ export const scale: SpecialSubresource = {
     }
     const context = writeContext(services, request, verb === "update" ? "UpdateOptions" : "PatchOptions");
     const wanted = verb === "update" ? await bodyOf(request, context, SCALE) : undefined;
+    if (wanted !== undefined) {
+      assertNamed(wanted, name);
+      checkPlace({ resource, namespace, name }, wanted);
+    }
     const body = await request.body();
     const updated = await update(context, {
       resource,
@@ -50,24 +56,26 @@ export const scale: SpecialSubresource = {
       name,
       onMissing: "fail",
       make(current) {
-        if (body.kind !== "none" && isApply(body.contentType))
-          return applied(context, resource, current, { namespace, name }, body, request);
-        const next = wanted ?? patched(resource, body, patchable(resource, current), context);
-        if (next.metadata.uid && next.metadata.uid !== current.metadata.uid)
-          throw conflict(
-            { group: resource.group, plural: `${resource.plural}/scale` },
-            name,
-            `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
-          );
-        if (next.spec?.replicas === NEVER_SET)
-          throw badRequest(`the spec replicas field ${shownPath(resource)} cannot be empty`);
+        const path = (resource.scale ?? BUILT_IN).specReplicas;
+        const { managedFields } = current.metadata;
+        const now = withManagedFields(patchable(resource, current), toScaleFields(managedFields, path));
+        const isApplied = body.kind !== "none" && isApply(body.contentType);
+        let next: any;
+        if (isApplied) next = applied(context, resource, now, body, request);
+        else {
+          next = wanted ?? patched(resource, body, now, context);
+          if (next.spec?.replicas === NEVER_SET)
+            throw badRequest(`the spec replicas field ${shownPath(resource)} cannot be empty`);
+        }
         assertNamed(next, name);
-        checkPlace({ resource, namespace, name }, structuredClone(next));
-        const replicas: number = next.spec?.replicas ?? 0;
+        checkPlace({ resource, namespace, name }, next);
+        if (!isApplied) next = recordScale(context, now, next);
         checked(resource, next, name);
-        const draft = setPath(structuredClone(current), (resource.scale ?? BUILT_IN).specReplicas, replicas);
+        const draft = setPath(structuredClone(current), path, next.spec?.replicas ?? 0);
         draft.metadata.resourceVersion = next.metadata.resourceVersion || current.metadata.resourceVersion;
-        return recordUpdate(context, resource, "scale", current, draft);
+        draft.metadata.uid = next.metadata.uid || current.metadata.uid;
+        const owned = fromScaleFields(managedFields, next.metadata.managedFields, path, apiVersionOf(resource));
+        return withManagedFields(draft, owned);
       },
     });
     return answer(resource, updated.entry.view(resource));
@@ -104,38 +112,29 @@ function answer(resource: Resource, parent: any): ObjectResponse {
   return { kind: "object", status: 200, object: scaleOf(resource, parent), resource: shown };
 }
 
-/** An applied Scale is the parent's replicas applied, and nothing else of it. */
-function applied(
-  context: WriteContext,
-  resource: Resource,
-  current: any,
-  at: { readonly namespace: string; readonly name: string },
-  body: RequestBody,
-  { query }: ApiRequest,
-): any {
+/** The Scale with a configuration of it applied. */
+function applied(context: WriteContext, resource: Resource, now: any, body: RequestBody, { query }: ApiRequest): any {
   const force = query.get("force");
   const type = body.kind === "none" ? APPLY_PATCH : body.contentType;
   assertPatchOptions(type, {
     force: force === null ? undefined : isTrue(force),
     fieldManager: query.get("fieldManager") ?? "",
   });
-  const { value, faults } = parsePatch(body, type, context.fieldValidation);
-  const document = value as any;
-  const { apiVersion = "", kind = "" } = document ?? {};
-  if (apiVersion !== apiVersionOf(SCALE) || kind !== SCALE.kind)
-    throw badRequest(`invalid object type: ${String(apiVersion)}, Kind=${String(kind)}`);
-  const { spec } = decodePatched(document, SCALE, context, (text) => context.warn(text));
-  const replicas: unknown = spec?.replicas;
-  const configuration: any = {
-    apiVersion: apiVersionOf(resource),
-    kind: resource.kind,
-    metadata: { name: at.name, ...(at.namespace !== "" && { namespace: at.namespace }) },
+  const { value: document, faults } = parsePatch(body, type, context.fieldValidation);
+  // Of a custom kind a Scale can be applied that says what is so, and nothing else.
+  const refuse = (what: string) => {
+    if (!isCustom(resource)) return;
+    const version = apiVersionOf(SCALE);
+    const words = `${what}; ${version}, Kind=${SCALE.kind}) to proper version: request to convert CR to an invalid group/version: ${version}`;
+    throw new StatusError("Unknown", words);
   };
-  if (replicas !== undefined) setPath(configuration, (resource.scale ?? BUILT_IN).specReplicas, replicas);
-  checked(resource, { metadata: { ...document.metadata, ...at }, spec: { replicas } }, at.name);
-  const applied = applyConfiguration(context, resource, "scale", current, configuration, isTrue(force));
+  if (now.metadata.managedFields === undefined)
+    refuse("failed to create manager for existing fields: failed to convert live object (/");
+  const next = applyScale(context, now, document, isTrue(force));
+  if (next.spec?.replicas !== now.spec?.replicas)
+    refuse(`failed to convert new object (${now.metadata.namespace ?? ""}/${now.metadata.name}`);
   checkRepeated(faults, context.fieldValidation, (text) => context.warn(text));
-  return applied;
+  return decodePatched(next, SCALE, context, (text) => context.warn(text));
 }
 
 function checked(resource: Resource, { metadata, spec }: any, name: string): void {

@@ -328,7 +328,7 @@ test("what upstream refuses is refused in its words", () => {
   for (const [applied, code, message] of cases) {
     assert.throws(() => apply(live, applied, options), { code, message });
   }
-  assert.deepEqual(checkTyped({ data: [] }, CONFIG_MAP), [".data: expected map, got []"]);
+  assert.deepEqual(checkTyped({ data: [] }, CONFIG_MAP), [".data: expected map, got &{[]}"]);
 });
 
 test("kubectl's first apply doesn't conflict with what its own client-side apply wrote", () => {

@@ -3,6 +3,7 @@
  * reports a conflict where it would change what others own.
  * Upstream: sigs.k8s.io/structured-merge-diff/v6/merge/update.go, staging/src/k8s.io/apimachinery/pkg/util/managedfields
  */
+import { markGiven } from "../../codec/empties.ts";
 import type { KubeObject } from "../../meta/object.ts";
 import type { Schema } from "../../schema/schema.ts";
 import { StatusError, badRequest } from "../../status.ts";
@@ -29,7 +30,7 @@ import {
   type ManagedTable,
 } from "./managed-fields.ts";
 import { checkTyped, compare, mentioned, mergeTyped, removeFields, typedErrorText, withNamedFields } from "./typed.ts";
-import { Views, conflictsWith, reconcile, takeAway, type Endpoint, type VersionView } from "./update.ts";
+import { Views, conflictsWith, reconcile, takeAway, zeroObject, type Endpoint, type VersionView } from "./update.ts";
 
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 const ANNOTATIONS_BYTES_MAX = 256 * 1024;
@@ -55,6 +56,7 @@ export function apply<T extends KubeObject>(live: T, applied: unknown, options: 
   if (isObject(applied["metadata"]) && (applied["metadata"]["managedFields"] ?? null) !== null) {
     throw badRequest("metadata.managedFields must be nil");
   }
+  markGiven(applied);
   const errors = checkTyped(applied, options.schema);
   if (errors.length > 0) {
     throw new StatusError(
@@ -189,10 +191,16 @@ function startingTable(live: KubeObject, bare: JsonObject, options: ApplyOptions
     throw new StatusError("Unknown", `failed to decode managed fields: ${(error as Error).message}`);
   }
   if (table.size > 0 || live.metadata.uid === undefined || live.metadata.uid === "") return table;
-  const zero = { apiVersion: live.apiVersion, kind: live.kind, metadata: {} };
+  const zero = zeroObject(live, options.schema) as unknown as JsonObject;
   const everything = withoutMeta(withoutReset(compare(zero, bare, options.schema).changed, options.resetFields));
   if (isEmptySet(everything)) return table;
-  const identity = { manager: "before-first-apply", operation: "Update", apiVersion: options.apiVersion } as const;
+  const { apiVersion, subresource = "" } = options;
+  const identity = {
+    manager: "before-first-apply",
+    operation: "Update",
+    apiVersion,
+    ...(subresource !== "" && { subresource }),
+  } as const;
   return new Map([[identityOf(identity), { ...identity, fields: everything, time: options.time }]]);
 }
 

@@ -2,6 +2,7 @@
  * How a value merges: as the schema says, or, where the schema says nothing, by the value itself.
  * Upstream: sigs.k8s.io/structured-merge-diff/v6/schema, k8s.io/kube-openapi/pkg/schemaconv
  */
+import { isNil } from "../../schema/fields.ts";
 import type { Schema } from "../../schema/schema.ts";
 import { isEmpty, isObject, member, type JsonObject } from "../json-value.ts";
 import { keyElement, valueElement } from "./field-set.ts";
@@ -57,9 +58,11 @@ export function memberSchema(schema: Schema, name: string): Schema | undefined {
 
 export const isDeclared = (schema: Schema, name: string): boolean => schema.properties?.has(name) === true;
 
-/** What Go's zero value of a field is on the wire, where it always writes one: a struct or a nil list. Undefined where absent stays absent. */
+/** What Go's zero value of a field is on the wire, where it always writes one: a struct, or null. Undefined where absent stays absent. */
 export function zeroOf(field: Schema): JsonObject | null | undefined {
-  if (field.proto === undefined || field.pointer === true) return undefined;
+  if (field.proto === undefined) return undefined;
+  if (isNil(field)) return null;
+  if (field.pointer === true) return undefined;
   if (field.type === "object" && field.properties !== undefined) {
     return isObject(field.default) && isEmpty(field.default) ? EMPTY_STRUCT : undefined;
   }

@@ -3,6 +3,7 @@
  * fields, and validation.
  * Upstream: sigs.k8s.io/structured-merge-diff/v6/typed
  */
+import { isGivenEmpty } from "../../codec/empties.ts";
 import type { Schema } from "../../schema/schema.ts";
 import { isEmpty, isObject, jsonEqual, member, setMember, type JsonObject } from "../json-value.ts";
 import {
@@ -86,7 +87,9 @@ export function compare(old: JsonObject, object: JsonObject, schema: Schema): Ch
   return draft === undefined ? NO_CHANGES : { changed: draft.changed ?? EMPTY, removed: draft.removed ?? EMPTY };
 }
 
-function compareValues(old: unknown, value: unknown, schema: Schema): Draft | undefined {
+function compareValues(oldGiven: unknown, given: unknown, schema: Schema): Draft | undefined {
+  const old = isNilList(oldGiven, schema) ? null : oldGiven;
+  const value = isNilList(given, schema) ? null : given;
   if (old === value) return undefined;
   if (old === undefined) return { changed: contents(value, schema), removed: undefined };
   if (value === undefined) return { changed: undefined, removed: contents(old, schema) };
@@ -105,6 +108,18 @@ function compareValues(old: unknown, value: unknown, schema: Schema): Draft | un
       return isEmptySet(set) || isEmptySet(more) ? owning(union(set, more)) : union(set, more);
     }, undefined);
   return { changed: all("changed"), removed: all("removed") };
+}
+
+/** Objects have an empty list where Go has none at all, unless somebody gave it empty. */
+function isNilList(value: unknown, { type, proto, omitEmpty }: Schema): boolean {
+  return (
+    type === "array" &&
+    proto !== undefined &&
+    omitEmpty !== true &&
+    Array.isArray(value) &&
+    value.length === 0 &&
+    !isGivenEmpty(value)
+  );
 }
 
 function compareAs(shape: ReturnType<typeof shapeOf>, old: unknown, value: unknown, schema: Schema): Draft | undefined {
@@ -205,7 +220,7 @@ export function mergeTyped(live: JsonObject, applied: JsonObject, schema: Schema
 
 function mergeValues(live: unknown, applied: unknown, schema: Schema): unknown {
   if (applied === undefined || live === applied) return live;
-  if (live === undefined || live === null) return applied;
+  if (live === undefined || live === null || isNilList(live, schema)) return applied;
   const shape = shapeOf(schema, applied);
   // What is null may be a map that says nothing.
   if (applied === null && isObject(live) && schema === DEDUCED && !isEmpty(live)) return live;
@@ -359,15 +374,15 @@ function check(value: unknown, schema: Schema, path: string, errors: string[]): 
       if (typeof value !== "number") complain(`expected numeric (int or float), got ${goType(value)}`);
       return;
     case "boolean":
-      if (typeof value !== "boolean") complain(`expected boolean, got ${goValue(value)}`);
+      if (typeof value !== "boolean") complain(`expected boolean, got &{${goValue(value)}}`);
       return;
     case "string":
       if (schema.format === undefined || schema.format === "byte") {
         if (typeof value !== "string") complain(`expected string, got ${goValueSyntax(value)}`);
-      } else if (typeof value === "object") complain(`expected any scalar, got ${goValue(value)}`);
+      } else if (typeof value === "object") complain(`expected any scalar, got &{${goValue(value)}}`);
       return;
     case "array": {
-      if (!Array.isArray(value)) return complain(`expected list, got ${goValue(value)}`);
+      if (!Array.isArray(value)) return complain(`expected list, got &{${goValue(value)}}`);
       const shape = shapeOf(schema, value);
       const seen = new Set<string>();
       for (const [i, item] of value.entries()) {
@@ -391,7 +406,7 @@ function check(value: unknown, schema: Schema, path: string, errors: string[]): 
       return;
     }
     case "object":
-      if (!isObject(value)) return complain(`expected map, got ${goValue(value)}`);
+      if (!isObject(value)) return complain(`expected map, got &{${goValue(value)}}`);
       if (schema.format === "raw" || schema.format === "fields") return;
       for (const [name, inner] of Object.entries(value)) {
         const field = memberSchema(schema, name);
@@ -410,9 +425,19 @@ function goType(value: unknown): string {
   return isObject(value) ? "map[string]interface {}" : typeof value;
 }
 function goValueSyntax(value: unknown): string {
-  return `&value.valueUnstructured{Value:${goValue(value)}}`;
+  return `&value.valueUnstructured{Value:${goSyntax(value)}}`;
+}
+function goSyntax(value: unknown): string {
+  if (value === null) return "interface {}(nil)";
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
+  if (!isObject(value)) return JSON.stringify(value);
+  return `map[string]interface {}{${Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${goSyntax(value[key])}`)
+    .join(", ")}}`;
 }
 function goValue(value: unknown): string {
+  if (value === null) return "<nil>";
   if (Array.isArray(value)) return `[${value.map(goValue).join(" ")}]`;
   if (!isObject(value)) return String(value);
   return `map[${Object.keys(value)

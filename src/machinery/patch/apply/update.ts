@@ -119,7 +119,7 @@ function startingList(live: KubeObject | undefined, object: KubeObject, options:
 }
 
 /** What is there before a create: of a built-in kind Go's zero value, in which much is set to nothing already. */
-function zeroObject<T extends KubeObject>({ apiVersion, kind }: T, schema: Schema): T {
+export function zeroObject<T extends KubeObject>({ apiVersion, kind }: T, schema: Schema): T {
   const zero = schema.name === undefined ? {} : zeroOf(schema);
   return { ...zero, apiVersion, kind, metadata: {} } as unknown as T;
 }

@@ -10,4 +10,8 @@ export const volumeAttributesClasses = defineResource<VolumeAttributesClass>({
   kind: "VolumeAttributesClass",
   behaviour: { validate: validateAttributesClass, validateUpdate: validateAttributesClassUpdate },
   columns: v1.columns,
+  deprecated: {
+    warning:
+      "storage.k8s.io/v1beta1 VolumeAttributesClass is deprecated in v1.34+, unavailable in v1.37+; use storage.k8s.io/v1 VolumeAttributesClass",
+  },
 });

@@ -12,16 +12,7 @@ import { etcdError } from "../protocols/etcd/errors.ts";
 import { InternalRaftRequest, type Member as MemberInfo, type ResponseHeader } from "../protocols/etcd/generated.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Status as RaftStatus } from "../raft/raw-node.ts";
-import {
-  NONE,
-  type ConfChange,
-  type ConfState,
-  type Entry,
-  type HardState,
-  type Message,
-  type NodeId,
-  type Snapshot,
-} from "../raft/types.ts";
+import { NONE, type ConfChange, type ConfState, type Message, type NodeId } from "../raft/types.ts";
 import type { Codec } from "../wire/rpc/codec.ts";
 import { pause } from "../world/time.ts";
 import type { World } from "../world/world.ts";
@@ -29,7 +20,7 @@ import { AppendCounts } from "./append-counts.ts";
 import { Alarms } from "./apply/alarms.ts";
 import { Applier, type Applied } from "./apply/applier.ts";
 import { checkAuth } from "./apply/auth.ts";
-import { applyChain, type Apply, type Request } from "./apply/chain.ts";
+import { applyChain, type Request } from "./apply/chain.ts";
 import type { ConsistentIndex } from "./apply/consistent-index.ts";
 import { ApplyTimes } from "./apply/measured.ts";
 import { Authenticator, type Caller } from "./auth/authenticator.ts";
@@ -41,11 +32,11 @@ import { Membership } from "./cluster/membership.ts";
 import { publish } from "./cluster/publish.ts";
 import { Reconfigure } from "./cluster/reconfigure.ts";
 import { LIKE_US, type Remotes } from "./cluster/remote.ts";
-import { toV2Request, versionInV2Store } from "./cluster/v2-form.ts";
-import { compareVersions } from "./cluster/versions.ts";
+import { toV2Request } from "./cluster/v2-form.ts";
 import { VersionMonitor } from "./cluster/version-monitor.ts";
 import { LeaseKeeper, type LeaseForwarder } from "./lease/keeper.ts";
 import { Lessor } from "./lease/lessor.ts";
+import { Committed } from "./committed.ts";
 import { Compactions } from "./compactions.ts";
 import { LeaderTransfer } from "./leader-transfer.ts";
 import { Maintenance } from "./maintenance.ts";
@@ -87,8 +78,6 @@ export { ETCD_VERSION } from "./version.ts";
 const REQUEST_OVERHEAD_BYTES = 256;
 /** How long what is committed may take to be applied, for those who only want to look. */
 const APPLY_TIMEOUT_MS = 1000;
-/** A member that was removed goes after this: others should hear of it. */
-const REMOVED_DELAY_MS = 1000;
 /** Until others have been seen, a starting member looks for them this often, for so long. */
 const LOOK_FOR_PEERS_MS = 50;
 const LOOK_FOR_PEERS_TIMES = 100;
@@ -122,12 +111,10 @@ export class Member {
   readonly #driver: RaftDriver;
   readonly #reads: LinearizableReads;
   readonly #transfer: LeaderTransfer;
-  readonly #apply: Apply;
+  readonly #committed: Committed;
   readonly #requestPrefix: bigint;
   #requestNumber: number;
   readonly applyTimes: ApplyTimes;
-  #snapshotting: Promise<void> | undefined;
-  #snapshotIsForced = false;
   readonly #closing = new AbortController();
   readonly #removed = deferred<void>();
 
@@ -225,7 +212,7 @@ export class Member {
       onCompaction: (work, before) => this.compactions.add(work, before),
     });
     this.applyTimes = new ApplyTimes({ ...deps, warningMs: options.warningApplyDurationMs });
-    this.#apply = applyChain({
+    const apply = applyChain({
       measure: this.applyTimes.link,
       alarms: this.alarms,
       membership: this.membership,
@@ -236,6 +223,14 @@ export class Member {
         header: () => this.header(),
         index: () => consistentIndex.index,
       }),
+    });
+    this.#committed = new Committed(this, {
+      clock,
+      log,
+      storage,
+      apply,
+      joined: () => this.#versions.wake(),
+      removed: this.#removed,
     });
     this.transport = deps.transport?.({ id, clusterId, callbacks: this.#callbacks, snapshots: this.#exchange });
     this.#driver = new RaftDriver({
@@ -255,13 +250,7 @@ export class Member {
       catchupEntries: options.snapshotCatchupEntries,
       ...(options.raftMessageBytes !== undefined && { messageBytes: options.raftMessageBytes }),
       leadership: this.leadership,
-      machine: {
-        apply: (entry, request) => this.#applyRequest(entry, request),
-        applyEmpty: (entry) => this.#applyEmpty(entry),
-        applyConfChange: (entry, change, intoForce) => this.#applyConfChange(entry, change, intoForce),
-        install: (snapshot, state) => this.#install(snapshot, state),
-        settled: () => this.#maySnapshot(),
-      },
+      machine: this.#committed,
       send: (messages) => {
         this.appendCounts.send(messages);
         this.transport?.send(messages);
@@ -398,7 +387,7 @@ export class Member {
     this.compactions.stop();
     await this.#driver.stop();
     await this.transport?.close();
-    await this.#snapshotting;
+    await this.#committed.idle();
     await this.#storage.close();
   }
 
@@ -594,94 +583,6 @@ export class Member {
   /** Unique in the cluster: some bits of the member's id, then a count that began with the time of day. */
   #nextRequestId(): bigint {
     return this.#requestPrefix | BigInt(this.#requestNumber++);
-  }
-
-  #applyRequest(entry: Entry, request: Request): Applied {
-    this.#storage.consistentIndex.advance(entry.index, entry.term);
-    return request.cluster_version_set === undefined ? this.#apply(request) : this.#applyVersion(request);
-  }
-
-  /** A member of the older version must not find the newer one in its log. */
-  #applyVersion(request: Request): Applied {
-    const before = this.membership.version;
-    const answer = this.#apply(request);
-    const after = this.membership.version;
-    if (before !== undefined && after !== undefined && compareVersions(after, before) < 0) {
-      this.#deps.log.info("Cluster version downgrade detected, forcing snapshot", {
-        "prev-cluster-version": before,
-        "new-cluster-version": after,
-      });
-      this.#snapshotIsForced = true;
-    }
-    return answer;
-  }
-
-  #applyEmpty(entry: Entry): void {
-    this.#storage.consistentIndex.advance(entry.index, entry.term);
-    // All that earlier leaders committed is applied now: so the leases are known.
-    if (this.leadership.isLeader && !this.lessor.isPrimary) this.leases.promote();
-  }
-
-  #applyConfChange(entry: Entry, change: ConfChange, intoForce: () => ConfState): readonly MemberInfo[] {
-    this.#storage.consistentIndex.advance(entry.index, entry.term);
-    try {
-      this.membership.validate(change);
-    } catch (error) {
-      this.#deps.log.error("Validation on configuration change failed", error);
-      throw error;
-    }
-    this.#storage.consistentIndex.setConfState(intoForce());
-    const done = this.membership.apply(change);
-    this.#storage.takeTurns();
-    if (done.kind === "removed") {
-      if (done.id === this.id) this.#leave();
-      else this.transport?.removePeer(done.id);
-    } else if (done.member.ID !== this.id) {
-      if (done.kind === "added") {
-        this.transport?.addPeer(done.member.ID, done.member.peerURLs);
-        if (this.isLeader) this.#versions.wake();
-      }
-      if (done.kind === "updated") this.transport?.updatePeer(done.member.ID, done.member.peerURLs);
-    }
-    return this.membership.members;
-  }
-
-  #leave(): void {
-    const { clock, log } = this.#deps;
-    clock.after(REMOVED_DELAY_MS, () => {
-      log.error("server error", new Error("the member has been permanently removed from the cluster"));
-      log.info("data-dir used by this member must be removed");
-      this.#removed.resolve();
-    });
-  }
-
-  /** Replaces all of the state. Watchers go on, from where they were. */
-  async #install(snapshot: Snapshot, state: HardState): Promise<void> {
-    this.lessor.demote();
-    const { revision } = this.store;
-    await this.#storage.install(snapshot, state, this);
-    this.compactions.clear();
-    this.compactions.resume(this.#storage.scheduledCompaction);
-    const { backend } = this.store;
-    this.alarms.load(backend.bucket("alarm"));
-    this.auth.load();
-    this.membership.load(backend);
-    const version = this.membership.version ?? versionInV2Store(snapshot.data);
-    if (version !== undefined && this.membership.version === undefined) this.membership.setVersion(version);
-    for (const { ID, peerURLs } of this.membership.members) if (ID !== this.id) this.transport?.addPeer(ID, peerURLs);
-    for (const id of this.membership.removedIds) this.transport?.removePeer(id);
-    this.watchable.restored(revision);
-  }
-
-  #maySnapshot(): void {
-    if (this.#snapshotting !== undefined || this.#closing.signal.aborted) return;
-    if (!this.#storage.snapshotIsDue && !this.#snapshotIsForced) return;
-    this.#snapshotIsForced = false;
-    this.#snapshotting = this.snapshot()
-      .catch((error: unknown) => this.#deps.log.error("failed to write a snapshot", error))
-      .finally(() => {
-        this.#snapshotting = undefined;
-      });
   }
 
   get #callbacks(): PeerCallbacks {

@@ -26,7 +26,7 @@ const OURS: readonly string[] = [...OF_SPEC, ...OF_STATUS];
 
 /** Fields in the order of upstream's structures, which the text of an annotation shows. */
 const ORDER: readonly string[] =
-  "type status lastTransitionTime reason message name target metricName metricSelector targetAverageUtilization currentAverageUtilization targetValue currentValue targetAverageValue currentAverageValue selector averageValue container ScaleUp ScaleDown StabilizationWindowSeconds SelectPolicy Policies Tolerance".split(
+  "type status lastTransitionTime reason message kind name target metricName metricSelector targetAverageUtilization currentAverageUtilization targetValue currentValue targetAverageValue currentAverageValue selector averageValue container".split(
     " ",
   );
 
@@ -86,7 +86,7 @@ export function fromV2({ metadata, spec, status, ...rest }: V2): V1 {
       ...(others.length > 0 && { [METRICS]: JSON.stringify(inGoOrder(others)) }),
       ...(currentMetrics.length > 0 && { [CURRENT]: JSON.stringify(inGoOrder(currentMetrics.map(statusToV1))) }),
       ...(conditions.length > 0 && { [CONDITIONS]: JSON.stringify(inGoOrder(conditions)) }),
-      ...(behavior !== undefined && { [BEHAVIOR]: JSON.stringify(inGoOrder(upperNames(behavior))) }),
+      ...(behavior !== undefined && { [BEHAVIOR]: JSON.stringify(untagged(behavior)) }),
     }),
     spec: { ...commonSpec, ...(cpu !== undefined && { targetCPUUtilizationPercentage: cpu }) },
     status: {
@@ -275,9 +275,27 @@ function readingToV1(name: Source, source: Fields): Fields {
 }
 
 /** The behaviour annotation holds Go's own field names, since the struct it is written from has no other. */
-function upperNames(value: unknown): unknown {
-  return renameFields(value, (name) => name[0]!.toUpperCase() + name.slice(1));
-}
+/** The behaviour's structure has no names for JSON inside upstream: its own are written, and what is unset as null. */
+const untagged = ({ scaleUp, scaleDown }: NonNullable<V2["spec"]["behavior"]>): object => ({
+  ScaleUp: untaggedRules(scaleUp),
+  ScaleDown: untaggedRules(scaleDown),
+});
+
+const untaggedRules = (rules: NonNullable<V2["spec"]["behavior"]>["scaleUp"]): object | null =>
+  rules === undefined
+    ? null
+    : {
+        StabilizationWindowSeconds: rules.stabilizationWindowSeconds ?? null,
+        SelectPolicy: rules.selectPolicy ?? null,
+        Policies:
+          rules.policies?.map((policy) => ({
+            Type: policy.type,
+            Value: policy.value,
+            PeriodSeconds: policy.periodSeconds,
+          })) ?? null,
+        Tolerance: rules.tolerance ?? null,
+      };
+
 function lowerNames(value: unknown): unknown {
   return renameFields(value, (name) => name[0]!.toLowerCase() + name.slice(1));
 }

@@ -21,3 +21,25 @@ test("rules find in objects what upstream's implementation finds", () => {
     assert.deepEqual([...new Set(found.map(({ field, message }) => `${field}: ${message}`))].sort(), errors, line);
   }
 });
+
+test("a property whose name is a word of CEL's own is written with or without underscores", () => {
+  const rows: readonly (readonly [rule: string, holds: boolean])[] = [
+    ["has(self.namespace) && self.namespace == 'a'", true],
+    ["has(self.__namespace__) && self.__namespace__ == 'a'", true],
+    ["self.namespace == 'b'", false],
+    ["!has(self.package)", true],
+    ["has(self.__package__)", false],
+  ];
+  const text = { type: "string" };
+  for (const [rule, holds] of rows) {
+    const properties = { namespace: text, package: text };
+    const spec = { type: "object", properties, "x-kubernetes-validations": [{ rule, message: "no" }] };
+    const rules = new ObjectRules({ type: "object", properties: { spec } } as never);
+    const found = rules.validate(object({ namespace: "a" }), undefined, {});
+    assert.deepEqual(
+      found.map(({ message }) => message),
+      holds ? [] : ["Invalid value: no"],
+      rule,
+    );
+  }
+});

@@ -80,3 +80,8 @@ export function escapeName(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;
   return name.replaceAll(/__|[.\-/]/g, (part) => ESCAPES[part]!);
 }
+
+/** What an expression means by a word that CEL keeps for itself: since Kubernetes 1.31 a property needs no underscores where it stands behind a dot. */
+export function unescapedKeyword(name: string): string | undefined {
+  return RESERVED.has(name) ? `__${name}__` : undefined;
+}

@@ -6,7 +6,15 @@ import type { StructType } from "../environment.ts";
 import type { SizeOf } from "../library-costs.ts";
 import { MAX_REQUEST_BYTES } from "../kubernetes.ts";
 import { BOOL, BYTES, DOUBLE, DURATION, DYN, INT, list, map, STRING, struct, TIMESTAMP, type Type } from "../types.ts";
-import { escapeName, isEmbedded, itemsOf, type RuleSchema, valuesOf, withIdentity } from "./schema.ts";
+import {
+  escapeName,
+  isEmbedded,
+  itemsOf,
+  type RuleSchema,
+  unescapedKeyword,
+  valuesOf,
+  withIdentity,
+} from "./schema.ts";
 
 export interface Declaration {
   readonly type: Type;
@@ -102,8 +110,9 @@ export function structsOf(root: Declaration): (name: string) => StructType | und
   const structs = new Map<string, StructType>();
   const visit = ({ type, fields, element }: Declaration): void => {
     if (fields !== undefined) {
-      structs.set(type.name, { type, field: (name) => fields.get(name)?.type });
-      for (const field of fields.values()) visit(field);
+      const field = (name: string) => (fields.get(name) ?? fields.get(unescapedKeyword(name) ?? ""))?.type;
+      structs.set(type.name, { type, field });
+      for (const inner of fields.values()) visit(inner);
     }
     if (element !== undefined) visit(element);
   };

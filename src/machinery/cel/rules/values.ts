@@ -7,7 +7,16 @@ import { equals } from "../operations.ts";
 import { parseGoDuration, parseTimestamp } from "../libraries/time.ts";
 import { struct, type Type } from "../types.ts";
 import { CelError, Duration, ListValue, mapKey, MapValue, Opaque, Timestamp, type Value } from "../values.ts";
-import { escapeName, isEmbedded, itemsOf, propertyOf, type RuleSchema, valuesOf, withIdentity } from "./schema.ts";
+import {
+  escapeName,
+  isEmbedded,
+  itemsOf,
+  propertyOf,
+  type RuleSchema,
+  unescapedKeyword,
+  valuesOf,
+  withIdentity,
+} from "./schema.ts";
 
 /** What is worked out of a schema once. */
 export class Shape {
@@ -34,7 +43,7 @@ export class Shape {
   }
   /** The property that an expression writes so. */
   named(escaped: string): string | undefined {
-    return this.#escaped?.get(escaped);
+    return this.#escaped?.get(escaped) ?? this.#escaped?.get(unescapedKeyword(escaped) ?? "");
   }
   property(name: string): Shape | undefined {
     const known = this.#children.get(name);

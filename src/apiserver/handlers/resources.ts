@@ -77,6 +77,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
       return change(services, request, resource, "", namespace, name);
     case "delete": {
       const options = await deleteOptions(services, request);
+      warnOfOrphans(request, resource, options);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options);
       if (options !== undefined && Object.keys(options).length > 0)
         request.audit?.requestObject({ kind: "DeleteOptions", apiVersion: apiVersionOf(resource), ...options });
@@ -89,6 +90,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
     }
     case "deletecollection": {
       const options = await deleteOptions(services, request);
+      warnOfOrphans(request, resource, options);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options);
       if (options[UNSAFE] === true) throw refusedForMany();
       const found = await list(services, resource, namespace, name, listOptions(request.query));
@@ -203,6 +205,7 @@ async function change(
     name,
     make,
     onMissing: subresource === "" && isApply(type) ? "create" : "fail",
+    makesNew: isApply(type) && resource.createOnUpdate,
   });
   return entryResponse(updated.created ? 201 : 200, resource, updated.entry);
 }
@@ -227,6 +230,16 @@ function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, bo
   }
   if (request.info.verb === "patch") audit.requestPatch(value);
   else audit.requestObject(value);
+}
+
+/** Whose pods stay behind where nothing is said of them. */
+function warnOfOrphans(request: ApiRequest, { group, kind }: Resource, options: DeleteOptions): void {
+  if (group !== "batch" || kind !== "Job") return;
+  if (options.propagationPolicy === undefined && options.orphanDependents === undefined)
+    warn(
+      request,
+      "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+    );
 }
 
 /** A delete with a body is no dry run because the URL says so. */

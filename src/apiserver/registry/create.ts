@@ -73,7 +73,8 @@ export async function createDraft(
 /** By what it says that it is: an object of a custom kind may say something else. */
 export function refused({ apiVersion, kind, metadata }: any, errors: readonly FieldError[]): StatusError {
   const group: string = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
-  return invalidObject(group, kind, metadata.name ?? "", errors);
+  // An event is one of the core group, whichever way it came.
+  return invalidObject(kind === "Event" ? "" : group, kind, metadata.name ?? "", errors);
 }
 
 /** The objects of a definition that goes are being deleted: new ones would never end it. */

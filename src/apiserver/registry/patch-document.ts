@@ -47,20 +47,41 @@ export function parsePatch(body: RequestBody, type: string, validation: FieldVal
   const prefix = validation === "Ignore" || type === STRATEGIC_PATCH ? "" : "error decoding patch: ";
   const list = validation === "Ignore" ? "jsonpatch.Patch" : "[]handlers.jsonPatchOp";
   let document: unknown;
+  // Upstream's library for merge patches has one word for all that is wrong.
+  const isLoose = validation === "Ignore" && type === MERGE_PATCH;
   try {
     document = parseJson(body.bytes);
   } catch (error) {
     const { message } = error as Error;
-    throw badRequest(prefix + message);
+    throw badRequest(isLoose ? "Invalid JSON Patch" : prefix + message);
   }
   const infinite = infiniteNumber(textOf(body.bytes));
   if (infinite !== undefined) throw badRequest(prefix + infinite);
   const isList = Array.isArray(document);
+  if (isLoose && isList) return { value: document, faults: [] };
+  if (isLoose && document !== null && typeof document !== "object") throw badRequest("Invalid JSON Patch");
+  if (type === JSON_PATCH && isList) checkOperations(document as readonly unknown[], prefix, validation);
   if (document !== null && (typeof document !== "object" || isList !== (type === JSON_PATCH)))
     throw badRequest(
       `${prefix}json: cannot unmarshal ${isList ? "array" : jsonType(document)} into Go value of type ${type === JSON_PATCH ? list : "map[string]interface {}"}`,
     );
   return { value: document, faults: validation === "Ignore" ? [] : faultsOf(textOf(body.bytes), document, type) };
+}
+
+function checkOperations(operations: readonly unknown[], prefix: string, validation: FieldValidation): void {
+  const refuse = (value: unknown, where: string) => {
+    const found = Array.isArray(value) ? "array" : jsonType(value);
+    throw badRequest(`${prefix}json: cannot unmarshal ${found} into Go ${where}`);
+  };
+  for (const operation of operations) {
+    if (operation === null) continue;
+    if (typeof operation !== "object" || Array.isArray(operation))
+      refuse(operation, `value of type ${validation === "Ignore" ? "jsonpatch.Operation" : "handlers.jsonPatchOp"}`);
+    if (validation === "Ignore") continue;
+    for (const [name, value] of Object.entries(operation as object))
+      if (name !== "value" && ["op", "path", "from"].includes(name) && value !== null && typeof value !== "string")
+        refuse(value, `struct field jsonPatchOp.${name} of type string`);
+  }
 }
 
 /** An apply that says something twice is refused or warned of once it has been merged. */

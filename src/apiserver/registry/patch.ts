@@ -73,11 +73,13 @@ export function patcher(
       const applied = applyConfiguration(context, resource, subresource, current, document, options.force === true);
       checkRepeated(faults, context.fieldValidation, warn);
       if (applied === current) return structuredClone(current);
-      const draft = decodePatched(applied, expected, context, warn);
+      const draft = decodeApplied(applied, document, expected, context, warn);
       // Managed fields of the result are settled; decoding keeps them as they are.
       return draft;
     };
-  return (current) => {
+  return (stored) => {
+    // A list that is not there is null to who patches it.
+    const current: any = isCustom(resource) ? stored : inGoOrder(stored, resource.schema);
     let patched: unknown;
     switch (type) {
       case JSON_PATCH:
@@ -90,15 +92,18 @@ export function patcher(
         patched = applyStrategicMergePatch(current, document ?? {}, resource.schema);
         assertRestorable(patched, document, resource.schema);
     }
-    const text = () => shownPatched(current, document, type, resource);
+    const text = () => (type === STRATEGIC_PATCH ? show(document) : shownPatched(current, document, type, resource));
     if (type !== STRATEGIC_PATCH) assertSameKind(patched, text, resource, context);
     // Without a version nothing of it can be read.
     const isRead =
       type === STRATEGIC_PATCH || isCustom(resource) || (isPlain(patched) && Boolean(patched["apiVersion"]));
-    if (!isRead) assertNamed({}, current.metadata.name);
+    if (!isRead) {
+      tellUnread(patched, faults, context, warn, text);
+      assertNamed({}, current.metadata.name);
+    }
     const draft = decodePatched(patched, expected, context, warn, faults, text);
     assertNamed(draft, current.metadata.name);
-    return recordUpdate(context, resource, subresource, current, draft);
+    return recordUpdate(context, resource, subresource, stored, draft);
   };
 }
 
@@ -110,9 +115,8 @@ function assertRestorable(patched: unknown, patch: unknown, schema: Schema): voi
 
 /** What a patch made, for a message about it: in the order of Go's fields, as far as the patch left that alone. */
 function shownPatched(current: unknown, patch: unknown, type: string, resource: Resource): string {
-  const ordered = inGoOrder(current, resource.schema);
-  if (type === JSON_PATCH) return escaped(jsonPatchText(ordered, patch));
-  const merged = applyMergePatch(ordered, patch);
+  if (type === JSON_PATCH) return escaped(jsonPatchText(current, patch));
+  const merged = applyMergePatch(current, patch);
   return escaped(JSON.stringify(isCustom(resource) ? sorted(merged) : touched(merged, patch)));
 }
 
@@ -120,6 +124,10 @@ function shownPatched(current: unknown, patch: unknown, type: string, resource: 
 function assertSameKind(tree: any, text: () => string, resource: Resource, { services }: WriteContext): void {
   const custom = isCustom(resource);
   const refuse = (why: string) => invalidObject("", "", "", [invalid("patch", text(), why)]);
+  if (Array.isArray(tree))
+    throw refuse(
+      'couldn\'t get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
+    );
   const { kind, apiVersion } = tree ?? {};
   for (const [field, value] of Object.entries({ apiVersion, kind }))
     if (typeof value !== "string" && value !== undefined && value !== null)
@@ -171,6 +179,47 @@ function touched(tree: unknown, patch: unknown): unknown {
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Of what says no version nothing is known but that it may say a version and a kind. */
+function tellUnread(
+  tree: unknown,
+  faults: readonly string[],
+  context: WriteContext,
+  warn: (text: string) => void,
+  text: () => string,
+): void {
+  if (!isPlain(tree) || context.fieldValidation === "Ignore") return;
+  const unknown = Object.keys(tree)
+    .filter((name) => name !== "apiVersion" && name !== "kind")
+    .sort()
+    .map((name) => `unknown field ${JSON.stringify(name)}`);
+  const wrong = [...faults, ...unknown];
+  if (context.fieldValidation === "Warn") wrong.forEach(warn);
+  else if (wrong.length > 0)
+    throw invalidObject("", "", "", [invalid("patch", text(), `strict decoding error: ${wrong.join(", ")}`)]);
+}
+
+/** What an apply made is put together without the detour over JSON as well, and is no client's doing where that fails. */
+function decodeApplied(
+  tree: unknown,
+  configuration: any,
+  expected: Expected,
+  context: WriteContext,
+  warn: (text: string) => void,
+): any {
+  try {
+    return decodeTree(tree, expected, context.fieldValidation, warn);
+  } catch (error) {
+    if (!(error instanceof DecodeError) || expected.custom === true) throw error;
+    const { group, version, kind } = expected;
+    const type = `${group}/${version}, Kind=${kind}`;
+    const { namespace = "", name = "" } = configuration?.metadata ?? {};
+    throw new StatusError(
+      "Unknown",
+      `failed to convert new object (${namespace}/${name}; ${type}) to proper version: unable to convert unstructured object to ${type}: ${restoreError(tree, expected.schema) ?? error.message}`,
+    );
+  }
+}
 
 /** What a patch made, as an object of its kind. `faults` are the patch's own, told before the object's. */
 export function decodePatched(

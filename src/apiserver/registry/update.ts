@@ -8,7 +8,7 @@ import { dropEmpties, restoreEmpties } from "../../machinery/codec/empties.ts";
 import { finished } from "../../machinery/patch/apply/unfinished.ts";
 import { deepFreeze } from "../../base/mutable.ts";
 import type { Behaviour, Resource } from "../../machinery/resource.ts";
-import { badRequest, conflict, notFound } from "../../machinery/status.ts";
+import { badRequest, conflict, notFound, StatusError } from "../../machinery/status.ts";
 import { invalid, invalidObject } from "../../machinery/validation/field-error.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Entry } from "../storage/entry.ts";
@@ -45,6 +45,8 @@ export interface UpdateRequest {
   make(current: any): any;
   /** What comes into being where nothing is there: PUT for a few kinds, apply for all. */
   readonly onMissing: "fail" | "create";
+  /** `make` makes something of nothing as well: where that fails, this is what the client is told. */
+  readonly makesNew?: boolean;
   /** In place of the subresource's own behaviour. */
   readonly behaviour?: Behaviour<any>;
   /** Skips what an update of this kind would ask for: the server's own writes on a user's behalf (binding, eviction). */
@@ -100,7 +102,15 @@ export async function update(context: WriteContext, request: UpdateRequest): Pro
     return { entry: entryOfView(resource, key, revision, { ...last, metadata }), created: false };
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
-    if (request.onMissing === "fail") throw notFound(resource, name);
+    if (request.onMissing === "fail") {
+      // What can't be made of nothing is told first.
+      if (request.makesNew === true) {
+        const draft = await finished(() => request.make(undefined));
+        assertNamed(draft, name);
+        checkPlace(request, draft);
+      }
+      throw notFound(resource, name);
+    }
     return await createMissing(context, request);
   } finally {
     await finish?.(written);
@@ -223,6 +233,8 @@ export function checkPlace(
   placeIn(resource, namespace, draft);
 }
 
+const UINT64_MAX = 2n ** 64n - 1n;
+
 function checkVersion(resource: Resource, name: string, current: Entry, old: any, draft: any): void {
   const version: string = draft.metadata.resourceVersion ?? "";
   const uid: string = draft.metadata.uid ?? "";
@@ -238,6 +250,9 @@ function checkVersion(resource: Resource, name: string, current: Entry, old: any
         invalid("metadata.resourceVersion", 0, "must be specified for an update"),
       ]);
   } else if (version !== String(current.revision)) {
+    const wrong = /^\d+$/.test(version) ? BigInt(version) > UINT64_MAX && "value out of range" : "invalid syntax";
+    if (wrong !== false)
+      throw new StatusError("Unknown", `strconv.ParseUint: parsing ${JSON.stringify(version)}: ${wrong}`);
     throw conflict(resource, name, MODIFIED);
   }
   draft.metadata.resourceVersion = String(current.revision);
@@ -245,13 +260,15 @@ function checkVersion(resource: Resource, name: string, current: Entry, old: any
 
 /** What only the system writes. */
 function keepSystemMetadata(metadata: any, old: any): void {
-  for (const field of ["uid", "creationTimestamp", "deletionTimestamp", "selfLink"] as const) {
+  for (const field of ["uid", "creationTimestamp"] as const) {
     if (old[field] === undefined) delete metadata[field];
     else metadata[field] = old[field];
   }
+  delete metadata.selfLink;
+  // That an object is being deleted can't be taken back, nor said by a write.
+  if (old.deletionTimestamp !== undefined) metadata.deletionTimestamp = old.deletionTimestamp;
   if (metadata.deletionGracePeriodSeconds === undefined && old.deletionGracePeriodSeconds !== undefined)
     metadata.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds;
-  if (old.deletionTimestamp === undefined) delete metadata.deletionGracePeriodSeconds;
 }
 
 /** A subresource that says nothing writes what it is named after and nothing else. */

@@ -381,10 +381,17 @@ function quantity(text: string): string {
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+/** The last letter before the padding says more bits than there are bytes for. */
+function withoutSpareBits(text: string): string {
+  if (!text.endsWith("=")) return text;
+  const end = Buffer.from(text.slice(-4), "base64").toString("base64");
+  return text.endsWith(end) ? text : text.slice(0, -4) + end;
+}
+
 function base64(text: string): string {
-  if (BASE64.test(text)) return text;
+  if (BASE64.test(text)) return withoutSpareBits(text);
   const joined = text.replaceAll(/[\r\n]/g, "");
-  if (BASE64.test(joined)) return joined;
+  if (BASE64.test(joined)) return withoutSpareBits(joined);
   const wrong = text.search(/[^A-Za-z0-9+/=\r\n]/);
   const padding = text.indexOf("=");
   const at = wrong >= 0 ? wrong : padding >= 0 ? padding : Math.floor(text.length / 4) * 4;

@@ -72,6 +72,52 @@ export function repeatedFields(text: string, tree: unknown): readonly string[] {
   return countFields(text) === countTree(tree) ? [] : strictErrors(text, undefined);
 }
 
+/** A valid document in which fields come twice: with the first of each, or with the later ones merged into the earlier. */
+export function repeatsOf(text: string, which: "first" | "merged"): unknown {
+  let i = 0;
+  const skip = () => {
+    while (/[ \t\r\n,:]/.test(text[i] ?? "")) i++;
+  };
+  const value = (): unknown => {
+    skip();
+    const start = i;
+    if (text[i] === "[") {
+      const list: unknown[] = [];
+      for (i++, skip(); text[i] !== "]"; skip()) list.push(value());
+      i++;
+      return list;
+    }
+    if (text[i] === "{") {
+      const object: Record<string, unknown> = {};
+      for (i++, skip(); text[i] !== "}"; skip()) {
+        const key = value() as string;
+        const next = value();
+        const isNew = !Object.hasOwn(object, key);
+        if (!isNew && which === "first") continue;
+        const merged = isNew ? next : mergedFields(object[key], next);
+        Object.defineProperty(object, key, { value: merged, enumerable: true, configurable: true, writable: true });
+      }
+      i++;
+      return object;
+    }
+    if (text[i] === '"') i = endOfString(text, i);
+    else while (i < text.length && !/[,\]}\s]/.test(text[i]!)) i++;
+    return JSON.parse(text.slice(start, i));
+  };
+  return value();
+}
+
+const isFields = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function mergedFields(before: unknown, after: unknown): unknown {
+  if (!isFields(before) || !isFields(after)) return after;
+  const merged: Record<string, unknown> = { ...before };
+  for (const [key, value] of Object.entries(after))
+    merged[key] = Object.hasOwn(merged, key) ? mergedFields(merged[key], value) : value;
+  return merged;
+}
+
 /** Upstream stops collecting here. */
 const MOST = 100;
 
@@ -127,7 +173,9 @@ export function strictErrors(text: string, schema: Schema | undefined): readonly
       const here = path === "" ? key : `${path}.${key}`;
       let inner: Schema | undefined;
       let hush = silent;
-      if (!silent && seen.has(key)) report("duplicate", here);
+      const isUnknown =
+        at?.properties !== undefined && at.preserveUnknownFields !== true && at.properties.get(key) === undefined;
+      if (!silent && !isUnknown && seen.has(key)) report("duplicate", here);
       seen.add(key);
       if (at?.properties !== undefined) {
         inner = at.properties.get(key);

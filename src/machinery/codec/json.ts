@@ -4,7 +4,7 @@
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/json
  */
 import type { Schema } from "../schema/schema.ts";
-import { readCustom } from "./custom.ts";
+import { countTree, readCustom } from "./custom.ts";
 import {
   type Decoded,
   DecodeError,
@@ -15,7 +15,15 @@ import {
   withinDepth,
 } from "./decode.ts";
 import { rememberEmpties } from "./empties.ts";
-import { countFields, infiniteNumber, repeatedFields, strictErrors, syntaxError, tooDeep } from "./json-text.ts";
+import {
+  countFields,
+  infiniteNumber,
+  repeatedFields,
+  repeatsOf,
+  strictErrors,
+  syntaxError,
+  tooDeep,
+} from "./json-text.ts";
 
 export function decodeJson<T = any>(
   input: string | Uint8Array,
@@ -28,9 +36,19 @@ export function decodeJson<T = any>(
 function decode<T>(text: string, schema: Schema, options: DecodeOptions): Decoded<T> {
   const validation = options.fieldValidation ?? "Ignore";
   if (options.custom === true) return decodeCustom(text, schema, validation);
-  const { object, fields, unknown, empties } = readTree(parseJson(text), schema);
+  const tree = parseJson(text);
+  let read = readTree(tree, schema);
+  // What is stored says nothing twice.
+  const count = options.fieldValidation === undefined ? read.fields : countFields(text);
+  const isRepeated = count !== read.fields && count !== countTree(tree);
+  if (isRepeated) {
+    // Go reads what comes first as well, and what comes later into it.
+    readTree(repeatsOf(text, "first"), schema);
+    read = readTree(repeatsOf(text, "merged"), schema);
+  }
+  const { object, unknown, empties } = read;
   if (options.empties === true) rememberEmpties(object, empties);
-  if (validation === "Ignore" || (unknown === 0 && countFields(text) === fields)) return { object, warnings: [] };
+  if (validation === "Ignore" || (unknown === 0 && !isRepeated)) return { object, warnings: [] };
   const warnings = strictErrors(text, schema);
   if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
   return { object, warnings };

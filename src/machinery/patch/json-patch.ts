@@ -37,11 +37,12 @@ function patchingOf(document: unknown, patch: unknown): Patching {
     );
   }
   for (const operation of patch) {
-    if (!isObject(operation)) throw badRequest("json: cannot unmarshal the patch into a list of operations");
+    if (!isObject(operation) && operation !== null)
+      throw badRequest("json: cannot unmarshal the patch into a list of operations");
   }
   const patching = new Patching(document);
   try {
-    for (const operation of patch) patching.apply(operation);
+    for (const operation of patch) patching.apply(operation ?? {});
   } catch (cause) {
     if (!(cause instanceof OperationError)) throw cause;
     throw new StatusError("Invalid", "the server rejected our request due to an error in our request", {}, { cause });

@@ -167,7 +167,7 @@ function merge<T extends KubeObject>(live: T, config: JsonObject, options: Apply
     if (conflicts.length > 0) throw new ConflictError(conflicts);
   }
   const after = takeAway(claimed, (managed) => views.changesFor(managed.apiVersion), who);
-  const unchanged = jsonEqual(bare, pruned);
+  const unchanged = isEmptySet(changes.changed) && isEmptySet(changes.removed) && jsonEqual(bare, pruned);
   const owned = withoutMeta(mine.fields);
   if (isEmptySet(owned)) after.delete(who);
   else {

@@ -220,6 +220,7 @@ export function mergeTyped(live: JsonObject, applied: JsonObject, schema: Schema
 
 function mergeValues(live: unknown, applied: unknown, schema: Schema): unknown {
   if (applied === undefined || live === applied) return live;
+  if (applied === null && isNilList(live, schema)) return live;
   if (live === undefined || live === null || isNilList(live, schema)) return applied;
   const shape = shapeOf(schema, applied);
   // What is null may be a map that says nothing.

@@ -123,7 +123,8 @@ function pathPattern(path: string): string {
 }
 
 function detailPattern(detail: string): string {
-  return escape(detail.replace(/\{shared:[^}]*\}/g, "{}")).replace(/\\\{[^}]*\\\}/g, "[^]*");
+  const pattern = escape(detail.replace(/\{shared:[^}]*\}/g, "{}")).replace(/\\\{[^}]*\\\}/g, "[^]*");
+  return pattern.replace("\\.\\.\\.", "[^]*");
 }
 
 function leavesOf(rule: Rule, shared: ReadonlyMap<string, readonly Rule[]>, at = rule.path, depth = 0): Leaf[] {

@@ -5,7 +5,7 @@ import { ifAbsent } from "../../../defaulting.ts";
 import { defineResource, nextGeneration } from "../../../define.ts";
 import type { NetworkPolicy, NetworkPolicyPeer } from "../../../generated/networking.v1.ts";
 import { deepEqual } from "../../../semantic-equal.ts";
-import { validateNetworkPolicy } from "./validation.ts";
+import { validateNetworkPolicy, validateNetworkPolicyUpdate } from "./validation.ts";
 
 export const networkPolicies = defineResource<NetworkPolicy>({
   group: "networking.k8s.io",
@@ -24,6 +24,7 @@ export const networkPolicies = defineResource<NetworkPolicy>({
       if (!deepEqual(policy.spec, old.spec)) nextGeneration(policy, old);
     },
     validate: validateNetworkPolicy,
+    validateUpdate: validateNetworkPolicyUpdate,
     warnings: ({ spec }) => [
       ...(spec?.ingress ?? []).flatMap(({ from = [] }, i) => blockWarnings(from, `spec.ingress[${i}].from`)),
       ...(spec?.egress ?? []).flatMap(({ to = [] }, i) => blockWarnings(to, `spec.egress[${i}].to`)),

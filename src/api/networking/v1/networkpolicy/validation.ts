@@ -16,12 +16,25 @@ import {
 import { isCidr, parseCidr } from "../../../../machinery/validation/ip.ts";
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../../generated/networking.v1.ts";
 
-export function validateNetworkPolicy({ spec }: NetworkPolicy): FieldError[] {
+/** Ranges that were there before may stay as they are written. */
+export const validateNetworkPolicyUpdate = (policy: NetworkPolicy, { spec }: NetworkPolicy): FieldError[] =>
+  checkPolicy(
+    policy,
+    new Set(
+      [...(spec?.ingress ?? []).map(({ from = [] }) => from), ...(spec?.egress ?? []).map(({ to = [] }) => to)]
+        .flat()
+        .flatMap(({ ipBlock }) => (ipBlock === undefined ? [] : [ipBlock.cidr, ...(ipBlock.except ?? [])])),
+    ),
+  );
+
+export const validateNetworkPolicy = (policy: NetworkPolicy): FieldError[] => checkPolicy(policy, new Set());
+
+function checkPolicy({ spec }: NetworkPolicy, known: ReadonlySet<string>): FieldError[] {
   const errors = validateLabelSelector(spec?.podSelector, "spec.podSelector");
   for (const [i, { ports, from }] of (spec?.ingress ?? []).entries())
-    errors.push(...validateRule(ports, from, `spec.ingress[${i}]`, "from"));
+    errors.push(...validateRule(ports, from, `spec.ingress[${i}]`, "from", known));
   for (const [i, { ports, to }] of (spec?.egress ?? []).entries())
-    errors.push(...validateRule(ports, to, `spec.egress[${i}]`, "to"));
+    errors.push(...validateRule(ports, to, `spec.egress[${i}]`, "to", known));
   const types = spec?.policyTypes ?? [];
   if (types.length > 2)
     return [...errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")];
@@ -36,10 +49,11 @@ function validateRule(
   peers: readonly NetworkPolicyPeer[] | undefined,
   path: string,
   direction: string,
+  known: ReadonlySet<string>,
 ): FieldError[] {
   return [
     ...(ports ?? []).flatMap((port, i) => validatePort(port, `${path}.ports[${i}]`)),
-    ...(peers ?? []).flatMap((peer, i) => validatePeer(peer, `${path}.${direction}[${i}]`)),
+    ...(peers ?? []).flatMap((peer, i) => validatePeer(peer, `${path}.${direction}[${i}]`, known)),
   ];
 }
 
@@ -58,7 +72,12 @@ function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: stri
   return errors;
 }
 
-function validatePeer({ podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer, path: string): FieldError[] {
+function validatePeer(
+  { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer,
+  path: string,
+  known: ReadonlySet<string>,
+): FieldError[] {
+  const checkRange = (text: string, at: string) => (known.has(text) ? [] : checkText(text, at, isCidr));
   const errors = [
     ...validateLabelSelector(podSelector, `${path}.podSelector`),
     ...validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`),
@@ -66,12 +85,12 @@ function validatePeer({ podSelector, namespaceSelector, ipBlock }: NetworkPolicy
   if (ipBlock !== undefined) {
     const { cidr, except = [] } = ipBlock;
     if (!cidr) errors.push(required(`${path}.ipBlock.cidr`));
-    else errors.push(...checkText(cidr, `${path}.ipBlock.cidr`, isCidr));
+    else errors.push(...checkRange(cidr, `${path}.ipBlock.cidr`));
     const outer = cidr ? parseCidr(cidr) : undefined;
     // What is excepted from no range is not looked at.
     for (const [i, text] of outer === undefined ? [] : except.entries()) {
       const at = `${path}.ipBlock.except[${i}]`;
-      errors.push(...checkText(text, at, isCidr));
+      errors.push(...checkRange(text, at));
       const inner = parseCidr(text);
       if (inner === undefined || outer === undefined) continue;
       const rest = BigInt((outer.family === 4 ? 32 : 128) - outer.bits);

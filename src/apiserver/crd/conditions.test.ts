@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { acceptNames, approval, established, nonStructural, takenNames, withConditions } from "./conditions.ts";
+import {
+  acceptNames,
+  approval,
+  established,
+  nonStructural,
+  Structures,
+  takenNames,
+  withConditions,
+} from "./conditions.ts";
 
 const definition = (name: string, names: object, more: object = {}): any => ({
   metadata: { name },
@@ -87,4 +95,20 @@ test("a definition from before schemas had to be structural says what isn't", ()
     /^\[spec\.preserveUnknownFields: .*, spec\.versions.*\]$/,
   );
   assert.deepEqual(of({ type: "object", $ref: "x" })!.reason, "StructuralError");
+});
+
+test("what isn't structural is told again only of a definition that has changed", () => {
+  const structures = new Structures();
+  const odd = (type: string) => {
+    const versions = [{ name: "v1", schema: { openAPIV3Schema: { type: "object", properties: { a: { type } } } } }];
+    return structures.oddityOf({ metadata: { name: "a" }, spec: { versions } } as any);
+  };
+  const first = odd("");
+  assert.equal(
+    first?.message?.endsWith("properties[a].type: Required value: must not be empty for specified object fields"),
+    true,
+  );
+  assert.equal(odd(""), first);
+  assert.equal(odd("string"), undefined);
+  assert.notEqual(odd(""), first);
 });

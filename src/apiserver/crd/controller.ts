@@ -8,6 +8,8 @@ import type { Services } from "../registry/context.ts";
 import { remove } from "../registry/delete.ts";
 import { ensure, internalContext } from "../bootstrap/write.ts";
 import { hasReason } from "../../machinery/status.ts";
+import { forgetEmpties } from "../../machinery/codec/empties.ts";
+import { jsonEqual } from "../../machinery/patch/json-value.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { update } from "../registry/update.ts";
 import { pause } from "../../world/time.ts";
@@ -16,7 +18,7 @@ import {
   approval,
   established,
   NON_STRUCTURAL,
-  nonStructural,
+  Structures,
   takenNames,
   withConditions,
 } from "./conditions.ts";
@@ -33,6 +35,7 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
   if (resource === undefined) return { settled: async () => {} };
   const { cache } = services.registry.storage(resource);
   const served = new Map<string, Served>();
+  const structures = new Structures();
   const cleaning = new Set<string>();
   let work: Promise<void> = Promise.resolve();
   const later = (queue: string, act: () => Promise<unknown>) => {
@@ -46,8 +49,9 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
     const definition = entry.view(resource) as CustomResourceDefinition;
     if (type === "DELETED") {
       withdraw(services, definition, served);
+      structures.forget(definition.metadata.name);
       later("crd_autoregistration_controller", () => closeStorage(services, definition));
-      later("crd_naming_condition_controller", () => settleOthers(services, definition));
+      later("crd_naming_condition_controller", () => settleOthers(services, definition, structures));
       return;
     }
     if (definition.metadata.deletionTimestamp !== undefined) {
@@ -60,30 +64,31 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
       return;
     }
     if (isServable(services, definition)) serve(services, definition, served);
-    later("crd_naming_condition_controller", () => settle(services, definition));
+    later("crd_naming_condition_controller", () => settle(services, definition, structures));
   });
   return { settled: () => work };
 }
 
-/** What is served of a definition, and by which text of it. */
+/** What is served of a definition, and what it was made of: to compare that costs a tenth of writing it down, and no memory. */
 interface Served {
-  readonly text: string;
-  readonly spec: string;
+  readonly spec: Spec;
+  readonly names: CustomResourceDefinition["status"]["acceptedNames"];
+  readonly isLeaving: boolean;
   readonly versions: readonly string[];
 }
+
+type Spec = CustomResourceDefinition["spec"];
 
 function serve(services: Services, definition: CustomResourceDefinition, served: Map<string, Served>): void {
   const { group, names } = definition.spec;
   const now = definition.spec.versions.filter((version) => version.served);
-  const text = JSON.stringify([
-    definition.spec,
-    definition.status?.acceptedNames,
-    definition.metadata.deletionTimestamp !== undefined,
-  ]);
+  const isLeaving = definition.metadata.deletionTimestamp !== undefined;
+  const acceptedNames = definition.status?.acceptedNames;
   const before = served.get(definition.metadata.name);
-  if (before?.text === text) return;
+  const isSame = before !== undefined && jsonEqual(before.spec, definition.spec);
+  if (isSame && before.isLeaving === isLeaving && jsonEqual(before.names, acceptedNames)) return;
   // What is in memory was read by the old definition: it is read anew, and whoever watches begins again.
-  if (before !== undefined && before.spec !== JSON.stringify(definition.spec))
+  if (before !== undefined && !isSame)
     void services.registry.closeStorage(customResource(definition, definition.spec.versions[0]!));
   const convert = conversionOf(services, definition);
   for (const version of before?.versions ?? [])
@@ -98,8 +103,9 @@ function serve(services: Services, definition: CustomResourceDefinition, served:
     services.registry.storage(made);
   }
   served.set(definition.metadata.name, {
-    text,
-    spec: JSON.stringify(definition.spec),
+    spec: definition.spec,
+    names: acceptedNames,
+    isLeaving,
     versions: now.map(({ name }) => name),
   });
 }
@@ -132,13 +138,17 @@ function isServable(services: Services, definition: CustomResourceDefinition): b
 }
 
 /** Accepts the names, as far as they are free, and says what is served. */
-async function settle(services: Services, { metadata }: CustomResourceDefinition): Promise<void> {
+async function settle(
+  services: Services,
+  { metadata }: CustomResourceDefinition,
+  structures: Structures,
+): Promise<void> {
   let others = false;
   await writeStatus(services, metadata.name, (current) => {
     if (current.metadata.deletionTimestamp !== undefined) return undefined;
     const { names, condition } = acceptNames(current, takenNames(current, definitions(services)));
     const before = current.status?.conditions ?? [];
-    const odd = nonStructural(current);
+    const odd = structures.oddityOf(current);
     const wanted = [approval(current), condition, established(current, condition), odd];
     const now = withConditions(before, wanted, formatTime(services.clock.now()));
     const conditions =
@@ -151,7 +161,11 @@ async function settle(services: Services, { metadata }: CustomResourceDefinition
   });
   await services.queues.run("crd_autoregistration_controller", () => registerApiServices(services, metadata.name));
   if (others)
-    await settleOthers(services, { metadata, spec: { group: metadata.name.slice(metadata.name.indexOf(".") + 1) } });
+    await settleOthers(
+      services,
+      { metadata, spec: { group: metadata.name.slice(metadata.name.indexOf(".") + 1) } },
+      structures,
+    );
 }
 
 type Status = NonNullable<CustomResourceDefinition["status"]>;
@@ -175,7 +189,9 @@ async function writeStatus(
     skipAdmission: true,
     make(current: CustomResourceDefinition) {
       const status = change(current);
-      const draft: any = structuredClone(current);
+      // The spec, which may be a megabyte, is shared: nobody changes it on the way of a status.
+      const draft: any = { ...current, metadata: { ...current.metadata } };
+      forgetEmpties(draft);
       if (status === undefined) return draft;
       if (finalizers !== undefined) draft.metadata.finalizers = finalizers(current.metadata.finalizers ?? []);
       return recordUpdate(context, resource, "status", current, { ...draft, status });
@@ -189,11 +205,12 @@ async function writeStatus(
 async function settleOthers(
   services: Services,
   { metadata, spec }: { readonly metadata: { readonly name: string }; readonly spec: { readonly group: string } },
+  structures: Structures,
 ): Promise<void> {
   for (const other of definitions(services)) {
     if (other.spec.group !== spec.group || other.metadata.name === metadata.name) continue;
     const names = other.status?.conditions?.find(({ type }) => type === "NamesAccepted");
-    if (names?.status === "False") await settle(services, other);
+    if (names?.status === "False") await settle(services, other, structures);
   }
 }
 

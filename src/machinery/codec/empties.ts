@@ -18,6 +18,11 @@ export function rememberEmpties(object: any, places: readonly EmptyPlace[]): voi
   if (places.length > 0) object[EMPTIES] = places;
 }
 
+/** For a draft that shares its parts with an object that was written before: what was given to that one is no longer asked about. */
+export function forgetEmpties(object: any): void {
+  delete object[EMPTIES];
+}
+
 /** Puts what was given empty where it was, unless something else is there by now. */
 export function restoreEmpties(object: any): void {
   for (const { path, list } of placesOf(object)) {

@@ -15,23 +15,13 @@ export const PROOFS: Readonly<Record<string, readonly (readonly [kind: string, .
     ],
   ],
   "each address is looked at before the two are compared": [["core/Service", "dual-stack check failed to parse"]],
-  "defaulting fills all of it in": [["core/Service", "ClientIP and"]],
   "defaulting takes the configuration away": [["core/Service", "affinity None and config set"]],
   "decoding refuses what isn't JSON": [["apps/ControllerRevision", "no JSON"]],
-  "defaulting fills it in": [
-    ["apps/DaemonSet", "unset with RollingUpdate"],
-    ["apps/Deployment", "unset with RollingUpdate"],
-    ["apps/StatefulSet", "type empty"],
-    ["batch/CronJob", "empty"],
-    ["certificates.k8s.io/PodCertificateRequest", "unset"],
-    ["shared/deviceToleration", "empty"],
-  ],
   "a field of the internal type that the server sets and no version has": [
     ["apps/DaemonSet", "negative", "lower than before", "same though", "raised though"],
   ],
   "no version that is served has the field": [["apps/Deployment", "rollbackTo.revision negative"]],
   "a kind of no version that is served": [["apps/DeploymentRollback", ""]],
-  "no object that is stored: tested over HTTP": [["autoscaling/Scale", ""]],
   "the server gives the object its uid before it is looked at": [["batch/Job", "generated selector but no uid"]],
   "the server sets the labels wherever it makes the selector": [["batch/Job", "label missing"]],
   "allowed since jobs may succeed early for any reason, which is always on": [
@@ -39,10 +29,6 @@ export const PROOFS: Readonly<Record<string, readonly (readonly [kind: string, .
   ],
   "the stored status is put back first": [
     ["certificates.k8s.io/CertificateSigningRequest", "changed outside the status", "an Approved"],
-  ],
-  "what the writer may do is tested over HTTP": [
-    ["certificates.k8s.io/PodCertificateRequest", "user may not sign"],
-    ["resource.k8s.io/ResourceClaim", "allocation or reservedFor changed", "devices changed"],
   ],
   "every request has a user": [["certificates.k8s.io/PodCertificateRequest", "no user on the request"]],
   "taken away wherever endpoints change, and not looked at where they don't": [
@@ -84,30 +70,6 @@ export const PROOFS: Readonly<Record<string, readonly (readonly [kind: string, .
   "the rows of status.acceptedNames.*, where its errors are": [
     ["apiextensions.k8s.io/CustomResourceDefinition", "bad names"],
   ],
-  "an internal failure of the CEL library that no expression brings about": [
-    [
-      "apiextensions.k8s.io/CustomResourceDefinition schema",
-      "no type information",
-      "checked AST conversion fails",
-      "program cannot be built",
-      "cost cannot be estimated",
-    ],
-    [
-      "shared/celCompile",
-      "environment fails to load",
-      "checked AST conversion fails",
-      "error is no CEL error",
-      "program cannot be built",
-    ],
-    [
-      "customresource/*",
-      "rules cannot be compiled at all",
-      "no cost details",
-      "no actual cost",
-      "messageExpression has no cost",
-    ],
-    ["shared/deviceSelectors", "cost cannot be estimated"],
-  ],
   "a schema that passed the checks before it always makes a validator": [
     ["apiextensions.k8s.io/CustomResourceDefinition schema", "validator cannot be built"],
   ],
@@ -138,7 +100,6 @@ export const PROOFS: Readonly<Record<string, readonly (readonly [kind: string, .
   "the status endpoint takes apiVersion and kind from the stored object": [
     ["customresource/*", "differs from the served"],
   ],
-  "a kind or apiVersion that is no text is refused as the body is read": [["customresource/*", "type meta unreadable"]],
   "no caller forbids subresources": [["shared/admissionRule", "slash in a rule that allows no subresources"]],
   "defaulted to True before it is looked at": [["shared/jobSpec", "empty"]],
   "only access reviews have such requirements, and they let unknown operators pass": [
@@ -149,30 +110,6 @@ export const PROOFS: Readonly<Record<string, readonly (readonly [kind: string, .
     ["shared/fieldPath", "bracket content", "bad escape", "no closing bracket"],
   ],
   "a failure of upstream's own code": [["shared/declarativeValidation", "a declarative validator panics"]],
-  "none of the three kinds whose tags are enforced has this one (zz_generated.validations.go)": [
-    [
-      "shared/declarativeValidation",
-      "+k8s:update",
-      "+k8s:neq",
-      "+k8s:minItems",
-      "+k8s:maxLength",
-      "+k8s:minLength",
-      "+k8s:zeroOrOneOfMember",
-      "+k8s:format=k8s-uuid",
-      "+k8s:format=k8s-extended-resource-name",
-      "+k8s:format=k8s-resource-fully-qualified-name",
-      "discriminated union",
-    ],
-  ],
-  "only tags make it, and none of the three kinds whose tags are enforced has one that does": [
-    ["shared/errorFormat", "TooLong detail, limit in characters", "TooFew", "TooShort"],
-  ],
-  "without the alpha gate AllowUnsafeMalformedObjectDeletion the option is dropped before it is looked at; the gate isn't offered":
-    [
-      ["shared/requestOptions", "true with", "true together with", "DeleteOptions true together"],
-      ["core/Options", "true with", "true together with", "DeleteOptions true together"],
-    ],
-  "the kind is cluster scoped: such a URL leads nowhere": [["authentication.k8s.io/TokenReview", "namespace in URL"]],
   "a certificate without them has no CA bit, which is told first": [
     ["certificates.k8s.io/ClusterTrustBundle", "bad basic constraints"],
   ],

@@ -129,6 +129,28 @@ test("with ranges of two families a service has one address of each, if it wants
   assert.equal(cidr.metadata.finalizers, undefined, "that is the controller manager's to set");
 });
 
+test("only who wants a single family gives up the second one", async () => {
+  await using harness = await startServer(world, { serviceClusterIpRange: "10.0.0.0/24,fd00::/112" });
+  const client = harness.client();
+  const both = await client.create(services, service("a", { ipFamilyPolicy: "RequireDualStack" }));
+  const [clusterIP] = both.spec.clusterIPs!;
+  const update = (spec: object) => refusal(client.update(services, { ...both, spec: { ...both.spec, ...spec } }));
+  const why = (what: string) =>
+    `Service "a" is invalid: spec.ipFamilyPolicy: Invalid value: "RequireDualStack": must be 'SingleStack' to release the secondary ${what}`;
+  assert.equal(await update({ clusterIPs: [clusterIP] }), why("cluster IP"));
+  assert.equal(await update({ ipFamilies: ["IPv4"] }), why("IP family"));
+});
+
+test("a service gets no address where all are taken", async () => {
+  await using harness = await startServer(world, { serviceClusterIpRange: "10.0.0.0/30" });
+  const client = harness.client();
+  await client.create(services, service("a"));
+  assert.equal(
+    await refusal(client.create(services, service("b"))),
+    'Internal error occurred: failed to allocate a serviceIP for Service "b": range is full',
+  );
+});
+
 test("a cluster of one family refuses two", async () => {
   await using harness = await startServer(world, {});
   assert.equal(

@@ -60,7 +60,8 @@ export async function answer(
     case "taken":
       return 200;
     case "raw": {
-      const headers = { ...commonHeaders(request), ...response.headers };
+      const headers = commonHeaders(request);
+      for (const [name, value] of Object.entries(response.headers)) if (value !== undefined) headers[name] = value;
       if (typeof response.body === "string" || response.body instanceof Uint8Array) {
         if (response.status === 200 && response.body instanceof Uint8Array && isLong(request, response.body)) {
           await sendParts(request, exchange, headers, inPieces(response.body), options);

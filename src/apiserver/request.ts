@@ -3,7 +3,7 @@ import type { DecodeError } from "../machinery/codec/decode.ts";
 import type { YamlDocument } from "../machinery/codec/yaml-values.ts";
 import type { MediaType } from "../machinery/codec/content.ts";
 import type { ProtobufCodec } from "../machinery/codec/protobuf.ts";
-import type { Exchange, Peer } from "../world/net.ts";
+import type { Exchange, Headers, Peer } from "../world/net.ts";
 import type { AuditTrail } from "./audit/trail.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { RequestInfo } from "./request-info.ts";
@@ -119,7 +119,7 @@ export interface WatchResponse {
 export interface RawResponse {
   readonly kind: "raw";
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
   readonly body: Uint8Array | string | AsyncIterable<Uint8Array>;
 }
 

@@ -115,6 +115,10 @@ export function forbidden(resource: GroupResource, name: string, why: string): S
     about(resource, name),
   );
 }
+/** In upstream's form, whose cause is the words again. */
+export function internalError(words: string): StatusError {
+  return new StatusError("InternalError", `Internal error occurred: ${words}`, { causes: [{ message: words }] });
+}
 export function badRequest(message: string): StatusError {
   return new StatusError("BadRequest", message);
 }

@@ -19,7 +19,7 @@ import type { ApiRequest, ApiResponse } from "../request.ts";
 import { text } from "../request.ts";
 import { readyEndpoints, slicesOf } from "../service-endpoints.ts";
 import type { Target } from "../streaming/relay.ts";
-import { relay } from "../streaming/relay.ts";
+import { hostOf, relay } from "../streaming/relay.ts";
 import { RemoteOpenApi } from "./openapi.ts";
 
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
@@ -88,7 +88,7 @@ export class Aggregator {
     return relay(
       this.#services,
       request,
-      { ...target, headers: remoteHeaders(request.user!) },
+      { ...target, headers: { host: hostOf(target.base), ...remoteHeaders(request.user!) } },
       query === "" ? request.path : `${request.path}?${query}`,
     );
   }

@@ -8,10 +8,21 @@ const DEFAULT_PORT = 10250;
 /** `--kubelet-preferred-address-types` */
 const PREFERRED = ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"];
 
-export async function kubeletOf({ cluster, options }: Services, nodeName: string, port?: number): Promise<Target> {
+export interface Kubelet extends Target {
+  readonly host: string;
+  readonly port: number;
+  /** What its node declares to know. */
+  readonly features: readonly string[];
+}
+
+/** `resource` is what the request is about: upstream says that it was that which wasn't found. */
+export async function kubeletOf({ cluster, options }: Services, nodeName: string, resource: string): Promise<Kubelet> {
   const node = cluster.get("nodes", "", nodeName) ?? (await cluster.live("nodes", "", nodeName));
   if (node === undefined)
-    throw new StatusError("NotFound", `nodes ${JSON.stringify(nodeName)} not found`, { name: nodeName, kind: "nodes" });
+    throw new StatusError("NotFound", `${resource} ${JSON.stringify(nodeName)} not found`, {
+      name: nodeName,
+      kind: resource,
+    });
   const addresses: readonly { type: string; address: string }[] = node.status?.addresses ?? [];
   // A host name resolves only where a resolver knows it; an address always leads there.
   const order = options.kubelet?.addressTypes ?? ["InternalIP", "ExternalIP", ...PREFERRED];
@@ -20,9 +31,12 @@ export async function kubeletOf({ cluster, options }: Services, nodeName: string
     .find((found) => found !== undefined);
   if (address === undefined)
     throw new StatusError("Unknown", `no preferred addresses found; known addresses: []`, {}, { code: 500 });
-  const number = port ?? (node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT);
+  const port: number = node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT;
   return {
-    base: `https://${hostPort(address, number)}`,
+    base: `https://${hostPort(address, port)}`,
+    host: address,
+    port,
+    features: node.status?.declaredFeatures ?? [],
     tls: options.kubelet?.tls ?? { insecureSkipVerify: true },
     refusal: (words, method, url) => broken(`${method === "GET" ? "Get" : "Post"} ${JSON.stringify(url)}: ${words}`),
   };

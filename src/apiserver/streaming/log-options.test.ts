@@ -43,7 +43,7 @@ test("what a client asks of a log is checked as upstream checks it", () => {
 test("where one output can be asked for, it is one of the three, and whole", () => {
   const exclusive = "[]: Forbidden: `tailLines` and specific `stream` are mutually exclusive for now";
   assert.equal(ask("", true), "stream=All");
-  assert.equal(ask("stream=All&tailLines=5", true), "tailLines=5&stream=All");
+  assert.equal(ask("stream=All&tailLines=5", true), "stream=All&tailLines=5");
   assert.equal(ask("stream=Stdout&tailLines=5", true), invalid(exclusive));
   assert.equal(
     ask("stream=Foo", true),

@@ -36,6 +36,7 @@ export function logQuery(asked: URLSearchParams, podName: string, { streams }: L
     if (value !== undefined) query.set(name, String(value));
   }
   if (streams) query.set("stream", options.stream ?? "All");
+  query.sort(); // As Go writes them.
   return query;
 }
 

@@ -7,16 +7,17 @@ import { acceptWebSocket, isWebSocketRequest } from "../../wire/websocket/websoc
 import type { Exchange } from "../../world/net.ts";
 import { containersOf } from "../../api/core/v1/pod/validation/containers-of.ts";
 import type { Pod } from "../../api/generated/core.v1.ts";
-import { badRequest, forbidden, StatusError } from "../../machinery/status.ts";
+import { badRequest, forbidden, internalError, StatusError, type Reason } from "../../machinery/status.ts";
+import { remoteCommandOptions } from "../../wire/streaming/remote-command.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { admissionRequest } from "../registry/create.ts";
 import { get } from "../registry/read.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest } from "../request.ts";
-import { refusal } from "../authz/authorizer.ts";
 import { kubeletOf } from "./kubelet.ts";
 import { logQuery } from "./log-options.ts";
 import { relay, type Target } from "./relay.ts";
+import { isTunnel, isVersion5, translate, tunnel, type StreamRequest } from "./translate.ts";
 import { counter } from "../../observe/metrics.ts";
 import { isTrue } from "../request-info.ts";
 import { writeContext } from "../handlers/options.ts";
@@ -42,7 +43,7 @@ export const podLog: SpecialSubresource = {
     // Nobody has run it yet: there is nothing to tell.
     if (!pod.spec.nodeName) return { kind: "raw", status: 204, headers: {}, body: "" };
     const path = `/containerLogs/${encode(namespace)}/${encode(pod.metadata.name)}/${encode(container)}`;
-    const kubelet = await kubeletOf(services, nodeOf(pod));
+    const kubelet = await kubeletOf(services, pod.spec.nodeName, "pods");
     const { ca: _, ...trusting } = { ...kubelet.tls, insecureSkipVerify: true };
     const target: Target = {
       ...(unchecked ? { ...kubelet, tls: trusting } : kubelet),
@@ -53,14 +54,28 @@ export const podLog: SpecialSubresource = {
     };
     const { exchange } = request;
     const inMessages = exchange !== undefined && isWebSocketRequest(exchange);
-    const answer = await relay(services, request, target, withQuery(path, query), { upgrades: !inMessages });
-    if (answer.kind === "raw" && (answer.status < 200 || answer.status > 206))
+    const answer = await relay(services, request, target, withQuery(path, query), { upgrades: false, anonymous: true });
+    if (answer.kind !== "raw") return answer;
+    const { location } = answer.headers;
+    if (answer.status >= 300 && answer.status < 400 && location !== undefined)
+      throw kubelet.refusal!("redirects forbidden", "GET", new URL(String(location), target.base).href);
+    if (answer.status < 200 || answer.status > 206)
       throw refusedLog(pod.metadata.name, answer.status, await textOf(answer.body));
-    if (!inMessages || answer.kind !== "raw") return answer;
+    if (!inMessages) return { kind: "raw", status: 200, headers: { "content-type": "text/plain" }, body: soFar(answer.body) };
     await sendInMessages(exchange, answer.body);
     return { kind: "taken" };
   },
 };
+
+/** A log that breaks off ends: what there was of it is worth having. */
+async function* soFar(body: AsyncIterable<Uint8Array> | Uint8Array | string): AsyncGenerator<Uint8Array> {
+  if (typeof body === "string" || body instanceof Uint8Array) return yield Buffer.from(body);
+  try {
+    yield* body;
+  } catch {
+    return;
+  }
+}
 
 const BASE64 = "base64.binary.k8s.io";
 
@@ -73,6 +88,8 @@ async function sendInMessages(
   if (socket === undefined) return;
   let isOpen = true;
   void socket.closed.then(() => (isOpen = false));
+  // Tells the client that somebody is there.
+  await socket.send(socket.protocol === BASE64 ? "" : new Uint8Array(0));
   const pieces = typeof body === "string" || body instanceof Uint8Array ? [Buffer.from(body)] : body;
   try {
     for await (const piece of pieces) {
@@ -88,15 +105,30 @@ async function sendInMessages(
 /** What the kubelet said in plain words becomes a Status. Upstream: pkg/registry/generic/rest/response_checker.go */
 function refusedLog(name: string, code: number, words: string): StatusError {
   if (code === 400) return badRequest(words);
-  if (code === 500) return new StatusError("InternalError", `Internal error occurred: ${words}`);
+  if (code === 500) return internalError(words);
   const about = `( pods/log ${name})`;
-  if (code === 401)
-    return new StatusError("Unauthorized", `the server has asked for the client to provide credentials ${about}`);
-  if (code === 403) return new StatusError("Forbidden", `${words} ${about}`);
-  if (code === 404) return new StatusError("NotFound", `the server could not find the requested resource ${about}`);
-  const message = `the server responded with the status code ${code} but did not return more information ${about}`;
-  return new StatusError("Unknown", message, {}, { code });
+  const details = { name, kind: "pods/log" };
+  const [reason, message] = REFUSALS[code] ?? [
+    "Unknown",
+    `the server responded with the status code ${code} but did not return more information`,
+  ];
+  return new StatusError(reason, `${code === 403 ? words : message} ${about}`, details, { code });
 }
+
+const REFUSALS: Readonly<Record<number, readonly [reason: Reason, message: string]>> = {
+  401: ["Unauthorized", "the server has asked for the client to provide credentials"],
+  403: ["Forbidden", ""],
+  404: ["NotFound", "the server could not find the requested resource"],
+  405: ["MethodNotAllowed", "the server does not allow this method on the requested resource"],
+  409: ["Conflict", "the server reported a conflict"],
+  422: ["Invalid", "the server rejected our request due to an error in our request"],
+  429: ["TooManyRequests", "the server has received too many requests and has asked us to try again later"],
+  503: ["ServiceUnavailable", "the server is currently unable to handle the request"],
+  504: [
+    "Timeout",
+    "the server was unable to return a response in the time allotted, but may still be processing the request",
+  ],
+};
 
 const WORDS_MAX = 10 * 1024;
 
@@ -149,7 +181,9 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
       let path: string;
       if (kind === "portforward") {
         path = `/portForward/${encode(namespace)}/${encode(name)}`;
-        for (const ports of request.query.getAll("ports")) query.append("ports", ports);
+        const ports = request.query.getAll("ports");
+        for (const port of ports) if (!/^\d+$/.test(port)) throw badRequest(noPort(port));
+        if (ports.length > 0) query.set("port", ports.join(","));
       } else {
         const container = containerOf(pod, request.query.get("container") ?? "");
         path = `/${kind}/${encode(namespace)}/${encode(name)}/${encode(container)}`;
@@ -161,10 +195,23 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
           ["tty", "tty"],
         ] as const)
           if (isTrue(request.query.get(ours))) query.set(theirs, "1");
-        for (const command of request.query.getAll("command")) query.append("command", command);
+        if (kind === "exec") for (const command of request.query.getAll("command")) query.append("command", command);
       }
-      const target = await kubeletOf(services, nodeOf(pod));
-      return relay(services, request, target, withQuery(path, query));
+      query.sort(); // As Go writes them.
+      const kubelet = await kubeletOf(services, nodeOf(pod), "pods");
+      const address = withQuery(path, query);
+      const stream: StreamRequest = { services, request, kubelet, path: address };
+      if (!kubelet.features.includes("ExtendWebSocketsToKubelet")) {
+        if (kind === "portforward" ? isTunnel(request) && services.featureGates.get("PortForwardWebsockets") !== false : false)
+          return tunnel(stream);
+        if (
+          kind !== "portforward" &&
+          isVersion5(request) &&
+          services.featureGates.get("TranslateStreamCloseWebsocketRequests") !== false
+        )
+          return translate(stream, remoteCommandOptions(query));
+      }
+      return relay(services, request, kubelet, address, { upgradeRequired: true });
     },
   };
 }
@@ -188,7 +235,7 @@ async function mayCreate(
     name: request.info.name,
   });
   if (!(await isAllowed(authorizer, attributes)))
-    throw forbidden({ group: "", plural: "pods" }, request.info.name, refusal(attributes));
+    throw forbidden({ group: "", plural: "pods" }, request.info.name, "");
 }
 
 function nodeOf(pod: Pod): string {
@@ -209,6 +256,9 @@ export function containerOf({ metadata: { name }, spec }: Pick<Pod, "metadata" |
   if (main.length === 0) throw badRequest(`a container name must be specified for pod ${name}`);
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${all.join(" ")}]`);
 }
+
+const noPort = (port: string) =>
+  `cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(port)}: invalid syntax`;
 
 const encode = encodeURIComponent;
 

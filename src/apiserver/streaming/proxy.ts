@@ -1,16 +1,17 @@
 /** The `…/proxy/…` subresources of nodes, pods and services. Upstream: pkg/registry/core/{node,pod,service}/rest (proxy). */
-import { hostPort } from "../../base/host-port.ts";
-import type { Pod, Service } from "../../api/generated/core.v1.ts";
+import type { Endpoints, Pod, Service } from "../../api/generated/core.v1.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, notFound, StatusError } from "../../machinery/status.ts";
+import type { Headers } from "../../world/net.ts";
 import { randomInt } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { readyEndpoints, slicesOf, type ServiceEndpoint } from "../service-endpoints.ts";
+import type { ServiceEndpoint } from "../service-endpoints.ts";
 import { kubeletOf } from "./kubelet.ts";
+import { linked, withLinks, type Proxy } from "./links.ts";
 import type { Target } from "./relay.ts";
-import { relay } from "./relay.ts";
+import { hostOf, relay } from "./relay.ts";
 
 /** The empty one is OPTIONS, which no verb stands for. */
 const VERBS = ["get", "create", "update", "patch", "delete", ""];
@@ -29,72 +30,84 @@ function split(id: string, what: string): { readonly scheme: string; readonly na
   return { scheme, name, port };
 }
 
-/** The path behind `proxy`, as it was sent. */
-export function rest({ path, query, info }: Pick<ApiRequest, "path" | "query" | "info">): string {
+/** The path behind `proxy`, tidied: without `//` and dots, escaped where Go escapes. */
+export function rest({ path, query, info }: Pick<ApiRequest, "path" | "query" | "info">, search?: string): string {
   // Counted, not looked for: namespaces and names may be called `proxy`, too.
   const before =
     info.namespace === "" ? "/api/v1/RESOURCE/NAME/proxy" : "/api/v1/namespaces/NAMESPACE/RESOURCE/NAME/proxy";
-  const behind = path.split("/").slice(before.split("/").length);
-  return `/${behind.join("/")}${query.size === 0 ? "" : `?${query.toString()}`}`;
+  const behind = `/${path.split("/").slice(before.split("/").length).join("/")}`;
+  return `${tidy(behind)}${search ?? (query.size === 0 ? "" : `?${query.toString()}`)}`;
 }
 
-/** What was asked for of a pod. Where links within pages lead below the proxy, pages are told so. Upstream: apimachinery/pkg/util/proxy */
-async function proxied(services: Services, request: ApiRequest, target: Target): Promise<ApiResponse> {
-  const behind = rest(request);
-  // The browser resolves links within the page against this path, so it has to be a folder's.
-  const query = request.query.toString();
-  if (
-    isWithoutPath(request) &&
-    request.header("upgrade") === undefined &&
-    (request.method === "GET" || request.method === "HEAD")
-  )
-    return {
-      kind: "raw",
-      status: 301,
-      headers: { Location: `${request.path}/${query === "" ? "" : `?${query}`}` },
-      body: "",
-    };
-  const answer = await relay(services, request, target, behind);
-  if (answer.kind !== "raw") return answer;
-  const [path] = behind.split("?");
-  const prefix = request.path.slice(0, request.path.length - path!.length);
-  const { location, "content-type": type = "" } = answer.headers as Readonly<Record<string, string | undefined>>;
-  const headers = { ...answer.headers, ...(location !== undefined && { location: linked(location, prefix) }) };
-  if (!/^text\/html\b/i.test(type)) return { ...answer, headers };
-  const page = await wholeOf(answer.body);
-  return { ...answer, headers, body: page.replace(/<[a-z][^>]*>/gi, (tag) => withLinks(tag, prefix)) };
+/** Byte for byte: not every path is UTF-8. */
+function tidy(path: string): string {
+  const plain = path.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+  const parts: string[] = [];
+  for (const part of plain.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  const joined = `/${parts.join("/")}${parts.length > 0 && plain.endsWith("/") ? "/" : ""}`;
+  return joined.replace(/[^A-Za-z0-9\-_.~$&+,/:;=@]/g, escaped);
 }
+
+const escaped = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+
+/** What was asked for. Where links within pages lead below the proxy, pages are told so. Upstream: apimachinery/pkg/util/proxy */
+async function proxied(services: Services, request: ApiRequest, target: Target): Promise<ApiResponse> {
+  const url = request.exchange?.request.url;
+  const search = url?.includes("?") === true ? url.slice(url.indexOf("?")) : undefined;
+  const behind = rest(request, search);
+  // The browser resolves links within the page against this path, so it has to be a folder's.
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  if (isWithoutPath(request) && request.header("upgrade") === undefined && isRead) {
+    const query = request.query.toString();
+    const location = `${request.path}/${query === "" ? "" : `?${query}`}`;
+    return { kind: "raw", status: 301, headers: { Location: location }, body: "" };
+  }
+  const prefix = prefixOf(request);
+  const below = behind.split("?")[0]!;
+  const answer = await relay(services, request, target, behind, {
+    added: { "x-forwarded-uri": below === "/" ? `${prefix}/` : prefix + below },
+  });
+  if (answer.kind !== "raw") return answer;
+  const { location, "content-type": type = "", ...others } = answer.headers;
+  const proxy: Proxy = { prefix, hosts: [hostOf(target.base)], own: request.header("host") ?? "" };
+  const headers: Record<string, Headers[string]> = { ...others, ...(type !== "" && { "content-type": type }) };
+  for (const name of CORS) delete headers[name];
+  if (location !== undefined) return { ...answer, headers: { ...headers, location: linked(String(location), proxy) } };
+  if (!/^text\/html\b/i.test(String(type)) || headers["content-encoding"] !== undefined) return { ...answer, headers };
+  delete headers["content-length"];
+  return { ...answer, headers, body: Buffer.from(withLinks(await wholeOf(answer.body), proxy), "latin1") };
+}
+
+/** Who may read what is proxied is for the API server to say. */
+const CORS = ["credentials", "headers", "methods", "origin"].map((name) => `access-control-allow-${name}`);
 
 const isWithoutPath = ({ path, info }: ApiRequest) => path.split("/").length === (info.namespace === "" ? 6 : 8);
-
-const LINKS =
-  /(\s(?:action|cite|classid|codebase|data|formaction|href|icon|longdesc|poster|src|usemap)\s*=\s*)(["'])(.*?)\2/gi;
-
-export function withLinks(tag: string, prefix: string): string {
-  return tag.replace(
-    LINKS,
-    (_, name: string, quote: string, link: string) => name + quote + linked(link, prefix) + quote,
-  );
-}
-
-/** A path from the root, and not yet of the proxy's, is below it. */
-const linked = (link: string, prefix: string): string =>
-  link.startsWith("/") && !link.startsWith("//") && !link.startsWith(prefix) ? prefix + link : link;
+const prefixOf = ({ path, info }: ApiRequest) =>
+  path
+    .split("/")
+    .slice(0, info.namespace === "" ? 6 : 8)
+    .join("/");
 
 async function wholeOf(body: AsyncIterable<Uint8Array> | Uint8Array | string): Promise<string> {
-  if (typeof body === "string" || body instanceof Uint8Array) return Buffer.from(body).toString();
+  if (typeof body === "string" || body instanceof Uint8Array) return Buffer.from(body).toString("latin1");
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks).toString("latin1");
 }
 
 export const nodeProxy: SpecialSubresource = {
   verbs: VERBS,
   connects: true,
   async handle(services, request) {
-    const { name, port } = split(request.info.name, "node");
-    const target = await kubeletOf(services, name, port === "" ? undefined : Number(port));
-    return relay(services, request, target, rest(request));
+    const { scheme, name, port } = split(request.info.name, "node");
+    const kubelet = await kubeletOf(services, name, "nodes");
+    if (!isReachable(kubelet.host)) throw badRequest("address not allowed");
+    const own = port === "" || port === String(kubelet.port);
+    const target = own ? kubelet : reached(scheme, { ip: kubelet.host, port });
+    return proxied(services, request, own ? { base: target.base, ...(target.tls && { tls: target.tls }) } : target);
   },
 };
 
@@ -106,14 +119,25 @@ export const podProxy: SpecialSubresource = {
     const pod = await services.cluster.live("pods", namespace, name);
     if (pod === undefined) throw notFound(pods, name);
     const ip: string = pod.status?.podIP ?? "";
-    if (ip === "") throw badRequest("address not allowed");
-    const endpoint = { ip, port: port === "" ? firstPort(pod as Pod) : Number(port) };
-    return proxied(services, request, reached(scheme, endpoint));
+    if (!isReachable(ip)) throw badRequest("address not allowed");
+    return proxied(services, request, reached(scheme, { ip, port: port === "" ? firstPort(pod as Pod) : port }));
   },
 };
 
-function firstPort({ spec }: Pod): number {
-  return spec.containers.flatMap(({ ports = [] }) => ports)[0]?.containerPort ?? 80;
+/** Loopback and link-local addresses are this machine's own affair. */
+function isReachable(host: string): boolean {
+  const ip = host.toLowerCase();
+  if (ip === "") return false;
+  if (ip.includes(":")) return !/^(::1?$|fe[89ab]|ff)/.test(ip) && !/^::ffff:(127|169\.254|0)\./.test(ip);
+  if (!/^[\d.]+$/.test(ip)) return ip !== "localhost";
+  const first = Number(ip.split(".")[0]);
+  const isMulticast = first >= 224 && first < 240;
+  return first !== 127 && !isMulticast && ip !== "0.0.0.0" && ip !== "255.255.255.255" && !ip.startsWith("169.254.");
+}
+
+function firstPort({ spec }: Pod): string {
+  const port = spec.containers.flatMap(({ ports = [] }) => ports)[0]?.containerPort;
+  return port === undefined ? "" : String(port);
 }
 
 export const serviceProxy: SpecialSubresource = {
@@ -121,34 +145,60 @@ export const serviceProxy: SpecialSubresource = {
   connects: true,
   async handle(services, request, resource, namespace) {
     const { scheme, name, port } = split(request.info.name, "service");
-    const service = await services.cluster.live("services", namespace, name);
-    if (service === undefined) throw notFound(resource, name);
-    const endpoint = endpointOf(services, resource, service as Service, port);
-    return proxied(services, request, reached(scheme, endpoint));
+    const { ip, port: number } = await endpointOf(services, resource, namespace, name, port);
+    return proxied(services, request, reached(scheme, { ip, port: String(number) }));
   },
 };
 
-/** A port's number stands for its name; a name is looked for where the service is reached. */
-function endpointOf(services: Services, resource: Resource, service: Service, asked: string): ServiceEndpoint {
-  const { name, namespace = "" } = service.metadata;
-  const ports = service.spec.ports ?? [];
-  const isNumber = /^\d+$/.test(asked);
-  const port = asked === "" ? ports[0] : ports.find((one) => isNumber && one.port === Number(asked));
+/** A port's number stands for its name; a name is looked for where the service is reached. Only pods are. */
+async function endpointOf(
+  { cluster, random }: Services,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  asked: string,
+): Promise<ServiceEndpoint> {
   const unavailable = (why: string) =>
     new StatusError("ServiceUnavailable", `${why} for service ${JSON.stringify(name)}`);
-  if (isNumber && port === undefined) throw unavailable(`no service port ${Number(asked)} found`);
-  const slices = slicesOf(services.cluster, namespace, name);
-  if (slices.length === 0) throw notFound(resource, name);
-  const candidates = readyEndpoints(slices, port === undefined ? asked : port.name);
-  if (candidates.length === 0) throw unavailable("no endpoints available");
-  return candidates[randomInt(services.random, candidates.length)]!;
+  let portName = asked;
+  if (/^\d+$/.test(asked)) {
+    const service = (await cluster.live("services", namespace, name)) as Service | undefined;
+    if (service === undefined) throw notFound(resource, name);
+    const port = service.spec.ports?.find((one) => one.port === Number(asked));
+    if (port === undefined) throw unavailable(`no service port ${Number(asked)} found`);
+    portName = port.name ?? "";
+  }
+  const endpoints = (await cluster.live("endpoints", namespace, name)) as Endpoints | undefined;
+  if (endpoints === undefined) throw notFound(resource, name);
+  const { subsets = [] } = endpoints;
+  if (subsets.length === 0) throw unavailable("no endpoints available");
+  const candidates = subsets.flatMap(({ addresses = [], ports = [] }) =>
+    ports
+      .filter((port) => (port.name ?? "") === portName)
+      .flatMap(({ port }) => addresses.map(({ ip, targetRef }) => ({ ip, port, targetRef }))),
+  );
+  const start = candidates.length === 0 ? 0 : randomInt(random, candidates.length);
+  for (const { ip, port, targetRef } of [...candidates.slice(start), ...candidates.slice(0, start)]) {
+    if (targetRef?.name === undefined || targetRef.namespace !== namespace) continue;
+    const pod = (await cluster.live("pods", namespace, targetRef.name)) as Pod | undefined;
+    if (pod?.status?.podIPs?.some((one) => one.ip === ip) === true || pod?.status?.podIP === ip) return { ip, port };
+  }
+  const id = asked === "" ? name : `${name}:${asked}`;
+  throw new StatusError("ServiceUnavailable", `no endpoints available for service ${JSON.stringify(id)}`);
 }
 
+const PORT_MAX = 65_535;
+
 /** Pods and services are spoken to as anybody would: their certificates are not checked, ours isn't shown. */
-function reached(scheme: string, endpoint: ServiceEndpoint): Target {
+function reached(scheme: string, { ip, port }: { readonly ip: string; readonly port: string }): Target {
   const encrypted = scheme === "https";
-  return {
-    base: `${encrypted ? "https" : "http"}://${hostPort(endpoint.ip, endpoint.port)}`,
-    ...(encrypted && { tls: { insecureSkipVerify: true } }),
-  };
+  if (/^\d+$/.test(port) ? Number(port) > PORT_MAX : port !== "")
+    throw new StatusError(
+      "ServiceUnavailable",
+      /^\d+$/.test(port)
+        ? `error trying to reach service: dial tcp: address ${port}: invalid port`
+        : `error trying to reach service: dial tcp: lookup tcp/${port}: unknown port`,
+    );
+  const host = port === "" ? (ip.includes(":") ? `[${ip}]` : ip) : ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return { base: `${encrypted ? "https" : "http"}://${host}`, ...(encrypted && { tls: { insecureSkipVerify: true } }) };
 }

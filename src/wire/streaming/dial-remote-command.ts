@@ -104,11 +104,12 @@ async function readStatus(stream: SpdyStream, structured: boolean): Promise<Stat
 
 function parseStatus(text: string, structured: boolean): Status {
   if (text === "") return SUCCESS;
-  if (!structured) return failureStatus(text);
+  if (!structured) return failureStatus(`error executing remote command: ${text}`);
   try {
     return JSON.parse(text) as Status;
   } catch {
-    return failureStatus(`error stream protocol error: ${text}`);
+    const why = `invalid character '${text[0]}' looking for beginning of value`;
+    return failureStatus(`error stream protocol error: ${why} in ${JSON.stringify(text)}`);
   }
 }
 

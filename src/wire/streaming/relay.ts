@@ -1,5 +1,7 @@
 /** Relays exec, attach and port-forward: from the API server to a kubelet, from a kubelet to its runtime. */
-import type { ByteStream, Exchange, Headers, HttpClient } from "../../world/net.ts";
+import type { ByteStream, Exchange, Headers, HttpClient, HttpResponse } from "../../world/net.ts";
+import type { Status } from "../../machinery/meta/types.ts";
+import type { Clock } from "../../world/world.ts";
 import type { RemoteCommand } from "./dial-remote-command.ts";
 import type { ForwardedConnection, PortForwarder, PortForwardStreams } from "./port-forward.ts";
 import type { RemoteStreams } from "./remote-command.ts";
@@ -22,7 +24,12 @@ const HOP_BY_HOP = new Set([
 export async function relayUpgrade(
   exchange: Exchange,
   http: HttpClient,
-  request: { readonly path: string; readonly headers?: Headers },
+  request: {
+    readonly path: string;
+    readonly headers?: Headers;
+    /** Throws where an answer that is no upgrade is not to be passed on. */
+    check?(response: HttpResponse): void;
+  },
 ): Promise<void> {
   const headers: Record<string, Headers[string]> = {};
   for (const [name, value] of Object.entries(exchange.request.headers))
@@ -34,6 +41,11 @@ export async function relayUpgrade(
     signal: exchange.request.signal,
   });
   if (stream) return joinStreams(exchange.upgrade(response.headers), stream);
+  request.check?.(response);
+  return relayAnswer(exchange, response);
+}
+
+export async function relayAnswer(exchange: Exchange, response: HttpResponse): Promise<void> {
   const { connection: _connection, "transfer-encoding": _encoding, "keep-alive": _alive, ...answer } = response.headers;
   const out = exchange.stream(response.status, answer);
   for await (const chunk of response.body) if (!out.write(chunk)) await out.drained;
@@ -41,7 +53,7 @@ export async function relayUpgrade(
 }
 
 /** Copies both ways until both have ended, or one broke. */
-async function joinStreams(a: ByteStream, b: ByteStream): Promise<void> {
+export async function joinStreams(a: ByteStream, b: ByteStream): Promise<void> {
   const copy = async (from: ByteStream, to: ByteStream) => {
     try {
       for await (const chunk of from) await to.write(chunk);
@@ -54,14 +66,25 @@ async function joinStreams(a: ByteStream, b: ByteStream): Promise<void> {
   await Promise.all([copy(a, b), copy(b, a)]);
 }
 
+export interface RelayedCommand {
+  /** With it a client that goes away is waited for: what it said last still arrives. */
+  readonly clock?: Clock;
+  /** What becomes of the result. */
+  translate?(status: Status): Status;
+}
+
+const LAST_WORDS_MS = 1000;
+
 /** Between a client of one protocol and a server of another, to the command's end. */
-export async function relayRemoteCommand(from: RemoteStreams, to: RemoteCommand): Promise<void> {
-  const onGone = () => to.close();
-  from.signal.addEventListener("abort", onGone, { once: true });
+export async function relayRemoteCommand(
+  from: RemoteStreams,
+  to: RemoteCommand,
+  { clock, translate = (status) => status }: RelayedCommand = {},
+): Promise<void> {
   const input = async () => {
     if (!from.stdin) return;
     for await (const chunk of from.stdin) await to.write(chunk);
-    if (!from.signal.aborted) to.closeStdin();
+    to.closeStdin();
   };
   const sizes = async () => {
     if (from.resizes) for await (const { columns, rows } of from.resizes) to.resize(columns, rows);
@@ -70,10 +93,20 @@ export async function relayRemoteCommand(from: RemoteStreams, to: RemoteCommand)
     for await (const chunk of source) await write(chunk);
   };
   // Input and resizes may outlive the command; nobody waits for them.
-  input().catch(() => {});
+  const said = input().catch(() => {});
   sizes().catch(() => {});
+  const onGone = () => {
+    if (clock === undefined || !from.stdin) return to.close();
+    const late = clock.after(LAST_WORDS_MS, () => to.close());
+    void said.then(() => {
+      late[Symbol.dispose]();
+      to.close();
+    });
+  };
+  if (from.signal.aborted) onGone();
+  else from.signal.addEventListener("abort", onGone, { once: true });
   await Promise.allSettled([output(to.stdout, from.stdout), output(to.stderr, from.stderr)]);
-  await from.finish(await to.result);
+  await from.finish(translate(await to.result));
   to.close();
   from.signal.removeEventListener("abort", onGone);
 }

@@ -60,7 +60,7 @@ export async function acceptRemoteCommand(
   return spdyStreams(exchange, options, clock);
 }
 
-function webSocketStreams(socket: WebSocket, options: RemoteCommandOptions): RemoteStreams {
+export function webSocketStreams(socket: WebSocket, options: RemoteCommandOptions): RemoteStreams {
   const gone = new AbortController();
   const stdin = new MessageQueue<Uint8Array>();
   const resizes = new MessageQueue<{ columns: number; rows: number }>();
@@ -120,9 +120,11 @@ function pushResize(queue: MessageQueue<{ columns: number; rows: number }>, payl
 
 /** From version 4 on a Status; before, the bare message of a failure. */
 function statusText(status: Status, structured: boolean): string {
-  if (structured) return JSON.stringify(status);
+  if (structured) return JSON.stringify(status).replace(/[<>&]/g, escaped); // As Go writes JSON.
   return status.status === "Success" ? "" : (status.message ?? "");
 }
+
+const escaped = (character: string) => `\\u00${character.charCodeAt(0).toString(16)}`;
 
 const SPDY_PROTOCOLS = [V5, V4, V3, V2, V1];
 

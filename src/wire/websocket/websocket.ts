@@ -25,6 +25,8 @@ export interface WebSocket extends AsyncIterable<WebSocketMessage> {
 
 export interface WebSocketOptions {
   readonly maxMessageBytes?: number;
+  /** A client that asks for other protocols is served without one. */
+  readonly lenient?: boolean;
 }
 
 const MAX_MESSAGE_BYTES = 32 << 20;
@@ -58,14 +60,18 @@ export function acceptWebSocket(
 ): WebSocket | undefined {
   const { headers } = exchange.request;
   const key = headers["sec-websocket-key"];
-  if (typeof key !== "string" || headers["sec-websocket-version"] !== "13") {
-    exchange.respond(400, { "sec-websocket-version": "13" }, "not a websocket protocol");
+  if (headers["sec-websocket-version"] !== "13") {
+    exchange.respond(400, { "sec-websocket-version": "13" }, "missing or bad WebSocket Version");
+    return undefined;
+  }
+  if (typeof key !== "string") {
+    exchange.respond(400, {}, "mismatch challenge/response");
     return undefined;
   }
   const requested = requestedProtocols(headers);
   const protocol = requested.find((name) => supported.includes(name));
-  if (requested.length > 0 && protocol === undefined) {
-    exchange.respond(403, {}, `requested protocol(s) are not supported: ${requested.join(", ")}`);
+  if (requested.length > 0 && protocol === undefined && options.lenient !== true) {
+    exchange.respond(403, {});
     return undefined;
   }
   const stream = exchange.upgrade({

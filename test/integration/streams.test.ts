@@ -37,13 +37,23 @@ const serving = await signed(world, ca, {
 });
 
 /** What stands behind the API server: whose turn it is decides what it says. */
-let turn: { readonly row: Row; readonly notes: string[]; readonly done: () => void; left: number; readonly streams: ByteStream[] } | undefined;
+let turn:
+  | {
+      readonly row: Row;
+      readonly notes: string[];
+      readonly done: () => void;
+      left: number;
+      readonly streams: ByteStream[];
+    }
+  | undefined;
 async function onStream(stream: ByteStream): Promise<void> {
   const now = turn;
   if (now?.row.backend === undefined || now.left === 0) return stream.destroy();
   now.left--;
   now.streams.push(stream);
-  await now.row.backend(new End(stream, now.notes, world.random)).catch((error: unknown) => now.notes.push(String(error)));
+  await now.row
+    .backend(new End(stream, now.notes, world.random))
+    .catch((error: unknown) => now.notes.push(String(error)));
   now.done();
 }
 const led = new Map<string, number>();
@@ -104,12 +114,17 @@ async function startGenuine(program: string): Promise<{ port: number }> {
   const scratch = mkdtempSync(join(tmpdir(), "t8s-streams-"));
   const running: ChildProcess[] = [];
   const start = (command: string, ...args: string[]) =>
-    running.push(spawn(command, args, { stdio: ["ignore", "ignore", process.env["T8S_VERBOSE"] ? "inherit" : "ignore"] }));
+    running.push(
+      spawn(command, args, { stdio: ["ignore", "ignore", process.env["T8S_VERBOSE"] ? "inherit" : "ignore"] }),
+    );
   after(() => {
     for (const child of running.toReversed()) child.kill("SIGKILL");
     rmSync(scratch, { recursive: true, force: true });
   });
-  writeFileSync(join(scratch, "tokens.csv"), "secret,admin,admin,system:masters\nother,someone,someone\ngetter,getter,getter\n");
+  writeFileSync(
+    join(scratch, "tokens.csv"),
+    "secret,admin,admin,system:masters\nother,someone,someone\ngetter,getter,getter\n",
+  );
   execFileSync("openssl", ["genrsa", "-out", join(scratch, "sa.key"), "2048"], { stdio: "ignore" });
   const etcd = "http://127.0.0.1:23610";
   start(
@@ -138,10 +153,17 @@ async function startGenuine(program: string): Promise<{ port: number }> {
   return { port: 23620 };
 }
 
-const http = world.net.httpClient({ base: `https://127.0.0.1:${port}`, tls: { insecureSkipVerify: true }, version: "1.1" });
+const http = world.net.httpClient({
+  base: `https://127.0.0.1:${port}`,
+  tls: { insecureSkipVerify: true },
+  version: "1.1",
+});
 after(() => http.close());
 async function put(method: string, path: string, body: object): Promise<number> {
-  const headers = { authorization: "Bearer secret", "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" };
+  const headers = {
+    authorization: "Bearer secret",
+    "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json",
+  };
   const response = await http.request({ method, path, headers, body: JSON.stringify(body) });
   let text = "";
   for await (const chunk of response.body) text += Buffer.from(chunk).toString();
@@ -194,16 +216,26 @@ async function play(row: Row): Promise<Heard> {
 
 /** Go's clients say what they are and that they can unpack, and its servers when it is: ours don't. */
 const known = ({ client, backend }: Heard): Heard => ({
-  client: client.filter((line) => line !== "").map((line) => line.replaceAll(/\n(date: .*|content-length: .*|transfer-encoding: chunked)/g, "")),
-  backend: backend.filter((line) => line !== "").map((line) =>
-    line.replaceAll(/\n(user-agent: Go-http-client\/1.1|accept-encoding: gzip|content-length: .*|connection: close|connection: keep-alive)(?=\n|$)/g, ""),
-  ),
+  client: client
+    .filter((line) => line !== "")
+    .map((line) => line.replaceAll(/\n(date: .*|content-length: .*|transfer-encoding: chunked)/g, "")),
+  backend: backend
+    .filter((line) => line !== "")
+    .map((line) =>
+      line.replaceAll(
+        /\n(user-agent: Go-http-client\/1.1|accept-encoding: gzip|content-length: .*|connection: close|connection: keep-alive)(?=\n|$)/g,
+        "",
+      ),
+    ),
 });
 
 /** Where ours differs, and how. */
 const DIFFERENT: readonly (readonly [which: RegExp, how: (heard: string) => string])[] = [
   // Upstream may keep a client waiting whose kubelet has gone: who closes waits for who reads.
-  [/^tunnel: (the kubelet goes away|several protocols|the kubelet chooses)/, (line) => (line === "<nothing more>" ? "" : line)],
+  [
+    /^tunnel: (the kubelet goes away|several protocols|the kubelet chooses)/,
+    (line) => (line === "<nothing more>" ? "" : line),
+  ],
   // Upstream gets lost where the path it was asked for isn't the one that it asks for.
   [/: a path that is escaped$/, (line) => line.replace("/a/b c/ä/d/a/", "/a/")],
   // HTTP/1.1's trailers end here.
@@ -224,7 +256,8 @@ const DIFFERENT: readonly (readonly [which: RegExp, how: (heard: string) => stri
 
 function expected(name: string, { client, backend }: Heard): Heard {
   const how = DIFFERENT.find(([which]) => which.test(name))?.[1] ?? ((line: string) => line);
-  const changed = (lines: readonly string[]) => lines.flatMap((line) => how(line).split("\0")).filter((line) => line !== "");
+  const changed = (lines: readonly string[]) =>
+    lines.flatMap((line) => how(line).split("\0")).filter((line) => line !== "");
   return known({ client: changed(client), backend: changed(backend) });
 }
 
@@ -235,7 +268,8 @@ if (genuine === undefined) {
       Object.keys(recorded),
       ROWS.map(({ name }) => name),
     ));
-  for (const row of ROWS) test(row.name, async () => assert.deepEqual(known(await play(row)), expected(row.name, recorded[row.name]!)));
+  for (const row of ROWS)
+    test(row.name, async () => assert.deepEqual(known(await play(row)), expected(row.name, recorded[row.name]!)));
 } else
   test("taking down what upstream says", async () => {
     const heard: Record<string, Heard> = {};

@@ -65,7 +65,7 @@ function tagWithLinks(tag: string, proxy: Proxy): string {
   const [, name = ""] = /^<([a-z][^\s/>]*)/i.exec(tag) ?? [];
   const links = LINKS[name.toLowerCase()];
   if (links === undefined) return tag;
-  const isClosed = /\/>$/.test(tag);
+  const isClosed = tag.endsWith("/>");
   const inside = tag.slice(name.length + 1, isClosed ? -2 : -1);
   const attributes = [...inside.matchAll(ATTRIBUTE)].map(([, key = "", double, single, bare]) => {
     const value = unescaped(double ?? single ?? bare ?? "");
@@ -79,5 +79,11 @@ const unescaped = (text: string) =>
   text.replace(/&(amp|lt|gt|quot|apos|#39|#34);/g, (_, name: string) =>
     name.startsWith("#") ? String.fromCharCode(Number(name.slice(1))) : NAMED[name]!,
   );
-const SPECIAL: Readonly<Record<string, string>> = { "&": "&amp;", "'": "&#39;", "<": "&lt;", ">": "&gt;", '"': "&#34;" };
+const SPECIAL: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "'": "&#39;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&#34;",
+};
 const escaped = (text: string) => text.replace(/[&'<>"]/g, (character) => SPECIAL[character]!);

@@ -61,7 +61,8 @@ export const podLog: SpecialSubresource = {
       throw kubelet.refusal!("redirects forbidden", "GET", new URL(String(location), target.base).href);
     if (answer.status < 200 || answer.status > 206)
       throw refusedLog(pod.metadata.name, answer.status, await textOf(answer.body));
-    if (!inMessages) return { kind: "raw", status: 200, headers: { "content-type": "text/plain" }, body: soFar(answer.body) };
+    if (!inMessages)
+      return { kind: "raw", status: 200, headers: { "content-type": "text/plain" }, body: soFar(answer.body) };
     await sendInMessages(exchange, answer.body);
     return { kind: "taken" };
   },
@@ -202,7 +203,11 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
       const address = withQuery(path, query);
       const stream: StreamRequest = { services, request, kubelet, path: address };
       if (!kubelet.features.includes("ExtendWebSocketsToKubelet")) {
-        if (kind === "portforward" ? isTunnel(request) && services.featureGates.get("PortForwardWebsockets") !== false : false)
+        if (
+          kind === "portforward"
+            ? isTunnel(request) && services.featureGates.get("PortForwardWebsockets") !== false
+            : false
+        )
           return tunnel(stream);
         if (
           kind !== "portforward" &&
@@ -234,8 +239,7 @@ async function mayCreate(
     namespace,
     name: request.info.name,
   });
-  if (!(await isAllowed(authorizer, attributes)))
-    throw forbidden({ group: "", plural: "pods" }, request.info.name, "");
+  if (!(await isAllowed(authorizer, attributes))) throw forbidden({ group: "", plural: "pods" }, request.info.name, "");
 }
 
 function nodeOf(pod: Pod): string {

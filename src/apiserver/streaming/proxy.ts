@@ -199,6 +199,7 @@ function reached(scheme: string, { ip, port }: { readonly ip: string; readonly p
         ? `error trying to reach service: dial tcp: address ${port}: invalid port`
         : `error trying to reach service: dial tcp: lookup tcp/${port}: unknown port`,
     );
-  const host = port === "" ? (ip.includes(":") ? `[${ip}]` : ip) : ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+  const host =
+    port === "" ? (ip.includes(":") ? `[${ip}]` : ip) : ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
   return { base: `${encrypted ? "https" : "http"}://${host}`, ...(encrypted && { tls: { insecureSkipVerify: true } }) };
 }

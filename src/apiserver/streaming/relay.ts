@@ -67,7 +67,10 @@ export async function relay(
     response = await client.request({
       method: anonymous ? "GET" : request.method,
       path,
-      headers: anonymous || exchange === undefined ? { host: hostOf(base), ...said } : { ...endToEnd(exchange), ...added, ...said },
+      headers:
+        anonymous || exchange === undefined
+          ? { host: hostOf(base), ...said }
+          : { ...endToEnd(exchange), ...added, ...said },
       signal: request.signal,
       ...(!anonymous && (await bodyOf(request))),
     });
@@ -92,14 +95,18 @@ export function forwarded({ request: { headers, peer } }: Exchange): Record<stri
 /** Without what was meant for this server. */
 function endToEnd(exchange: Exchange): Record<string, Headers[string]> {
   const told = forwarded(exchange);
-  const named = [told["connection"] ?? []].flat().flatMap((one) => one.split(",").map((name) => name.trim().toLowerCase()));
+  const named = [told["connection"] ?? []]
+    .flat()
+    .flatMap((one) => one.split(",").map((name) => name.trim().toLowerCase()));
   const trailers = /\btrailers\b/i.test(String(told["te"] ?? ""));
   for (const name of [...HOP_BY_HOP, ...named]) delete told[name];
   if (trailers) told["te"] = "trailers";
   return told;
 }
 
-async function bodyOf(request: ApiRequest): Promise<{ readonly body?: Uint8Array | string | AsyncIterable<Uint8Array> }> {
+async function bodyOf(
+  request: ApiRequest,
+): Promise<{ readonly body?: Uint8Array | string | AsyncIterable<Uint8Array> }> {
   const { exchange } = request;
   if (exchange !== undefined && !request.bodyBytes) {
     const { headers, body } = exchange.request;
@@ -125,22 +132,20 @@ async function unlessEmpty(body: AsyncIterable<Uint8Array>): Promise<{ readonly 
 }
 
 function answered({ headers }: HttpResponse): Headers {
-  const named = [headers["connection"] ?? []].flat().flatMap((one) => one.split(",").map((name) => name.trim().toLowerCase()));
+  const named = [headers["connection"] ?? []]
+    .flat()
+    .flatMap((one) => one.split(",").map((name) => name.trim().toLowerCase()));
   const told = Object.fromEntries(
     Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name) && !named.includes(name) && name !== "audit-id"),
   );
   // Nothing that passes through here is for caches, whatever they are told besides.
-  if (told["cache-control"] !== undefined) told["cache-control"] = `no-cache, private, ${String(told["cache-control"])}`;
+  if (told["cache-control"] !== undefined)
+    told["cache-control"] = `no-cache, private, ${String(told["cache-control"])}`;
   return told;
 }
 
 /** An answer that is an error goes to the client as it is; any other but the upgrade is none. */
-async function passUpgrade(
-  exchange: Exchange,
-  client: HttpClient,
-  path: string,
-  headers: Headers,
-): Promise<void> {
+async function passUpgrade(exchange: Exchange, client: HttpClient, path: string, headers: Headers): Promise<void> {
   const hidden = Object.fromEntries(
     Object.keys(exchange.request.headers)
       .filter((name) => CREDENTIALS.test(name))
@@ -164,7 +169,8 @@ export async function passAnswer(exchange: Exchange, response: HttpResponse): Pr
 }
 
 function refuseOdd({ status }: HttpResponse): void {
-  if (status < 400) throw new StatusError("Unknown", `invalid upgrade response: status code ${status}`, {}, { code: 500 });
+  if (status < 400)
+    throw new StatusError("Unknown", `invalid upgrade response: status code ${status}`, {}, { code: 500 });
 }
 
 export function notUpgraded(error: unknown): StatusError {

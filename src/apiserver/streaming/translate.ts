@@ -35,7 +35,9 @@ export const isVersion5 = ({ exchange }: ApiRequest): boolean =>
   exchange !== undefined && isWebSocketRequest(exchange) && requestedProtocols(exchange.request.headers).includes(V5);
 
 export const isTunnel = ({ exchange }: ApiRequest): boolean =>
-  exchange !== undefined && isWebSocketRequest(exchange) && requestedProtocols(exchange.request.headers).some(isTunnelled);
+  exchange !== undefined &&
+  isWebSocketRequest(exchange) &&
+  requestedProtocols(exchange.request.headers).some(isTunnelled);
 
 /** The client is answered first: what goes wrong behind it is told on the channel for errors. */
 export async function translate(
@@ -111,7 +113,9 @@ export async function tunnel({ services, request, kubelet, path }: StreamRequest
     .filter(isTunnelled)
     .map((protocol) => protocol.slice(TUNNEL.length));
   const headers: Record<string, Headers[string]> = Object.fromEntries(
-    Object.entries(forwarded(exchange)).filter(([name]) => !/^(sec-websocket-.*|content-length|transfer-encoding)$/.test(name)),
+    Object.entries(forwarded(exchange)).filter(
+      ([name]) => !/^(sec-websocket-.*|content-length|transfer-encoding)$/.test(name),
+    ),
   );
   await using http = clientOf(services, kubelet);
   try {
@@ -132,7 +136,9 @@ export async function tunnel({ services, request, kubelet, path }: StreamRequest
       return { kind: "raw", status: 500, headers: plain, body };
     }
     const chosen = response.headers["x-stream-protocol-version"];
-    const socket = acceptWebSocket(exchange, chosen === undefined ? [] : [`${TUNNEL}${String(chosen)}`], { lenient: true });
+    const socket = acceptWebSocket(exchange, chosen === undefined ? [] : [`${TUNNEL}${String(chosen)}`], {
+      lenient: true,
+    });
     if (socket === undefined) stream.destroy();
     else await joinStreams(webSocketBytes(socket, exchange.request.peer), stream);
   } catch (error) {

@@ -9,7 +9,7 @@ import { spdyConnection, type SpdyConnection, type SpdyStream } from "../../../s
 const masked = (line: string) =>
   line
     .replace(/^(Date|Audit-Id|X-Kubernetes-Pf-[A-Za-z-]+): .*$/i, "$1: *")
-    .replace(/^(Content-Length): .*$/i, (all, name: string) => (/ 0$/.test(all) ? all : `${name}: *`));
+    .replace(/^(Content-Length): .*$/i, (all, name: string) => (all.endsWith(" 0") ? all : `${name}: *`));
 
 /** A header is the same whatever its letters' case, and its values' lines may be one; cookies alone may not. */
 function inOrder(headers: readonly string[]): string[] {
@@ -123,7 +123,8 @@ export class End {
         body += await this.#exactly(size);
         const behind = await this.#until("\r\n");
         if (size !== 0) continue;
-        for (let line = behind; line !== undefined && line !== ""; line = await this.#until("\r\n")) body += `<${line}>`;
+        for (let line = behind; line !== undefined && line !== ""; line = await this.#until("\r\n"))
+          body += `<${line}>`;
         break;
       }
       this.note(body);
@@ -210,9 +211,14 @@ export class End {
       if (frame === undefined) break;
       const { opcode, payload } = frame;
       if (opcode !== "binary" || payload.length === 0) others.push(shown(frame));
-      else channels.set(payload[0]!, (channels.get(payload[0]!) ?? "") + Buffer.from(payload.subarray(1)).toString("latin1"));
+      else
+        channels.set(
+          payload[0]!,
+          (channels.get(payload[0]!) ?? "") + Buffer.from(payload.subarray(1)).toString("latin1"),
+        );
     }
-    for (const [channel, text] of [...channels].sort(([a], [b]) => a - b)) this.note(`channel ${channel}: ${brief(text)}`);
+    for (const [channel, text] of [...channels].sort(([a], [b]) => a - b))
+      this.note(`channel ${channel}: ${brief(text)}`);
     for (const other of others) this.note(other);
     this.note("<end>");
   }

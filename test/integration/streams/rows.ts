@@ -90,7 +90,10 @@ for (const [kind, path] of Object.entries(KINDS)) {
   row(`${kind}: HEAD`, once(request(path, [], { method: "HEAD" }), "HEAD"));
   row(`${kind}: PUT`, once(request(path, spdy(V4), { method: "PUT", body: "{}" })));
   row(`${kind}: DELETE`, once(request(path, spdy(V4), { method: "DELETE" })));
-  row(`${kind}: PATCH`, once(request(path, ["Content-Type: application/json-patch+json"], { method: "PATCH", body: "[]" })));
+  row(
+    `${kind}: PATCH`,
+    once(request(path, ["Content-Type: application/json-patch+json"], { method: "PATCH", body: "[]" })),
+  );
   row(`${kind}: an upgrade without Connection`, once(request(path, ["Upgrade: websocket"])));
   row(`${kind}: a pod that is not there`, once(request(on("none"), webSocket(V5))));
   row(`${kind}: a pod that no node has`, once(request(on("waiting"), webSocket(V5))));
@@ -101,10 +104,24 @@ for (const [kind, path] of Object.entries(KINDS)) {
   row(`${kind}: who may not, over SPDY`, once(request(path, spdy(V4), { token: "other", method: "POST" })));
   row(`${kind}: who may get and not create, over WebSocket`, once(request(path, webSocket(V5), { token: "getter" })));
   row(`${kind}: who may get and not create, without an upgrade`, once(request(path, [], { token: "getter" })));
-  row(`${kind}: WebSocket's version is old`, once(request(path, webSocket(kind === "portforward" ? TUNNEL : V5).map((line) => line.replace("13", "8")))), ...(kind === "portforward" ? [silent] : []));
+  row(
+    `${kind}: WebSocket's version is old`,
+    once(
+      request(
+        path,
+        webSocket(kind === "portforward" ? TUNNEL : V5).map((line) => line.replace("13", "8")),
+      ),
+    ),
+    ...(kind === "portforward" ? [silent] : []),
+  );
   row(
     `${kind}: WebSocket without a key`,
-    once(request(path, webSocket(kind === "portforward" ? TUNNEL : V5).filter((line) => !line.includes("Key")))),
+    once(
+      request(
+        path,
+        webSocket(kind === "portforward" ? TUNNEL : V5).filter((line) => !line.includes("Key")),
+      ),
+    ),
     ...(kind === "portforward" ? [silent] : []),
   );
   // What the kubelet says goes through, both ways, as it is.
@@ -131,16 +148,24 @@ for (const [kind, path] of Object.entries(KINDS)) {
       },
       async (end) => {
         await end.head();
-        end.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: something\r\nX-Odd: one\r\nx-odd: two\r\n\r\nfrom the kubelet");
+        end.send(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: something\r\nX-Odd: one\r\nx-odd: two\r\n\r\nfrom the kubelet",
+        );
         await end.hear(15);
         end.stream.end();
       },
     );
   for (const [name, answer] of Object.entries({
     "400": "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nno\n",
-    "403": "HTTP/1.1 403 Forbidden\r\nX-Accepted-Stream-Protocol-Versions: v4.channel.k8s.io\r\nContent-Length: 3\r\n\r\nno\n",
-    "404": "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 19\r\n\r\npod does not exist\n",
-    "500 in chunks": 'HTTP/1.1 500 Internal Server Error\r\nTransfer-Encoding: chunked\r\n\r\n1d\r\ncontainer not found ("nothing")\r\n0\r\n\r\n'.replace("1d", "1f"),
+    "403":
+      "HTTP/1.1 403 Forbidden\r\nX-Accepted-Stream-Protocol-Versions: v4.channel.k8s.io\r\nContent-Length: 3\r\n\r\nno\n",
+    "404":
+      "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 19\r\n\r\npod does not exist\n",
+    "500 in chunks":
+      'HTTP/1.1 500 Internal Server Error\r\nTransfer-Encoding: chunked\r\n\r\n1d\r\ncontainer not found ("nothing")\r\n0\r\n\r\n'.replace(
+        "1d",
+        "1f",
+      ),
     "200": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "302": "HTTP/1.1 302 Found\r\nLocation: https://192.0.2.10:10250/elsewhere\r\nContent-Length: 0\r\n\r\n",
     "no HTTP": "SSH-2.0-none\r\n\r\n",
@@ -163,14 +188,10 @@ for (const [kind, path] of Object.entries(KINDS)) {
         },
       );
   }
-  row(
-    `${kind}: the kubelet ends before it answers`,
-    once(request(path, spdy(V4), { method: "POST" })),
-    async (end) => {
-      await end.head();
-      end.stream.end();
-    },
-  );
+  row(`${kind}: the kubelet ends before it answers`, once(request(path, spdy(V4), { method: "POST" })), async (end) => {
+    await end.head();
+    end.stream.end();
+  });
   row(
     `${kind}: a client that goes away`,
     async (end) => {
@@ -191,7 +212,16 @@ for (const [kind, path] of Object.entries(KINDS)) {
       end.send(
         request(
           path,
-          [...spdy(V4), "User-Agent: table", "X-Forwarded-For: 198.51.100.1", "Cookie: a=b", "X-Own: 1", "Accept: */*", "Impersonate-User: somebody", "Impersonate-Group: system:masters"],
+          [
+            ...spdy(V4),
+            "User-Agent: table",
+            "X-Forwarded-For: 198.51.100.1",
+            "Cookie: a=b",
+            "X-Own: 1",
+            "Accept: */*",
+            "Impersonate-User: somebody",
+            "Impersonate-Group: system:masters",
+          ],
           { method: "POST" },
         ),
       );
@@ -207,27 +237,49 @@ for (const [kind, path] of Object.entries(KINDS)) {
 
 for (const kind of ["exec", "attach"]) {
   row(`${kind}: no stream at all`, once(request(`${POD}/p/${kind}?command=ls`, spdy(V4), { method: "POST" })), silent);
-  row(`${kind}: a terminal and stderr`, once(request(`${POD}/p/${kind}?command=ls&tty=1&stderr=1&stdout=1`, spdy(V4), { method: "POST" })), async (end) => {
-    await end.head();
-    end.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
-    end.stream.end();
-  });
-  row(`${kind}: a container that is not there`, once(request(`${POD}/p/${kind}?command=ls&stdout=1&container=none`, webSocket(V5))));
-  row(`${kind}: several containers and no name`, once(request(`${POD}/several/${kind}?command=ls&stdout=1`, webSocket(V5))));
-  row(`${kind}: odd flags`, once(request(`${POD}/p/${kind}?command=&command=a%20b%26&stdin=false&stdout=T&stderr=yes&tty=0&other=1`, spdy(V4), { method: "POST" })), async (end) => {
-    await end.head();
-    end.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
-    end.stream.end();
-  });
+  row(
+    `${kind}: a terminal and stderr`,
+    once(request(`${POD}/p/${kind}?command=ls&tty=1&stderr=1&stdout=1`, spdy(V4), { method: "POST" })),
+    async (end) => {
+      await end.head();
+      end.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
+      end.stream.end();
+    },
+  );
+  row(
+    `${kind}: a container that is not there`,
+    once(request(`${POD}/p/${kind}?command=ls&stdout=1&container=none`, webSocket(V5))),
+  );
+  row(
+    `${kind}: several containers and no name`,
+    once(request(`${POD}/several/${kind}?command=ls&stdout=1`, webSocket(V5))),
+  );
+  row(
+    `${kind}: odd flags`,
+    once(
+      request(`${POD}/p/${kind}?command=&command=a%20b%26&stdin=false&stdout=T&stderr=yes&tty=0&other=1`, spdy(V4), {
+        method: "POST",
+      }),
+    ),
+    async (end) => {
+      await end.head();
+      end.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n");
+      end.stream.end();
+    },
+  );
 }
 row("exec: no command", once(request(`${POD}/p/exec?stdout=1`, spdy(V4), { method: "POST" })), async (end) => {
   await end.head();
   end.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
 });
-row("portforward: a port that is none", once(request(`${POD}/p/portforward?ports=x`, webSocket(TUNNEL))), async (end) => {
-  await end.head();
-  end.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-});
+row(
+  "portforward: a port that is none",
+  once(request(`${POD}/p/portforward?ports=x`, webSocket(TUNNEL))),
+  async (end) => {
+    await end.head();
+    end.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+  },
+);
 
 // Version 5 over a WebSocket becomes SPDY on the way to a kubelet that doesn't say it knows it.
 type Serve = (streams: ReadonlyMap<string, SpdyStream>, end: End) => Promise<void>;
@@ -236,7 +288,9 @@ const spdyKubelet =
   (count: number, serve: Serve, version = V4) =>
   async (end: End) => {
     await end.head();
-    end.send(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${version}\r\n\r\n`);
+    end.send(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${version}\r\n\r\n`,
+    );
     const connection = end.spdy("server");
     const streams = new Map<string, SpdyStream>();
     const incoming = connection.streams[Symbol.asyncIterator]();
@@ -250,13 +304,15 @@ const spdyKubelet =
     connection.close();
   };
 
-const v5 = (path: string, then?: (end: End) => Promise<void> | void, protocols = [V5]) => async (end: End) => {
-  end.send(request(path, webSocket(...protocols)));
-  const head = await end.message();
-  if (!head.startsWith("HTTP/1.1 101")) return;
-  await then?.(end);
-  await end.channels();
-};
+const v5 =
+  (path: string, then?: (end: End) => Promise<void> | void, protocols = [V5]) =>
+  async (end: End) => {
+    end.send(request(path, webSocket(...protocols)));
+    const head = await end.message();
+    if (!head.startsWith("HTTP/1.1 101")) return;
+    await then?.(end);
+    await end.channels();
+  };
 
 const STATUS = {
   success: '{"metadata":{},"status":"Success"}',
@@ -275,7 +331,13 @@ const STATUS = {
     details: { causes: [{ message: "error executing command in container: no such file" }] },
     code: 500,
   }),
-  "no exit code": JSON.stringify({ metadata: {}, status: "Failure", message: "m", reason: "NonZeroExitCode", details: { causes: [] } }),
+  "no exit code": JSON.stringify({
+    metadata: {},
+    status: "Failure",
+    message: "m",
+    reason: "NonZeroExitCode",
+    details: { causes: [] },
+  }),
   "an odd exit code": JSON.stringify({
     metadata: {},
     status: "Failure",
@@ -437,7 +499,8 @@ for (const kind of ["exec", "attach"]) {
 }
 
 // A tunnel becomes SPDY as well.
-const tunnelled = (then: (connection: SpdyConnection, end: End) => Promise<void>, protocols = [TUNNEL], pod = "p") =>
+const tunnelled =
+  (then: (connection: SpdyConnection, end: End) => Promise<void>, protocols = [TUNNEL], pod = "p") =>
   async (end: End) => {
     end.send(request(`${POD}/${pod}/portforward`, webSocket(...protocols)));
     const head = await end.message();
@@ -449,7 +512,9 @@ const forwardingKubelet =
   (then: (connection: SpdyConnection, end: End) => Promise<void>, protocol = FORWARD) =>
   async (end: End) => {
     await end.head();
-    end.send(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`);
+    end.send(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+    );
     await then(end.spdy("server"), end);
   };
 
@@ -544,7 +609,10 @@ row(
     await end.hearEnd();
   },
 );
-row("tunnel: a kubelet that is not there", tunnelled(async () => {}, [TUNNEL], "refusing"));
+row(
+  "tunnel: a kubelet that is not there",
+  tunnelled(async () => {}, [TUNNEL], "refusing"),
+);
 row(
   "tunnel: a kubelet that knows it",
   async (end) => {
@@ -564,7 +632,8 @@ row(
 );
 
 // Logs.
-const log = (query: string, headers: readonly string[] = [], asked: Asked = {}) => once(request(`${POD}/p/log${query}`, headers, asked), asked.method);
+const log = (query: string, headers: readonly string[] = [], asked: Asked = {}) =>
+  once(request(`${POD}/p/log${query}`, headers, asked), asked.method);
 const LINES = "HTTP/1.1 200 OK\r\nContent-Type: text/odd\r\nX-Own: 1\r\nContent-Length: 8\r\n\r\none\ntwo\n";
 for (const query of [
   "",
@@ -589,9 +658,17 @@ for (const query of [
   row(`log${query}`, log(query), answering(LINES));
 row("log: HEAD", log("", [], { method: "HEAD" }), answering(LINES));
 row("log: POST", log("", [], { method: "POST", body: "{}" }));
-row("log: what is accepted", log("", ["Accept: application/json", "User-Agent: table", "Cookie: a=b", "X-Own: 1"]), answering(LINES));
+row(
+  "log: what is accepted",
+  log("", ["Accept: application/json", "User-Agent: table", "Cookie: a=b", "X-Own: 1"]),
+  answering(LINES),
+);
 row("log: gzip", log("", ["Accept-Encoding: gzip"]), answering(LINES));
-row("log: follow in chunks", log("?follow=1"), answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"));
+row(
+  "log: follow in chunks",
+  log("?follow=1"),
+  answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"),
+);
 row("log: cut short", log(""), async (end) => {
   await end.head();
   end.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\none\n");
@@ -622,7 +699,9 @@ for (const [status, body] of [
   row(
     `log: the kubelet says ${status.slice(0, 3)}`,
     log(""),
-    answering(`HTTP/1.1 ${status}\r\n${status.startsWith("204") ? "" : `Content-Length: ${body.length}\r\n`}\r\n${body}`),
+    answering(
+      `HTTP/1.1 ${status}\r\n${status.startsWith("204") ? "" : `Content-Length: ${body.length}\r\n`}\r\n${body}`,
+    ),
   );
 row("log: a kubelet that is not there", once(request(`${POD}/refusing/log`)));
 row("log: the kubelet ends before it answers", log(""), async (end) => {
@@ -668,13 +747,23 @@ for (const [what, base] of [
   row(`${what} proxy: the root`, proxy(`${base}/proxy/`), answering(OK));
   row(`${what} proxy: a folder`, proxy(`${base}/proxy/a/`), answering(OK));
   row(`${what} proxy: a path that is escaped`, proxy(`${base}/proxy/a%2Fb%20c/%E4//d`), answering(OK));
-  row(`${what} proxy: HEAD`, proxy(`${base}/proxy/a`, [], { method: "HEAD" }), answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"));
+  row(
+    `${what} proxy: HEAD`,
+    proxy(`${base}/proxy/a`, [], { method: "HEAD" }),
+    answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+  );
   for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-    row(`${what} proxy: ${method}`, proxy(`${base}/proxy/a`, ["Content-Type: text/own"], { method, body: "body" }), answering(OK));
+    row(
+      `${what} proxy: ${method}`,
+      proxy(`${base}/proxy/a`, ["Content-Type: text/own"], { method, body: "body" }),
+      answering(OK),
+    );
   row(
     `${what} proxy: a body in chunks`,
     async (end) => {
-      end.send(`${request(`/api/v1${base}/proxy/a`, ["Transfer-Encoding: chunked"], { method: "POST" })}3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n`);
+      end.send(
+        `${request(`/api/v1${base}/proxy/a`, ["Transfer-Encoding: chunked"], { method: "POST" })}3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n`,
+      );
       await end.message();
     },
     answering(OK),
@@ -707,7 +796,9 @@ for (const [what, base] of [
   row(
     `${what} proxy: chunks and trailers`,
     proxy(`${base}/proxy/a`),
-    answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\none\r\n0\r\nX-Sum: 1\r\n\r\n"),
+    answering(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\none\r\n0\r\nX-Sum: 1\r\n\r\n",
+    ),
   );
   row(`${what} proxy: an answer to the connection's end`, proxy(`${base}/proxy/a`), async (end) => {
     await end.head();
@@ -751,13 +842,24 @@ for (const [what, base] of [
   row(
     `${what} proxy: a page`,
     proxy(`${base}/proxy/a`),
-    answering(`HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(page, "latin1")}\r\n\r\n${page}`),
+    answering(
+      `HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(page, "latin1")}\r\n\r\n${page}`,
+    ),
   );
-  for (const status of ["400 Bad Request", "401 Unauthorized", "404 Not Found", "500 Internal Server Error", "204 No Content", "304 Not Modified"])
+  for (const status of [
+    "400 Bad Request",
+    "401 Unauthorized",
+    "404 Not Found",
+    "500 Internal Server Error",
+    "204 No Content",
+    "304 Not Modified",
+  ])
     row(
       `${what} proxy: ${status.slice(0, 3)}`,
       proxy(`${base}/proxy/a`),
-      answering(`HTTP/1.1 ${status}\r\n${/^(204|304)/.test(status) ? "" : "Content-Length: 5\r\n"}\r\n${/^(204|304)/.test(status) ? "" : "words"}`),
+      answering(
+        `HTTP/1.1 ${status}\r\n${/^(204|304)/.test(status) ? "" : "Content-Length: 5\r\n"}\r\n${/^(204|304)/.test(status) ? "" : "words"}`,
+      ),
     );
   row(`${what} proxy: who may not`, proxy(`${base}/proxy/a`, [], { token: "other" }));
   for (const [name, headers, upgrade] of [
@@ -776,13 +878,23 @@ for (const [what, base] of [
       },
       async (end) => {
         await end.head();
-        end.send(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n\r\nfrom web`);
+        end.send(
+          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n\r\nfrom web`,
+        );
         await end.hear(15);
         end.stream.end();
       },
     );
-  row(`${what} proxy: an upgrade without a path`, proxy(`${base}/proxy`, webSocket()), answering("HTTP/1.1 404 Not Found\r\nX-Own: 1\r\nContent-Length: 2\r\n\r\nno"));
-  row(`${what} proxy: an upgrade that is answered with a redirect`, proxy(`${base}/proxy/a`, webSocket()), answering("HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"));
+  row(
+    `${what} proxy: an upgrade without a path`,
+    proxy(`${base}/proxy`, webSocket()),
+    answering("HTTP/1.1 404 Not Found\r\nX-Own: 1\r\nContent-Length: 2\r\n\r\nno"),
+  );
+  row(
+    `${what} proxy: an upgrade that is answered with a redirect`,
+    proxy(`${base}/proxy/a`, webSocket()),
+    answering("HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"),
+  );
   row(`${what} proxy: an upgrade that is answered in plain`, proxy(`${base}/proxy/a`, webSocket()), answering(OK));
 }
 for (const path of [
@@ -838,7 +950,12 @@ const node = (name: string, address: string | undefined, port: number, more: obj
   },
 });
 
-const pod = (name: string, nodeName: string | undefined, podIP?: string, containers: readonly object[] = [{ name: "c", image: "i" }]) => ({
+const pod = (
+  name: string,
+  nodeName: string | undefined,
+  podIP?: string,
+  containers: readonly object[] = [{ name: "c", image: "i" }],
+) => ({
   path: "/api/v1/namespaces/default/pods",
   body: {
     kind: "Pod",

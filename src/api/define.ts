@@ -10,6 +10,7 @@ import type { KubeObject } from "../machinery/meta/object.ts";
 import type {
   Behaviour,
   Column,
+  RowCondition,
   HookContext,
   Resource,
   ScalePaths,
@@ -86,6 +87,7 @@ export interface Definition<T extends KubeObject> {
   readonly podTemplate?: (object: T) => PodTemplateSpec | undefined;
   readonly columns?: readonly Column<T>[];
   readonly rowOrder?: (a: T, b: T) => number;
+  readonly rowConditions?: (object: T) => readonly RowCondition[];
   readonly selectableFields?: Readonly<Record<string, (object: T) => string>>;
   readonly scale?: ScalePaths;
   readonly nameRule?: NameRule;
@@ -129,6 +131,7 @@ export function defineResource<T extends KubeObject>(definition: Named & Definit
       description: column.description ?? describedColumn(kind, column.name) ?? "",
     })),
     ...(definition.rowOrder && { rowOrder: definition.rowOrder }),
+    ...(definition.rowConditions && { rowConditions: definition.rowConditions }),
     selectableFields: definition.selectableFields ?? {},
     subresources: subresourcesOf(fact, definition, nameRule),
     ...(definition.scale !== undefined && { scale: definition.scale }),

@@ -237,7 +237,10 @@ export function fail(request: ApiRequest, exchange: Exchange, error: unknown, op
     }
     status = new StatusError("Unknown", error instanceof Error ? error.message : String(error), {}, { code: 500 });
   }
-  const encoding: Encoding = statusEncoding(request, request.cbor === true && !(error instanceof RouteError));
+  const encoding: Encoding = statusEncoding(
+    request,
+    request.cbor === true && status.code !== 401 && !(error instanceof RouteError),
+  );
   const body = encodeResponse(
     { kind: "object", status: status.code, object: orderedStatus(status) },
     encoding,

@@ -76,6 +76,15 @@ class Accepted {
   }
 }
 
+/** A pair with a semicolon in it counts for nothing. Upstream: net/url (ParseQuery) */
+function withoutSemicolons(search: string): string {
+  if (!search.includes(";")) return search;
+  return search
+    .split("&")
+    .filter((pair) => !pair.includes(";"))
+    .join("&");
+}
+
 /** In the path; in a query it is the handlers' to tell. */
 const BROKEN_ESCAPE = /^[^?]*%(?![0-9a-fA-F]{2})/;
 
@@ -121,7 +130,7 @@ class ServedRequest implements ApiRequest {
   }
 
   get query(): URLSearchParams {
-    return (this.#query ??= new URLSearchParams(this.#search));
+    return (this.#query ??= new URLSearchParams(withoutSemicolons(this.#search)));
   }
 
   accepts(): readonly MediaType[] {

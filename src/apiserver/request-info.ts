@@ -67,8 +67,6 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   } else if (name === "" && verb === "delete") {
     verb = "deletecollection";
     name = nameSelected(fieldSelector);
-  } else if (verb === "get" && subresource === "" && watches) {
-    verb = "watch";
   }
   return {
     isResourceRequest: true,

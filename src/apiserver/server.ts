@@ -274,7 +274,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
       const remote = group === undefined || version === undefined ? undefined : aggregator.remote(group, version);
       if (remote !== undefined) return aggregator.answer(request, remote);
     }
-    return request.info.isResourceRequest
+    return request.info.isResourceRequest && request.info.verb !== "proxy"
       ? handleResource(services, request)
       : handleNonResource(
           {

@@ -71,17 +71,24 @@ function versionOf(object: KubeObject | undefined): object {
 export function rowsOf(resource: Resource, objects: readonly KubeObject[], options: TableOptions): readonly object[] {
   const columns = columnsOf(resource);
   const ordered = resource.rowOrder === undefined ? objects : objects.toSorted(resource.rowOrder);
-  return ordered.map((object) => rowOf(columns, object, options));
+  return ordered.map((object) => rowOf(resource, columns, object, options));
 }
 
 const columnsOf = (resource: Resource) => (resource.columns.length > 0 ? resource.columns : [nameColumn, CREATED]);
 
-function rowOf(columns: readonly Column<any>[], object: KubeObject, options: TableOptions): object {
+function rowOf(
+  { rowConditions }: Resource,
+  columns: readonly Column<any>[],
+  object: KubeObject,
+  options: TableOptions,
+): object {
   // A watch's bookmark has no name, which prints as an empty one.
   const { metadata } = object;
   const named = metadata.name === undefined ? { ...object, metadata: { ...metadata, name: "" } } : object;
+  const conditions = rowConditions?.(object) ?? [];
   return {
     cells: columns.map((column) => column.cell(named, options.nowMs)),
+    ...(conditions.length > 0 && { conditions }),
     ...(options.includeObject === "Metadata" && { object: partialMetadata(object, options.apiVersion) }),
     ...(options.includeObject === "Object" && { object }),
     ...(options.includeObject === "None" && { object: null }),

@@ -61,6 +61,13 @@ export interface Behaviour<T extends KubeObject> {
   canonicalize?(draft: Mutable<T>): void;
 }
 
+export interface RowCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
 export interface Column<T> {
   readonly name: string;
   readonly type: "string" | "integer" | "number" | "boolean" | "date";
@@ -103,6 +110,8 @@ export interface Resource<T extends KubeObject = any> extends ResourceOf<T> {
   readonly columns: readonly Column<T>[];
   /** Of a table's rows, where it isn't that of the names. */
   readonly rowOrder?: (a: any, b: any) => number;
+  /** What a row says of its object beyond the cells. */
+  readonly rowConditions?: (object: any) => readonly RowCondition[];
   /** Field selectors beyond `metadata.name` and `metadata.namespace`. */
   readonly selectableFields: Readonly<Record<string, (object: T) => string>>;
   readonly subresources: Readonly<Record<string, Subresource>>;

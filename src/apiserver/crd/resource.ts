@@ -226,7 +226,7 @@ function keep(draft: any, old: any, field: string): void {
 
 /** A column whose path is none ends the table: those before it stay. */
 function columnsOf({ additionalPrinterColumns = [] }: CustomResourceDefinitionVersion): readonly Column<any>[] {
-  if (additionalPrinterColumns.length === 0) return [nameColumn, ageColumn];
+  if (additionalPrinterColumns.length === 0) return [nameColumn, { ...ageColumn, type: "date" }];
   const columns: Column<any>[] = [nameColumn];
   for (const column of additionalPrinterColumns) {
     const path = compileJsonPath(column.jsonPath);

@@ -63,21 +63,22 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       accepts(request, ["application/json"]);
       return json(VERSION, 2);
     case "metrics":
-      if (path === "/metrics/slis") return text(200, await options.health.render(), METRICS_HEADERS);
+      if (path === "/metrics/slis") return metricsPage(options, await options.health.render());
       if (path !== "/metrics") return pageNotFound();
       await options.counted.refresh();
-      return text(200, await options.metrics.render(), METRICS_HEADERS);
+      return metricsPage(options, await options.metrics.render());
     case "api":
     case "apis": {
-      if (isRouted(path)) accepts(request, mediaTypesFor(request.cbor === true));
-      return (
-        discovery(
-          [...services.registry.resources, ...options.aggregator.resources],
-          request,
-          hostOf(options),
-          options.codec,
-        ) ?? notServed(services, path)
+      const found = discovery(
+        [...services.registry.resources, ...options.aggregator.resources],
+        request,
+        hostOf(options),
+        options.codec,
       );
+      if (found === undefined) return notServed(request);
+      // CBOR is for what lists resources, not for what lists groups and versions.
+      if (isRouted(path)) accepts(request, mediaTypesFor(request.cbor === true && !/^\/api\/?$/.test(path)));
+      return found;
     }
     case "openapi":
       return (await options.documents.answer(request)) ?? pageNotFound();
@@ -118,12 +119,22 @@ function isRouted(path: string): boolean {
   return root === "api" || (version !== undefined && isBuiltinGroup(group!));
 }
 
-/** A version that a group doesn't have is asked of the group, which has words of its own. */
-function notServed({ registry }: Services, path: string): ApiResponse {
-  const [root, group, version] = path.split("/").filter((part) => part !== "");
-  const known = root === "api" || (version !== undefined && registry.resources.some((one) => one.group === group));
-  if (!known) return pageNotFound();
+/** A version that a group of upstream's doesn't have is asked of the group, which has words of its own. */
+function notServed({ info, path }: ApiRequest): ApiResponse {
+  if (!info.isResourceRequest && info.apiPrefix !== "") return unreadable(path);
+  if (!isRouted(path)) return pageNotFound();
   throw noSuchResource();
+}
+
+/** What asks to watch or to reach something, and doesn't say what. */
+function unreadable(path: string): ApiResponse {
+  const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path}`;
+  return text(500, `Internal Server Error: ${JSON.stringify(path)}: ${why}\n`);
+}
+
+function metricsPage({ startedAt }: NonResourceOptions, body: string): ApiResponse {
+  const headers = { ...METRICS_HEADERS, "process-start-time-unix": String(Math.floor(startedAt / 1000)) };
+  return { kind: "raw", status: 200, headers, body: body.trimStart() };
 }
 
 /** Where this server is reached; empty where it has no port. */

@@ -65,7 +65,14 @@ export async function handleResource(services: Services, request: ApiRequest): P
     case "list":
       return list(services, resource, namespace, name, listOptions(request.query));
     case "watch":
-      return watch(services, resource, namespace, name, listOptions(request.query), request.signal);
+      return watch(
+        services,
+        resource,
+        namespace,
+        name,
+        { ...listOptions(request.query), isList: info.watched && !isTrue(request.query.get("watch")) },
+        request.signal,
+      );
     case "create": {
       const context = writeContext(services, request, "CreateOptions");
       const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);

@@ -78,6 +78,8 @@ export interface ListOptions {
   readonly allowWatchBookmarks: boolean;
   readonly sendInitialEvents: boolean | undefined;
   readonly timeoutSeconds: number | undefined;
+  /** Asked for as a list, by a path that makes a watch of it: `/api/v1/watch/pods`. */
+  readonly isList?: boolean;
 }
 
 export function listOptions(query: URLSearchParams): ListOptions {
@@ -91,15 +93,18 @@ export function listOptions(query: URLSearchParams): ListOptions {
     limit: integer(query, "limit") ?? 0,
     continue: text("continue"),
     allowWatchBookmarks: isTrue(query.get("allowWatchBookmarks")),
-    sendInitialEvents: initial === null || initial === "" ? undefined : isTrue(initial),
+    sendInitialEvents: initial === null ? undefined : isTrue(initial),
     timeoutSeconds: integer(query, "timeoutSeconds"),
   };
 }
 
 function integer(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
-  if (text === null || text === "") return undefined;
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (text === null) return undefined;
+  const refused = (why: string) => badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`);
+  if (!/^[+-]?\d+$/.test(text)) throw refused("invalid syntax");
+  if (BigInt.asIntN(64, BigInt(text.replace("+", ""))) !== BigInt(text.replace("+", "")))
+    throw refused("value out of range");
   return Number(text);
 }
 
@@ -344,7 +349,7 @@ export async function watch(
   options: ListOptions,
   signal: ApiRequest["signal"],
 ): Promise<WatchResponse> {
-  checkListOptions(options, true);
+  checkListOptions(options, options.isList !== true);
   const { store, cache } = services.registry.storage(resource);
   const predicate = selectionOf(resource, name, options);
   const prefix = prefixFor(resource, namespace);

@@ -39,7 +39,8 @@ function bareGroup({ name, versions }: ApiGroup): APIGroup {
 export function apiResourceList(group: string, version: string, resources: readonly Resource[]): APIResourceList {
   return {
     kind: "APIResourceList",
-    apiVersion: "v1",
+    // The list of the first group is older than versions of lists.
+    ...(group !== "" && { apiVersion: "v1" }),
     groupVersion: apiVersionOf({ group, version }),
     resources: resources.flatMap(apiResources),
   };

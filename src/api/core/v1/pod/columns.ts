@@ -1,6 +1,6 @@
 /** The columns of `kubectl get pods`: one word sums up the state of the whole pod. Upstream: pkg/printers/internalversion/printers.go (printPod) */
 import { isTrue } from "../../../../machinery/meta/conditions.ts";
-import type { Column } from "../../../../machinery/resource.ts";
+import type { Column, RowCondition } from "../../../../machinery/resource.ts";
 import { ageColumn, column, humanDuration, nameColumn, orNone, wide } from "../../../columns.ts";
 import type { ContainerState, ContainerStatus, Pod } from "../../../generated/core.v1.ts";
 import { isSidecar } from "./resources.ts";
@@ -96,6 +96,14 @@ function readinessGates(pod: Pod): string {
   if (gates.length === 0) return "<none>";
   const met = gates.filter(({ conditionType }) => isTrue(pod.status, conditionType));
   return `${met.length}/${gates.length}`;
+}
+
+/** A row of a pod that is done says so, for those who show such rows apart. */
+export function podRowConditions({ status }: Pod): readonly RowCondition[] {
+  const row = (reason: string, message: string) => [{ type: "Completed", status: "True", reason, message }];
+  if (status?.phase === "Succeeded") return row("Succeeded", "The pod has completed successfully.");
+  if (status?.phase === "Failed") return row("Failed", "The pod failed.");
+  return [];
 }
 
 export const podColumns: readonly Column<Pod>[] = [

@@ -1,7 +1,7 @@
 /** Pods. Upstream: pkg/apis/core, pkg/registry/core/pod */
 import { defineResource } from "../../../define.ts";
 import type { Pod } from "../../../generated/core.v1.ts";
-import { podColumns } from "./columns.ts";
+import { podColumns, podRowConditions } from "./columns.ts";
 import { defaultPod } from "./defaults.ts";
 import {
   canonicalizePod,
@@ -41,6 +41,7 @@ export const pods = defineResource<Pod>({
     resize: { ...resizeView, validateUpdate: validateResize },
   },
   columns: podColumns,
+  rowConditions: podRowConditions,
   selectableFields: {
     "spec.nodeName": (pod) => pod.spec.nodeName ?? "",
     "spec.restartPolicy": (pod) => pod.spec.restartPolicy ?? "",

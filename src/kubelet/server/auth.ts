@@ -22,7 +22,6 @@ export type Decision =
 const VERBS: Readonly<Record<string, string>> = {
   POST: "create",
   GET: "get",
-  HEAD: "get",
   PUT: "update",
   PATCH: "patch",
   DELETE: "delete",
@@ -70,7 +69,7 @@ export class DelegatedAuth {
       if (await this.#mayAccess(user, verb, subresource)) return { kind: "allowed" };
     return {
       kind: "forbidden",
-      message: `Forbidden (user=${user.username ?? ""}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(" ")}])`,
+      message: `Forbidden (user=${user.username ?? ""}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(" ")}])\n`,
     };
   }
 

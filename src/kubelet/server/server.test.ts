@@ -78,7 +78,7 @@ test("nobody is let in without a token that the API server knows and allows", as
   assert.equal((await server.get("/stats/summary", "reader")).status, 200);
   const refused = await server.get("/pods", "reader");
   assert.equal(refused.status, 403);
-  assert.equal(refused.text, "Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[pods proxy])");
+  assert.equal(refused.text, "Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[pods proxy])\n");
 });
 
 test("logs, commands, pods and metrics are served", async () => {

@@ -10,6 +10,7 @@ import { newestOf } from "../runtime/state.ts";
 import { DelegatedAuth } from "./auth.ts";
 import { containerForLogs, fileLogs, logOptions, renderLog, sourceLog } from "./logs.ts";
 import type { LogOptions } from "./logs.ts";
+import { serveNodeLogs } from "./node-logs.ts";
 import { resourceMetrics, summary } from "./stats.ts";
 import { servePortForward, serveRemoteCommand } from "./streams.ts";
 
@@ -83,6 +84,12 @@ function routesOf(kubelet: KubeletView): Readonly<Record<string, Route>> {
       if (kubelet.isHealthy()) exchange.respond(200, TEXT, "ok");
       else exchange.respond(500, TEXT, "healthz check failed\n");
     },
+    logs: (exchange) => {
+      const { method, url } = exchange.request;
+      if (method !== "GET") return exchange.respond(405, TEXT, "405: Method Not Allowed");
+      const path = decodeURIComponent(new URL(url, "http://node").pathname);
+      return serveNodeLogs(kubelet.world, "/var/log", exchange, path.slice("/logs".length));
+    },
     configz: (exchange) => {
       const { tls: _tls, configz, ...visible } = kubelet.settings;
       exchange.respond(
@@ -130,7 +137,7 @@ function routesOf(kubelet: KubeletView): Readonly<Record<string, Route>> {
     portForward: (exchange, [namespace = "", name = ""], query) => {
       const pod = kubelet.podByName(namespace, name);
       const sandbox = pod && kubelet.runtimeOf(pod.metadata.uid).sandboxes.find(({ ready }) => ready);
-      if (sandbox === undefined) return exchange.respond(404, TEXT, "pod does not exist\n");
+      if (sandbox === undefined) return exchange.respond(404, TEXT, "pod does not exist");
       return servePortForward(kubelet, exchange, query, sandbox.id);
     },
     run: async (exchange, parts, query) => {
@@ -156,7 +163,7 @@ function containerTarget(kubelet: KubeletView, exchange: Exchange, parts: readon
   const container = parts[parts.length - 1] ?? "";
   const pod = kubelet.podByName(namespace, name);
   if (pod === undefined) {
-    exchange.respond(404, TEXT, "pod does not exist\n");
+    exchange.respond(404, TEXT, "pod does not exist");
     return undefined;
   }
   const found = newestOf(kubelet.runtimeOf(pod.metadata.uid), container);

@@ -24,7 +24,7 @@ export async function serveRemoteCommand(
   request: RemoteCommand,
 ): Promise<void> {
   const options = remoteCommandOptions(query);
-  if (!options.stdin && !options.stdout && !options.stderr && !options.tty)
+  if (!options.stdin && !options.stdout && !options.stderr)
     return exchange.respond(400, TEXT, "you must specify at least 1 of stdin, stdout, stderr");
   const { streaming, runtime } = kubelet.cri;
   if (streaming !== undefined) {

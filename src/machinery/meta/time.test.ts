@@ -7,6 +7,7 @@ import {
   formatMicroTime,
   formatTime,
   parseDuration,
+  secondsAndNanos,
 } from "./time.ts";
 
 test("times are read in any zone and written in UTC", () => {
@@ -16,6 +17,19 @@ test("times are read in any zone and written in UTC", () => {
   assert.equal(canonicalMicroTime("2024-01-01T01:00:00,123456+01:00"), "2024-01-01T00:00:00.123456Z");
   assert.equal(formatTime(1_700_000_000_999), "2023-11-14T22:13:20Z");
   assert.equal(formatMicroTime(1_700_000_000_000.25), "2023-11-14T22:13:20.000250Z");
+});
+
+test("a time that is read digit by digit is the one that is read as a zone's, in every year", () => {
+  let seed = 7;
+  const next = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
+  const two = (value: number) => String(value).padStart(2, "0");
+  for (let i = 0; i < 3000; i++) {
+    const year = i < 300 ? i : next(10_000);
+    const day = `${String(year).padStart(4, "0")}-${two(1 + next(12))}-${two(1 + next(28))}`;
+    const text = `${day}T${two(next(24))}:${two(next(60))}:${two(next(60))}`;
+    assert.deepEqual(secondsAndNanos(`${text}Z`), secondsAndNanos(`${text}+00:00`), text);
+    assert.equal(formatTime(secondsAndNanos(`${text}Z`).seconds * 1000), `${text}Z`);
+  }
 });
 
 test("what is no time is refused with Go's words", () => {

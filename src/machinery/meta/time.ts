@@ -31,6 +31,12 @@ export function parseTime(text: string): number {
 }
 
 export function secondsAndNanos(text: string, layout = LAYOUT): { readonly seconds: number; readonly nanos: number } {
+  // Nearly every one, several an object that is written: digit by digit in a tenth of the time. `Date.UTC` takes the years 0 to 99 for others.
+  if (CANONICAL.test(text) && text >= "0100") {
+    const [year, month] = [digits(text, 0) * 100 + digits(text, 2), digits(text, 5) - 1];
+    const ms = Date.UTC(year, month, digits(text, 8), digits(text, 11), digits(text, 14), digits(text, 17));
+    return { seconds: ms / 1000, nanos: 0 };
+  }
   const match = RFC3339.exec(text);
   if (match === null) throw new TimeError(whereItFails(text, layout));
   const [, year, month, day, hour, minute, second, fraction = "", zone] = match as unknown as string[];
@@ -47,6 +53,10 @@ export function secondsAndNanos(text: string, layout = LAYOUT): { readonly secon
   const seconds = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) / 1000 - offset;
   return { seconds, nanos: Number(fraction.slice(0, 9).padEnd(9, "0")) };
 }
+
+/** The two that begin there. */
+const digits = (text: string, at: number): number => text.charCodeAt(at) * 10 + text.charCodeAt(at + 1) - ZEROS;
+const ZEROS = 48 * 11;
 
 /** The text that upstream would answer with after reading `text`. */
 export function canonicalTime(text: string): string {

@@ -486,9 +486,9 @@ const CASES: readonly Case[] = [
     `${MAPS}/a`,
     { metadata: { uid: "x" } },
     MERGE,
-    409,
-    "Conflict",
-    /Precondition failed: UID in precondition: x, UID in object meta: /,
+    422,
+    "Invalid",
+    /metadata\.uid: Invalid value: "x": field is immutable/,
   ],
   [
     "PATCH",

@@ -127,7 +127,8 @@ async function store(
     const ttl = ttlSecondsOf(resource, services);
     const entry = await storage.store.create(key, stored, ttl).catch(async (error: unknown) => {
       if (!(error instanceof ExistsError)) throw error;
-      throw alreadyThere(resource, name, (await storage.store.get(key, undefined)).entry);
+      const there = storage.store.get(key, undefined).catch(() => undefined);
+      throw alreadyThere(resource, name, (await there)?.entry);
     });
     done = true;
     return await viewable(resource, entry);

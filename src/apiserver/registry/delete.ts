@@ -9,7 +9,7 @@ import { conflict, notFound, qualified, StatusError } from "../../machinery/stat
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, invalidObject, notSupported } from "../../machinery/validation/field-error.ts";
 import { CorruptObject } from "../storage/corrupt.ts";
-import { convertedToStored, Entry, prepareViews } from "../storage/entry.ts";
+import { convertedToStored, Entry, entryOfView, prepareViews } from "../storage/entry.ts";
 import type { Change } from "../storage/store.ts";
 import { keyFor } from "../storage/keys.ts";
 import type { WriteContext } from "./context.ts";
@@ -76,6 +76,7 @@ export async function remove(
   const key = keyFor(resource, namespace, name);
   let admitted = context.internal === true;
   let kept: any;
+  let last: any;
   const change = async (current: Entry | undefined): Promise<Change> => {
     if (current === undefined) throw notFound(resource, name);
     await prepareViews(resource, [current]);
@@ -88,6 +89,7 @@ export async function remove(
     }
     if (context.internal !== true) await services.admission.validate(admission);
     const plan = planDeletion(resource, object, options, services.clock.now());
+    if (plan === "delete") last = lastSeen(resource, object, options, services.clock.now());
     if (plan === "delete" || plan === "same") return plan;
     kept = deepFreeze(await convertedToStored(resource, plan));
     return { put: kept };
@@ -96,7 +98,11 @@ export async function remove(
     const entry = await readStored(store, key, cache.get(key));
     const wanted = await change(entry);
     if (wanted === "delete")
-      return { kind: "gone", entry: entry!, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
+      return {
+        kind: "gone",
+        entry: last === undefined ? entry! : entryOfView(resource, key, entry!.revision, last),
+        answersObject: RETURNS_OBJECT.has(qualified(resource)),
+      };
     const pending = wanted === "same" ? entry! : new Entry(key, entry!.revision, kept);
     await prepareViews(resource, [pending]);
     return { kind: "pending", entry: pending };
@@ -109,8 +115,32 @@ export async function remove(
     await prepareViews(resource, [result.entry]);
     return { kind: "pending", entry: result.entry };
   }
-  await hooksOf(resource)?.afterDelete?.(services, result.entry.view(resource));
-  return { kind: "gone", entry: result.entry, answersObject: RETURNS_OBJECT.has(qualified(resource)) };
+  const gone = result.entry.view(resource) as any;
+  await hooksOf(resource)?.afterDelete?.(services, gone);
+  const answersObject = RETURNS_OBJECT.has(qualified(resource));
+  if (last === undefined) return { kind: "gone", entry: result.entry, answersObject };
+  const { resourceVersion } = gone.metadata;
+  const shown = { ...last, metadata: { ...last.metadata, resourceVersion } };
+  return { kind: "gone", entry: entryOfView(resource, key, result.entry.revision, shown), answersObject };
+}
+
+/** What goes at once without having to is shown with its end on it. */
+function lastSeen(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
+  if (graceOf(resource, object, options) === undefined) return undefined;
+  const { metadata } = object;
+  const marked = metadata.deletionTimestamp !== undefined;
+  const start = marked
+    ? Date.parse(metadata.deletionTimestamp) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
+    : nowMs;
+  return {
+    ...object,
+    metadata: {
+      ...metadata,
+      deletionTimestamp: formatTime(start),
+      deletionGracePeriodSeconds: 0,
+      ...(!marked && metadata.generation > 0 && { generation: metadata.generation + 1 }),
+    },
+  };
 }
 
 /** What becomes of the object: it goes, it stays as it is, or it stays with these marks on it. Pure. */

@@ -115,8 +115,9 @@ function assertRestorable(patched: unknown, patch: unknown, schema: Schema): voi
 
 /** What a patch made, for a message about it: in the order of Go's fields, as far as the patch left that alone. */
 function shownPatched(current: unknown, patch: unknown, type: string, resource: Resource): string {
-  if (type === JSON_PATCH) return escaped(jsonPatchText(current, patch));
-  const merged = applyMergePatch(current, patch);
+  const ordered = inGoOrder(current, resource.schema);
+  if (type === JSON_PATCH) return escaped(jsonPatchText(ordered, patch));
+  const merged = applyMergePatch(ordered, patch);
   return escaped(JSON.stringify(isCustom(resource) ? sorted(merged) : touched(merged, patch)));
 }
 
@@ -170,6 +171,7 @@ function sorted(value: unknown): unknown {
 
 /** As upstream's library writes it: what the patch has touched with its keys in the order of the alphabet, the rest as it was. */
 function touched(tree: unknown, patch: unknown): unknown {
+  if (Array.isArray(patch)) return sorted(tree);
   if (!isPlain(tree) || !isPlain(patch)) return tree;
   const keys = Object.keys(tree).sort();
   return Object.fromEntries(

@@ -24,7 +24,6 @@ import {
   createDraft,
   placeIn,
   refused,
-  resetSystemMetadata,
   ttlSecondsOf,
   withObject,
 } from "./create.ts";
@@ -131,10 +130,12 @@ async function createMissing(context: WriteContext, request: UpdateRequest): Pro
       `uid mismatch: the provided object specified uid ${draft.metadata.uid}, and no existing object was found`,
     );
   assertNamed(draft, name);
-  resetSystemMetadata(draft);
+  // That it is being deleted stays, as upstream has it.
+  for (const field of ["uid", "creationTimestamp", "selfLink"]) delete draft.metadata[field];
   // A resourceVersion says that something must be there.
-  if ((draft.metadata.resourceVersion ?? "") !== "" && draft.metadata.resourceVersion !== "0")
-    throw notFound(resource, name);
+  const version: string = draft.metadata.resourceVersion ?? "";
+  if (version !== "") assertNumber(version);
+  if (version !== "" && version !== "0" && context.verb !== "patch") throw notFound(resource, name);
   delete draft.metadata.resourceVersion;
   checkPlace(request, draft);
   draft.metadata.name = name;
@@ -164,7 +165,7 @@ async function prepare(
   let draft = await finished(() => request.make(old));
   checkPlace(request, draft);
   draft.metadata.name = name;
-  checkVersion(resource, name, current, old, draft);
+  checkVersion(context, resource, name, current, old, draft);
   const hooks = hookContext(context);
   const behaviour =
     request.behaviour ?? (subresource === "" ? resource.behaviour : viewBehaviour(resource, subresource));
@@ -235,10 +236,24 @@ export function checkPlace(
 
 const UINT64_MAX = 2n ** 64n - 1n;
 
-function checkVersion(resource: Resource, name: string, current: Entry, old: any, draft: any): void {
+function assertNumber(version: string): void {
+  const wrong = /^\d+$/.test(version) ? BigInt(version) > UINT64_MAX && "value out of range" : "invalid syntax";
+  if (wrong !== false)
+    throw new StatusError("Unknown", `strconv.ParseUint: parsing ${JSON.stringify(version)}: ${wrong}`);
+}
+
+function checkVersion(
+  { verb }: WriteContext,
+  resource: Resource,
+  name: string,
+  current: Entry,
+  old: any,
+  draft: any,
+): void {
   const version: string = draft.metadata.resourceVersion ?? "";
   const uid: string = draft.metadata.uid ?? "";
-  if (uid !== "" && uid !== old.metadata.uid)
+  // What a patch makes of the identity is for its rules to refuse.
+  if (uid !== "" && uid !== old.metadata.uid && verb !== "patch")
     throw conflict(
       resource,
       name,
@@ -250,9 +265,7 @@ function checkVersion(resource: Resource, name: string, current: Entry, old: any
         invalid("metadata.resourceVersion", 0, "must be specified for an update"),
       ]);
   } else if (version !== String(current.revision)) {
-    const wrong = /^\d+$/.test(version) ? BigInt(version) > UINT64_MAX && "value out of range" : "invalid syntax";
-    if (wrong !== false)
-      throw new StatusError("Unknown", `strconv.ParseUint: parsing ${JSON.stringify(version)}: ${wrong}`);
+    assertNumber(version);
     throw conflict(resource, name, MODIFIED);
   }
   draft.metadata.resourceVersion = String(current.revision);
@@ -260,10 +273,8 @@ function checkVersion(resource: Resource, name: string, current: Entry, old: any
 
 /** What only the system writes. */
 function keepSystemMetadata(metadata: any, old: any): void {
-  for (const field of ["uid", "creationTimestamp"] as const) {
-    if (old[field] === undefined) delete metadata[field];
-    else metadata[field] = old[field];
-  }
+  metadata.uid ||= old.uid;
+  metadata.creationTimestamp = old.creationTimestamp;
   delete metadata.selfLink;
   // That an object is being deleted can't be taken back, nor said by a write.
   if (old.deletionTimestamp !== undefined) metadata.deletionTimestamp = old.deletionTimestamp;

@@ -56,9 +56,28 @@ export function readTree(
   readonly empties: readonly EmptyPlace[];
 } {
   const reader = new Reader(schema);
-  const object = reader.read(value, schema);
-  return { object, fields: reader.fields, unknown: reader.unknown, empties: reader.empties };
+  try {
+    const object = reader.read(value, schema);
+    return { object, fields: reader.fields, unknown: reader.unknown, empties: reader.empties };
+  } catch (error) {
+    throw error instanceof DecodeError ? (errorToTell(value, schema) ?? error) : error;
+  }
 }
+
+/** Go goes on after a value of the wrong type, and tells of the first; what a type that reads itself can't read ends it. */
+function errorToTell(value: unknown, schema: Schema): DecodeError | undefined {
+  const reader = new Reader(schema, true);
+  try {
+    reader.read(value, schema);
+    return reader.mismatch;
+  } catch (error) {
+    if (error instanceof DecodeError) return error;
+    throw error;
+  }
+}
+
+/** A value of the wrong type. */
+class Mismatch extends DecodeError {}
 
 class Reader {
   fields = 0;
@@ -68,8 +87,13 @@ class Reader {
   /** Names of fields and keys, and indexes, down to the value at hand. */
   readonly #path: (string | number)[] = [];
 
-  constructor(root: Schema) {
+  /** Fields are read in the order of the document, and what doesn't fit is noted and left out. */
+  readonly #goesOn: boolean;
+  mismatch: Mismatch | undefined;
+
+  constructor(root: Schema, goesOn = false) {
     this.#root = root;
+    this.#goesOn = goesOn;
   }
 
   read(value: any, schema: Schema): any {
@@ -115,7 +139,7 @@ class Reader {
         case "duration":
           return typeof value === "string" ? formatDuration(parseDuration(value)) : this.#wrong(value, "string");
         case "byte":
-          return typeof value === "string" ? base64(value) : this.#mismatch(value, schema);
+          return typeof value === "string" ? this.#bytes(value) : this.#mismatch(value, schema);
       }
     } catch (error) {
       throw error instanceof DecodeError ? error : new DecodeError((error as Error).message, { cause: error });
@@ -148,7 +172,7 @@ class Reader {
     const out: Record<string, unknown> = {};
     const keys = Object.keys(value);
     this.fields += keys.length;
-    for (const key of sorted(keys)) {
+    for (const key of this.#goesOn ? keys : sorted(keys)) {
       this.#path.push(key);
       put(out, key, value[key] === null ? this.#null(values) : this.read(value[key], values));
       this.#path.pop();
@@ -174,7 +198,7 @@ class Reader {
         given.push(place);
       }
     }
-    if (!inOrder) given.sort((a, b) => a.index - b.index);
+    if (!inOrder && !this.#goesOn) given.sort((a, b) => a.index - b.index);
     let next = 0;
     for (const place of given) {
       for (; next < defaulted.length && defaulted[next]!.index <= place.index; next++)
@@ -192,7 +216,7 @@ class Reader {
       return;
     }
     this.#path.push(name);
-    const read = this.read(given, schema);
+    const read = this.#goesOn ? this.#readOn(given, schema) : this.read(given, schema);
     this.#path.pop();
     if (read === undefined) return;
     if (schema.omitEmpty === true && schema.pointer !== true && isEmpty(read, schema)) {
@@ -201,6 +225,27 @@ class Reader {
     } else {
       if (schema.type === "array" && (read as readonly unknown[]).length === 0) this.#empty(name, schema);
       out[name] = read;
+    }
+  }
+
+  #readOn(given: unknown, schema: Schema): any {
+    const depth = this.#path.length;
+    try {
+      return this.read(given, schema);
+    } catch (error) {
+      if (!(error instanceof Mismatch)) throw error;
+      this.mismatch ??= error;
+      this.#path.length = depth;
+      return undefined;
+    }
+  }
+
+  /** Bytes don't read themselves: reading goes on after them. */
+  #bytes(text: string): string {
+    try {
+      return base64(text);
+    } catch (error) {
+      throw new Mismatch((error as Error).message, { cause: error });
     }
   }
 
@@ -309,12 +354,13 @@ class Reader {
       if (typeof step === "number") at = at.items;
       else if (at.properties !== undefined) {
         struct = at.name;
-        fields.push(step);
-        at = at.properties.get(step);
+        const field: Schema | undefined = at.properties.get(step);
+        fields.push(...embeddedOn(struct, field), step);
+        at = field;
       } else at = at.values;
     }
     if (struct === undefined) return wrongValue(value, type, words);
-    throw new DecodeError(
+    throw new Mismatch(
       `json: cannot unmarshal ${words ?? kindOf(value)} into Go struct field ${struct.slice(struct.lastIndexOf(".") + 1)}.${fields.join(".")} of type ${type}`,
     );
   }
@@ -388,7 +434,35 @@ function withoutSpareBits(text: string): string {
   return text.endsWith(end) ? text : text.slice(0, -4) + end;
 }
 
-function base64(text: string): string {
+/** Structs that Go embeds in others, by the one that they are in: JSON doesn't show them, and messages about their fields do. */
+const EMBEDDED: Readonly<Record<string, readonly string[]>> = {
+  ConfigMapEnvSource: ["LocalObjectReference"],
+  ConfigMapKeySelector: ["LocalObjectReference"],
+  ConfigMapProjection: ["LocalObjectReference"],
+  ConfigMapVolumeSource: ["LocalObjectReference"],
+  DeviceAllocationConfiguration: ["DeviceConfiguration"],
+  DeviceClaimConfiguration: ["DeviceConfiguration"],
+  DeviceClassConfiguration: ["DeviceConfiguration"],
+  EphemeralContainer: ["EphemeralContainerCommon"],
+  IngressRule: ["IngressRuleValue"],
+  NamedRuleWithOperations: ["RuleWithOperations", "Rule"],
+  PersistentVolumeSpec: ["PersistentVolumeSource"],
+  Probe: ["ProbeHandler"],
+  RuleWithOperations: ["Rule"],
+  SecretEnvSource: ["LocalObjectReference"],
+  SecretKeySelector: ["LocalObjectReference"],
+  SecretProjection: ["LocalObjectReference"],
+  Volume: ["VolumeSource"],
+};
+
+/** Those on the way to a field. */
+function embeddedOn(struct: string | undefined, field: Schema | undefined): readonly string[] {
+  const { within = [] } = field?.proto ?? {};
+  if (within.length === 0 || struct === undefined) return [];
+  return EMBEDDED[struct.slice(struct.lastIndexOf(".") + 1)]?.slice(0, within.length) ?? [];
+}
+
+export function base64(text: string): string {
   if (BASE64.test(text)) return withoutSpareBits(text);
   const joined = text.replaceAll(/[\r\n]/g, "");
   if (BASE64.test(joined)) return withoutSpareBits(joined);

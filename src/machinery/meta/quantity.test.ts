@@ -56,8 +56,8 @@ test("the quick test for canonical forms agrees with the arithmetic", () => {
 
 test("what is no quantity has upstream's words", () => {
   assert.equal(quantityError("1Gi"), undefined);
-  assert.equal(quantityError("1x"), "unable to parse quantity's suffix");
-  for (const text of ["", "x", "1.2.3", "--1", "1 ", "Ki"])
+  assert.equal(quantityError("1kk"), "unable to parse quantity's suffix");
+  for (const text of ["", "x", "1x", "1GI", "1.2.3", "--1", "1 ", "Ki"])
     assert.match(quantityError(text)!, /^quantities must match/, text);
 });
 

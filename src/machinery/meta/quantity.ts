@@ -103,8 +103,7 @@ export function canonicalQuantity(text: string | number): string {
 /** Upstream's words for text that isn't a quantity; undefined for text that is one. */
 export function quantityError(text: string): string | undefined {
   if (isCanonical(text) || parseQuantity(text) !== undefined) return undefined;
-  return /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text) ||
-    /^[+-]?[0-9]+[a-zA-Z]+$/.test(text)
+  return /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text)
     ? "unable to parse quantity's suffix"
     : "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 }

@@ -99,7 +99,7 @@ function whereItFails(text: string, whole: string): string {
   for (const [pattern, layout] of parts) {
     const match = pattern.exec(rest);
     if (match === null)
-      return `parsing time ${JSON.stringify(text)} as ${JSON.stringify(whole)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(layout)}`;
+      return `parsing time ${quoted(text)} as ${quoted(whole)}: cannot parse ${quoted(rest)} as ${quoted(layout)}`;
     rest = rest.slice(match[0].length);
   }
   return `parsing time ${JSON.stringify(text)}: extra text: ${JSON.stringify(rest)}`;
@@ -155,4 +155,15 @@ export function formatDuration(nanos: number): string {
     .replace(/0+$/, "");
   const seconds = `${Math.floor(remainder / 1e9)}${fraction === "" ? "" : `.${fraction}`}s`;
   return `${sign}${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${seconds}`;
+}
+
+/** As Go's package of times quotes: what is no plain character byte by byte. */
+function quoted(text: string): string {
+  let out = "";
+  for (const byte of Buffer.from(text)) {
+    const character = String.fromCharCode(byte);
+    if (byte >= 0x80 || byte < 0x20) out += `\\x${byte.toString(16).padStart(2, "0")}`;
+    else out += character === '"' || character === "\\" ? `\\${character}` : character;
+  }
+  return `"${out}"`;
 }

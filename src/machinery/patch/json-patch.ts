@@ -29,6 +29,7 @@ export function jsonPatchText(document: unknown, patch: unknown): string {
 }
 
 function patchingOf(document: unknown, patch: unknown): Patching {
+  if (patch === null) return new Patching(document);
   if (!Array.isArray(patch)) throw badRequest("json: cannot unmarshal the patch into a list of operations");
   if (patch.length > OPERATIONS_MAX) {
     throw new StatusError(

@@ -3,6 +3,7 @@
  * merge patch is checked by this reader rather than by the JSON one.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/converter.go
  */
+import { base64 } from "../codec/decode.ts";
 import type { Schema } from "../schema/schema.ts";
 
 /** Undefined where nothing is wrong. */
@@ -50,8 +51,12 @@ function scalarError(value: unknown, schema: Schema): string | undefined {
 }
 
 function base64Error(text: string): string | undefined {
-  const at = text.search(/[^A-Za-z0-9+/=\r\n]/);
-  return at < 0 ? undefined : `error decoding from json: illegal base64 data at input byte ${at}`;
+  try {
+    base64(text);
+    return undefined;
+  } catch (error) {
+    return `error decoding from json: ${(error as Error).message}`;
+  }
 }
 
 /** As Go's reflection calls what it found. */

@@ -59,8 +59,8 @@ export function memberSchema(schema: Schema, name: string): Schema | undefined {
 export const isDeclared = (schema: Schema, name: string): boolean => schema.properties?.has(name) === true;
 
 /** What Go's zero value of a field is on the wire, where it always writes one: a struct, or null. Undefined where absent stays absent. */
-export function zeroOf(field: Schema): JsonObject | null | undefined {
-  if (field.proto === undefined) return undefined;
+export function zeroOf(field: Schema, name = ""): JsonObject | null | undefined {
+  if (field.proto === undefined || name === "creationTimestamp") return undefined;
   if (isNil(field)) return null;
   if (field.pointer === true) return undefined;
   if (field.type === "object" && field.properties !== undefined) {

@@ -138,13 +138,13 @@ function compareMaps(old: JsonObject, object: JsonObject, schema: Schema): Draft
     let before = member(old, name);
     if (before === value) continue;
     const field = memberSchema(schema, name) ?? DEDUCED;
-    if (before === undefined) before = zeroOf(field);
+    if (before === undefined) before = zeroOf(field, name);
     collect.add(fieldElement(name), compareValues(before, value, field));
   }
   for (const name in old) {
     if (Object.hasOwn(object, name)) continue;
     const field = memberSchema(schema, name) ?? DEDUCED;
-    collect.add(fieldElement(name), compareValues(old[name], zeroOf(field), field));
+    collect.add(fieldElement(name), compareValues(old[name], zeroOf(field, name), field));
   }
   return collect.result();
 }
@@ -220,7 +220,7 @@ export function mergeTyped(live: JsonObject, applied: JsonObject, schema: Schema
 
 function mergeValues(live: unknown, applied: unknown, schema: Schema): unknown {
   if (applied === undefined || live === applied) return live;
-  if (applied === null && isNilList(live, schema)) return live;
+  if (applied === null && (live === undefined ? zeroOf(schema) === null : isNilList(live, schema))) return live;
   if (live === undefined || live === null || isNilList(live, schema)) return applied;
   const shape = shapeOf(schema, applied);
   // What is null may be a map that says nothing.

@@ -9,6 +9,8 @@ import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import * as k8s from "@kubernetes/client-node";
 import WebSocket from "ws";
+import { dialRemoteCommand } from "../../src/wire/streaming/dial-remote-command.ts";
+import { nodeWorld } from "../../src/world/node/index.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typernetes-client-node-"));
 const dataDir = join(scratch, "data");
@@ -180,6 +182,57 @@ test("a watch of pods sees a deployment's pods come up; their logs are read and 
   });
   assert.equal(status.status, "Success");
   assert.match(String(stdout.read()), /hello/);
+});
+
+test("who attaches hears the container, in every protocol there is", async () => {
+  const core = config.makeApiClient(k8s.CoreV1Api);
+  const namespace = "default";
+  await core.createNamespacedPod({
+    namespace,
+    body: { metadata: { name: "heard" }, spec: { containers: [container] } },
+  });
+  await eventually(
+    () => core.readNamespacedPod({ namespace, name: "heard" }),
+    ({ status }) => status?.phase === "Running",
+  );
+  const options = {};
+  await config.applyToHTTPSOptions(options);
+  const { ca, cert, key } = options as { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+  const path = "/api/v1/namespaces/default/pods/heard/attach?stdout=true&stderr=true";
+  const { server } = config.getCurrentCluster()!;
+
+  const V = "channel.k8s.io";
+  for (const protocol of [`v5.${V}`, `v4.${V}`, V, `v4.base64.${V}`, `base64.${V}`]) {
+    const socket = new WebSocket(server.replace("https", "wss") + path, [protocol], { ca, cert, key });
+    let heard = "";
+    await new Promise<void>((resolve, reject) => {
+      socket.on("error", reject);
+      socket.on("close", () => reject(new Error(`closed after ${JSON.stringify(heard)}`)));
+      socket.on("message", (data: Buffer) => {
+        const isBase64 = protocol.includes("base64");
+        const channel = isBase64 ? data[0]! - 0x30 : data[0]!;
+        assert.equal(channel, 1, protocol);
+        heard += isBase64 ? Buffer.from(data.subarray(1).toString(), "base64").toString() : data.subarray(1).toString();
+        if (heard.includes("\n")) resolve();
+      });
+    });
+    assert.equal(socket.protocol, protocol);
+    assert.equal(heard, "ready\n");
+    socket.terminate();
+  }
+
+  const world = nodeWorld();
+  const tls = { ca: String(ca), ...(cert && { cert: String(cert) }), ...(key && { key: String(key) }) };
+  await using http = world.net.httpClient({ base: server, tls, version: "1.1" });
+  const streams = { stdin: false, stdout: true, stderr: true, tty: false };
+  const remote = await dialRemoteCommand(http, world.random, { ...streams, path, over: "spdy" });
+  let heard = "";
+  for await (const chunk of remote.stdout) {
+    heard += Buffer.from(chunk).toString();
+    if (heard.includes("\n")) break;
+  }
+  assert.equal(heard, "ready\n");
+  remote.close();
 });
 
 test("a browser's watch: events as messages of a WebSocket, the token as a subprotocol", async () => {

@@ -30,6 +30,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   "hook start-kube-apiserver-coordinated-leader-election-controller":
     "only with the beta gate CoordinatedLeaderElection",
   "hook aggregator-reload-proxy-client-cert": "only with a client certificate for the proxy",
+  "hook built-in-resources-storage-version-updater": "only with the alpha gate StorageVersionAPI",
   "hook apiservice-wait-for-first-sync": "upstream's server has no such check",
 };
 

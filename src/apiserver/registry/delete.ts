@@ -115,6 +115,7 @@ export async function remove(
     await prepareViews(resource, [result.entry]);
     return { kind: "pending", entry: result.entry };
   }
+  await prepareViews(resource, [result.entry]);
   const gone = result.entry.view(resource) as any;
   await hooksOf(resource)?.afterDelete?.(services, gone);
   const answersObject = RETURNS_OBJECT.has(qualified(resource));

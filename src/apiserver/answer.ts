@@ -282,7 +282,9 @@ function headersOf(request: ApiRequest, contentType: string): Record<string, str
 function warningHeaders(warnings: readonly string[]): readonly string[] {
   const total = warnings.reduce((sum, warning) => sum + [...warning].length, 0);
   const texts = total <= WARNINGS_MAX ? warnings : warnings.map((text) => [...text].slice(0, WARNING_MAX).join(""));
-  return texts.map((text) => `299 - "${text.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[\r\n]+/g, " ")}"`);
+  // Go refuses to write a text with control characters.
+  const written = texts.filter((text) => !/\p{Cc}/u.test(text));
+  return written.map((text) => `299 - "${text.replaceAll(/[\\"]/g, "\\$&")}"`);
 }
 
 /** Upstream knows the bare word only: with a quality it is another one. */

@@ -28,6 +28,7 @@ export function unreachable(error: unknown): string {
     EHOSTUNREACH: "no route to host",
     ENETUNREACH: "network is unreachable",
   };
+  if (error.message === "socket hang up") return "EOF";
   if (code === undefined || address === undefined || port === undefined || !(code in words)) return error.message;
   return `dial tcp ${hostPort(address, port)}: connect: ${words[code as keyof typeof words]}`;
 }

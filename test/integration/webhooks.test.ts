@@ -39,14 +39,16 @@ const server = createServer({ cert: pki.apiserver.cert, key: pki.apiserver.key }
   request.on("end", () => {
     const review = JSON.parse(Buffer.concat(chunks).toString());
     asked.push({ path: request.url!, review });
-    const given = answer({ ...review.request, path: request.url });
+    const { raw, code, ...given } = answer({ ...review.request, path: request.url }) as any;
     response.setHeader("content-type", "application/json");
+    response.statusCode = code ?? 200;
     response.end(
-      JSON.stringify({
-        apiVersion: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
-        response: { uid: review.request.uid, ...given },
-      }),
+      raw ??
+        JSON.stringify({
+          apiVersion: "admission.k8s.io/v1",
+          kind: "AdmissionReview",
+          response: { uid: review.request.uid, ...given },
+        }),
     );
   });
 });
@@ -172,6 +174,141 @@ test("a validating webhook denies in its own words and with its own code", async
     await refusal(send("POST", MAPS, map())),
     /^500 InternalError: Internal error occurred: failed calling webhook "hook0\.example\.com": received invalid webhook response: validating webhook may not return response\.patch/,
   );
+});
+
+/** An answer that is none: by mutating webhooks and validating ones, or by the former alone. */
+const NO_ANSWERS: readonly (readonly [string, object, string, "mutating"?])[] = [
+  [
+    "nothing",
+    { raw: "" },
+    "failed to call webhook: 0-length response with status code: 200 and content type: application/json",
+  ],
+  [
+    "no JSON",
+    { raw: "{nope" },
+    "failed to call webhook: couldn't get version/kind; json parse error: invalid character 'n' looking for beginning of object key string",
+  ],
+  [
+    "a plain 500",
+    { raw: "kaputt", code: 500 },
+    'failed to call webhook: an error on the server ("kaputt") has prevented the request from succeeding',
+  ],
+  [
+    "a 503",
+    { raw: "kaputt", code: 503 },
+    "failed to call webhook: the server is currently unable to handle the request",
+  ],
+  ["a 404", { raw: "nix", code: 404 }, "failed to call webhook: the server could not find the requested resource"],
+  ["a Status", { raw: '{"kind":"Status","message":"not you"}', code: 403 }, "failed to call webhook: not you"],
+  ["no kind", { raw: "{}" }, "received invalid webhook response: webhook response was absent"],
+  [
+    "another kind",
+    { raw: '{"kind":"Pod","apiVersion":"v1"}' },
+    'failed to call webhook: no kind "Pod" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"',
+  ],
+  [
+    "another version",
+    { raw: '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1"}' },
+    "failed to call webhook: converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion",
+  ],
+  [
+    "a patch without a type",
+    { allowed: true, patch: "W10=" },
+    "received invalid webhook response: webhook returned response.patch but not response.patchType",
+    "mutating",
+  ],
+  [
+    "a type without a patch",
+    { allowed: true, patchType: "JSONPatch" },
+    "received invalid webhook response: webhook returned response.patchType but not response.patch",
+    "mutating",
+  ],
+  [
+    "a patch that is no JSON",
+    { allowed: true, patchType: "JSONPatch", patch: "bm90anNvbg==" },
+    "received undecodable patch in webhook response: invalid character 'o' in literal null (expecting 'u')",
+    "mutating",
+  ],
+  [
+    "a patch that is no list",
+    { allowed: true, patchType: "JSONPatch", patch: "e30=" },
+    "received undecodable patch in webhook response: json: cannot unmarshal object into Go value of type jsonpatch.Patch",
+    "mutating",
+  ],
+];
+for (const [name, given, words, only] of NO_ANSWERS)
+  for (const kind of only === undefined ? (["mutating", "validating"] as const) : [only])
+    test(`a ${kind} webhook answers with ${name}: its failure policy decides`, async () => {
+      {
+        await using _ = await configured(kind, {});
+        answer = () => given;
+        assert.equal(
+          await refusal(send("POST", MAPS, map())),
+          `500 InternalError: Internal error occurred: failed calling webhook "hook0.example.com": ${words}`,
+        );
+      }
+      await using _ = await configured(kind, { failurePolicy: "Ignore" });
+      answer = () => given;
+      await send("POST", MAPS, map());
+    });
+
+test("a patch that can't be applied is an error whatever the failure policy", async () => {
+  await using _ = await configured("mutating", { failurePolicy: "Ignore" });
+  answer = () => patchOf([{ op: "remove", path: "/spec/nothing" }]);
+  assert.match(
+    await refusal(send("POST", MAPS, map())),
+    /^500 InternalError: Internal error occurred: remove operation does not apply/,
+  );
+  answer = () => patchOf([{ op: "add", path: "/data", value: "oops" }]);
+  assert.equal(
+    await refusal(send("POST", MAPS, map())),
+    "500 InternalError: Internal error occurred: json: cannot unmarshal string into Go struct field ConfigMap.data of type map[string]string",
+  );
+});
+
+test("options are told as the client gave them", async () => {
+  const all = [{ operations: ["*"], apiGroups: [""], apiVersions: ["*"], resources: ["*/*"] }];
+  await using _ = await configured("validating", { rules: all });
+  const told = async (
+    method: "POST" | "DELETE",
+    path: string,
+    body?: object,
+    query?: Readonly<Record<string, string>>,
+  ): Promise<any> => {
+    asked.length = 0;
+    await send(method, path, body, query && { query }).catch(() => {});
+    return asked.at(-1)?.review.request;
+  };
+  assert.deepEqual((await told("POST", MAPS, map({}, "options")))?.options, {
+    kind: "CreateOptions",
+    apiVersion: "meta.k8s.io/v1",
+  });
+  assert.deepEqual(
+    (await told("POST", MAPS, map(), { fieldManager: "me", fieldValidation: "Strict", dryRun: "All" }))?.options,
+    {
+      kind: "CreateOptions",
+      apiVersion: "meta.k8s.io/v1",
+      dryRun: ["All"],
+      fieldManager: "me",
+      fieldValidation: "Strict",
+    },
+  );
+  assert.deepEqual((await told("DELETE", `${MAPS}/options`, { propagationPolicy: "Background" }))?.options, {
+    kind: "DeleteOptions",
+    apiVersion: "meta.k8s.io/v1",
+    propagationPolicy: "Background",
+  });
+  const pod = { metadata: { name: "evicted" }, spec: { containers: [{ name: "c", image: "i" }] } };
+  await send("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "default" } }).catch(() => {});
+  await send("POST", "/api/v1/namespaces/default/pods", pod);
+  const evicted = await told("POST", "/api/v1/namespaces/default/pods/evicted/eviction", {
+    apiVersion: "policy/v1",
+    kind: "Eviction",
+    metadata: { name: "evicted" },
+  });
+  assert.deepEqual([evicted.operation, evicted.kind], ["CREATE", { group: "policy", version: "v1", kind: "Eviction" }]);
+  assert.equal(evicted.object.metadata.namespace, "default");
+  assert.equal(asked.length, 1, "of what an eviction deletes nobody is asked again");
 });
 
 test("an update shows the object as it was, and a delete what goes", async () => {

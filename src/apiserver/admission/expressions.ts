@@ -26,7 +26,12 @@ import type { Half } from "./metrics.ts";
 /** The AdmissionRequest that webhooks and expressions see, without the objects. */
 export function requestOf(request: AdmissionRequest): AnyObject {
   const { resource, original = resource, user, object } = request;
-  const kindOf = ({ group, version, kind }: ResourceName) => ({ group, version, kind: object?.kind ?? kind });
+  const kindOf = ({ group, version, kind }: ResourceName) => {
+    // What is written at a subresource may be of another group.
+    const [of, its] =
+      request.subresource === "" ? [group, version] : groupVersionOf(object?.apiVersion, group, version);
+    return { group: of, version: its, kind: object?.kind ?? kind };
+  };
   const nameOf = ({ group, version, plural }: ResourceName) => ({ group, version, resource: plural });
   return {
     kind: kindOf(resource),
@@ -47,6 +52,12 @@ export function requestOf(request: AdmissionRequest): AnyObject {
     dryRun: request.dryRun,
     options: Object.keys(request.options).length > 0 ? request.options : null,
   };
+}
+
+function groupVersionOf(apiVersion: string | undefined, group: string, version: string): readonly [string, string] {
+  if (apiVersion === undefined || apiVersion === "") return [group, version];
+  const slash = apiVersion.indexOf("/");
+  return slash < 0 ? ["", apiVersion] : [apiVersion.slice(0, slash), apiVersion.slice(slash + 1)];
 }
 
 /** Ends a run that needs an answer first. */

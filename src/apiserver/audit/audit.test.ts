@@ -105,7 +105,7 @@ test("who isn't let in is noted too", async () => {
   assert.deepEqual(lines[0].responseStatus, {
     metadata: {},
     status: "Failure",
-    message: "Authentication failed, attempted: bearer",
+    message: "Unauthorized",
     reason: "Unauthorized",
     code: 401,
   });
@@ -179,4 +179,116 @@ test("what pod security found is noted", async () => {
     annotations["pod-security.kubernetes.io/audit-violations"],
     /^would violate PodSecurity "baseline:latest": host namespaces \(hostNetwork=true\)/,
   );
+});
+
+/** A request, and part of the event of its end. */
+const noted: readonly (readonly [
+  string,
+  string,
+  string,
+  string | undefined,
+  Readonly<Record<string, string>>,
+  object,
+])[] = [
+  [
+    "a merge patch is noted as it came",
+    "PATCH",
+    `${MAPS}/kept`,
+    '{"data":{"x":"y"}}',
+    { "content-type": "application/merge-patch+json" },
+    { requestObject: { data: { x: "y" } } },
+  ],
+  [
+    "and so is a JSON patch",
+    "PATCH",
+    `${MAPS}/kept`,
+    '[{"op":"remove","path":"/data/x"}]',
+    { "content-type": "application/json-patch+json" },
+    { requestObject: [{ op: "remove", path: "/data/x" }] },
+  ],
+  [
+    "options of a delete, in the server's own version",
+    "DELETE",
+    `${MAPS}/kept?dryRun=All`,
+    '{"gracePeriodSeconds":0,"dryRun":["All"]}',
+    {},
+    {
+      requestObject: {
+        kind: "DeleteOptions",
+        apiVersion: "meta.k8s.io/__internal",
+        gracePeriodSeconds: 0,
+        dryRun: ["All"],
+      },
+    },
+  ],
+  ["a delete without options", "DELETE", `${MAPS}/kept?dryRun=All`, undefined, {}, { requestObject: undefined }],
+  [
+    "what is deprecated",
+    "GET",
+    "/api/v1/componentstatuses",
+    undefined,
+    {},
+    {
+      annotations: {
+        "authorization.k8s.io/decision": "allow",
+        "authorization.k8s.io/reason": "",
+        "k8s.io/deprecated": "true",
+      },
+    },
+  ],
+  [
+    "a review is noted with what it asks",
+    "POST",
+    "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}',
+    {},
+    {
+      requestObject: {
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "SelfSubjectReview",
+        metadata: {},
+        status: { userInfo: {} },
+      },
+    },
+  ],
+  [
+    "a method that isn't there, with its empty details",
+    "PUT",
+    "/api/v1/nodes",
+    undefined,
+    {},
+    {
+      responseStatus: {
+        metadata: {},
+        status: "Failure",
+        message: "the server does not allow this method on the requested resource",
+        reason: "MethodNotAllowed",
+        details: {},
+        code: 405,
+      },
+    },
+  ],
+];
+test("the event of a request has what upstream's has", async (t) => {
+  const {
+    harness,
+    lines,
+    noted: seen,
+  } = await audited("omitStages: [RequestReceived]\nrules: [{level: RequestResponse}]");
+  await using _harness = harness;
+  await ask(harness, "POST", MAPS, { body: '{"metadata":{"name":"kept"},"data":{"k":"v"}}' });
+  await seen(1);
+  for (const [name, method, path, body, headers, expected] of noted)
+    await t.test(name, async () => {
+      lines.length = 0;
+      await ask(harness, method, path, { headers, ...(body !== undefined && { body }) });
+      const [event] = await seen(1);
+      for (const [key, value] of Object.entries(expected)) assert.deepEqual(event[key], value);
+    });
+  await t.test("items of a list don't say what they are", async () => {
+    lines.length = 0;
+    await ask(harness, "GET", MAPS, {});
+    const [event] = await seen(1);
+    assert.deepEqual(Object.keys(event.responseObject.items[0]).sort(), ["data", "metadata"]);
+  });
 });

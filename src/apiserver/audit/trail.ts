@@ -1,8 +1,11 @@
 /** The audit event of one request: what is recorded on the way, and emitted at each stage. Upstream: pkg/audit/{context,request}.go */
+import type { Resource } from "../../machinery/resource.ts";
 import { StatusError } from "../../machinery/status.ts";
+import type { AnyObject } from "../admission/framework.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { ApiRequest, ApiResponse, Outcome } from "../request.ts";
 import { listObject } from "../responses.ts";
+import { orderedStatus } from "../status-order.ts";
 import type { AuditEvent, AuditUser, ObjectRef } from "./event.ts";
 import { auditUser } from "./event.ts";
 import type { Level, Stage, Verdict } from "./policy.ts";
@@ -86,13 +89,13 @@ export class AuditTrail {
       if (isStatus(object)) this.#responseStatus = { ...statusOf(object), code: status };
       if (this.covers("RequestResponse")) this.#responseObject = this.#shown(object);
     } else if (response.kind === "list" && this.covers("RequestResponse"))
-      this.#responseObject = this.#shown(listObject(response));
+      this.#responseObject = this.#shown(itemsUnnamed(listObject(response), response.resource));
   }
 
   /** How it ended, for the client. */
   outcome({ code, error }: Outcome): void {
     if (error instanceof StatusError) {
-      const status = error.toStatus();
+      const status = orderedStatus(error);
       this.#responseStatus = statusOf(status);
       if (this.covers("RequestResponse")) this.#responseObject = status;
     } else if (error !== undefined) {
@@ -105,10 +108,6 @@ export class AuditTrail {
         code: 500,
       };
     } else this.#responseStatus ??= { metadata: {}, code };
-  }
-
-  failedAuthentication(message: string): void {
-    this.#responseStatus = { metadata: {}, status: "Failure", message, reason: "Unauthorized", code: 401 };
   }
 
   omits(stage: Stage): boolean {
@@ -144,6 +143,13 @@ export class AuditTrail {
     if (Array.isArray(object?.items)) return { ...object, items: object.items.map(withoutManagedFields) };
     return withoutManagedFields(object);
   }
+}
+
+/** In a list of a built-in kind the items don't say what they are. */
+function itemsUnnamed(list: object, { schema }: Resource): object {
+  if (schema.name === undefined) return list;
+  const { items, ...rest } = list as { readonly items: readonly AnyObject[] };
+  return { ...rest, items: items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item) };
 }
 
 function withoutManagedFields(object: any): unknown {

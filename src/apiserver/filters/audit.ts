@@ -81,24 +81,11 @@ export function auditRefused({ auditor, clock, random }: AuditFilterOptions): Fi
         const verdict = auditor.verdict(request.info, undefined);
         if (verdict.level !== "None") {
           const trail = new AuditTrail(verdict, request, idOf(request, random), clock.now());
-          trail.failedAuthentication(methodsOf(request));
+          trail.outcome({ code: error.code, error });
           if (!trail.omits("ResponseStarted")) void auditor.process(trail.event("ResponseStarted", clock.now()));
         }
       }
       throw error;
     }
   };
-}
-
-function methodsOf(request: ApiRequest): string {
-  const [scheme = "", ...rest] = (request.header("authorization") ?? "").trim().split(" ");
-  const methods = [
-    ...(scheme.toLowerCase() === "basic" && rest.length > 0 ? ["basic"] : []),
-    ...(scheme.toLowerCase() === "bearer" && rest.length > 0 ? ["bearer"] : []),
-    ...((request.query.get("access_token") ?? "").trim() === "" ? [] : ["access_token"]),
-    ...(request.peer?.certificate === undefined ? [] : ["x509"]),
-  ];
-  return methods.length > 0
-    ? `Authentication failed, attempted: ${methods.join(", ")}`
-    : "Authentication failed, no credentials provided";
 }

@@ -42,6 +42,7 @@ export function writeContext(services: Services, request: ApiRequest, kind: stri
     },
     dryRun: dryRun.length > 0,
     verb: request.info.verb,
+    said: { ...(fieldManager !== "" && { fieldManager }), ...(fieldValidation !== "" && { fieldValidation }) },
     fieldManager: fieldManager === "" ? managerOf(request.header("user-agent")) : fieldManager,
     fieldValidation: (fieldValidation === "" ? "Warn" : fieldValidation) as FieldValidation,
     conversions: new Conversions(),

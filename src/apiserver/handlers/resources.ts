@@ -3,13 +3,12 @@ import type { AuditTrail } from "../audit/trail.ts";
 import { isBuiltinGroup } from "../../machinery/discovery/groups.ts";
 import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import { bodyFormat } from "../../machinery/codec/content.ts";
-import { apiVersionOf } from "../../machinery/resource.ts";
+import { type DeleteOptions, deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
 import { decodeBody, expectedOf, isCustom, yamlOf } from "../registry/decode.ts";
-import { type DeleteOptions, deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import { refusedForMany, removeUnread, UNSAFE } from "../registry/unsafe-delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { patcher } from "../registry/patch.ts";
@@ -43,6 +42,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
   if (resource.deprecated !== undefined) {
     warn(request, resource.deprecated.warning);
     services.deprecated?.(resource, info.subresource);
+    request.audit?.annotate("k8s.io/deprecated", "true");
   }
   if (resource.storage.virtual !== true) {
     if (!OF_MANY.has(info.verb)) assertSegment(info.name);
@@ -86,8 +86,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
       const options = await deleteOptions(services, request);
       warnOfOrphans(request, resource, options);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options);
-      if (options !== undefined && Object.keys(options).length > 0)
-        request.audit?.requestObject({ kind: "DeleteOptions", apiVersion: apiVersionOf(resource), ...options });
+      await noteOptions(request, options);
       if (options[UNSAFE] === true)
         return { kind: "object", status: 200, object: await removeUnread(context, resource, namespace, name) };
       hooksOf(resource)?.beforeDelete?.(resource, name);
@@ -99,6 +98,7 @@ export async function handleResource(services: Services, request: ApiRequest): P
       const options = await deleteOptions(services, request);
       warnOfOrphans(request, resource, options);
       const context = withDryRun(writeContext(services, request, "DeleteOptions"), options);
+      await noteOptions(request, options);
       if (options[UNSAFE] === true) throw refusedForMany();
       const found = await list(services, resource, namespace, name, listOptions(request.query));
       await removeAll(context, resource, found.entries, options);
@@ -218,6 +218,20 @@ async function change(
 }
 
 /** What a PUT or a PATCH brings, for the audit: a body that can't be read is refused further on. */
+/** Options in the body, as the server reads them; those in the address are in the event anyway. */
+async function noteOptions(request: ApiRequest, options: DeleteOptions): Promise<void> {
+  if (request.audit === undefined) return;
+  const body = await request.body();
+  if (body.kind === "none" || (body.kind === "bytes" && body.bytes.length === 0)) return;
+  const said = Object.entries(options).filter(([, value]) => !Array.isArray(value) || value.length > 0);
+  const {
+    kind: _kind,
+    apiVersion: _apiVersion,
+    ...rest
+  } = Object.fromEntries(said) as Readonly<Record<string, unknown>>;
+  request.audit.requestObject({ kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal", ...rest });
+}
+
 function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, body: RequestBody): void {
   if (!audit.covers("Request") && request.info.verb === "patch") return;
   let value: unknown;
@@ -229,7 +243,7 @@ function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, bo
           ? body.value
           : isCbor(body.bytes)
             ? parseCbor(body.bytes)
-            : bodyFormat(body.contentType) === "protobuf"
+            : request.info.verb !== "patch" && bodyFormat(body.contentType) === "protobuf"
               ? body.codec.decode(body.bytes, resource.schema).object
               : yamlOf(body).value;
   } catch {

@@ -53,6 +53,8 @@ export interface WriteContext {
   readonly dryRun: boolean;
   /** What the request does: `create`, `update`, `patch`. */
   readonly verb?: string;
+  /** What the client says of these in so many words: who admits sees nothing else. */
+  readonly said?: { readonly fieldManager?: string; readonly fieldValidation?: string };
   /** Who is written into managedFields. */
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;

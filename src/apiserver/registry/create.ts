@@ -184,6 +184,17 @@ export function placeIn(resource: Resource, namespace: string, draft: any): void
   draft.metadata.namespace = namespace;
 }
 
+/** A connection has none. */
+function optionsOf(operation: Operation, { dryRun, said }: WriteContext): Readonly<Record<string, unknown>> {
+  if (operation === "CONNECT") return {};
+  return {
+    kind: { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions" }[operation],
+    apiVersion: "meta.k8s.io/v1",
+    ...(dryRun && { dryRun: ["All"] }),
+    ...(operation !== "DELETE" && said),
+  };
+}
+
 export function admissionRequest(
   context: WriteContext,
   resource: Resource,
@@ -204,14 +215,7 @@ export function admissionRequest(
     oldObject: old,
     user: context.user,
     dryRun: context.dryRun,
-    options: {
-      kind: { CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions", CONNECT: "ConnectOptions" }[
-        operation
-      ],
-      apiVersion: "meta.k8s.io/v1",
-      ...(context.dryRun && { dryRun: ["All"] }),
-      ...(operation !== "DELETE" && { fieldManager: context.fieldManager }),
-    },
+    options: optionsOf(operation, context),
     get signal() {
       return context.signal;
     },

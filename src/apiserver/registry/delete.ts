@@ -82,7 +82,12 @@ export async function remove(
     await prepareViews(resource, [current]);
     const object = current.view(resource) as any;
     checkPreconditions(resource, name, object, options);
-    const admission = admissionRequest(context, resource, "", "DELETE", namespace, name, undefined, object);
+    const asked = admissionRequest(context, resource, "", "DELETE", namespace, name, undefined, object);
+    const { kind, apiVersion, ...dryRun } = asked.options;
+    const { gracePeriodSeconds, preconditions, orphanDependents, propagationPolicy } = options;
+    const given = { gracePeriodSeconds, preconditions, orphanDependents, propagationPolicy };
+    const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    const admission = Object.assign(asked, { options: { kind, apiVersion, ...said, ...dryRun } });
     if (!admitted) {
       await services.admission.admit(admission);
       admitted = true;

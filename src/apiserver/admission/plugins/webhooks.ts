@@ -4,6 +4,8 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook.
  */
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
+import { DecodeError } from "../../../machinery/codec/decode.ts";
+import { syntaxError } from "../../../machinery/codec/json-text.ts";
 import { forbidden, StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
 import { uuid } from "../../../world/world.ts";
@@ -80,12 +82,7 @@ async function validateAll(all: readonly Webhook[], request: AdmissionRequest, c
   await Promise.all(
     hooks.map(async ({ hook, seen }, index) => {
       const place = `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`;
-      const response = await call(hook, request, seen, context, place);
-      if (response === undefined) return;
-      if (response.patch !== undefined || response.patchType !== undefined)
-        throw internal(
-          `failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: validating webhook may not return response.patch`,
-        );
+      await call(hook, request, seen, context, place);
     }),
   );
 }
@@ -134,18 +131,8 @@ async function mutate(
     note(false);
     return;
   }
-  const invalid = (why: string) =>
-    internal(`failed calling webhook ${JSON.stringify(hook.name)}: received invalid webhook response: ${why}`);
-  if (response.patchType === undefined) throw invalid("webhook returned response.patch but not response.patchType");
-  if (response.patchType !== "JSONPatch")
-    throw invalid(`webhook returned invalid response.patchType of ${JSON.stringify(response.patchType)}`);
-  let patch: unknown;
-  try {
-    patch = JSON.parse(Buffer.from(response.patch, "base64").toString());
-  } catch (error) {
-    throw internal(`received undecodable patch in webhook response: ${(error as Error).message}`);
-  }
-  if (!Array.isArray(patch) || patch.length === 0) {
+  const { patch } = response;
+  if (patch.length === 0) {
     note(false);
     return;
   }
@@ -154,7 +141,12 @@ async function mutate(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
   const before = JSON.stringify(request.object);
-  takeObject(seen, applyJsonPatch(seen.object, patch), context);
+  try {
+    takeObject(seen, applyJsonPatch(seen.object, patch), context);
+  } catch (error) {
+    if (error instanceof StatusError && error.cause instanceof Error) throw internal(error.cause.message);
+    throw error instanceof DecodeError ? internal(error.message) : error;
+  }
   if (seen !== request)
     request.object =
       (seen.object.kind ?? seen.resource.kind) === seen.resource.kind
@@ -191,7 +183,8 @@ async function call(
     metrics.webhook(hook.name, half, operation, rejected, code, clock.monotonic() - started);
   let response: AnyObject;
   try {
-    response = await exchange(hook, review(hook, seen, context), seconds, request.signal, context);
+    const asked = review(hook, seen, context);
+    response = verified(await exchange(hook, asked, seconds, request.signal, context), asked, half === "admit");
   } catch (error) {
     const ignored = hook.failurePolicy === "Ignore";
     observe(!ignored, error instanceof Answered ? error.code : 0);
@@ -202,6 +195,7 @@ async function call(
       return undefined;
     }
     metrics.webhookRejection(hook.name, half, operation, "calling_webhook_error", 0);
+    if (error instanceof StatusError) throw error;
     const why = `failed calling webhook ${JSON.stringify(hook.name)}: ${error instanceof Error ? error.message : String(error)}`;
     throw internal(why);
   }
@@ -234,15 +228,21 @@ function denial(hook: AnyObject, status: AnyObject): StatusError {
     : status.reason
       ? `${head}: ${status.reason}`
       : `${head} without explanation`;
-  const error = StatusError.from({
-    metadata: {},
-    status: "Failure",
-    message,
-    ...(status.reason && { reason: status.reason }),
-    ...(status.details && { details: status.details }),
-    code: Math.max(status.code ?? 400, 400),
-  });
-  return error;
+  return new Refusal(message, status);
+}
+
+/** Says what the webhook says, reasons included that nobody else knows. */
+class Refusal extends StatusError {
+  readonly #reason: string;
+  constructor(message: string, { reason = "", details, code = 400 }: AnyObject) {
+    super(StatusError.from({ reason } as never).reason, message, details, { code: Math.max(code, 400) });
+    this.#reason = reason;
+  }
+
+  override toStatus() {
+    const { code, ...status } = super.toStatus();
+    return { ...status, ...(this.#reason !== "" && { reason: this.#reason as never }), code };
+  }
 }
 
 const VERSIONS = ["v1", "v1beta1"];
@@ -306,22 +306,82 @@ async function exchange(
     const chunks: Uint8Array[] = [];
     for await (const chunk of response.body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
-    if (response.status < 200 || response.status >= 300)
-      throw new Answered(
-        response.status,
-        `failed to call webhook: the server responded with the status code ${response.status} but did not return more information`,
-      );
-    const answer = JSON.parse(text) as AnyObject;
-    const invalid = (why: string) => new Error(`received invalid webhook response: ${why}`);
-    // The old version asked for neither kind nor uid.
-    if (asked.apiVersion === "admission.k8s.io/v1beta1" && answer.response) return answer.response;
-    if (answer.kind !== "AdmissionReview" || answer.apiVersion !== "admission.k8s.io/v1")
-      throw invalid(
-        `expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${answer.apiVersion ?? ""}, Kind=${answer.kind ?? ""}`,
-      );
-    if (answer.response === undefined || answer.response === null) throw invalid("webhook response was absent");
-    if (answer.response.uid !== asked.request.uid)
-      throw invalid(`expected response.uid="${asked.request.uid}", got ${JSON.stringify(answer.response.uid ?? "")}`);
-    return answer.response;
+    const failed = (why: string) => new Answered(response.status, `failed to call webhook: ${why}`);
+    if (response.status < 200 || response.status >= 300) throw failed(errorOf(response.status, text));
+    if (text === "")
+      throw failed(`0-length response with status code: ${response.status} and content type: application/json`);
+    const broken = syntaxError(text);
+    if (broken !== undefined) throw failed(`couldn't get version/kind; json parse error: ${broken}`);
+    return JSON.parse(text) as AnyObject;
   });
+}
+
+/** What client-go makes of an answer that is no success. */
+function errorOf(status: number, text: string): string {
+  try {
+    const { kind, message } = JSON.parse(text);
+    if (kind === "Status" && typeof message === "string" && message !== "") return message;
+  } catch {
+    // Plain text: the code says it.
+  }
+  const words: Readonly<Record<number, string>> = {
+    400: "the server rejected our request for an unknown reason",
+    401: "the server has asked for the client to provide credentials",
+    403: `${text.trim() || "unknown"}`,
+    404: "the server could not find the requested resource",
+    405: "the server does not allow this method on the requested resource",
+    409: "the server reported a conflict",
+    429: "the server has received too many requests and has asked us to try again later",
+    500: `an error on the server (${JSON.stringify(text.trim() || "unknown")}) has prevented the request from succeeding`,
+    503: "the server is currently unable to handle the request",
+    504: `the server was unable to return a response in the time allotted, but may still be processing the request`,
+  };
+  return words[status] ?? `the server responded with the status code ${status} but did not return more information`;
+}
+
+/** The response in an answer, if it is one to what was asked. */
+function verified(answer: AnyObject, asked: AnyObject, mutating: boolean): AnyObject {
+  const invalid = (why: string) => new Error(`received invalid webhook response: ${why}`);
+  const { apiVersion = "", kind = "", response } = answer;
+  const old = asked.apiVersion === "admission.k8s.io/v1beta1";
+  if (apiVersion !== "" && kind !== "" && (apiVersion !== asked.apiVersion || kind !== "AdmissionReview")) {
+    const version = apiVersion.split("/").at(-1);
+    const known = kind === "AdmissionReview" && /^admission\.k8s\.io\/v1(beta1)?$/.test(apiVersion);
+    throw new Error(
+      `failed to call webhook: ${known ? `converting (${version}.${kind}) to (${asked.apiVersion.split("/")[1]}.AdmissionReview): unknown conversion` : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`}`,
+    );
+  }
+  if (response === undefined || response === null) throw invalid("webhook response was absent");
+  const { patch = "", patchType } = response;
+  // The old version asked for neither kind nor uid.
+  if (!old) {
+    if (response.uid !== asked.request.uid)
+      throw invalid(`expected response.uid="${asked.request.uid}", got ${JSON.stringify(response.uid ?? "")}`);
+    if (apiVersion !== asked.apiVersion || kind !== "AdmissionReview") {
+      const got = apiVersion.includes("/") ? apiVersion : `/${apiVersion}`;
+      throw invalid(`expected webhook response of ${asked.apiVersion}, Kind=AdmissionReview, got ${got}, Kind=${kind}`);
+    }
+    if (!mutating && patch !== "") throw invalid("validating webhook may not return response.patch");
+    if (!mutating && patchType !== undefined) throw invalid("validating webhook may not return response.patchType");
+    if (patch !== "" && patchType === undefined)
+      throw invalid("webhook returned response.patch but not response.patchType");
+    if (patch === "" && patchType !== undefined)
+      throw invalid("webhook returned response.patchType but not response.patch");
+    if (patchType === "") throw invalid('webhook returned invalid response.patchType of ""');
+  }
+  if (patch === "" || response.allowed !== true) return { ...response, patch: undefined };
+  const text = Buffer.from(patch, "base64").toString();
+  const undecodable = (why: string) => new Error(`received undecodable patch in webhook response: ${why}`);
+  const broken = syntaxError(text);
+  if (broken !== undefined) throw undecodable(broken);
+  const operations: unknown = JSON.parse(text);
+  if (operations === null) return { ...response, patch: [] };
+  if (!Array.isArray(operations)) {
+    const shape =
+      typeof operations === "object" ? "object" : typeof operations === "boolean" ? "bool" : typeof operations;
+    throw undecodable(`json: cannot unmarshal ${shape} into Go value of type jsonpatch.Patch`);
+  }
+  if (operations.length > 0 && !old && patchType !== "JSONPatch")
+    throw new Error(`unsupported patch type ${JSON.stringify(patchType)}`);
+  return { ...response, patch: operations };
 }

@@ -5,7 +5,7 @@ import { badRequest, StatusError } from "../../../machinery/status.ts";
 import { invalid, invalidObject } from "../../../machinery/validation/field-error.ts";
 import { writeContext } from "../../handlers/options.ts";
 import type { WriteContext } from "../context.ts";
-import { admissionRequest } from "../create.ts";
+import { admissionRequest, placeIn } from "../create.ts";
 import { object } from "../../request.ts";
 import { remove } from "../delete.ts";
 import type { DeleteOptions } from "../delete.ts";
@@ -30,6 +30,7 @@ export const eviction: SpecialSubresource = {
       throw invalidObject("policy", "Eviction", name, [
         invalid(`deleteOptions.${UNSAFE}`, true, "can not be set for pod eviction, try after removing the option"),
       ]);
+    placeIn(pods, namespace, wanted);
     const admission = admissionRequest(context, pods, "eviction", "CREATE", namespace, name, wanted, undefined);
     await services.admission.admit(admission);
     await services.admission.validate(admission);
@@ -54,7 +55,8 @@ export const eviction: SpecialSubresource = {
       conditioned = { ...options, preconditions: { uid: pod.metadata.uid, ...options.preconditions } };
     }
     if (!dryRun) await addCondition({ ...context, dryRun }, pods, namespace, name);
-    await remove({ ...context, dryRun }, pods, namespace, name, conditioned);
+    // Whoever admits was asked about the eviction.
+    await remove({ ...context, dryRun, internal: true }, pods, namespace, name, conditioned);
     return object(201, success());
   },
 };

@@ -26,12 +26,22 @@ import type { VirtualResource } from "./index.ts";
 async function review(services: Services, request: ApiRequest, resource: Resource): Promise<any> {
   const context = writeContext(services, request, "CreateOptions");
   const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
+  request.audit?.requestObject({ ...draft, status: emptyStatus(resource) });
   placeIn(resource, request.info.namespace, draft);
   const recorded = await finished(() => recordUpdate(context, resource, "", undefined, draft));
   const errors = resource.behaviour.validate?.(recorded, hookContext(context)) ?? [];
   // Upstream has lost the kind by then.
   if (errors.length > 0) throw invalidObject(resource.group, "", "", errors);
   return recorded;
+}
+
+/** As Go writes what isn't known yet. */
+function emptyStatus({ kind }: Resource): object {
+  if (kind === "TokenReview") return { user: {} };
+  if (kind === "SelfSubjectReview") return { userInfo: {} };
+  return kind === "SelfSubjectRulesReview"
+    ? { resourceRules: null, nonResourceRules: null, incomplete: false }
+    : { allowed: false };
 }
 
 const created = (review: any, status: object): ApiResponse => object(201, { ...review, status });

@@ -428,7 +428,7 @@ const CASES: readonly Case[] = [
   ],
   [
     "GET",
-    `${MAPS}/a?fieldSelector=metadata.name%3Db&watch=1`,
+    `${MAPS.replace("v1/", "v1/watch/")}/a?fieldSelector=metadata.name%3Db`,
     undefined,
     undefined,
     400,

@@ -16,7 +16,7 @@ import { machineWorld } from "../../src/cli/world.ts";
 import type { ByteStream, ConnectOptions, HttpClientOptions } from "../../src/world/net.ts";
 import type { World } from "../../src/world/world.ts";
 import { End } from "./streams/play.ts";
-import { KUBELET, OBJECTS, ROWS, SECURE_WEB, WEB, type Row } from "./streams/rows.ts";
+import { KUBELET, OBJECTS, request, ROWS, SECURE_WEB, WEB, webSocket, type Row } from "./streams/rows.ts";
 
 const RECORDED = join(import.meta.dirname, "streams/genuine.json");
 const genuine = process.env["T8S_KUBE_APISERVER"];
@@ -186,7 +186,7 @@ for (const { path, body, status } of OBJECTS) {
 
 if (genuine !== undefined) await sleep(3000); // Until its caches know all of them.
 
-async function play(row: Row): Promise<Heard> {
+async function play(row: Row, lateMs = LATE_MS): Promise<Heard> {
   const notes: string[] = [];
   const behind: string[] = [];
   const finished = Promise.withResolvers<void>();
@@ -195,7 +195,7 @@ async function play(row: Row): Promise<Heard> {
   const { streams } = turn;
   const stream = await world.net.connect({ host: "127.0.0.1", port, tls: { insecureSkipVerify: true } });
   const giveUp = Promise.withResolvers<void>();
-  const late = setTimeout(() => giveUp.resolve(), LATE_MS);
+  const late = setTimeout(() => giveUp.resolve(), lateMs);
   let isOver = false;
   void giveUp.promise.then(() => !isOver && notes.push("<nothing more>"));
   await Promise.race([
@@ -270,6 +270,38 @@ if (genuine === undefined) {
     ));
   for (const row of ROWS)
     test(row.name, async () => assert.deepEqual(known(await play(row)), expected(row.name, recorded[row.name]!)));
+  test("what a client does not read is not hoarded", { timeout: 300_000 }, async () => {
+    const headers = webSocket("v5.channel.k8s.io");
+    const total = 64 << 20;
+    let written = 0;
+    const row: Row = {
+      name: "",
+      async client(end) {
+        end.send(request("/api/v1/namespaces/default/pods/p/exec?command=c&stdout=1", headers));
+        await end.head();
+        // Until nothing has moved for a while.
+        for (let before = -1; before !== written || written === 0; await sleep(300)) before = written;
+        assert.ok(written < total / 2, `${written} bytes were taken`);
+        await end.channels();
+      },
+      async backend(end) {
+        await end.head();
+        end.send(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n",
+        );
+        const connection = end.spdy("server");
+        const incoming = connection.streams[Symbol.asyncIterator]();
+        const error = (await incoming.next()).value!;
+        const stdout = (await incoming.next()).value!;
+        const piece = Buffer.alloc(64 << 10, "x");
+        for (; written < total; written += piece.length) await stdout.write(piece);
+        stdout.end();
+        error.end();
+      },
+    };
+    const { client } = await play(row, 250_000);
+    assert.match(client.slice(1).join(), new RegExp(`^channel 1: .*, ${total} bytes,channel 3: .*Success`));
+  });
 } else
   test("taking down what upstream says", async () => {
     const heard: Record<string, Heard> = {};

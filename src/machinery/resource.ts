@@ -48,7 +48,7 @@ export interface HookContext {
 
 /**
  * The behaviour that the schema does not say. Order: `defaults` (on every decode, request or storage), then mutating admission, then
- * `prepareForCreate` or `prepareForUpdate`, `validate` or `validateUpdate`, `warnings`, `canonicalize`.
+ * `prepareForCreate` or `prepareForUpdate`, `validate` or `validateUpdate`, `warnings`, `canonicalize`, and after validating admission `readBack`.
  * `prepareForUpdate` must put back what this endpoint may not change (status on the main resource) and raise `metadata.generation`.
  */
 export interface Behaviour<T extends KubeObject> {
@@ -59,6 +59,8 @@ export interface Behaviour<T extends KubeObject> {
   validateUpdate?(object: T, old: T, context: HookContext): readonly FieldError[];
   warnings?(object: T, old: T | undefined): readonly string[];
   canonicalize?(draft: Mutable<T>): void;
+  /** What `prepareForCreate` dropped and a default brings back when the object is read from storage. */
+  readBack?(draft: Mutable<T>): void;
 }
 
 export interface RowCondition {

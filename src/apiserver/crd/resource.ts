@@ -8,6 +8,7 @@ import type {
   CustomResourceDefinitionVersion,
 } from "../../api/generated/apiextensions.v1.ts";
 import { readObject } from "../../machinery/codec/custom.ts";
+import { Fields } from "../../machinery/schema/fields.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
 import { parseTimestamp } from "../../machinery/cel/libraries/time.ts";
 import { compareVersions } from "../../machinery/discovery/groups.ts";
@@ -37,7 +38,9 @@ export function customResource(
   const subresources: Record<string, Subresource> = {};
   const checks = new Checks(group, names.kind, version);
   const isOne = (object: any) => checkKind(object, `${group}/${version.name}`, names.kind);
+  const schema = structureOf(version.schema?.openAPIV3Schema);
   const behaviour = behaviourOf(scope, checks, hasStatus, isOne);
+  if (hasStatus) behaviour.readBack = statusDefaults(schema);
   if (hasStatus)
     subresources["status"] = { verbs: VIEW_VERBS, behaviour: statusBehaviour(checks, scope === "Namespaced", isOne) };
   if (scale !== undefined)
@@ -56,7 +59,7 @@ export function customResource(
     ...((status.conditions ?? []).some((one) => one.type === "Terminating" && one.status === "True") && {
       isLeaving: true,
     }),
-    schema: structureOf(version.schema?.openAPIV3Schema),
+    schema,
     behaviour,
     columns: columnsOf(version),
     selectableFields: Object.fromEntries(
@@ -123,6 +126,16 @@ function rewriting(
     };
   };
   return { toStored: to(stored), fromStored: to(served) };
+}
+
+/** The status that a create drops is there again, as far as it has defaults, for all who read the object. */
+function statusDefaults({ properties }: Schema): (draft: any) => void {
+  const status = properties?.get("status");
+  if (status?.default === undefined) return () => undefined;
+  const only: Schema = { type: "object", properties: new Fields([["status", status]]) };
+  return (draft) => {
+    draft.status ??= readObject({}, only, true).status;
+  };
 }
 
 type IsOne = (object: any) => FieldError[];

@@ -110,6 +110,7 @@ async function store(
     behaviour.canonicalize?.(draft);
     canonicalizeAlways(resource, draft);
     if (context.internal !== true) await services.admission.validate(withObject(admission, draft));
+    behaviour.readBack?.(draft);
     const name: string = draft.metadata.name;
     const version: string = draft.metadata.resourceVersion ?? "";
     delete draft.metadata.resourceVersion;

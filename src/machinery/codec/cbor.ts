@@ -48,7 +48,7 @@ export function decodeCbor<T = any>(bytes: Uint8Array, schema: Schema, options: 
   const validation = options.fieldValidation ?? "Ignore";
   if (options.custom === true) {
     const { object, unknown } = withinDepth(() => readCustom(tree, schema));
-    const warnings = validation === "Ignore" ? [] : unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+    const warnings = validation === "Ignore" ? [] : unknown.map((path) => `unknown field "${path}"`);
     if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
     return { object, warnings };
   }

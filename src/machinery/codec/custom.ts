@@ -100,6 +100,9 @@ class CustomReader {
         }
       return object;
     } catch (error) {
+      // Upstream reads metadata again from a map: the first in alphabetical order is what is wrong.
+      if (path === "metadata" && isTree(value))
+        for (const name of Object.keys(value).sort()) readTree({ [name]: value[name] }, schema);
       if (!(error instanceof DecodeError) || path === "metadata") throw error;
       throw new DecodeError(`${bracketed(path)}: Invalid value: ${JSON.stringify(asMaps(value))}: ${error.message}`, {
         cause: error,
@@ -145,4 +148,8 @@ function put(target: Record<string, unknown>, key: string, value: unknown): void
   if (key === "__proto__")
     Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
   else target[key] = value;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

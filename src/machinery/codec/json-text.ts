@@ -147,7 +147,11 @@ export function strictErrors(text: string, schema: Schema | undefined): readonly
       i++;
       skip();
       for (let n = 0; text[i] !== "]"; n++) {
-        value(`${path}[${n}]`, inner, quiet || (inner === undefined && schema !== undefined));
+        value(
+          `${path}[${n}]`,
+          inner,
+          quiet || at?.format?.startsWith("schema-or-") === true || (inner === undefined && schema !== undefined),
+        );
         skip();
         if (text[i] === ",") i++;
         skip();
@@ -160,7 +164,9 @@ export function strictErrors(text: string, schema: Schema | undefined): readonly
     const at = given?.format?.startsWith("schema-or-") ? given.items : given;
     const opaque = at === undefined || (at.properties === undefined && at.values === undefined);
     const silent =
-      quiet || (opaque && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
+      quiet ||
+      at !== given ||
+      (opaque && at?.preserveUnknownFields !== false && at?.type !== undefined && at.format !== undefined);
     const seen = new Set<string>();
     i++;
     skip();

@@ -62,6 +62,22 @@ test("unknown and duplicate fields are told in the order of the document, or ref
   assert.deepEqual(decodeJson(quoted, pod, { fieldValidation: "Strict" }).warnings, []);
 });
 
+test("a part of a definition's schema that may be of two types is not searched for unknown fields", () => {
+  const definition = schemaOf("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps");
+  const odd = '{"type":"string","typo":1}';
+  const text = `{"properties":{"a":${odd},"b":{"items":${odd}},"c":{"items":[${odd}]},"d":{"additionalProperties":${odd}}},"typo":1}`;
+  assert.deepEqual(decodeJson(text, definition, { fieldValidation: "Warn" }).warnings, [
+    'unknown field "properties.a.typo"',
+    'unknown field "typo"',
+  ]);
+});
+
+test("the unknown fields of a custom resource are told as they are written", () => {
+  const schema: Schema = { type: "object", properties: new Map() };
+  const { warnings } = decodeJson('{"a \\"b\\"":1}', schema, { custom: true, fieldValidation: "Warn" });
+  assert.deepEqual(warnings, ['unknown field "a "b""']);
+});
+
 test("field names are case-sensitive", () => {
   assert.deepEqual(decodeJson('{"Kind":"Pod"}', pod, { fieldValidation: "Warn" }).warnings, ['unknown field "Kind"']);
 });

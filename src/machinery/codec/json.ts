@@ -61,7 +61,7 @@ function decodeCustom<T>(text: string, schema: Schema, validation: FieldValidati
   const { object, unknown } = readCustom(tree, schema);
   if (validation === "Ignore") return { object, warnings: [] };
   const repeated = repeatedFields(text, tree);
-  const warnings = [...repeated, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)];
+  const warnings = [...repeated, ...unknown.map((path) => `unknown field "${path}"`)];
   if (validation === "Strict" && warnings.length > 0) throw strictError(warnings);
   return { object, warnings };
 }

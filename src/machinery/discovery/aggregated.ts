@@ -3,7 +3,7 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/endpoints/discovery/aggregated
  */
 import type { Resource } from "../resource.ts";
-import { type ApiGroup, isBuiltinGroup } from "./groups.ts";
+import { type ApiGroup, isBuiltinGroup, subresourcesOf } from "./groups.ts";
 import { mainVerbsOf, verbsOf } from "./legacy.ts";
 
 export const AGGREGATED_DISCOVERY = {
@@ -67,7 +67,7 @@ export function aggregatedDiscovery(groups: readonly ApiGroup[], at: "/api" | "/
 }
 
 function discovered(resource: Resource): APIResourceDiscovery {
-  const subresources = Object.entries(resource.subresources).sort(([a], [b]) => (a < b ? -1 : 1));
+  const subresources = subresourcesOf(resource);
   return {
     resource: resource.plural,
     responseKind: responseKind(resource, resource),

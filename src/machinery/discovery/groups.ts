@@ -2,7 +2,7 @@
  * The served groups and versions, in the order in which clients learn of them: the order decides what `kubectl get ingress` means.
  * Upstream: pkg/controlplane/apiserver/aggregator.go, staging/src/k8s.io/apimachinery/pkg/version/helpers.go
  */
-import type { Resource } from "../resource.ts";
+import type { Resource, Subresource } from "../resource.ts";
 
 export interface ApiGroup {
   /** Empty for the core group. */
@@ -52,6 +52,12 @@ const CUSTOM_VERSION = 100;
 /** Whether the server brings this group itself; other groups come from CRDs. */
 export function isBuiltinGroup(group: string): boolean {
   return Object.hasOwn(PRIORITIES, group);
+}
+
+/** Those of custom resources are told status first, those of the server's own in alphabetical order. */
+export function subresourcesOf({ group, subresources }: Resource): readonly (readonly [string, Subresource])[] {
+  const order = ([name]: readonly [string, unknown]) => (name === "status" && !isBuiltinGroup(group) ? "" : name);
+  return Object.entries(subresources).sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 
 /** The numbers that an APIService of this group and version states. */

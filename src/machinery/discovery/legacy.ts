@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { APIGroup, APIGroupList, APIResource, APIResourceList, APIVersions } from "../meta/types.ts";
 import { apiVersionOf, type Resource } from "../resource.ts";
-import { type ApiGroup, isBuiltinGroup } from "./groups.ts";
+import { type ApiGroup, isBuiltinGroup, subresourcesOf } from "./groups.ts";
 
 /** `/api`. `serverAddress` is `host:port`. */
 export function apiVersions(serverAddress: string): APIVersions {
@@ -58,20 +58,18 @@ function apiResources(resource: Resource): APIResource[] {
     ...(resource.categories.length > 0 && { categories: resource.categories }),
     ...(resource.storage.virtual !== true && { storageVersionHash: storageVersionHash(resource) }),
   };
-  const parts = Object.entries(resource.subresources)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, subresource]): APIResource => {
-      const kind = subresource.kind;
-      const elsewhere = kind !== undefined && (kind.group !== resource.group || kind.version !== resource.version);
-      return {
-        name: `${resource.plural}/${name}`,
-        singularName: "",
-        namespaced,
-        ...(elsewhere && { group: kind.group, version: kind.version }),
-        kind: kind?.kind ?? resource.kind,
-        verbs: verbsOf(resource, subresource.verbs),
-      };
-    });
+  const parts = subresourcesOf(resource).map(([name, subresource]): APIResource => {
+    const kind = subresource.kind;
+    const elsewhere = kind !== undefined && (kind.group !== resource.group || kind.version !== resource.version);
+    return {
+      name: `${resource.plural}/${name}`,
+      singularName: "",
+      namespaced,
+      ...(elsewhere && { group: kind.group, version: kind.version }),
+      kind: kind?.kind ?? resource.kind,
+      verbs: verbsOf(resource, subresource.verbs),
+    };
+  });
   return [main, ...parts];
 }
 

@@ -295,49 +295,98 @@ function unescape(text: string): string | undefined {
 }
 
 function splitHost(host: string): readonly [name: string, port: string] {
-  const found = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(host);
-  return found === null ? [host, ""] : [found[1] ?? found[2] ?? "", found[3] ?? ""];
+  const [, name = "", port = ""] = /^(.*?)(?::(\d*))?$/s.exec(host)!;
+  return [name.startsWith("[") && name.endsWith("]") ? name.slice(1, -1) : name, port];
 }
 
 /** An absolute address or an absolute path, as in a request; otherwise why not. */
+/** Upstream reads it twice: to be valid it must be so with its fragment as a part of what the fragment follows, which its value leaves out. */
 function parseUrl(text: string): UrlValue | string {
   const failed = (why: string) => `URL parse error during conversion from string: parse ${quote(text)}: ${why}`;
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(text)) return failed("net/url: invalid control character in URL");
   if (text === "") return failed("empty url");
-  const withScheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):(.*)$/s.exec(text);
   if (text.startsWith(":")) return failed("missing protocol scheme");
-  let rest = withScheme === null ? text : withScheme[2]!;
+  const withScheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):(.*)$/s.exec(text);
   const scheme = (withScheme?.[1] ?? "").toLowerCase();
-  if (!rest.startsWith("/")) {
+  const afterScheme = withScheme === null ? text : withScheme[2]!;
+  if (text === "*") return new UrlValue(text, "", "", "*", "");
+  const [said, query] = cut(cut(afterScheme, "#")[0], "?");
+  if (!afterScheme.startsWith("/")) {
     // What follows a scheme without a slash is not looked into.
-    if (scheme === "") return failed("invalid URI for request");
-    return new UrlValue(text, scheme, "", "", /\?([^#]*)/.exec(rest)?.[1] ?? "");
+    return scheme === "" ? failed("invalid URI for request") : new UrlValue(text, scheme, "", "", query);
   }
-  const hash = rest.indexOf("#");
-  if (hash >= 0) rest = rest.slice(0, hash);
-  const question = rest.indexOf("?");
-  const query = question < 0 ? "" : rest.slice(question + 1);
-  if (question >= 0) rest = rest.slice(0, question);
-  let host = "";
-  if (rest.startsWith("//") && (scheme !== "" || !rest.startsWith("///"))) {
-    const slash = rest.indexOf("/", 2);
-    const authority = slash < 0 ? rest.slice(2) : rest.slice(2, slash);
-    rest = slash < 0 ? "" : rest.slice(slash);
-    host = authority.slice(authority.lastIndexOf("@") + 1);
-    const port = /:([^:\]]*)$/.exec(host)?.[1];
-    if (port !== undefined && !/^\d*$/.test(port)) return failed(`invalid port ${quote(`:${port}`)} after host`);
-    const bad = /[ <>"]/.exec(host);
-    if (bad !== null) return failed(`invalid character ${quote(bad[0])} in host name`);
-    try {
-      host = decodeURIComponent(host);
-    } catch {
-      return failed(`invalid URL escape ${quote(/%.{0,2}/.exec(host)![0])}`);
-    }
+  const [whole] = cut(afterScheme, "?");
+  // Without a scheme the second reading alone looks for a host.
+  const wrongEscape = scheme === "" || !whole.startsWith("//") ? badEscape(whole) : undefined;
+  if (wrongEscape !== undefined) return failed(wrongEscape);
+  if (!(scheme === "" ? /^\/\/(?!\/)/ : /^\/\//).test(whole))
+    return new UrlValue(text, scheme, "", escapePath(said), query);
+  const [authority] = cut(whole.slice(2), "/");
+  const at = authority.lastIndexOf("@");
+  const { host = "", wrong } = parseHost(scheme, authority.slice(at + 1));
+  if (wrong !== undefined) return failed(wrong);
+  const user = authority.slice(0, Math.max(at, 0));
+  if (/[^A-Za-z0-9\-._:~!$&'()*+,;=%@]/.test(user)) return failed("net/url: invalid userinfo");
+  const escape = badEscape(user) ?? badEscape(whole.slice(2 + authority.length));
+  if (escape !== undefined) return failed(escape);
+  return new UrlValue(text, scheme, host, escapePath(said.slice(2 + authority.length)), query);
+}
+
+function cut(text: string, mark: string): readonly [before: string, after: string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function badEscape(text: string): string | undefined {
+  const found = /%(?![0-9a-fA-F]{2}).{0,2}/su.exec(text);
+  return found === null ? undefined : `invalid URL escape ${quote(found[0])}`;
+}
+
+type Host = { readonly host?: string; readonly wrong?: string };
+
+/** Only of HTTP a host may not have colons of its own. */
+function parseHost(scheme: string, text: string): Host {
+  const open = text.lastIndexOf("[");
+  if (open > 0) return { wrong: "invalid IP-literal" };
+  if (open < 0) {
+    const colon = /^https?$/.test(scheme) ? text.indexOf(":") : text.lastIndexOf(":");
+    const port = colon < 0 ? "" : text.slice(colon);
+    return /^(:\d*)?$/.test(port) ? unescapeHost(text) : { wrong: `invalid port ${quote(port)} after host` };
   }
-  const badEscape = /%(?![0-9a-fA-F]{2}).{0,2}/.exec(rest);
-  if (badEscape !== null) return failed(`invalid URL escape ${quote(badEscape[0])}`);
-  return new UrlValue(text, scheme, host, escapePath(rest), query);
+  const close = text.lastIndexOf("]");
+  if (close < 0) return { wrong: "missing ']' in host" };
+  const port = text.slice(close + 1);
+  if (!/^(:\d*)?$/.test(port)) return { wrong: `invalid port ${quote(port)} after host` };
+  const inside = text.slice(1, close);
+  const zone = inside.indexOf("%25");
+  const name = unescapeHost(zone < 0 ? inside : inside.slice(0, zone));
+  if (name.wrong !== undefined) return name;
+  const ip = whyNoIp(name.host!);
+  if (ip !== undefined) return { wrong: `invalid host: ${ip.slice(ip.indexOf("ParseAddr("))}` };
+  if (zone >= 0 && zone + 3 === inside.length)
+    return { wrong: `invalid host: ParseAddr(${quote(`${name.host}%`)}): zone must be a non-empty string` };
+  if (!name.host!.includes(":")) return { wrong: "invalid IP-literal" };
+  return {
+    host: `[${name.host}${zone < 0 ? "" : (unescape(inside.slice(zone).replaceAll("+", "%2B")) ?? "")}]${port}`,
+  };
+}
+
+/** Only what isn't ASCII may be escaped in a host, and the percent sign itself. */
+function unescapeHost(text: string): Host {
+  const escape = badEscape(text);
+  if (escape !== undefined) return { wrong: escape };
+  const needless = /%(?!25)[0-7][0-9a-fA-F]/.exec(text);
+  if (needless !== null) return { wrong: `invalid URL escape ${quote(needless[0])}` };
+  const bad = /[\u0000-\u007f]/g;
+  for (const [char] of text.matchAll(bad))
+    if (!/[A-Za-z0-9\-._~!$&'()*+,;=:[\]<>"%]/.test(char))
+      return { wrong: `invalid character ${quote(char)} in host name` };
+  try {
+    return { host: decodeURIComponent(text) };
+  } catch {
+    return { host: text };
+  }
 }
 
 /** As it is where it is written in a valid way; otherwise what may not stand there is escaped. */

@@ -378,10 +378,8 @@ function unescapeHost(text: string): Host {
   if (escape !== undefined) return { wrong: escape };
   const needless = /%(?!25)[0-7][0-9a-fA-F]/.exec(text);
   if (needless !== null) return { wrong: `invalid URL escape ${quote(needless[0])}` };
-  const bad = /[\u0000-\u007f]/g;
-  for (const [char] of text.matchAll(bad))
-    if (!/[A-Za-z0-9\-._~!$&'()*+,;=:[\]<>"%]/.test(char))
-      return { wrong: `invalid character ${quote(char)} in host name` };
+  const bad = /[^A-Za-z0-9\-._~!$&'()*+,;=:[\]<>"%\u0080-\u{10ffff}]/u.exec(text);
+  if (bad !== null) return { wrong: `invalid character ${quote(bad[0])} in host name` };
   try {
     return { host: decodeURIComponent(text) };
   } catch {

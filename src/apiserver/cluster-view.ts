@@ -43,6 +43,7 @@ export function clusterView(registry: Registry, clock: Pick<Clock, "now">): Clus
       return entry?.view(resource);
     },
     async inVersion(resource, namespace, name) {
+      registry.readBySelf(resource);
       const { cache } = registry.storage(resource);
       const one = name === undefined ? undefined : cache.get(keyFor(resource, namespace, name));
       const entries =

@@ -58,6 +58,7 @@ import { ServerMetrics } from "./metrics.ts";
 import { expressionCompiler } from "./expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "./options.ts";
 import { OwnQueues } from "./own-queues.ts";
+import { ownReads } from "./own-reads.ts";
 import type { Services } from "./registry/context.ts";
 import { Registry } from "./registry/registry.ts";
 import { AllocationMetrics } from "./registry/specials/allocation-metrics.ts";
@@ -112,6 +113,8 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const asked = (resource: Resource) => counted.asked(resource);
   const cbor = options.featureGates?.get("CBORServingAndStorage") === true;
   const leased = (objects: number) => counted.leased(objects);
+  const { enableAdmissionPlugins = [], disableAdmissionPlugins = [] } = options;
+  const plugins = enabledPlugins(enableAdmissionPlugins, disableAdmissionPlugins, options.admission);
   const registry = new Registry({
     etcd,
     clock,
@@ -122,6 +125,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     namesCorrupt: options.featureGates?.get(UNSAFE_DELETE_GATE) === true,
     asked,
     leased,
+    ownReads: ownReads(plugins),
     ...(encryption && { encryption }),
   });
   for (const resource of options.resources ?? builtinResources.filter(({ servedByDefault }) => servedByDefault))
@@ -145,39 +149,36 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   const { authorizer, tokens } = access;
   const webhooks = new WebhookClients(net, clock);
   const served = ({ group, version, plural }: ResourceName) => registry.find(group, version, plural);
-  const admission = createAdmission(
-    enabledPlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? [], options.admission),
-    {
-      cluster,
-      authorizer,
-      clock,
-      random,
-      net,
-      webhooks,
-      log,
-      matchConditions: new MatchConditions(),
-      policies: new CompiledPolicies((compile) => {
-        const began = clock.monotonic();
-        try {
-          return compile();
-        } finally {
-          admissionMetrics.compiled(clock.monotonic() - began);
-        }
-      }),
-      metrics: admissionMetrics,
-      gate: (name, otherwise) => options.featureGates?.get(name) ?? otherwise,
-      async createNamespace(name) {
-        await ensure(services, "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
-      },
-      served,
-      equivalents(name) {
-        const resource = served(name);
-        return resource === undefined ? [] : equivalentsOf(resource, registry.resources);
-      },
-      carryOver: (object, from, to) => carryOver(object, served(from)!, served(to)!),
-      findKind: (group, version, kind) => registry.ofKind(group, version, kind),
+  const admission = createAdmission(plugins, {
+    cluster,
+    authorizer,
+    clock,
+    random,
+    net,
+    webhooks,
+    log,
+    matchConditions: new MatchConditions(),
+    policies: new CompiledPolicies((compile) => {
+      const began = clock.monotonic();
+      try {
+        return compile();
+      } finally {
+        admissionMetrics.compiled(clock.monotonic() - began);
+      }
+    }),
+    metrics: admissionMetrics,
+    gate: (name, otherwise) => options.featureGates?.get(name) ?? otherwise,
+    async createNamespace(name) {
+      await ensure(services, "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
     },
-  );
+    served,
+    equivalents(name) {
+      const resource = served(name);
+      return resource === undefined ? [] : equivalentsOf(resource, registry.resources);
+    },
+    carryOver: (object, from, to) => carryOver(object, served(from)!, served(to)!),
+    findKind: (group, version, kind) => registry.ofKind(group, version, kind),
+  });
   const allocations = new AllocationMetrics(metrics);
   const services: Services = {
     deprecated: (resource, subresource) => counted.deprecated(resource, subresource),

@@ -1,22 +1,28 @@
 /**
  * Loaded before the API server's tests (`node --import`), puts them on an etcd that is one. `T8S_SUITE_ETCD` says which: `process` for a member of
- * ours in this process, `grpc` for one as a process of its own, or the path of somebody else's. Each server of a test has a part of it to itself.
+ * ours in this process, `grpc` for one as a process of its own, or the path of somebody else's; `late` for one in this process whose watches tell
+ * what happened some time after the writer has its answer, as another process may. Each server of a test has a part of it to itself.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ETCD_OF_SUITE } from "../apiserver/testing/harness.ts";
 import { machineWorld } from "../cli/world.ts";
 import { createEtcd } from "../etcd/server.ts";
 import { silent } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
+import type { WatchResponse } from "../protocols/etcd/generated.ts";
 import { namespaced } from "../protocols/etcd/namespace.ts";
 import { EtcdProcesses } from "./etcd-processes.ts";
 
 /** See above. */
-export type EtcdOfSuite = "process" | "grpc" | (string & {});
+export type EtcdOfSuite = "process" | "grpc" | "late" | (string & {});
+
+/** How long after an event its watchers hear of it from `late`: long enough for any number of requests to come between. */
+const LATE_MS = 30;
 
 const which: EtcdOfSuite = process.env["T8S_SUITE_ETCD"] ?? "process";
 let started: Promise<EtcdClient> | undefined;
@@ -51,8 +57,50 @@ async function ofItsOwn(program: string): Promise<EtcdClient> {
   return (await processes.start(program, "suite")).client;
 }
 
-const start = (): Promise<EtcdClient> =>
-  which === "process" ? inProcess() : ofItsOwn(which === "grpc" ? "ours" : which);
+/** What it tells its watchers comes late, and in order. */
+function late(etcd: EtcdClient): EtcdClient {
+  const Watch: EtcdClient["watch"]["Watch"] = (options) => {
+    const stream = etcd.watch.Watch(options);
+    return {
+      send: (request) => stream.send(request),
+      end: () => stream.end(),
+      cancel: () => stream.cancel(),
+      async *[Symbol.asyncIterator]() {
+        const coming: { readonly response: WatchResponse; readonly due: number }[] = [];
+        let isOver = false;
+        let news = Promise.withResolvers<void>();
+        const end = (async () => {
+          try {
+            for await (const response of stream) {
+              coming.push({ response, due: performance.now() + LATE_MS });
+              news.resolve();
+            }
+          } finally {
+            isOver = true;
+            news.resolve();
+          }
+        })();
+        end.catch(() => {}); // Thrown below, to who reads.
+        while (!isOver || coming.length > 0) {
+          news = Promise.withResolvers();
+          if (coming.length === 0) await news.promise;
+          const next = coming.shift();
+          if (next === undefined) continue;
+          await sleep(Math.max(0, next.due - performance.now()));
+          yield next.response;
+        }
+        await end;
+      },
+    };
+  };
+  return { ...etcd, watch: { ...etcd.watch, Watch } };
+}
+
+async function start(): Promise<EtcdClient> {
+  if (which === "process") return inProcess();
+  if (which === "late") return late(await inProcess());
+  return ofItsOwn(which === "grpc" ? "ours" : which);
+}
 
 (globalThis as { [ETCD_OF_SUITE]?: () => Promise<EtcdClient> })[ETCD_OF_SUITE] = async () => {
   const etcd = await (started ??= start());

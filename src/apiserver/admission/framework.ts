@@ -95,6 +95,8 @@ export interface AdmissionPlugin {
     readonly resources?: readonly string[];
     readonly subresources?: readonly string[];
   };
+  /** What of the cluster it decides by: see `own-reads.ts`. */
+  readonly reads?: readonly string[];
   admit?(request: AdmissionRequest, context: AdmissionContext): void | Promise<void>;
   validate?(request: AdmissionRequest, context: AdmissionContext): void | Promise<void>;
   /** For plugins that keep something or are told something: the halves of one server's plugin. Throws what is wrong with its configuration. */

@@ -23,6 +23,7 @@ import { hostOf, relay } from "../streaming/relay.ts";
 import { RemoteOpenApi } from "./openapi.ts";
 
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
+export const READ_FOR_SERVICES: readonly string[] = [API_SERVICES, "services"];
 const PROBE_EVERY_MS = 30_000;
 const PROBE_TIMEOUT_MS = 5_000;
 

@@ -18,6 +18,9 @@ import { serviceAccountUser, splitServiceAccountUser } from "./user.ts";
 /** A token that a pod got for an hour really lasts a year, so that old clients that read it once go on working. */
 const EXTENDED_SECONDS = 365 * 24 * 60 * 60;
 
+/** Whose end is the end of tokens. Bootstrap tokens are secrets, too. */
+export const READ_FOR_TOKENS: readonly string[] = ["serviceaccounts", "secrets", "nodes"];
+
 interface Ref {
   readonly name: string;
   readonly uid: string;

@@ -11,6 +11,15 @@ import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 import { bootstrapPolicy } from "./policy.ts";
 import { ruleAllows } from "./rbac.ts";
 
+/** And pods: they aren't waited for, as kubelets hear of them from where their rights are read. */
+export const READ_FOR_NODES: readonly string[] = [
+  "persistentvolumeclaims",
+  "persistentvolumes",
+  "volumeattachments.storage.k8s.io",
+  "resourceslices.resource.k8s.io",
+  "podcertificaterequests.certificates.k8s.io",
+];
+
 const allow: Decision = { decision: "allow", reason: "" };
 const no = (reason: string): Decision => ({ decision: "no opinion", reason });
 

@@ -30,6 +30,9 @@ interface Binding {
 }
 
 const GROUP = "rbac.authorization.k8s.io";
+export const READ_FOR_ROLES: readonly string[] = ["clusterrolebindings", "rolebindings", "clusterroles", "roles"].map(
+  (plural) => `${plural}.${GROUP}`,
+);
 
 export function rbacAuthorizer(cluster: ClusterView): Authorizer {
   return {

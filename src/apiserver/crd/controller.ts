@@ -27,6 +27,7 @@ import { customResource } from "./resource.ts";
 
 const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
+export const READ_FOR_DEFINITIONS: readonly string[] = [CRDS];
 const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
 
 /** Follows the definitions from the moment of the call; its writes are under way until `settled`. */
@@ -45,7 +46,7 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
       .then(() => {})
       .catch((error: unknown) => services.log.error("A custom resource definition can't be followed", error));
   };
-  cache.onEvent(({ type, entry }) => {
+  cache.onEvent(({ type, entry, old }) => {
     const definition = entry.view(resource) as CustomResourceDefinition;
     if (type === "DELETED") {
       withdraw(services, definition, served);
@@ -65,6 +66,10 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
     }
     if (isServable(services, definition)) serve(services, definition, served);
     later("crd_naming_condition_controller", () => settle(services, definition, structures));
+    const namesOf = (one: object) => JSON.stringify((one as CustomResourceDefinition).status?.acceptedNames);
+    // Whoever waits for a name looks when the cache has it that the name is free.
+    if (old !== undefined && namesOf(old.stored) !== namesOf(entry.stored))
+      later("crd_naming_condition_controller", () => settleOthers(services, definition, structures));
   });
   return { settled: () => work };
 }
@@ -143,7 +148,6 @@ async function settle(
   { metadata }: CustomResourceDefinition,
   structures: Structures,
 ): Promise<void> {
-  let others = false;
   await writeStatus(services, metadata.name, (current) => {
     if (current.metadata.deletionTimestamp !== undefined) return undefined;
     const { names, condition } = acceptNames(current, takenNames(current, definitions(services)));
@@ -155,17 +159,11 @@ async function settle(
       odd === undefined && now.some(({ type }) => type === NON_STRUCTURAL)
         ? now.filter(({ type }) => type !== NON_STRUCTURAL)
         : now;
-    others = JSON.stringify(names) !== JSON.stringify(current.status?.acceptedNames);
-    if (conditions === before && !others) return undefined;
+    const isSame = JSON.stringify(names) === JSON.stringify(current.status?.acceptedNames);
+    if (conditions === before && isSame) return undefined;
     return { ...current.status, conditions: [...conditions], acceptedNames: names };
   });
   await services.queues.run("crd_autoregistration_controller", () => registerApiServices(services, metadata.name));
-  if (others)
-    await settleOthers(
-      services,
-      { metadata, spec: { group: metadata.name.slice(metadata.name.indexOf(".") + 1) } },
-      structures,
-    );
 }
 
 type Status = NonNullable<CustomResourceDefinition["status"]>;
@@ -204,7 +202,7 @@ async function writeStatus(
 /** Names that were refused may be free by now. */
 async function settleOthers(
   services: Services,
-  { metadata, spec }: { readonly metadata: { readonly name: string }; readonly spec: { readonly group: string } },
+  { metadata, spec }: CustomResourceDefinition,
   structures: Structures,
 ): Promise<void> {
   for (const other of definitions(services)) {

@@ -32,6 +32,8 @@ export interface RegistryOptions {
   /** A function that is told of each request to etcd about a resource. */
   readonly leased?: StoreOptions["leased"];
   readonly asked?: (resource: Resource) => NonNullable<StoreOptions["asked"]>;
+  /** What the server decides by, see `own-reads.ts`. */
+  readonly ownReads?: readonly string[];
   /** What a resource's values go through on their way to etcd. */
   readonly encryption?: { transformerFor(group: string, resource: string): Transformer };
 }
@@ -54,10 +56,12 @@ export class Registry {
   readonly #byName = new Map<string, Resource>();
   readonly #storages = new Map<string, Running>();
   readonly #customSchemas = new Map<string, Readonly<Record<string, unknown>>>();
+  readonly #ownReads: Set<string>;
   #version = 0;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#ownReads = new Set(options.ownReads);
   }
 
   /** Counts changes of what is served, for documents made from it. */
@@ -131,11 +135,13 @@ export class Registry {
     const { etcd, clock, log, encryption, codec } = this.#options;
     const { schema } = this.#storedResource(resource);
     const transformer = encryption?.transformerFor(resource.storage.group, resource.plural);
+    const name = qualified(resource);
     const store = new Store({
       etcd,
       clock,
       resource,
       namesCorrupt: this.#options.namesCorrupt === true,
+      written: (revision) => (this.#ownReads.has(name) ? cache.heardOf(revision) : undefined),
       ...(transformer && { transformer }),
       ...(this.#options.leased && { leased: this.#options.leased }),
       ...(this.#options.asked && { asked: this.#options.asked(resource) }),
@@ -150,6 +156,11 @@ export class Registry {
     const storage = { store, cache };
     this.#storages.set(prefix, { resource, storage, abort, done: cache.run(abort.signal) });
     return storage;
+  }
+
+  /** From now on the server decides by this resource, too. */
+  readBySelf(resource: Resource): void {
+    this.#ownReads.add(qualified(resource));
   }
 
   /** What is stored, each kind once. */

@@ -29,6 +29,8 @@ export interface StoreOptions {
   leased?(objects: number): void;
   /** Told of each request to etcd. */
   asked?(operation: EtcdOperation, ms: number, failed: boolean): void;
+  /** Told of the revision of each write, whose answer waits for the promise. */
+  written?(revision: number): Promise<void> | undefined;
   /** From an object without a resourceVersion to the value that is stored; default JSON. */
   encode?(object: KubeObject): Uint8Array;
 }
@@ -55,6 +57,7 @@ export class Store {
   readonly #transformer: Transformer | undefined;
   readonly #asked: StoreOptions["asked"];
   readonly #leased: StoreOptions["leased"];
+  readonly #told: StoreOptions["written"];
   /** Writes under way: the watch that sees their bytes come back takes the object that is here already. */
   readonly #written = new Map<
     string,
@@ -66,10 +69,11 @@ export class Store {
   readonly #leases = new Map<number, { readonly id: bigint; readonly until: number; objects: number }>();
 
   constructor(options: StoreOptions) {
-    const { etcd, clock, transformer, asked, leased, decode, encode } = options;
+    const { etcd, clock, transformer, asked, leased, written, decode, encode } = options;
     this.#resource = options.resource;
     this.#namesCorrupt = options.namesCorrupt === true;
     this.#leased = leased;
+    this.#told = written;
     this.#transformer = transformer;
     this.#asked = asked;
     this.#etcd = etcd;
@@ -287,6 +291,8 @@ export class Store {
       );
       if (answer.succeeded) {
         const revision = answer.header!.revision;
+        const wait = this.#told?.(revision);
+        if (wait !== undefined) await wait;
         if (written.entry?.revision !== revision)
           written.entry = new Entry(key, revision, withRevision(object, revision));
         return written.entry;
@@ -318,6 +324,8 @@ export class Store {
     );
     if (answer.succeeded) {
       const revision = answer.header!.revision;
+      const wait = this.#told?.(revision);
+      if (wait !== undefined) await wait;
       return { deleted: true, entry: new Entry(key, revision, withRevision(current.stored, revision)) };
     }
     const kv = answer.responses[0]?.response_range?.kvs[0];

@@ -35,6 +35,8 @@ const WINDOW_MAX_BYTES = 128 * 1024 * 1024;
 /** A reader waits so long for the cache to reach a revision. */
 const FRESH_TIMEOUT_MS = 3_000;
 const PROGRESS_EVERY_MS = 100;
+/** A writer waits so long for the cache to hear of the write. */
+const OWN_WRITE_TIMEOUT_MS = 1_000;
 /** How long watchers may be notified before other work gets a turn. */
 const SLICE_MS = 3;
 const TOLD_BETWEEN_LOOKS = 8;
@@ -99,6 +101,8 @@ export class WatchCache {
   #failure: StatusError | undefined;
   #progressTimer: Disposable | undefined;
   #requestProgress: (() => void) | undefined;
+  /** A writer has waited in vain since anything was heard. */
+  #isSilent = false;
   readonly counts = new StorageCounts();
 
   constructor(options: WatchCacheOptions) {
@@ -214,6 +218,28 @@ export class WatchCache {
       this.counts.readWait.observe((clock.monotonic() - began) / 1000);
       timer[Symbol.dispose]();
     }
+  }
+
+  /**
+   * For a writer: resolves when the cache reflects the write of that revision, or doesn't in time; undefined when there is nothing to wait for. A
+   * cache that doesn't follow holds up one round of writers, not each.
+   */
+  heardOf(revision: number): Promise<void> | undefined {
+    if (this.#revision >= revision || !this.#isReady || this.#isSilent) return undefined;
+    const { promise, resolve } = deferred();
+    const { clock } = this.#options;
+    const settle = () => {
+      timer[Symbol.dispose]();
+      resolve();
+    };
+    const waiter: Waiter = { revision, resolve: settle, reject: settle };
+    const timer = clock.after(OWN_WRITE_TIMEOUT_MS, () => {
+      this.#isSilent = true;
+      this.#waiting = this.#waiting.filter((other) => other !== waiter);
+      resolve();
+    });
+    this.#waiting.push(waiter);
+    return promise;
   }
 
   watch({ prefix, matches, revision, sendInitialEvents, bookmarks, topic, prepare }: WatchStart): CacheWatcher {
@@ -462,7 +488,10 @@ export class WatchCache {
   }
 
   #advance(revision: number): void {
-    if (revision > this.#revision) this.#revision = revision;
+    if (revision > this.#revision) {
+      this.#revision = revision;
+      this.#isSilent = false;
+    }
     if (this.#waiting.length === 0 || !this.#isReady) return;
     const still: Waiter[] = [];
     for (const waiter of this.#waiting) {

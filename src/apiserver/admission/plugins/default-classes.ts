@@ -12,6 +12,7 @@ const newestFirst = (a: AnyObject, b: AnyObject): number =>
 export const defaultStorageClass = defineAdmission({
   name: "DefaultStorageClass",
   onByDefault: true,
+  reads: ["storageclasses.storage.k8s.io"],
   handles: { operations: ["CREATE"], resources: ["persistentvolumeclaims"] },
   admit({ object }, { cluster }) {
     // The empty name is a choice: no class at all.
@@ -28,6 +29,7 @@ export const defaultStorageClass = defineAdmission({
 export const defaultIngressClass = defineAdmission({
   name: "DefaultIngressClass",
   onByDefault: true,
+  reads: ["ingressclasses.networking.k8s.io"],
   handles: { operations: ["CREATE"], resources: ["ingresses.networking.k8s.io"] },
   admit(request, { cluster }) {
     const { object } = request;

@@ -7,6 +7,7 @@ const GROUPS = "podgroups.scheduling.k8s.io";
 export const jobValidation = defineAdmission({
   name: "JobValidation",
   onByDefault: true,
+  reads: [GROUPS],
   handles: { operations: ["UPDATE"], resources: ["jobs.batch"] },
   validate(request, { gate, cluster }) {
     if (!gate("GenericWorkload", false) && !gate("WorkloadWithJob", false)) return;

@@ -8,6 +8,7 @@ import { defineAdmission, refuse } from "../framework.ts";
 export const limitRanger = defineAdmission({
   name: "LimitRanger",
   onByDefault: true,
+  reads: ["limitranges"],
   handles: {
     operations: ["CREATE", "UPDATE"],
     resources: ["pods", "persistentvolumeclaims"],

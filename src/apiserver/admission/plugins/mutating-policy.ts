@@ -23,7 +23,7 @@ import { StatusError } from "../../../machinery/status.ts";
 import { activationOf, Budget, OutOfBudget, Questions, timedMatch } from "../expressions.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
-import { type Invocation, invocationsFor } from "../policies/bindings.ts";
+import { type Invocation, invocationsFor, readsOf } from "../policies/bindings.ts";
 import { namespaceOf, seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
@@ -48,6 +48,7 @@ interface Failure {
 export const mutatingAdmissionPolicy = defineAdmission({
   name: "MutatingAdmissionPolicy",
   onByDefault: true,
+  reads: readsOf("mutating"),
   handles: { operations: ["CREATE", "UPDATE"] },
   async admit(request, context) {
     const { invocations, misconfigured } = await invocationsFor(request, context, "mutating");

@@ -4,6 +4,7 @@ import { defineAdmission } from "../framework.ts";
 export const namespaceAutoProvision = defineAdmission({
   name: "NamespaceAutoProvision",
   onByDefault: false,
+  reads: ["namespaces"],
   handles: { operations: ["CREATE"] },
   async admit({ namespace, resource, dryRun }, { cluster, createNamespace }) {
     if (dryRun || namespace === "" || (resource.group === "" && resource.plural === "namespaces")) return;

@@ -5,6 +5,7 @@ import { defineAdmission } from "../framework.ts";
 export const namespaceExists = defineAdmission({
   name: "NamespaceExists",
   onByDefault: false,
+  reads: ["namespaces"],
   handles: { operations: ["CREATE", "UPDATE", "DELETE"] },
   async validate({ namespace, resource }, { cluster }) {
     if (namespace === "" || (resource.group === "" && resource.plural === "namespaces")) return;

@@ -13,6 +13,7 @@ const DOUBT_MS = 30_000;
 export const namespaceLifecycle = defineAdmission({
   name: "NamespaceLifecycle",
   onByDefault: true,
+  reads: ["namespaces"],
   handles: { operations: ["CREATE", "UPDATE", "DELETE"] },
   configure() {
     const doubtful = new Map<string, number>();

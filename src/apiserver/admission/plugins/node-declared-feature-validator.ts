@@ -6,6 +6,7 @@ import { defineAdmission, refuse } from "../framework.ts";
 export const nodeDeclaredFeatureValidator = defineAdmission({
   name: "NodeDeclaredFeatureValidator",
   onByDefault: true,
+  reads: ["nodes"],
   handles: { operations: ["UPDATE"], resources: ["pods"], subresources: ["resize"] },
   validate(request, { gate, cluster }) {
     const { object, oldObject } = request;

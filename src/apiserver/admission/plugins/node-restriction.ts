@@ -40,6 +40,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 export const nodeRestriction = defineAdmission({
   name: "NodeRestriction",
   onByDefault: false,
+  reads: ["nodes", "csidrivers.storage.k8s.io", "serviceaccounts"],
   handles: { operations: ["CREATE", "UPDATE", "DELETE"] },
   async admit(request, context) {
     const { name, groups } = request.user;

@@ -6,6 +6,7 @@ import { defineAdmission, refuse } from "../framework.ts";
 export const persistentVolumeClaimResize = defineAdmission({
   name: "PersistentVolumeClaimResize",
   onByDefault: true,
+  reads: ["storageclasses.storage.k8s.io"],
   handles: { operations: ["UPDATE"], resources: ["persistentvolumeclaims"] },
   validate(request, { cluster }) {
     const { object, oldObject } = request;

@@ -21,6 +21,7 @@ export const podGroupProtection = defineAdmission({
 export const podGroupWorkloadExists = defineAdmission({
   name: "PodGroupWorkloadExists",
   onByDefault: true,
+  reads: ["workloads.scheduling.k8s.io"],
   handles: { operations: ["CREATE"], resources: [GROUPS] },
   async validate(request, { gate, cluster }) {
     const wanted = request.object.spec?.podGroupTemplateRef?.workload;

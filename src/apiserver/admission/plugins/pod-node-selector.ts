@@ -11,6 +11,7 @@ type Labels = Readonly<Record<string, string>>;
 export const podNodeSelector = defineAdmission({
   name: "PodNodeSelector",
   onByDefault: false,
+  reads: ["namespaces"],
   handles: { operations: ["CREATE"], resources: ["pods"] },
   configure({ configuration }) {
     /** Selectors by namespace: all that its pods may ask for; and one for namespaces that say nothing. */

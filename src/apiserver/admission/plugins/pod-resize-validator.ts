@@ -14,6 +14,7 @@ import { defineAdmission, refuse } from "../framework.ts";
 export const podResizeValidator = defineAdmission({
   name: "PodResizeValidator",
   onByDefault: true,
+  reads: ["nodes"],
   handles: { operations: ["UPDATE"], resources: ["pods"], subresources: ["resize"] },
   validate(request, { cluster }) {
     const { object, oldObject, subresource } = request;

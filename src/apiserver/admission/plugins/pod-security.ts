@@ -46,6 +46,7 @@ interface Settings {
 export const podSecurity = defineAdmission({
   name: "PodSecurity",
   onByDefault: true,
+  reads: ["namespaces"],
   handles: {
     operations: ["CREATE", "UPDATE"],
     resources: ["namespaces", "pods", ...Object.keys(TEMPLATES)],

@@ -17,6 +17,7 @@ type Tolerations = readonly AnyObject[];
 export const podTolerationRestriction = defineAdmission({
   name: "PodTolerationRestriction",
   onByDefault: false,
+  reads: ["namespaces"],
   handles: { operations: ["CREATE", "UPDATE"], resources: ["pods"] },
   configure({ configuration }) {
     const cluster = (configuration ?? {}) as { readonly default?: Tolerations; readonly whitelist?: Tolerations };

@@ -6,6 +6,7 @@ const KEYS = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 export const podTopologyLabels = defineAdmission({
   name: "PodTopologyLabels",
   onByDefault: true,
+  reads: ["nodes"],
   handles: { operations: ["CREATE"], resources: ["pods"], subresources: ["binding"] },
   admit({ object, subresource }, { cluster, gate }) {
     if (!gate("PodTopologyLabelsAdmission", true)) return;

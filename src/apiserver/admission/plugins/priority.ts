@@ -13,6 +13,7 @@ const GROUPS = "podgroups.scheduling.k8s.io";
 export const priority = defineAdmission({
   name: "Priority",
   onByDefault: true,
+  reads: [CLASSES],
   handles: { operations: ["CREATE", "UPDATE"], resources: ["pods", GROUPS, CLASSES] },
   admit(request, context) {
     const { resource, operation } = request;

@@ -29,6 +29,7 @@ interface Limited {
 export const resourceQuota = defineAdmission({
   name: "ResourceQuota",
   onByDefault: true,
+  reads: ["resourcequotas"],
   handles: { operations: ["CREATE", "UPDATE"] },
   configure({ configuration }) {
     const limited = readLimited(configuration);

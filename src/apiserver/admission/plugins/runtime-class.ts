@@ -7,6 +7,7 @@ import { mergeTolerations } from "../tolerations.ts";
 export const runtimeClass = defineAdmission({
   name: "RuntimeClass",
   onByDefault: true,
+  reads: ["runtimeclasses.node.k8s.io"],
   handles: { operations: ["CREATE"], resources: ["pods"] },
   async admit(request, context) {
     const { spec } = request.object;

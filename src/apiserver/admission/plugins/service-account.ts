@@ -12,6 +12,7 @@ const VOLUME_PREFIX = "kube-api-access-";
 export const serviceAccount = defineAdmission({
   name: "ServiceAccount",
   onByDefault: true,
+  reads: ["serviceaccounts"],
   handles: { operations: ["CREATE", "UPDATE"], resources: ["pods"], subresources: ["ephemeralcontainers"] },
   async admit(request, context) {
     if (request.operation !== "CREATE" || request.subresource !== "") return;

@@ -8,7 +8,7 @@ import { type Reason, StatusError } from "../../../machinery/status.ts";
 import { activationOf, Budget, type Evaluated, OutOfBudget, Questions, timedMatch } from "../expressions.ts";
 import { policyErrorOf } from "../metrics.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
-import { type Invocation, invocationsFor } from "../policies/bindings.ts";
+import { type Invocation, invocationsFor, readsOf } from "../policies/bindings.ts";
 import { namespaceOf, seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
 
@@ -34,6 +34,7 @@ interface Denial {
 export const validatingAdmissionPolicy = defineAdmission({
   name: "ValidatingAdmissionPolicy",
   onByDefault: true,
+  reads: readsOf("validating"),
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
   async validate(request, context) {
     const { invocations, misconfigured } = await invocationsFor(request, context, "validating");

@@ -18,6 +18,8 @@ import { defineAdmission } from "../framework.ts";
 import { destinationOf, unreachable } from "../../webhook-destination.ts";
 
 const GROUP = "admissionregistration.k8s.io";
+const MUTATING = `mutatingwebhookconfigurations.${GROUP}`;
+const VALIDATING = `validatingwebhookconfigurations.${GROUP}`;
 const DEFAULT_TIMEOUT_SECONDS = 10;
 
 interface Webhook {
@@ -28,10 +30,11 @@ interface Webhook {
 export const mutatingWebhook = defineAdmission({
   name: "MutatingAdmissionWebhook",
   onByDefault: true,
+  reads: ["namespaces", MUTATING],
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
   configure: ({ identify }) => ({
     admit(request, context) {
-      const hooks = hooksFor(request, context, `mutatingwebhookconfigurations.${GROUP}`);
+      const hooks = hooksFor(request, context, MUTATING);
       return hooks.length === 0 ? undefined : mutateAll(hooks, request, { ...context, half: "admit", identify });
     },
   }),
@@ -64,10 +67,11 @@ async function mutateAll(hooks: readonly Webhook[], request: AdmissionRequest, c
 export const validatingWebhook = defineAdmission({
   name: "ValidatingAdmissionWebhook",
   onByDefault: true,
+  reads: ["namespaces", VALIDATING],
   handles: { operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"] },
   configure: ({ identify }) => ({
     validate(request, context) {
-      const hooks = hooksFor(request, context, `validatingwebhookconfigurations.${GROUP}`);
+      const hooks = hooksFor(request, context, VALIDATING);
       return hooks.length === 0 ? undefined : validateAll(hooks, request, { ...context, half: "validate", identify });
     },
   }),

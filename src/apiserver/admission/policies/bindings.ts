@@ -33,6 +33,13 @@ export interface Misconfigured {
   readonly message: string;
 }
 
+/** What decides which policies apply. */
+export const readsOf = (kind: "validating" | "mutating"): readonly string[] => [
+  `${kind}admissionpolicies.${GROUP}`,
+  `${kind}admissionpolicybindings.${GROUP}`,
+  "namespaces",
+];
+
 /** In the order of the policies' names, then of the bindings'. */
 export async function invocationsFor(
   request: AdmissionRequest,

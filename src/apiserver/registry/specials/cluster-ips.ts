@@ -24,6 +24,7 @@ export interface Owner {
 
 const ADDRESSES = "ipaddresses.networking.k8s.io";
 const CIDRS = "servicecidrs.networking.k8s.io";
+export const READ_FOR_ADDRESSES: readonly string[] = [CIDRS];
 /** The object of the server's own ranges. */
 const DEFAULT_CIDR = "kubernetes";
 const MANAGED_BY = "ipallocator.k8s.io";

@@ -16,6 +16,7 @@ import { bodyOf, EVICTION, success } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
 
 const BUDGETS = "poddisruptionbudgets.policy";
+export const READ_FOR_EVICTIONS: readonly string[] = [BUDGETS];
 const DISRUPTED_MAX = 2000;
 
 export const eviction: SpecialSubresource = {

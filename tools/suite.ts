@@ -1,6 +1,7 @@
 /**
- * `npm run suite` runs the API server's tests on etcds that are one: on ours in this process, on ours over gRPC and on Debian's, in turn. `npm test`
- * has them on a stand-in. `npm run suite -- grpc` runs one of them, and so does the path of another etcd. `--short` keeps to the tests of storage.
+ * `npm run suite` runs the API server's tests on etcds that are one: on ours in this process, on ours in this process with watches that come late, on
+ * ours over gRPC and on Debian's, in turn. `npm test` has them on a stand-in. `npm run suite -- grpc` runs one of them, as do `process` and `late`, and
+ * so does the path of another etcd. `--short` keeps to the tests of storage.
  */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
@@ -27,7 +28,8 @@ const files = values.short
     ];
 
 let isWell = true;
-const etcds: readonly EtcdOfSuite[] = positionals.length > 0 ? positionals : ["process", "grpc", "/usr/bin/etcd"];
+const etcds: readonly EtcdOfSuite[] =
+  positionals.length > 0 ? positionals : ["process", "late", "grpc", "/usr/bin/etcd"];
 for (const etcd of etcds) {
   console.log(`on ${etcd}`);
   const { status } = spawnSync(

@@ -273,7 +273,9 @@ test("a load balancer of local traffic has a port for its health, and gives it b
   const { healthCheckNodePort: _, ...known } = created.spec;
   const replaced = await client.update(services, { ...created, spec: known as never });
   assert.equal(replaced.spec.healthCheckNodePort, port);
-  const clash = { ...named("t"), spec: { ...spec, healthCheckNodePort: port } };
+  // With another port of its own choice: any other could be this one.
+  const ports = [{ port: 80, nodePort: port === 30001 ? 30002 : 30001 }];
+  const clash = { ...named("t"), spec: { ...spec, ports, healthCheckNodePort: port } };
   assert.equal(
     await refusal(client.create(services, clash)),
     `500 InternalError: Internal error occurred: failed to allocate requested HealthCheck NodePort ${port}: provided port is already allocated`,

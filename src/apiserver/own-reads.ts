@@ -6,7 +6,8 @@
  * already, as it is with an etcd in the same process.
  *
  * Upstream promises nothing of the kind, so nobody may depend on it between servers, and it never costs much: a cache that does not follow is
- * waited for for a second, and after that not until it is heard of again. Two things stay as late as upstream's: pods, as the kubelets that
+ * waited for as long as a consistent read waits, once, and then not until it is heard of again. Two things stay as late as upstream's: pods, as the
+ * kubelets that
  * pods give rights to hear of them from the same caches, and configuration that is digested in the background (flow schemas, the reachability
  * of extension servers).
  *

@@ -7,22 +7,22 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ETCD_OF_SUITE } from "../apiserver/testing/harness.ts";
+import { lateWatches } from "../apiserver/testing/late-watches.ts";
 import { machineWorld } from "../cli/world.ts";
 import { createEtcd } from "../etcd/server.ts";
 import { silent } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
-import type { WatchResponse } from "../protocols/etcd/generated.ts";
 import { namespaced } from "../protocols/etcd/namespace.ts";
+import { sleep } from "../world/time.ts";
 import { EtcdProcesses } from "./etcd-processes.ts";
 
 /** See above. */
 export type EtcdOfSuite = "process" | "grpc" | "late" | (string & {});
 
 /** How long after an event its watchers hear of it from `late`: long enough for any number of requests to come between. */
-const LATE_MS = 30;
+const LATE_MS = 10;
 
 const which: EtcdOfSuite = process.env["T8S_SUITE_ETCD"] ?? "process";
 let started: Promise<EtcdClient> | undefined;
@@ -57,48 +57,11 @@ async function ofItsOwn(program: string): Promise<EtcdClient> {
   return (await processes.start(program, "suite")).client;
 }
 
-/** What it tells its watchers comes late, and in order. */
-function late(etcd: EtcdClient): EtcdClient {
-  const Watch: EtcdClient["watch"]["Watch"] = (options) => {
-    const stream = etcd.watch.Watch(options);
-    return {
-      send: (request) => stream.send(request),
-      end: () => stream.end(),
-      cancel: () => stream.cancel(),
-      async *[Symbol.asyncIterator]() {
-        const coming: { readonly response: WatchResponse; readonly due: number }[] = [];
-        let isOver = false;
-        let news = Promise.withResolvers<void>();
-        const end = (async () => {
-          try {
-            for await (const response of stream) {
-              coming.push({ response, due: performance.now() + LATE_MS });
-              news.resolve();
-            }
-          } finally {
-            isOver = true;
-            news.resolve();
-          }
-        })();
-        end.catch(() => {}); // Thrown below, to who reads.
-        while (!isOver || coming.length > 0) {
-          news = Promise.withResolvers();
-          if (coming.length === 0) await news.promise;
-          const next = coming.shift();
-          if (next === undefined) continue;
-          await sleep(Math.max(0, next.due - performance.now()));
-          yield next.response;
-        }
-        await end;
-      },
-    };
-  };
-  return { ...etcd, watch: { ...etcd.watch, Watch } };
-}
+const { clock } = machineWorld();
 
 async function start(): Promise<EtcdClient> {
   if (which === "process") return inProcess();
-  if (which === "late") return late(await inProcess());
+  if (which === "late") return lateWatches(await inProcess(), () => sleep(clock, LATE_MS));
   return ofItsOwn(which === "grpc" ? "ours" : which);
 }
 

@@ -75,8 +75,9 @@ test("a group of an extension server is discovered, and its requests go there in
   assert.equal((await condition()).reason, "Passed");
   const groups = (await transport.send({ method: "GET", path: "/apis" })) as any;
   assert.ok(groups.groups.some(({ name }: any) => name === "metrics.k8s.io"));
-  const raw = await transport.raw({ method: "GET", path: "/apis/metrics.k8s.io/v1beta1/pods" });
-  assert.equal(raw.status, 200);
+  // What etcd has of its availability, the server acts upon a moment later.
+  const ask = async () => (await transport.raw({ method: "GET", path: "/apis/metrics.k8s.io/v1beta1/pods" })).status;
+  while ((await ask()) !== 200) await new Promise((resolve) => setImmediate(resolve));
   const last = asked.at(-1)!;
   assert.equal(last.options.base, "https://10.0.0.9:4443");
   assert.equal(last.options.tls?.serverName, "metrics.default.svc");

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deferred } from "../../base/deferred.ts";
 import { silent } from "../../observe/log.ts";
 import { nodeWorld } from "../../world/node/index.ts";
+import { lateWatches } from "../testing/late-watches.ts";
 import { FakeEtcd } from "../testing/fake-etcd.ts";
 import { Store } from "./store.ts";
 import { nodeTopic } from "./cache-watcher.ts";
@@ -42,6 +44,22 @@ function numbers(seed: number): (limit: number) => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state % limit;
   };
+}
+
+/** A clock that stands still, and the timers that were set by it. */
+function standstill() {
+  const timers: { ms: number; fn: () => void }[] = [];
+  const slow = {
+    ...clock,
+    now: () => 0,
+    monotonic: () => 0,
+    soon: clock.soon.bind(clock),
+    after: (ms: number, fn: () => void) => {
+      timers.push({ ms, fn });
+      return { [Symbol.dispose]() {} };
+    },
+  };
+  return { slow, timers };
 }
 
 test("under concurrent writes a fresh cache is what etcd has, and a watcher's events add up to it", async () => {
@@ -137,23 +155,9 @@ test("a watch from before the window is refused with the oldest revision it coul
 
 test("a read of a revision that etcd doesn't have fails after three seconds of asking", async () => {
   const etcd = new FakeEtcd();
-  const timers: { ms: number; fn: () => void }[] = [];
-  const slow = {
-    ...clock,
-    now: () => 0,
-    monotonic: () => 0,
-    soon: clock.soon.bind(clock),
-    after: (ms: number, fn: () => void) => {
-      timers.push({ ms, fn });
-      return { [Symbol.dispose]() {} };
-    },
-  };
-  const store = new Store({
-    resource: { group: "", plural: "configmaps" },
-    etcd,
-    clock: slow,
-    decode: () => assert.fail(),
-  });
+  const { slow, timers } = standstill();
+  const resource = { group: "", plural: "configmaps" };
+  const store = new Store({ resource, etcd, clock: slow, decode: () => assert.fail() });
   const cache = new WatchCache({ etcd, store, clock: slow, log: silent, prefix: PREFIX });
   const stop = new AbortController();
   const done = cache.run(stop.signal);
@@ -161,6 +165,46 @@ test("a read of a revision that etcd doesn't have fails after three seconds of a
   const waiting = cache.waitUntil(99);
   timers.find(({ ms }) => ms === 3000)!.fn();
   await assert.rejects(waiting, /^StatusError: Timeout: Too large resource version: 99, current: 1$/);
+  stop.abort();
+  await done;
+});
+
+test("a writer waits until the cache has heard of the write, and no longer than three seconds for one that hears nothing", async () => {
+  const fake = new FakeEtcd();
+  const { slow, timers } = standstill();
+  let gate = deferred();
+  const etcd = lateWatches(fake, () => gate.promise);
+  const store: Store = new Store({
+    resource: { group: "", plural: "things" },
+    etcd,
+    clock: slow,
+    decode: (value) => JSON.parse(Buffer.from(value).toString()),
+    written: (revision) => cache.heardOf(revision),
+  });
+  const cache = new WatchCache({ etcd, store, clock: slow, log: silent, prefix: PREFIX });
+  const stop = new AbortController();
+  const done = cache.run(stop.signal);
+  await cache.whenReady;
+  const waits = () => timers.filter(({ ms }) => ms === 3000);
+  const writing = store.create(`${PREFIX}a`, thing("a", 1));
+  while (waits().length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(cache.get(`${PREFIX}a`), undefined);
+  waits()[0]!.fn();
+  assert.equal((await writing).stored.metadata.name, "a");
+  // It isn't known to follow: nobody else waits for it.
+  await store.create(`${PREFIX}b`, thing("b", 1));
+  assert.equal(waits().length, 1);
+  gate.resolve();
+  while (cache.get(`${PREFIX}b`) === undefined) await new Promise((resolve) => setImmediate(resolve));
+  gate = deferred();
+  let gone = false;
+  const entry = cache.get(`${PREFIX}b`);
+  const deleting = store.update(`${PREFIX}b`, entry, () => "delete").then(() => (gone = true));
+  while (waits().length === 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(gone, false);
+  gate.resolve();
+  await deleting;
+  assert.equal(cache.get(`${PREFIX}b`), undefined);
   stop.abort();
   await done;
 });

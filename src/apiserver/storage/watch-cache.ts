@@ -32,11 +32,9 @@ const WINDOW_MIN = 100;
 const WINDOW_MAX = 102_400;
 /** Of stored values: large objects that change all the time are kept for less long. */
 const WINDOW_MAX_BYTES = 128 * 1024 * 1024;
-/** A reader waits so long for the cache to reach a revision. */
+/** A reader waits so long for the cache to reach a revision, and so does a writer for what it wrote. */
 const FRESH_TIMEOUT_MS = 3_000;
 const PROGRESS_EVERY_MS = 100;
-/** A writer waits so long for the cache to hear of the write. */
-const OWN_WRITE_TIMEOUT_MS = 1_000;
 /** How long watchers may be notified before other work gets a turn. */
 const SLICE_MS = 3;
 const TOLD_BETWEEN_LOOKS = 8;
@@ -233,7 +231,7 @@ export class WatchCache {
       resolve();
     };
     const waiter: Waiter = { revision, resolve: settle, reject: settle };
-    const timer = clock.after(OWN_WRITE_TIMEOUT_MS, () => {
+    const timer = clock.after(FRESH_TIMEOUT_MS, () => {
       this.#isSilent = true;
       this.#waiting = this.#waiting.filter((other) => other !== waiter);
       resolve();

@@ -7,9 +7,8 @@
  *
  * Upstream promises nothing of the kind, so nobody may depend on it between servers, and it never costs much: a cache that does not follow is
  * waited for as long as a consistent read waits, once, and then not until it is heard of again. Two things stay as late as upstream's: pods, as the
- * kubelets that
- * pods give rights to hear of them from the same caches, and configuration that is digested in the background (flow schemas, the reachability
- * of extension servers).
+ * kubelets that pods give rights to hear of them from the same caches, and configuration that is digested in the background (flow schemas, the
+ * reachability of extension servers).
  *
  * Each reader says beside its code what it reads; parameters of admission policies join when a policy first refers to their kind, as upstream's
  * informers do.

@@ -67,8 +67,11 @@ describe("a cluster of processes", { skip: clients === undefined ? "kubectl coul
     await cluster.kubectl("create deployment web --image=nginx --replicas=3");
     assert.match(await cluster.kubectl("rollout status deployment/web --timeout=180s"), /successfully rolled out/);
     assert.match(await cluster.kubectl("get nodes"), /^node-1 +Ready +<none> +\S+ +v1\.36/m);
-    assert.match(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/healthz"), /ok/);
-    const { kubeletconfig } = JSON.parse(await cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/configz"));
+    // Nobody is led to the API server's own machine.
+    await assert.rejects(cluster.kubectl("get --raw /api/v1/nodes/node-1/proxy/healthz"), /address not allowed/);
+    const kubelet = `--server=https://127.0.0.1:${cluster.ports.kubelet}`;
+    assert.match(await cluster.kubectl(`get --raw /healthz ${kubelet}`), /ok/);
+    const { kubeletconfig } = JSON.parse(await cluster.kubectl(`get --raw /configz ${kubelet}`));
     assert.deepEqual(
       [kubeletconfig.port, kubeletconfig.clusterDNS, kubeletconfig.syncFrequency, kubeletconfig.authorization.mode],
       [cluster.ports.kubelet, ["10.96.0.10"], "1m0s", "Webhook"],

@@ -242,8 +242,22 @@ test("a mutation that misnames a type or replaces a whole list is refused", asyn
   await under("mutating", of("Object{metadata: Object.spec{}}"), {}, async () => {
     assert.equal(
       await outcome(settings("refused", {})),
-      `403 Forbidden policy 'policy.example.com' with binding 'binding' denied request: type mismatch: unexpected type name "Object.spec", expected "Object.metadata", which matches field name path from root Object type`,
+      `403 Invalid policy 'policy.example.com' with binding 'binding' denied request: type mismatch: unexpected type name "Object.spec", expected "Object.metadata", which matches field name path from root Object type`,
     );
+  });
+});
+
+test("each mutation that fails is a cause of its own, and the ones after it are tried all the same", async () => {
+  const patch = (expression: string) => ({ patchType: "JSONPatch", jsonPatch: { expression } });
+  const spec = {
+    failurePolicy: "Fail",
+    reinvocationPolicy: "Never",
+    mutations: [patch("[JSONPatch{op: 'remove', path: '/nope'}]"), patch("[JSONPatch{op: 'foo', path: '/nope'}]")],
+  };
+  await under("mutating", spec, {}, async () => {
+    const refusal = await settings("refused", {}).then(assert.fail, (error: unknown) => error);
+    assert.ok(refusal instanceof StatusError);
+    assert.deepEqual([refusal.code, refusal.reason, refusal.details.causes?.length], [403, "Invalid", 2]);
   });
 });
 

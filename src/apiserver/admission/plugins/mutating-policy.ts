@@ -19,7 +19,7 @@ import { checkTyped, mergeTyped, typedErrorText } from "../../../machinery/patch
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import type { JsonObject } from "../../../machinery/patch/json-value.ts";
 import type { Schema } from "../../../machinery/schema/schema.ts";
-import { StatusError } from "../../../machinery/status.ts";
+import { StatusError, type Reason } from "../../../machinery/status.ts";
 import { activationOf, Budget, OutOfBudget, Questions, timedMatch } from "../expressions.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
@@ -43,6 +43,8 @@ interface Failure {
   readonly policy: AnyObject;
   readonly binding: AnyObject | undefined;
   readonly message: string;
+  /** Absent for a policy that can't be asked: the answer's own, `Forbidden`. */
+  readonly reason?: Reason;
 }
 
 export const mutatingAdmissionPolicy = defineAdmission({
@@ -76,10 +78,13 @@ function denied(request: AdmissionRequest, failures: readonly Failure[]): Status
       : `policy '${policy.metadata.name}' with binding '${binding.metadata.name}' denied request: ${message}`,
   );
   const error = refuse(request, "");
-  return new StatusError("Forbidden", messages[0]!, {
-    ...error.details,
-    causes: messages.map((message) => ({ message })),
-  });
+  // Whatever the reason, it is a 403.
+  return new StatusError(
+    failures[0]!.reason ?? "Forbidden",
+    messages[0]!,
+    { ...error.details, causes: messages.map((message) => ({ message })) },
+    { code: 403 },
+  );
 }
 
 /** False where the policy's conditions say that it isn't meant. */
@@ -107,7 +112,7 @@ async function mutateSeen(
   failures: Failure[],
 ): Promise<boolean> {
   const { spec } = policy;
-  const fail = (message: string) => void failures.push({ policy, binding, message });
+  const fail = (message: string) => void failures.push({ policy, binding, message, reason: "Invalid" });
   const matched = await timedMatch(
     context,
     { name: policy.metadata.name, kind: "policy", half: "admit" },
@@ -126,7 +131,7 @@ async function mutateSeen(
   for (const mutation of compiled.mutations) {
     if (!mutation.compiled.ok) {
       fail(`compilation error: ${mutation.compiled.message}`);
-      return true;
+      continue;
     }
     const { program } = mutation.compiled;
     const base = activationOf(request, questions, { namespaceObject, params });
@@ -140,7 +145,7 @@ async function mutateSeen(
       });
       if ("error" in result) {
         fail(result.error);
-        return true;
+        continue;
       }
       const changed = mutation.isPatch
         ? patched(request.object, result.value)
@@ -149,7 +154,6 @@ async function mutateSeen(
     } catch (error) {
       if (!(error instanceof OutOfBudget || error instanceof PatchFailure || error instanceof CelError)) throw error;
       fail(error.message);
-      return true;
     }
   }
   return true;

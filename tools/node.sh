@@ -6,4 +6,7 @@ node="$root/node_modules/.bin/node"
 [ -x "$node" ] || node=node
 cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
 [ -z "$cache" ] || export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$cache/typernetes/compiled}"
-exec "$node" --disable-warning=ExperimentalWarning "$@"
+# Objects may have 10,000 levels, as upstream's, and whatever looks at them goes as deep.
+stack=
+if ulimit -S -s 32768 2>/dev/null; then stack=--stack-size=30000; fi
+exec "$node" $stack --disable-warning=ExperimentalWarning "$@"

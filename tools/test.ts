@@ -29,6 +29,7 @@ function run(
   const { status } = spawnSync(
     process.execPath,
     [
+      ...process.execArgv.filter((flag) => flag.startsWith("--stack-size=")),
       "--disable-warning=ExperimentalWarning",
       `--import=${pathToFileURL(join(import.meta.dirname, "property-seed.ts")).href}`,
       "--test",

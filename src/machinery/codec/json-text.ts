@@ -41,8 +41,25 @@ export function infiniteNumber(text: string): string | undefined {
 
 /** As deep as Go reads. */
 const GO_DEPTH_MAX = 10_000;
-/** As deep as what is read can be handled: everything that looks at an object goes as deep as the object, in few hundred bytes of stack a level. */
+/** As deep as what is read can be handled on any stack: everything that looks at an object goes as deep as the object. */
 const DEPTH_MAX = 1_000;
+/** More stack than whatever looks at an object takes for a level of it, as arguments of 8 bytes. */
+const LEVEL = Object.freeze(Array.from({ length: 192 }, () => undefined));
+
+/** Whether the stack of this process has room for what looks at objects of so many levels. */
+export function stackHolds(levels: number): boolean {
+  let left = levels;
+  const descend = (): void => {
+    if (--left > 0) Reflect.apply(descend, undefined, LEVEL);
+  };
+  try {
+    descend();
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
 
 /** What is wrong with a valid document that is too deep. */
 export function tooDeep(text: string): string | undefined {
@@ -64,7 +81,7 @@ export function tooDeep(text: string): string | undefined {
         depth--;
     }
   }
-  return most > DEPTH_MAX ? "exceeded max depth" : undefined;
+  return most > DEPTH_MAX && !stackHolds(most) ? "exceeded max depth" : undefined;
 }
 
 /** What a valid document, of which `tree` was made, says twice. */

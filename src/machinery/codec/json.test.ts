@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { schemaOf } from "../../api/schemas.ts";
 import type { Schema } from "../schema/schema.ts";
+import { stackHolds } from "./json-text.ts";
 import { decodeJson, parseJson } from "./json.ts";
 import { parseYaml } from "./yaml.ts";
 
@@ -229,7 +230,8 @@ test("what is nested without end is refused", () => {
   const message = "invalid character '[' exceeded max depth";
   assert.throws(() => decodeJson(raw(200_000), review), { name: "DecodeError", message });
   assert.throws(() => decodeJson(raw(9_999), review), { name: "DecodeError", message });
-  assert.throws(() => decodeJson(raw(9_000), review), { name: "DecodeError", message: "exceeded max depth" });
+  if (stackHolds(9_002)) assert.ok(decodeJson(raw(9_000), review));
+  else assert.throws(() => decodeJson(raw(9_000), review), { name: "DecodeError", message: "exceeded max depth" });
   assert.ok(decodeJson(raw(900), review));
   assert.ok(parseJson(`{"a":"${"[".repeat(20_000)}","b":[${"[[]],".repeat(2000)}0]}`), "in a string they are text");
   assert.throws(() => parseJson("[".repeat(200_000)), { name: "DecodeError", message: /exceeded max depth/ });

@@ -15,8 +15,9 @@ import { selfSigned, signed } from "../../src/cli/certificates.ts";
 import { machineWorld } from "../../src/cli/world.ts";
 import type { ByteStream, ConnectOptions, HttpClientOptions } from "../../src/world/net.ts";
 import type { World } from "../../src/world/world.ts";
+import type { SpdyConnection, SpdyStream } from "../../src/wire/spdy/connection.ts";
 import { End } from "./streams/play.ts";
-import { KUBELET, OBJECTS, request, ROWS, SECURE_WEB, WEB, webSocket, type Row } from "./streams/rows.ts";
+import { KUBELET, OBJECTS, request, ROWS, SECURE_WEB, spdy, WEB, webSocket, type Row } from "./streams/rows.ts";
 
 const RECORDED = join(import.meta.dirname, "streams/genuine.json");
 const genuine = process.env["T8S_KUBE_APISERVER"];
@@ -270,38 +271,95 @@ if (genuine === undefined) {
     ));
   for (const row of ROWS)
     test(row.name, async () => assert.deepEqual(known(await play(row)), expected(row.name, recorded[row.name]!)));
-  test("what a client does not read is not hoarded", { timeout: 300_000 }, async () => {
-    const headers = webSocket("v5.channel.k8s.io");
-    const total = 64 << 20;
-    let written = 0;
-    const row: Row = {
-      name: "",
-      async client(end) {
-        end.send(request("/api/v1/namespaces/default/pods/p/exec?command=c&stdout=1", headers));
-        await end.head();
-        // Until nothing has moved for a while.
+  /** A back end that says this much on a command's output, or a port's, with nobody to hold it up but who should. */
+  const TOTAL = 128 << 20;
+  const hoarding =
+    (path: string, headers: readonly string[], read: (end: End, until: () => Promise<void>) => Promise<void>) =>
+    async () => {
+      let written = 0;
+      /** Until nothing has moved for a while. */
+      const still = async () => {
         for (let before = -1; before !== written || written === 0; await sleep(300)) before = written;
-        assert.ok(written < total / 2, `${written} bytes were taken`);
-        await end.channels();
-      },
-      async backend(end) {
-        await end.head();
-        end.send(
-          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n",
-        );
-        const connection = end.spdy("server");
-        const incoming = connection.streams[Symbol.asyncIterator]();
-        const error = (await incoming.next()).value!;
-        const stdout = (await incoming.next()).value!;
-        const piece = Buffer.alloc(64 << 10, "x");
-        for (; written < total; written += piece.length) await stdout.write(piece);
-        stdout.end();
-        error.end();
-      },
+        assert.ok(written < TOTAL / 2, `${written} bytes were taken`);
+      };
+      const { client } = await play(
+        {
+          name: "",
+          async client(end) {
+            end.send(request(path, headers));
+            await end.head();
+            await read(end, still);
+          },
+          async backend(end) {
+            const asked = await end.head();
+            const protocol = asked.includes("portforward.k8s.io") ? "portforward.k8s.io" : "v4.channel.k8s.io";
+            end.send(
+              `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+            );
+            const incoming = end.spdy("server").streams[Symbol.asyncIterator]();
+            const error = (await incoming.next()).value!;
+            const output = (await incoming.next()).value!;
+            const piece = Buffer.alloc(64 << 10, "x");
+            for (; written < TOTAL; written += piece.length) await output.write(piece);
+            output.end();
+            error.end();
+          },
+        },
+        250_000,
+      );
+      return client.slice(1).join();
     };
-    const { client } = await play(row, 250_000);
-    assert.match(client.slice(1).join(), new RegExp(`^channel 1: .*, ${total} bytes,channel 3: .*Success`));
-  });
+  const POD = "/api/v1/namespaces/default/pods/p";
+  const inStreams =
+    (spdyOf: (end: End) => SpdyConnection, headers: readonly Record<string, string>[]) =>
+    async (end: End, still: () => Promise<void>) => {
+      const connection = spdyOf(end);
+      const streams: SpdyStream[] = [];
+      for (const one of headers) streams.push(await connection.open(one));
+      await still();
+      let length = 0;
+      for await (const chunk of streams[1]!) length += chunk.length;
+      end.note(`${length} bytes`);
+      connection.close();
+    };
+  const port80 = { port: "80", requestid: "0" };
+  for (const [name, play, heard] of [
+    [
+      "WebSocket, v5",
+      hoarding(`${POD}/exec?command=c&stdout=1`, webSocket("v5.channel.k8s.io"), async (end, still) => {
+        await still();
+        await end.channels();
+      }),
+      new RegExp(`^channel 1: .*, ${TOTAL} bytes,channel 3: .*Success`),
+    ],
+    [
+      "SPDY",
+      hoarding(
+        `${POD}/exec?command=c&stdout=1`,
+        spdy("v4.channel.k8s.io"),
+        inStreams((end) => end.spdy("client"), [{ streamtype: "error" }, { streamtype: "stdout" }]),
+      ),
+      new RegExp(`^${TOTAL} bytes$`),
+    ],
+    [
+      "SPDY in a WebSocket",
+      hoarding(
+        `${POD}/portforward?ports=80`,
+        webSocket("SPDY/3.1+portforward.k8s.io"),
+        inStreams(
+          (end) => end.tunnel(),
+          [
+            { ...port80, streamtype: "error" },
+            { ...port80, streamtype: "data" },
+          ],
+        ),
+      ),
+      new RegExp(`^${TOTAL} bytes$`),
+    ],
+  ] as const)
+    test(`what a client does not read is not hoarded: ${name}`, { timeout: 300_000 }, async () =>
+      assert.match(await play(), heard),
+    );
 } else
   test("taking down what upstream says", async () => {
     const heard: Record<string, Heard> = {};

@@ -133,9 +133,15 @@ export function spdyConnection(transport: ByteStream, side: "client" | "server")
 
   let peerCounts = false;
   let waiting: (() => void) | undefined;
-  const full = () => [...streams.values()].some((stream) => stream.unread > UNREAD_BYTES_MAX);
+  /** After `close` nobody may read any more: what then piles up is given up, so that the other side's end is reached. */
+  let isClosing = false;
+  const full = () => {
+    const heaped = [...streams.values()].filter((stream) => stream.unread > UNREAD_BYTES_MAX);
+    if (isClosing) for (const stream of heaped) stream.fail(new SpdyError("connection closed"));
+    return !isClosing && heaped.length > 0;
+  };
   const room = () => {
-    if (!waiting || full()) return;
+    if (full() || !waiting) return;
     waiting();
     waiting = undefined;
   };
@@ -239,7 +245,8 @@ export function spdyConnection(transport: ByteStream, side: "client" | "server")
       if (!ended) tell({ type: "goaway", lastStream: lastReceived, status: 0 });
       ended = true;
       transport.end();
-      waiting?.();
+      isClosing = true;
+      room();
     },
     closed,
   };

@@ -149,3 +149,15 @@ test("a connection that breaks fails the streams on it", async () => {
   await assert.rejects(text(stream), /cut off/);
   await client.closed;
 });
+
+test("a connection that is closed with much unread on it comes to its end", async () => {
+  const [left, right] = pipe();
+  const client = spdyConnection(left, "client");
+  const server = spdyConnection(right, "server");
+  await client.open({});
+  const { value } = await server.streams[Symbol.asyncIterator]().next();
+  for (let i = 0; i < 200; i++) await value.write(new Uint8Array(100_000));
+  client.close();
+  server.close();
+  await Promise.all([client.closed, server.closed]);
+});

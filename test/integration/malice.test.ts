@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { selfSigned, signed } from "../../src/cli/certificates.ts";
 import { startServer } from "../../src/apiserver/testing/harness.ts";
 import { machineWorld } from "../../src/cli/world.ts";
+import { stackHolds } from "../../src/machinery/codec/json-text.ts";
 
 const world = machineWorld();
 const ca = await selfSigned(world, "ca");
@@ -295,18 +296,20 @@ describe("what is nested without end, and what grows when it is read", () => {
     }
   });
 
-  test("is the client's mistake where it is too deep for this server", async () => {
+  test("is taken as deep as Go takes it where the stack holds it, and is else the client's mistake", async () => {
+    const isHeld = stackHolds(5000);
     for (const [method, path, type, body] of [
       ["POST", MAPS, JSON_TYPE, map(lists(5000))],
       ["POST", MAPS, YAML, map(maps(5000))],
       ["PATCH", `${MAPS}/kept`, MERGE, `{"free":${maps(5000)}}`],
       ["PATCH", `${MAPS}/kept`, STRATEGIC, `{"free":${maps(5000)}}`],
       ["PATCH", `${MAPS}/kept`, JSON_PATCH, `[{"op":"add","path":"/free","value":${lists(5000)}}]`],
-      ["PATCH", `${MAPS}/deep?fieldManager=m`, APPLY, map(maps(5000))],
+      ["PATCH", `${MAPS}/deep`, APPLY, map(maps(5000))],
     ] as const) {
-      const { status, json } = await ask(method, path, type, body);
-      assert.equal(status, 400, type);
-      assert.match(json.message, /exceeded max depth/);
+      const { status, json } = await ask(method, `${path}?dryRun=All&fieldManager=m`, type, body);
+      if (isHeld && type === APPLY) assert.match(json.message, /: \.free: field not declared in schema$/);
+      else if (isHeld) assert.ok(status < 300, `${type}: ${status} ${json.message}`);
+      else assert.deepEqual([status, /exceeded max depth/.test(json.message)], [400, true], type);
     }
     assert.equal((await ask("POST", `${MAPS}?dryRun=All`, JSON_TYPE, map(lists(900)))).status, 201);
   });

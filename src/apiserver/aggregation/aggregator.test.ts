@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClientRequest, HttpClient, HttpClientOptions } from "../../world/net.ts";
 import { nodeWorld } from "../../world/node/index.ts";
+import { FakeEtcd } from "../testing/fake-etcd.ts";
 import { startServer } from "../testing/harness.ts";
 
 const world = nodeWorld();
@@ -168,4 +169,37 @@ test("a group that this server answers itself is always available", async () => 
     assert.deepEqual([condition.status, condition.reason], ["True", "Local"]);
     return;
   }
+});
+
+test("a store that doesn't take an APIService's status is asked again, and the server serves on", async () => {
+  const etcd = new FakeEtcd();
+  let refusals = 0;
+  const { Txn } = etcd.kv;
+  const kv: typeof etcd.kv = {
+    ...etcd.kv,
+    async Txn(request) {
+      const puts = (request.success ?? []).filter((one: any) => String(one.request_put?.key).includes("v1.lost.io"));
+      const isStatus = puts.some((one: any) => Buffer.from(one.request_put.value).includes("ServiceNotFound"));
+      if (isStatus && refusals++ < 1) throw new Error("the store is away");
+      return Txn(request);
+    },
+  };
+  await using harness = await startServer(withExtension(() => ({})).world, {}, Object.assign(etcd, { kv }));
+  const { transport } = harness.client();
+  const path = "/apis/apiregistration.k8s.io/v1/apiservices";
+  const spec = { group: "lost.io", version: "v1", groupPriorityMinimum: 100, versionPriority: 100 };
+  const service = { name: "lost", namespace: "default" };
+  await transport.send({
+    method: "POST",
+    path,
+    body: { metadata: { name: "v1.lost.io" }, spec: { ...spec, service, insecureSkipTLSVerify: true } },
+  });
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const { status } = (await transport.send({ method: "GET", path: `${path}/v1.lost.io` })) as any;
+    if (status?.conditions?.[0]?.reason === "ServiceNotFound") break;
+    assert.ok(performance.now() < deadline);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(refusals, 2);
 });

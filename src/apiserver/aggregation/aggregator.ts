@@ -25,6 +25,8 @@ import { RemoteOpenApi } from "./openapi.ts";
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
 export const READ_FOR_SERVICES: readonly string[] = [API_SERVICES, "services"];
 const PROBE_EVERY_MS = 30_000;
+/** When a status that the store didn't take is tried again. */
+const UNTOLD_MS = 1_000;
 const PROBE_TIMEOUT_MS = 5_000;
 
 const unavailableNow = gauge("aggregator_unavailable_apiservice", {
@@ -105,6 +107,9 @@ export class Aggregator {
     const { registry, clock, log, queues, metrics } = this.#services;
     const resource = registry.named(API_SERVICES);
     if (resource === undefined) return;
+    /** A store that can't be reached, mostly: the server serves on, and says it later. */
+    const untold = (name: string, error: unknown) =>
+      log.v(2).info("An APIService's status can't be written", { name, error: String(error) });
     const look = () => {
       this.#changed = true;
       this.#wake?.();
@@ -117,9 +122,7 @@ export class Aggregator {
       if (type === "DELETED" || spec?.service !== undefined || isLocal(entry.stored)) return;
       queues
         .run("LocalAvailabilityController", () => this.#tell(metadata.name, LOCAL))
-        .catch((error: unknown) => {
-          log.v(2).info("An APIService's status can't be written", { name: metadata.name, error: String(error) });
-        });
+        .catch((error: unknown) => untold(metadata.name, error));
     });
     metrics.from(() => this.#availability());
     // What is behind a remote group has changed: a look at once, not in half a minute.
@@ -138,13 +141,22 @@ export class Aggregator {
       const remotes = this.#remotes();
       for (const name of this.#served.keys())
         if (!remotes.some(({ metadata }) => metadata.name === name)) this.#forget(name);
+      let isTold = true;
       await Promise.all(
-        remotes.map((one) => queues.run("RemoteAvailabilityController", () => this.#probe(one, signal))),
+        remotes.map((one) =>
+          queues
+            .run("RemoteAvailabilityController", () => this.#probe(one, signal))
+            .catch((error: unknown) => {
+              isTold = false;
+              untold(one.metadata.name, error);
+            }),
+        ),
       );
       // Without remote groups there is nothing to ask, only to wait for.
       const woken = new AbortController();
       this.#wake = () => woken.abort();
-      if (!this.#changed) await pause(clock, PROBE_EVERY_MS, AbortSignal.any([signal, woken.signal]));
+      const ms = isTold ? PROBE_EVERY_MS : UNTOLD_MS;
+      if (!this.#changed) await pause(clock, ms, AbortSignal.any([signal, woken.signal]));
       this.#wake = undefined;
     }
   }

@@ -55,6 +55,11 @@ export class OwnQueues {
     };
   }
 
+  /** Something of this queue failed, and will be added again. */
+  retried(name: string): void {
+    this.#retries.at([name]).value++;
+  }
+
   /** For what is done at once. */
   run<T>(name: string, work: () => Promise<T>): Promise<T> {
     return this.add(name)(work);

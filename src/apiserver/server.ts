@@ -485,7 +485,7 @@ const START_CHECKS = [
 
 /** The promise's end or the signal's, whichever comes first. */
 async function until(signal: AbortSignal, promise: Promise<unknown>): Promise<void> {
-  if (signal.aborted) return;
+  if (signal.aborted) return void promise.catch(() => {}); // Nobody waits for it any longer.
   let stop!: () => void;
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;

@@ -30,6 +30,7 @@ let parts = 0;
 const ends: (() => Promise<void>)[] = [];
 // A member in this process keeps nobody waiting: its timers don't hold the process.
 const alive = setInterval(() => {}, 60_000);
+// This runs before what the files of the tests have for the end: servers that are still there see their store go, and have to bear it.
 after(async () => {
   clearInterval(alive);
   await Promise.all(ends.map((end) => end()));

@@ -28,6 +28,8 @@ import { customResource } from "./resource.ts";
 const CRDS = "customresourcedefinitions.apiextensions.k8s.io";
 const API_SERVICES = "apiservices.apiregistration.k8s.io";
 export const READ_FOR_DEFINITIONS: readonly string[] = [CRDS];
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 60_000;
 const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
 
 /** Follows the definitions from the moment of the call; its writes are under way until `settled`. */
@@ -39,12 +41,22 @@ export function followDefinitions(services: Services, signal: AbortSignal): { se
   const structures = new Structures();
   const cleaning = new Set<string>();
   let work: Promise<void> = Promise.resolve();
-  const later = (queue: string, act: () => Promise<unknown>) => {
+  // A store that is away comes back: what failed is done again behind what came since. Each act looks at how things are when it runs.
+  const later = (queue: string, act: () => Promise<unknown>, retryMs = FIRST_RETRY_MS) => {
     const begin = services.queues.add(queue);
     work = work
       .then(() => begin(act))
-      .then(() => {})
-      .catch((error: unknown) => services.log.error("A custom resource definition can't be followed", error));
+      .then(
+        () => {},
+        (error: unknown) => {
+          if (signal.aborted) return;
+          services.log.error("A custom resource definition can't be followed", error);
+          services.queues.retried(queue);
+          void pause(services.clock, retryMs, signal).then(
+            (isTime) => isTime && later(queue, act, Math.min(retryMs * 2, LAST_RETRY_MS)),
+          );
+        },
+      );
   };
   cache.onEvent(({ type, entry, old }) => {
     const definition = entry.view(resource) as CustomResourceDefinition;
@@ -130,8 +142,12 @@ async function closeStorage(services: Services, definition: CustomResourceDefini
   if (resource === undefined) return;
   for (const { name } of definition.spec.versions) {
     if (registry.hasVersion(definition.spec.group, name)) continue;
-    await remove(internalContext(services), resource, "", `${name}.${definition.spec.group}`, {}).catch(() => {});
+    await remove(internalContext(services), resource, "", `${name}.${definition.spec.group}`, {}).catch(unlessGone);
   }
+}
+
+function unlessGone(error: unknown): void {
+  if (!hasReason(error, "NotFound")) throw error;
 }
 
 const definitions = ({ cluster }: Services) => cluster.list(CRDS) as readonly CustomResourceDefinition[];
@@ -194,9 +210,7 @@ async function writeStatus(
       if (finalizers !== undefined) draft.metadata.finalizers = finalizers(current.metadata.finalizers ?? []);
       return recordUpdate(context, resource, "status", current, { ...draft, status });
     },
-  }).catch((error: unknown) => {
-    if (!hasReason(error, "NotFound")) throw error;
-  });
+  }).catch(unlessGone);
 }
 
 /** Names that were refused may be free by now. */
@@ -250,19 +264,16 @@ async function untilClean(
 async function cleanUp(services: Services, definition: CustomResourceDefinition, signal: AbortSignal): Promise<void> {
   if (!(definition.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) return;
   const { name } = definition.metadata;
+  // It may have been served all the same: what is served doesn't wait until the store has it.
   const wasServed = (definition.status?.conditions ?? []).some(
     ({ type, status }) => type === "Established" && status === "True",
   );
   for (let done = false; !done;) {
-    await say(
-      services,
-      name,
-      terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"),
-    );
-    if (!wasServed) break;
+    const inProgress = terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress");
+    if (wasServed) await say(services, name, inProgress);
     done = await deleteObjects(services, definition, signal);
     if (signal.aborted) return;
-    if (!done) await say(services, name, terminating("True", "InstanceDeletionCheck", NOT_GONE));
+    if (!done && wasServed) await say(services, name, terminating("True", "InstanceDeletionCheck", NOT_GONE));
   }
   const over = wasServed
     ? terminating("False", "InstanceDeletionCompleted", "removed all instances")
@@ -317,6 +328,7 @@ async function deleteObjects(
   const left = async () => (await store.list(cache.prefix, {}, (key) => cache.get(key))).entries;
   for (const entry of await left()) {
     const { name, namespace } = entry.stored.metadata;
+    // Whatever is left then is seen below.
     await remove(internalContext(services), resource, namespace ?? "", name, {}).catch(() => {});
   }
   for (let poll = 0; poll < POLLS; poll++) {

@@ -12,7 +12,7 @@ if [ ! -L node_modules ] && { [ ! -e node_modules/.package-lock.json ] || [ pack
 fi
 
 # What `kubectl explain` says of fields, taken from the client library's comments.
-if [ ! -e build/descriptions.json ] && [ -d node_modules/@kubernetes/client-node ]; then
+if { [ ! -e build/descriptions.json ] || [ tools/generate/descriptions.ts -nt build/descriptions.json ]; } && [ -d node_modules/@kubernetes/client-node ]; then
   mkdir -p build
   sh tools/node.sh tools/generate/descriptions.ts build/descriptions.json >/dev/null
 fi

@@ -211,7 +211,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
   };
 
   const turns = new Turns(clock);
-  const documents = new Documents(registry, options.describe, clock, turns);
+  const documents = new Documents(registry, options.describe, clock, turns, cbor);
   const { requestTimeoutMs = 60_000, livezGraceMs = 0 } = options;
   const lifecycle = new Lifecycle(
     { delayMs: 0, sendRetryAfter: false, watchGraceMs: 0, ...options.shutdown, requestTimeoutMs },

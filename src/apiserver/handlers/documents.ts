@@ -57,15 +57,22 @@ export class Documents {
   readonly #source: OpenApiSource;
   readonly #turns: Turns;
 
-  constructor(registry: Registry, describe: Describe | undefined, clock: Pick<Clock, "now">, turns: Turns) {
+  constructor(
+    registry: Registry,
+    describe: Describe | undefined,
+    clock: Pick<Clock, "now">,
+    turns: Turns,
+    cbor: boolean,
+  ) {
     this.#registry = registry;
     this.#clock = clock;
     this.#turns = turns;
     this.#source = {
       schemas: allSchemas(),
       kinds: kindsOf,
-      version: VERSION.gitVersion,
+      version: `${VERSION.major}.${VERSION.minor}`,
       ...(describe && { describe }),
+      cbor,
       custom: (group, version, kind) => registry.customSchema(group, version, kind),
     };
   }

@@ -8,12 +8,16 @@ import { isBuiltinGroup } from "../discovery/groups.ts";
 import { apiVersionOf, type Resource } from "../resource.ts";
 import { capitalized, groupWord, type Operation, operationsOf, parameterType, rootOf } from "./operations.ts";
 import { Definitions, type Dialect, type Json, META, type OpenApiSource } from "./schemas.ts";
+import { SharedParameters } from "./shared-parameters.ts";
 
 type Kind = { readonly group: string; readonly version: string; readonly kind: string };
 
 const ANSWERS = [MEDIA_TYPES.json, MEDIA_TYPES.yaml, MEDIA_TYPES.protobuf];
 const CUSTOM_TYPES = [MEDIA_TYPES.json, MEDIA_TYPES.yaml];
 const WATCHES = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+const CBOR = "application/cbor";
+const CBOR_WATCH = "application/cbor-seq";
+const CBOR_APPLY = "application/apply-patch+cbor";
 
 /** The validator of a document's bytes: its ETag (in quotes) and, for v3, the hash in its URL. */
 export function documentHash(bytes: string | Uint8Array): string {
@@ -34,7 +38,7 @@ function customName({ group, version, kind }: Kind): string {
 
 /** The document of one group and version. */
 export function openApiV3(group: string, version: string, resources: readonly Resource[], source: OpenApiSource): Json {
-  const definitions = new Definitions(source, "v3");
+  const definitions = new Definitions(source, "v3", apiVersionOf({ group, version }));
   const paths = pathsOf(group, version, resources, source, definitions, "v3");
   // What definitions make has no group of its own to speak for it.
   if (!isBuiltinGroup(group))
@@ -61,20 +65,26 @@ export function openApiV3NonResource(groups: readonly string[], source: OpenApiS
           openapi: "3.0.0",
           info: { title: "Kubernetes", version: source.version },
           paths,
-          components: { schemas: definitions.sorted(), securitySchemes: { BearerToken: BEARER } },
+          components: { ...someSchemas(definitions.sorted()), securitySchemes: { BearerToken: BEARER } },
         },
       ];
     }),
   );
 }
 
+const someSchemas = (schemas: Json): Json => (Object.keys(schemas).length === 0 ? {} : { schemas });
+
 function nonResourceOperations(
   groups: readonly string[],
 ): readonly { readonly tag: string; readonly operation: Operation }[] {
-  const read = (path: string, tag: string, id: string, description: string, returns: string) => ({
-    tag,
-    operation: { path, method: "get" as const, id, action: "", description, kind: NO_KIND, parameters: [], returns },
-  });
+  const read = (path: string, tag: string, id: string, description: string, returns: string, type?: string) => {
+    const types = type === undefined ? ANSWERS : [type];
+    const method = "get" as const;
+    return {
+      tag,
+      operation: { path, method, id, action: "", description, kind: NO_KIND, parameters: [], returns, types },
+    };
+  };
   return [
     read(
       "/.well-known/openid-configuration/",
@@ -82,6 +92,7 @@ function nonResourceOperations(
       "getServiceAccountIssuerOpenIDConfiguration",
       "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
       "string",
+      MEDIA_TYPES.json,
     ),
     read("/api/", "core", "getCoreAPIVersions", "get available API versions", `${META}APIVersions`),
     read("/apis/", "apis", "getAPIVersions", "get available API versions", `${META}APIGroupList`),
@@ -100,6 +111,7 @@ function nonResourceOperations(
       "getServiceAccountIssuerOpenIDKeyset",
       "get service account issuer OpenID JSON Web Key Set (contains public token verification keys)",
       "string",
+      "application/jwk-set+json",
     ),
     read(
       "/version/",
@@ -107,6 +119,7 @@ function nonResourceOperations(
       "getCodeVersion",
       "get the version information for this server",
       "io.k8s.apimachinery.pkg.version.Info",
+      MEDIA_TYPES.json,
     ),
   ];
 }
@@ -138,12 +151,16 @@ export function* openApiV2InGoes(resources: readonly Resource[], source: OpenApi
     const key = `${resource.group}/${resource.version}`;
     byVersion.set(key, [...(byVersion.get(key) ?? []), resource]);
   }
+  const shared = new SharedParameters();
   const paths: Record<string, unknown> = {};
-  const groups = [...new Set(resources.map(({ group }) => group))].filter((group) => group !== "");
+  const groups = [...new Set(resources.map(({ group }) => group))].filter(
+    (group) => group !== "" && isBuiltinGroup(group),
+  );
   for (const { tag, operation } of nonResourceOperations(groups))
     paths[operation.path] = { get: render(operation, tag, definitions, "v2") };
   for (const list of byVersion.values()) {
-    Object.assign(paths, pathsOf(list[0]!.group, list[0]!.version, list, source, definitions, "v2"));
+    const own = pathsOf(list[0]!.group, list[0]!.version, list, source, definitions, "v2");
+    for (const [path, item] of Object.entries(own)) paths[path] = shared.rewrite(item as Json);
     yield;
   }
   return {
@@ -151,6 +168,7 @@ export function* openApiV2InGoes(resources: readonly Resource[], source: OpenApi
     info: { title: "Kubernetes", version: source.version },
     paths: sortedByKey(paths),
     definitions: definitions.sorted(),
+    parameters: shared.sorted(),
     securityDefinitions: { BearerToken: BEARER },
     security: [{ BearerToken: [] }],
   };
@@ -194,7 +212,12 @@ function pathsOf(
     for (const [path, all] of Map.groupBy(operations, (operation) => operation.path)) {
       const common = commonParameters(path, all);
       const item = (paths[path] ??= {
-        parameters: common.map((name) => parameter(name, path.includes(`{${name}}`) ? "path" : "query", dialect)),
+        parameters: common.flatMap((name) => {
+          const inPath = path.includes(`{${name}}`);
+          const one = parameter(name, inPath ? "path" : "query", dialect, all[0]!.kind.kind);
+          // The options of a proxied request have a path of their own.
+          return inPath && name === "path" ? [one, parameter(name, "query", dialect)] : [one];
+        }),
       });
       for (const operation of all)
         item[operation.method] = render(operation, tag, definitions, dialect, custom, common);
@@ -213,9 +236,9 @@ function commonParameters(path: string, operations: readonly Operation[]): reado
   return [...new Set([...inPath, ...shared.filter((name) => name !== "name" && name !== "namespace")])].sort();
 }
 
-function parameter(name: string, place: "path" | "query", dialect: Dialect): Json {
+function parameter(name: string, place: "path" | "query", dialect: Dialect, kind?: string): Json {
   const type = { type: parameterType(name), uniqueItems: true };
-  const words = PARAMETER_WORDS[name];
+  const words = name === "name" && kind !== undefined ? `name of the ${kind}` : PARAMETER_WORDS[name];
   return {
     name,
     in: place,
@@ -226,7 +249,6 @@ function parameter(name: string, place: "path" | "query", dialect: Dialect): Jso
 }
 
 const PARAMETER_WORDS: Readonly<Record<string, string>> = {
-  name: "name of the object",
   namespace: "object name and auth scope, such as for teams and projects",
   path: "path is the path of the request after the proxied object",
   pretty: "If 'true', then the output is pretty printed.",
@@ -251,20 +273,20 @@ function render(
 ): Json {
   const { method, action, returns, body } = operation;
   const schema = returns === undefined || returns === "string" ? { type: "string" } : definitions.ref(returns);
-  const types = custom
-    ? CUSTOM_TYPES
-    : returns === undefined
-      ? ["*/*"]
-      : returns === "string"
-        ? ["text/plain", ...ANSWERS]
-        : operation.watchable === true
-          ? [...ANSWERS, ...WATCHES]
-          : ANSWERS;
+  const types = operation.types ?? answerTypes(operation, custom, definitions.cbor);
   const query = [...new Set(operation.parameters)]
     .filter((name) => !shared.includes(name))
     .sort()
     .map((name) => parameter(name, "query", dialect));
-  const bodies = method === "patch" && body !== undefined ? patchTypes(custom) : custom ? CUSTOM_TYPES : ["*/*"];
+  // What reads lists of groups and versions is said to take what it answers with.
+  const isPlain = action === "";
+  const bodies = isPlain
+    ? types
+    : method === "patch" && body !== undefined
+      ? patchTypes(custom, definitions.cbor)
+      : custom
+        ? CUSTOM_TYPES
+        : ["*/*"];
   const answer = (description: string): Json =>
     dialect === "v2"
       ? { description, schema }
@@ -283,26 +305,18 @@ function render(
       "x-kubernetes-group-version-kind": operation.kind,
     }),
   };
-  if (dialect === "v2")
+  if (dialect === "v2") {
+    const required = method !== "delete" && { required: true };
+    const given = body === undefined ? [] : [{ name: "body", in: "body", ...required, schema: definitions.ref(body) }];
+    const parameters = [...given, ...query];
     return {
       ...common,
       schemes: ["https"],
-      consumes: bodies,
+      ...(!(isPlain && returns === "string") && { consumes: bodies }),
       produces: types,
-      parameters: [
-        ...(body === undefined
-          ? []
-          : [
-              {
-                name: "body",
-                in: "body",
-                ...(method !== "delete" && { required: true }),
-                schema: definitions.ref(body),
-              },
-            ]),
-        ...query,
-      ],
+      ...(parameters.length > 0 && { parameters }),
     };
+  }
   return {
     ...common,
     ...(query.length > 0 && { parameters: query }),
@@ -315,10 +329,20 @@ function render(
   };
 }
 
-function patchTypes(custom: boolean): readonly string[] {
-  return Object.values(PATCH_TYPES)
-    .filter((type) => !custom || type !== PATCH_TYPES.strategic)
-    .sort();
+function answerTypes({ returns, watchable }: Operation, custom: boolean, cbor: boolean): readonly string[] {
+  if (custom) return CUSTOM_TYPES;
+  if (returns === undefined) return ["*/*"];
+  const answers = cbor ? [...ANSWERS, CBOR] : ANSWERS;
+  if (returns === "string") return ["text/plain", ...answers];
+  return watchable === true ? [...answers, ...WATCHES, ...(cbor ? [CBOR_WATCH] : [])] : answers;
+}
+
+/** In the order in which they were added. */
+const PATCHES = [PATCH_TYPES.json, PATCH_TYPES.merge, PATCH_TYPES.strategic, PATCH_TYPES.apply];
+
+function patchTypes(custom: boolean, cbor: boolean): readonly string[] {
+  const types: readonly string[] = PATCHES.filter((type) => !custom || type !== PATCH_TYPES.strategic);
+  return cbor && !custom ? [...types, CBOR_APPLY] : types;
 }
 
 function codesOf({ action, method }: Operation, custom: boolean): readonly (200 | 201 | 202)[] {

@@ -46,3 +46,15 @@ test("a path that is there stays, and without other servers a document is itself
   assert.equal((mergeOpenApiV2(first, [{ document, group: "g", version: "v1" }]) as any).paths["/apis/g/v1/a"].get, 1);
   assert.equal(mergeOpenApiV2(base, []), base);
 });
+
+test("parameters that another server's operations share come along, and keep apart from ours", () => {
+  const shared = (name: string) => ({ parameters: [{ $ref: `#/parameters/${name}` }] });
+  const own = { ...base, parameters: { "limit-a": { name: "limit", type: "integer" } } };
+  const document = {
+    paths: { "/apis/g/v1/a": { ...shared("limit-a"), get: shared("pretty-a") } },
+    parameters: { "limit-a": { name: "limit", type: "string" }, "pretty-a": { name: "pretty" }, "watch-a": {} },
+  };
+  const merged: any = mergeOpenApiV2(own, [{ document, group: "g", version: "v1" }]);
+  assert.deepEqual(Object.keys(merged.parameters), ["limit-a", "limit-a_v2", "pretty-a"]);
+  assert.deepEqual(merged.paths["/apis/g/v1/a"], { ...shared("limit-a_v2"), get: shared("pretty-a") });
+});

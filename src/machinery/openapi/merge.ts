@@ -7,7 +7,8 @@ import type { Json } from "./schemas.ts";
 
 type Tree = Readonly<Record<string, any>>;
 
-const PREFIX = "#/definitions/";
+/** Where definitions are, and parameters that many operations share. */
+const KINDS = ["definitions", "parameters"] as const;
 
 /** OpenAPI v2; `others` in the order in which they win. Paths that are there already stay. */
 export function mergeOpenApiV2(
@@ -16,39 +17,49 @@ export function mergeOpenApiV2(
 ): Json {
   if (others.length === 0) return base;
   const paths: Record<string, unknown> = { ...(base as Tree)["paths"] };
-  const definitions: Record<string, unknown> = { ...(base as Tree)["definitions"] };
+  const kept = Object.fromEntries(KINDS.map((kind) => [kind, { ...(base as Tree)[kind] }])) as Named;
   for (const { document, group, version } of others) {
     const own = Object.entries(((document as Tree)["paths"] ?? {}) as Tree).filter(
       ([path]) => isBelow(path, `/apis/${group}/${version}`) && !Object.hasOwn(paths, path),
     );
-    const theirs = ((document as Tree)["definitions"] ?? {}) as Tree;
     const used = usedBy(
       own.map(([, item]) => item),
-      theirs,
+      document as Tree,
     );
     const renamed = new Map<string, string>();
-    for (const name of [...used].sort()) renamed.set(name, freeName(name, theirs[name], definitions));
-    for (const [name, as] of renamed) definitions[as] ??= withNames(theirs[name], renamed);
+    const all = [...used].sort().map((reference) => ({ reference, ...placeOf(reference)! }));
+    for (const { reference, kind, name } of all)
+      renamed.set(reference, `#/${kind}/${freeName(name, (document as Tree)[kind][name], kept[kind])}`);
+    for (const { reference, kind, name } of all)
+      kept[kind][placeOf(renamed.get(reference)!)!.name] ??= withNames((document as Tree)[kind][name], renamed);
     for (const [path, item] of own) paths[path] = withNames(item, renamed);
   }
-  return { ...(base as Tree), paths, definitions } as Json;
+  return { ...(base as Tree), paths, ...kept } as Json;
+}
+
+type Named = Record<(typeof KINDS)[number], Record<string, unknown>>;
+
+/** `#/definitions/name` as its parts. */
+function placeOf(reference: unknown): { readonly kind: (typeof KINDS)[number]; readonly name: string } | undefined {
+  if (typeof reference !== "string") return undefined;
+  const kind = KINDS.find((one) => reference.startsWith(`#/${one}/`));
+  return kind === undefined ? undefined : { kind, name: reference.slice(kind.length + 3) };
 }
 
 const isBelow = (path: string, root: string): boolean => path === root || path.startsWith(`${root}/`);
 
-/** The names of all definitions that something refers to, also through others. */
-function usedBy(roots: readonly unknown[], definitions: Tree): ReadonlySet<string> {
+/** All references that something makes, also through others. */
+function usedBy(roots: readonly unknown[], document: Tree): ReadonlySet<string> {
   const used = new Set<string>();
   const visit = (value: unknown): void => {
     if (typeof value !== "object" || value === null) return;
     if (Array.isArray(value)) return value.forEach(visit);
     for (const [key, inner] of Object.entries(value)) {
-      if (key !== "$ref" || typeof inner !== "string" || !inner.startsWith(PREFIX)) visit(inner);
-      else {
-        const name = inner.slice(PREFIX.length);
-        if (used.has(name) || !Object.hasOwn(definitions, name)) continue;
-        used.add(name);
-        visit(definitions[name]);
+      const place = key === "$ref" ? placeOf(inner) : undefined;
+      if (place === undefined) visit(inner);
+      else if (!used.has(inner as string) && Object.hasOwn(document[place.kind] ?? {}, place.name)) {
+        used.add(inner as string);
+        visit(document[place.kind][place.name]);
       }
     }
   };
@@ -75,15 +86,14 @@ function sorted(value: unknown): unknown {
   );
 }
 
+/** The same with references to what something is called here. */
 function withNames(value: unknown, names: ReadonlyMap<string, string>): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => withNames(item, names));
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
-      if (key !== "$ref" || typeof inner !== "string" || !inner.startsWith(PREFIX))
-        return [key, withNames(inner, names)];
-      const name = inner.slice(PREFIX.length);
-      return [key, `${PREFIX}${names.get(name) ?? name}`];
+      const isReference = key === "$ref" && typeof inner === "string";
+      return [key, isReference ? (names.get(inner) ?? inner) : withNames(inner, names)];
     }),
   );
 }

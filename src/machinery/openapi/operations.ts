@@ -15,6 +15,9 @@ export interface Operation {
   readonly body?: string;
   /** The type of the answer; absent where a stream is (`connect`). */
   readonly returns?: string;
+  /** In which forms the answer is, where they aren't those of objects. */
+  readonly types?: readonly string[];
+  /** Answers come in the forms of a watch, too: lists' do, whether or not there is a watch. */
   readonly watchable?: boolean;
 }
 
@@ -148,6 +151,7 @@ export function operationsOf(
   const add = (operation: Omit<Operation, "kind"> & { readonly kind?: Operation["kind"] }) =>
     out.push({ kind: { group, version, kind }, ...operation });
 
+  const listing = `list ${custom || !has("watch") ? "" : "or watch "}objects of kind ${kind}`;
   if (has("list")) {
     if (namespaced)
       add({
@@ -155,20 +159,20 @@ export function operationsOf(
         method: "get",
         action: "list",
         id: `list${word}${kind}ForAllNamespaces`,
-        description: `list ${custom ? "" : "or watch "}objects of kind ${kind}`,
+        description: listing,
         parameters: ["pretty", ...LIST],
         returns: list,
-        watchable: has("watch"),
+        watchable: true,
       });
     add({
       path: place,
       method: "get",
       action: "list",
       id: `list${word}${scoped}`,
-      description: `list ${custom ? "" : "or watch "}objects of kind ${kind}`,
+      description: listing,
       parameters: [...at, ...LIST],
       returns: list,
-      watchable: has("watch"),
+      watchable: true,
     });
   }
   if (has("create"))

@@ -1,5 +1,6 @@
 /** Types as OpenAPI definitions that refer to each other, in the dialect of v2 or v3. */
 import type { Schema } from "../schema/schema.ts";
+import { isOfClients, REGISTERED_VERSIONS } from "./registered-versions.ts";
 
 export type Dialect = "v2" | "v3";
 export type Json = { readonly [key: string]: unknown };
@@ -14,6 +15,8 @@ export interface OpenApiSource {
   describe?(name: string, field?: string): string | undefined;
   /** What a custom resource's own CRD says: its schema as written there. */
   custom?(group: string, version: string, kind: string): Json | undefined;
+  /** Whether objects are read and written in CBOR, too. */
+  readonly cbor?: boolean;
   /** The version of the server, for `info`. */
   readonly version: string;
 }
@@ -47,15 +50,30 @@ const FORMAT_OF: ReadonlyMap<string, string> = new Map(
   Object.entries(FORMATS).map(([format, { name }]) => [name, format]),
 );
 
+/** Fields that refer to a type and of which upstream says nothing. */
+const UNDESCRIBED: ReadonlySet<string> = new Set([
+  ...["additionalItems", "additionalProperties", "example", "externalDocs", "items", "not"].map(
+    (field) => `${APIEXTENSIONS}JSONSchemaProps.${field}`,
+  ),
+  "io.k8s.api.networking.v1.IngressRule.http",
+]);
+
 /** Collects the definitions that a document needs. */
 export class Definitions {
   readonly #source: OpenApiSource;
   readonly #dialect: Dialect;
+  readonly #of: string | undefined;
   readonly #found = new Map<string, Json>();
 
-  constructor(source: OpenApiSource, dialect: Dialect) {
+  /** `of` is the group and version that a document of v3 is of. */
+  constructor(source: OpenApiSource, dialect: Dialect, of?: string) {
     this.#source = source;
     this.#dialect = dialect;
+    this.#of = of;
+  }
+
+  get cbor(): boolean {
+    return this.#source.cbor === true;
   }
 
   /** A reference to a named type, which is thereby part of the document. */
@@ -87,11 +105,10 @@ export class Definitions {
     if (schema === undefined) return { ...said, type: "object" };
     const properties: Record<string, unknown> = {};
     for (const [field, fieldSchema] of [...(schema.properties ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)))
-      properties[field] = this.#property(fieldSchema, this.#source.describe?.(name, field));
-    const kinds = this.#source.kinds(name).map((text) => {
-      const [group, version, kind] = text.split("/");
-      return { group, version, kind };
-    });
+      properties[field] = UNDESCRIBED.has(`${name}.${field}`)
+        ? this.#property(fieldSchema, undefined, true)
+        : this.#property(fieldSchema, this.#source.describe?.(name, field));
+    const kinds = this.#kinds(name);
     return {
       ...said,
       type: "object",
@@ -103,10 +120,32 @@ export class Definitions {
     };
   }
 
-  #property(schema: Schema, description?: string): Json {
+  /** Options and events belong to every group: a document of v3 names its own, that of v2 all that there ever were, one of a definition's those of clients. */
+  #kinds(name: string): readonly Json[] {
+    if (name !== `${META}DeleteOptions` && name !== `${META}WatchEvent`)
+      return this.#source.kinds(name).map((text) => {
+        const [group, version, kind] = text.split("/");
+        return { group, version, kind };
+      });
+    const kind = name.slice(META.length);
+    return ["v1", ...this.#versions()].map((text) => {
+      const [version, group = ""] = text.split("/").reverse();
+      return { group, version, kind };
+    });
+  }
+
+  #versions(): readonly string[] {
+    if (this.#dialect === "v2") return REGISTERED_VERSIONS;
+    if (this.#of === undefined || this.#of === "v1") return [];
+    return REGISTERED_VERSIONS.includes(this.#of) ? [this.#of] : REGISTERED_VERSIONS.filter(isOfClients);
+  }
+
+  #property(schema: Schema, description?: string, isUndescribed = false): Json {
     const extra: Record<string, unknown> = {};
     if (description !== undefined) extra["description"] = description;
-    if (schema.default !== undefined && !isFilledIn(schema)) extra["default"] = schema.default;
+    // Readers of v2 would take a default for a field that is set.
+    if (this.#dialect === "v3" && schema.default !== undefined && !isFilledIn(schema))
+      extra["default"] = schema.default;
     if (schema.listType !== undefined) extra["x-kubernetes-list-type"] = schema.listType;
     if (schema.listMapKeys !== undefined) extra["x-kubernetes-list-map-keys"] = schema.listMapKeys;
     if (schema.patchStrategy !== undefined) extra["x-kubernetes-patch-strategy"] = schema.patchStrategy.join(",");
@@ -116,8 +155,9 @@ export class Definitions {
       if (schema.mapType !== undefined && schema.mapType !== this.#source.schemas.get(named)?.mapType)
         extra["x-kubernetes-map-type"] = schema.mapType;
       const ref = this.ref(named);
-      if (Object.keys(extra).length === 0) return ref;
-      return this.#dialect === "v2" ? { ...ref, ...extra } : { allOf: [ref], ...extra };
+      // A reference in v3 stands alone, and nearly every field has something said of it upstream.
+      const isBare = this.#dialect === "v2" || (isUndescribed && Object.keys(extra).length === 0);
+      return isBare ? { ...ref, ...extra } : { allOf: [ref], ...extra };
     }
     const own: Record<string, unknown> = { type: schema.type };
     if (schema.type === "any") delete own["type"];
@@ -129,11 +169,13 @@ export class Definitions {
     return { ...own, ...extra };
   }
 
-  /** Elements of lists and maps: v3 says of strings and structs what their zero value is. */
+  /** Elements of lists and maps: v3 says of scalars and structs what their zero value is. */
   #item(schema: Schema): Json {
-    const item = this.#property(schema);
+    const item = this.#property(schema, undefined, true);
     if (this.#dialect === "v2" || schema.default !== undefined) return item;
     if (schema.type === "string" && schema.format === undefined) return { ...item, default: "" };
+    if (schema.type === "integer") return { ...item, default: 0 };
+    if (schema.type === "boolean") return { ...item, default: false };
     if (schema.name !== undefined) return { allOf: [item], default: {} };
     return item;
   }

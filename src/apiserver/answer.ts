@@ -14,7 +14,7 @@ import type { Clock } from "../world/world.ts";
 import { GzipWriter } from "./gzip.ts";
 import { type JsonList, jsonList, listParts } from "./list-parts.ts";
 import type { Encoding } from "./negotiation.ts";
-import { endpointOf, negotiate, statusEncoding } from "./negotiation.ts";
+import { endpointOf, negotiate, NoCborError, statusEncoding } from "./negotiation.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 import { encodeResponse } from "./responses.ts";
 import { RouteError } from "./routing.ts";
@@ -239,7 +239,7 @@ export function fail(request: ApiRequest, exchange: Exchange, error: unknown, op
   }
   const encoding: Encoding = statusEncoding(
     request,
-    request.cbor === true && status.code !== 401 && !(error instanceof RouteError),
+    request.cbor === true && status.code !== 401 && !(error instanceof RouteError || error instanceof NoCborError),
   );
   const body = encodeResponse(
     { kind: "object", status: status.code, object: orderedStatus(status) },

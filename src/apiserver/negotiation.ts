@@ -51,6 +51,7 @@ export interface Endpoint {
   readonly isWatch: boolean;
   /** Protobuf needs a schema with field numbers, which custom resources don't have. */
   readonly speaksProtobuf: boolean;
+  readonly discovery?: { readonly cbor: boolean } | undefined;
 }
 
 export function endpointOf(request: ApiRequest, response: ObjectResponse | ListResponse | WatchResponse): Endpoint {
@@ -59,7 +60,9 @@ export function endpointOf(request: ApiRequest, response: ObjectResponse | ListR
     resource === undefined
       ? response.kind === "object" && response.schema !== undefined
       : resource.schema.name !== undefined;
-  return { resource, subresource: request.info.subresource, isWatch: response.kind === "watch", speaksProtobuf };
+  const { subresource } = request.info;
+  const discovery = response.kind === "object" ? response.discovery : undefined;
+  return { resource, subresource, isWatch: response.kind === "watch", speaksProtobuf, discovery };
 }
 
 /** Views on an object that no table is made of. */
@@ -81,11 +84,11 @@ const hasTable = ({ resource, subresource }: Endpoint): boolean =>
 
 /** The first clause that can be met decides; the type is the first one that it fits. */
 export function negotiate(request: ApiRequest, endpoint: Endpoint): Encoding {
-  const known = mediaTypesFor(request.cbor === true);
+  const known = mediaTypesFor(request.cbor === true && endpoint.discovery?.cbor !== false);
   const header = request.header("accept") ?? "";
   const found =
     header === "" ? encoding(request, "application/json", {}, undefined) : fromHeader(request, endpoint, known);
-  if (found === undefined) throw notAcceptable(known);
+  if (found === undefined) throw notAcceptable(known, endpoint.discovery);
   if (endpoint.isWatch && found.mediaType === "application/yaml")
     throw notAcceptable(streamTypesFor(request.cbor === true));
   return found;
@@ -107,7 +110,8 @@ function fromHeader(request: ApiRequest, endpoint: Endpoint, known: readonly Med
         if (mediaType === PROTOBUF && !endpoint.speaksProtobuf) continue;
         return encoding(request, mediaType, parameters, undefined);
       }
-      if (group !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1")) continue;
+      if (endpoint.discovery !== undefined || group !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1"))
+        continue;
       if (
         as === "Table" &&
         hasTable(endpoint) &&
@@ -120,8 +124,12 @@ function fromHeader(request: ApiRequest, endpoint: Endpoint, known: readonly Med
   return undefined;
 }
 
-function notAcceptable(types: readonly string[]): StatusError {
-  return new StatusError("NotAcceptable", `only the following media types are accepted: ${types.join(", ")}`);
+/** Of a document that is never CBOR, and so isn't its refusal. */
+export class NoCborError extends StatusError {}
+
+function notAcceptable(types: readonly string[], discovery?: { readonly cbor: boolean }): StatusError {
+  const words = `only the following media types are accepted: ${types.join(", ")}`;
+  return new (discovery?.cbor === false ? NoCborError : StatusError)("NotAcceptable", words);
 }
 
 /** Errors are never tables; where nothing else fits they are JSON that people can read. */

@@ -89,6 +89,8 @@ export interface ObjectResponse {
   readonly resource?: Resource;
   /** Of what is no resource, where it can be protobuf. */
   readonly schema?: Schema;
+  /** A document of discovery has one form only, and not all of them are CBOR. */
+  readonly discovery?: { readonly cbor: boolean };
   /** Shares its bytes where the object is one that is stored. */
   readonly entry?: Entry;
 }

@@ -7,6 +7,7 @@ import { formatTime } from "../../machinery/meta/time.ts";
 import { hostPort } from "../../base/host-port.ts";
 import { parseJson } from "../../machinery/codec/json.ts";
 import type { APIResourceList } from "../../machinery/meta/types.ts";
+import type { RemoteVersion } from "../../machinery/discovery/groups.ts";
 import type { Resource, Verb } from "../../machinery/resource.ts";
 import { counter, gauge, type Reading } from "../../observe/metrics.ts";
 import { counts } from "../../observe/series.ts";
@@ -59,6 +60,8 @@ export class Aggregator {
   readonly #services: Services;
   /** What each remote group version last said it serves. */
   readonly #served = new Map<string, readonly Resource[]>();
+  /** Those that said so when they were last asked. */
+  readonly #fresh = new Set<string>();
   readonly openApi = new RemoteOpenApi();
   readonly #becameUnavailable = counts(unavailableTotal);
   #changed = false;
@@ -74,6 +77,17 @@ export class Aggregator {
   /** Resources of other servers, for discovery alone. */
   get resources(): readonly Resource[] {
     return [...this.#served.values()].flat();
+  }
+
+  /** All that other servers are said to serve. */
+  get versions(): readonly RemoteVersion[] {
+    return this.#remotes().map(({ metadata, spec }) => ({
+      group: spec.group,
+      version: spec.version,
+      groupPriority: spec.groupPriorityMinimum,
+      versionPriority: spec.versionPriority,
+      isStale: !this.#fresh.has(metadata.name),
+    }));
   }
 
   /** The APIService of a group version that another server answers. */
@@ -180,17 +194,18 @@ export class Aggregator {
     const target = this.#target(apiService);
     let verdict: Verdict;
     if ("reason" in target) {
-      this.#forget(name);
+      this.#miss(name);
       verdict = target;
     } else {
       const { group, version } = apiService.spec;
       try {
         const { body } = await this.#fetch(target, `/apis/${group}/${version}`, signal);
         this.#served.set(name, resourcesOf(group, version, parseJson(body) as APIResourceList));
+        this.#fresh.add(name);
         verdict = { status: "True", reason: "Passed", message: "all checks passed" };
       } catch (error) {
         if (signal.aborted) return;
-        this.#forget(name);
+        this.#miss(name);
         const words = error instanceof Error ? error.message : String(error);
         verdict = {
           status: "False",
@@ -208,8 +223,15 @@ export class Aggregator {
     });
   }
 
+  /** What it said last is told on, as stale. */
+  #miss(name: string): void {
+    this.#fresh.delete(name);
+    this.openApi.forget(name);
+  }
+
   #forget(name: string): void {
     this.#served.delete(name);
+    this.#fresh.delete(name);
     this.openApi.forget(name);
   }
 

@@ -12,7 +12,7 @@ import type { FlowControl } from "../flow-control/flow-control.ts";
 import { dumpPage } from "../flow-control/dump.ts";
 import { groupsOf, isBuiltinGroup } from "../../machinery/discovery/groups.ts";
 import { mediaTypesFor } from "../negotiation.ts";
-import { accepts } from "../routing.ts";
+import { accepts, RouteError } from "../routing.ts";
 import { discovery } from "./discovery.ts";
 import type { Documents } from "./documents.ts";
 import type { ServerMetrics } from "../metrics.ts";
@@ -39,7 +39,7 @@ export interface NonResourceOptions {
 const METRICS_HEADERS = { "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores" };
 
 const ANY_METHOD =
-  /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug|statusz|flagz)(?:\/|$)|apis(?:\/[^/]*)?\/?$|(?:index\.html)?$)/;
+  /^\/(?:(?:healthz|livez|readyz|metrics|openapi|debug|statusz|flagz)(?:\/|$)|apis(?:\/|$)|(?:index\.html)?$)/;
 
 export async function handleNonResource(options: NonResourceOptions, request: ApiRequest): Promise<ApiResponse> {
   const answer = await page(options, request);
@@ -71,13 +71,17 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
     case "apis": {
       const found = discovery(
         [...services.registry.resources, ...options.aggregator.resources],
+        options.aggregator.versions,
         request,
         hostOf(options),
         options.codec,
       );
       if (found === undefined) return notServed(request);
-      // CBOR is for what lists resources, not for what lists groups and versions.
-      if (isRouted(path)) accepts(request, mediaTypesFor(request.cbor === true && !/^\/api\/?$/.test(path)));
+      if (isRouted(path)) {
+        if (request.method !== "GET") throw new RouteError("MethodNotAllowed", notAllowed().message);
+        const cbor = request.cbor === true && found.kind === "object" && found.discovery?.cbor === true;
+        accepts(request, mediaTypesFor(cbor));
+      }
       return found;
     }
     case "openapi":
@@ -113,10 +117,10 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
 const isOn = ({ featureGates }: Services, page: "statusz" | "flagz"): boolean =>
   featureGates.get(page === "statusz" ? "ComponentStatusz" : "ComponentFlagz") ?? true;
 
-/** `/apis` and its groups are written by hand upstream; the other lists stand in its table of routes. */
+/** `/apis` and its groups are written by hand upstream, and so is all of custom resources; the other lists stand in its table of routes. */
 function isRouted(path: string): boolean {
   const [root, group, version] = path.split("/").filter((part) => part !== "");
-  return root === "api" || (version !== undefined && isBuiltinGroup(group!));
+  return root === "api" || group === "apiregistration.k8s.io" || (version !== undefined && isBuiltinGroup(group!));
 }
 
 /** A version that a group of upstream's doesn't have is asked of the group, which has words of its own. */
@@ -158,8 +162,8 @@ function published(request: ApiRequest, document: object | undefined, contentTyp
   };
 }
 
-function paths({ services, checks }: NonResourceOptions): readonly string[] {
-  const groups = groupsOf(services.registry.resources).filter(({ name }) => name !== "");
+function paths({ services, checks, aggregator }: NonResourceOptions): readonly string[] {
+  const groups = groupsOf(services.registry.resources, aggregator.versions).filter(({ name }) => name !== "");
   return [
     "/.well-known/openid-configuration",
     "/api",

@@ -57,10 +57,10 @@ export function aggregatedDiscovery(groups: readonly ApiGroup[], at: "/api" | "/
       .filter(({ name }) => (name === "") === (at === "/api"))
       .map(({ name, versions }) => ({
         metadata: name === "" ? {} : { name },
-        versions: versions.map(({ version, resources }) => ({
+        versions: versions.map(({ version, resources, isStale = false }) => ({
           version,
-          resources: resources.map(discovered),
-          freshness: "Current",
+          ...((resources.length > 0 || !isStale) && { resources: resources.map(discovered) }),
+          freshness: isStale ? "Stale" : "Current",
         })),
       })),
   };

@@ -13,6 +13,16 @@ export interface ApiGroup {
 export interface ApiVersion {
   readonly version: string;
   readonly resources: readonly Resource[];
+  /** Of another server that didn't say so when it was last asked. */
+  readonly isStale?: boolean;
+}
+/** What an APIService says of another server's group and version. */
+export interface RemoteVersion {
+  readonly group: string;
+  readonly version: string;
+  readonly groupPriority: number;
+  readonly versionPriority: number;
+  readonly isStale: boolean;
 }
 
 interface Priority {
@@ -66,29 +76,41 @@ export function priorityOf(group: string, version: string): { readonly group: nu
   return { group: known?.group ?? CUSTOM_GROUP, version: known?.versions[version] ?? (known ? 15 : CUSTOM_VERSION) };
 }
 
-/** Orders the resources that are served into groups and versions. */
-export function groupsOf(resources: Iterable<Resource>): readonly ApiGroup[] {
+/** Orders the resources that are served into groups and versions; those of other servers are told of whether or not they answer. */
+export function groupsOf(resources: Iterable<Resource>, remotes: readonly RemoteVersion[] = []): readonly ApiGroup[] {
+  const remote = new Map(remotes.map((one) => [`${one.group}/${one.version}`, one]));
+  const ranks = new Map<string, number>();
+  for (const { group, groupPriority } of remotes) ranks.set(group, Math.max(groupPriority, ranks.get(group) ?? 0));
+  const rank = (group: string) => Math.max(priorityOf(group, "").group, ranks.get(group) ?? 0);
   const groups = new Map<string, Map<string, Resource[]>>();
   for (const resource of resources) {
     const versions = groups.get(resource.group) ?? new Map<string, Resource[]>();
     groups.set(resource.group, versions);
     versions.set(resource.version, [...(versions.get(resource.version) ?? []), resource]);
   }
+  for (const { group, version } of remotes) {
+    const versions = groups.get(group) ?? new Map<string, Resource[]>();
+    groups.set(group, versions);
+    if (!versions.has(version)) versions.set(version, []);
+  }
+  const versionRank = (group: string, version: string) =>
+    remote.get(`${group}/${version}`)?.versionPriority ?? priorityOf(group, version).version;
   return [...groups]
     .map(([name, versions]) => ({
       name,
       versions: [...versions]
-        .map(([version, list]) => ({ version, resources: list.sort((a, b) => (a.plural < b.plural ? -1 : 1)) }))
+        .map(([version, list]) => ({
+          version,
+          resources: list.sort((a, b) => (a.plural < b.plural ? -1 : 1)),
+          ...(remote.get(`${name}/${version}`)?.isStale === true && { isStale: true }),
+        }))
         .sort(
           (a, b) =>
-            priorityOf(name, b.version).version - priorityOf(name, a.version).version ||
-            compareVersions(a.version, b.version),
+            versionRank(name, b.version) - versionRank(name, a.version) || compareVersions(a.version, b.version),
         ),
     }))
     .sort((a, b) => rank(b.name) - rank(a.name) || (a.name < b.name ? -1 : 1));
 }
-
-const rank = (group: string) => PRIORITIES[group]?.group ?? CUSTOM_GROUP;
 
 /** Stable before beta before alpha, higher before lower, anything else last by name: `v2 v1 v2beta1 v1beta2 v1alpha1 foo`. */
 export function compareVersions(a: string, b: string): number {

@@ -85,9 +85,8 @@ export function verbsOf(resource: Resource, verbs: readonly string[]): readonly 
 
 /** Changes when objects are stored in another version: clients compare it, nothing more. */
 function storageVersionHash({ storage, kind }: Resource): string {
-  return createHash("sha256")
-    .update(`${storage.group}/${storage.version}/${kind}`)
-    .digest()
-    .subarray(0, 8)
-    .toString("base64");
+  const { group } = storage;
+  // Upstream still stores definitions in their first form, and there is one hash that everybody knows.
+  const version = kind === "CustomResourceDefinition" && group === "apiextensions.k8s.io" ? "v1beta1" : storage.version;
+  return createHash("sha256").update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString("base64");
 }

@@ -7,7 +7,7 @@ import type { AuditTrail } from "./audit/trail.ts";
 import type { UserInfo } from "./authn/user.ts";
 import type { ApiRequest, Handler, Outcome, RequestBody } from "./request.ts";
 import type { RequestInfo } from "./request-info.ts";
-import { requestInfo } from "./request-info.ts";
+import { decodedPath, requestInfo } from "./request-info.ts";
 import { DecodeError } from "../machinery/codec/decode.ts";
 import { MEDIA_TYPES, PATCH_TYPES } from "../machinery/codec/content.ts";
 import { openYamlInGoes } from "../machinery/codec/yaml.ts";
@@ -97,6 +97,7 @@ function refuseUrl(exchange: Exchange): void {
 class ServedRequest implements ApiRequest {
   readonly method: string;
   readonly path: string;
+  readonly rawPath: string;
   readonly info: RequestInfo;
   readonly peer: Peer;
   user: UserInfo | undefined = undefined;
@@ -119,9 +120,10 @@ class ServedRequest implements ApiRequest {
     const { method, url, headers, peer } = exchange.request;
     const mark = url.indexOf("?");
     this.method = method;
-    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.rawPath = mark < 0 ? url : url.slice(0, mark);
+    this.path = decodedPath(this.rawPath);
     this.#search = mark < 0 ? "" : url.slice(mark + 1);
-    this.info = requestInfo(method, this.path, this.#search === "" ? undefined : this.query);
+    this.info = requestInfo(method, this.rawPath, this.#search === "" ? undefined : this.query);
     this.peer = peer;
     this.cbor = options.cbor;
     this.exchange = exchange;

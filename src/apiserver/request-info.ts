@@ -34,10 +34,11 @@ const NAMESPACE_SUBRESOURCES = new Set(["status", "finalize"]);
 
 export function requestInfo(method: string, path: string, query: URLSearchParams | undefined): RequestInfo {
   // As Go has it: a slash that was written `%2f` is one as well, for whoever reads the path.
-  const split = withoutSlashesAround(decode(path)).split("/");
+  const decoded = decodedPath(path);
+  const split = withoutSlashesAround(decoded).split("/");
   const grouped = split[0] === "apis";
-  if (split.length < 3 || (split[0] !== "api" && !grouped)) return noResource(method, path);
-  if (grouped && split.length < 4) return noResource(method, path);
+  if (split.length < 3 || (split[0] !== "api" && !grouped)) return noResource(method, decoded);
+  if (grouped && split.length < 4) return noResource(method, decoded);
   const apiPrefix = split[0]!;
   const apiGroup = grouped ? split[1]! : "";
   const apiVersion = grouped ? split[2]! : split[1]!;
@@ -45,7 +46,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   let verb = VERBS[method] ?? "";
   const watched = rest[0] === "watch";
   if (rest[0] === "watch" || rest[0] === "proxy") {
-    if (rest.length < 2) return { ...noResource(method, path), apiPrefix, apiGroup, apiVersion };
+    if (rest.length < 2) return { ...noResource(method, decoded), apiPrefix, apiGroup, apiVersion };
     verb = rest[0];
     rest = rest.slice(1);
   }
@@ -123,7 +124,8 @@ function nameSelected(fieldSelector: string): string {
   return /^(?:.*,)?metadata\.name={1,2}([^,]+)(?:,.*)?$/.exec(fieldSelector)?.[1] ?? "";
 }
 
-function decode(path: string): string {
+/** Broken UTF-8 stays as it is written. */
+export function decodedPath(path: string): string {
   if (!path.includes("%")) return path;
   try {
     return decodeURIComponent(path);

@@ -15,7 +15,10 @@ import type { StatusError } from "../machinery/status.ts";
 
 export interface ApiRequest {
   readonly method: string;
+  /** Without escapes. */
   readonly path: string;
+  /** As it was written, for whoever passes it on. */
+  readonly rawPath?: string;
   readonly query: URLSearchParams;
   /** Lower-cased name; the first value. */
   header(name: string): string | undefined;

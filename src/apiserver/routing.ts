@@ -2,6 +2,7 @@
  * What path, method and media types decide before anything is read: 404, 405, 415 for a patch, 406.
  * Upstream: pkg/endpoints/installer.go and the router under it; for custom resources apiextensions-apiserver/pkg/apiserver/customresource_handler.go.
  */
+import { goQuote } from "../base/go-quote.ts";
 import type { Resource } from "../machinery/resource.ts";
 import { badRequest, qualified, StatusError } from "../machinery/status.ts";
 import { mediaTypesFor, streamTypesFor } from "./negotiation.ts";
@@ -98,7 +99,7 @@ function routeCustom({ verb, subresource, name, namespace }: RequestInfo, resour
     throw new RouteError("NotFound", "the server could not find the requested resource");
   const found = subresource === "" ? undefined : resource.subresources[subresource];
   if (subresource !== "" && found === undefined)
-    throw new StatusError("NotFound", `${qualified(resource)} ${JSON.stringify(name)} not found`, {
+    throw new StatusError("NotFound", `${qualified(resource)} ${goQuote(name)} not found`, {
       name,
       group: resource.group,
       kind: resource.plural,

@@ -1,4 +1,5 @@
 /** The errors that clients see. Upstream: staging/src/k8s.io/apimachinery/pkg/api/errors */
+import { goQuote } from "../base/go-quote.ts";
 import type { Status, StatusCause } from "./meta/types.ts";
 
 /** Every failure the API can report, with the HTTP code that goes with it. The wire, kubectl and the docs read this table. */
@@ -96,22 +97,26 @@ const about = (resource: GroupResource, name: string): StatusDetails => ({
 });
 
 export function notFound(resource: GroupResource, name: string): StatusError {
-  return new StatusError("NotFound", `${qualified(resource)} "${name}" not found`, about(resource, name));
+  return new StatusError("NotFound", `${qualified(resource)} ${goQuote(name)} not found`, about(resource, name));
 }
 export function alreadyExists(resource: GroupResource, name: string): StatusError {
-  return new StatusError("AlreadyExists", `${qualified(resource)} "${name}" already exists`, about(resource, name));
+  return new StatusError(
+    "AlreadyExists",
+    `${qualified(resource)} ${goQuote(name)} already exists`,
+    about(resource, name),
+  );
 }
 export function conflict(resource: GroupResource, name: string, why: string): StatusError {
   return new StatusError(
     "Conflict",
-    `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
+    `Operation cannot be fulfilled on ${qualified(resource)} ${goQuote(name)}: ${why}`,
     about(resource, name),
   );
 }
 export function forbidden(resource: GroupResource, name: string, why: string): StatusError {
   return new StatusError(
     "Forbidden",
-    `${qualified(resource)}${name === "" ? "" : ` "${name}"`} is forbidden: ${why}`,
+    `${qualified(resource)}${name === "" ? "" : ` ${goQuote(name)}`} is forbidden: ${why}`,
     about(resource, name),
   );
 }

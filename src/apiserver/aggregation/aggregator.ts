@@ -102,11 +102,12 @@ export class Aggregator {
     const target = this.#target(apiService);
     if ("reason" in target) return this.#unavailable(request);
     const query = request.query.toString();
+    const path = request.rawPath ?? request.path;
     return relay(
       this.#services,
       request,
       { ...target, headers: { host: hostOf(target.base), ...remoteHeaders(request.user!) } },
-      query === "" ? request.path : `${request.path}?${query}`,
+      query === "" ? path : `${path}?${query}`,
     );
   }
 

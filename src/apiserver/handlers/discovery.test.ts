@@ -80,3 +80,32 @@ for (const [method, path, accept, status, answer] of FORMS)
     const said = found.status === 200 ? found.headers["content-type"] : JSON.parse(String(found.body)).message;
     assert.deepEqual([found.status, said], [status, answer]);
   });
+
+/** As they are written, and what upstream answers. */
+const ODD_PATHS: readonly (readonly [path: string, status: number, message?: string])[] = [
+  ["/%61pi/v1", 200],
+  ["/api//v1", 404],
+  ["/api/v1//", 200],
+  ["/api/./v1", 404],
+  ["/apis//", 404],
+  ["/apis//apps", 404],
+  ["/apis/apps//", 200],
+  ["/apis%2fapps", 200],
+  ["/livez/%70ing", 200],
+  ["/version//", 200],
+  ["/.well-known%2fopenid-configuration//", 200],
+  ["/api/v1/namespaces/%00", 404, 'namespaces "\\x00" not found'],
+  ["/api/v1/namespaces/default/configmaps/a%0ab", 404, 'configmaps "a\\nb" not found'],
+  ["/api/v1/namespaces/%", 400],
+];
+for (const [path, status, message] of ODD_PATHS)
+  test(`${path} is ${status}`, async () => {
+    const found = await ask(harness, "GET", path);
+    assert.equal(found.status, status);
+    if (message !== undefined) assert.equal(JSON.parse(String(found.body)).message, message);
+  });
+
+test("what asks to watch nothing comes to no filter that says how long an answer keeps", async () => {
+  const { status, headers } = await ask(harness, "GET", "/api/v1/watch");
+  assert.deepEqual([status, headers["cache-control"]], [500, undefined]);
+});

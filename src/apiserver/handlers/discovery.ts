@@ -24,7 +24,7 @@ export function discovery(
     const found = groups.find((one) => one.name === name)?.versions.find((one) => one.version === wanted);
     return found && document("APIResourceList", apiResourceList(name, wanted, found.resources), isBuiltinGroup(name));
   };
-  if (more.length > 0) return undefined;
+  if (more.length > 0 || /.\/\/+[^/]|^\/apis\/\/+$/.test(request.path)) return undefined;
   if (root === "api") {
     if (group === undefined)
       return aggregated(groups, request, "/api", codec) ?? document("APIVersions", apiVersions(serverAddress));

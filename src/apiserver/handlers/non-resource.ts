@@ -59,7 +59,7 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
     case "readyz":
       return health(request, first, checks, options.health);
     case "version":
-      if (path !== "/version" && path !== "/version/") throw noSuchResource();
+      if (!/^\/version\/*$/.test(path)) throw noSuchResource();
       accepts(request, ["application/json"]);
       return json(VERSION, 2);
     case "metrics":
@@ -93,11 +93,11 @@ async function page(options: NonResourceOptions, request: ApiRequest): Promise<A
       return dumpPage(options.flow, path, request.query, (monotonic) => epoch + monotonic) ?? pageNotFound();
     }
     case ".well-known":
-      return path.replace(/\/$/, "") === "/.well-known/openid-configuration"
+      return path.replace(/\/+$/, "") === "/.well-known/openid-configuration"
         ? published(request, services.accounts.openidConfiguration(hostOf(options)), "application/json")
         : pageNotFound();
     case "openid":
-      return path.replace(/\/$/, "") === "/openid/v1/jwks"
+      return path.replace(/\/+$/, "") === "/openid/v1/jwks"
         ? published(request, services.accounts.jwks(), "application/jwk-set+json")
         : pageNotFound();
     case "statusz":
@@ -124,8 +124,13 @@ function isRouted(path: string): boolean {
 }
 
 /** A version that a group of upstream's doesn't have is asked of the group, which has words of its own. */
-function notServed({ info, path }: ApiRequest): ApiResponse {
-  if (!info.isResourceRequest && info.apiPrefix !== "") return unreadable(path);
+function notServed(request: ApiRequest): ApiResponse {
+  const { info, path } = request;
+  if (!info.isResourceRequest && info.apiPrefix !== "") {
+    // It comes to no filter that would say how long it keeps.
+    request.responseHeaders.delete("cache-control");
+    return unreadable(path);
+  }
   if (!isRouted(path)) return pageNotFound();
   throw noSuchResource();
 }

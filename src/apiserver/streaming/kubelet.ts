@@ -1,4 +1,5 @@
 /** The address of a node's kubelet. Upstream: pkg/kubelet/client. */
+import { goQuote } from "../../base/go-quote.ts";
 import { hostPort } from "../../base/host-port.ts";
 import { StatusError } from "../../machinery/status.ts";
 import type { Services } from "../registry/context.ts";
@@ -19,7 +20,7 @@ export interface Kubelet extends Target {
 export async function kubeletOf({ cluster, options }: Services, nodeName: string, resource: string): Promise<Kubelet> {
   const node = cluster.get("nodes", "", nodeName) ?? (await cluster.live("nodes", "", nodeName));
   if (node === undefined)
-    throw new StatusError("NotFound", `${resource} ${JSON.stringify(nodeName)} not found`, {
+    throw new StatusError("NotFound", `${resource} ${goQuote(nodeName)} not found`, {
       name: nodeName,
       kind: resource,
     });

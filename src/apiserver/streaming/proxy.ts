@@ -62,7 +62,7 @@ async function proxied(services: Services, request: ApiRequest, target: Target):
   const isRead = request.method === "GET" || request.method === "HEAD";
   if (isWithoutPath(request) && request.header("upgrade") === undefined && isRead) {
     const query = request.query.toString();
-    const location = `${request.path}/${query === "" ? "" : `?${query}`}`;
+    const location = `${request.rawPath ?? request.path}/${query === "" ? "" : `?${query}`}`;
     return { kind: "raw", status: 301, headers: { Location: location }, body: "" };
   }
   const prefix = prefixOf(request);

@@ -1,5 +1,5 @@
 /** What only the text of a JSON document shows: duplicate fields, in the order of the document, and syntax errors, in Go's words. */
-import { goQuote } from "../validation/field-error.ts";
+import { goQuote } from "../../base/go-quote.ts";
 import { countTree } from "./custom.ts";
 import type { Schema } from "../schema/schema.ts";
 

@@ -1,4 +1,5 @@
 /** What is wrong with an object, and where. Upstream: staging/src/k8s.io/apimachinery/pkg/util/validation/field */
+import { goQuote } from "../../base/go-quote.ts";
 import { goNumber } from "../meta/numbers.ts";
 import { StatusError } from "../status.ts";
 
@@ -99,32 +100,6 @@ export function asMaps(value: unknown): unknown {
 /** A text that Go holds by a pointer, and so shows as JSON. */
 export const byPointer = (text: string): object => ({ toJSON: () => text });
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  "\u0007": "\\a",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-  "\v": "\\v",
-  '"': '\\"',
-  "\\": "\\\\",
-};
-const PLAIN = /^[ !#-[\]-~]*$/;
-const UNPRINTABLE = /["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
-
-/** As Go's `%q` shows a text. */
-export function goQuote(text: string): string {
-  if (PLAIN.test(text)) return `"${text}"`;
-  const escaped = text.replace(UNPRINTABLE, (character) => {
-    const code = character.codePointAt(0)!;
-    const hex = code.toString(16);
-    if (code > 0xffff) return ESCAPES[character] ?? `\\U${hex.padStart(8, "0")}`;
-    return ESCAPES[character] ?? (code < 0x80 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`);
-  });
-  return `"${escaped}"`;
-}
-
 /** All of them in one sentence. */
 export function aggregated(errors: readonly FieldError[]): string {
   const unique = [...new Set(errors.map((error) => `${error.field}: ${error.message}`))];
@@ -134,7 +109,7 @@ export function aggregated(errors: readonly FieldError[]): string {
 /** The 422 that carries these errors, one cause each; `kind` is `Pod`, `group` may be empty. */
 export function invalidObject(group: string, kind: string, name: string, errors: readonly FieldError[]): StatusError {
   const qualifiedKind = group === "" ? kind : `${kind}.${group}`;
-  return new StatusError("Invalid", `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${aggregated(errors)}`, {
+  return new StatusError("Invalid", `${qualifiedKind} ${goQuote(name)} is invalid: ${aggregated(errors)}`, {
     ...(name !== "" && { name }),
     ...(group !== "" && { group }),
     ...(kind !== "" && { kind }),

@@ -1,5 +1,5 @@
 /** Parses a URL as Go does, with Go's error messages. Upstream: Go's net/url. */
-import { goQuote } from "./field-error.ts";
+import { goQuote } from "../../base/go-quote.ts";
 import { parseIp } from "./ip.ts";
 
 export interface GoUrl {

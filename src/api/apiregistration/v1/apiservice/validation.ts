@@ -1,12 +1,7 @@
 /** Upstream: staging/src/k8s.io/kube-aggregator/pkg/apis/apiregistration/validation */
 import { checkText } from "../../../../machinery/validation/checks.ts";
-import {
-  type FieldError,
-  goQuote,
-  invalid,
-  notSupported,
-  required,
-} from "../../../../machinery/validation/field-error.ts";
+import { goQuote } from "../../../../base/go-quote.ts";
+import { type FieldError, invalid, notSupported, required } from "../../../../machinery/validation/field-error.ts";
 import {
   isDns1035Label,
   isDns1123Subdomain,

@@ -12,6 +12,7 @@ import type { Logger } from "../observe/log.ts";
 import type { Exchange, ResponseStream } from "../world/net.ts";
 import type { Clock } from "../world/world.ts";
 import { GzipWriter } from "./gzip.ts";
+import { LateError } from "./filters/timeout.ts";
 import { type JsonList, jsonList, listParts } from "./list-parts.ts";
 import type { Encoding } from "./negotiation.ts";
 import { endpointOf, negotiate, NoCborError, statusEncoding } from "./negotiation.ts";
@@ -24,6 +25,7 @@ import type { Turns } from "./turns.ts";
 import type { Describe, Printing } from "./table.ts";
 import { serveWatch } from "./watch-stream.ts";
 
+const PLAIN_TEXT = "text/plain; charset=utf-8";
 const GZIP_FROM = 128 * 1024;
 const LONG_BYTES = 1024 * 1024;
 /** A client that hasn't read for so long keeps nobody else waiting. */
@@ -63,11 +65,21 @@ export async function answer(
       const headers = commonHeaders(request);
       for (const [name, value] of Object.entries(response.headers)) if (value !== undefined) headers[name] = value;
       if (typeof response.body === "string" || response.body instanceof Uint8Array) {
-        if (response.status === 200 && response.body instanceof Uint8Array && isLong(request, response.body)) {
+        if (
+          response.takesGzip === undefined &&
+          response.status === 200 &&
+          response.body instanceof Uint8Array &&
+          isLong(request, response.body)
+        ) {
           await sendParts(request, exchange, headers, inPieces(response.body), options);
           return 200;
         }
-        send(request, exchange, response.status, headers, response.body);
+        const { takesGzip: takes } = response;
+        if (takes !== undefined && takes(request.header("accept-encoding") ?? "")) {
+          request.answeredBytes = response.body.length;
+          const packed = gzipSync(response.body, { level: 1 });
+          exchange.respond(response.status, { ...headers, "content-encoding": "gzip" }, packed);
+        } else send(request, exchange, response.status, headers, response.body, takes === undefined);
         return response.status;
       }
       const stream = exchange.stream(response.status, headers);
@@ -230,12 +242,17 @@ export function fail(request: ApiRequest, exchange: Exchange, error: unknown, op
         request,
         exchange,
         500,
-        { ...commonHeaders(request), "content-type": "text/plain; charset=utf-8" },
+        { ...commonHeaders(request), "content-type": PLAIN_TEXT },
         "This request caused apiserver to panic. Look in the logs for details.\n",
       );
       return 500;
     }
     status = new StatusError("Unknown", error instanceof Error ? error.message : String(error), {}, { code: 500 });
+  }
+  if (error instanceof LateError) {
+    const { kind: _, apiVersion: __, ...bare } = orderedStatus(status) as Record<string, unknown>;
+    send(request, exchange, status.code, headersOf(request, PLAIN_TEXT), `${JSON.stringify(bare)}\n`);
+    return status.code;
   }
   const encoding: Encoding = statusEncoding(
     request,
@@ -298,10 +315,12 @@ function send(
   status: number,
   headers: Record<string, string | readonly string[]>,
   body: Uint8Array | string,
+  mayPack = true,
 ): void {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   request.answeredBytes = bytes.length;
-  if (request.method !== "HEAD" && bytes.length > GZIP_FROM && takesGzip(request.header("accept-encoding") ?? "")) {
+  const isLong = mayPack && request.method !== "HEAD" && bytes.length > GZIP_FROM;
+  if (isLong && takesGzip(request.header("accept-encoding") ?? "")) {
     exchange.respond(
       status,
       { ...headers, "content-encoding": "gzip", vary: varying(headers["vary"]) },

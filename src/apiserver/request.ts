@@ -126,6 +126,8 @@ export interface RawResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Uint8Array | string | AsyncIterable<Uint8Array>;
+  /** Of pages with their own idea of which clients read it: asked with Accept-Encoding, however short the page is. */
+  takesGzip?(accepted: string): boolean;
 }
 
 export type Handler = (request: ApiRequest) => Promise<ApiResponse>;

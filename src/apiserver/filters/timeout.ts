@@ -21,7 +21,10 @@ export function requestTimeout(clock: Clock, defaultMs: number, terminated?: Tol
   };
 }
 
-const late = () => new StatusError("Timeout", "Timeout: request did not complete within the allotted timeout");
+/** Told by the filter itself, which knows of no encodings and leaves the kind out. */
+export class LateError extends StatusError {}
+
+const late = () => new LateError("Timeout", "Timeout: request did not complete within the allotted timeout");
 
 /** Requests under way that have the same time, in the order in which it ends: one timer is enough for all of them. */
 class Limits {

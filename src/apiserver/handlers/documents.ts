@@ -22,7 +22,7 @@ import type { RemoteOpenApi } from "../aggregation/openapi.ts";
 import type { Clock } from "../../world/world.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { ApiRequest, ApiResponse } from "../request.ts";
+import type { ApiRequest, ApiResponse, RawResponse } from "../request.ts";
 import type { Turns } from "../turns.ts";
 import { VERSION } from "../version.ts";
 
@@ -136,7 +136,9 @@ export class Documents {
     const since = known === "" ? Date.parse(request.header("if-modified-since") ?? "") : Number.NaN;
     if (since >= Date.parse(this.#modified)) return { kind: "raw", status: 304, headers: { etag, vary }, body: "" };
     const headers = { "content-type": type, etag, vary, "last-modified": this.#modified };
-    return ranged(request, headers, body, etag);
+    const answer = ranged(request, headers, body, etag);
+    // Upstream compresses the one document of v2, and none of v3.
+    return vary === "Accept" ? { ...answer, takesGzip: () => false } : answer;
   }
 
   /** Of what isn't a resource: the lists of groups and versions, the server's own version, the keys of its tokens. */
@@ -243,15 +245,15 @@ function ranged(
   headers: Readonly<Record<string, string>>,
   body: string | Uint8Array,
   etag: string | undefined,
-): ApiResponse {
-  const whole: ApiResponse = { kind: "raw", status: 200, headers: { "accept-ranges": "bytes", ...headers }, body };
+): RawResponse {
+  const whole: RawResponse = { kind: "raw", status: 200, headers: { "accept-ranges": "bytes", ...headers }, body };
   const asked = request.header("range") ?? "";
   const condition = request.header("if-range") ?? "";
   const isOther = condition !== "" && condition !== etag && condition !== headers["last-modified"];
   if (asked === "" || isOther || asked.includes(",")) return whole;
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const { etag: _, "last-modified": __, ...others } = headers;
-  const refused = (words: string, more: Readonly<Record<string, string>> = {}): ApiResponse => {
+  const refused = (words: string, more: Readonly<Record<string, string>> = {}): RawResponse => {
     const plain = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
     return { kind: "raw", status: 416, headers: { ...others, ...plain, ...more }, body: `${words}\n` };
   };

@@ -141,9 +141,23 @@ function unreadable(path: string): ApiResponse {
   return text(500, `Internal Server Error: ${JSON.stringify(path)}: ${why}\n`);
 }
 
+/** Whether an encoding is named with more than no weight. */
+function weighs(accepted: string, encoding: string): boolean {
+  return accepted.split(",").some((token) => {
+    const [name, ...parameters] = token.split(";").map((part) => part.trim());
+    return name === encoding && !parameters.some((one) => /^q=0(\.0*)?$/.test(one));
+  });
+}
+
 function metricsPage({ startedAt }: NonResourceOptions, body: string): ApiResponse {
   const headers = { ...METRICS_HEADERS, "process-start-time-unix": String(Math.floor(startedAt / 1000)) };
-  return { kind: "raw", status: 200, headers, body: body.trimStart() };
+  return {
+    kind: "raw",
+    status: 200,
+    headers,
+    body: body.trimStart(),
+    takesGzip: (accepted) => weighs(accepted, "gzip"),
+  };
 }
 
 /** Where this server is reached; empty where it has no port. */

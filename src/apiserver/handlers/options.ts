@@ -86,15 +86,18 @@ async function readDeleteOptions(request: ApiRequest): Promise<DeleteOptions> {
     return body.value as DeleteOptions;
   if (body.kind === "bytes" && body.bytes.length > 0) {
     let parsed: unknown;
+    let prefix = "couldn't get version/kind; json parse error: ";
     try {
       const schema = schemaOf("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions");
       const format = bodyFormat(body.contentType, bodyFormats(body.cbor === true, false));
+      if (format === "cbor") prefix = "unable to determine group/version/kind: ";
+      else if (format === "protobuf") prefix = "";
       if (format === "cbor") parsed = decodeCbor(body.bytes, schema).object;
       else if (format === "protobuf") parsed = body.codec.decode(body.bytes, schema).object;
       else parsed = (format === "yaml" ? decodeYaml : decodeJson)(body.bytes, schema).object;
     } catch (error) {
       if (error instanceof StatusError) throw error;
-      throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
+      throw badRequest(`${prefix}${(error as Error).message}`);
     }
     if (typeof parsed !== "object" || parsed === null)
       throw badRequest("decoded object cannot be converted to DeleteOptions");

@@ -62,9 +62,13 @@ export function decodeBody(
   const options = { fieldValidation: validation, custom: expected.custom === true, empties: true };
   let object: any;
   let isParsed = false;
+  let unread = "";
   try {
     if (format === "cbor") {
-      checkKind(parseCbor(bytes), expected, validation, () => bytes);
+      unread = "unable to determine group/version/kind: ";
+      const parsed = parseCbor(bytes);
+      unread = "";
+      checkKind(parsed, expected, validation, () => bytes);
       const decoded = decodeCbor(bytes, expected.schema, options);
       for (const warning of decoded.warnings) warn(warning);
       object = decoded.object;
@@ -84,7 +88,7 @@ export function decodeBody(
     }
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw undecodable(expected, error.message, bytes, format === "json", isParsed);
+    throw undecodable(expected, unread + error.message, bytes, format === "json", isParsed);
   }
   fillDefaults(object, expected);
   return fillKind(object, expected);

@@ -135,6 +135,8 @@ export function parseDuration(text: string): number {
       throw new TimeError(`time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`);
     rest = rest.slice(unit.length);
     total += Math.trunc(Number(`${number[1] === "" ? "0" : number[1]}.${number[2] ?? "0"}`) * scale);
+    // Go counts in 64 bits, one of which is the sign.
+    if (total >= 2 ** 63) throw invalid;
   }
   return match[1] === "-" ? -total : total;
 }

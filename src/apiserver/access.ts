@@ -15,7 +15,7 @@ import { bootstrapTokens } from "./authn/bootstrap-token.ts";
 import { certificateUsers } from "./authn/certificates.ts";
 import { readBundle } from "./authn/chain.ts";
 import type { AuthenticationConfiguration } from "./authn/configuration.ts";
-import { compileAuthentication } from "./authn/configuration.ts";
+import { usableAuthentication } from "./authn/configuration.ts";
 import { ALGORITHM_NAMES } from "./authn/jwt.ts";
 import type { OidcAuthenticator } from "./authn/oidc.ts";
 import { oidcAuthenticator } from "./authn/oidc.ts";
@@ -167,8 +167,7 @@ function startIssuers(
   deps: AccessDeps,
 ): Issuers {
   const own = [serviceAccount.issuer, ...(serviceAccount.otherIssuers ?? [])];
-  const { errors, rules } = compileAuthentication(configuration, deps.expressions, own);
-  throwIfAny(errors);
+  const rules = usableAuthentication(configuration, deps.expressions, own);
   for (const { issuer } of configuration.jwt ?? [])
     if (issuer.egressSelectorType)
       throw new Error(

@@ -29,10 +29,6 @@ const wrong: readonly (readonly [AuthenticationConfiguration, ...string[]])[] = 
     'jwt[0].issuer.url: Invalid value: "https://u:p@a?q#f": URL must not contain a fragment',
   ],
   [
-    withIssuer({ url: "https://own" }),
-    'jwt[0].issuer.url: Invalid value: "https://own": URL must not overlap with disallowed issuers: [https://own]',
-  ],
-  [
     withIssuer({ discoveryURL: `${issuer.url}/` }),
     'jwt[0].issuer.discoveryURL: Invalid value: "https://issuer.example.org/": discoveryURL must be different from URL',
   ],
@@ -107,12 +103,12 @@ const wrong: readonly (readonly [AuthenticationConfiguration, ...string[]])[] = 
   ],
   [
     { anonymous: { enabled: false, conditions: [{ path: "/livez" }] } },
-    'anonymous.conditions: Invalid value: [{"path":"/livez"}]: enabled should be set to true when conditions are defined',
+    'anonymous.conditions: Invalid value: [{"Path":"/livez"}]: enabled should be set to true when conditions are defined',
   ],
 ];
 wrong.forEach(([configuration, ...expected], i) =>
   test(`authentication configuration ${i}: ${expected[0] ?? "is good"}`, () => {
-    const { errors } = compileAuthentication(configuration, compiler, ["https://own"]);
+    const { errors } = compileAuthentication(configuration, compiler);
     assert.deepEqual(
       errors.map(({ field, message }) => `${field}: ${message}`),
       expected,
@@ -198,7 +194,7 @@ const users: readonly (readonly [string, object, unknown])[] = [
 for (const [name, change, expected] of users)
   test(`claims make a user: ${name}`, () => {
     const configuration = one(change);
-    const { errors, rules } = compileAuthentication(configuration, compiler, []);
+    const { errors, rules } = compileAuthentication(configuration, compiler);
     assert.deepEqual(errors, []);
     const make = () => userOf(configuration.jwt![0]!, rules[0]!, claims);
     if (typeof expected === "string") assert.throws(make, { message: expected });
@@ -207,7 +203,7 @@ for (const [name, change, expected] of users)
 
 test("an email that isn't verified is no name", () => {
   const configuration = one({ claimMappings: { username: { claim: "email", prefix: "" } } });
-  const { rules } = compileAuthentication(configuration, compiler, []);
+  const { rules } = compileAuthentication(configuration, compiler);
   const name = (more: object) => userOf(configuration.jwt![0]!, rules[0]!, { ...claims, ...more }).name;
   assert.equal(name({}), "u1@example.org");
   assert.throws(() => name({ email_verified: false }), { message: "oidc: email not verified" });

@@ -1,7 +1,9 @@
 /** AuthenticationConfiguration: decoding, validation, and compilation of its expressions. Upstream: pkg/apis/apiserver/validation */
 import { isDomainPrefixedPath } from "../../machinery/validation/names.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
+import { parseGoUrl } from "../../machinery/validation/go-url.ts";
 import { duplicate, invalid, required, tooMany } from "../../machinery/validation/field-error.ts";
+import { aggregate } from "../authz/authorizer.ts";
 import type { Compiled, ExpressionCompiler } from "../expressions.ts";
 import type { ClaimRules, Evaluate, Rule } from "./claim-rules.ts";
 import { readBundle } from "./chain.ts";
@@ -50,7 +52,6 @@ const AUTHENTICATORS_MAX = 64;
 export function compileAuthentication(
   { jwt = [], anonymous }: AuthenticationConfiguration,
   compiler: ExpressionCompiler,
-  disallowedIssuers: readonly string[],
 ): { readonly errors: readonly FieldError[]; readonly rules: readonly ClaimRules[] } {
   if (jwt.length > AUTHENTICATORS_MAX) return { errors: [tooMany("jwt", jwt.length, AUTHENTICATORS_MAX)], rules: [] };
   const errors: FieldError[] = [];
@@ -58,7 +59,7 @@ export function compileAuthentication(
   const discoveries = new Set<string>();
   const rules = jwt.map((one, i) => {
     const path = `jwt[${i}]`;
-    const compiled = compileOne(one, path, compiler, disallowedIssuers, errors);
+    const compiled = compileOne(one, path, compiler, errors);
     const { url = "", discoveryURL = "" } = one.issuer ?? {};
     if (issuers.has(url)) errors.push(duplicate(`${path}.issuer.url`, url));
     issuers.add(url);
@@ -71,7 +72,7 @@ export function compileAuthentication(
     errors.push(
       invalid(
         "anonymous.conditions",
-        anonymous.conditions,
+        anonymous.conditions!.map(({ path }) => ({ Path: path })),
         "enabled should be set to true when conditions are defined",
       ),
     );
@@ -82,10 +83,9 @@ function compileOne(
   one: JwtAuthenticatorConfig,
   path: string,
   compiler: ExpressionCompiler,
-  disallowedIssuers: readonly string[],
   errors: FieldError[],
 ): ClaimRules {
-  checkIssuer(one.issuer ?? {}, `${path}.issuer`, disallowedIssuers, errors);
+  checkIssuer(one.issuer ?? {}, `${path}.issuer`, errors);
   const mail = { inName: false, verified: false };
   const noteVerified = (compiled: Good) => (mail.verified ||= compiled.uses("claims", "email_verified"));
 
@@ -222,7 +222,7 @@ function extraRules(
   return wanted.flatMap(({ key = "", valueExpression: expression = "" }, i) => {
     const at = `${path}[${i}]`;
     if (key === "") errors.push(required(`${at}.key`, ""));
-    else for (const words of isDomainPrefixedPath(key)) errors.push(invalid(`${at}.key`, key, words));
+    else for (const { value, words } of isDomainPrefixedPath(key)) errors.push(invalid(`${at}.key`, value, words));
     if (key !== key.toLowerCase()) errors.push(invalid(`${at}.key`, key, "must be lowercase"));
     const domain = key.includes("/") ? key.slice(0, key.indexOf("/")) : "";
     if (/(^|\.)(kubernetes|k8s)\.io$/.test(domain))
@@ -265,20 +265,15 @@ function userValidationRules(
   });
 }
 
-function checkIssuer(
-  issuer: Partial<JwtAuthenticatorConfig["issuer"]>,
-  path: string,
-  disallowed: readonly string[],
-  errors: FieldError[],
-): void {
+function checkIssuer(issuer: Partial<JwtAuthenticatorConfig["issuer"]>, path: string, errors: FieldError[]): void {
   const { url = "", discoveryURL = "", audiences = [], audienceMatchPolicy = "" } = issuer;
   if (url === "") errors.push(required(`${path}.url`));
-  else checkUrl(url, `${path}.url`, disallowed, errors);
+  else checkUrl(url, `${path}.url`, errors);
   if (discoveryURL !== "") {
     const bare = (text: string) => text.replace(/\/+$/, "");
     if (url !== "" && bare(url) === bare(discoveryURL))
       errors.push(invalid(`${path}.discoveryURL`, discoveryURL, "discoveryURL must be different from URL"));
-    checkUrl(discoveryURL, `${path}.discoveryURL`, [], errors);
+    checkUrl(discoveryURL, `${path}.discoveryURL`, errors);
   }
   if (audiences.length === 0) errors.push(required(`${path}.audiences`, `at least one ${path}.audiences is required`));
   const seen = new Set<string>();
@@ -294,10 +289,8 @@ function checkIssuer(
     errors.push(
       invalid(policy, audienceMatchPolicy, "audienceMatchPolicy must be empty or MatchAny for single audience"),
     );
-  if (issuer.certificateAuthority && !canRead(issuer.certificateAuthority))
-    errors.push(
-      invalid(`${path}.certificateAuthority`, "<omitted>", "data does not contain any valid RSA or ECDSA certificates"),
-    );
+  const bundleError = issuer.certificateAuthority && wrongBundle(issuer.certificateAuthority);
+  if (bundleError) errors.push(invalid(`${path}.certificateAuthority`, "<omitted>", bundleError));
   const egress = issuer.egressSelectorType ?? "";
   if (egress !== "" && egress !== "controlplane" && egress !== "cluster")
     errors.push(
@@ -305,28 +298,43 @@ function checkIssuer(
     );
 }
 
-function canRead(pem: string): boolean {
+function wrongBundle(pem: string): string | undefined {
   try {
-    return readBundle(pem).length > 0;
+    return readBundle(pem).length > 0 ? undefined : "data does not contain any valid RSA or ECDSA certificates";
   } catch {
-    return false;
+    return "x509: malformed certificate";
   }
 }
 
-function checkUrl(text: string, path: string, disallowed: readonly string[], errors: FieldError[]): void {
-  if (disallowed.includes(text))
-    errors.push(
-      invalid(path, text, `URL must not overlap with disallowed issuers: [${[...disallowed].sort().join(" ")}]`),
-    );
-  if (!/^[a-z][a-z0-9+.-]*:/i.test(text)) errors.push(invalid(path, text, "URL scheme must be https"));
-  else if (!URL.canParse(text)) errors.push(invalid(path, text, `parse ${JSON.stringify(text)}: invalid URL`));
-  else {
-    const { protocol, username, password } = new URL(text);
-    if (protocol !== "https:") errors.push(invalid(path, text, "URL scheme must be https"));
-    if (username !== "" || password !== "")
-      errors.push(invalid(path, text, "URL must not contain a username or password"));
-    const beforeFragment = text.split("#")[0]!;
-    if (/\?./.test(beforeFragment)) errors.push(invalid(path, text, "URL must not contain a query"));
-    if (/#./.test(text)) errors.push(invalid(path, text, "URL must not contain a fragment"));
+/** The rules of each authenticator; throws what is wrong. */
+export function usableAuthentication(
+  configuration: AuthenticationConfiguration,
+  compiler: ExpressionCompiler,
+  ownIssuers: readonly string[],
+): readonly ClaimRules[] {
+  const words = (all: readonly FieldError[]) => aggregate(all.map(({ field, message }) => `${field}: ${message}`));
+  const { errors, rules } = compileAuthentication(configuration, compiler);
+  if (errors.length > 0) throw new Error(`invalid authentication configuration: ${words(errors)}`);
+  const overlaps = checkOverlap(configuration, ownIssuers);
+  if (overlaps.length > 0) throw new Error(words(overlaps));
+  return rules;
+}
+
+/** Tokens of this server's own issuers are its service accounts'. */
+function checkOverlap({ jwt = [] }: AuthenticationConfiguration, own: readonly string[]): readonly FieldError[] {
+  const one = jwt.find(({ issuer }) => own.includes(issuer.url));
+  const words = `URL must not overlap with disallowed issuers: [${[...own].sort().join(" ")}]`;
+  return one === undefined ? [] : [invalid("issuer.url", one.issuer.url, words)];
+}
+
+function checkUrl(text: string, path: string, errors: FieldError[]): void {
+  const url = parseGoUrl(text);
+  if (typeof url === "string") {
+    errors.push(invalid(path, text, url));
+    return;
   }
+  if (url.scheme !== "https") errors.push(invalid(path, text, "URL scheme must be https"));
+  if (url.user !== undefined) errors.push(invalid(path, text, "URL must not contain a username or password"));
+  if (url.query !== "") errors.push(invalid(path, text, "URL must not contain a query"));
+  if (url.fragment !== "") errors.push(invalid(path, text, "URL must not contain a fragment"));
 }

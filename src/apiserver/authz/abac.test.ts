@@ -59,10 +59,38 @@ for (const [question, allowed] of table)
     );
   });
 
-test("a line that is no policy is told with its place", () => {
-  assert.throws(() => parsePolicies('{"user":"a"}\n{', "p"), /error reading policy file p, line 1: \{: /);
-  assert.throws(() => parsePolicies('{"apiVersion":"v1","kind":"Pod"}', "p"), /no kind "Pod" is registered/);
-});
+const NO_STRUCT = `Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
+const beta = (rest: string): string => `{"apiVersion":"abac.authorization.kubernetes.io/v1beta1",${rest}}`;
+const broken: readonly (readonly [string, string])[] = [
+  ["hello", `couldn't get version/kind; json parse error: json: cannot unmarshal string into ${NO_STRUCT}`],
+  ["[]", `couldn't get version/kind; json parse error: json: cannot unmarshal array into ${NO_STRUCT}`],
+  [
+    "{bad",
+    "couldn't get version/kind; json parse error: invalid character 'b' looking for beginning of object key string",
+  ],
+  ['{"a":1', "couldn't get version/kind; json parse error: unexpected end of JSON input"],
+  ['{"user":"a"} x', "couldn't get version/kind; json parse error: invalid character 'x' after top-level value"],
+  ['{"user":5}', "json: cannot unmarshal number into Go struct field Policy.user of type string"],
+  [
+    '{"apiVersion":"v1","kind":"Pod"}',
+    'no kind "Pod" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"',
+  ],
+  [beta('"spec":{}'), "converting (v1beta1.Policy) to (v0.Policy): unknown conversion"],
+  [
+    beta('"kind":"Policy","spec":5'),
+    "json: cannot unmarshal number into Go struct field Policy.spec of type v1beta1.PolicySpec",
+  ],
+  [
+    beta('"kind":"Policy","spec":{"readonly":"yes"}'),
+    "json: cannot unmarshal string into Go struct field PolicySpec.spec.readonly of type bool",
+  ],
+];
+for (const [line, why] of broken)
+  test(`a line that is no policy is told with its place: ${line}`, () => {
+    assert.throws(() => parsePolicies(`# c\n\n{"user":"a"}\nnull\n${line}`, "p"), {
+      message: `error reading policy file p, line 5: ${line}: ${why}`,
+    });
+  });
 
 test("the rules of a user are those of the lines that name the user", () => {
   assert.deepEqual(authorizer.rulesFor!({ name: "reader", groups: [] }, "a").rules, [

@@ -1,4 +1,6 @@
 /** Attribute-based access control: a file with one policy a line. Upstream: pkg/auth/authorizer/abac. */
+import { decodeText, notRegistered, versionAndKind } from "../../machinery/codec/configuration.ts";
+import type { Schema } from "../../machinery/schema/schema.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { Attributes, Authorizer } from "./authorizer.ts";
 import { ALLOW } from "./authorizer.ts";
@@ -17,44 +19,79 @@ interface Policy {
 const READS = ["get", "list", "watch"];
 const AUTHENTICATED = "system:authenticated";
 
+const text: Schema = { type: "string", omitEmpty: true };
+const flag: Schema = { type: "boolean", omitEmpty: true };
+const struct = (name: string, fields: Readonly<Record<string, Schema>>): Schema => ({
+  type: "object",
+  name,
+  properties: new Map(Object.entries(fields)),
+});
+const HEAD = { kind: text, apiVersion: text };
+const OLDEST = struct("v0.Policy", {
+  ...HEAD,
+  user: text,
+  group: text,
+  readonly: flag,
+  resource: text,
+  namespace: text,
+});
+const BETA = struct("v1beta1.Policy", {
+  ...HEAD,
+  spec: struct("v1beta1.PolicySpec", {
+    user: text,
+    group: text,
+    readonly: flag,
+    apiGroup: text,
+    resource: text,
+    namespace: text,
+    nonResourcePath: text,
+  }),
+});
+const GROUP = "abac.authorization.kubernetes.io";
+
 /** Throws where a line is no policy. */
-export function parsePolicies(text: string, path: string): readonly Policy[] {
-  const policies: Policy[] = [];
-  text.split(/\r?\n/).forEach((line, i) => {
+export function parsePolicies(file: string, path: string): readonly Policy[] {
+  return file.split(/\r?\n/).flatMap((line, i) => {
     const trimmed = line.trim();
-    if (trimmed === "" || trimmed.startsWith("#")) return;
-    const wrong = (why: string) => new Error(`error reading policy file ${path}, line ${i}: ${trimmed}: ${why}`);
-    let value: any;
+    if (trimmed === "" || trimmed.startsWith("#")) return [];
     try {
-      value = JSON.parse(trimmed);
+      return [parsePolicy(line)];
     } catch (error) {
-      throw wrong(error instanceof Error ? error.message : String(error));
+      throw new Error(`error reading policy file ${path}, line ${i + 1}: ${line}: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
-    const { apiVersion, kind } = value;
-    if (apiVersion === undefined && kind === undefined) policies.push(fromOldest(value));
-    else if (kind !== "Policy" || !/^abac\.authorization\.kubernetes\.io\/v(0|1beta1)$/.test(apiVersion))
-      throw wrong(`no kind "${kind}" is registered for version "${apiVersion}"`);
-    else policies.push(apiVersion.endsWith("/v0") ? fromOldest(value) : policyOf(value.spec ?? {}));
   });
-  return policies;
+}
+
+function parsePolicy(line: string): Policy {
+  const head = versionAndKind(line);
+  const { apiVersion, kind } = head;
+  const isBeta = apiVersion === `${GROUP}/v1beta1`;
+  if (kind === "Policy" && isBeta) return policyOf((decodeText(line, BETA, "Ignore") as any).spec ?? {});
+  if (kind === "" && isBeta) throw new Error("converting (v1beta1.Policy) to (v0.Policy): unknown conversion");
+  if ((kind === "" || kind === "Policy") && (apiVersion === "" || apiVersion === `${GROUP}/v0`))
+    return fromOldest(decodeText(line.trim() === "null" ? "{}" : line, OLDEST, "Ignore"));
+  throw notRegistered(head);
 }
 
 function policyOf(spec: any): Policy {
-  const word = (key: string): string => (typeof spec[key] === "string" ? spec[key] : "");
   return {
-    user: word("user"),
-    group: word("group"),
-    readonly: spec.readonly === true,
-    apiGroup: word("apiGroup"),
-    resource: word("resource"),
-    namespace: word("namespace"),
-    nonResourcePath: word("nonResourcePath"),
+    user: "",
+    group: "",
+    readonly: false,
+    apiGroup: "",
+    resource: "",
+    namespace: "",
+    nonResourcePath: "",
+    ...spec,
   };
 }
 
 /** In the first version of the format, an omitted property matches anything, and a user or group `*` matches every authenticated user. */
 function fromOldest(value: any): Policy {
-  const said = policyOf(value);
+  const { apiVersion: _, kind: __, ...rest } = value;
+  const said = policyOf(rest);
   const everybody = said.user === "*" || said.group === "*" || (said.user === "" && said.group === "");
   return {
     ...said,

@@ -43,17 +43,24 @@ export function withDefaults({ authorizers = [] }: AuthorizationConfiguration): 
             ...one,
             webhook: {
               ...one.webhook,
-              authorizedTTL: one.webhook.authorizedTTL ?? "5m",
-              unauthorizedTTL: one.webhook.unauthorizedTTL ?? "30s",
+              authorizedTTL: orElse(one.webhook.authorizedTTL, "5m0s"),
+              unauthorizedTTL: orElse(one.webhook.unauthorizedTTL, "30s"),
             },
           },
     ),
   };
 }
 
+const orElse = (text: string | undefined, instead: string): string | undefined =>
+  durationMs(text) === 0 ? instead : text;
+
+/** What is wrong with the file of this name; undefined where it is a good one, or nobody looks. */
+export type FileCheck = (path: string) => string | undefined;
+
 export function validateAuthorization(
   { authorizers = [] }: AuthorizationConfiguration,
   compiler: ExpressionCompiler,
+  fileError: FileCheck = () => undefined,
 ): readonly FieldError[] {
   const errors: FieldError[] = [];
   if (authorizers.length === 0) errors.push(required("authorizers", "at least one authorization mode must be defined"));
@@ -73,7 +80,7 @@ export function validateAuthorization(
     names.add(name);
     if (type === "Webhook") {
       if (webhook === undefined) errors.push(required(`${path}.webhook`, "required when type=Webhook"));
-      else checkWebhook(webhook, path, compiler, errors);
+      else checkWebhook(webhook, path, compiler, fileError, errors);
     } else if (webhook !== undefined)
       errors.push(invalid(`${path}.webhook`, "non-null", "may only be specified when type=Webhook"));
     return undefined;
@@ -81,8 +88,21 @@ export function validateAuthorization(
   return errors;
 }
 
+/** Authorizers other than webhooks are called as their type is. */
+export function checkNames({ authorizers = [] }: AuthorizationConfiguration): readonly string[] {
+  return authorizers
+    .filter(({ type, name }) => type !== "Webhook" && name !== type.toLowerCase())
+    .map(({ type, name }) => `expected name ${type.toLowerCase()} for authorizer ${type} instead of ${name}`);
+}
+
 /** Upstream's paths leave out `webhook`. */
-function checkWebhook(webhook: WebhookConfiguration, path: string, compiler: ExpressionCompiler, errors: FieldError[]) {
+function checkWebhook(
+  webhook: WebhookConfiguration,
+  path: string,
+  compiler: ExpressionCompiler,
+  fileError: FileCheck,
+  errors: FieldError[],
+) {
   checkDuration(webhook.timeout, `${path}.timeout`, "must be > 0s and <= 30s", 30_000, errors);
   checkDuration(webhook.authorizedTTL, `${path}.authorizedTTL`, "must be > 0s", Infinity, errors);
   checkDuration(webhook.unauthorizedTTL, `${path}.unauthorizedTTL`, "must be > 0s", Infinity, errors);
@@ -103,10 +123,14 @@ function checkWebhook(webhook: WebhookConfiguration, path: string, compiler: Exp
     if (!kubeConfigFile) errors.push(required(filePath));
     else if (!kubeConfigFile.startsWith("/"))
       errors.push(invalid(filePath, kubeConfigFile, "must be an absolute path"));
-  } else
-    errors.push(
-      notSupported(`${path}.connectionInfo.type`, webhook.connectionInfo, ["InClusterConfig", "KubeConfigFile"]),
-    );
+    else {
+      const wrong = fileError(kubeConfigFile);
+      if (wrong !== undefined) errors.push(invalid(filePath, kubeConfigFile, wrong));
+    }
+  } else {
+    const shown = { Type: type, KubeConfigFile: kubeConfigFile ?? null };
+    errors.push(notSupported(`${path}.connectionInfo.type`, shown, ["InClusterConfig", "KubeConfigFile"]));
+  }
   compileConditions(webhook, path, compiler, errors);
 }
 

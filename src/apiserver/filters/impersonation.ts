@@ -239,9 +239,9 @@ function never(attributes: Omit<Attributes, "name">, name: string, reason: strin
 function wrongExtra(extra: Wanted["extra"]): string | undefined {
   for (const [key, values] of extra) {
     if (key === "") return "impersonating the empty string key in extra is not allowed";
-    const errors = isDomainPrefixedPath(key);
-    if (errors.length > 0)
-      return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(key)}: ${errors[0]}`;
+    const [wrong] = isDomainPrefixedPath(key);
+    if (wrong !== undefined)
+      return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(wrong.value)}: ${wrong.words}`;
     if (key !== key.toLowerCase())
       return `impersonating a non-lowercase key in extra is not allowed: ${JSON.stringify(key)}`;
     if (values.length === 0) return "impersonating empty values in extra is not allowed";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { FileStat } from "../../world/fs.ts";
 import { parseFlags } from "../flags.ts";
 import { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
 import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
@@ -10,6 +11,7 @@ const files = (contents: Readonly<Record<string, string>>) => ({
     if (text === undefined) throw Object.assign(new Error("no file"), { code: "ENOENT" });
     return Buffer.from(text);
   },
+  stat: async (path: string) => (contents[path] === undefined ? undefined : ({ kind: "file" } as FileStat)),
 });
 const parsed = (...args: string[]) => parseFlags(kubeApiserverFlags, args);
 
@@ -17,7 +19,7 @@ const table: readonly (readonly [readonly string[], ...string[]])[] = [
   [[]],
   [["--authorization-mode=Node,RBAC"]],
   [["--authorization-mode=Magic"], 'authorization-mode "Magic" is not a valid mode'],
-  [["--authorization-mode=RBAC,RBAC"], 'authorization-mode ["RBAC","RBAC"] has mode specified more than once'],
+  [["--authorization-mode=RBAC,RBAC"], 'authorization-mode ["RBAC" "RBAC"] has mode specified more than once'],
   [["--authorization-mode=ABAC"], "authorization-mode ABAC's authorization policy file not passed"],
   [["--authorization-policy-file=p"], "cannot specify --authorization-policy-file without mode ABAC"],
   [["--authorization-mode=Webhook"], "authorization-mode Webhook's authorization config file not passed"],
@@ -100,9 +102,13 @@ test("webhooks are where their kubeconfigs say", async () => {
     contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
     "current-context": "x",
   });
-  const authorizers = [
-    { type: "Webhook", name: "h", webhook: { connectionInfo: { type: "KubeConfigFile", kubeConfigFile: "/k" } } },
-  ];
+  const webhook = {
+    timeout: "3s",
+    subjectAccessReviewVersion: "v1",
+    failurePolicy: "Deny",
+    connectionInfo: { type: "KubeConfigFile", kubeConfigFile: "/k" },
+  };
+  const authorizers = [{ type: "Webhook", name: "h", webhook }];
   const fs = files({
     "/k": kubeconfig,
     f: JSON.stringify({ apiVersion: "apiserver.config.k8s.io/v1", kind: "AuthorizationConfiguration", authorizers }),

@@ -1,20 +1,25 @@
 /** The flags of `kube-apiserver` for authentication and authorization. Upstream: pkg/kubeapiserver/options/{authentication,authorization}.go */
 import { dirname } from "node:path";
-import { parse } from "yaml";
 import type { AuthenticationConfiguration } from "../../apiserver/authn/configuration.ts";
-import { type Algorithm, ALGORITHM_NAMES, isAlgorithm } from "../../apiserver/authn/jwt.ts";
+import { type Algorithm, ALGORITHM_NAMES, isAlgorithm, quoted } from "../../apiserver/authn/jwt.ts";
+import { aggregate } from "../../apiserver/authz/authorizer.ts";
 import type { AuthorizationConfiguration } from "../../apiserver/authz/configuration.ts";
+import { checkNames, validateAuthorization, withDefaults } from "../../apiserver/authz/configuration.ts";
+import { expressionCompiler } from "../../apiserver/expressions.ts";
 import type { ApiServerOptions, AuthorizationOptions } from "../../apiserver/options.ts";
 import type { ReviewTarget } from "../../apiserver/review-client.ts";
 import { parseKubeconfig, connectionOf } from "../../client/kubeconfig.ts";
+import { decodeConfiguration, versionAndKind } from "../../machinery/codec/configuration.ts";
+import { DecodeError } from "../../machinery/codec/decode.ts";
 import type { Fs } from "../../world/fs.ts";
 import { CommandError } from "../command.ts";
 import type { Values } from "../flags.ts";
 import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
+import { ACCESS_SCHEMAS } from "./access-schema.ts";
 import { readText } from "./files.ts";
 
 type Options = Values<typeof kubeApiserverFlags>;
-type Files = Pick<Fs, "readFile">;
+type Files = Pick<Fs, "readFile" | "stat">;
 
 const MODES: readonly string[] = ["ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook"];
 const WEBHOOK_FLAGS = [
@@ -56,7 +61,7 @@ export function checkAccess(values: Options, set: ReadonlySet<string>): readonly
     if (values["authorization-webhook-config-file"] !== "" && !modes.includes("Webhook"))
       errors.push("cannot specify --authorization-webhook-config-file without mode Webhook");
     if (new Set(modes).size < modes.length)
-      errors.push(`authorization-mode ${JSON.stringify(modes)} has mode specified more than once`);
+      errors.push(`authorization-mode ${quoted(modes)} has mode specified more than once`);
   }
   if (values["authentication-config"] !== "" && OIDC_FLAGS.some((flag) => set.has(flag)))
     errors.push("authentication-config file and oidc-* flags are mutually exclusive");
@@ -65,11 +70,8 @@ export function checkAccess(values: Options, set: ReadonlySet<string>): readonly
     !(values["oidc-issuer-url"] !== "" && values["oidc-client-id"] !== "")
   )
     errors.push("oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set");
-  for (const algorithm of values["oidc-signing-algs"])
-    if (!isAlgorithm(algorithm)) errors.push(`oidc: unsupported signing alg: ${JSON.stringify(algorithm)}`);
-  for (const flag of ["authentication-token-webhook-version", "authorization-webhook-version"] as const)
-    if (!["v1", "v1beta1"].includes(values[flag]))
-      errors.push(`unsupported ${flag} ${JSON.stringify(values[flag])}, supported versions are "v1", "v1beta1"`);
+  const unsupported = values["oidc-signing-algs"].find((algorithm) => !isAlgorithm(algorithm));
+  if (unsupported !== undefined) errors.push(`oidc: unsupported signing alg: ${JSON.stringify(unsupported)}`);
   if (values["service-account-jwks-uri"] !== "" && !values["service-account-jwks-uri"].startsWith("https://"))
     errors.push(`service-account-jwks-uri requires https scheme, parsed as: ${values["service-account-jwks-uri"]}`);
   const maxTokenMs = values["service-account-max-token-expiration"];
@@ -91,7 +93,7 @@ export async function accessOptions(
   const authentication = await readAuthentication(fs, values);
   if (authentication?.anonymous !== undefined && set.has("anonymous-auth"))
     throw new CommandError(
-      "--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file",
+      "anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file",
     );
   const tokenHook = values["authentication-token-webhook-config-file"];
   const proxyCa = values["requestheader-client-ca-file"];
@@ -102,7 +104,7 @@ export async function accessOptions(
     ...(tokenHook !== "" && {
       tokenWebhook: {
         target: await targetOf(fs, tokenHook),
-        version: values["authentication-token-webhook-version"] as "v1" | "v1beta1",
+        version: reviewVersion("authentication webhook", values["authentication-token-webhook-version"]),
         cacheTtlMs: values["authentication-token-webhook-cache-ttl"],
       },
     }),
@@ -123,8 +125,17 @@ export async function accessOptions(
 /** From the file, or what the older flags amount to; undefined where neither says anything. */
 export async function readAuthentication(fs: Files, values: Options): Promise<AuthenticationConfiguration | undefined> {
   const path = values["authentication-config"];
-  if (path !== "")
-    return (await readConfiguration(fs, path, "AuthenticationConfiguration", AUTHENTICATION_FIELDS)) as never;
+  if (path !== "") {
+    try {
+      const text = await readText(fs, path);
+      if (text === "") throw new DecodeError("empty config data");
+      return decodeConfiguration(text, "AuthenticationConfiguration", ACCESS_SCHEMAS) as AuthenticationConfiguration;
+    } catch (error) {
+      throw new CommandError(
+        `failed to load authentication configuration from file ${JSON.stringify(path)}: ${(error as Error).message}`,
+      );
+    }
+  }
   const issuer = values["oidc-issuer-url"];
   if (issuer === "") return undefined;
   const claim = values["oidc-username-claim"];
@@ -155,24 +166,56 @@ export async function readAuthentication(fs: Files, values: Options): Promise<Au
 export async function readAuthorization(fs: Files, values: Options): Promise<AuthorizationOptions> {
   const path = values["authorization-config"];
   if (path === "") return await authorizationOfFlags(fs, values);
-  const configuration = (await readConfiguration(
-    fs,
-    path,
-    "AuthorizationConfiguration",
-    AUTHORIZATION_FIELDS,
-  )) as AuthorizationConfiguration;
+  const text = await readText(fs, path);
+  const configuration = withDefaults(authorizationOf(text));
+  await checkAuthorization(fs, configuration);
   const targets = new Map<string, ReviewTarget>();
   for (const { name, webhook } of configuration.authorizers ?? []) {
     const file = webhook?.connectionInfo?.kubeConfigFile ?? "";
-    if (file !== "") targets.set(name, await targetOf(fs, file));
+    if (file !== "") targets.set(name, await authorizationTarget(fs, file));
   }
   return { configuration, targets };
+}
+
+async function checkAuthorization(fs: Files, configuration: AuthorizationConfiguration): Promise<void> {
+  const wrong = new Map<string, string>();
+  for (const { webhook } of configuration.authorizers ?? []) {
+    const path = webhook?.connectionInfo?.kubeConfigFile ?? "";
+    if (path === "") continue;
+    const found = await fs.stat(path);
+    if (found === undefined) wrong.set(path, `error loading file: stat ${path}: no such file or directory`);
+    else if (found.kind !== "file") wrong.set(path, "must be a regular file");
+  }
+  const errors = validateAuthorization(configuration, expressionCompiler(), (path) => wrong.get(path));
+  const words =
+    errors.length > 0 ? errors.map(({ field, message }) => `${field}: ${message}`) : checkNames(configuration);
+  if (words.length > 0) throw new CommandError(aggregate(words));
+}
+
+/** Where an authorization webhook is. */
+async function authorizationTarget(fs: Files, path: string): Promise<ReviewTarget> {
+  try {
+    return await targetOf(fs, path);
+  } catch (error) {
+    throw new CommandError(`invalid authorization config: ${(error as Error).message}`);
+  }
+}
+
+/** Nothing at all is an object without fields. */
+function authorizationOf(text: string): AuthorizationConfiguration {
+  if (text === "") return {};
+  try {
+    return decodeConfiguration(text, "AuthorizationConfiguration", ACCESS_SCHEMAS) as AuthorizationConfiguration;
+  } catch (error) {
+    throw new CommandError(`failed to load AuthorizationConfiguration from file: ${(error as Error).message}`);
+  }
 }
 
 async function authorizationOfFlags(fs: Files, values: Options): Promise<AuthorizationOptions> {
   const modes = values["authorization-mode"].length === 0 ? ["AlwaysAllow"] : values["authorization-mode"];
   const hook = values["authorization-webhook-config-file"];
   const policy = values["authorization-policy-file"];
+  const target = hook === "" ? undefined : await authorizationTarget(fs, hook);
   const ttl = (flag: "authorized" | "unauthorized") => values[`authorization-webhook-cache-${flag}-ttl`];
   const webhook = {
     timeout: "30s",
@@ -180,7 +223,9 @@ async function authorizationOfFlags(fs: Files, values: Options): Promise<Authori
     unauthorizedTTL: `${ttl("unauthorized") || 1}ms`,
     cacheAuthorizedRequests: ttl("authorized") > 0,
     cacheUnauthorizedRequests: ttl("unauthorized") > 0,
-    subjectAccessReviewVersion: values["authorization-webhook-version"],
+    subjectAccessReviewVersion:
+      target &&
+      reviewVersion("webhook authorizer", values["authorization-webhook-version"], "invalid authorization config: "),
     failurePolicy: "NoOpinion",
     connectionInfo: { type: "KubeConfigFile", kubeConfigFile: hook.startsWith("/") ? hook : `/${hook}` },
   };
@@ -190,14 +235,30 @@ async function authorizationOfFlags(fs: Files, values: Options): Promise<Authori
         type === "Webhook" ? { type, name: "default", webhook } : { type, name: type.toLowerCase() },
       ),
     },
-    ...(hook !== "" && { targets: new Map([["default", await targetOf(fs, hook)]]) }),
+    ...(target && { targets: new Map([["default", target]]) }),
     ...(policy !== "" && { policy: { path: policy, text: await readText(fs, policy) } }),
   };
 }
 
+/** Looked at only where there is a webhook. */
+function reviewVersion(what: string, version: string, prefix = ""): "v1" | "v1beta1" {
+  if (version === "v1" || version === "v1beta1") return version;
+  throw new CommandError(
+    `${prefix}unsupported ${what} version ${JSON.stringify(version)}, supported versions are "v1", "v1beta1"`,
+  );
+}
+
 /** Where a webhook is, and what is shown to it. */
-export async function targetOf(fs: Files, path: string): Promise<ReviewTarget> {
-  const config = parseKubeconfig(await readText(fs, path));
+export async function targetOf(fs: Pick<Fs, "readFile">, path: string): Promise<ReviewTarget> {
+  const text = await readText(fs, path).catch((error: Error) => {
+    throw new CommandError(error.message.replace(/^open (.*no such file or directory)$/s, "stat $1"));
+  });
+  try {
+    versionAndKind(text);
+  } catch (error) {
+    throw new CommandError(`error loading config file ${JSON.stringify(path)}: ${(error as Error).message}`);
+  }
+  const config = parseKubeconfig(text);
   const { server, ca, cert, key, serverName, insecureSkipVerify, token } = await connectionOf(config, fs, {
     folder: dirname(path),
   });
@@ -212,75 +273,4 @@ export async function targetOf(fs: Files, path: string): Promise<ReviewTarget> {
     },
     ...(token !== undefined && { token }),
   };
-}
-
-/** Fields that a file may have: `true` for a value, a table for what is below, in lists as well. */
-interface Fields {
-  readonly [name: string]: true | Fields;
-}
-
-const CLAIM: Fields = { claim: true, prefix: true, expression: true };
-const AUTHENTICATION_FIELDS: Fields = {
-  jwt: {
-    issuer: {
-      url: true,
-      discoveryURL: true,
-      certificateAuthority: true,
-      audiences: true,
-      audienceMatchPolicy: true,
-      egressSelectorType: true,
-    },
-    claimValidationRules: { claim: true, requiredValue: true, expression: true, message: true },
-    claimMappings: {
-      username: CLAIM,
-      groups: CLAIM,
-      uid: { claim: true, expression: true },
-      extra: { key: true, valueExpression: true },
-    },
-    userValidationRules: { expression: true, message: true },
-  },
-  anonymous: { enabled: true, conditions: { path: true } },
-};
-const AUTHORIZATION_FIELDS: Fields = {
-  authorizers: {
-    type: true,
-    name: true,
-    webhook: {
-      timeout: true,
-      authorizedTTL: true,
-      unauthorizedTTL: true,
-      cacheAuthorizedRequests: true,
-      cacheUnauthorizedRequests: true,
-      subjectAccessReviewVersion: true,
-      matchConditionSubjectAccessReviewVersion: true,
-      failurePolicy: true,
-      connectionInfo: { type: true, kubeConfigFile: true },
-      matchConditions: { expression: true },
-    },
-  },
-};
-
-/** A configuration of the group apiserver.config.k8s.io, read strictly. */
-async function readConfiguration(fs: Files, path: string, kind: string, fields: Fields): Promise<unknown> {
-  const document: unknown = parse(await readText(fs, path));
-  const { apiVersion, kind: saidKind, ...rest } = (document ?? {}) as Record<string, unknown>;
-  if (saidKind !== kind || !/^apiserver\.config\.k8s\.io\/v1(alpha1|beta1)?$/.test(String(apiVersion)))
-    throw new CommandError(
-      `${path}: no kind ${JSON.stringify(saidKind ?? "")} is registered for version ${JSON.stringify(apiVersion ?? "")}`,
-    );
-  const unknown = unknownFields(rest, fields, "");
-  if (unknown.length > 0)
-    throw new CommandError(
-      `${path}: strict decoding error: ${unknown.map((field) => `unknown field ${JSON.stringify(field)}`).join(", ")}`,
-    );
-  return rest;
-}
-
-function unknownFields(value: unknown, fields: true | Fields, path: string): readonly string[] {
-  if (fields === true || typeof value !== "object" || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap((one, i) => unknownFields(one, fields, `${path}[${i}]`));
-  return Object.entries(value).flatMap(([name, inner]) => {
-    const at = path === "" ? name : `${path}.${name}`;
-    return Object.hasOwn(fields, name) ? unknownFields(inner, fields[name]!, at) : [at];
-  });
 }

@@ -19,14 +19,25 @@ export function decodeYaml<T = any>(
   const { value, duplicates } = typeof input === "object" && "duplicates" in input ? input : openYaml(input);
   const json = withinDepth(() => JSON.stringify(value ?? null));
   const strict = (options.fieldValidation ?? "Ignore") !== "Ignore";
-  const { object, warnings } = decodeJson<T>(json, schema, { ...options, ...(strict && { fieldValidation: "Warn" }) });
-  if (!strict) return { object, warnings };
+  const read = decodeJson<T>(json, schema, { ...options, ...(strict && { fieldValidation: "Warn" }) });
+  if (!strict) return read;
+  const { object } = read;
+  // Upstream makes JSON of it first, with the keys of each object sorted: what is wrong is told in that order.
+  const { warnings } =
+    read.warnings.length < 2 ? read : decodeJson(sortedJson(value), schema, { ...options, fieldValidation: "Warn" });
   const repeated = duplicates.map((line) => `  ${line}`);
   if (options.fieldValidation === "Warn") return { object, warnings: [...duplicates, ...warnings] };
   const all = [...(repeated.length > 0 ? [`yaml: unmarshal errors:\n${repeated.join("\n")}`] : []), ...warnings];
   if (all.length > 0) throw strictError(all);
   return { object, warnings };
 }
+
+const sortedJson = (value: unknown): string =>
+  JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
 
 /** Reads YAML of no particular type into what JSON can say. */
 export function parseYaml(input: string | Uint8Array): unknown {

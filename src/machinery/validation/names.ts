@@ -238,12 +238,14 @@ export const nameIsLabel: NameRule = (name, prefix) => isDns1123Label(prefix ? m
 export const nameIsPathSegment: NameRule = (name) => isPathSegmentName(name);
 
 /** Names of things that a domain stands for: `acme.io/foo`. */
-export function isDomainPrefixedPath(value: string): readonly string[] {
-  const slash = value.indexOf("/");
-  const [host, path] = [value.slice(0, Math.max(slash, 0)), value.slice(slash + 1)];
-  if (slash < 0 || host === "" || path === "") return ['must be a domain-prefixed path (such as "acme.io/foo")'];
-  const errors = [...isDns1123Subdomain(host)];
+export function isDomainPrefixedPath(text: string): readonly { readonly value: string; readonly words: string }[] {
+  const slash = text.indexOf("/");
+  const [host, path] = [text.slice(0, Math.max(slash, 0)), text.slice(slash + 1)];
+  if (slash < 0 || host === "" || path === "")
+    return [{ value: text, words: 'must be a domain-prefixed path (such as "acme.io/foo")' }];
+  const errors = isDns1123Subdomain(host).map((words) => ({ value: host, words }));
   const allowed = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
-  if (!new RegExp(`^${allowed}$`).test(path)) errors.push(`Invalid path (regex used for validation is '${allowed}')`);
+  if (!new RegExp(`^${allowed}$`).test(path))
+    errors.push({ value: path, words: `Invalid path (regex used for validation is '${allowed}')` });
   return errors;
 }

@@ -264,16 +264,18 @@ async function untilClean(
 async function cleanUp(services: Services, definition: CustomResourceDefinition, signal: AbortSignal): Promise<void> {
   if (!(definition.metadata.finalizers ?? []).includes(CLEANUP_FINALIZER)) return;
   const { name } = definition.metadata;
-  // It may have been served all the same: what is served doesn't wait until the store has it.
-  const wasServed = (definition.status?.conditions ?? []).some(
+  const isEstablished = (definition.status?.conditions ?? []).some(
     ({ type, status }) => type === "Established" && status === "True",
   );
+  // What is served doesn't wait until the store has it.
+  const wasServed = isEstablished || isServable(services, definition);
   for (let done = false; !done;) {
     const inProgress = terminating("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress");
-    if (wasServed) await say(services, name, inProgress);
+    await say(services, name, inProgress);
+    if (!wasServed) break;
     done = await deleteObjects(services, definition, signal);
     if (signal.aborted) return;
-    if (!done && wasServed) await say(services, name, terminating("True", "InstanceDeletionCheck", NOT_GONE));
+    if (!done) await say(services, name, terminating("True", "InstanceDeletionCheck", NOT_GONE));
   }
   const over = wasServed
     ? terminating("False", "InstanceDeletionCompleted", "removed all instances")

@@ -185,6 +185,8 @@ export function placeIn(resource: Resource, namespace: string, draft: any): void
   draft.metadata.namespace = namespace;
 }
 
+const isNamespaces = ({ group, plural }: Resource): boolean => plural === "namespaces" && group === "";
+
 /** A connection has none. */
 function optionsOf(operation: Operation, { dryRun, said }: WriteContext): Readonly<Record<string, unknown>> {
   if (operation === "CONNECT") return {};
@@ -210,7 +212,8 @@ export function admissionRequest(
     operation,
     resource,
     subresource,
-    namespace,
+    // A namespace is in itself.
+    namespace: isNamespaces(resource) ? name : namespace,
     name,
     object: draft,
     oldObject: old,

@@ -69,6 +69,8 @@ export async function remove(
   namespace: string,
   name: string,
   options: DeleteOptions,
+  /** What admission is told: nothing, where many are deleted. */
+  said = name,
 ): Promise<Deleted> {
   checkDeleteOptions(options);
   const { services } = context;
@@ -82,19 +84,28 @@ export async function remove(
     await prepareViews(resource, [current]);
     const object = current.view(resource) as any;
     checkPreconditions(resource, name, object, options);
-    const asked = admissionRequest(context, resource, "", "DELETE", namespace, name, undefined, object);
+    const plan = planDeletion(resource, object, options, services.clock.now());
+    // Nobody is asked about what is on its way already.
+    if (plan === "pending") return "same";
+    const asked = admissionRequest(context, resource, "", "DELETE", namespace, said, undefined, object);
     const { kind, apiVersion, ...dryRun } = asked.options;
     const { gracePeriodSeconds, preconditions, orphanDependents, propagationPolicy } = options;
     const given = { gracePeriodSeconds, preconditions, orphanDependents, propagationPolicy };
-    const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-    const admission = Object.assign(asked, { options: { kind, apiVersion, ...said, ...dryRun } });
+    const stated = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    const admission = Object.assign(asked, { options: { kind, apiVersion, ...stated, ...dryRun } });
     if (!admitted) {
       await services.admission.admit(admission);
       admitted = true;
     }
     if (context.internal !== true) await services.admission.validate(admission);
-    const plan = planDeletion(resource, object, options, services.clock.now());
     if (plan === "delete") last = lastSeen(resource, object, options, services.clock.now());
+    // Upstream marks it first, or takes its finalizers off, and asks again before it goes.
+    const isMarked = last !== undefined && !isEnded(object);
+    if (plan === "delete" && (isMarked || (object.metadata.finalizers ?? []).length > 0) && !isSilent(context)) {
+      const again = Object.assign(asked, { oldObject: isMarked ? last : object });
+      await services.admission.admit(again);
+      await services.admission.validate(again);
+    }
     if (plan === "delete" || plan === "same") return plan;
     kept = deepFreeze(await convertedToStored(resource, plan));
     return { put: kept };
@@ -130,6 +141,12 @@ export async function remove(
   return { kind: "gone", entry: entryOfView(resource, key, result.entry.revision, shown), answersObject };
 }
 
+const isSilent = ({ internal, dryRun }: WriteContext): boolean => internal === true || dryRun;
+
+/** Its time was over before. */
+const isEnded = ({ metadata }: any): boolean =>
+  metadata.deletionTimestamp !== undefined && (metadata.deletionGracePeriodSeconds ?? 0) === 0;
+
 /** What goes at once without having to is shown with its end on it. */
 function lastSeen(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
   if (graceOf(resource, object, options) === undefined) return undefined;
@@ -149,7 +166,7 @@ function lastSeen(resource: Resource, object: any, options: DeleteOptions, nowMs
   };
 }
 
-/** What becomes of the object: it goes, it stays as it is, or it stays with these marks on it. Pure. */
+/** What becomes of the object: it goes, it stays as it is (until its time is over: pending), or it stays with these marks on it. Pure. */
 function planDeletion(resource: Resource, object: any, options: DeleteOptions, nowMs: number): any {
   const { metadata } = object;
   const finalizers = finalizersAfter(metadata.finalizers ?? [], options, orphansByDefault(resource));
@@ -175,7 +192,7 @@ function planDeletion(resource: Resource, object: any, options: DeleteOptions, n
         metadata: { ...withFinalizers, deletionTimestamp: formatTime(deadline), deletionGracePeriodSeconds: period },
       });
     }
-    if (before > 0) return "same";
+    if (before > 0) return "pending";
     if (!held) return "delete";
     return sameFinalizers ? "same" : prune({ ...object, metadata: withFinalizers });
   }
@@ -286,7 +303,7 @@ export async function removeAll(
       context.signal.throwIfAborted();
       const { name, namespace } = entries[next++]!.stored.metadata;
       try {
-        await remove(context, resource, namespace ?? "", name, options);
+        await remove(context, resource, namespace ?? "", name, options, "");
       } catch (error) {
         if (error instanceof StatusError && error.reason === "NotFound") continue;
         failed = true;

@@ -46,10 +46,21 @@ export interface UpdateRequest {
   readonly onMissing: "fail" | "create";
   /** `make` makes something of nothing as well: where that fails, this is what the client is told. */
   readonly makesNew?: boolean;
+  /** What the client sees and writes, where that isn't the object itself: its own subresource and kind. Admission sees it as well. */
+  readonly view?: View;
   /** In place of the subresource's own behaviour. */
   readonly behaviour?: Behaviour<any>;
   /** Skips what an update of this kind would ask for: the server's own writes on a user's behalf (binding, eviction). */
   readonly skipAdmission?: boolean;
+}
+
+export interface View {
+  readonly subresource: string;
+  of(object: any): any;
+  /** What `make` made last, as the client wants it. */
+  asked(): any;
+  /** The draft with what the view says. */
+  fold(view: any, draft: any): any;
 }
 
 export interface Updated {
@@ -165,14 +176,19 @@ async function prepare(
   let draft = await finished(() => request.make(old));
   checkPlace(request, draft);
   draft.metadata.name = name;
-  checkVersion(context, resource, name, current, old, draft);
+  checkUid(context, resource, name, current, old, draft);
   const hooks = hookContext(context);
   const behaviour =
     request.behaviour ?? (subresource === "" ? resource.behaviour : viewBehaviour(resource, subresource));
-  const admission = admissionRequest(context, resource, subresource, "UPDATE", namespace, name, draft, old);
+  const { view } = request;
+  const [wanted, before] = view === undefined ? [draft, old] : [view.asked(), view.of(old)];
+  const part = view?.subresource ?? subresource;
+  const admission = admissionRequest(context, resource, part, "UPDATE", namespace, name, wanted, before);
   const admitted = context.internal !== true && request.skipAdmission !== true;
   if (admitted) await services.admission.admit(admission);
-  draft = admission.object;
+  draft = view === undefined ? admission.object : view.fold(admission.object, draft);
+  // What mutates may say which version it means.
+  checkVersion(resource, name, current, draft);
   const finish = subresource === "" ? await hooksOf(resource)?.beginUpdate?.(services, draft, old, context) : undefined;
   try {
     const { metadata } = draft;
@@ -196,7 +212,7 @@ async function prepare(
     dropEmpties(draft);
     behaviour.canonicalize?.(draft);
     canonicalizeAlways(resource, draft);
-    if (admitted) await services.admission.validate(withObject(admission, draft));
+    if (admitted) await services.admission.validate(withObject(admission, view === undefined ? draft : view.of(draft)));
     return { draft, gone: isGone(resource, draft), finish };
   } catch (error) {
     await finish?.(false);
@@ -242,7 +258,7 @@ function assertNumber(version: string): void {
     throw new StatusError("Unknown", `strconv.ParseUint: parsing ${JSON.stringify(version)}: ${wrong}`);
 }
 
-function checkVersion(
+function checkUid(
   { verb }: WriteContext,
   resource: Resource,
   name: string,
@@ -250,7 +266,6 @@ function checkVersion(
   old: any,
   draft: any,
 ): void {
-  const version: string = draft.metadata.resourceVersion ?? "";
   const uid: string = draft.metadata.uid ?? "";
   // What a patch makes of the identity is for its rules to refuse.
   if (uid !== "" && uid !== old.metadata.uid && verb !== "patch")
@@ -259,6 +274,10 @@ function checkVersion(
       name,
       `StorageError: invalid object, Code: 4, Key: ${current.key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
     );
+}
+
+function checkVersion(resource: Resource, name: string, current: Entry, draft: any): void {
+  const version: string = draft.metadata.resourceVersion ?? "";
   if (version === "" || version === "0") {
     if (!resource.unconditionalUpdate)
       throw invalidObject(resource.group, resource.plural, name, [

@@ -10,6 +10,7 @@ import type { Pod } from "../../api/generated/core.v1.ts";
 import { badRequest, forbidden, internalError, StatusError, type Reason } from "../../machinery/status.ts";
 import { remoteCommandOptions } from "../../wire/streaming/remote-command.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
+import type { Resource } from "../../machinery/resource.ts";
 import { admissionRequest } from "../registry/create.ts";
 import { get } from "../registry/read.ts";
 import type { SpecialSubresource } from "../registry/specials/index.ts";
@@ -165,6 +166,22 @@ export function optionsOf(kind: "exec" | "attach" | "portforward", query: URLSea
   };
 }
 
+/** Asks admission about a connection, by what it sees of it. */
+export async function admitConnection(
+  services: Services,
+  request: ApiRequest,
+  resource: Resource,
+  subresource: string,
+  namespace: string,
+  options: Record<string, unknown>,
+): Promise<void> {
+  const context: WriteContext = writeContext(services, request, "CreateOptions");
+  const { name } = request.info;
+  const admission = admissionRequest(context, resource, subresource, "CONNECT", namespace, name, options, undefined);
+  await services.admission.admit(admission);
+  await services.admission.validate(admission);
+}
+
 export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubresource {
   return {
     verbs: ["get", "create"],
@@ -172,12 +189,8 @@ export function podStream(kind: "exec" | "attach" | "portforward"): SpecialSubre
     async handle(services, request, pods, namespace) {
       const { name } = request.info;
       await mayCreate(services, request, namespace, kind);
+      await admitConnection(services, request, pods, kind, namespace, optionsOf(kind, request.query));
       const pod = (await get(services, pods, namespace, name, "")).view(pods) as Pod;
-      const context: WriteContext = writeContext(services, request, "CreateOptions");
-      const options = optionsOf(kind, request.query);
-      const admission = admissionRequest(context, pods, kind, "CONNECT", namespace, name, options, undefined);
-      await services.admission.admit(admission);
-      await services.admission.validate(admission);
       const query = new URLSearchParams();
       let path: string;
       if (kind === "portforward") {

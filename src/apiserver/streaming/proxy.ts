@@ -9,6 +9,7 @@ import type { SpecialSubresource } from "../registry/specials/index.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { ServiceEndpoint } from "../service-endpoints.ts";
 import { kubeletOf } from "./kubelet.ts";
+import { admitConnection } from "./pods.ts";
 import { linked, withLinks, type Proxy } from "./links.ts";
 import type { Target } from "./relay.ts";
 import { hostOf, relay } from "./relay.ts";
@@ -52,6 +53,16 @@ function tidy(path: string): string {
 }
 
 const escaped = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+
+/** The options that admission sees: the path behind `proxy`, as it is meant. */
+function admitted(services: Services, request: ApiRequest, resource: Resource, namespace: string): Promise<void> {
+  const { parts, path } = request.info;
+  const behind = parts.slice(3).join("/");
+  const rooted = behind === "" ? "" : `/${behind}`;
+  const whole = path.endsWith("/") && !rooted.endsWith("/") ? `${rooted}/` : rooted;
+  const options = { kind: `${resource.kind}ProxyOptions`, apiVersion: "v1", ...(whole !== "" && { path: whole }) };
+  return admitConnection(services, request, resource, "proxy", namespace, options);
+}
 
 /** What was asked for. Where links within pages lead below the proxy, pages are told so. Upstream: apimachinery/pkg/util/proxy */
 async function proxied(services: Services, request: ApiRequest, target: Target): Promise<ApiResponse> {
@@ -101,7 +112,8 @@ async function wholeOf(body: AsyncIterable<Uint8Array> | Uint8Array | string): P
 export const nodeProxy: SpecialSubresource = {
   verbs: VERBS,
   connects: true,
-  async handle(services, request) {
+  async handle(services, request, nodes, namespace) {
+    await admitted(services, request, nodes, namespace);
     const { scheme, name, port } = split(request.info.name, "node");
     const kubelet = await kubeletOf(services, name, "nodes");
     if (!isReachable(kubelet.host)) throw badRequest("address not allowed");
@@ -115,6 +127,7 @@ export const podProxy: SpecialSubresource = {
   verbs: VERBS,
   connects: true,
   async handle(services, request, pods, namespace) {
+    await admitted(services, request, pods, namespace);
     const { scheme, name, port } = split(request.info.name, "pod");
     const pod = await services.cluster.live("pods", namespace, name);
     if (pod === undefined) throw notFound(pods, name);
@@ -144,6 +157,7 @@ export const serviceProxy: SpecialSubresource = {
   verbs: VERBS,
   connects: true,
   async handle(services, request, resource, namespace) {
+    await admitted(services, request, resource, namespace);
     const { scheme, name, port } = split(request.info.name, "service");
     const { ip, port: number } = await endpointOf(services, resource, namespace, name, port);
     return proxied(services, request, reached(scheme, { ip, port: String(number) }));

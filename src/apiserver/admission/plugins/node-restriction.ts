@@ -230,7 +230,7 @@ function reserved(keys: readonly string[]): readonly string[] {
 async function checkToken(request: AdmissionRequest, node: string, context: AdmissionContext): Promise<void> {
   if (request.subresource !== "token" || request.operation !== "CREATE") return;
   const { boundObjectRef: ref } = request.object.spec;
-  if (ref === undefined || ref.apiVersion !== "v1" || ref.kind !== "Pod" || (ref.name ?? "") === "")
+  if (ref === undefined || ref === null || ref.apiVersion !== "v1" || ref.kind !== "Pod" || (ref.name ?? "") === "")
     throw refuse(request, "node requested token not bound to a pod");
   if ((ref.uid ?? "") === "") throw refuse(request, "node requested token with a pod binding without a uid");
   const pod = context.cluster.get("pods", request.namespace, ref.name);

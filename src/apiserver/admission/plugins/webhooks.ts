@@ -6,7 +6,7 @@
 import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { DecodeError } from "../../../machinery/codec/decode.ts";
 import { syntaxError } from "../../../machinery/codec/json-text.ts";
-import { forbidden, StatusError } from "../../../machinery/status.ts";
+import { StatusError } from "../../../machinery/status.ts";
 import { deadline } from "../../../world/time.ts";
 import { uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration } from "../framework.ts";
@@ -14,7 +14,7 @@ import type { Half } from "../metrics.ts";
 import { requestOf, timedMatch } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
 import { askedAs, seenAs } from "../selection.ts";
-import { defineAdmission } from "../framework.ts";
+import { defineAdmission, refuse } from "../framework.ts";
 import { destinationOf, unreachable } from "../../webhook-destination.ts";
 
 const GROUP = "admissionregistration.k8s.io";
@@ -113,7 +113,7 @@ async function seenBy(
   const seen = await seenAs(resource, request, context);
   if ((hook.matchConditions ?? []).length === 0) return seen;
   const result = await timedMatch(context, { name: hook.name, kind: "webhook", half }, hook, seen);
-  if ("error" in result) throw forbidden(request.resource, request.name, result.error);
+  if ("error" in result) throw refuse(request, result.error);
   return result.matches ? seen : undefined;
 }
 

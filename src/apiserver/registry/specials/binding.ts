@@ -31,15 +31,16 @@ async function bind(
   urlName: string,
 ): Promise<ApiResponse> {
   const context = writeContext(services, request, "CreateOptions");
-  const wanted = await bodyOf(request, context, BINDING);
-  const name: string = urlName === "" ? (wanted.metadata.name ?? "") : urlName;
+  const body = await bodyOf(request, context, BINDING);
+  const name: string = urlName === "" ? (body.metadata.name ?? "") : urlName;
   if (name === "") throw badRequest("Name parameter required.");
-  if ((wanted.metadata.name ?? "") !== "" && wanted.metadata.name !== name)
+  if ((body.metadata.name ?? "") !== "" && body.metadata.name !== name)
     throw badRequest("name in URL does not match name in Binding object");
-  wanted.metadata.name = name;
-  wanted.metadata.namespace = namespace;
-  const admission = admissionRequest(context, pods, "binding", "CREATE", namespace, name, wanted, undefined);
+  body.metadata.name = name;
+  body.metadata.namespace = namespace;
+  const admission = admissionRequest(context, pods, "binding", "CREATE", namespace, name, body, undefined);
   await services.admission.admit(admission);
+  const wanted = admission.object;
   const { kind = "", name: node = "" } = wanted.target ?? {};
   const errors = [
     ...(kind !== "" && kind !== "Node" ? [notSupported("target.kind", kind, ["Node", "<empty>"])] : []),

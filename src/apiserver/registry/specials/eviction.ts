@@ -23,18 +23,19 @@ export const eviction: SpecialSubresource = {
   verbs: ["create"],
   async handle(services, request, pods, namespace) {
     const context = writeContext(services, request, "CreateOptions");
-    const wanted = await bodyOf(request, context, EVICTION);
+    const body = await bodyOf(request, context, EVICTION);
     const { name } = request.info;
-    if ((wanted.metadata.name ?? "") !== "" && wanted.metadata.name !== name)
+    if ((body.metadata.name ?? "") !== "" && body.metadata.name !== name)
       throw badRequest("name in URL does not match name in Eviction object");
-    if (wanted.deleteOptions?.[UNSAFE] === true)
+    if (body.deleteOptions?.[UNSAFE] === true)
       throw invalidObject("policy", "Eviction", name, [
         invalid(`deleteOptions.${UNSAFE}`, true, "can not be set for pod eviction, try after removing the option"),
       ]);
-    placeIn(pods, namespace, wanted);
-    const admission = admissionRequest(context, pods, "eviction", "CREATE", namespace, name, wanted, undefined);
+    placeIn(pods, namespace, body);
+    const admission = admissionRequest(context, pods, "eviction", "CREATE", namespace, name, body, undefined);
     await services.admission.admit(admission);
     await services.admission.validate(admission);
+    const wanted = admission.object;
     const options: DeleteOptions = wanted.deleteOptions ?? {};
     const dryRun = context.dryRun || options.dryRun?.includes("All") === true;
     const pod: any = (await get(services, pods, namespace, name, "")).view(pods);

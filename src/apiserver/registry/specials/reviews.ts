@@ -16,23 +16,34 @@ import { writeContext } from "../../handlers/options.ts";
 import type { ApiRequest, ApiResponse } from "../../request.ts";
 import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
-import { placeIn } from "../create.ts";
+import { admissionRequest, placeIn } from "../create.ts";
 import { decodeBody, expectedOf } from "../decode.ts";
 import { recordUpdate } from "../managed-fields.ts";
 import { hookContext } from "../context.ts";
 import { invalidObject } from "../../../machinery/validation/field-error.ts";
 import type { VirtualResource } from "./index.ts";
 
-async function review(services: Services, request: ApiRequest, resource: Resource): Promise<any> {
+/** What is asked, after those who mutate and before those who validate: they are asked by `judge`, once the kind's own checks are over. */
+interface Review {
+  readonly asked: any;
+  judge(): Promise<void>;
+}
+
+async function review(services: Services, request: ApiRequest, resource: Resource): Promise<Review> {
   const context = writeContext(services, request, "CreateOptions");
   const draft = decodeBody(await request.body(), expectedOf(resource), context.fieldValidation, context.warn);
   request.audit?.requestObject({ ...draft, status: emptyStatus(resource) });
   placeIn(resource, request.info.namespace, draft);
   const recorded = await finished(() => recordUpdate(context, resource, "", undefined, draft));
-  const errors = resource.behaviour.validate?.(recorded, hookContext(context)) ?? [];
+  const { namespace } = request.info;
+  const name: string = recorded.metadata.name ?? "";
+  const shown = { ...recorded, status: emptyStatus(resource) };
+  const admission = admissionRequest(context, resource, "", "CREATE", namespace, name, shown, undefined);
+  await services.admission.admit(admission);
+  const errors = resource.behaviour.validate?.(admission.object, hookContext(context)) ?? [];
   // Upstream has lost the kind by then.
   if (errors.length > 0) throw invalidObject(resource.group, "", "", errors);
-  return recorded;
+  return { asked: admission.object, judge: () => services.admission.validate(admission) };
 }
 
 /** As Go writes what isn't known yet. */
@@ -47,9 +58,10 @@ function emptyStatus({ kind }: Resource): object {
 const created = (review: any, status: object): ApiResponse => object(201, { ...review, status });
 
 export const tokenReviews: VirtualResource = async (services, request, resource) => {
-  const asked = await review(services, request, resource);
+  const { asked, judge } = await review(services, request, resource);
   const { token, audiences = [] } = asked.spec ?? {};
   if (!token) throw badRequest("token is required for TokenReview in authentication");
+  await judge();
   const result = await services.tokens.authenticateToken(token, audiences);
   if (result === "unknown") return created(asked, { user: {}, error: INVALID });
   if ("invalid" in result) return created(asked, { user: {}, error: aggregate([INVALID, result.invalid]) });
@@ -62,7 +74,8 @@ export const tokenReviews: VirtualResource = async (services, request, resource)
 };
 
 export const selfSubjectReviews: VirtualResource = async (services, request, resource) => {
-  const asked = await review(services, request, resource);
+  const { asked, judge } = await review(services, request, resource);
+  await judge();
   const { name, uid, groups, extra } = request.user!;
   const metadata = { ...asked.metadata, creationTimestamp: formatTime(services.clock.now()) };
   return created(
@@ -72,20 +85,23 @@ export const selfSubjectReviews: VirtualResource = async (services, request, res
 };
 
 export const subjectAccessReviews: VirtualResource = async (services, request, resource) => {
-  const asked = await review(services, request, resource);
+  const { asked, judge } = await review(services, request, resource);
+  await judge();
   return created(asked, await answer(services, asked.spec, userOf(asked.spec)));
 };
 
 export const localSubjectAccessReviews: VirtualResource = async (services, request, resource) => {
-  const asked = await review(services, request, resource);
+  const { asked, judge } = await review(services, request, resource);
   const { namespace } = request.info;
   if (asked.spec?.resourceAttributes?.namespace !== namespace)
     throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
+  await judge();
   return created(asked, await answer(services, asked.spec, userOf(asked.spec)));
 };
 
 export const selfSubjectAccessReviews: VirtualResource = async (services, request, resource) => {
-  const asked = await review(services, request, resource);
+  const { asked, judge } = await review(services, request, resource);
+  await judge();
   return created(asked, await answer(services, asked.spec, request.user!));
 };
 
@@ -180,9 +196,10 @@ async function answer({ authorizer }: Services, spec: any, user: UserInfo): Prom
 }
 
 export const selfSubjectRulesReviews: VirtualResource = async (services, request, resource) => {
-  const asked = await review(services, request, resource);
+  const { asked, judge } = await review(services, request, resource);
   const namespace: string = asked.spec?.namespace ?? "";
   if (namespace === "") throw badRequest("no namespace on request");
+  await judge();
   const { rules, incomplete, error } = services.authorizer.rulesFor!(request.user!, namespace);
   return created(
     { ...asked, spec: {} },

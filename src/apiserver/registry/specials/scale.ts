@@ -49,14 +49,21 @@ export const scale: SpecialSubresource = {
       checkPlace({ resource, namespace, name }, wanted);
     }
     const body = await request.body();
+    const path = (resource.scale ?? BUILT_IN).specReplicas;
+    let asked: any;
     const updated = await update(context, {
       resource,
       subresource: "",
       namespace,
       name,
       onMissing: "fail",
+      view: {
+        subresource: "scale",
+        of: (parent) => scaleOf(resource, parent),
+        asked: () => asked,
+        fold: ({ spec }, draft) => setPath(draft, path, spec?.replicas ?? 0),
+      },
       make(current) {
-        const path = (resource.scale ?? BUILT_IN).specReplicas;
         const { managedFields } = current.metadata;
         const now = withManagedFields(patchable(resource, current), toScaleFields(managedFields, path));
         const isApplied = body.kind !== "none" && isApply(body.contentType);
@@ -70,6 +77,7 @@ export const scale: SpecialSubresource = {
         assertNamed(next, name);
         checkPlace({ resource, namespace, name }, next);
         if (!isApplied) next = recordScale(context, now, next);
+        asked = next;
         checked(resource, next, name);
         const draft = setPath(structuredClone(current), path, next.spec?.replicas ?? 0);
         draft.metadata.resourceVersion = next.metadata.resourceVersion || current.metadata.resourceVersion;

@@ -23,13 +23,16 @@ export const token: SpecialSubresource = {
   verbs: ["create"],
   async handle(services, request, accounts, namespace) {
     const context = writeContext(services, request, "CreateOptions");
-    const wanted = await bodyOf(request, context, TOKEN_REQUEST);
+    const body = await bodyOf(request, context, TOKEN_REQUEST);
     const { name } = request.info;
-    if ((wanted.metadata.namespace ?? "") !== "") placeIn(accounts, namespace, wanted);
-    wanted.spec.expirationSeconds ??= DEFAULT_SECONDS;
-    // Those who mutate see what the client said, less the server's own words.
-    const admission = admissionRequest(context, accounts, "token", "CREATE", namespace, name, wanted, undefined);
+    placeIn(accounts, namespace, body);
+    if ((body.spec.audiences ?? []).length === 0) body.spec.audiences = null;
+    body.spec.expirationSeconds ??= DEFAULT_SECONDS;
+    body.spec.boundObjectRef ??= null;
+    body.status = { token: "", expirationTimestamp: null };
+    const admission = admissionRequest(context, accounts, "token", "CREATE", namespace, name, body, undefined);
     await services.admission.admit(admission);
+    const wanted = admission.object;
     const account: any = (await get(services, accounts, namespace, name, "")).view(accounts);
     const mismatch: FieldError[] = [];
     const said = wanted.metadata;
@@ -80,7 +83,6 @@ export const token: SpecialSubresource = {
       ...(extend && { warnAfterSeconds: seconds }),
       ...bound,
     });
-    spec.boundObjectRef ??= null;
     wanted.status = { token: text, expirationTimestamp: formatTime(services.clock.now() + seconds * 1000) };
     return object(201, wanted);
   },
@@ -97,7 +99,7 @@ async function boundTo(
   account: string,
   ref: any,
 ): Promise<{ pod?: Ref; secret?: Ref; node?: Ref }> {
-  if (ref === undefined) return {};
+  if (ref === null || ref === undefined) return {};
   const { kind = "", name = "", uid, apiVersion = "" }: Readonly<Record<string, string>> = ref;
   const resources: Readonly<Record<string, string>> = { Pod: "pods", Secret: "secrets", Node: "nodes" };
   const resource = resources[kind];

@@ -3,6 +3,7 @@
  * Upstream: staging/src/k8s.io/apiserver/pkg/util/webhook
  */
 import { syntaxError } from "../machinery/codec/json-text.ts";
+import { formatDuration } from "../machinery/meta/time.ts";
 import { deadline, sleep } from "../world/time.ts";
 import type { ClientTls, Net } from "../world/net.ts";
 import type { Clock, Random } from "../world/world.ts";
@@ -18,8 +19,15 @@ export type ReviewResult =
   | { readonly answer: Readonly<Record<string, unknown>>; readonly status: number }
   | { readonly error: string; readonly timedOut: boolean; readonly status: number };
 
+/** A review, and what the answer to it is to be. */
+export interface Expected {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly [field: string]: unknown;
+}
+
 export interface ReviewClient {
-  review(review: object, observe?: (result: ReviewResult, ms: number) => void): Promise<ReviewResult>;
+  review(review: Expected, observe?: (result: ReviewResult, ms: number) => void): Promise<ReviewResult>;
 }
 
 const TRIES = 5;
@@ -34,20 +42,22 @@ export function reviewClient(
   timeoutMs = 30_000,
   retry: { readonly firstWaitMs: number; readonly always: boolean } = { firstWaitMs: FIRST_WAIT_MS, always: false },
 ): ReviewClient {
-  const { origin, pathname, search } = new URL(server);
+  const { origin, pathname } = new URL(server);
+  // As client-go: the time that there is replaces what a query of the address says.
+  const path = `${pathname}?timeout=${formatDuration(timeoutMs * 1_000_000)}`;
   const http = deps.net.httpClient({ base: origin, tls });
 
-  async function once(body: string, expected: unknown): Promise<ReviewResult> {
+  async function once(body: string, { kind: expected, apiVersion }: Expected): Promise<ReviewResult> {
     let status = 0;
     using limit = deadline(deps.clock, timeoutMs);
     try {
       const bearer = typeof token === "function" ? await token() : token;
       const response = await http.request({
         method: "POST",
-        path: `${pathname}${search}`,
+        path,
         headers: {
           "content-type": "application/json",
-          accept: "application/json",
+          accept: "application/json, */*",
           ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
         },
         body,
@@ -56,6 +66,14 @@ export function reviewClient(
       ({ status } = response);
       const text = await read(response.body);
       if (status < 200 || status > 299) return { error: refused(status, text), timedOut: status === 504, status };
+      if (text === "") {
+        const type = response.headers["content-type"] ?? "application/json";
+        return {
+          error: `0-length response with status code: ${status} and content type: ${type}`,
+          timedOut: false,
+          status,
+        };
+      }
       const wrong = syntaxError(text);
       if (wrong !== undefined)
         return { error: `couldn't get version/kind; json parse error: ${wrong}`, timedOut: false, status };
@@ -63,15 +81,19 @@ export function reviewClient(
       const kinds = [answer["kind"] ?? expected, expected];
       if (kinds[0] !== kinds[1])
         return {
-          error: `converting (v1.${kinds[0]}) to (v1.${kinds[1]}): unknown conversion`,
+          error: `converting (${versionOf(answer["apiVersion"])}.${kinds[0]}) to (${versionOf(apiVersion)}.${kinds[1]}): unknown conversion`,
           timedOut: false,
           status,
         };
       return { answer, status };
     } catch (error) {
       const timedOut = limit.signal.aborted;
-      const words = timedOut ? "context deadline exceeded" : error instanceof Error ? error.message : String(error);
-      return { error: `Post "${server}": ${words}`, timedOut, status };
+      const words = timedOut
+        ? "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+        : error instanceof Error
+          ? error.message
+          : String(error);
+      return { error: `Post "${origin}${path}": ${words}`, timedOut, status };
     }
   }
 
@@ -80,7 +102,7 @@ export function reviewClient(
       const body = JSON.stringify(review);
       for (let attempt = 1, waitMs = retry.firstWaitMs; ; attempt++, waitMs *= GROWTH) {
         const started = deps.clock.monotonic();
-        const result = await once(body, (review as { readonly kind?: unknown }).kind);
+        const result = await once(body, review);
         observe?.(result, deps.clock.monotonic() - started);
         if (!("error" in result) || attempt === TRIES || !(retry.always || mayHelpToRetry(result))) return result;
         await sleep(deps.clock, waitMs * (1 + JITTER * deps.random.next()));
@@ -98,6 +120,8 @@ function mayHelpToRetry({ status, error, timedOut }: { status: number; error: st
     status === 429
   );
 }
+
+const versionOf = (apiVersion: unknown): string => String(apiVersion).split("/").at(-1)!;
 
 function refused(status: number, text: string): string {
   try {

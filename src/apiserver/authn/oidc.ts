@@ -3,14 +3,16 @@
  * Upstream: plugin/pkg/authenticator/token/oidc, github.com/coreos/go-oidc
  */
 import type { Logger } from "../../observe/log.ts";
+import { parseGoUrl } from "../../machinery/validation/go-url.ts";
 import type { Net } from "../../world/net.ts";
 import { deadline, pause } from "../../world/time.ts";
 import type { Clock } from "../../world/world.ts";
 import type { JwtAuthenticatorConfig } from "./configuration.ts";
 import type { TokenAuthenticator, TokenResult } from "./authenticator.ts";
 import type { ClaimRules } from "./claim-rules.ts";
+import { goTime, type IdToken, jsonKind, readIdToken } from "./id-token.ts";
 import type { Algorithm, Jwt, PublicJwk } from "./jwt.ts";
-import { isAlgorithm, quoted, readJwks, readJwt, stringList, verifyJwt } from "./jwt.ts";
+import { isAlgorithm, quoted, readJwks, readJwt, verifyJwt } from "./jwt.ts";
 import type { UserInfo } from "./user.ts";
 
 export interface OidcDeps {
@@ -27,10 +29,25 @@ export interface OidcOptions {
   readonly algorithms: readonly Algorithm[];
 }
 
+/** Those that issuers answer with. */
+const STATUS_WORDS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
 const REQUEST_MS = 30_000;
 const RETRY_MS = 10_000;
 const ANSWER_MAX = 4 * 1024 * 1024;
-const NOT_BEFORE_LEEWAY_SECONDS = 300;
+const NOT_BEFORE_LEEWAY_SECONDS = 60;
+const GOOGLE = "https://accounts.google.com";
+/** Google's tokens say it without a scheme at times. */
+const GOOGLE_BARE = "accounts.google.com";
 
 export interface OidcAuthenticator extends TokenAuthenticator {
   /** Why it isn't ready; undefined once it is. */
@@ -48,25 +65,33 @@ export function oidcAuthenticator({ config, rules, algorithms }: OidcOptions, de
   async function claimsOf(from: Provider, token: string): Promise<Record<string, unknown>> {
     const jwt = readJwt(token);
     if (jwt === undefined) throw new Error("oidc: malformed jwt");
-    const { payload } = jwt;
-    if (payload["iss"] !== from.issuer)
+    const { alg, kid = "", crit, b64 } = jwt.header;
+    if (typeof kid !== "string")
       throw new Error(
-        `oidc: id token issued by a different provider, expected ${JSON.stringify(from.issuer)} got ${JSON.stringify(payload["iss"] ?? "")}`,
+        `oidc: malformed jwt: failed to unmarshal key ID: json: cannot unmarshal ${jsonKind(kid)} into Go value of type string: ${JSON.stringify(JSON.stringify(kid))}`,
       );
-    const audiences = stringList(payload["aud"]);
-    if (!issuer.audiences.some((audience) => audiences.includes(audience)))
-      throw new Error(
-        issuer.audiences.length === 1
-          ? `oidc: expected audience ${JSON.stringify(issuer.audiences[0])} got ${quoted(audiences)}`
-          : `oidc: expected audience in ${quoted([...issuer.audiences].sort())} got ${quoted(audiences)}`,
-      );
-    checkTimes(payload, deps.clock.now() / 1000);
-    const { alg } = jwt.header;
     if (!isAlgorithm(alg) || !algorithms.includes(alg))
       throw new Error(
         `oidc: id token signed with unsupported algorithm, expected ${quoted(algorithms)} got ${JSON.stringify(alg ?? "")}`,
       );
+    // What has to be understood, and isn't, is as good as no signature.
+    if (crit !== undefined || b64 !== undefined)
+      throw new Error("failed to verify signature: failed to verify id token signature");
     await from.verify(jwt, alg);
+    const claims = readIdToken(jwt.payload);
+    if (claims.issuer !== from.issuer && !(from.issuer === GOOGLE && claims.issuer === GOOGLE_BARE))
+      throw new Error(
+        `oidc: id token issued by a different provider, expected ${JSON.stringify(from.issuer)} got ${JSON.stringify(claims.issuer)}`,
+      );
+    const known = issuer.audiences.some((audience) => claims.audiences.includes(audience));
+    if (!known && issuer.audiences.length === 1)
+      throw new Error(`oidc: expected audience ${JSON.stringify(issuer.audiences[0])} got ${quoted(claims.audiences)}`);
+    checkTimes(claims, deps.clock.now() / 1000);
+    if (!known)
+      throw new Error(
+        `oidc: expected audience in ${quoted([...issuer.audiences].sort())} got ${quoted(claims.audiences)}`,
+      );
+    const { payload } = jwt;
     return { ...payload };
   }
 
@@ -81,7 +106,13 @@ export function oidcAuthenticator({ config, rules, algorithms }: OidcOptions, de
     if (place === undefined)
       throw new Error(`id token _claim_names contained a source ${source} missing in _claims_sources`);
     if (!place.endpoint) return;
-    const token = await fetchText(fetching, place.endpoint, place.access_token).catch((error: Error) => {
+    const url = parseGoUrl(place.endpoint);
+    if (typeof url === "string")
+      throw new Error(
+        `while getting distributed claim ${JSON.stringify(claim)}: while calling ${place.endpoint}: ${url}`,
+      );
+    const told = (status: string) => `error while getting distributed claim JWT: ${status}`;
+    const token = await fetchText(fetching, place.endpoint, told, place.access_token).catch((error: Error) => {
       throw new Error(`while getting distributed claim ${JSON.stringify(claim)}: ${error.message}`);
     });
     const iss = String(readJwt(token.trim())?.payload["iss"] ?? "");
@@ -89,12 +120,17 @@ export function oidcAuthenticator({ config, rules, algorithms }: OidcOptions, de
       throw new Error(
         `getting untrusted issuer from endpoint ${place.endpoint} failed for claim ${JSON.stringify(claim)}: malformed token`,
       );
-    let from = iss === provider.issuer ? provider : others.get(iss);
+    // Upstream knows the issuers of distributed claims apart, this one's own among them.
+    let from = others.get(iss);
     if (from === undefined) {
       from = new Provider(iss, discoveryOf(iss), fetching);
       others.set(iss, from);
       from.start();
     }
+    if (!from.isReady)
+      throw new Error(
+        `verifying untrusted issuer ${iss} failed: verifier not initialized for issuer: ${JSON.stringify(iss)}`,
+      );
     const distributed = await claimsOf(from, token.trim()).catch((error: Error) => {
       throw new Error(`verify distributed claim token: ${error.message}`);
     });
@@ -114,7 +150,7 @@ export function oidcAuthenticator({ config, rules, algorithms }: OidcOptions, de
     },
     async authenticateToken(token): Promise<TokenResult> {
       const iss = readJwt(token)?.payload["iss"];
-      if ((iss === "accounts.google.com" ? "https://accounts.google.com" : iss) !== issuer.url) return "unknown";
+      if ((iss === GOOGLE_BARE ? GOOGLE : iss) !== issuer.url) return "unknown";
       if (!provider.isReady) return { invalid: "oidc: authenticator not initialized" };
       let claims: Record<string, unknown>;
       try {
@@ -138,13 +174,13 @@ export function oidcAuthenticator({ config, rules, algorithms }: OidcOptions, de
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function checkTimes({ exp, nbf }: Jwt["payload"], nowSeconds: number): void {
-  if (typeof exp !== "number" || exp < nowSeconds)
-    throw new Error(`oidc: token is expired (Token Expiry: ${new Date(Number(exp ?? 0) * 1000).toISOString()})`);
-  if (typeof nbf === "number" && nowSeconds + NOT_BEFORE_LEEWAY_SECONDS < nbf)
+function checkTimes({ expiry, notBefore }: IdToken, nowSeconds: number): void {
+  if (expiry === undefined || expiry < nowSeconds)
     throw new Error(
-      `oidc: current time ${new Date(nowSeconds * 1000).toISOString()} before the nbf (not before) time: ${new Date(nbf * 1000).toISOString()}`,
+      `oidc: token is expired (Token Expiry: ${expiry === undefined ? "0001-01-01 00:00:00 +0000 UTC" : goTime(expiry)})`,
     );
+  if (notBefore !== undefined && nowSeconds + NOT_BEFORE_LEEWAY_SECONDS < notBefore)
+    throw new Error(`oidc: current time ${goTime(nowSeconds)} before the nbf (not before) time: ${goTime(notBefore)}`);
 }
 
 /** Throws in upstream's words where the claims make no user, or one that a rule turns away. */
@@ -166,7 +202,7 @@ export function userOf(
   for (const { claim, requiredValue = "" } of claimValidationRules) {
     if (claim === undefined || claim === "") continue;
     if (!Object.hasOwn(claims, claim)) throw new Error(`oidc: required claim ${claim} not present in ID token`);
-    const value = claims[claim];
+    const value = claims[claim] ?? "";
     if (typeof value !== "string")
       throw new Error(
         `oidc: parse claim ${claim}: json: cannot unmarshal ${jsonKind(value)} into Go value of type string`,
@@ -220,7 +256,7 @@ function nameOf({ claim = "", prefix }: Mapping, rules: ClaimRules, claims: Read
   }
   const name = claimText(claims, claim, `oidc: parse username claims ${JSON.stringify(claim)}`);
   if (claim === "email" && Object.hasOwn(claims, "email_verified")) {
-    const verified = claims["email_verified"];
+    const verified = claims["email_verified"] ?? false;
     if (typeof verified !== "boolean")
       throw new Error(
         `oidc: parse 'email_verified' claim: json: cannot unmarshal ${jsonKind(verified)} into Go value of type bool`,
@@ -232,14 +268,10 @@ function nameOf({ claim = "", prefix }: Mapping, rules: ClaimRules, claims: Read
 
 function claimText(claims: Readonly<Record<string, unknown>>, claim: string, words: string): string {
   if (!Object.hasOwn(claims, claim)) throw new Error(`${words}: claim not present`);
-  const value = claims[claim];
+  const value = claims[claim] ?? "";
   if (typeof value !== "string")
     throw new Error(`${words}: json: cannot unmarshal ${jsonKind(value)} into Go value of type string`);
   return value;
-}
-
-function jsonKind(value: unknown): string {
-  return Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
 }
 
 function groupsOf(
@@ -249,7 +281,7 @@ function groupsOf(
 ): readonly string[] {
   const { claim = "", prefix = "" } = mapping ?? {};
   if (claim !== "" && Object.hasOwn(claims, claim)) {
-    const value = claims[claim];
+    const value = claims[claim] ?? [];
     const groups = typeof value === "string" ? [value] : value;
     if (!Array.isArray(groups) || !groups.every((group) => typeof group === "string"))
       throw new Error(
@@ -326,7 +358,9 @@ class Provider {
     const { clock, log, signal } = this.#fetching.deps;
     while (!signal.aborted) {
       try {
-        const { issuer, jwks_uri: keysUrl } = JSON.parse(await fetchText(this.#fetching, this.#discovery)) as any;
+        const { issuer, jwks_uri: keysUrl } = JSON.parse(
+          await fetchText(this.#fetching, this.#discovery, (status, text) => `${status}: ${text}`),
+        ) as any;
         if (issuer !== this.issuer)
           throw new Error(
             `oidc: issuer did not match the issuer returned by provider, expected ${JSON.stringify(this.issuer)} got ${JSON.stringify(issuer)}`,
@@ -360,12 +394,22 @@ class Provider {
   }
 
   async #fetchKeys(): Promise<readonly PublicJwk[]> {
-    this.#keys = readJwks(JSON.parse(await fetchText(this.#fetching, this.#keysUrl!)));
+    this.#keys = readJwks(
+      JSON.parse(
+        await fetchText(this.#fetching, this.#keysUrl!, (status, text) => `oidc: get keys failed: ${status} ${text}`),
+      ),
+    );
     return this.#keys;
   }
 }
 
-async function fetchText({ deps, ca }: Fetching, url: string, token?: string): Promise<string> {
+/** `refused` says what is told of an answer that isn't a good one. */
+async function fetchText(
+  { deps, ca }: Fetching,
+  url: string,
+  refused: (status: string, text: string) => string,
+  token?: string,
+): Promise<string> {
   const { origin, pathname, search } = new URL(url);
   const client = deps.net.httpClient({ base: origin, tls: ca === undefined || ca === "" ? {} : { ca } });
   using limit = deadline(deps.clock, REQUEST_MS, deps.signal);
@@ -384,7 +428,8 @@ async function fetchText({ deps, ca }: Fetching, url: string, token?: string): P
       chunks.push(chunk);
     }
     const text = Buffer.concat(chunks).toString();
-    if (status < 200 || status > 299) throw new Error(`Get "${url}": ${status}: ${text.slice(0, 200)}`);
+    if (status < 200 || status > 299)
+      throw new Error(refused(`${status} ${STATUS_WORDS[status] ?? ""}`.trim(), text.slice(0, 200)));
     return text;
   } finally {
     await client.close();

@@ -68,7 +68,7 @@ export const tokenReviews: VirtualResource = async (services, request, resource)
   const { name, uid, groups, extra } = withAuthenticatedGroup(result.user);
   return created(asked, {
     authenticated: true,
-    user: { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) },
+    user: { ...(name && { username: name }), ...(uid && { uid }), groups, ...(extra && { extra }) },
     ...(result.audiences !== undefined && { audiences: result.audiences }),
   });
 };
@@ -80,7 +80,7 @@ export const selfSubjectReviews: VirtualResource = async (services, request, res
   const metadata = { ...asked.metadata, creationTimestamp: formatTime(services.clock.now()) };
   return created(
     { ...asked, metadata },
-    { userInfo: { username: name, ...(uid && { uid }), groups, ...(extra && { extra }) } },
+    { userInfo: { ...(name && { username: name }), ...(uid && { uid }), groups, ...(extra && { extra }) } },
   );
 };
 

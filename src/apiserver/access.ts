@@ -200,6 +200,11 @@ function authorizationOf(options: ApiServerOptions): AuthorizationOptions {
   return { configuration: { authorizers: modes.map((type) => ({ type, name: type.toLowerCase() })) } };
 }
 
+/** Whether roles say who may do what. */
+export function usesRoles(options: ApiServerOptions): boolean {
+  return (authorizationOf(options).configuration.authorizers ?? []).some(({ type }) => type === "RBAC");
+}
+
 function createAuthorizer(options: AuthorizationOptions, deps: AuthorizerDeps): Authorizer {
   const configuration = withDefaults(options.configuration);
   throwIfAny(validateAuthorization(configuration, deps.expressions));

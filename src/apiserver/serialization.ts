@@ -44,8 +44,11 @@ function treeOf(text: string): unknown {
 
 function whyNoJson(text: string): string {
   // What doesn't look like JSON is taken for base64 by upstream.
-  if (!/^\s*\{/.test(text))
-    return `illegal base64 data at input byte ${Math.max(text.search(/[^A-Za-z0-9+/=\r\n]/), 0)}`;
+  if (!/^\s*\{/.test(text)) {
+    const wrong = text.search(/[^A-Za-z0-9+/=\r\n]/);
+    // Letters that are missing at the end are told by where their group begins.
+    return `illegal base64 data at input byte ${wrong >= 0 ? wrong : Math.floor(text.length / 4) * 4}`;
+  }
   try {
     parseJson(text);
     return "";

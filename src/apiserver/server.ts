@@ -13,7 +13,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { EtcdClient } from "../protocols/etcd/client.ts";
 import type { Address, HttpHandler, ServerTls } from "../world/net.ts";
 import type { World } from "../world/world.ts";
-import { createAccess } from "./access.ts";
+import { createAccess, usesRoles } from "./access.ts";
 import { CompiledPolicies, MatchConditions } from "./admission/expressions.ts";
 import { AdmissionMetrics } from "./admission/metrics.ts";
 import { createAdmission } from "./admission/framework.ts";
@@ -234,6 +234,13 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     },
     { name: "etcd-readiness", on: ["readyz"], check: () => etcdError(etcd) },
     {
+      name: "kms-providers",
+      // A restart mends no plugin.
+      on: ["healthz", "readyz"],
+      applies: () => encryption?.hasPlugins === true,
+      check: () => encryption?.check(),
+    },
+    {
       name: "informer-sync",
       on: ["readyz"],
       check: () => {
@@ -241,16 +248,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
         return behind === 0 ? undefined : `${behind} informers not started yet`;
       },
     },
-    ...(encryption === undefined
-      ? []
-      : [
-          {
-            name: "kms-providers",
-            on: ["healthz", "livez", "readyz"] as const,
-            check: () => encryption.check(),
-          },
-        ]),
-    ...START_CHECKS.map((name): HealthCheck => ({
+    ...startChecks(options).map((name): HealthCheck => ({
       name,
       on: ["healthz", "livez", "readyz"],
       check: (endpoint) =>
@@ -448,6 +446,13 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
 /** How long a connection may take to hear its last answer. */
 const LEAVE_MS = 2_000;
 const LAST_ANSWERS_MS = 2_000;
+
+function startChecks(options: ApiServerOptions): readonly string[] {
+  return [
+    ...(options.encryption?.reload === true ? ["poststarthook/start-encryption-provider-config-automatic-reload"] : []),
+    ...START_CHECKS.filter((name) => name !== "poststarthook/rbac/bootstrap-roles" || usesRoles(options)),
+  ];
+}
 
 /** What a start does, by upstream's names: each is a health check of its own, and all are over when the server says that it is ready. */
 const START_CHECKS = [

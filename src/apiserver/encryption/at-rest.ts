@@ -76,11 +76,12 @@ export class EncryptionAtRest {
     return this.#options.reload || (this.#loaded?.envelopes.length ?? 0) > 0;
   }
   async check(): Promise<string | undefined> {
-    for (const envelope of this.#loaded?.envelopes ?? []) {
+    const errors: string[] = [];
+    for (const [i, envelope] of (this.#loaded?.envelopes ?? []).entries()) {
       const error = await envelope.check();
-      if (error !== undefined) return error;
+      if (error !== undefined) errors.push(`kms-provider-${i}: ${error}`);
     }
-    return undefined;
+    return errors.length > 1 ? `[${errors.join(", ")}]` : errors[0];
   }
 
   /** What a resource's values go through now: asked for each value, as the file may change. */
@@ -112,7 +113,7 @@ export class EncryptionAtRest {
       return Buffer.from(await this.#deps.fs.readFile(path)).toString();
     } catch (error) {
       throw new Error(
-        `error while loading file: error reading encryption provider configuration file ${JSON.stringify(path)}: ${(error as Error).message}`,
+        `error while parsing file: error while loading file: error reading encryption provider configuration file ${JSON.stringify(path)}: ${(error as Error).message}`,
         { cause: error },
       );
     }

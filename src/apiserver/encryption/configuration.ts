@@ -1,8 +1,10 @@
 /** EncryptionConfiguration: which resources are encrypted with which providers. Upstream: pkg/apis/apiserver/validation/validation_encryption.go */
-import { parse } from "yaml";
+import type { Schema } from "../../machinery/schema/schema.ts";
 import { parseDuration } from "../../machinery/meta/time.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { invalid, required } from "../../machinery/validation/field-error.ts";
+import { parseGoUrl } from "../../machinery/validation/go-url.ts";
+import { decodeConfiguration, listOf, objectSchema, text } from "../configuration-file.ts";
 
 interface Key {
   readonly name: string;
@@ -31,33 +33,21 @@ export interface EncryptionConfiguration {
 }
 
 const KINDS = ["kms", "aesgcm", "aescbc", "secretbox", "identity"] as const;
+/** How many keys a plugin of the first version has remembered. */
+const CACHE_SIZE = 1000;
+/** Upstream tells of a provider by the fields of its own type. */
+const NO_PROVIDER = { AESGCM: null, AESCBC: null, Secretbox: null, Identity: null, KMS: null };
 const NONE = "provider does not contain any of the expected providers: KMS, AESGCM, AESCBC, Secretbox, Identity";
 const KMS_V1 =
   "KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead.  Set --feature-gates=KMSv1=true to use the deprecated KMSv1 feature.";
 
 /** Throws all that is wrong, in upstream's words. */
 export function parseEncryption(text: string, path: string, reload = false): EncryptionConfiguration {
-  if (text === "")
-    throw new Error(`error while loading file: encryption provider configuration file "${path}" is empty`);
-  let value: any;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new Error(
-      `error decoding encryption provider configuration file ${JSON.stringify(path)}: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
-  const { apiVersion = "", kind = "" } = value ?? {};
-  if (kind !== "EncryptionConfiguration" || !["apiserver.config.k8s.io/v1", "v1"].includes(apiVersion))
-    throw new Error(
-      `error decoding encryption provider configuration file ${JSON.stringify(path)}: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`,
-    );
-  const configuration = withDefaults(value as EncryptionConfiguration);
+  const configuration = withDefaults(decode(text, path));
   const errors = check(configuration, reload);
   if (errors.length > 0) {
     const words = errors.map(({ field, message }) => `${field}: ${message}`);
-    throw new Error(words.length === 1 ? words[0]! : `[${words.join(", ")}]`);
+    throw failed(words.length === 1 ? words[0]! : `[${words.join(", ")}]`);
   }
   if (configuration.resources.some(({ providers }) => providers.some(({ kms }) => kms?.apiVersion === "v1")))
     throw new Error(`error while building transformers: ${KMS_V1}`);
@@ -65,25 +55,108 @@ export function parseEncryption(text: string, path: string, reload = false): Enc
   return configuration;
 }
 
-/** A provider that is named and empty (`identity:`) counts as one. */
-function withDefaults({ resources }: EncryptionConfiguration): EncryptionConfiguration {
+const failed = (why: string) => new Error(`error while parsing file: ${why}`);
+
+type Written = { readonly resources?: readonly Partial<ResourceRule>[] };
+
+function decode(text: string, path: string): Written {
+  if (text === "") throw failed(`error while loading file: encryption provider configuration file "${path}" is empty`);
+  let other: string | undefined;
+  try {
+    const decoded = decodeConfiguration<Written>(text, (apiVersion, kind) => {
+      if (isEncryption(apiVersion, kind)) return SCHEMA;
+      if (!OTHERS.has(`${apiVersion}, Kind=${kind}`)) return undefined;
+      other = `${apiVersion}, Kind=${kind}`;
+      return ANY;
+    });
+    if (other === undefined) return decoded;
+  } catch (error) {
+    throw failed(
+      `error decoding encryption provider configuration file ${JSON.stringify(path)}: ${(error as Error).message}`,
+    );
+  }
+  throw failed(`got unexpected config type: ${other}`);
+}
+
+/** Before it had a group it went by another name, which is still read. */
+const isEncryption = (apiVersion: string, kind: string): boolean =>
+  (apiVersion === "apiserver.config.k8s.io/v1" && kind === "EncryptionConfiguration") ||
+  (apiVersion === "v1" && kind === "EncryptionConfig");
+
+/** What else its group has. */
+const OTHERS: ReadonlySet<string> = new Set(
+  ["AdmissionConfiguration", "AuthenticationConfiguration", "AuthorizationConfiguration", "TracingConfiguration"].map(
+    (kind) => `apiserver.config.k8s.io/v1, Kind=${kind}`,
+  ),
+);
+const ANY: Schema = { type: "object", preserveUnknownFields: true };
+
+const named = (name: string) => `io.k8s.apiserver.pkg.apis.apiserver.v1.${name}`;
+const pointer = (schema: Schema): Schema => ({ ...schema, pointer: true, omitEmpty: true });
+const KEYS = listOf(
+  objectSchema(named("Key"), [
+    ["name", text],
+    ["secret", text],
+  ]),
+);
+const keysOf = (name: string) => pointer(objectSchema(named(name), [["keys", KEYS]]));
+const SCHEMA: Schema = objectSchema(named("EncryptionConfiguration"), [
+  ["apiVersion", text],
+  ["kind", text],
+  [
+    "resources",
+    listOf(
+      objectSchema(named("ResourceConfiguration"), [
+        ["resources", listOf(text)],
+        [
+          "providers",
+          listOf(
+            objectSchema(named("ProviderConfiguration"), [
+              ["aesgcm", keysOf("AESConfiguration")],
+              ["aescbc", keysOf("AESConfiguration")],
+              ["secretbox", keysOf("SecretboxConfiguration")],
+              ["identity", pointer(objectSchema(named("IdentityConfiguration"), []))],
+              [
+                "kms",
+                pointer(
+                  objectSchema(named("KMSConfiguration"), [
+                    ["apiVersion", text],
+                    ["name", text],
+                    ["cachesize", pointer({ type: "integer", format: "int32" })],
+                    ["endpoint", text],
+                    ["timeout", pointer({ type: "string", format: "duration" })],
+                  ]),
+                ),
+              ],
+            ]),
+          ),
+        ],
+      ]),
+    ),
+  ],
+]);
+
+/** Plugins are of the first version unless they say otherwise. */
+function withDefaults({ resources = [] }: Written): EncryptionConfiguration {
   return {
-    resources: (resources ?? []).map(({ resources = [], providers = [] }) => ({
-      resources,
-      providers: providers.map((provider) =>
-        provider?.kms === undefined || provider.kms === null
-          ? Object.fromEntries(Object.entries(provider ?? {}).map(([kind, value]) => [kind, value ?? {}]))
-          : {
-              ...provider,
-              kms: {
-                ...provider.kms,
-                apiVersion: provider.kms.apiVersion || "v1",
-                name: provider.kms.name ?? "",
-                endpoint: provider.kms.endpoint ?? "",
-                timeout: provider.kms.timeout || "3s",
-              },
-            },
-      ),
+    resources: resources.map((rule) => ({
+      resources: rule?.resources ?? [],
+      providers: (rule?.providers ?? []).map((provider) => {
+        const { kms } = provider ?? {};
+        if (kms === undefined) return provider ?? {};
+        const apiVersion = kms.apiVersion || "v1";
+        const cachesize = kms.cachesize ?? (apiVersion === "v1" ? CACHE_SIZE : undefined);
+        return {
+          ...provider,
+          kms: {
+            ...(cachesize !== undefined && { cachesize }),
+            apiVersion,
+            name: kms.name ?? "",
+            endpoint: kms.endpoint ?? "",
+            timeout: kms.timeout ?? "3s",
+          },
+        };
+      }),
     })),
   };
 }
@@ -104,12 +177,12 @@ function check({ resources }: EncryptionConfiguration, reload: boolean): FieldEr
     rule.providers.forEach((provider, j) => {
       const path = `${providersAt}[${j}]`;
       const found = KINDS.filter((kind) => provider[kind] !== undefined);
-      if (found.length === 0) errors.push(invalid(path, provider, NONE));
+      if (found.length === 0) errors.push(invalid(path, NO_PROVIDER, NONE));
       else if (found.length > 1)
         errors.push(
           invalid(
             path,
-            "REDACTED",
+            "REDACTED", // Upstream shows the keys.
             "more than one provider specified in a single element, should split into different list elements",
           ),
         );
@@ -214,19 +287,13 @@ function checkKms(kms: KmsConfiguration, path: string, names: ReadonlySet<string
   if ((reload || apiVersion !== "v1") && names.has(name))
     errors.push(invalid(`${path}.name`, name, `duplicate KMS provider name ${name}, names must be unique`));
   if (durationMs(timeout) <= 0) errors.push(invalid(`${path}.timeout`, timeout, "timeout should be a positive value"));
-  if (endpoint === "") errors.push(invalid(`${path}.endpoint`, "", "endpoint is a mandatory field for a kms"));
-  else if (!endpoint.startsWith("unix:")) {
-    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(endpoint)?.[1] ?? "";
-    errors.push(
-      invalid(
-        `${path}.endpoint`,
-        endpoint,
-        `unsupported scheme ${JSON.stringify(scheme)} for KMS provider, only unix is supported`,
-      ),
-    );
-  }
+  errors.push(...checkEndpoint(endpoint, `${path}.endpoint`));
   if (apiVersion !== "v1" && cachesize !== undefined)
     errors.push(invalid(`${path}.cachesize`, cachesize, "cachesize is not supported in v2"));
+  if (apiVersion === "v1" && cachesize === 0)
+    errors.push(
+      invalid(`${path}.cachesize`, cachesize, "cachesize should be a positive value, or negative to disable"),
+    );
   if (apiVersion !== "v1" && apiVersion !== "v2")
     errors.push(
       invalid(
@@ -236,6 +303,15 @@ function checkKms(kms: KmsConfiguration, path: string, names: ReadonlySet<string
       ),
     );
   return errors;
+}
+
+function checkEndpoint(endpoint: string, at: string): FieldError[] {
+  if (endpoint === "") return [invalid(at, "", "endpoint is a mandatory field for a kms")];
+  const url = parseGoUrl(endpoint);
+  if (typeof url === "string") return [invalid(at, endpoint, `invalid endpoint for kms provider, error: ${url}`)];
+  if (url.scheme === "unix") return [];
+  const why = `unsupported scheme ${JSON.stringify(url.scheme)} for KMS provider, only unix is supported`;
+  return [invalid(at, endpoint, why)];
 }
 
 export function durationMs(text: string): number {

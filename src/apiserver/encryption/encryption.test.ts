@@ -5,14 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import type { KmsClient } from "../../protocols/kms/service.ts";
 import { kmsCodec, KeyManagementService } from "../../protocols/kms/service.ts";
+import { RpcError } from "../../wire/rpc/service.ts";
 import { bind, grpcHandler } from "../../wire/rpc/grpc-server.ts";
+import { silent } from "../../observe/log.ts";
+import { Metrics } from "../../observe/metrics.ts";
 import { nodeWorld } from "../../world/node/index.ts";
 import { ask, ASKABLE } from "../testing/ask.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { Harness } from "../testing/harness.ts";
 import { startServer } from "../testing/harness.ts";
-import { parseEncryption } from "./configuration.ts";
+import { Envelope } from "./envelope.ts";
 
 const world = nodeWorld();
 const KEY1 = Buffer.from("1".repeat(32)).toString("base64");
@@ -217,61 +221,62 @@ test("a plugin that isn't well shows in the server's health", async (t) => {
   const text = rule("secrets", `kms: {apiVersion: v2, name: mine, endpoint: "unix://${socket}"}`);
   const { harness } = await serve(t, text, { dir });
   await using _harness = harness;
-  const answer = await ask(harness, "GET", "/livez/kms-providers");
+  const answer = await ask(harness, "GET", "/readyz/kms-providers");
   assert.equal(answer.status, 500);
   assert.match(
     answer.body.toString(),
-    /internal server error: kmsv2 Provider mine is not healthy, error: got unexpected healthz status: out of keys/,
+    /internal server error: kms-provider-0: kmsv2 Provider mine is not healthy, error: got unexpected healthz status: out of keys/,
   );
 });
 
-test("a configuration that makes no sense is refused in upstream's words", () => {
-  for (const [text, words] of [
-    ["", "resources: Required value: at least one resources is required"],
-    [
-      rule("", "identity: {}"),
-      "resources[0].resources: Required value: at least one resources[0].resources is required",
-    ],
-    [
-      "- resources: [secrets]\n",
-      "resources[0].providers: Required value: at least one resources[0].providers is required",
-    ],
-    [
-      rule("secrets", "aescbc: {keys: []}"),
-      "resources[0].providers[0].aescbc.keys: Required value: at least one keys is required",
-    ],
-    [
-      rule("secrets", "aescbc: {keys: [{name: a, secret: c2hvcnQ=}]}"),
-      'resources[0].providers[0].aescbc.keys[0].secret: Invalid value: "REDACTED": secret is not of the expected length, got 5, expected one of [16 24 32]',
-    ],
-    [
-      rule("secrets", "secretbox: {keys: [{name: a, secret: '?'}]}"),
-      'resources[0].providers[0].secretbox.keys[0].secret: Invalid value: "REDACTED": secrets must be base64 encoded',
-    ],
-    [
-      rule("Secrets", "identity: {}"),
-      'resources[0].resources[0]: Invalid value: "Secrets": resource name should not contain capital letters',
-    ],
-    [
-      rule('"*"', "identity: {}"),
-      `resources[0].resources[0]: Invalid value: "*": use '*.' to encrypt all the resources from core API group or *.* to encrypt all resources`,
-    ],
-    [
-      rule("secrets, secrets", "identity: {}"),
-      'resources[0].resources: Invalid value: ["secrets","secrets"]: the same resource cannot be specified multiple times',
-    ],
-    [
-      rule('"*.apps"', "identity: {}") + rule("deployments.apps", "identity: {}"),
-      'error while building transformers: resource "deployments.apps" is masked by earlier rule "*.apps"',
-    ],
-    [
-      rule("secrets", 'kms: {name: a, endpoint: "unix:///a"}'),
-      "error while building transformers: KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead.  Set --feature-gates=KMSv1=true to use the deprecated KMSv1 feature.",
-    ],
-    [
-      rule("secrets", 'kms: {apiVersion: v2, name: "a:b", endpoint: "http://a"}'),
-      `[resources[0].providers[0].kms.name: Invalid value: "a:b": invalid KMS provider name a:b, must not contain ':', resources[0].providers[0].kms.endpoint: Invalid value: "http://a": unsupported scheme "http" for KMS provider, only unix is supported]`,
-    ],
-  ] as const)
-    assert.throws(() => parseEncryption(head + text, "file"), { message: words }, text);
+test("a plugin that is away keeps a server from being ready, not from living", async (t) => {
+  const dir = await folder(t);
+  const text = rule(
+    "secrets",
+    `kms: {apiVersion: v2, name: mine, endpoint: "unix://${dir}/none.sock", timeout: 200ms}`,
+  );
+  const { harness } = await serve(t, text, { dir });
+  await using _harness = harness;
+  assert.equal((await ask(harness, "GET", "/livez/kms-providers")).status, 404);
+  assert.match(
+    (await ask(harness, "GET", "/readyz/kms-providers")).body.toString(),
+    /kms-provider-0: failed to perform status section of the healthz check for KMS Provider mine, error: rpc error: code = DeadlineExceeded desc = latest balancer error: connection error: desc = "transport: /,
+  );
+});
+
+test("without plugins there is nothing of theirs in the health, unless the file may change", async (t) => {
+  for (const reload of [false, true]) {
+    const { harness } = await serve(t, rule("secrets", "identity: {}"), { reload });
+    await using _harness = harness;
+    const status = reload ? 200 : 404;
+    assert.equal((await ask(harness, "GET", "/readyz/kms-providers")).status, status);
+    const hook = "/livez/poststarthook/start-encryption-provider-config-automatic-reload";
+    assert.equal((await ask(harness, "GET", hook)).status, status);
+  }
+});
+
+test("a value whose seed the plugin doesn't open is read with its reason, once the plugin was asked", async () => {
+  const sealed: Parameters<KmsClient["Decrypt"]>[0][] = [];
+  const kms: KmsClient = {
+    Status: async () => ({ version: "v2", healthz: "ok", key_id: "k" }),
+    Encrypt: async () => ({ ciphertext: Buffer.from("c"), key_id: "k", annotations: {} }),
+    Decrypt: async (request) => {
+      sealed.push(request);
+      throw new RpcError("PermissionDenied", "not today");
+    },
+    close: async () => {},
+  };
+  const deps = { ...world, log: silent, metrics: new Metrics() };
+  const make = () => new Envelope({ name: "mine", timeoutMs: 1000 }, kms, deps);
+  const stop = new AbortController();
+  const writer = make();
+  await writer.start(stop.signal);
+  const value = writer.write(Buffer.from("words"), "/a");
+  const reader = make();
+  await reader.prepare([value]);
+  assert.throws(() => reader.read(value, "/a"), {
+    message: "failed to decrypt DEK, error: rpc error: code = PermissionDenied desc = not today",
+  });
+  assert.equal(sealed.length, 1);
+  stop.abort();
 });

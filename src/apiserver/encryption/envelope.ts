@@ -9,6 +9,7 @@ import type { Logger } from "../../observe/log.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import type { EncryptedObject, KmsClient } from "../../protocols/kms/service.ts";
 import { EncryptedObject as encryptedObject, kmsCodec } from "../../protocols/kms/service.ts";
+import { RpcError } from "../../wire/rpc/service.ts";
 import { pause } from "../../world/time.ts";
 import type { Clock, Random } from "../../world/world.ts";
 import { uuid } from "../../world/world.ts";
@@ -23,6 +24,9 @@ const WRITE_MAX_MS = 180_000;
 /** What a health check believes of the last answer. */
 const HEALTHY_MS = 20_000;
 const UNHEALTHY_MS = 3_000;
+/** How often a plugin that is away is looked for, within its time for an answer. */
+const AWAY_MS = 100;
+const REFUSED_MAX = 1000;
 const SEEDS_MS = 24 * 3_600_000;
 const SEED_TYPE = "HKDF_SHA256_XNONCE_AES_GCM_SEED";
 
@@ -53,6 +57,9 @@ export class Envelope implements Transformer {
   /** By the sealed seed: what opens values that were written with it. */
   readonly #seeds = new Map<string, { readonly transformer: Transformer; until: number }>();
   readonly #asking = new Map<string, Promise<void>>();
+  /** By the sealed seed, why the plugin didn't open it when it was last asked: to read such a value says so. */
+  readonly #refused = new Map<string, Error>();
+  readonly #stop = new AbortController();
   #state: State | undefined;
   #version = "";
   #health: { readonly error: string | undefined; readonly at: number } | undefined;
@@ -70,6 +77,7 @@ export class Envelope implements Transformer {
   }
 
   async close(): Promise<void> {
+    this.#stop.abort();
     await this.#kms.close();
   }
 
@@ -197,8 +205,11 @@ export class Envelope implements Transformer {
         ),
       );
     } catch (error) {
-      throw new Error(`failed to decrypt DEK, error: ${(error as Error).message}`, { cause: error });
+      if (this.#refused.size >= REFUSED_MAX) this.#refused.clear();
+      this.#refused.set(key, error as Error);
+      return;
     }
+    this.#refused.delete(key);
     const plaintext = Uint8Array.from(answer.plaintext);
     const { random } = this.#deps;
     this.#remember(
@@ -209,8 +220,12 @@ export class Envelope implements Transformer {
 
   read(data: Uint8Array, path: string): Uint8Array {
     const object = this.#decode(data);
-    const known = this.#seeds.get(cacheKey(object));
-    if (known === undefined) throw new Error("failed to decrypt DEK, error: it was not asked for");
+    const key = cacheKey(object);
+    const known = this.#seeds.get(key);
+    if (known === undefined) {
+      const why = this.#refused.get(key)?.message ?? "it was not asked for";
+      throw new Error(`failed to decrypt DEK, error: ${why}`);
+    }
     return known.transformer.read(object.encryptedData, path);
   }
 
@@ -261,16 +276,31 @@ export class Envelope implements Transformer {
   async #timed<T>(method: string, call: () => Promise<T>): Promise<T> {
     const { clock, metrics } = this.#deps;
     const started = clock.monotonic();
+    const until = started + this.#options.timeoutMs;
     const labels = { provider_name: this.#options.name, method_name: `/v2.KeyManagementService/${method}` };
     const note = (code: string) =>
       metrics.observe(kmsDuration, { ...labels, grpc_status_code: code }, (clock.monotonic() - started) / 1000);
-    try {
-      const answer = await call();
-      note("OK");
-      return answer;
-    } catch (error) {
-      note((error as { code?: string }).code ?? "unknown-non-grpc");
-      throw error;
+    for (;;) {
+      try {
+        const answer = await call();
+        note("OK");
+        return answer;
+      } catch (error) {
+        if (!(error instanceof RpcError)) {
+          note("unknown-non-grpc");
+          throw error;
+        }
+        // A plugin that is away is waited for.
+        const isAway = error.code === "Unavailable" && error.cause !== undefined;
+        if (isAway && clock.monotonic() + AWAY_MS < until) {
+          await pause(clock, AWAY_MS, this.#stop.signal);
+          if (!this.#stop.signal.aborted) continue;
+        }
+        const code = isAway ? "DeadlineExceeded" : error.code;
+        note(code);
+        const what = isAway ? `latest balancer error: ${error.message}` : error.message;
+        throw new Error(`rpc error: code = ${code} desc = ${what}`, { cause: error });
+      }
     }
   }
 }

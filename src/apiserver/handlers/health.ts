@@ -8,6 +8,8 @@ export interface HealthCheck {
   readonly name: string;
   /** Where it counts. */
   readonly on: readonly ("healthz" | "livez" | "readyz")[];
+  /** Asked each time, where it depends on what the server has read. */
+  applies?(): boolean;
   /** What is wrong; undefined when all is well. */
   check(endpoint: "healthz" | "livez" | "readyz"): Promise<string | undefined> | string | undefined;
 }
@@ -60,7 +62,7 @@ export async function health(
   checks: readonly HealthCheck[],
   results: HealthResults,
 ): Promise<ApiResponse> {
-  const mine = checks.filter(({ on }) => on.includes(endpoint));
+  const mine = checks.filter((check) => check.on.includes(endpoint) && check.applies?.() !== false);
   const single = request.path.slice(endpoint.length + 2);
   if (request.path.length > endpoint.length + 1) {
     const check = mine.find(({ name }) => name === single);

@@ -53,6 +53,7 @@ export async function serveWatch(
     await pump(watcher, stream, told(encoder(resource, encoding, options), watched?.(resource, request)), turns);
   } catch (error) {
     if (request.signal.aborted) return;
+    if (error instanceof NoList) return stream.end();
     const status =
       error instanceof StatusError
         ? error
@@ -64,6 +65,9 @@ export async function serveWatch(
     bookmarks[Symbol.dispose]();
   }
 }
+
+/** An event's object can't be the list that was asked for, and the watch ends without a word. */
+class NoList extends Error {}
 
 function told(encode: (item: WatchItem) => Uint8Array, tell: ((bytes: number, endsList: boolean) => void) | undefined) {
   if (tell === undefined) return encode;
@@ -232,6 +236,10 @@ function encoder(
   encoding: Encoding,
   { clock, codec, describe }: WatchOptions,
 ): (item: WatchItem) => Uint8Array {
+  if (encoding.asList)
+    return () => {
+      throw new NoList();
+    };
   if (encoding.mediaType === PROTOBUF && encoding.as === "metadata") {
     const schema = metadataSchema("PartialObjectMetadata", encoding.asVersion);
     return (item) => codec.encodeWatchEvent(item.type, codec.encode(metadataOf(resource, encoding, item), schema));

@@ -73,6 +73,7 @@ const FORMS: readonly (readonly [method: string, path: string, accept: string, s
   ["DELETE", "/apis/apps/v1", "text/html", 405, "the server does not allow this method on the requested resource"],
   ["POST", "/apis/apiregistration.k8s.io", "", 405, "the server does not allow this method on the requested resource"],
   ["GET", "/apis/apiregistration.k8s.io", "text/html", 406, ROUTED],
+  ["POST", "/openid/v1/jwks", "text/html", 405, "the server does not allow this method on the requested resource"],
 ];
 for (const [method, path, accept, status, answer] of FORMS)
   test(`${method} ${path} as ${accept || "anything"} is ${status}`, async () => {
@@ -106,6 +107,11 @@ for (const [path, status, message] of ODD_PATHS)
   });
 
 test("what asks to watch nothing comes to no filter that says how long an answer keeps", async () => {
-  const { status, headers } = await ask(harness, "GET", "/api/v1/watch");
+  const { status, headers, body } = await ask(harness, "GET", "/api/v1/watch?limit=1&watch=1");
   assert.deepEqual([status, headers["cache-control"]], [500, undefined]);
+  const url = "/api/v1/watch?limit=1&amp;watch=1";
+  assert.equal(
+    String(body),
+    `Internal Server Error: "${url}": failed to create RequestInfo: unable to determine kind and namespace from url, ${url}\n`,
+  );
 });

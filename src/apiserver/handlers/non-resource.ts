@@ -1,6 +1,7 @@
 /** All paths that are not resources: health, version, discovery, OpenAPI, metrics. */
 import type { ProtobufCodec } from "../../machinery/codec/protobuf.ts";
 import type { Metrics } from "../../observe/metrics.ts";
+import { goQuote } from "../../base/go-quote.ts";
 import { hostPort } from "../../base/host-port.ts";
 import type { Address } from "../../world/net.ts";
 import type { Aggregator } from "../aggregation/aggregator.ts";
@@ -128,17 +129,19 @@ function notServed(request: ApiRequest): ApiResponse {
   const { info, path } = request;
   if (!info.isResourceRequest && info.apiPrefix !== "") {
     // It comes to no filter that would say how long it keeps.
-    request.responseHeaders.delete("cache-control");
-    return unreadable(path);
+    for (const name of ["cache-control", "x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid"])
+      request.responseHeaders.delete(name);
+    return unreadable(request.exchange?.request.url ?? path);
   }
   if (!isRouted(path)) return pageNotFound();
   throw noSuchResource();
 }
 
 /** What asks to watch or to reach something, and doesn't say what. */
-function unreadable(path: string): ApiResponse {
-  const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path}`;
-  return text(500, `Internal Server Error: ${JSON.stringify(path)}: ${why}\n`);
+function unreadable(url: string): ApiResponse {
+  const said = url.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]!);
+  const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${said}`;
+  return text(500, `Internal Server Error: ${goQuote(said)}: ${why}\n`);
 }
 
 /** Whether an encoding is named with more than no weight. */
@@ -172,6 +175,7 @@ function hostOf({ services: { options }, address }: NonResourceOptions): string 
 /** Keys that others may keep for an hour. */
 function published(request: ApiRequest, document: object | undefined, contentType: string): ApiResponse {
   if (document === undefined) return pageNotFound();
+  if (request.method !== "GET") throw notAllowed();
   accepts(request, [contentType]);
   return {
     kind: "raw",

@@ -50,8 +50,8 @@ export async function handleResource(services: Services, request: ApiRequest): P
   }
   if (info.subresource !== "") return handleSubresource(services, request, resource);
   const { verb, name } = info;
-  // Upstream knows before it does anything whether it could answer.
-  assertAcceptable(request, { resource, isWatch: verb === "watch", speaksProtobuf: !isCustom(resource) });
+  // Upstream knows before it does anything whether it could answer; whether in a stream it knows when there is one.
+  assertAcceptable(request, { resource, isWatch: false, speaksProtobuf: !isCustom(resource) });
   if (resource.storage.virtual === true) return virtualResource(services, request, resource);
   const namespace = resource.scope === "Namespaced" ? info.namespace : "";
 

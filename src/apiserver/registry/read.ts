@@ -346,9 +346,10 @@ export async function watch(
   resource: Resource,
   namespace: string,
   name: string,
-  options: ListOptions,
+  asked: ListOptions,
   signal: ApiRequest["signal"],
 ): Promise<WatchResponse> {
+  const options = services.featureGates.get("WatchList") === false ? asked : withInitialEvents(asked);
   checkListOptions(options, options.isList !== true);
   const { store, cache } = services.registry.storage(resource);
   const predicate = selectionOf(resource, name, options);
@@ -370,7 +371,7 @@ export async function watch(
   const { fields, ...rest } = predicate;
   // What is converted by others can't be looked into before it is: fields are compared afterwards.
   const matches = matcher(resource, converts ? rest : predicate);
-  const watcher = begin(cache, {
+  const start: WatchStart = {
     prefix,
     ...(converts && { prepare: converter(resource, fields === undefined ? undefined : { fields }) }),
     ...(matches !== undefined && { matches }),
@@ -379,13 +380,14 @@ export async function watch(
     sendInitialEvents,
     bookmarks: options.allowWatchBookmarks,
     ...topicOf(resource, namespace, predicate),
-  });
+  };
+  const { timeoutSeconds = 0 } = options;
+  // Where its time is over before it begins, whoever waited for the newest state is told so.
+  const late = revision === undefined ? new StatusError("InternalError", "context deadline exceeded") : undefined;
+  const watcher = isOverAtOnce(timeoutSeconds) ? over(start, late) : begin(cache, start);
   watcher.closeWith(signal);
   const minSeconds = (services.options.minRequestTimeoutMs ?? MIN_WATCH_MS) / 1000;
-  const seconds =
-    options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
-      ? options.timeoutSeconds
-      : minSeconds + randomInt(services.random, minSeconds);
+  const seconds = timeoutSeconds > 0 ? timeoutSeconds : minSeconds + randomInt(services.random, minSeconds);
   return {
     kind: "watch",
     resource,
@@ -394,6 +396,19 @@ export async function watch(
     bookmarks: options.allowWatchBookmarks,
     revision: () => cache.revision,
   };
+}
+
+/** A watch without a start begins with what there is, and says when it has told all of that. */
+function withInitialEvents(options: ListOptions): ListOptions {
+  const { isList, sendInitialEvents, resourceVersionMatch, resourceVersion } = options;
+  const isSaid = isList === true || sendInitialEvents !== undefined || resourceVersionMatch !== "";
+  if (isSaid || (resourceVersion !== "" && resourceVersion !== "0")) return options;
+  return { ...options, sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" };
+}
+
+/** In nanoseconds, as 64 bits hold them; the largest number of seconds is one less than none there. */
+function isOverAtOnce(seconds: number): boolean {
+  return !Number.isSafeInteger(seconds) || BigInt.asIntN(64, BigInt(seconds) * 1_000_000_000n) < 0n;
 }
 
 const RELIST_SECONDS = 30;
@@ -437,10 +452,14 @@ function begin(cache: WatchCache, start: WatchStart): CacheWatcher {
   try {
     return cache.watch(start);
   } catch (error) {
-    const watcher = new CacheWatcher(start, 0, () => {});
-    watcher.close(error);
-    return watcher;
+    return over(start, error);
   }
+}
+
+function over(start: WatchStart, error: unknown): CacheWatcher {
+  const watcher = new CacheWatcher(start, 0, () => {});
+  watcher.close(error);
+  return watcher;
 }
 
 export function selectionOf(
@@ -450,7 +469,7 @@ export function selectionOf(
 ): Predicate {
   const predicate = parseSelection(resource, options.labelSelector, options.fieldSelector);
   if (name === "") return predicate;
-  if (predicate.name !== undefined && predicate.name !== name)
+  if (/[^,]/.test(options.fieldSelector) && predicate.name !== name)
     throw badRequest("fieldSelector metadata.name doesn't match requested name");
   return { ...predicate, name };
 }
@@ -497,7 +516,7 @@ function checkListOptions(options: ListOptions, isWatch: boolean): void {
       errors.push(fieldForbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
   }
   if (errors.length > 0) throw invalidObject("meta.k8s.io", "ListOptions", "", errors);
-  if (isWatch) return;
+  if (isWatch || options.isList === true) return;
   if (options.continue === "" && resourceVersion !== "" && !/^\d+$/.test(resourceVersion))
     throw badRequest(`invalid resource version: ${unreadable(resourceVersion)}`);
 }

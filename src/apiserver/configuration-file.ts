@@ -1,5 +1,5 @@
 /**
- * Files of configuration that have a kind, as the codecs of the API read them: JSON or YAML, strictly, and with their words for what is wrong.
+ * Files of configuration that have a kind, as the codecs of the API read them: JSON or YAML, with their words for what is wrong.
  * Upstream: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json
  */
 import { DecodeError } from "../machinery/codec/decode.ts";
@@ -12,14 +12,34 @@ const SCHEME = "pkg/runtime/scheme.go:111";
 const HEAD =
   'couldn\'t get version/kind; json parse error: json: cannot unmarshal %s into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
 
-/** The object and its kind, where `schemaOf` knows it. */
+export interface ConfigurationFile<T> {
+  readonly object: T;
+  /** As the file says it; empty where it doesn't and there are `defaults`. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** What is no field, or comes twice, where that is let pass. */
+  readonly warnings: readonly string[];
+}
+
+interface Head {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+/**
+ * `schemaOf` says which kinds there are; a file that leaves out what it is takes `defaults` for it, if there are any. Fields that nobody knows are
+ * an error unless it is `lenient`.
+ */
 export function decodeConfiguration<T>(
   text: string,
   schemaOf: (apiVersion: string, kind: string) => Schema | undefined,
-): T {
+  { defaults, lenient = false }: { readonly defaults?: Head; readonly lenient?: boolean } = {},
+): ConfigurationFile<T> {
   const isJson = /^[ \t\r\n]*\{/.test(text);
   const document = isJson ? undefined : openYaml(text);
-  const { apiVersion, kind } = headOf(document === undefined ? jsonHead(text) : document.value);
+  const said = headOf(document === undefined ? jsonHead(text) : document.value);
+  const kind = said.kind || (defaults?.kind ?? "");
+  const apiVersion = said.apiVersion || (defaults?.apiVersion ?? "");
   if (kind === "") throw new DecodeError(`Object 'Kind' is missing in '${text}'`);
   if (apiVersion === "") throw new DecodeError(`Object 'apiVersion' is missing in '${text}'`);
   const schema = schemaOf(apiVersion, kind);
@@ -27,10 +47,12 @@ export function decodeConfiguration<T>(
     throw new DecodeError(
       `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "${SCHEME}"`,
     );
-  const strict = { fieldValidation: "Strict" } as const;
-  return document === undefined
-    ? decodeJson<T>(text, schema, strict).object
-    : decodeYaml<T>(document, schema, strict).object;
+  const options = { fieldValidation: lenient ? "Warn" : "Strict" } as const;
+  const { object, warnings } =
+    document === undefined || document.value === null
+      ? decodeJson<T>(isJson ? text : "{}", schema, options)
+      : decodeYaml<T>(document, schema, options);
+  return { object, apiVersion: said.apiVersion, kind, warnings };
 }
 
 function jsonHead(text: string): unknown {
@@ -42,7 +64,7 @@ function jsonHead(text: string): unknown {
   }
 }
 
-function headOf(value: unknown): { readonly apiVersion: string; readonly kind: string } {
+function headOf(value: unknown): Head {
   if (value === null || value === undefined) return { apiVersion: "", kind: "" };
   if (typeof value !== "object" || Array.isArray(value)) throw new DecodeError(HEAD.replace("%s", typeName(value)));
   const said = value as Readonly<Record<string, unknown>>;

@@ -1,9 +1,10 @@
 /** Which requests are audited, how much of them and at which stages. Upstream: pkg/audit/policy, pkg/apis/audit/validation */
-import { parse } from "yaml";
+import type { Schema } from "../../machinery/schema/schema.ts";
 import { invalid, notSupported, required } from "../../machinery/validation/field-error.ts";
 import type { FieldError } from "../../machinery/validation/field-error.ts";
 import { isDns1123Subdomain } from "../../machinery/validation/names.ts";
 import type { UserInfo } from "../authn/user.ts";
+import { decodeConfiguration, flag, listOf, objectSchema, text } from "../configuration-file.ts";
 import type { RequestInfo } from "../request-info.ts";
 
 export const LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;
@@ -40,21 +41,9 @@ export interface Verdict {
   readonly omitManagedFields: boolean;
 }
 
-/** Throws with upstream's words, to which the caller adds the file. */
-export function parsePolicy(text: string): Policy {
-  let value: any;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new Error(`failed decoding: ${(error as Error).message}`, { cause: error });
-  }
-  const { apiVersion = "", kind = "" } = value ?? {};
-  if (kind === "") throw new Error("failed decoding: Object 'Kind' is missing");
-  if (apiVersion !== "audit.k8s.io/v1" || kind !== "Policy")
-    throw new Error(
-      `failed decoding: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme`,
-    );
-  const policy = value as Policy;
+/** Throws with upstream's words, to which the caller adds the file. `warn` is told of fields that nobody knows, which stop nothing. */
+export function parsePolicy(text: string, warn: (what: string) => void = () => {}): Policy {
+  const policy = decodePolicy(text, warn);
   const errors = checkPolicy(policy);
   if (errors.length > 0) {
     const words = errors.map(({ field, message }) => `${field}: ${message}`);
@@ -63,6 +52,69 @@ export function parsePolicy(text: string): Policy {
   if ((policy.rules ?? []).length === 0) throw new Error("loaded illegal policy with 0 rules");
   return policy;
 }
+
+function decodePolicy(text: string, warn: (what: string) => void): Policy {
+  const schemaOf = (apiVersion: string, kind: string) =>
+    apiVersion !== VERSION ? undefined : kind === "Policy" ? SCHEMA : EVENTS.includes(kind) ? EVENT : undefined;
+  let decoded;
+  try {
+    decoded = decodeConfiguration<Policy>(text, schemaOf, {
+      defaults: { apiVersion: VERSION, kind: "Policy" },
+      lenient: true,
+    });
+  } catch (error) {
+    throw new Error(`failed decoding: ${(error as Error).message}`, { cause: error });
+  }
+  const { object, apiVersion, kind, warnings } = decoded;
+  if (kind !== "Policy")
+    throw new Error(`failed decoding: converting (v1.${kind}) to (audit.Policy): unknown conversion`);
+  if (apiVersion === "") throw new Error("unknown group version field audit.k8s.io/__internal, Kind=Policy in policy");
+  if (warnings.length > 0)
+    warn(
+      `Audit policy contains errors, falling back to lenient decoding: strict decoding error: ${warnings.join(", ")}`,
+    );
+  return { ...object, rules: object.rules ?? [] };
+}
+
+const VERSION = "audit.k8s.io/v1";
+/** What else its group has. */
+const EVENTS: readonly string[] = ["Event", "EventList", "PolicyList"];
+const EVENT: Schema = { type: "object", preserveUnknownFields: true };
+const named = (name: string) => `io.k8s.apiserver.pkg.apis.audit.v1.${name}`;
+const pointerFlag: Schema = { ...flag, pointer: true };
+const stages = listOf({ ...text, goType: "v1.Stage" });
+const SCHEMA: Schema = objectSchema(named("Policy"), [
+  ["apiVersion", text],
+  ["kind", text],
+  ["metadata", { type: "object", omitEmpty: true, preserveUnknownFields: true }],
+  [
+    "rules",
+    listOf(
+      objectSchema(named("PolicyRule"), [
+        ["level", { type: "string", goType: "v1.Level" }],
+        ["users", listOf(text)],
+        ["userGroups", listOf(text)],
+        ["verbs", listOf(text)],
+        [
+          "resources",
+          listOf(
+            objectSchema(named("GroupResources"), [
+              ["group", text],
+              ["resources", listOf(text)],
+              ["resourceNames", listOf(text)],
+            ]),
+          ),
+        ],
+        ["namespaces", listOf(text)],
+        ["nonResourceURLs", listOf(text)],
+        ["omitStages", stages],
+        ["omitManagedFields", pointerFlag],
+      ]),
+    ),
+  ],
+  ["omitStages", stages],
+  ["omitManagedFields", flag],
+]);
 
 function checkPolicy({ omitStages = [], rules = [] }: Policy): FieldError[] {
   return [...checkStages(omitStages, "omitStages"), ...rules.flatMap((rule, i) => checkRule(rule, `rules[${i}]`))];

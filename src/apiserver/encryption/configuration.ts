@@ -69,7 +69,7 @@ function decode(text: string, path: string): Written {
       other = `${apiVersion}, Kind=${kind}`;
       return ANY;
     });
-    if (other === undefined) return decoded;
+    if (other === undefined) return decoded.object;
   } catch (error) {
     throw failed(
       `error decoding encryption provider configuration file ${JSON.stringify(path)}: ${(error as Error).message}`,

@@ -19,6 +19,7 @@ export async function auditOf(
   fs: Fs,
   values: Options,
   stdout: (text: string) => void,
+  warn: (what: string) => void,
 ): Promise<AuditOptions | undefined> {
   const errors = checkAudit(values);
   if (errors.length > 0) throw new CommandError(errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
@@ -26,7 +27,7 @@ export async function auditOf(
   if (file === "") return undefined;
   let policy;
   try {
-    policy = parsePolicy(await readText(fs, file));
+    policy = parsePolicy(await readText(fs, file), warn);
   } catch (error) {
     throw new CommandError(`loading audit policy file: ${(error as Error).message}: from file ${file}`);
   }

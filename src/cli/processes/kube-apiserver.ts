@@ -63,7 +63,12 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     );
   const maxTokenMs = values["service-account-max-token-expiration"];
   const tracing = await readOptional(fs, values["tracing-config-file"]);
-  const audit = await auditOf(fs, values, (text) => void process.stdout.write(text));
+  const audit = await auditOf(
+    fs,
+    values,
+    (text) => void process.stdout.write(text),
+    (what) => log.warn(what),
+  );
   const options: ApiServerOptions = {
     describe: describeFields,
     ...(audit !== undefined && { audit }),

@@ -330,11 +330,15 @@ test("tokens of an issuer are users; of another key, audience or time they are n
     },
     claimMappings: { username: { claim: "sub", prefix: "" } },
   });
-  await harness.server.reload({ authentication: { jwt: [jwt(second)] } });
+  const anonymous = { enabled: true, conditions: [{ path: "/livez" }] };
+  await assert.rejects(harness.server.reload({ authentication: { jwt: [jwt(second)] } }), {
+    message: "anonymous: Forbidden: changed from initial configuration file",
+  });
+  await harness.server.reload({ authentication: { anonymous, jwt: [jwt(second)] } });
   assert.equal((await whoAmI(one, bearer(second.token({ aud: ["x", "two"] })))).username, "u1");
   assert.equal(await whoAmI(one, bearer(oidc.token({ ...hd, n: 2 }))), 401, "the issuer of before is gone");
   await assert.rejects(
-    harness.server.reload({ authentication: { jwt: [jwt(second), jwt(second)] } }),
+    harness.server.reload({ authentication: { anonymous, jwt: [jwt(second), jwt(second)] } }),
     /jwt\[1\]\.issuer\.url: Duplicate value/,
   );
   assert.equal((await whoAmI(one, bearer(second.token({ aud: "two", n: 1 })))).username, "u1");
@@ -452,7 +456,12 @@ test("a webhook decides; when it fails, the policy does, and its error is the an
   const failed = await one.ask("GET", secrets);
   assert.deepEqual([failed.status, failed.body], [500, `Internal Server Error: "${secrets}": not today\n`]);
   assert.equal((await one.ask("GET", "/api")).status, 200, "and others may still allow");
-  await harness.server.reload({ authorization: authorization("Deny") });
+  const abac = { configuration: { authorizers: [{ type: "ABAC", name: "abac" }] } };
+  await assert.rejects(harness.server.reload({ authorization: abac }), {
+    message: "authorizer type ABAC is not allowed if it was not enabled at initial server startup",
+  });
+  assert.equal(await harness.server.reload({ authorization: authorization("Deny") }), true);
+  assert.equal(await harness.server.reload({ authorization: authorization("Deny") }), false, "nothing new");
   assert.equal((await one.ask("GET", "/api")).status, 500);
   await assert.rejects(
     harness.server.reload({ authorization: authorization("Perhaps") }),

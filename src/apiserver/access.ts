@@ -24,7 +24,7 @@ import type { ServiceAccountTokens } from "./authn/service-account.ts";
 import { cachedTokens, tokenWebhook } from "./authn/webhook.ts";
 import { abacAuthorizer, parsePolicies } from "./authz/abac.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
-import { aggregate, alwaysAllow, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
+import { DecisionCounts, aggregate, alwaysAllow, alwaysDeny, systemMasters, union } from "./authz/authorizer.ts";
 import type { AuthorizerConfiguration } from "./authz/configuration.ts";
 import { compileConditions, durationMs, validateAuthorization, withDefaults } from "./authz/configuration.ts";
 import { nodeAuthorizer } from "./authz/node.ts";
@@ -60,8 +60,8 @@ export interface Access {
   reloadAuthorities(authorities: ClientAuthorities): void;
   /** Takes over once every issuer answers; rejects, and leaves all as it was, where the file is wrong or one doesn't answer. */
   reloadAuthentication(configuration: AuthenticationConfiguration): Promise<void>;
-  /** Throws, and leaves all as it was, where the file is wrong. */
-  reloadAuthorization(options: AuthorizationOptions): void;
+  /** False where it says the same as before. Throws, and leaves all as it was, where the file is wrong. */
+  reloadAuthorization(options: AuthorizationOptions): boolean;
   close(): void;
 }
 
@@ -115,7 +115,11 @@ export function createAccess(options: ApiServerOptions, given: AccessDeps): Acce
     enabled: anonymous?.enabled ?? options.anonymousAuth ?? true,
     paths: (anonymous?.conditions ?? []).map(({ path }) => path),
   };
-  let authorizer = createAuthorizer(authorizationOf(options), deps);
+  const counts = new DecisionCounts(deps.metrics);
+  const initial = authorizationOf(options);
+  const initialTypes = new Set(initial.configuration.authorizers?.map(({ type }) => type));
+  let authorization = contentOf(initial);
+  let authorizer = createAuthorizer(initial, deps, counts);
 
   return {
     authenticator: createAuthenticator({ requests, tokens, anonymous: () => policy }),
@@ -131,6 +135,8 @@ export function createAccess(options: ApiServerOptions, given: AccessDeps): Acce
       if (next.requestHeaderClientCa !== undefined && proxies!.length > 0) proxyRoots = proxies!;
     },
     async reloadAuthentication(configuration) {
+      if (JSON.stringify(configuration.anonymous) !== JSON.stringify(anonymous))
+        throw new Error("anonymous: Forbidden: changed from initial configuration file");
       const next = startIssuers(options, configuration, deps);
       const deadlineMs = clock.monotonic() + HEALTHY_WITHIN_MS;
       for (;;) {
@@ -145,7 +151,14 @@ export function createAccess(options: ApiServerOptions, given: AccessDeps): Acce
       issuers = next;
     },
     reloadAuthorization(next) {
-      authorizer = createAuthorizer(next, deps);
+      const content = contentOf(next);
+      if (content === authorization) return false;
+      authorization = content;
+      for (const { type } of next.configuration.authorizers ?? [])
+        if (ONCE.has(type) && !initialTypes.has(type))
+          throw new Error(`authorizer type ${type} is not allowed if it was not enabled at initial server startup`);
+      authorizer = createAuthorizer(next, deps, counts);
+      return true;
     },
     close: () => issuers.stop.abort(),
   };
@@ -205,10 +218,16 @@ export function usesRoles(options: ApiServerOptions): boolean {
   return (authorizationOf(options).configuration.authorizers ?? []).some(({ type }) => type === "RBAC");
 }
 
-function createAuthorizer(options: AuthorizationOptions, deps: AuthorizerDeps): Authorizer {
+/** These look at much of the cluster: they are made when the server starts, or never. */
+const ONCE: ReadonlySet<string> = new Set(["ABAC", "Node", "RBAC"]);
+
+const contentOf = ({ configuration }: AuthorizationOptions): string => JSON.stringify(withDefaults(configuration));
+
+function createAuthorizer(options: AuthorizationOptions, deps: AuthorizerDeps, counts: DecisionCounts): Authorizer {
   const configuration = withDefaults(options.configuration);
   throwIfAny(validateAuthorization(configuration, deps.expressions));
-  return union([systemMasters, ...configuration.authorizers!.map((one) => authorizerOf(one, options, deps))]);
+  const all = configuration.authorizers!.map((one) => counts.of(one.type, one.name, authorizerOf(one, options, deps)));
+  return union([systemMasters, ...all]);
 }
 
 type AuthorizerDeps = AccessDeps & Pick<ApiServerOptions, "featureGates">;

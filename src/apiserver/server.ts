@@ -87,7 +87,8 @@ export interface ApiServer extends Component {
   transport(user: UserInfo, userAgent?: string): Transport;
   readonly handler: HttpHandler;
   /** New contents of files that the options came from. What isn't named stays; what is wrong throws and changes nothing. */
-  reload(changes: Changes): Promise<void>;
+  /** False where all that was given says the same as before. */
+  reload(changes: Changes): Promise<boolean>;
   /** Where the HTTPS port listens, once it does. */
   readonly address: Address | undefined;
 }
@@ -360,13 +361,14 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
     name: "kube-apiserver",
     handler,
     async reload(changes) {
-      if (changes.authorization !== undefined) access.reloadAuthorization(changes.authorization);
+      const isNew = changes.authorization === undefined || access.reloadAuthorization(changes.authorization);
       access.reloadAuthorities(changes);
       changed = { ...changed, ...changes };
       if (options.secure !== undefined) reloadListener(listenerTls(options, changed));
       if (state === "ready" && (changes.clientCa ?? changes.requestHeaderClientCa) !== undefined)
         await ensureAuthenticationConfig(services, changed);
       if (changes.authentication !== undefined) await access.reloadAuthentication(changes.authentication);
+      return isNew;
     },
     get address() {
       return address;

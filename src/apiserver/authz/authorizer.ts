@@ -1,4 +1,6 @@
 /** The authorizer interface: authorizers are asked in order, and the first that has an opinion decides. */
+import type { Metrics, Reading } from "../../observe/metrics.ts";
+import { counter } from "../../observe/metrics.ts";
 import type { UserInfo } from "../authn/user.ts";
 import type { RequestInfo } from "../request-info.ts";
 import type { PolicyRule } from "./rbac.ts";
@@ -135,6 +137,45 @@ export const alwaysDeny: Authorizer = {
   authorize: () => ({ decision: "no opinion", reason: "Everything is forbidden." }),
   rulesFor: () => NO_RULES,
 };
+
+const decisions = counter("apiserver_authorization_decisions_total", {
+  help: "Total number of terminal decisions made by an authorizer split by authorizer type, name, and decision.",
+  labels: ["type", "name", "decision"],
+});
+
+/** Counts what authorizers decide, across reloads. Every request passes here, so they are plain numbers. */
+export class DecisionCounts {
+  readonly #all = new Map<string, { readonly type: string; readonly name: string; allowed: number; denied: number }>();
+
+  constructor(metrics: Metrics) {
+    metrics.from(() => this.#readings());
+  }
+
+  of(type: string, name: string, authorizer: Authorizer): Authorizer {
+    const key = `${type}/${name}`;
+    const seen = this.#all.get(key) ?? { type, name, allowed: 0, denied: 0 };
+    this.#all.set(key, seen);
+    const note = (answer: Decision): Decision => {
+      if (answer.decision === "allow") seen.allowed++;
+      else if (answer.decision === "deny") seen.denied++;
+      return answer;
+    };
+    return {
+      ...authorizer,
+      authorize(attributes) {
+        const answer = authorizer.authorize(attributes);
+        return answer instanceof Promise ? answer.then(note) : note(answer);
+      },
+    };
+  }
+
+  *#readings(): Generator<Reading> {
+    for (const { type, name, allowed, denied } of this.#all.values()) {
+      if (allowed > 0) yield { metric: decisions, labels: { type, name, decision: "allowed" }, value: allowed };
+      if (denied > 0) yield { metric: decisions, labels: { type, name, decision: "denied" }, value: denied };
+    }
+  }
+}
 
 /** The words of a refusal, without what it is about. */
 export function refusal(attributes: Attributes): string {

@@ -39,6 +39,20 @@ const failOpen = counter("apiserver_authorization_webhook_evaluations_fail_open_
   stability: "BETA",
 });
 
+const conditionErrors = counter("apiserver_authorization_match_condition_evaluation_errors_total", {
+  help: "Total number of errors when an authorization webhook encounters a match condition error split by authorizer type and name.",
+  labels: ["type", "name"],
+});
+const conditionExclusions = counter("apiserver_authorization_match_condition_exclusions_total", {
+  help: "Total number of exclusions when an authorization webhook is skipped because match conditions exclude it.",
+  labels: ["type", "name"],
+});
+const conditionSeconds = histogram("apiserver_authorization_match_condition_evaluation_seconds", {
+  help: "Authorization match condition evaluation time in seconds, split by authorizer type and name.",
+  labels: ["type", "name"],
+  buckets: [0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25],
+});
+
 const REMEMBERED_MAX = 8192;
 /** Longer questions are asked each time: they would fill the memory with what one client makes up. */
 const REMEMBERED_LENGTH_MAX = 10_000;
@@ -83,10 +97,21 @@ export function webhookAuthorizer(options: WebhookAuthorizerOptions): Authorizer
     return decision;
   }
 
+  function isMeant(spec: ReviewSpec): boolean | { readonly error: string } {
+    if (options.matches === undefined) return true;
+    const labels = { type: "Webhook", name };
+    const started = clock.monotonic();
+    const matches = options.matches(spec);
+    metrics.observe(conditionSeconds, labels, (clock.monotonic() - started) / 1000);
+    if (typeof matches === "object") metrics.add(conditionErrors, labels);
+    else if (!matches) metrics.add(conditionExclusions, labels);
+    return matches;
+  }
+
   return {
     authorize(attributes): Answer {
       const spec = reviewSpec(attributes);
-      const matches = options.matches?.(spec) ?? true;
+      const matches = isMeant(spec);
       if (typeof matches === "object") return onError(matches.error);
       if (!matches) return NO_OPINION;
       const key = JSON.stringify(spec);

@@ -1,11 +1,11 @@
 /** What the server creates when it starts, and maintains from then on. Upstream: pkg/controlplane/instance.go, the post-start hooks. */
 import type { ReconcilerType } from "../options.ts";
 import { formatMicroTime } from "../../machinery/meta/time.ts";
-import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { every } from "../../world/time.ts";
 import { keyFor } from "../storage/keys.ts";
 import { uuid } from "../../world/world.ts";
+import { identityOf } from "../identity.ts";
 import type { Services } from "../registry/context.ts";
 import { ensureFlowControl } from "../flow-control/keep.ts";
 import { repairAllocations } from "../registry/specials/repair-allocations.ts";
@@ -167,17 +167,9 @@ async function removeStaleLeases({ registry, cluster, clock }: Services): Promis
   }
 }
 
-function base32(bytes: Uint8Array): string {
-  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  return bits.replace(
-    /.{1,5}/g,
-    (five) => "abcdefghijklmnopqrstuvwxyz234567"[Number.parseInt(five.padEnd(5, "0"), 2)]!,
-  );
-}
-
 function identityLease(services: Services, serving: Serving): () => Promise<void> {
   const host = serving.address ?? "localhost";
-  const name = `apiserver-${base32(createHash("sha256").update(`${host}:${serving.port}`).digest().subarray(0, 16))}`;
+  const name = identityOf(host, serving.port);
   const holderIdentity = `${name}_${uuid(services.random)}`;
   return async () => {
     const now = formatMicroTime(services.clock.now());

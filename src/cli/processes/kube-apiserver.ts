@@ -1,6 +1,8 @@
 /** Turns the flags of `kube-apiserver` into a server. Upstream: cmd/kube-apiserver/app/{server.go,options} */
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
+import { type Configured, configurationReloads } from "../../apiserver/configuration-metrics.ts";
+import { identityOf } from "../../apiserver/identity.ts";
 import { IpRange } from "../../apiserver/registry/specials/ip-range.ts";
 import { builtinResources } from "../../api/index.ts";
 import {
@@ -12,6 +14,7 @@ import {
 import { type ApiServer, createApiServer } from "../../apiserver/server.ts";
 import type { TracingConfiguration } from "../../apiserver/tracing/tracing.ts";
 import { parseTracing } from "../../apiserver/tracing/tracing.ts";
+import type { Metrics } from "../../observe/metrics.ts";
 import { connectEtcd } from "../../protocols/etcd/connect.ts";
 import type { EtcdClient } from "../../protocols/etcd/client.ts";
 import type { World } from "../../world/world.ts";
@@ -168,7 +171,8 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
           await server.run(signal, () => {
             controlling = controllers?.run(signal, () => {});
             log.info("Serving securely on", { address: `${server.address?.host}:${server.address?.port}` });
-            void watchFiles(world, watchedFiles(world, values, server), log, signal);
+            const files = watchedFiles(world, values, server, metrics);
+            void files.then((all) => watchFiles(world, all, log, signal));
             ready();
           });
           await controlling;
@@ -191,8 +195,42 @@ async function wrong<T>(read: () => T | Promise<T>): Promise<T> {
   }
 }
 
+/** A configuration file, with the metrics of its reloads. `reload` says whether there was something new in it. */
+async function configurationFile(
+  world: World,
+  of: Configured,
+  path: string,
+  server: ApiServer,
+  metrics: Metrics,
+  reload: () => Promise<boolean>,
+): Promise<WatchedFiles> {
+  const what = `${of} configuration`;
+  if (path === "") return { what, paths: [], apply: async () => {} };
+  const { host = "localhost", port = 0 } = server.address ?? {};
+  const reloads = configurationReloads(of, identityOf(host, port), { metrics, clock: world.clock });
+  reloads.started(await readText(world.fs, path));
+  return {
+    what,
+    paths: [path],
+    async apply() {
+      try {
+        const text = await readText(world.fs, path);
+        if (await reload()) reloads.succeeded(text);
+      } catch (error) {
+        reloads.failed();
+        throw error;
+      }
+    },
+  };
+}
+
 /** What is read again while the server runs. */
-function watchedFiles(world: World, values: Options, server: ApiServer): readonly WatchedFiles[] {
+async function watchedFiles(
+  world: World,
+  values: Options,
+  server: ApiServer,
+  metrics: Metrics,
+): Promise<readonly WatchedFiles[]> {
   const { fs } = world;
   const clientCa = values["client-ca-file"];
   const proxyCa = values["requestheader-client-ca-file"];
@@ -223,19 +261,13 @@ function watchedFiles(world: World, values: Options, server: ApiServer): readonl
         });
       },
     },
-    {
-      what: "authentication configuration",
-      paths: [values["authentication-config"]],
-      apply: async () => {
-        const authentication = await readAuthentication(fs, values);
-        if (authentication !== undefined) await server.reload({ authentication });
-      },
-    },
-    {
-      what: "authorization configuration",
-      paths: [values["authorization-config"]],
-      apply: async () => await server.reload({ authorization: await readAuthorization(fs, values) }),
-    },
+    await configurationFile(world, "authentication", values["authentication-config"], server, metrics, async () => {
+      const authentication = await readAuthentication(fs, values);
+      return authentication === undefined ? false : await server.reload({ authentication });
+    }),
+    await configurationFile(world, "authorization", values["authorization-config"], server, metrics, async () =>
+      server.reload({ authorization: await readAuthorization(fs, values) }),
+    ),
   ];
 }
 

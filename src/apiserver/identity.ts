@@ -1,0 +1,15 @@
+/** What this server calls itself among others. Upstream: staging/src/k8s.io/apiserver/pkg/server/config.go */
+import { createHash } from "node:crypto";
+
+/** The name of its identity lease. */
+export function identityOf(host: string, port: number): string {
+  return `apiserver-${base32(createHash("sha256").update(`${host}:${port}`).digest().subarray(0, 16))}`;
+}
+
+function base32(bytes: Uint8Array): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  return bits.replace(
+    /.{1,5}/g,
+    (five) => "abcdefghijklmnopqrstuvwxyz234567"[Number.parseInt(five.padEnd(5, "0"), 2)]!,
+  );
+}

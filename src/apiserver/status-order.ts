@@ -18,4 +18,5 @@ export function orderedStatus(error: StatusError): object {
   };
 }
 const EMPTY_DETAILS = new Set(["Forbidden", "Invalid", "NotFound", "MethodNotAllowed", "Timeout"]);
-const hasEmptyDetails = (error: StatusError) => error instanceof RouteError || EMPTY_DETAILS.has(error.reason);
+const hasEmptyDetails = (error: StatusError) =>
+  !error.isForeign && (error instanceof RouteError || EMPTY_DETAILS.has(error.reason));

@@ -43,17 +43,20 @@ export class StatusError extends Error {
   readonly reason: Reason;
   readonly details: StatusDetails;
   readonly code: number;
+  /** Somebody else's words: nothing is added to them that is usual here. */
+  readonly isForeign: boolean;
 
   constructor(
     reason: Reason,
     message: string,
     details: StatusDetails = {},
-    options?: ErrorOptions & { readonly code?: number },
+    options?: ErrorOptions & { readonly code?: number; readonly isForeign?: boolean },
   ) {
     super(message, options);
     this.reason = reason;
     this.details = details;
     this.code = options?.code ?? REASONS[reason];
+    this.isForeign = options?.isForeign === true;
   }
 
   toStatus(): Status & { readonly kind: "Status" } {

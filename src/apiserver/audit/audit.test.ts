@@ -252,6 +252,86 @@ const noted: readonly (readonly [
     },
   ],
   [
+    "an eviction, of nobody too",
+    "POST",
+    "/api/v1/namespaces/default/pods/ghost/eviction",
+    '{"metadata":{"name":"ghost"}}',
+    {},
+    { requestObject: { kind: "Eviction", apiVersion: "policy/v1", metadata: { name: "ghost" } } },
+  ],
+  [
+    "a binding, of a pod that its body names",
+    "POST",
+    "/api/v1/namespaces/default/bindings",
+    '{"metadata":{"name":"ghost"},"target":{"kind":"Node","name":"n"}}',
+    {},
+    {
+      requestObject: {
+        kind: "Binding",
+        apiVersion: "v1",
+        metadata: { name: "ghost" },
+        target: { kind: "Node", name: "n" },
+      },
+      objectRef: { resource: "bindings", namespace: "default", name: "ghost", apiVersion: "v1" },
+    },
+  ],
+  [
+    "a scale that replaces another",
+    "PUT",
+    "/apis/apps/v1/namespaces/default/deployments/ghost/scale",
+    '{"metadata":{"name":"ghost"},"spec":{"replicas":2}}',
+    {},
+    {
+      requestObject: {
+        kind: "Scale",
+        apiVersion: "autoscaling/v1",
+        metadata: { name: "ghost" },
+        spec: { replicas: 2 },
+        status: { replicas: 0 },
+      },
+    },
+  ],
+  [
+    "a patch of a scale",
+    "PATCH",
+    "/apis/apps/v1/namespaces/default/deployments/ghost/scale",
+    '{"spec":{"replicas":3}}',
+    { "content-type": "application/merge-patch+json" },
+    { requestObject: { spec: { replicas: 3 } } },
+  ],
+  [
+    "a request for a token",
+    "POST",
+    "/api/v1/namespaces/default/serviceaccounts/ghost/token",
+    '{"spec":{}}',
+    {},
+    {
+      requestObject: {
+        kind: "TokenRequest",
+        apiVersion: "authentication.k8s.io/v1",
+        metadata: {},
+        spec: { audiences: null, expirationSeconds: 3600, boundObjectRef: null },
+        status: { token: "", expirationTimestamp: null },
+      },
+    },
+  ],
+  [
+    "what replaces a namespace, with what is so by default",
+    "PUT",
+    "/api/v1/namespaces/default/finalize?dryRun=All",
+    '{"metadata":{"name":"default"},"spec":{"finalizers":["kubernetes"]}}',
+    {},
+    {
+      requestObject: {
+        kind: "Namespace",
+        apiVersion: "v1",
+        metadata: { name: "default", labels: { "kubernetes.io/metadata.name": "default" } },
+        spec: { finalizers: ["kubernetes"] },
+        status: { phase: "Active" },
+      },
+    },
+  ],
+  [
     "a method that isn't there, with its empty details",
     "PUT",
     "/api/v1/nodes",
@@ -285,6 +365,19 @@ test("the event of a request has what upstream's has", async (t) => {
       const [event] = await seen(1);
       for (const [key, value] of Object.entries(expected)) assert.deepEqual(event[key], value);
     });
+  await t.test("which token was issued", async () => {
+    const accounts = "/api/v1/namespaces/default/serviceaccounts";
+    lines.length = 0;
+    await ask(harness, "POST", accounts, { body: '{"metadata":{"name":"sa"}}' });
+    await seen(1);
+    lines.length = 0;
+    const { body } = await ask(harness, "POST", `${accounts}/sa/token`, { body: '{"spec":{}}' });
+    const [event] = await seen(1);
+    const { jti } = JSON.parse(
+      Buffer.from(JSON.parse(body.toString()).status.token.split(".")[1], "base64url").toString(),
+    );
+    assert.equal(event.annotations["authentication.kubernetes.io/issued-credential-id"], `JTI=${jti}`);
+  });
   await t.test("items of a list don't say what they are", async () => {
     lines.length = 0;
     await ask(harness, "GET", MAPS, {});

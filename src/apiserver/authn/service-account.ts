@@ -42,10 +42,16 @@ export interface ServiceAccountTokens {
   readonly authenticator: TokenAuthenticator;
   readonly audiences: readonly string[];
   readonly extendedSeconds: number;
-  sign(claims: TokenClaims): string;
+  sign(claims: TokenClaims): SignedToken;
   /** Undefined where the issuer is no https URL that others could ask. `host`: where this server is reached. */
   openidConfiguration(host: string): object | undefined;
   jwks(): object | undefined;
+}
+
+export interface SignedToken {
+  readonly text: string;
+  /** By which the audit knows it again. */
+  readonly credentialId: string;
 }
 
 interface Key {
@@ -107,12 +113,13 @@ export function serviceAccountTokens(
     extendedSeconds: options.extendExpiration === false ? 0 : EXTENDED_SECONDS,
     sign(claims) {
       const now = Math.floor(clock.now() / 1000);
+      const jti = uuid(random);
       const payload = {
         aud: claims.audiences,
         exp: now + claims.expirationSeconds,
         iat: now,
         iss: issuer,
-        jti: uuid(random),
+        jti,
         "kubernetes.io": {
           namespace: claims.namespace,
           ...(claims.node !== undefined && {
@@ -126,7 +133,7 @@ export function serviceAccountTokens(
         nbf: now,
         sub: serviceAccountUser(claims.namespace, claims.serviceAccount.name),
       };
-      return signJwt({ alg: own.algorithm, kid: own.id }, payload, signing);
+      return { text: signJwt({ alg: own.algorithm, kid: own.id }, payload, signing), credentialId: `JTI=${jti}` };
     },
     openidConfiguration(host) {
       if (!issuer.startsWith("https://")) return undefined;

@@ -8,9 +8,11 @@ import { readObject } from "../../machinery/codec/custom.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { StatusError } from "../../machinery/status.ts";
 import { validateAnnotations, validateLabels } from "../../machinery/validation/object-meta.ts";
+import type { ClientRequest } from "../../world/net.ts";
 import { deadline } from "../../world/time.ts";
 import { uuid } from "../../world/world.ts";
 import type { Services } from "../registry/context.ts";
+import { callFollowing } from "../redirects.ts";
 import { destinationOf, unreachable } from "../webhook-destination.ts";
 import { structureOf } from "./structure.ts";
 
@@ -156,19 +158,18 @@ async function post(
   const options = { base, tls: { ...(ca !== "" && { ca }), ...(serverName !== undefined && { serverName }) } };
   const fail = (why: string) => new Error(`Post "${url}": ${why}`);
   using limit = deadline(clock, TIMEOUT_SECONDS * 1000, undefined, fail("context deadline exceeded"));
-  return await webhooks.use(options, "", async (client) => {
-    const response = await client
-      .request({
-        method: "POST",
-        path,
-        headers: { "content-type": "application/json", accept: "application/json, */*" },
-        body: JSON.stringify(review),
-        signal: limit.signal,
-        repeatable: true,
-      })
-      .catch((error: unknown) => {
-        throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
-      });
+  const request: ClientRequest = {
+    method: "POST",
+    path,
+    headers: { "content-type": "application/json", accept: "application/json, */*" },
+    body: JSON.stringify(review),
+    signal: limit.signal,
+    repeatable: true,
+  };
+  const lost = (error: unknown): never => {
+    throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
+  };
+  return await callFollowing(webhooks, { options, request }, "", lost, async (response) => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of response.body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();

@@ -1,23 +1,20 @@
 /** Dispatches resource requests by verb. Subresources with behaviour of their own have their handlers in `registry/specials`. */
-import type { AuditTrail } from "../audit/trail.ts";
 import { isBuiltinGroup } from "../../machinery/discovery/groups.ts";
-import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
-import { bodyFormat } from "../../machinery/codec/content.ts";
 import { type DeleteOptions, deletedStatus, remove, removeAll } from "../registry/delete.ts";
 import type { Resource } from "../../machinery/resource.ts";
 import { badRequest, StatusError } from "../../machinery/status.ts";
 import { create } from "../registry/create.ts";
 import type { Services, WriteContext } from "../registry/context.ts";
-import { decodeBody, expectedOf, isCustom, yamlOf } from "../registry/decode.ts";
+import { decodeBody, expectedOf, isCustom } from "../registry/decode.ts";
 import { refusedForMany, removeUnread, UNSAFE } from "../registry/unsafe-delete.ts";
 import { recordUpdate } from "../registry/managed-fields.ts";
 import { patcher } from "../registry/patch.ts";
-import { isApply } from "../registry/patch-document.ts";
+import { isApply, notePatch } from "../registry/patch-document.ts";
 import { get, list, listOptions, watch } from "../registry/read.ts";
 import { hooksOf } from "../registry/specials/hooks.ts";
 import { specialSubresource, virtualResource } from "../registry/specials/index.ts";
 import { assertNamed, checkPlace, update } from "../registry/update.ts";
-import type { ApiRequest, ApiResponse, ObjectResponse, RequestBody } from "../request.ts";
+import type { ApiRequest, ApiResponse, ObjectResponse } from "../request.ts";
 import { text } from "../request.ts";
 import { isTrue, type RequestInfo } from "../request-info.ts";
 import type { Entry } from "../storage/entry.ts";
@@ -171,12 +168,13 @@ async function change(
 ): Promise<ApiResponse> {
   const { verb } = request.info;
   const body = await request.body();
-  if (request.audit !== undefined) noteBody(request, request.audit, resource, body);
+  if (verb === "patch") notePatch(request, body);
   if (verb === "update") {
     const context = writeContext(services, request, "UpdateOptions");
     const expected = expectedOf(resource);
     const read = () => {
       const draft = decodeBody(body, expected, context.fieldValidation, context.warn);
+      request.audit?.requestObject(structuredClone(draft));
       assertNamed(draft, name);
       checkPlace({ resource, namespace, name }, draft);
       return draft;
@@ -217,7 +215,6 @@ async function change(
   return entryResponse(updated.created ? 201 : 200, resource, updated.entry);
 }
 
-/** What a PUT or a PATCH brings, for the audit: a body that can't be read is refused further on. */
 /** Options in the body, as the server reads them; those in the address are in the event anyway. */
 async function noteOptions(request: ApiRequest, options: DeleteOptions): Promise<void> {
   if (request.audit === undefined) return;
@@ -230,27 +227,6 @@ async function noteOptions(request: ApiRequest, options: DeleteOptions): Promise
     ...rest
   } = Object.fromEntries(said) as Readonly<Record<string, unknown>>;
   request.audit.requestObject({ kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal", ...rest });
-}
-
-function noteBody(request: ApiRequest, audit: AuditTrail, resource: Resource, body: RequestBody): void {
-  if (!audit.covers("Request") && request.info.verb === "patch") return;
-  let value: unknown;
-  try {
-    value =
-      body.kind === "none"
-        ? undefined
-        : body.kind === "object"
-          ? body.value
-          : isCbor(body.bytes)
-            ? parseCbor(body.bytes)
-            : request.info.verb !== "patch" && bodyFormat(body.contentType) === "protobuf"
-              ? body.codec.decode(body.bytes, resource.schema).object
-              : yamlOf(body).value;
-  } catch {
-    return;
-  }
-  if (request.info.verb === "patch") audit.requestPatch(value);
-  else audit.requestObject(value);
 }
 
 /** Whose pods stay behind where nothing is said of them. */

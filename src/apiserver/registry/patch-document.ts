@@ -1,10 +1,10 @@
 /** Parses the body of a patch and reports what is wrong with it. Upstream: pkg/endpoints/handlers/patch.go. */
-import { parseCbor } from "../../machinery/codec/cbor.ts";
+import { isCbor, parseCbor } from "../../machinery/codec/cbor.ts";
 import { parseJson, textOf } from "../../machinery/codec/json.ts";
 import { infiniteNumber, repeatedFields, strictErrors } from "../../machinery/codec/json-text.ts";
 import type { Schema } from "../../machinery/schema/schema.ts";
 import { badRequest } from "../../machinery/status.ts";
-import type { RequestBody } from "../request.ts";
+import type { ApiRequest, RequestBody } from "../request.ts";
 import type { FieldValidation } from "./context.ts";
 import { yamlOf } from "./decode.ts";
 
@@ -22,6 +22,18 @@ export interface PatchDocument {
   readonly value: unknown;
   /** What is said twice in it, or is no part of a patch: lines of libyaml for an apply, else upstream's strict decoding errors. */
   readonly faults: readonly string[];
+}
+
+/** For the audit: a patch that can't be read is refused further on. */
+export function notePatch({ audit }: Pick<ApiRequest, "audit">, body: RequestBody): void {
+  if (audit?.covers("Request") !== true || body.kind === "none") return;
+  let value: unknown;
+  try {
+    value = body.kind === "object" ? body.value : isCbor(body.bytes) ? parseCbor(body.bytes) : yamlOf(body).value;
+  } catch {
+    return;
+  }
+  audit.requestPatch(value);
 }
 
 export function parsePatch(body: RequestBody, type: string, validation: FieldValidation): PatchDocument {

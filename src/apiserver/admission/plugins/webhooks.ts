@@ -7,6 +7,7 @@ import { applyJsonPatch } from "../../../machinery/patch/json-patch.ts";
 import { DecodeError } from "../../../machinery/codec/decode.ts";
 import { syntaxError } from "../../../machinery/codec/json-text.ts";
 import { StatusError } from "../../../machinery/status.ts";
+import type { ClientRequest } from "../../../world/net.ts";
 import { deadline } from "../../../world/time.ts";
 import { uuid } from "../../../world/world.ts";
 import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration } from "../framework.ts";
@@ -15,6 +16,7 @@ import { requestOf, timedMatch } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
 import { askedAs, seenAs } from "../selection.ts";
 import { defineAdmission, refuse } from "../framework.ts";
+import { callFollowing } from "../../redirects.ts";
 import { destinationOf, unreachable } from "../../webhook-destination.ts";
 
 const GROUP = "admissionregistration.k8s.io";
@@ -239,7 +241,10 @@ function denial(hook: AnyObject, status: AnyObject): StatusError {
 class Refusal extends StatusError {
   readonly #reason: string;
   constructor(message: string, { reason = "", details, code = 400 }: AnyObject) {
-    super(StatusError.from({ reason } as never).reason, message, details, { code: Math.max(code, 400) });
+    super(StatusError.from({ reason } as never).reason, message, details, {
+      code: Math.max(code, 400),
+      isForeign: true,
+    });
     this.#reason = reason;
   }
 
@@ -290,23 +295,22 @@ async function exchange(
   };
   const fail = (why: string) => new Error(`failed to call webhook: Post "${url}": ${why}`);
   using limit = deadline(context.clock, seconds * 1000, signal, fail("context deadline exceeded"));
-  return await context.webhooks.use(options, target, async (client) => {
-    const response = await client
-      .request({
-        method: "POST",
-        path,
-        headers: {
-          "content-type": "application/json",
-          accept: "application/json, */*",
-          ...(shown?.token !== undefined && { authorization: `Bearer ${shown.token}` }),
-        },
-        body: JSON.stringify(asked),
-        signal: limit.signal,
-        repeatable: true,
-      })
-      .catch((error: unknown) => {
-        throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
-      });
+  const request: ClientRequest = {
+    method: "POST",
+    path,
+    headers: {
+      "content-type": "application/json",
+      accept: "application/json, */*",
+      ...(shown?.token !== undefined && { authorization: `Bearer ${shown.token}` }),
+    },
+    body: JSON.stringify(asked),
+    signal: limit.signal,
+    repeatable: true,
+  };
+  const lost = (error: unknown): never => {
+    throw limit.signal.aborted ? limit.signal.reason : fail(unreachable(error));
+  };
+  return await callFollowing(context.webhooks, { options, request }, target, lost, async (response) => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of response.body) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();

@@ -26,8 +26,16 @@ function kind(group: string, version: string, kind: string, schemaName: string):
   };
 }
 
-export async function bodyOf(request: ApiRequest, context: WriteContext, expected: Expected): Promise<any> {
-  return decodeBody(await request.body(), expected, context.fieldValidation, context.warn);
+/** `complete` adds what the audit sees of it although nobody said it. */
+export async function bodyOf(
+  request: ApiRequest,
+  context: WriteContext,
+  expected: Expected,
+  complete: (body: any) => any = (body) => body,
+): Promise<any> {
+  const body = decodeBody(await request.body(), expected, context.fieldValidation, context.warn);
+  request.audit?.requestObject(structuredClone(complete(body)));
+  return body;
 }
 
 /** The Status of a create that has no object to show. */

@@ -17,7 +17,15 @@ import { isTrue } from "../../request-info.ts";
 import type { WriteContext } from "../context.ts";
 import { applyScale, recordScale } from "../managed-fields.ts";
 import { assertPatchOptions, assertPatchType, decodePatched } from "../patch.ts";
-import { APPLY_PATCH, checkRepeated, isApply, JSON_PATCH, MERGE_PATCH, parsePatch } from "../patch-document.ts";
+import {
+  APPLY_PATCH,
+  checkRepeated,
+  isApply,
+  JSON_PATCH,
+  MERGE_PATCH,
+  notePatch,
+  parsePatch,
+} from "../patch-document.ts";
 import { isCustom } from "../decode.ts";
 import { get } from "../read.ts";
 import { assertNamed, checkPlace, update } from "../update.ts";
@@ -43,12 +51,13 @@ export const scale: SpecialSubresource = {
       return answer(resource, parent);
     }
     const context = writeContext(services, request, verb === "update" ? "UpdateOptions" : "PatchOptions");
-    const wanted = verb === "update" ? await bodyOf(request, context, SCALE) : undefined;
+    const wanted = verb === "update" ? await bodyOf(request, context, SCALE, withStatus) : undefined;
     if (wanted !== undefined) {
       assertNamed(wanted, name);
       checkPlace({ resource, namespace, name }, wanted);
     }
     const body = await request.body();
+    if (verb === "patch") notePatch(request, body);
     const path = (resource.scale ?? BUILT_IN).specReplicas;
     let asked: any;
     const updated = await update(context, {
@@ -89,6 +98,8 @@ export const scale: SpecialSubresource = {
     return answer(resource, updated.entry.view(resource));
   },
 };
+
+const withStatus = (scale: any) => ({ ...scale, status: scale.status ?? { replicas: 0 } });
 
 /** What a patch finds where there is no number yet, so that a patch of something else is known. */
 const NEVER_SET = -2_147_483_648;

@@ -78,13 +78,11 @@ export function reviewClient(
       if (wrong !== undefined)
         return { error: `couldn't get version/kind; json parse error: ${wrong}`, timedOut: false, status };
       const answer = JSON.parse(text) as Record<string, unknown>;
-      const kinds = [answer["kind"] ?? expected, expected];
-      if (kinds[0] !== kinds[1])
-        return {
-          error: `converting (${versionOf(answer["apiVersion"])}.${kinds[0]}) to (${versionOf(apiVersion)}.${kinds[1]}): unknown conversion`,
-          timedOut: false,
-          status,
-        };
+      const nameOf = (said: unknown, what: unknown) => `${String(said).split("/").at(-1)!}.${what}`;
+      const wanted = nameOf(apiVersion, expected);
+      const got = nameOf(answer["apiVersion"] ?? apiVersion, answer["kind"] ?? expected);
+      if (got !== wanted)
+        return { error: `converting (${got}) to (${wanted}): unknown conversion`, timedOut: false, status };
       return { answer, status };
     } catch (error) {
       const timedOut = limit.signal.aborted;
@@ -120,8 +118,6 @@ function mayHelpToRetry({ status, error, timedOut }: { status: number; error: st
     status === 429
   );
 }
-
-const versionOf = (apiVersion: unknown): string => String(apiVersion).split("/").at(-1)!;
 
 function refused(status: number, text: string): string {
   try {

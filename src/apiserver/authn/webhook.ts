@@ -21,8 +21,8 @@ export function tokenWebhook(options: TokenWebhookOptions): TokenAuthenticator {
     async authenticateToken(token, audiences) {
       const wanted = audiences.length > 0 ? audiences : options.audiences;
       const result = await options.client.review({
-        apiVersion: `authentication.k8s.io/${options.version}`,
         kind: "TokenReview",
+        apiVersion: `authentication.k8s.io/${options.version}`,
         metadata: {},
         spec: { token, ...(wanted.length > 0 && { audiences: wanted }) },
         status: { user: {} },

@@ -75,8 +75,8 @@ export function webhookAuthorizer(options: WebhookAuthorizerOptions): Authorizer
     };
     const result = await options.client.review(
       {
-        apiVersion: `authorization.k8s.io/${options.version}`,
         kind: "SubjectAccessReview",
+        apiVersion: `authorization.k8s.io/${options.version}`,
         metadata: {},
         spec: options.version === "v1" ? spec : asBeta(spec),
         status: { allowed: false },

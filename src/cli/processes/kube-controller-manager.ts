@@ -1,28 +1,20 @@
 /** Turns the flags of `kube-controller-manager` into controllers. Upstream: cmd/kube-controller-manager/app/controllermanager.go */
 import { createClient } from "../../client/create-client.ts";
 import { httpsTransport } from "../../client/https.ts";
-import {
-  KUBE_APISERVER_CLIENT,
-  KUBELET_CLIENT,
-  KUBELET_SERVING,
-  LEGACY_UNKNOWN,
-} from "../../controllers/certificates/requests.ts";
-import type { SigningAuthorities } from "../../controllers/certificates/signing.ts";
 import { CONTROLLERS, OFF_BY_DEFAULT } from "../../controllers/index.ts";
 import { createControllerManager } from "../../controllers/manager.ts";
 import { serviceAccountOf } from "../../controllers/service-accounts.ts";
-import type { Authority } from "../../machinery/pki/certificate.ts";
-import type { World } from "../../world/world.ts";
 import { CommandError } from "../command.ts";
 import type { Values } from "../flags.ts";
 import { controllerFlags, type kubeControllerManagerFlags } from "../flags/kube-controller-manager.ts";
 import { connection } from "./connection.ts";
 import { controllerClients } from "./controller-clients.ts";
 import { featureGates } from "./feature-gates.ts";
-import { readOptional, readPair } from "./files.ts";
+import { readOptional } from "./files.ts";
 import { electionEvents, electionOf, leaderElectionCheck } from "./leadership.ts";
 import { closing, type Make } from "./process.ts";
 import { servingPort } from "./serving.ts";
+import { followedAuthorities } from "./signing-authorities.ts";
 
 type Options = Values<typeof kubeControllerManagerFlags>;
 
@@ -30,7 +22,7 @@ export const kubeControllerManager: Make<typeof kubeControllerManagerFlags> = as
   const { world, log, metrics, values } = process;
   checkControllers(values.controllers);
   const election = electionOf(world, values);
-  const signingCa = await signingAuthorities(world.fs, values);
+  const signing = await followedAuthorities(world, values, log);
   const serviceAccountKey = await readOptional(world.fs, values["service-account-private-key-file"]);
   const server = await connection(world, values, process.userAgent);
   const rootCa = (await readOptional(world.fs, values["root-ca-file"])) ?? server.ca;
@@ -52,7 +44,7 @@ export const kubeControllerManager: Make<typeof kubeControllerManagerFlags> = as
     controllers: values.controllers,
     featureGates: featureGates(values["feature-gates"]),
     ...(rootCa !== undefined && { rootCa }),
-    ...(signingCa && { signingCa }),
+    ...(signing && { signingCa: signing.authorities }),
     ...(serviceAccountKey !== undefined && { serviceAccountKey }),
     ...(election && { leaderElection: { ...election, events } }),
   });
@@ -62,42 +54,9 @@ export const kubeControllerManager: Make<typeof kubeControllerManagerFlags> = as
     configz: { kubecontrollermanager: { ...settings(values), controllers: values.controllers } },
   });
   const connections = [client.transport, ...(accounts ? [accounts] : [])];
-  return [...(port === undefined ? [] : [port]), closing(carrier, connections), manager];
+  const files = signing === undefined ? [] : [signing.component];
+  return [...(port === undefined ? [] : [port]), ...files, closing(carrier, connections), manager];
 };
-
-/** One authority for all signers, or some of their own; undefined where there is none. */
-async function signingAuthorities(fs: World["fs"], values: Options): Promise<SigningAuthorities | undefined> {
-  const own = new Map<string, Authority>();
-  const errors: string[] = [];
-  for (const { flag, says, signer } of SIGNER_FLAGS) {
-    const [cert, key] = [`${flag}-cert-file`, `${flag}-key-file`] as const;
-    if ((values[cert] === "") !== (values[key] === ""))
-      errors.push(`"${says}": cannot specify ${values[cert] === "" ? "key without cert" : "cert without key"}`);
-    else if (values[cert] !== "") own.set(signer, (await readPair(fs, [cert, values[cert]], [key, values[key]]))!);
-  }
-  const [cert, key] = [values["cluster-signing-cert-file"], values["cluster-signing-key-file"]];
-  if (own.size > 0 && (cert !== "" || key !== ""))
-    errors.push(
-      "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time",
-    );
-  if (errors.length > 0) throw new CommandError(errors.length === 1 ? errors[0]! : `[${errors.join(", ")}]`);
-  if (own.size > 0) return own;
-  return cert === "" || key === ""
-    ? undefined
-    : await readPair(fs, ["cluster-signing-cert-file", cert], ["cluster-signing-key-file", key]);
-}
-
-/** With the words that upstream's errors call them by. */
-const SIGNER_FLAGS = [
-  { flag: "cluster-signing-kubelet-serving", says: "cluster-signing-kubelet-serving", signer: KUBELET_SERVING },
-  { flag: "cluster-signing-kubelet-client", says: "cluster-signing-kube-apiserver-client", signer: KUBELET_CLIENT },
-  {
-    flag: "cluster-signing-kube-apiserver-client",
-    says: "cluster-signing-kube-apiserver",
-    signer: KUBE_APISERVER_CLIENT,
-  },
-  { flag: "cluster-signing-legacy-unknown", says: "cluster-signing-legacy-unknown", signer: LEGACY_UNKNOWN },
-] as const;
 
 /** What controllers read; flags that are empty say nothing. */
 function settings(values: Options): Readonly<Record<string, unknown>> {

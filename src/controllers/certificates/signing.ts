@@ -11,8 +11,11 @@ import { faultOf, hasCondition, SIGNERS, validityOf } from "./requests.ts";
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 
-/** One for all signers, or some of their own. */
-export type SigningAuthorities = Authority | ReadonlyMap<string, Authority>;
+/** One for all signers, or some of their own; a function where they change while the controller runs. */
+export type SigningAuthorities =
+  | Authority
+  | ReadonlyMap<string, Authority>
+  | (() => Authority | ReadonlyMap<string, Authority>);
 
 export const certificateSigningController = defineController({
   name: "certificatesigningrequest-signing-controller",
@@ -21,9 +24,10 @@ export const certificateSigningController = defineController({
   backoff: { baseMs: 200, maxMs: 1_000_000 },
   triggers: [itself(certificateSigningRequests)],
   create({ informers, clock, random, options }) {
-    const authorities = options["signing-ca"] as SigningAuthorities | undefined;
+    const given = options["signing-ca"] as SigningAuthorities | undefined;
     const most = Number(options["cluster-signing-duration"] ?? YEAR_MS);
     const authorityOf = (signer: string): Authority | undefined => {
+      const authorities = typeof given === "function" ? given() : given;
       if (authorities === undefined || !(SIGNERS as readonly string[]).includes(signer)) return undefined;
       return "get" in authorities ? authorities.get(signer) : authorities;
     };

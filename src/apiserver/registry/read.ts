@@ -23,7 +23,7 @@ import type { WatchCache } from "../storage/watch-cache.ts";
 import { tooLarge } from "../storage/watch-cache.ts";
 import type { Services } from "./context.ts";
 import type { Predicate } from "./selection.ts";
-import { parseSelection } from "./selection.ts";
+import { checkGrammar, parseSelection } from "./selection.ts";
 
 /** An object: linearisable without a resourceVersion, from the cache with one. */
 export async function get(
@@ -486,6 +486,8 @@ export function matcher(resource: Resource, predicate: Predicate): ((entry: Entr
 }
 
 function checkListOptions(options: ListOptions, isWatch: boolean): void {
+  // What can't be read at all comes before what doesn't go together.
+  checkGrammar(options.labelSelector);
   const { resourceVersion, resourceVersionMatch: match, sendInitialEvents } = options;
   const errors: FieldError[] = [];
   const field = "resourceVersionMatch";

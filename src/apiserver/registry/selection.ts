@@ -22,6 +22,16 @@ export function parseSelection(resource: Resource, labelSelector: string, fieldS
   }
 }
 
+/** Throws where labels aren't chosen in the words that there are for it. */
+export function checkGrammar(labelSelector: string): void {
+  try {
+    labelsOf(labelSelector);
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
 function labelsOf(text: string): Pick<Predicate, "labels"> {
   if (text.trim() === "") return {};
   const selector = parseLabelSelector(text);

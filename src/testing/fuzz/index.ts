@@ -10,6 +10,7 @@ import { http1 } from "./http1.ts";
 import { http2Clients, http2Servers } from "./http2.ts";
 import { memberFuzzers } from "./member.ts";
 import { snapFiles } from "./snap.ts";
+import { spdyFrames, webSocketFrames } from "./upgraded.ts";
 import { walFiles } from "./wal.ts";
 
 export const fuzzers: readonly Fuzzer[] = [
@@ -19,6 +20,8 @@ export const fuzzers: readonly Fuzzer[] = [
   http2Servers,
   http2Clients,
   grpcBodies,
+  spdyFrames,
+  webSocketFrames,
   walFiles,
   snapFiles,
   dbFiles,

@@ -113,3 +113,33 @@ test("subprotocols may come in one header or several", () => {
   assert.deepEqual(requestedProtocols({ "sec-websocket-protocol": ["a", "b"] }), ["a", "b"]);
   assert.deepEqual(requestedProtocols({}), []);
 });
+
+test("what follows a break of the protocol is read and dropped, so that the other side's end is reached", async () => {
+  const chunks = [Buffer.from([0x82, 0x00]), Buffer.alloc(300_000), Buffer.alloc(300_000)]; // Unmasked, and then more.
+  let isRead = false;
+  const done = Promise.withResolvers<void>();
+  const stream: ByteStream = {
+    peer: { address: { host: "127.0.0.1", port: 1 } },
+    write: async () => {},
+    end: () => {},
+    destroy: () => {},
+    closed: done.promise,
+    // As a socket's queue: who leaves early may come back for the rest.
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const value = chunks.shift();
+        if (value !== undefined) return { value, done: false };
+        isRead = true;
+        done.resolve();
+        return { value: undefined, done: true };
+      },
+      return: async () => ({ value: undefined, done: true }),
+    }),
+  };
+  const socket = openWebSocket(stream, { protocol: "" });
+  await assert.rejects(async () => {
+    for await (const _ of socket);
+  }, /an unmasked frame from a client/);
+  await socket.closed;
+  assert.ok(isRead);
+});

@@ -174,6 +174,9 @@ export function openWebSocket(
       if (error instanceof WebSocketError && error.code !== 1006) close(error.code, error.message);
       else stream.destroy();
       throw error;
+    } finally {
+      // What comes after the end is dropped, so that the other side's own end is reached.
+      if (closeSent) void discard(stream);
     }
   }
   const messages = read();
@@ -204,6 +207,14 @@ export function webSocketBytes(socket: WebSocket, peer: ByteStream["peer"]): Byt
       for await (const { data } of socket) yield data;
     },
   };
+}
+
+async function discard(stream: ByteStream): Promise<void> {
+  try {
+    for await (const _ of stream);
+  } catch {
+    // It is gone, which is what was waited for.
+  }
 }
 
 function acceptKey(key: string): string {

@@ -1,9 +1,14 @@
 /** What this server calls itself among others. Upstream: staging/src/k8s.io/apiserver/pkg/server/config.go */
 import { createHash } from "node:crypto";
 
-/** The name of its identity lease. */
-export function identityOf(host: string, port: number): string {
-  return `apiserver-${base32(createHash("sha256").update(`${host}:${port}`).digest().subarray(0, 16))}`;
+/** The name of its identity lease: one server on each machine. */
+export function identityOf(hostname: string): string {
+  const hash = createHash("sha256");
+  for (const part of [hostname, "kube-apiserver"]) {
+    const bytes = Buffer.from(part);
+    hash.update(Uint8Array.of(bytes.length >> 8, bytes.length & 0xff)).update(bytes);
+  }
+  return `apiserver-${base32(hash.digest().subarray(0, 16))}`;
 }
 
 function base32(bytes: Uint8Array): string {

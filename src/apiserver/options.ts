@@ -47,6 +47,8 @@ export interface ApiServerOptions {
   };
   /** The address other parts of the cluster reach this server at: it stands in the endpoints of `kubernetes`. */
   readonly advertiseAddress?: string;
+  /** The machine's name: the server's identity is made of it. */
+  readonly hostname?: string;
   /** `--external-hostname`: what documents call this server; default the address above. */
   readonly externalHost?: string;
   /** How each flag stands, for `/flagz`. */

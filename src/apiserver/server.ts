@@ -404,6 +404,7 @@ export function createApiServer(options: ApiServerOptions, deps: ApiServerDeps):
           {
             port: address?.port ?? 6443,
             address: options.advertiseAddress,
+            hostname: options.hostname ?? options.advertiseAddress ?? "localhost",
             leases: new MasterLeases(etcd),
             reconciler: options.endpointReconciler ?? "lease",
             count: options.apiserverCount ?? 1,

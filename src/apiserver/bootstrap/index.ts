@@ -19,6 +19,7 @@ import { ensure } from "./write.ts";
 export interface Serving {
   readonly port: number;
   readonly address: string | undefined;
+  readonly hostname: string;
   readonly leases: MasterLeases;
   /** `--endpoint-reconciler-type`: whether this server keeps the endpoints of `kubernetes`. */
   readonly reconciler: ReconcilerType;
@@ -167,25 +168,37 @@ async function removeStaleLeases({ registry, cluster, clock }: Services): Promis
   }
 }
 
-function identityLease(services: Services, serving: Serving): () => Promise<void> {
-  const host = serving.address ?? "localhost";
-  const name = identityOf(host, serving.port);
+/** The lease tells others that this server lives and where its peers reach it. Upstream: pkg/controlplane/apiserver/server.go */
+function identityLease(services: Services, { hostname, address, port }: Serving): () => Promise<void> {
+  const name = identityOf(hostname);
   const holderIdentity = `${name}_${uuid(services.random)}`;
+  const isProxied = services.featureGates.get("UnknownVersionInteroperabilityProxy") ?? true;
   return async () => {
-    const now = formatMicroTime(services.clock.now());
-    const lease = (acquireTime: string) => ({
+    const wanted = {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
       metadata: {
         name,
         namespace: "kube-system",
-        labels: { "apiserver.kubernetes.io/identity": "kube-apiserver", "kubernetes.io/hostname": host },
+        labels: { "apiserver.kubernetes.io/identity": "kube-apiserver", "kubernetes.io/hostname": hostname },
+        ...(isProxied &&
+          address !== undefined && {
+            annotations: {
+              "kubernetes.io/peer-advertise-address": `${address.includes(":") ? `[${address}]` : address}:${port}`,
+            },
+          }),
       },
-      spec: { holderIdentity, leaseDurationSeconds: 3600, acquireTime, renewTime: now },
-    });
-    await ensure(services, "leases.coordination.k8s.io", lease(now), (current) => ({
+      spec: { holderIdentity, leaseDurationSeconds: 3600, renewTime: formatMicroTime(services.clock.now()) },
+    };
+    const { labels, annotations } = wanted.metadata;
+    await ensure(services, "leases.coordination.k8s.io", wanted, (current) => ({
       ...current,
-      spec: { ...lease(current.spec?.acquireTime ?? now).spec },
+      metadata: {
+        ...current.metadata,
+        labels: { ...current.metadata.labels, ...labels },
+        ...(annotations && { annotations: { ...current.metadata.annotations, ...annotations } }),
+      },
+      spec: wanted.spec,
     }));
   };
 }

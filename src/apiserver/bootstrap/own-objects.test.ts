@@ -5,7 +5,12 @@ import { nodeWorld } from "../../world/node/index.ts";
 import { ask, ASKABLE } from "../testing/ask.ts";
 import { startServer } from "../testing/harness.ts";
 
-const harness = await startServer(nodeWorld(), { ...ASKABLE, serviceClusterIpRange: "10.96.0.0/16" });
+const harness = await startServer(nodeWorld(), {
+  ...ASKABLE,
+  serviceClusterIpRange: "10.96.0.0/16",
+  hostname: "vm",
+  advertiseAddress: "10.1.2.3",
+});
 after(() => harness[Symbol.asyncDispose]());
 const get = async (path: string) => JSON.parse((await ask(harness, "GET", path)).body.toString());
 const owners = ({ metadata }: any) =>
@@ -90,4 +95,17 @@ test("an unavailable APIService's status is the server's, and says why in upstre
 test("a server that trusts no proxy and no authority publishes neither", async () => {
   const path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
   assert.equal((await ask(harness, "GET", path)).status, 404);
+});
+
+test("the server's lease is named by its machine, and says where its peers reach it", async () => {
+  const { items } = await get("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases");
+  const [{ metadata, spec }] = items;
+  assert.equal(metadata.name, "apiserver-wlv32tlttr4jl3gtroqexyxapa");
+  assert.deepEqual(metadata.labels, {
+    "apiserver.kubernetes.io/identity": "kube-apiserver",
+    "kubernetes.io/hostname": "vm",
+  });
+  assert.match(metadata.annotations["kubernetes.io/peer-advertise-address"], /^10\.1\.2\.3:\d+$/);
+  assert.deepEqual(Object.keys(spec), ["holderIdentity", "leaseDurationSeconds", "renewTime"]);
+  assert.match(spec.holderIdentity, /^apiserver-wlv32tlttr4jl3gtroqexyxapa_[0-9a-f-]{36}$/);
 });

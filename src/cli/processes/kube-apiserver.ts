@@ -98,6 +98,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     },
     kubernetesServiceNodePort: values["kubernetes-service-node-port"],
     advertiseAddress,
+    hostname: world.host.hostname,
     ...(values["external-hostname"] !== "" && { externalHost: values["external-hostname"] }),
     flags: () => ({
       ...flagTexts(kubeApiserverFlags, values),
@@ -200,14 +201,12 @@ async function configurationFile(
   world: World,
   of: Configured,
   path: string,
-  server: ApiServer,
   metrics: Metrics,
   reload: () => Promise<boolean>,
 ): Promise<WatchedFiles> {
   const what = `${of} configuration`;
   if (path === "") return { what, paths: [], apply: async () => {} };
-  const { host = "localhost", port = 0 } = server.address ?? {};
-  const reloads = configurationReloads(of, identityOf(host, port), { metrics, clock: world.clock });
+  const reloads = configurationReloads(of, identityOf(world.host.hostname), { metrics, clock: world.clock });
   reloads.started(await readText(world.fs, path));
   return {
     what,
@@ -261,11 +260,11 @@ async function watchedFiles(
         });
       },
     },
-    await configurationFile(world, "authentication", values["authentication-config"], server, metrics, async () => {
+    await configurationFile(world, "authentication", values["authentication-config"], metrics, async () => {
       const authentication = await readAuthentication(fs, values);
       return authentication === undefined ? false : await server.reload({ authentication });
     }),
-    await configurationFile(world, "authorization", values["authorization-config"], server, metrics, async () =>
+    await configurationFile(world, "authorization", values["authorization-config"], metrics, async () =>
       server.reload({ authorization: await readAuthorization(fs, values) }),
     ),
   ];

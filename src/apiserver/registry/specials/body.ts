@@ -26,16 +26,19 @@ function kind(group: string, version: string, kind: string, schemaName: string):
   };
 }
 
-/** `complete` adds what the audit sees of it although nobody said it. */
-export async function bodyOf(
-  request: ApiRequest,
-  context: WriteContext,
-  expected: Expected,
-  complete: (body: any) => any = (body) => body,
-): Promise<any> {
-  const body = decodeBody(await request.body(), expected, context.fieldValidation, context.warn);
-  request.audit?.requestObject(structuredClone(complete(body)));
+export async function bodyOf(request: ApiRequest, context: WriteContext, expected: Expected): Promise<any> {
+  const body = await decoded(request, context, expected);
+  noteBody(request, body);
   return body;
+}
+
+export async function decoded(request: ApiRequest, context: WriteContext, expected: Expected): Promise<any> {
+  return decodeBody(await request.body(), expected, context.fieldValidation, context.warn);
+}
+
+/** For the audit, which sees what nobody said as Go writes it. */
+export function noteBody({ audit }: ApiRequest, body: object): void {
+  if (audit?.covers("Metadata") === true) audit.requestObject(structuredClone(body));
 }
 
 /** The Status of a create that has no object to show. */

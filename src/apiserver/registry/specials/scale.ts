@@ -29,7 +29,7 @@ import {
 import { isCustom } from "../decode.ts";
 import { get } from "../read.ts";
 import { assertNamed, checkPlace, update } from "../update.ts";
-import { bodyOf, SCALE } from "./body.ts";
+import { decoded, noteBody, SCALE } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
 import { fromScaleFields, toScaleFields } from "./scale-fields.ts";
 
@@ -51,8 +51,9 @@ export const scale: SpecialSubresource = {
       return answer(resource, parent);
     }
     const context = writeContext(services, request, verb === "update" ? "UpdateOptions" : "PatchOptions");
-    const wanted = verb === "update" ? await bodyOf(request, context, SCALE, withStatus) : undefined;
+    const wanted = verb === "update" ? await decoded(request, context, SCALE) : undefined;
     if (wanted !== undefined) {
+      noteBody(request, { ...wanted, status: wanted.status ?? { replicas: 0 } });
       assertNamed(wanted, name);
       checkPlace({ resource, namespace, name }, wanted);
     }
@@ -98,8 +99,6 @@ export const scale: SpecialSubresource = {
     return answer(resource, updated.entry.view(resource));
   },
 };
-
-const withStatus = (scale: any) => ({ ...scale, status: scale.status ?? { replicas: 0 } });
 
 /** What a patch finds where there is no number yet, so that a patch of something else is known. */
 const NEVER_SET = -2_147_483_648;

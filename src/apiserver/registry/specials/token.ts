@@ -11,7 +11,7 @@ import { object } from "../../request.ts";
 import type { Services } from "../context.ts";
 import { admissionRequest, placeIn } from "../create.ts";
 import { get } from "../read.ts";
-import { bodyOf, TOKEN_REQUEST } from "./body.ts";
+import { decoded, noteBody, TOKEN_REQUEST } from "./body.ts";
 import type { SpecialSubresource } from "./index.ts";
 
 const DEFAULT_SECONDS = 3600;
@@ -23,7 +23,8 @@ export const token: SpecialSubresource = {
   verbs: ["create"],
   async handle(services, request, accounts, namespace) {
     const context = writeContext(services, request, "CreateOptions");
-    const body = await bodyOf(request, context, TOKEN_REQUEST, filledIn);
+    const body = filledIn(await decoded(request, context, TOKEN_REQUEST));
+    noteBody(request, body);
     const { name } = request.info;
     placeIn(accounts, namespace, body);
     const admission = admissionRequest(context, accounts, "token", "CREATE", namespace, name, body, undefined);
@@ -87,6 +88,7 @@ export const token: SpecialSubresource = {
 
 /** As Go writes what nobody said. */
 function filledIn(body: any): any {
+  body.spec ??= {};
   if ((body.spec.audiences ?? []).length === 0) body.spec.audiences = null;
   body.spec.expirationSeconds ??= DEFAULT_SECONDS;
   body.spec.boundObjectRef ??= null;

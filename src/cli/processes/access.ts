@@ -16,7 +16,8 @@ import { CommandError } from "../command.ts";
 import type { Values } from "../flags.ts";
 import type { kubeApiserverFlags } from "../flags/kube-apiserver.ts";
 import { ACCESS_SCHEMAS } from "./access-schema.ts";
-import { readText } from "./files.ts";
+import { checkBundle } from "./credential-files.ts";
+import { readOptional, readText } from "./files.ts";
 
 type Options = Values<typeof kubeApiserverFlags>;
 type Files = Pick<Fs, "readFile" | "stat">;
@@ -97,6 +98,8 @@ export async function accessOptions(
     );
   const tokenHook = values["authentication-token-webhook-config-file"];
   const proxyCa = values["requestheader-client-ca-file"];
+  const proxyAuthorities = await readOptional(fs, proxyCa);
+  if (proxyAuthorities !== undefined) checkBundle("request-header", proxyCa, proxyAuthorities);
   return {
     ...(authentication !== undefined && { authentication }),
     oidcSigningAlgorithms:
@@ -108,9 +111,9 @@ export async function accessOptions(
         cacheTtlMs: values["authentication-token-webhook-cache-ttl"],
       },
     }),
-    ...(proxyCa !== "" && {
+    ...(proxyAuthorities !== undefined && {
       requestHeader: {
-        clientCa: await readText(fs, proxyCa),
+        clientCa: proxyAuthorities,
         allowedNames: values["requestheader-allowed-names"],
         usernameHeaders: values["requestheader-username-headers"],
         uidHeaders: values["requestheader-uid-headers"],

@@ -26,6 +26,7 @@ import { primaryAddress } from "../host-facts.ts";
 import { accessOptions, checkAccess, readAuthentication, readAuthorization } from "./access.ts";
 import { admissionOptions, checkAdmission } from "./admission.ts";
 import { auditOf } from "./audit.ts";
+import { checkBundle, checkKeyPair, checkPublicKeys } from "./credential-files.ts";
 import { serverGates } from "./feature-gates.ts";
 import { readOptional, readPair, readText } from "./files.ts";
 import type { Make } from "./process.ts";
@@ -56,6 +57,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     ["proxy-client-key-file", values["proxy-client-key-file"]],
   );
   const clientCa = await readOptional(fs, values["client-ca-file"]);
+  if (clientCa !== undefined) checkBundle("client-ca-bundle", values["client-ca-file"], clientCa);
   const tokens = await readOptional(fs, values["token-auth-file"]);
   const advertiseAddress = values["advertise-address"] || specific(values["bind-address"]) || primaryAddress(world);
   // Whoever may do everything without a name would.
@@ -112,7 +114,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
       ...(values["service-account-jwks-uri"] !== "" && { jwksUri: values["service-account-jwks-uri"] }),
       lookup: values["service-account-lookup"],
       signingKey: await readText(fs, values["service-account-signing-key-file"]),
-      verifyingKeys: await Promise.all(values["service-account-key-file"].map((path) => readText(fs, path))),
+      verifyingKeys: await Promise.all(values["service-account-key-file"].map((path) => readPublicKeys(fs, path))),
       ...(values["api-audiences"].length > 0 && { apiAudiences: values["api-audiences"] }),
       ...(maxTokenMs > 0 && { maxExpirationSeconds: maxTokenMs / 1000 }),
       extendExpiration: values["service-account-extend-token-expiration"],
@@ -184,6 +186,12 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
     },
   ];
 };
+
+async function readPublicKeys(fs: World["fs"], path: string): Promise<string> {
+  const text = await readText(fs, path);
+  checkPublicKeys(path, text);
+  return text;
+}
 
 /** What can be wrong with a file is the administrator's to mend, and no failure of ours. */
 async function wrong<T>(read: () => T | Promise<T>): Promise<T> {
@@ -336,7 +344,10 @@ async function certificate(world: World, values: Options, advertiseAddress: stri
     ["tls-cert-file", values["tls-cert-file"]],
     ["tls-private-key-file", values["tls-private-key-file"]],
   );
-  if (given !== undefined) return given;
+  if (given !== undefined) {
+    checkKeyPair(given);
+    return given;
+  }
   const names = ["kubernetes.default.svc", "kubernetes.default", "kubernetes"];
   const first = new IpRange(values["service-cluster-ip-range"].split(",")[0]!.trim()).first;
   const addresses = [advertiseAddress, first].filter((address) => isIP(address) !== 0);
@@ -351,6 +362,8 @@ async function certificate(world: World, values: Options, advertiseAddress: stri
   );
 }
 
+const NO_SNI = "failed to load SNI cert and key: ";
+
 async function certificatesByName({ fs }: World, words: readonly string[]) {
   const byName = new Map<string, { readonly cert: string; readonly key: string }>();
   for (const word of words) {
@@ -360,7 +373,12 @@ async function certificatesByName({ fs }: World, words: readonly string[]) {
       throw new CommandError(
         `invalid argument ${JSON.stringify(word)} for "--tls-sni-cert-key" flag: expected comma separated certificate and key file paths`,
       );
-    const pair = { cert: await readText(fs, certFile), key: await readText(fs, keyFile) };
+    const read = async (path: string) =>
+      await readText(fs, path).catch((error: Error) => {
+        throw new CommandError(`${NO_SNI}${error.message}`);
+      });
+    const pair = { cert: await read(certFile), key: await read(keyFile) };
+    checkKeyPair(pair, NO_SNI);
     const own = [...(new X509Certificate(pair.cert).subjectAltName ?? "").matchAll(/DNS:([^,\s]+)/g)].map(
       ([, name]) => name!,
     );

@@ -27,6 +27,8 @@ export interface EncryptionOptions {
   readonly path: string;
   /** `--encryption-provider-config-automatic-reload` */
   readonly reload: boolean;
+  /** What this server calls itself: metrics of reloads tell it, hashed. */
+  readonly identity?: string;
 }
 
 export interface EncryptionDeps extends Pick<World, "clock" | "random" | "net" | "fs"> {
@@ -129,7 +131,7 @@ export class EncryptionAtRest {
 
   /** A bad new file changes nothing. What the old one needs lives on until nobody can be using it. */
   async #reload(): Promise<void> {
-    const { log, clock, metrics } = this.#deps;
+    const { log } = this.#deps;
     try {
       const text = await this.#read();
       if (hashOf(text) === this.#loaded?.hash) return;
@@ -143,17 +145,22 @@ export class EncryptionAtRest {
       const before = this.#loaded;
       this.#loaded = next;
       this.#failure = undefined;
-      metrics.add(reloads, { status: "success" });
-      metrics.set(reloadedAt, { status: "success" }, clock.now() / 1000);
+      this.#noteReload("success");
       log.info("Loaded new kms encryption config content", { name: this.#options.path });
       if (before !== undefined) this.#retire(before);
     } catch (error) {
       const words = (error as Error).message;
-      metrics.add(reloads, { status: "failure" });
-      metrics.set(reloadedAt, { status: "failure" }, clock.now() / 1000);
+      this.#noteReload("failure");
       if (words !== this.#failure) log.error("The encryption configuration can't be read anew", error);
       this.#failure = words;
     }
+  }
+
+  #noteReload(status: "success" | "failure"): void {
+    const { metrics, clock } = this.#deps;
+    const labels = { status, apiserver_id_hash: `sha256:${hashOf(this.#options.identity ?? "")}` };
+    metrics.add(reloads, labels);
+    metrics.set(reloadedAt, labels, clock.now() / 1000);
   }
 
   /** Reads that began with it may still ask its plugins. */

@@ -1,5 +1,6 @@
 /** A server whose objects are encrypted in etcd: what is there, what is read, what is written again. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,7 +44,7 @@ async function serve(
   await writeFile(path, head + text);
   const harness = await startServer(
     world,
-    { ...ASKABLE, encryption: { path, reload: options.reload ?? false } },
+    { ...ASKABLE, encryption: { path, reload: options.reload ?? false, identity: "me" } },
     options.etcd,
   );
   return { harness, path };
@@ -160,6 +161,9 @@ test("the file is read anew while the server runs, and a bad one changes nothing
   }
   assert.equal((await ask(harness, "GET", `${SECRETS}/a`)).status, 200);
   assert.equal((await ask(harness, "GET", "/healthz/kms-providers")).body.toString(), "ok");
+  const me = `sha256:${createHash("sha256").update("me").digest("hex")}`;
+  const total = `apiserver_encryption_config_controller_automatic_reloads_total{status="success",apiserver_id_hash="${me}"} 1`;
+  assert.ok((await ask(harness, "GET", "/metrics")).body.includes(total));
 });
 
 /** A plugin that seals by turning bytes around. */

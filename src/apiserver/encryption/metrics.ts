@@ -26,9 +26,9 @@ export const kmsDuration = histogram("apiserver_envelope_encryption_kms_operatio
 });
 export const reloads = counter("apiserver_encryption_config_controller_automatic_reloads_total", {
   help: "Total number of reload successes and failures of encryption configuration split by apiserver identity.",
-  labels: ["status"],
+  labels: ["status", "apiserver_id_hash"],
 });
 export const reloadedAt = gauge("apiserver_encryption_config_controller_automatic_reload_last_timestamp_seconds", {
   help: "Timestamp of the last successful or failed automatic reload of encryption configuration split by apiserver identity.",
-  labels: ["status"],
+  labels: ["status", "apiserver_id_hash"],
 });

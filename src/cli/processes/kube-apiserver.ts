@@ -82,6 +82,7 @@ export const kubeApiserver: Make<typeof kubeApiserverFlags> = async ({ world, lo
       encryption: {
         path: values["encryption-provider-config"],
         reload: values["encryption-provider-config-automatic-reload"],
+        identity: identityOf(world.host.hostname),
       },
     }),
     secure: {

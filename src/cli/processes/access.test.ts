@@ -44,6 +44,15 @@ const table: readonly (readonly [readonly string[], ...string[]])[] = [
     'oidc: unsupported signing alg: "none"',
   ],
   [
+    ["--service-account-issuer=not a url:x"],
+    `service-account-issuer "not a url:x" contained a ':' but was not a valid URL: parse "not a url:x": first path segment in URL cannot contain colon`,
+  ],
+  [
+    ["--requestheader-uid-headers=X-Uid"],
+    "--requestheader-uid-headers is set without specifying the standard X-Remote-Uid header - API aggregation will not work",
+  ],
+  [["--requestheader-username-headers= "], 'empty value in "requestheader-username-headers"'],
+  [
     ["--service-account-max-token-expiration=10m"],
     "the service-account-max-token-expiration must be between 1 hour and 2^32 seconds",
   ],

@@ -11,6 +11,7 @@ import type { ReviewTarget } from "../../apiserver/review-client.ts";
 import { parseKubeconfig, connectionOf } from "../../client/kubeconfig.ts";
 import { decodeConfiguration, versionAndKind } from "../../machinery/codec/configuration.ts";
 import { DecodeError } from "../../machinery/codec/decode.ts";
+import { parseGoUrl } from "../../machinery/validation/go-url.ts";
 import type { Fs } from "../../world/fs.ts";
 import { CommandError } from "../command.ts";
 import type { Values } from "../flags.ts";
@@ -73,6 +74,26 @@ export function checkAccess(values: Options, set: ReadonlySet<string>): readonly
     errors.push("oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set");
   const unsupported = values["oidc-signing-algs"].find((algorithm) => !isAlgorithm(algorithm));
   if (unsupported !== undefined) errors.push(`oidc: unsupported signing alg: ${JSON.stringify(unsupported)}`);
+  const issuers = values["service-account-issuer"];
+  issuers.forEach((issuer, i) => {
+    const url = issuer.includes(":") ? parseGoUrl(issuer) : undefined;
+    if (typeof url === "string")
+      errors.push(`service-account-issuer ${JSON.stringify(issuer)} contained a ':' but was not a valid URL: ${url}`);
+    else if (issuers.indexOf(issuer) < i)
+      errors.push(`service-account-issuer ${JSON.stringify(issuer)} is already specified`);
+  });
+  for (const flag of [
+    "requestheader-username-headers",
+    "requestheader-group-headers",
+    "requestheader-extra-headers-prefix",
+  ] as const)
+    if (values[flag].some((value) => value.trim() === "")) errors.push(`empty value in ${JSON.stringify(flag)}`);
+  const uidHeaders = values["requestheader-uid-headers"];
+  if (uidHeaders.some((header) => header.trim() === "")) errors.push('empty value in "requestheader-uid-headers"');
+  if (uidHeaders.length > 0 && !uidHeaders.some((header) => header.toLowerCase() === "x-remote-uid"))
+    errors.push(
+      "--requestheader-uid-headers is set without specifying the standard X-Remote-Uid header - API aggregation will not work",
+    );
   if (values["service-account-jwks-uri"] !== "" && !values["service-account-jwks-uri"].startsWith("https://"))
     errors.push(`service-account-jwks-uri requires https scheme, parsed as: ${values["service-account-jwks-uri"]}`);
   const maxTokenMs = values["service-account-max-token-expiration"];

@@ -47,6 +47,7 @@ test("an object that can't be read is a 500 with the reason, and so is every lis
   assert.equal((await removeUnread(harness, `${MAPS}/bad`)).message, "illegal base64 data at input byte 3");
   assert.equal((await removeUnread(harness, `${MAPS}/good`)).status, "Success");
   for (const [value, message] of [
+    ["hello", "illegal base64 data at input byte 4"],
     [
       '{"kind":"Nothing","apiVersion":"v9"}',
       'no kind "Nothing" is registered for version "v9" in scheme "pkg/runtime/scheme.go:111"',

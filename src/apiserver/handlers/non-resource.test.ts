@@ -182,3 +182,13 @@ test("a component's status is what its health says, unless it is in this process
   // Another test's may be listening on this machine.
   if (manager.status === "False") assert.match(manager.message, /^Get "https:\/\/127\.0\.0\.1:10257\/healthz": /);
 });
+
+test("the first roles are part of a start only where roles say who may do what", async () => {
+  for (const [modes, status] of [
+    [["AlwaysAllow"], 404],
+    [["RBAC"], 200],
+  ] as const) {
+    await using harness = await startServer(nodeWorld(), { ...ASKABLE, authorizationModes: modes });
+    assert.equal((await ask(harness, "GET", "/livez/poststarthook/rbac/bootstrap-roles")).status, status);
+  }
+});

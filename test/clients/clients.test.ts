@@ -33,6 +33,30 @@ test("client-go and controller-runtime", { skip: go ? false : "go is not install
   }
 });
 
+test(
+  "controller-runtime's own suites of its clients and builder pass on our envtest folder",
+  { skip: go ? false : "go is not installed" },
+  (t) => {
+    const dir = mkdtempSync(join(tmpdir(), "t8s-suites-"));
+    try {
+      const assets = execFileSync(T8S, ["envtest", "--dir", join(dir, "assets")], { encoding: "utf8" }).trim();
+      const suites = ["client", "builder"].map((name) => `sigs.k8s.io/controller-runtime/pkg/${name}`);
+      const { status, stdout, stderr } = spawnSync("go", ["test", "-count=1", "-p=1", ...suites], {
+        cwd: join(import.meta.dirname, "go"),
+        encoding: "utf8",
+        env: { ...process.env, KUBEBUILDER_ASSETS: assets, KUBEBUILDER_CONTROLPLANE_START_TIMEOUT: "120s" },
+        timeout: 900_000,
+      });
+      if (/dial tcp: lookup|proxyconnect|no such host/.test(stdout + stderr))
+        return t.skip("the modules can't be fetched");
+      assert.equal(status, 0, stdout + stderr);
+      for (const suite of suites) assert.match(stdout, new RegExp(`^ok\\s+${suite}\\s`, "m"));
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+);
+
 const clients = realClients();
 const noCluster = noNamespaces() ?? (clients === undefined ? "kubectl could not be fetched" : undefined);
 

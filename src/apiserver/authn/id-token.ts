@@ -25,7 +25,7 @@ export function readIdToken(payload: Payload): IdToken {
   return token;
 }
 
-export const wrongClaims = (why: string): Error => new Error(`oidc: failed to unmarshal claims: ${why}`);
+const wrongClaims = (why: string): Error => new Error(`oidc: failed to unmarshal claims: ${why}`);
 
 function mismatch(value: unknown, field: string, type: string): Error {
   return wrongClaims(`json: cannot unmarshal ${jsonKind(value)} into Go struct field idToken.${field} of type ${type}`);

@@ -35,7 +35,7 @@ const SIGNER_FLAGS = [
 ] as const;
 
 /** One authority for all signers, or some of their own; undefined where there is none. */
-export async function signingAuthorities(
+async function signingAuthorities(
   fs: Pick<World["fs"], "readFile">,
   values: Options,
 ): Promise<Authority | ReadonlyMap<string, Authority> | undefined> {

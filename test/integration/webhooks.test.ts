@@ -395,6 +395,32 @@ test("a webhook that wants to is asked again when a later one changed the object
   );
 });
 
+test("what a webhook changes is seen by the plugins before it once more, and by nobody twice who didn't ask for it", async () => {
+  const rules = [{ operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"] }];
+  await using _ = await configured("mutating", { rules, reinvocationPolicy: "IfNeeded" }, [{ rules }]);
+  const sidecar = { name: "sidecar", image: "i" };
+  answer = ({ path }) =>
+    path.startsWith("/hook1")
+      ? patchOf([{ op: "add", path: "/spec/containers/-", value: sidecar }])
+      : { allowed: true };
+  const accounts = "/api/v1/namespaces/default/serviceaccounts";
+  await send("POST", accounts, { metadata: { name: "default" } }).catch(() => {});
+  await send("GET", accounts);
+  const pod = { metadata: { name: "joined" }, spec: { containers: [{ name: "c", image: "i" }] } };
+  const { spec } = await send("POST", "/api/v1/namespaces/default/pods", pod);
+  assert.deepEqual(
+    asked.map(({ path }) => path.slice(0, 6)),
+    ["/hook0", "/hook1", "/hook0"],
+  );
+  assert.equal(spec.volumes.length, 1);
+  assert.equal(spec.tolerations.length, 2);
+  const mounts = spec.containers.map(({ name, volumeMounts }: any) => [name, volumeMounts?.[0].name]);
+  assert.deepEqual(mounts, [
+    ["c", spec.volumes[0].name],
+    ["sidecar", spec.volumes[0].name],
+  ]);
+});
+
 test("a webhook behind a service is called by the service's name, wherever the service leads", async () => {
   await send("POST", "/api/v1/namespaces/default/services", {
     metadata: { name: "hook" },

@@ -15,6 +15,7 @@ import type { ReviewTarget } from "../review-client.ts";
 import type { WebhookClients } from "../webhook-clients.ts";
 import type { CompiledPolicies, MatchConditions } from "./expressions.ts";
 import type { AdmissionMetrics } from "./metrics.ts";
+import { Rounds } from "./reinvocation.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
@@ -39,6 +40,8 @@ export interface AdmissionRequest {
   /** CreateOptions, UpdateOptions or DeleteOptions as a webhook sees them. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
+  /** While the mutating halves run. */
+  rounds?: Rounds;
   warn(text: string): void;
   /** Notes something in the audit event, of this level and above (Metadata); the first value of a key stays. */
   annotate?(key: string, value: string, level?: "Request"): void;
@@ -187,7 +190,15 @@ export function createAdmission(plugins: readonly AdmissionPlugin[], context: Ad
       metrics.step(half, operation, rejected, now - started);
     }
   };
-  return { admit: (request) => step("admit", request), validate: (request) => step("validate", request) };
+  const admit = async (request: AdmissionRequest): Promise<void> => {
+    const rounds = new Rounds();
+    request.rounds = rounds;
+    await step("admit", request);
+    if (!rounds.isWanted) return;
+    rounds.isAgain = true;
+    await step("admit", request);
+  };
+  return { admit, validate: (request) => step("validate", request) };
 }
 
 function handles({ handles }: AdmissionPlugin, request: AdmissionRequest): boolean {

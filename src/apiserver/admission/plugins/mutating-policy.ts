@@ -23,6 +23,7 @@ import { StatusError, type Reason } from "../../../machinery/status.ts";
 import { activationOf, Budget, OutOfBudget, Questions, timedMatch } from "../expressions.ts";
 import { type AdmissionContext, type AdmissionRequest, type AnyObject, defineAdmission, refuse } from "../framework.ts";
 import { resourceOfRequest, takeObject } from "../mutation.ts";
+import { Rounds } from "../reinvocation.ts";
 import { type Invocation, invocationsFor, readsOf } from "../policies/bindings.ts";
 import { namespaceOf, seenAs } from "../selection.ts";
 import { compileVariables, type Variables, VariableValues } from "../../../machinery/cel/composition.ts";
@@ -55,17 +56,18 @@ export const mutatingAdmissionPolicy = defineAdmission({
   async admit(request, context) {
     const { invocations, misconfigured } = await invocationsFor(request, context, "mutating");
     const failures: Failure[] = [...misconfigured];
-    const after = new Map<Invocation, string>();
+    const reinvocable = (request.rounds ??= new Rounds()).of("MutatingAdmissionPolicy", request);
+    reinvocable.begin();
     for (const invocation of invocations) {
+      const { policy, binding, params } = invocation;
+      const { namespace, name } = params?.metadata ?? {};
+      const key = JSON.stringify([policy.metadata.name, binding.metadata.name, namespace, name]);
+      if (!reinvocable.isAsked(key)) continue;
+      const before = JSON.stringify(request.object);
       if (!(await mutate(invocation, request, context, failures))) continue;
-      after.set(invocation, JSON.stringify(request.object));
+      reinvocable.asked(key, policy.spec.reinvocationPolicy, before !== JSON.stringify(request.object));
     }
-    // Those who ask for it see once more what others changed after them.
-    for (const invocation of invocations) {
-      const left = after.get(invocation);
-      if (invocation.policy.spec.reinvocationPolicy !== "IfNeeded" || left === undefined) continue;
-      if (left !== JSON.stringify(request.object)) await mutate(invocation, request, context, failures);
-    }
+    reinvocable.end();
     const counting = failures.filter(({ policy }) => policy.spec.failurePolicy !== "Ignore");
     if (counting.length > 0) throw denied(request, counting);
   },

@@ -14,6 +14,7 @@ import type { AdmissionContext, AdmissionRequest, AnyObject, PluginConfiguration
 import type { Half } from "../metrics.ts";
 import { requestOf, timedMatch } from "../expressions.ts";
 import { takeObject } from "../mutation.ts";
+import { Rounds } from "../reinvocation.ts";
 import { askedAs, seenAs } from "../selection.ts";
 import { defineAdmission, refuse } from "../framework.ts";
 import { callFollowing } from "../../redirects.ts";
@@ -50,20 +51,20 @@ interface Calling extends AdmissionContext {
 }
 
 async function mutateAll(hooks: readonly Webhook[], request: AdmissionRequest, context: Calling): Promise<void> {
-  const touched = new Map<AnyObject, string>();
+  const rounds = (request.rounds ??= new Rounds());
+  const reinvocable = rounds.of("MutatingAdmissionWebhook", request);
+  reinvocable.begin();
   for (const [index, webhook] of hooks.entries()) {
-    const seen = await seenBy(webhook.hook, request, context, "admit");
+    const { configuration, hook } = webhook;
+    const name = `${configuration}/${hook.name}`;
+    if (!reinvocable.isAsked(name)) continue;
+    const seen = await seenBy(hook, request, context, "admit");
     if (seen === undefined) continue;
-    await mutate(webhook, request, seen, context, `round_0_index_${index}`);
-    touched.set(webhook.hook, JSON.stringify(request.object));
+    const before = JSON.stringify(request.object);
+    await mutate(webhook, request, seen, context, `round_${rounds.isAgain ? 1 : 0}_index_${index}`);
+    reinvocable.asked(name, hook.reinvocationPolicy, before !== JSON.stringify(request.object));
   }
-  // Those who ask for it see once more what others changed after them.
-  for (const [index, webhook] of hooks.entries()) {
-    if (webhook.hook.reinvocationPolicy !== "IfNeeded" || !touched.has(webhook.hook)) continue;
-    if (touched.get(webhook.hook) === JSON.stringify(request.object)) continue;
-    const seen = await seenBy(webhook.hook, request, context, "admit");
-    if (seen !== undefined) await mutate(webhook, request, seen, context, `round_1_index_${index}`);
-  }
+  reinvocable.end();
 }
 
 export const validatingWebhook = defineAdmission({

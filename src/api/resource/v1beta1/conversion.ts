@@ -21,7 +21,9 @@ const mapRequests = (spec: Fields | undefined, convert: (request: Fields) => Fie
 
 function requestToV1(request: Fields): Fields {
   const [exactly, rest] = split(request, EXACT);
-  return Object.keys(exactly).length === 0 ? rest : { ...rest, exactly };
+  // Empty words and a count of none say nothing; an empty list does.
+  const isSaid = Object.values(exactly).some((value) => value !== undefined && value !== "" && value !== 0);
+  return isSaid ? { ...rest, exactly } : rest;
 }
 const requestFromV1 = ({ exactly, ...rest }: Fields): Fields => ({ ...rest, ...exactly });
 

@@ -20,6 +20,7 @@ import type { ApiRequest, ApiResponse } from "./request.ts";
 import { encodeResponse } from "./responses.ts";
 import { RouteError } from "./routing.ts";
 import { pieceOf, PIECE_BYTES, type Reading, type SharedLists } from "./shared-lists.ts";
+import { warningHeaders } from "./warnings.ts";
 import { orderedStatus } from "./status-order.ts";
 import type { Turns } from "./turns.ts";
 import type { Describe, Printing } from "./table.ts";
@@ -33,8 +34,6 @@ const STALLED_MS = 500;
 const GIVEN_UP_MS = 60_000;
 /** Parts of an answer between two looks at the clock. */
 const LOOK_EVERY = 8;
-const WARNINGS_MAX = 4096;
-const WARNING_MAX = 256;
 
 export interface AnswerOptions {
   readonly codec: ProtobufCodec;
@@ -294,14 +293,6 @@ function headersOf(request: ApiRequest, contentType: string): Record<string, str
   if (!isTyped) headers["content-type"] = contentType;
   if (request.warnings.length > 0) headers["warning"] = warningHeaders(request.warnings);
   return headers;
-}
-
-function warningHeaders(warnings: readonly string[]): readonly string[] {
-  const total = warnings.reduce((sum, warning) => sum + [...warning].length, 0);
-  const texts = total <= WARNINGS_MAX ? warnings : warnings.map((text) => [...text].slice(0, WARNING_MAX).join(""));
-  // Go refuses to write a text with control characters.
-  const written = texts.filter((text) => !/\p{Cc}/u.test(text));
-  return written.map((text) => `299 - "${text.replaceAll(/[\\"]/g, "\\$&")}"`);
 }
 
 /** Upstream knows the bare word only: with a quality it is another one. */

@@ -30,12 +30,14 @@ export class Reinvocable {
     return this.#request.rounds?.isAgain !== true || this.#due.has(name);
   }
 
-  asked(name: string, reinvocationPolicy: string | undefined, changed: boolean): void {
+  /** A webhook isn't asked again for what it changed itself; a policy is. */
+  asked(name: string, reinvocationPolicy: string | undefined, changed: boolean, mindsItself = false): void {
+    if (mindsItself && reinvocationPolicy === "IfNeeded") this.#before.add(name);
     if (changed) {
       this.#require();
       if (this.#request.rounds !== undefined) this.#request.rounds.isWanted = true;
     }
-    if (reinvocationPolicy === "IfNeeded") this.#before.add(name);
+    if (!mindsItself && reinvocationPolicy === "IfNeeded") this.#before.add(name);
   }
 
   #require(): void {

@@ -65,7 +65,8 @@ export const mutatingAdmissionPolicy = defineAdmission({
       if (!reinvocable.isAsked(key)) continue;
       const before = JSON.stringify(request.object);
       if (!(await mutate(invocation, request, context, failures))) continue;
-      reinvocable.asked(key, policy.spec.reinvocationPolicy, before !== JSON.stringify(request.object));
+      const changed = before !== JSON.stringify(request.object);
+      reinvocable.asked(key, policy.spec.reinvocationPolicy, changed, true);
     }
     reinvocable.end();
     const counting = failures.filter(({ policy }) => policy.spec.failurePolicy !== "Ignore");
